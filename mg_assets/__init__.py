@@ -1,0 +1,1 @@
+"""Lake, sources, factors and the Dagster graph."""

@@ -1,0 +1,20 @@
+"""Errors raised by the data floor. Every message names the place and the remedy."""
+
+
+class MgError(Exception):
+    """Base of the errors that a user can act on."""
+
+
+class DataError(MgError, ValueError):
+    """Input rows, files or partitions are not what a table's schema promises."""
+
+
+class MissingPartitionError(MgError, KeyError):
+    """A partition that a computation needs is not in the lake."""
+
+    def __str__(self) -> str:  # KeyError would show the message's repr
+        return str(self.args[0]) if self.args else ""
+
+
+class SourceError(MgError):
+    """A source is misconfigured, or a file of it cannot be read."""

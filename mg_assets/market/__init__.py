@@ -1,0 +1,1 @@
+"""Schema, calendar and exchange rules: facts about the market, shared by all sources."""

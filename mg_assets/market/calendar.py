@@ -1,0 +1,83 @@
+"""The Shanghai exchange's trading days, weeks, months and half-years.
+
+Source: ``exchange_calendars`` (XSHG). The first partition is 2013-01-04.
+"""
+
+import datetime as dt
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+
+FIRST_DAY = dt.date(2013, 1, 4)
+
+
+@lru_cache(maxsize=1)
+def _sessions() -> np.ndarray:
+    import exchange_calendars
+
+    calendar = exchange_calendars.get_calendar("XSHG", start="2012-01-01")
+    return calendar.sessions.values.astype("datetime64[D]")
+
+
+def trading_days(start: dt.date | str = FIRST_DAY, end: dt.date | str | None = None) -> np.ndarray:
+    """Trading days from ``start`` to ``end``, both inclusive, as ``datetime64[D] (n,)``.
+
+    Without ``end``, up to the last session that the calendar knows.
+    """
+    days = _sessions()
+    first = np.searchsorted(days, np.datetime64(str(start), "D"))
+    last = len(days) if end is None else np.searchsorted(days, np.datetime64(str(end), "D"), side="right")
+    return days[first:last]
+
+
+def is_trading_day(day: dt.date | str) -> bool:
+    """Whether the exchange is open on ``day``."""
+    return len(trading_days(day, day)) == 1
+
+
+def shift(day: dt.date | str, sessions: int) -> np.datetime64:
+    """The trading day ``sessions`` after ``day`` (before, where negative).
+
+    From a closed day, 1 is the next session and -1 the last one.
+    """
+    days = _sessions()
+    key = np.datetime64(str(day), "D")
+    at = np.searchsorted(days, key)
+    if sessions > 0 and (at == len(days) or days[at] != key):
+        at -= 1
+    index = at + sessions
+    if not 0 <= index < len(days):
+        raise ValueError(f"{sessions} sessions from {day} is outside the known calendar {days[0]}..{days[-1]}")
+    return days[index]
+
+
+def week_of(days: np.ndarray) -> np.ndarray:
+    """Monday of each day's calendar week, ``datetime64[D]``."""
+    d = np.asarray(days, "datetime64[D]")
+    return d - (d.astype("int64") + 3) % 7  # 1970-01-01 was a Thursday
+
+
+def month_of(days: np.ndarray) -> np.ndarray:
+    """First calendar day of each day's month, ``datetime64[D]``."""
+    return np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype("datetime64[D]")
+
+
+def half_year_of(days: np.ndarray) -> np.ndarray:
+    """First calendar day (January or July the 1st) of each day's half-year, ``datetime64[D]``."""
+    months = np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype("int64")
+    return (months - months % 6).astype("datetime64[M]").astype("datetime64[D]")
+
+
+def half_year_name(start: dt.date | str | np.datetime64) -> str:
+    """``2017H1`` for the half-year that begins on 2017-01-01."""
+    day = pd.Timestamp(str(start))
+    return f"{day.year}H{1 if day.month < 7 else 2}"
+
+
+def half_year_start(name: str) -> dt.date:
+    """2017-01-01 for ``2017H1``."""
+    year, _, half = name.partition("H")
+    if not (year.isdigit() and half in ("1", "2")):
+        raise ValueError(f"half-year was {name!r}; write it as 2017H1 or 2017H2")
+    return dt.date(int(year), 1 if half == "1" else 7, 1)
