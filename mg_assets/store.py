@@ -280,7 +280,7 @@ def _blank(kind: pa.DataType, shape: tuple[int, int], dtype: type) -> np.ndarray
 
 
 def _numpy(data: pa.ChunkedArray, dtype: np.dtype) -> np.ndarray:
-    if dtype == bool:
+    if dtype.kind == "b":
         return pc.fill_null(data, False).to_numpy(zero_copy_only=False).astype(bool)
     if dtype.kind == "f":
         return data.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
