@@ -9,10 +9,12 @@ Any Parquet reader can open the files as they are.
 import json
 import os
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -23,7 +25,7 @@ import pyarrow.parquet as pq
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.market.schema import SCHEMAS
 
-PARTITION_COLUMN = {"weekly": "week", "monthly": "month", "half_yearly": "period"}
+WHOLE = "all"
 READ_THREADS = 4
 
 
@@ -56,6 +58,24 @@ class DensePanel:
         return np.stack([self.values[c] for c in columns], axis=-1)
 
 
+@contextmanager
+def atomic_file(path: str) -> Iterator[BinaryIO]:
+    """Open a hidden file beside ``path``; on success flush it to disk and rename it over ``path``."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    beside = f"{folder}/.{os.path.basename(path)}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(beside, "wb") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
+
+
 class Lake:
     """Tables of Parquet partitions under one root.
 
@@ -79,8 +99,20 @@ class Lake:
         return f"Lake({self.root!r})"
 
     def path(self, table: str, key: str) -> str:
-        """Path of a partition's file (it need not exist)."""
-        return f"{self._base}/{table}/{_column(table, key)}={key}/part.parquet"
+        """Path of a partition's file (it need not exist); key ``all`` is a table without partitions."""
+        return f"{self.folder(table, key)}/part.parquet"
+
+    def folder(self, table: str, key: str) -> str:
+        """Folder of a partition; a model's weights stand there beside its training curves."""
+        return f"{self._base}/{table}" if key == WHOLE else f"{self._base}/{table}/{_column(table, key)}={key}"
+
+    def modified(self, table: str, key: str) -> float | None:
+        """When the partition was last written, in seconds since the epoch; None where it is absent."""
+        path = self.path(table, key)
+        try:
+            return self._fs.modified(path).timestamp() if self._remote else os.stat(path).st_mtime
+        except FileNotFoundError:
+            return None
 
     def keys(self, table: str) -> list[str]:
         """Partition keys that the table has, ascending."""
@@ -90,6 +122,8 @@ class Lake:
             return sorted(f.rsplit("/", 2)[1].partition("=")[2] for f in files)
         if not os.path.isdir(folder):
             return []
+        if os.path.exists(f"{folder}/part.parquet"):
+            return [WHOLE]
         return sorted(
             e.name.partition("=")[2]
             for e in os.scandir(folder)
@@ -124,20 +158,25 @@ class Lake:
             with self._fs.open(path, "wb") as out:
                 pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
             return path
-        folder = os.path.dirname(path)
-        os.makedirs(folder, exist_ok=True)
-        beside = f"{folder}/.part.{uuid.uuid4().hex}.tmp"
-        try:
-            with open(beside, "wb") as out:
-                pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            if os.path.exists(beside):
-                os.unlink(beside)
-            raise
+        with atomic_file(path) as out:
+            pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
         return path
+
+    def write_file(self, table: str, key: str, name: str, content: bytes) -> str:
+        """Write a file beside a partition's data (a report, a model card), atomically; returns its path."""
+        path = f"{self.folder(table, key)}/{name}"
+        if self._remote:
+            self._fs.pipe_file(path, content)
+            return path
+        with atomic_file(path) as out:
+            out.write(content)
+        return path
+
+    def remove(self, table: str, key: str) -> None:
+        """Delete a partition's file where it exists."""
+        path = self.path(table, key)
+        if self.has(table, key):
+            self._fs.rm_file(path) if self._remote else os.unlink(path)
 
     def metadata(self, table: str, key: str) -> dict:
         """What :meth:`write` was given as ``metadata`` (empty where nothing was)."""
@@ -245,7 +284,7 @@ class Lake:
 
 def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
     """Cast a frame to the table's schema; tables without a fixed schema pass as they are."""
-    schema = SCHEMAS.get(table)
+    schema = SCHEMAS.get("quarantine" if table.startswith("quarantine_") else table)
     data = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     if schema is None:
         return data.replace_schema_metadata(None)

@@ -1,0 +1,369 @@
+"""Lake assets: how a table of the lake becomes a Dagster asset.
+
+An asset is a function that yields finished partitions; :func:`lake_asset` turns it into a Dagster asset that
+
+1. maps its upstream tables to Dagster dependencies with the window that each :class:`Needs` states,
+2. runs one partition or a range of hundreds in one step, writing each partition as soon as it is made,
+3. refuses to end while a partition that it was asked for is missing,
+4. records rows, seconds and quarantined rows per partition, and tells how far it is.
+
+A partition's file carries its *recipe*: a hash of the code version and settings of the asset and of all that is
+upstream of it. :func:`stale` compares recipes and file times, so that a second run does only what changed.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.market.schema import SCHEMAS
+from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
+from mg_assets.resources import ComputeResource, LakeResource, SourceResource
+from mg_assets.settings import settings
+from mg_assets.sources.base import Source
+from mg_assets.store import WHOLE, Lake
+
+MAX_PARTITIONS_PER_RUN = 250
+PROGRESS_MESSAGES = 10
+OWNERS = ["team:mg"]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """An upstream table and the window of it that one partition reads.
+
+    ``back`` and ``ahead`` count partitions of the downstream asset (sessions for a daily one).
+    """
+
+    table: str
+    back: int = 0
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished partition: its lake key, its rows, and what a person wants to know of it."""
+
+    key: str
+    frame: pd.DataFrame | pa.Table
+    metadata: dict[str, Any] = field(default_factory=dict)
+    quarantine: pd.DataFrame | None = None
+    stored: dict[str, Any] = field(default_factory=dict)  # kept in the file's footer
+
+
+@dataclass(frozen=True)
+class Build:
+    """What an asset's function is given: the partitions to make and the means to make them.
+
+    Attributes
+    ----------
+    keys : list of str
+        Lake keys of the partitions to make, ascending (``["all"]`` for an unpartitioned table).
+    lake : Lake
+    source : Source
+        The deployment's source of raw tables.
+    workers : int
+    device : str
+        Torch device, resolved.
+    log : callable
+        Takes a line for the run's log.
+    """
+
+    keys: list[str]
+    lake: Lake
+    open_source: Callable[[], Source]
+    workers: int
+    find_device: Callable[[], str]
+    log: Callable[[str], None]
+
+    @property
+    def source(self) -> Source:
+        return self.open_source()
+
+    @property
+    def device(self) -> str:
+        return self.find_device()
+
+    def each(self, make: Callable[[str], Built]) -> Iterator[Built]:
+        """Make every partition on its own, several at a time, in order; memory holds ``2 * workers`` of them."""
+        if self.workers == 1 or len(self.keys) == 1:
+            yield from map(make, self.keys)
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            waiting: list[Future[Built]] = []
+            for key in self.keys:
+                waiting.append(pool.submit(make, key))
+                if len(waiting) >= 2 * self.workers:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """The registry's entry of a lake asset."""
+
+    table: str
+    definition: dg.PartitionsDefinition | None
+    needs: tuple[Needs, ...]
+    version: str
+    settings: tuple[str, ...]
+    raw: bool
+
+
+TABLES: dict[str, TableAsset] = {}
+
+
+def lake_asset(
+    table: str,
+    *,
+    group: str,
+    partitions: dg.PartitionsDefinition | None = DAILY,
+    needs: Iterable[Needs] = (),
+    version: str = "1",
+    uses: tuple[str, ...] = (),
+    kinds: Iterable[str] = (),
+    columns: dict[str, str] | None = None,
+    single_run: bool = False,
+    raw: bool = False,
+    pool: str | None = None,
+    op_tags: dict[str, Any] | None = None,
+    description: str | None = None,
+) -> Callable[[Callable[[Build], Iterable[Built]]], dg.AssetsDefinition]:
+    """Register a function that yields :class:`Built` partitions as an asset of the lake.
+
+    Parameters
+    ----------
+    table : str
+        Name of the table and of the asset.
+    needs : iterable of Needs
+        Upstream tables, which must be registered before.
+    version : str
+        Raised by hand when the computation changes: partitions of an older version are stale.
+    uses : tuple of str
+        Names of settings that decide the values.
+    columns : dict
+        Column name -> description, for tables without a fixed schema.
+    single_run : bool
+        All partitions of a backfill in one run (for tables that read their own last partition).
+    raw : bool
+        The table comes from the source, whose fingerprint then belongs to the recipe.
+    """
+    needs = tuple(needs)
+    TABLES[table] = TableAsset(table, partitions, needs, version, uses, raw)
+    upstream = [_dependency(table, n) for n in needs]
+
+    def register(make: Callable[[Build], Iterable[Built]]) -> dg.AssetsDefinition:
+        @dg.asset(
+            name=table,
+            group_name=group,
+            partitions_def=partitions,
+            deps=upstream,
+            backfill_policy=_backfill_policy(partitions, single_run),
+            code_version=version,
+            description=description or make.__doc__,
+            kinds={"parquet", *kinds},
+            owners=OWNERS,
+            metadata=_static_metadata(table, columns),
+            pool=pool,
+            op_tags=op_tags,
+        )
+        def body(
+            context: dg.AssetExecutionContext,
+            lake: LakeResource,
+            source: SourceResource,
+            compute: ComputeResource,
+        ) -> dg.MaterializeResult:
+            keys = _keys(context, partitions)
+            build = Build(
+                keys=[k for _, k in keys],
+                lake=lake.open(),
+                open_source=lru_cache(source.open),
+                workers=compute.workers,
+                find_device=lru_cache(compute.torch_device),
+                log=context.log.info,
+            )
+            return _write(context, TABLES[table], build, keys, make)
+
+        return body
+
+    return register
+
+
+def _dependency(table: str, need: Needs) -> dg.AssetDep:
+    down, up = TABLES[table].definition, TABLES[need.table].definition
+    if need.table == table:
+        return dg.AssetDep(table, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+    if down is None or up is None:
+        return dg.AssetDep(need.table)
+    return dg.AssetDep(need.table, partition_mapping=mapping(down, up, need.back, need.ahead))
+
+
+def _backfill_policy(partitions: dg.PartitionsDefinition | None, single_run: bool) -> dg.BackfillPolicy | None:
+    if partitions is None:
+        return None
+    if single_run:
+        return dg.BackfillPolicy.single_run()
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
+
+
+def _static_metadata(table: str, columns: dict[str, str] | None) -> dict[str, Any]:
+    schema = SCHEMAS.get(table)
+    listed = (
+        [dg.TableColumn(f.name, str(f.type)) for f in schema]
+        if schema
+        else [dg.TableColumn(name, "double", description=text) for name, text in (columns or {}).items()]
+    )
+    return {"dagster/column_schema": dg.TableSchema(columns=listed)} if listed else {}
+
+
+def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> list[tuple[str, str]]:
+    if partitions is None:
+        return [("", WHOLE)]
+    return [(k, lake_key(k, partitions)) for k in sorted(context.partition_keys)]
+
+
+def _write(
+    context: dg.AssetExecutionContext,
+    entry: TableAsset,
+    build: Build,
+    keys: list[tuple[str, str]],
+    make: Callable[[Build], Iterable[Built]],
+) -> dg.MaterializeResult:
+    partition_of = {lake: partition for partition, lake in keys}
+    waiting = dict.fromkeys(build.keys)
+    began, rows, bad, every = time.monotonic(), 0, 0, max(1, len(keys) // PROGRESS_MESSAGES)
+    extra: dict[str, Any] = {}
+    mark = recipe(entry.table)
+    for built in make(build):
+        if built.key not in waiting:
+            raise dg.Failure(f"{entry.table} made partition {built.key}, which was not asked for")
+        kept = {"recipe": mark, **built.stored}
+        if entry.raw:
+            kept["source"] = source_mark(build.source, entry.table, built.key)
+        build.lake.write(entry.table, built.key, built.frame, kept)
+        bad += _set_aside(build.lake, entry, built)
+        del waiting[built.key]
+        rows += len(built.frame)
+        if entry.definition is None:
+            extra = built.metadata
+        else:
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": len(built.frame), **built.metadata},
+                partition_key=partition_of[built.key],
+            )
+        done = len(keys) - len(waiting)
+        if len(keys) > 1 and (done % every == 0 or not waiting):
+            passed = time.monotonic() - began
+            left = passed / done * len(waiting)
+            context.log.info(f"{entry.table}: {done} of {len(keys)} partitions, {left:.0f} s left")
+    if waiting:
+        raise dg.Failure(
+            f"{entry.table} left {len(waiting)} of {len(keys)} partitions unmade, first {next(iter(waiting))}; "
+            "those that were made are in the lake"
+        )
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": rows,
+            "partitions": len(keys),
+            "quarantined_rows": bad,
+            "seconds": round(time.monotonic() - began, 2),
+            "place": dg.MetadataValue.path(f"{build.lake.root}/{entry.table}"),
+            **extra,
+        }
+    )
+
+
+def _set_aside(lake: Lake, entry: TableAsset, built: Built) -> int:
+    table = f"quarantine_{entry.table}"
+    if built.quarantine is not None and len(built.quarantine):
+        lake.write(table, built.key, built.quarantine)
+        return len(built.quarantine)
+    if entry.raw:
+        lake.remove(table, built.key)
+    return 0
+
+
+@lru_cache(maxsize=None)
+def recipe(table: str) -> str:
+    """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
+    entry = TABLES[table]
+    parts = [table, entry.version, settings().digest(*entry.settings) if entry.settings else ""]
+    parts += [recipe(n.table) for n in entry.needs if n.table != table]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+
+
+def source_mark(source: Source, table: str, key: str) -> str:
+    """Fingerprint of a raw partition's source, or ``absent``."""
+    day = pd.Timestamp(key).date()
+    return source.fingerprint(table, day) if source.has(table, day) else "absent"
+
+
+def window(need: Needs, definition: dg.PartitionsDefinition | None, key: str, available: np.ndarray) -> np.ndarray:
+    """Lake keys of an upstream table that a partition reads, out of those ``available`` (ascending)."""
+    up = TABLES[need.table].definition
+    if definition is None or up is None:
+        return available
+    if up == HALF_YEARLY and definition != HALF_YEARLY:
+        from mg_assets.market.calendar import half_year_name, half_year_of
+
+        return available[available == half_year_name(half_year_of(np.array([key]))[0])]
+    low, high = _span(definition, key, need.back, need.ahead)
+    return available[(available >= low) & (available <= high)]
+
+
+def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
+    """First and last calendar day of a partition's window."""
+    from mg_assets.market.calendar import half_year_start, trading_days
+
+    if definition == HALF_YEARLY:
+        cut = np.datetime64(half_year_start(key))
+        return "0000", str(cut - 1)
+    day = np.datetime64(key)
+    if definition == DAILY:
+        days = trading_days()
+        at = int(np.searchsorted(days, day))
+        first, last = days[max(at - back, 0)], days[min(at + ahead, len(days) - 1)]
+        # a week or month that holds the first day counts, and its key is its own first day
+        return str(first - 31 if back else first), str(last)
+    unit = 7 if definition == WEEKLY else 31
+    month_end = (day.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
+    end = month_end if definition == MONTHLY else day + 6
+    return str(day - unit * back), str(end + unit * ahead)
+
+
+def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
+    """Partitions that are absent, made by another recipe or source, or older than what they read."""
+    entry = TABLES[table]
+    mark = recipe(table)
+    upstream = []
+    for need in entry.needs:
+        if need.table == table:
+            continue
+        have = np.array(lake.keys(need.table), dtype=object)
+        times = np.array([lake.modified(need.table, k) or 0.0 for k in have])
+        upstream.append((need, have, times))
+    out = []
+    for key in keys:
+        written = lake.modified(table, key)
+        if written is None:
+            out.append(key)
+            continue
+        kept = lake.metadata(table, key)
+        if kept.get("recipe") != mark or (entry.raw and kept.get("source") != source_mark(source, table, key)):
+            out.append(key)
+            continue
+        for need, have, times in upstream:
+            inside = np.isin(have, window(need, entry.definition, key, have)) if len(have) else np.zeros(0, bool)
+            if inside.any() and times[inside].max() > written:
+                out.append(key)
+                break
+    return out

@@ -1,0 +1,112 @@
+"""Partitions of the graph, and the mappings between them.
+
+- daily: trading days from 2013-01-04 on, so that offsets count sessions;
+- weekly: the Monday of each week with a session; monthly: the first of the month;
+- half-yearly: the first day of the half-year that a model predicts.
+
+Every daily asset shares ONE definition: a run may then hold them all. Only Dagster's own mapping
+classes are used, since others do not reach the web server and the daemon.
+"""
+
+import datetime as dt
+
+import dagster as dg
+import numpy as np
+
+from mg_assets.market.calendar import FIRST_DAY, half_year_name, half_year_start, trading_days
+from mg_assets.settings import Settings, settings
+
+TIMEZONE = "Asia/Shanghai"
+FIRST_WEEK = dt.date(2013, 1, 7)
+
+
+def last_day(config: Settings) -> dt.date | None:
+    """Last trading-day partition; None where it moves with the clock (``end_date: today``)."""
+    if config.end_date == "today":
+        return None
+    if config.end_date:
+        return dt.date.fromisoformat(config.end_date)
+    from mg_assets.sources import build_source
+
+    days = build_source(**_kind_and_options(config.source)).days()
+    return min(dt.date.fromisoformat(str(days[-1])), dt.date.today())
+
+
+def _kind_and_options(source: dict) -> dict:
+    return {"kind": source["kind"], "options": {k: v for k, v in source.items() if k != "kind"}}
+
+
+def _midnights(days: np.ndarray) -> list[dt.datetime]:
+    return [dt.datetime.combine(d, dt.time()) for d in days.tolist()]
+
+
+def _closed_weekdays(until: dt.date) -> list[dt.datetime]:
+    every = np.arange(np.datetime64(FIRST_DAY), np.datetime64(until) + 1)
+    weekday = (every.astype("int64") + 3) % 7 < 5
+    return _midnights(every[weekday & ~np.isin(every, trading_days(FIRST_DAY, until))])
+
+
+def _closed_weeks(until: dt.date) -> list[dt.datetime]:
+    mondays = np.arange(np.datetime64(FIRST_WEEK), np.datetime64(until) + 1, 7)
+    opened = np.unique((lambda d: d - (d.astype("int64") + 3) % 7)(trading_days(FIRST_DAY, until)))
+    return _midnights(mondays[~np.isin(mondays, opened)])
+
+
+def _half_year_end(day: dt.date) -> str:
+    """First day after the half-year that follows ``day``'s: its model is trained on the eve."""
+    start = half_year_start(half_year_name(day))
+    return dt.date(start.year + 1, start.month, 1).isoformat()
+
+
+END = last_day(settings())
+_known = END or dt.date.fromisoformat(str(trading_days()[-1]))
+_next_month = (_known.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
+
+DAILY = dg.DailyPartitionsDefinition(
+    start_date=FIRST_DAY.isoformat(),
+    end_date=(END + dt.timedelta(days=1)).isoformat() if END else None,
+    end_offset=0 if END else 1,  # the day itself is a key from its midnight on: the close is the same day
+    timezone=TIMEZONE,
+    exclusions=["0 0 * * 6", "0 0 * * 0", *_closed_weekdays(_known)],
+)
+WEEKLY = dg.WeeklyPartitionsDefinition(
+    start_date=FIRST_WEEK.isoformat(),
+    # the week and month under way are keys: their bar to date is worth having
+    end_date=(END + dt.timedelta(days=7 - END.weekday())).isoformat() if END else None,
+    end_offset=0 if END else 1,
+    day_offset=1,
+    timezone=TIMEZONE,
+    exclusions=_closed_weeks(_known) or None,
+)
+MONTHLY = dg.MonthlyPartitionsDefinition(
+    start_date=FIRST_DAY.replace(day=1).isoformat(),
+    end_date=_next_month.isoformat() if END else None,
+    end_offset=0 if END else 1,
+    timezone=TIMEZONE,
+)
+HALF_YEARLY = dg.TimeWindowPartitionsDefinition(
+    start=half_year_start(settings().first_model).isoformat(),
+    end=_half_year_end(END) if END else None,
+    end_offset=0 if END else 1,
+    cron_schedule="0 0 1 1,7 *",
+    fmt="%Y-%m-%d",
+    timezone=TIMEZONE,
+)
+
+
+def lake_key(partition_key: str, definition: dg.PartitionsDefinition) -> str:
+    """The lake's name of a partition: ``2017H1`` for a half-year, else the key itself."""
+    return half_year_name(partition_key) if definition == HALF_YEARLY else partition_key
+
+
+def mapping(definition: dg.PartitionsDefinition, upstream: dg.PartitionsDefinition, back: int = 0, ahead: int = 0):
+    """Mapping of a partition to the upstream partitions in a window around it.
+
+    ``back`` and ``ahead`` count partitions of ``definition`` (the downstream one): sessions for daily
+    assets. Edges of the calendar truncate; the computation itself checks that its window is long enough.
+    """
+    if definition == upstream and not back and not ahead:
+        return dg.TimeWindowPartitionMapping()
+    return dg.TimeWindowPartitionMapping(
+        start_offset=-back, end_offset=ahead, allow_nonexistent_upstream_partitions=True
+    )

@@ -1,0 +1,124 @@
+"""Settings of a deployment: where the lake is, which source fills it, which dates exist.
+
+A YAML file named by ``MG_SETTINGS`` (by default ``deploy/demo.yaml`` of the checkout, where there
+is one), each value overridden by its environment variable. Nothing needs to be set.
+"""
+
+import datetime as dt
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+from mg_assets.errors import DataError
+
+CHECKOUT = Path(__file__).parents[1]
+DEFAULT_FILE = CHECKOUT / "deploy" / "demo.yaml"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A deployment's settings.
+
+    Attributes
+    ----------
+    lake : str
+        Folder or fsspec URL of the lake (``MG_LAKE``).
+    source : dict
+        ``kind`` and options for :func:`mg_assets.sources.build_source` (``MG_SOURCE``, JSON).
+    end_date : str
+        Last trading-day partition, ``"today"`` for an open end, empty for the source's last day
+        (``MG_END_DATE``).
+    first_model : str
+        First half-year for which models are trained, as ``2016H1`` (``MG_FIRST_MODEL``).
+    models : dict
+        Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``
+        (``MG_MODELS``, JSON).
+    portfolios : list of str
+        Names in the portfolio catalog that the graph builds (``MG_PORTFOLIOS``, comma-separated).
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
+    workers : int
+        Threads and processes used inside an asset; 0 is one for each core (``MG_WORKERS``).
+    webhook : str
+        URL that a failed run is posted to; empty for none (``MG_WEBHOOK``).
+    language : str
+        Of the weekly report, ``en`` or ``zh`` (``MG_LANGUAGE``).
+    run : dict
+        What ``mg run`` builds: ``daily_from``, ``ticks_from``, ``models`` and ``until``.
+    """
+
+    lake: str = "lake/demo"
+    source: dict = field(default_factory=lambda: {"kind": "simulated"})
+    end_date: str = ""
+    first_model: str = "2016H1"
+    models: dict = field(default_factory=dict)
+    portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
+    device: str = "auto"
+    workers: int = 0
+    webhook: str = ""
+    language: str = "en"
+    run: dict = field(default_factory=dict)
+
+    @property
+    def lake_url(self) -> str:
+        """The lake's place; relative folders stand in the checkout."""
+        return self.lake if "://" in self.lake else str((CHECKOUT / Path(self.lake).expanduser()).resolve())
+
+    @property
+    def worker_count(self) -> int:
+        """Workers as a positive number."""
+        return self.workers or os.cpu_count() or 1
+
+    def digest(self, *names: str) -> str:
+        """Short hash of the named settings."""
+        text = json.dumps({n: getattr(self, n) for n in names}, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Read the deployment's settings once a process."""
+    return load_settings(os.environ.get("MG_SETTINGS"))
+
+
+def load_settings(file: str | None = None) -> Settings:
+    """Read a settings file and the environment; an unknown key is an error that lists the known ones."""
+    path = Path(file) if file else DEFAULT_FILE
+    if file and not path.is_absolute():
+        path = path if path.exists() else CHECKOUT / path
+    if not path.exists():
+        if file:
+            raise DataError(f"settings file {file} is absent; MG_SETTINGS names a YAML file")
+        values: dict = {}
+    else:
+        values = yaml.safe_load(path.read_text()) or {}
+    known = {f.name for f in fields(Settings)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise DataError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
+    for name in known - {"run"}:
+        raw = os.environ.get(f"MG_{name.upper()}")
+        if raw is not None:
+            values[name] = _parse(name, raw)
+    for name, value in values.items():
+        if isinstance(value, dt.date):
+            values[name] = value.isoformat()
+    if "portfolios" in values:
+        values["portfolios"] = tuple(values["portfolios"])
+    return Settings(**values)
+
+
+def _parse(name: str, raw: str) -> object:
+    if name in ("source", "models"):
+        try:
+            return json.loads(raw)
+        except json.JSONDecodeError as error:
+            raise DataError(f"MG_{name.upper()} is not JSON: {error}") from error
+    if name == "portfolios":
+        return [p.strip() for p in raw.split(",") if p.strip()]
+    return int(raw) if name == "workers" else raw
