@@ -1,0 +1,92 @@
+"""Minute, daily, weekly and monthly bars."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from mg_assets import factors
+from mg_assets.lake import Build, Built, lake_asset, Needs
+from mg_assets.market.calendar import month_of, trading_days, week_of
+from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
+from mg_assets.partitions import MONTHLY, WEEKLY
+from mg_assets.store import Lake
+
+
+@lake_asset(
+    "minute_bars",
+    group="bars",
+    needs=[Needs("trades"), Needs("reference")],
+    uses=("source",),
+    kinds={"numba"},
+)
+def minute_bars(build: Build) -> Iterator[Built]:
+    """240 one-minute bars of every stock that traded, built from its trades (auctions in bars 0 and 239).
+
+    Straight from the source where that has minute bars and no trades. Definition: factors.md, section 0.
+    """
+    source = build.source
+
+    def make(key: str) -> Built:
+        day = pd.Timestamp(key).date()
+        ticks = build.lake.day("trades", key)
+        if len(ticks):
+            close = build.lake.day("reference", key, ["symbol", "prev_close"]).set_index("symbol")["prev_close"]
+            return Built(key, factors.bars_from_trades(ticks, close), {"from": "trades"})
+        if source.has("minute_bars", day):
+            loaded = source.load("minute_bars", day)
+            return Built(key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine)
+        return Built(key, MINUTE_BARS.empty_table(), {"absent": "neither trades nor minute bars this day"})
+
+    return build.each(make)
+
+
+@lake_asset("daily_bars", group="bars", needs=[Needs("minute_bars"), Needs("reference")], uses=("source",))
+def daily_bars(build: Build) -> Iterator[Built]:
+    """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
+
+    From minute bars where they exist, else straight from the source.
+    """
+    source = build.source
+
+    def make(key: str) -> Built:
+        day = pd.Timestamp(key).date()
+        minutes = build.lake.day("minute_bars", key)
+        if len(minutes) and not source.has("daily_bars", day):
+            return Built(
+                key, factors.daily_from_minutes(minutes, build.lake.day("reference", key)), {"from": "minutes"}
+            )
+        if source.has("daily_bars", day):
+            loaded = source.load("daily_bars", day)
+            notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
+            return Built(key, loaded.frame, {"from": f"source {source.name}", **notes}, loaded.quarantine)
+        return Built(key, PERIOD_BARS.empty_table(), {"absent": "neither minute nor daily bars this day"})
+
+    return build.each(make)
+
+
+def _period(lake: Lake, key: str, days: list[str]) -> Built:
+    daily = lake.read("daily_bars", days, missing="skip")
+    if daily.empty:
+        return Built(key, PERIOD_BARS.empty_table(), {"absent": f"no daily bars from {days[0]} to {days[-1]}"})
+    found = sorted(daily["date"].unique())
+    frame = factors.period_bars(daily)
+    return Built(key, frame, {"sessions": len(found), "of": len(days), "last": str(found[-1])[:10]})
+
+
+@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=[Needs("daily_bars")])
+def weekly_bars(build: Build) -> Iterator[Built]:
+    """Bars of a calendar week on adjusted prices; of the week to date while it lasts. Adjusted price = raw * factor."""
+    days = trading_days()
+    weeks = week_of(days).astype(str)
+    return build.each(lambda key: _period(build.lake, key, list(days[weeks == key].astype(str))))
+
+
+@lake_asset("monthly_bars", group="bars", partitions=MONTHLY, needs=[Needs("daily_bars")])
+def monthly_bars(build: Build) -> Iterator[Built]:
+    """Bars of a calendar month on adjusted prices; of the month to date while it lasts."""
+    days = trading_days()
+    months = month_of(days).astype(str)
+    return build.each(lambda key: _period(build.lake, key, list(days[months == key].astype(str))))
+
+
+ASSETS = [minute_bars, daily_bars, weekly_bars, monthly_bars]

@@ -1,0 +1,53 @@
+"""Labels: the returns that models learn."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from mg_assets import factors
+from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.market.calendar import shift, trading_days
+
+HORIZONS = (5, 10, 20)
+AHEAD = max(HORIZONS) + 1
+
+
+@lake_asset(
+    "labels",
+    group="labels",
+    needs=[Needs("daily_bars", ahead=AHEAD)],
+    columns={f"ret_{h}": f"vwap(T+1+{h}) / vwap(T+1) - 1, adjusted" for h in HORIZONS},
+)
+def labels(build: Build) -> Iterator[Built]:
+    """Returns from T+1's vwap to the vwap 5, 10 and 20 sessions later, adjusted.
+
+    Null where the stock is ST, suspended or at a one-word limit on T+1, or has no price at the exit, and
+    where the exit is not yet in the lake: a partition is complete 21 sessions later. Source: models.md, section 1.
+    """
+    lake, last = build.lake, lake_last(build)
+    days = [str(d) for d in trading_days(build.keys[0], last)]
+    columns = ["vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st"]
+    bars = lake.panel("daily_bars", days, columns, missing="empty")
+    entry = factors.eligible_entry(*(bars[c] for c in ("suspended", "st", *columns[1:5], "up_limit", "down_limit")))
+    values = factors.labels(bars["vwap"] * bars["adj_factor"], entry & bars.present, HORIZONS)
+    have = set(lake.keys("daily_bars"))
+    for d, key in enumerate(build.keys):
+        here = bars.present[np.searchsorted(bars.days.astype(str), key)]
+        frame = pd.DataFrame(
+            values[np.searchsorted(bars.days.astype(str), key)][here], columns=[f"ret_{h}" for h in HORIZONS]
+        )
+        frame.insert(0, "symbol", bars.symbols[here])
+        window = days[d + 1 : d + 1 + AHEAD]
+        known = sum(k in have for k in window)
+        yield Built(key, frame, {"sessions_known": known, "complete": known == AHEAD})
+
+
+def lake_last(build: Build) -> str:
+    """Last day whose bars the labels of this run can see."""
+    exit_day = str(shift(build.keys[-1], AHEAD))
+    have = build.lake.keys("daily_bars")
+    return min(exit_day, max([*have[-1:], build.keys[-1]]))
+
+
+ASSETS = [labels]
