@@ -1,0 +1,47 @@
+"""The graph's assets, in the order in which data flows."""
+
+import dagster as dg
+
+from mg_assets.assets import bars, evaluation, factors, labels, models, portfolios, raw, report
+from mg_assets.lake import TABLES
+from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
+
+ASSETS: list[dg.AssetsDefinition] = [
+    *raw.ASSETS,
+    *bars.ASSETS,
+    *factors.ASSETS,
+    *labels.ASSETS,
+    *models.ASSETS,
+    *portfolios.ASSETS,
+    *evaluation.ASSETS,
+    *report.ASSETS,
+]
+
+
+def _tables(definition: dg.PartitionsDefinition | None) -> list[str]:
+    return [name for name, entry in TABLES.items() if entry.definition == definition]
+
+
+def daily_tables() -> list[str]:
+    """Tables partitioned by trading day."""
+    return _tables(DAILY)
+
+
+def weekly_tables() -> list[str]:
+    """Tables partitioned by week."""
+    return _tables(WEEKLY)
+
+
+def monthly_tables() -> list[str]:
+    """Tables partitioned by month."""
+    return _tables(MONTHLY)
+
+
+def half_yearly_tables() -> list[str]:
+    """Training tables."""
+    return _tables(HALF_YEARLY)
+
+
+def whole_tables() -> list[str]:
+    """Tables without partitions."""
+    return _tables(None)

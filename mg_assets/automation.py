@@ -1,0 +1,215 @@
+"""Jobs, schedules and sensors: after each close, after each week, after each half-year, and on failure.
+
+All run on the exchange's clock (Asia/Shanghai) and only after trading days. They are off until switched on in the
+UI, since a lake should be backfilled first.
+"""
+
+import datetime as dt
+import json
+import urllib.request
+
+import dagster as dg
+import numpy as np
+
+from mg_assets.assets import daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
+from mg_assets.assets.labels import HORIZONS
+from mg_assets.lake import TABLES
+from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
+from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
+from mg_assets.resources import LakeResource
+from mg_assets.settings import settings
+
+MAX_RETRAIN_ATTEMPTS = 3
+
+daily_job = dg.define_asset_job(
+    "daily_after_close",
+    selection=[t for t in daily_tables() if t != "labels"],
+    partitions_def=DAILY,
+    description="One trading day from raw tables to predictions and signals",
+)
+labels_job = dg.define_asset_job(
+    "labels_when_known", selection=["labels"], partitions_def=DAILY, description="Labels whose exit has become known"
+)
+weekly_job = dg.define_asset_job(
+    "weekly_after_close",
+    selection=weekly_tables(),
+    partitions_def=WEEKLY,
+    description="The week's bars, portfolio weights and report",
+)
+monthly_job = dg.define_asset_job(
+    "monthly_after_close", selection=monthly_tables(), partitions_def=MONTHLY, description="The month's bars"
+)
+retrain_job = dg.define_asset_job(
+    "half_yearly_retrain",
+    selection=half_yearly_tables(),
+    partitions_def=HALF_YEARLY,
+    description="Train every model for the half-year",
+)
+study_job = dg.define_asset_job(
+    "evaluation_and_backtests", selection=whole_tables(), description="Evaluation of all factors and signals; backtests"
+)
+JOBS = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job]
+
+
+@dg.schedule(
+    job=daily_job,
+    cron_schedule="30 17 * * 1-5",
+    execution_timezone=TIMEZONE,
+    description="17:30 Shanghai on trading days: the day from raw tables to predictions",
+)
+def after_close(context: dg.ScheduleEvaluationContext):
+    """Request the day that has just closed; skip closed days and days outside the partitions."""
+    day = context.scheduled_execution_time.date()
+    reason = _not_a_partition(day)
+    if reason:
+        yield dg.SkipReason(reason)
+        return
+    yield dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+
+
+@dg.schedule(
+    job=labels_job,
+    cron_schedule="0 19 * * 1-5",
+    execution_timezone=TIMEZONE,
+    description="19:00 Shanghai on trading days: the labels whose exit price became known today",
+)
+def labels_after_close(context: dg.ScheduleEvaluationContext):
+    """Request the days whose 5-, 10- or 20-day return is known since today's close."""
+    day = context.scheduled_execution_time.date()
+    reason = _not_a_partition(day)
+    if reason:
+        yield dg.SkipReason(reason)
+        return
+    for horizon in HORIZONS:
+        dated = str(shift(day, -(horizon + 1)))
+        if dated in DAILY.get_partition_keys():
+            yield dg.RunRequest(run_key=f"{day}/{horizon}", partition_key=dated)
+
+
+@dg.schedule(
+    job=weekly_job,
+    cron_schedule="0 20 * * 1-5",
+    execution_timezone=TIMEZONE,
+    description="20:00 Shanghai after the week's last session: bars, portfolio weights and report",
+)
+def after_week(context: dg.ScheduleEvaluationContext):
+    """Request the week that has just ended; skip days that are not its last session."""
+    day = context.scheduled_execution_time.date()
+    reason = _not_a_partition(day)
+    week = str(week_of(np.array([day]))[0])
+    if not reason and str(week_of(np.array([shift(day, 1)]))[0]) == week:
+        reason = f"{day} is not the last session of its week"
+    if reason:
+        yield dg.SkipReason(reason)
+        return
+    yield dg.RunRequest(run_key=week, partition_key=week)
+
+
+@dg.schedule(
+    job=monthly_job,
+    cron_schedule="30 19 * * 1-5",
+    execution_timezone=TIMEZONE,
+    description="19:30 Shanghai after the month's last session: the month's bars",
+)
+def after_month(context: dg.ScheduleEvaluationContext):
+    """Request the month that has just ended; skip days that are not its last session."""
+    day = context.scheduled_execution_time.date()
+    reason = _not_a_partition(day)
+    if not reason and str(shift(day, 1))[:7] == str(day)[:7]:
+        reason = f"{day} is not the last session of its month"
+    if reason:
+        yield dg.SkipReason(reason)
+        return
+    yield dg.RunRequest(run_key=str(day)[:7], partition_key=f"{day:%Y-%m}-01")
+
+
+def _not_a_partition(day: dt.date) -> str | None:
+    if not is_trading_day(day):
+        return f"{day} is not a trading day of the Shanghai exchange"
+    if not DAILY.has_partition_key(day.isoformat()):
+        return f"{day} is outside the daily partitions; set end_date: today to follow the clock"
+    return None
+
+
+def missing_data(lake_keys: set[str], half_year: str) -> list[str]:
+    """Trading days of the half-year before ``half_year`` that ``lake_keys`` lacks."""
+    start = half_year_start(half_year)
+    before = dt.date(start.year - (start.month == 1), 7 if start.month == 1 else 1, 1)
+    days = trading_days(before, start - dt.timedelta(days=1)).astype(str)
+    return [d for d in days if d not in lake_keys]
+
+
+@dg.sensor(
+    job=retrain_job,
+    minimum_interval_seconds=600,
+    description="Requests a half-year's training once the data before it is complete; again if it failed, three times",
+)
+def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
+    """Request each half-year whose preceding data is complete and whose models are absent, exactly once."""
+    store = lake.open()
+    have = set(store.keys("daily_bars")) & set(store.keys("factor_inputs"))
+    waiting = []
+    for key in HALF_YEARLY.get_partition_keys():
+        name = half_year_name(key)
+        if all(store.has(table, name) for table in half_yearly_tables()):
+            continue
+        lacking = missing_data(have, name)
+        if lacking:
+            waiting.append(f"{name} waits for {len(lacking)} days, first {lacking[0]}")
+            continue
+        failed = len(
+            context.instance.get_runs(
+                dg.RunsFilter(
+                    job_name=retrain_job.name,
+                    tags={"dagster/partition": key},
+                    statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED],
+                )
+            )
+        )
+        if failed >= MAX_RETRAIN_ATTEMPTS:
+            waiting.append(f"{name} failed {failed} times; mend it and launch it by hand")
+            continue
+        yield dg.RunRequest(run_key=f"{name}/{failed}", partition_key=key)
+    if waiting:
+        yield dg.SkipReason("; ".join(waiting[:3]))
+
+
+@dg.run_failure_sensor(
+    name="failures", description="Writes each failed run to the log and posts it to the webhook (MG_WEBHOOK)"
+)
+def failures(context: dg.RunFailureSensorContext):
+    """Tell people of a failed run."""
+    notice = failure_notice(context)
+    context.log.error(notice["text"])
+    url = settings().webhook
+    if not url:
+        return
+    body = json.dumps(notice).encode()
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            context.log.info(f"webhook answered {answer.status}")
+    except OSError as error:
+        context.log.error(f"webhook {url} could not be reached: {error}")
+
+
+def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
+    """The message about a failed run: job, partition, error and run id; ``text`` is what chat webhooks show."""
+    run = context.dagster_run
+    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "unpartitioned")
+    last = run.tags.get("dagster/asset_partition_range_end", first)
+    partition = first if first == last else f"{first}..{last}"
+    error = context.failure_event.message or "no message"
+    return {
+        "text": f"{run.job_name} failed for {partition}: {error}",
+        "job": run.job_name,
+        "partition": partition,
+        "run_id": run.run_id,
+        "error": error,
+    }
+
+
+SCHEDULES = [after_close, labels_after_close, after_week, after_month]
+SENSORS = [retrain, failures]
+
+__all__ = ["JOBS", "SCHEDULES", "SENSORS", "TABLES"]
