@@ -1,0 +1,40 @@
+"""Factor kernels, bars and labels: arrays and frames in, frames out; no Dagster."""
+
+from mg_assets.factors.bars import bars_from_trades, daily_from_minutes
+from mg_assets.factors.crosssection import mad_winsorise, preprocess, trailing_mean, zscore
+from mg_assets.factors.intraday import intraday_factors
+from mg_assets.factors.labels import eligible_entry, labels, tradable_next
+from mg_assets.factors.minute import minute_factors
+from mg_assets.factors.monitor import monitor_factors
+from mg_assets.factors.order import order_factors
+from mg_assets.factors.periods import completed_periods, period_bars, period_to_date
+from mg_assets.factors.registry import ALL34, FACTORS, HF27, MINUTE, MONITOR, ORDER, TRADE, FactorSpec
+from mg_assets.factors.trade import trade_factors
+
+__all__ = [
+    "ALL34",
+    "FACTORS",
+    "HF27",
+    "MINUTE",
+    "MONITOR",
+    "ORDER",
+    "TRADE",
+    "FactorSpec",
+    "bars_from_trades",
+    "completed_periods",
+    "daily_from_minutes",
+    "eligible_entry",
+    "intraday_factors",
+    "labels",
+    "mad_winsorise",
+    "minute_factors",
+    "monitor_factors",
+    "order_factors",
+    "period_bars",
+    "period_to_date",
+    "preprocess",
+    "tradable_next",
+    "trade_factors",
+    "trailing_mean",
+    "zscore",
+]

@@ -1,0 +1,62 @@
+"""The trading day's clock: 240 one-minute bars, m = 0 is 09:30-09:31 and m = 239 is 14:59-15:00.
+
+The opening auction's prints belong to bar 0, what is stamped in the lunch break to bar 119, the
+closing auction's prints to bar 239; after-hours trades to none. Milliseconds since midnight.
+"""
+
+import numba as nb
+
+MINUTES = 240
+EARLY_MINUTES = 30  # the early session, 09:30-10:00, is bars 0..29
+LATE_MINUTE = 210  # the late session, 14:30-15:00, is bars 210..239
+
+MS_PER_MINUTE = 60_000
+MS_PER_DAY = 86_400_000
+
+
+def _ms(hour: int, minute: int) -> int:
+    return (hour * 60 + minute) * MS_PER_MINUTE
+
+
+AUCTION_OPEN = _ms(9, 15)
+MORNING = _ms(9, 30)
+EARLY_END = _ms(10, 0)
+LUNCH = _ms(11, 30)
+AFTERNOON = _ms(13, 0)
+CLOSE = _ms(15, 0)
+CLOSE_PRINT_END = _ms(15, 5)
+ORDERS_END = CLOSE + 999  # the last millisecond at which an order counts, inclusive
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def time_of_day(stamp, per_ms):
+    """Milliseconds since midnight of an epoch stamp that has ``per_ms`` units a millisecond."""
+    return (stamp // per_ms) % MS_PER_DAY
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def trade_minute(ms):
+    """Bar that a trade stamped ``ms`` belongs to, -1 for none."""
+    if ms < AUCTION_OPEN or ms >= CLOSE_PRINT_END:
+        return -1
+    if ms < MORNING:
+        return 0
+    if ms < LUNCH:
+        return (ms - MORNING) // MS_PER_MINUTE
+    if ms < AFTERNOON:
+        return 119
+    if ms < CLOSE:
+        return 120 + (ms - AFTERNOON) // MS_PER_MINUTE
+    return 239
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def is_early(ms):
+    """Whether a trade or an order is stamped in the early session (the auction is not in it)."""
+    return MORNING <= ms < EARLY_END
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def is_continuous(ms):
+    """Whether a trade may have an active side: auction prints have none."""
+    return MORNING <= ms < CLOSE

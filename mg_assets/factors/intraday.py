@@ -1,0 +1,74 @@
+"""All 34 intraday factors of one day in one call: each table is read once."""
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.factors.minute import bar_rows, bar_values
+from mg_assets.factors.monitor import bar_part, flow_part, union_of
+from mg_assets.factors.order import order_flow, order_rows
+from mg_assets.factors.registry import ALL34, HF27, MINUTE, TRADE
+from mg_assets.factors.trade import BIG_ORDER_STD, trade_flow, trade_rows
+
+
+def intraday_factors(
+    trades: pd.DataFrame | None,
+    orders: pd.DataFrame | None,
+    minute_bars: pd.DataFrame | None,
+    big_order_std: float = BIG_ORDER_STD,
+) -> pd.DataFrame:
+    """The 34 intraday factors of every stock of one day.
+
+    Parameters
+    ----------
+    trades, orders, minute_bars : DataFrame or None
+        The day's tables in the lake's columns; None where the source has no such table.
+    big_order_std : float
+        Multiple of the standard deviation in the big-order threshold; kept in ``attrs``.
+
+    Returns
+    -------
+    DataFrame
+        Index ``symbol`` ascending (all symbols of the tables given), columns
+        :data:`mg_assets.factors.registry.ALL34`. A stock that has no trades (neither in ``trades``
+        nor in the bars) is suspended and NaN throughout; a table that is None leaves its factors NaN.
+
+    Raises
+    ------
+    DataError
+        A table does not have the lake's columns and kinds, or a minute occurs twice.
+    """
+    from_trades = None if trades is None else trade_rows(trades)
+    from_orders = None if orders is None else order_rows(orders)
+    from_bars = None if minute_bars is None else bar_rows(minute_bars)
+    symbols = union_of(*(rows.symbols for rows in (from_trades, from_orders, from_bars) if rows is not None))
+    values = np.full((len(symbols), len(ALL34)), np.nan)
+    monitor = values[:, len(HF27) :]
+    order_columns = slice(len(MINUTE) + len(TRADE), len(HF27))
+    traded = np.zeros(len(symbols), bool)
+    if from_bars is not None:
+        of_bars, bars_traded = bar_values(from_bars)
+        at = np.searchsorted(symbols, from_bars.symbols)
+        values[at, : len(MINUTE)] = of_bars[:, : len(MINUTE)]
+        bar_part(monitor, at, of_bars)
+        traded[at] |= bars_traded
+    of_orders = None
+    if from_orders is not None:
+        of_orders = order_flow(from_orders)
+        values[np.searchsorted(symbols, from_orders.symbols), order_columns] = of_orders.factors
+    if from_trades is not None:
+        flow = trade_flow(from_trades, big_order_std)
+        at = np.searchsorted(symbols, from_trades.symbols)
+        values[at, len(MINUTE) : len(MINUTE) + len(TRADE)] = flow.factors
+        flow_part(
+            monitor,
+            symbols,
+            from_trades.symbols,
+            flow,
+            None if from_orders is None or of_orders is None else (from_orders.symbols, of_orders),
+        )
+        traded[at] |= flow.traded
+    if from_trades is not None or from_bars is not None:
+        values[~traded, order_columns] = np.nan
+    frame = pd.DataFrame(values, pd.Index(symbols, name="symbol"), list(ALL34))
+    frame.attrs["big_order_std"] = big_order_std
+    return frame

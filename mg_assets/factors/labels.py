@@ -1,0 +1,88 @@
+"""Forward returns that the models learn, and who may be bought on the day they begin.
+
+Source: Huatai 2023-08-22 and 2023-12-08, Haitong 2023 (series 88): returns from the day after the
+signal; stocks that cannot be bought then have no label.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mg_assets.errors import DataError
+
+HORIZONS = (5, 10, 20)
+HALF_TICK = 0.005
+
+
+def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HORIZONS) -> np.ndarray:
+    """Return from the day after the signal, ``price[T + 1 + h] / price[T + 1] - 1``.
+
+    Row T looks at days up to ``T + 1 + h``: a label becomes known at the close of that day, and
+    the last ``h + 1`` rows are NaN.
+
+    Parameters
+    ----------
+    price : ndarray of float (D, S)
+        Adjusted execution price (vwap by default) of consecutive trading days; NaN where a stock
+        has none.
+    eligible : ndarray of bool (D, S)
+        Whether the stock can be bought on that very day (:func:`eligible_entry`).
+    horizons : sequence of int
+        Holding periods h in trading days, each >= 1.
+
+    Returns
+    -------
+    ndarray of float64 (D, S, H)
+        NaN where the stock is not eligible on T + 1, or has no price > 0 on T + 1 or T + 1 + h.
+
+    Raises
+    ------
+    DataError
+        Shapes differ or a horizon is below 1.
+    """
+    price = np.asarray(price, np.float64)
+    if price.ndim != 2 or np.shape(eligible) != price.shape:
+        raise DataError(f"price was {price.shape}, eligible {np.shape(eligible)}; both must be (days, stocks)")
+    if any(h < 1 for h in horizons):
+        raise DataError(f"horizons were {tuple(horizons)}; a holding period is at least 1 trading day")
+    usable = np.where(np.isfinite(price) & (price > 0), price, np.nan)
+    entry = np.where(np.asarray(eligible, bool), usable, np.nan)
+    out = np.full((*price.shape, len(horizons)), np.nan)
+    for k, h in enumerate(horizons):
+        rows = len(price) - h - 1
+        if rows > 0:
+            out[:rows, :, k] = usable[h + 1 :] / entry[1 : rows + 1] - 1.0
+    return out
+
+
+def eligible_entry(
+    suspended: np.ndarray,
+    st: np.ndarray,
+    open: np.ndarray,
+    high: np.ndarray,
+    low: np.ndarray,
+    close: np.ndarray,
+    up_limit: np.ndarray,
+    down_limit: np.ndarray,
+) -> np.ndarray:
+    """Whether a stock can be bought on the day itself: listed, not ST, not suspended, not locked.
+
+    Locked at a one-word price limit: open, high, low and close are one price, and that is the up
+    or the down limit (within half a tick). All inputs ``(D, S)``, raw prices in yuan; a limit that
+    is NaN locks nobody; a close that is NaN is a stock without a price.
+
+    Returns
+    -------
+    ndarray of bool (D, S)
+        For the day itself: :func:`labels` and :func:`tradable_next` look one day ahead.
+    """
+    one_price = (np.abs(high - low) < HALF_TICK) & (np.abs(open - close) < HALF_TICK)
+    at_limit = (np.abs(close - up_limit) < HALF_TICK) | (np.abs(close - down_limit) < HALF_TICK)
+    return np.isfinite(close) & ~np.asarray(suspended, bool) & ~np.asarray(st, bool) & ~(one_price & at_limit)
+
+
+def tradable_next(eligible: np.ndarray) -> np.ndarray:
+    """``eligible`` of the next day on each day ``(D, S)``; the last day is False."""
+    out = np.zeros(np.shape(eligible), bool)
+    out[:-1] = np.asarray(eligible, bool)[1:]
+    return out

@@ -1,0 +1,251 @@
+"""The 15 minute-bar factors, and the monitor's three that need bars alone.
+
+Source: Huatai 2023-12-08 (series 72), chart 6; Haitong weekly, 2023-12-15.
+"""
+
+import math
+
+import numba as nb
+import numpy as np
+import pandas as pd
+
+from mg_assets.factors.clock import EARLY_MINUTES, LATE_MINUTE, MINUTES
+from mg_assets.factors.columns import StockRows
+from mg_assets.factors.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
+from mg_assets.factors.registry import MINUTE
+
+MONITOR_OF_BARS = ("intraday_skew", "improved_reversal", "tail_volume_share")
+_COLUMNS = ("minute", "open", "high", "low", "close", "volume", "amount", "num_trades")
+
+
+def minute_factors(bars: pd.DataFrame) -> pd.DataFrame:
+    """Fifteen factors of each stock's day from its one-minute bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        ``minute_bars`` of one day (prices in yuan, volume in shares, amount in yuan), in any
+        order, bars without trades present or not. An optional column ``prev_close`` is the
+        exchange's reference price; without it, the close of a bar before the first trade is.
+
+    Returns
+    -------
+    DataFrame
+        Index ``symbol`` ascending, columns :data:`mg_assets.factors.registry.MINUTE`. All NaN for
+        a stock without trades; NaN in the factors that need ``num_trades`` (or ``amount``) where
+        a bar with trades lacks it.
+
+    Raises
+    ------
+    DataError
+        A column is missing, a minute is outside 0..239 or occurs twice in a stock's day.
+    """
+    rows = bar_rows(bars)
+    values, _ = bar_values(rows)
+    return pd.DataFrame(values[:, : len(MINUTE)], pd.Index(rows.symbols, name="symbol"), list(MINUTE))
+
+
+def bar_rows(bars: pd.DataFrame) -> StockRows:
+    """The minute bars grouped by stock."""
+    return StockRows("minute_bars", bars, _COLUMNS)
+
+
+def bar_values(rows: StockRows) -> tuple[np.ndarray, np.ndarray]:
+    """Columns ``MINUTE`` and ``MONITOR_OF_BARS`` ``(S, 18)``, and which stocks have trades ``(S,)``."""
+    has_prev = rows.has("prev_close")
+    out = np.full((len(rows), len(MINUTE) + len(MONITOR_OF_BARS)), np.nan)
+    traded = np.zeros(len(rows), bool)
+    minutes = rows.integers("minute")
+    wrong = _kernel(
+        rows.offsets,
+        minutes,
+        rows.floats("open"),
+        rows.floats("high"),
+        rows.floats("low"),
+        rows.floats("close"),
+        rows.floats("volume"),
+        rows.floats("amount"),
+        rows.floats("num_trades"),
+        rows.floats("prev_close" if has_prev else "close"),
+        has_prev,
+        out,
+        traded,
+    )
+    if wrong >= 0:
+        raise rows.wrong_minute(wrong, int(minutes[wrong]))
+    return out, traded
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def minute_returns(open_, close, traded, prev_close, r):
+    """Fill ``r`` with the minute returns; prices of bars without trades need not be set.
+
+    The first bar with trades has close / open - 1; bars before it have 0 where the previous
+    close is known, else NaN. Returns that first bar, or 240.
+    """
+    first = 0
+    while first < MINUTES and not traded[first]:
+        first += 1
+    for m in range(first):
+        r[m] = 0.0 if prev_close > 0.0 else np.nan
+    if first == MINUTES:
+        return first
+    r[first] = close[first] / open_[first] - 1.0
+    last = close[first]
+    for m in range(first + 1, MINUTES):
+        if traded[m]:
+            r[m] = close[m] / last - 1.0
+            last = close[m]
+        else:
+            r[m] = 0.0
+    return first
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _priced(x):
+    return x > 0.0 and math.isfinite(x)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _kernel(offsets, minute, open_, high, low, close, volume, amount, trades, prev_close, has_prev, out, any_trades):
+    """Return the row whose minute is wrong, or -1."""
+    o = np.empty(MINUTES)
+    c = np.empty(MINUTES)
+    v = np.empty(MINUTES)
+    a = np.empty(MINUTES)
+    n = np.empty(MINUTES)
+    amplitude = np.empty(MINUTES)
+    stated = np.empty(MINUTES)
+    r = np.empty(MINUTES)
+    seen = np.empty(MINUTES, np.bool_)
+    traded = np.empty(MINUTES, np.bool_)
+    bars = np.empty(MINUTES, np.int64)
+    spare = np.empty(MINUTES, np.int64)
+    cents = np.empty(MINUTES, np.int64)
+    for s in range(len(offsets) - 1):
+        v[:] = 0.0
+        a[:] = 0.0
+        n[:] = 0.0
+        stated[:] = np.nan
+        seen[:] = False
+        traded[:] = False
+        prev = np.nan
+        for i in range(offsets[s], offsets[s + 1]):
+            m = minute[i]
+            if m < 0 or m >= MINUTES or seen[m]:
+                return i
+            seen[m] = True
+            if has_prev and _priced(prev_close[i]):
+                prev = prev_close[i]
+            if not volume[i] > 0.0:
+                stated[m] = close[i]
+            elif _priced(open_[i]) and _priced(high[i]) and _priced(low[i]) and _priced(close[i]):
+                traded[m] = True
+                o[m] = open_[i]
+                c[m] = close[i]
+                v[m] = volume[i]
+                a[m] = amount[i]
+                n[m] = trades[i]
+                amplitude[m] = high[i] / low[i] - 1.0
+        m = 0
+        while m < MINUTES and not traded[m]:
+            if not _priced(prev) and _priced(stated[m]):
+                prev = stated[m]
+            m += 1
+        first = minute_returns(o, c, traded, prev, r)
+        if first == MINUTES:
+            continue
+        any_trades[s] = True
+        last = prev
+        for m in range(MINUTES):
+            if traded[m]:
+                last = c[m]
+            else:
+                o[m] = last
+                c[m] = last
+                amplitude[m] = 0.0 if last > 0.0 else np.nan
+        row = out[s]
+        row[0] = skew(r[LATE_MINUTE:])
+        squares = down_squares = day_volume = 0.0
+        day_amount = day_trades = down_amount = down_trades = 0.0
+        counted = True  # every bar with trades says how many, and what they were worth
+        half_hours = np.zeros(8)
+        for m in range(MINUTES):
+            if math.isfinite(r[m]):
+                squares += r[m] * r[m]
+                if r[m] < 0.0:
+                    down_squares += r[m] * r[m]
+                    down_amount += a[m]
+                    down_trades += n[m]
+            day_volume += v[m]
+            half_hours[m // 30] += v[m]
+            day_amount += a[m]
+            day_trades += n[m]
+            if traded[m] and not (n[m] > 0.0 and math.isfinite(a[m])):
+                counted = False
+        row[1] = ratio(down_squares, squares)
+        row[2] = corr(r[1:], r[:-1], LEAST_PAIRS)
+        row[3] = corr(c[:-1], o[1:], LEAST_PAIRS)
+        for k in range(1, 7):
+            row[3 + k] = ratio(half_hours[k], day_volume)
+        row[10] = corr(v, n, LEAST_PAIRS)
+        row[11] = corr(v[:EARLY_MINUTES], r[:EARLY_MINUTES], LEAST_PAIRS_SESSION)
+        if counted:
+            row[12] = _top_bars_return(a, n, r, traded, cents, bars, spare)
+            row[13] = ratio(ratio(down_amount, down_trades), ratio(day_amount, day_trades))
+        row[14] = corr(v, amplitude, LEAST_PAIRS)
+        row[15] = skew(r)
+        row[16] = c[MINUTES - 1] / c[EARLY_MINUTES - 1] - 1.0
+        row[17] = ratio(half_hours[7], day_volume)
+    return -1
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _top_bars_return(a, n, r, traded, cents, bars, spare):
+    """Compound the returns of the 30% of bars with trades that have the largest amount per trade."""
+    count = 0
+    for m in range(MINUTES):
+        if traded[m]:
+            cents[m] = round(a[m] * 100.0)
+            bars[count] = m
+            count += 1
+    ranked = _rank_descending(cents, n, bars, spare, count)
+    product = 1.0
+    for i in range((3 * count + 9) // 10):
+        x = r[ranked[i]]
+        if math.isfinite(x):
+            product *= 1.0 + x
+    return product - 1.0
+
+
+@nb.njit(cache=True, nogil=True)
+def _rank_descending(cents, n, bars, spare, count):
+    """Stable merge sort of ``bars`` by amount per trade, largest first.
+
+    Quotients are compared crosswise in integers, so that equal ones tie: whole cents times a
+    number of trades stay below 2^63 for any bar under 10^12 yuan.
+    """
+    source, target = bars, spare
+    width = 1
+    while width < count:
+        for lo in range(0, count, 2 * width):
+            mid = min(lo + width, count)
+            hi = min(lo + 2 * width, count)
+            i, j = lo, mid
+            for k in range(lo, hi):
+                if i >= mid:
+                    left = False
+                elif j >= hi:
+                    left = True
+                else:
+                    x, y = source[i], source[j]
+                    left = cents[x] * np.int64(n[y]) >= cents[y] * np.int64(n[x])
+                if left:
+                    target[k] = source[i]
+                    i += 1
+                else:
+                    target[k] = source[j]
+                    j += 1
+        source, target = target, source
+        width *= 2
+    return source
