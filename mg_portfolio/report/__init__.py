@@ -1,0 +1,1 @@
+"""The weekly report, its charts and the numbers that the sources published."""
