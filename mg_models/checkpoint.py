@@ -1,0 +1,184 @@
+"""A trained model on disk: weights as safetensors, and a JSON card that says where they come from.
+
+``<folder>/seed<k>.safetensors`` and ``<folder>/seed<k>.json``. The card is written last and carries
+the weights' digest, so that a model is either whole or not there. Neither file holds a time of day:
+the same inputs, seed and device kind give the same bytes. Never a pickle.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import uuid
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from mg_models.catalog import InputSpec, ModelSpec, SplitSpec
+from mg_models.errors import CheckpointError
+from mg_models.networks import build
+from mg_models.splits import Split, period_start
+
+if TYPE_CHECKING:
+    from mg_models.dataset import Dataset
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """Weights of one (retrain, seed), with what is needed to use them.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+        As it was trained, overrides included.
+    retrain : str
+        The half-year it was trained for.
+    seed : int
+    features : dict of str to tuple of str
+        Feature names of each input, in order.
+    state : dict of str to Tensor
+        The network's weights and batch-norm statistics, on the CPU.
+    card : dict
+        What is stored as JSON.
+    """
+
+    spec: ModelSpec
+    retrain: str
+    seed: int
+    features: dict[str, tuple[str, ...]]
+    state: dict[str, Tensor]
+    card: dict[str, Any]
+
+    def network(self, device: str = "cpu") -> nn.Module:
+        """The network with these weights, in evaluation mode."""
+        network = build(self.spec, {name: len(names) for name, names in self.features.items()})
+        network.load_state_dict(self.state)
+        return network.to(device).eval()
+
+
+def save(model: TrainedModel, folder: str | Path) -> Path:
+    """Write a model and return its card's path. Each file appears whole or not at all."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = safetensors.torch.save({k: model.state[k].contiguous() for k in sorted(model.state)})
+    card = {**model.card, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    _write(folder / f"seed{model.seed}.safetensors", weights)
+    return _write(folder / f"seed{model.seed}.json", (json.dumps(card, indent=1, sort_keys=True) + "\n").encode())
+
+
+def load(folder: str | Path) -> list[TrainedModel]:
+    """Every seed's model in a folder, by ascending seed.
+
+    Raises
+    ------
+    CheckpointError
+        No model there, or one whose files are incomplete, altered or of another format.
+    """
+    folder = Path(folder)
+    cards = sorted(folder.glob("seed*.json"))
+    if not cards:
+        raise CheckpointError(f"no trained model in {folder}; train it, or give the folder of one half-year")
+    return sorted((_load(card) for card in cards), key=lambda m: m.seed)
+
+
+def load_seed(folder: str | Path, seed: int) -> TrainedModel | None:
+    """One seed's model, or None where it is not stored (or its card was not written yet)."""
+    path = Path(folder) / f"seed{seed}.json"
+    return _load(path) if path.exists() else None
+
+
+def new_card(
+    spec: ModelSpec,
+    data: "Dataset",
+    split: Split,
+    seed: int,
+    threads: int,
+    fingerprints: dict[str, str],
+    data_digest: str,
+) -> dict[str, Any]:
+    """Everything known before training starts; the trainer adds ``training``."""
+    ranges = {}
+    for part in ("train", "valid"):
+        index = getattr(split, part)
+        ranges[part] = {"first": str(data.days[index[0]]), "last": str(data.days[index[-1]]), "days": len(index)}
+    return {
+        "format": FORMAT,
+        "catalog_entry": dataclasses.asdict(spec),
+        "config_hash": spec.hash,
+        "retrain": split.retrain,
+        "predicts_from": str(period_start(split.retrain)),
+        "seed": seed,
+        "ranges": ranges,
+        "stocks": len(data.symbols),
+        "features": {name: list(names) for name, names in data.features.items()},
+        "fingerprints": dict(sorted(fingerprints.items())),
+        "data_digest": data_digest,
+        "git_revision": git_revision(),
+        "versions": {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")},
+        "device": torch.device(data.device).type,
+        "threads": threads,
+    }
+
+
+@lru_cache(maxsize=1)
+def git_revision() -> str | None:
+    """The checkout's commit, or None where this package is not run from one."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _load(path: Path) -> TrainedModel:
+    weights_path = path.with_suffix(".safetensors")
+    try:
+        card = json.loads(path.read_bytes())
+        weights = weights_path.read_bytes()
+        if card["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {card['format']}, this version reads {FORMAT}; train again")
+        if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
+            raise CheckpointError(f"{weights_path} is not the file that {path.name} was written with; train again")
+        spec = _spec(card["catalog_entry"])
+        features = {name: tuple(names) for name, names in card["features"].items()}
+        return TrainedModel(spec, card["retrain"], card["seed"], features, safetensors.torch.load(weights), card)
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} has no weights {weights_path.name} beside it; train again") from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is not a model's card ({error!r}); train again") from error
+
+
+def _spec(entry: dict[str, Any]) -> ModelSpec:
+    return ModelSpec(
+        **{
+            **entry,
+            "inputs": tuple(InputSpec(**i) for i in entry["inputs"]),
+            "split": SplitSpec(**entry["split"]),
+            "seeds": tuple(entry["seeds"]),
+        }
+    )
+
+
+def _write(path: Path, content: bytes) -> Path:
+    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with open(beside, "wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return path

@@ -1,0 +1,104 @@
+"""Predictions of trained models, one day's cross-section at a time.
+
+A day is always predicted by itself, so that a day alone, a range and the whole history give the same
+bits. A stock's score depends on the others only through the standardisation of the inputs and of the
+predictions over the day's stocks.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from mg_models.checkpoint import TrainedModel
+from mg_models.dataset import Dataset, model_inputs
+from mg_models.errors import DataError, LeakageError
+from mg_models.panel import Panel, PeriodPanel
+from mg_models.scoring import zscore
+from mg_models.splits import period_start
+
+
+def predict(
+    models: Sequence[TrainedModel],
+    inputs: Mapping[str, Panel | PeriodPanel],
+    days: np.ndarray,
+    device: str = "cpu",
+    in_sample: bool = False,
+) -> np.ndarray:
+    """Mean over seeds of each seed's z-scored predictions.
+
+    Parameters
+    ----------
+    models : sequence of TrainedModel
+        Seeds of one retrain.
+    inputs : mapping of str to Panel or PeriodPanel
+        Reaching back at least a window before the first day; on the features of training.
+    days : ndarray of datetime64[D] (D',)
+        Days of the inputs to predict.
+    device : str
+    in_sample : bool
+        Allow days before the half-year that the models were trained for.
+
+    Returns
+    -------
+    ndarray of float64 (D', S)
+        NaN where a stock has no input.
+
+    Raises
+    ------
+    DataError
+        No models, models that differ in configuration, other features than in training, or days that
+        the inputs do not have.
+    LeakageError
+        A day before the models' half-year, which their training may have seen.
+    """
+    spec = _one_spec(models)
+    chosen = model_inputs(spec, inputs)
+    for name, panel in chosen.items():
+        if tuple(panel.features) != tuple(models[0].features[name]):
+            raise DataError(
+                f"{spec.name}: input {name!r} has the features {list(panel.features)}, "
+                f"trained on {list(models[0].features[name])}"
+            )
+    wanted = np.asarray(days, "datetime64[D]")
+    start = max(period_start(m.retrain) for m in models)
+    if not in_sample and len(wanted) and wanted.min() < start:
+        raise LeakageError(
+            f"{spec.name}: {wanted.min()} is before {start}, from when the model of {models[0].retrain} predicts; "
+            f"use the model of that half-year (or in_sample=True to look at the fit)"
+        )
+    return _predict(models, chosen, wanted, device)
+
+
+def _predict(
+    models: Sequence[TrainedModel], inputs: dict[str, Panel | PeriodPanel], wanted: np.ndarray, device: str
+) -> np.ndarray:
+    data = Dataset(models[0].spec, inputs, device=device)
+    at = np.searchsorted(data.days, wanted)
+    absent = (at == len(data.days)) | (data.days[np.minimum(at, len(data.days) - 1)] != wanted)
+    if absent.any():
+        raise DataError(
+            f"{models[0].spec.name}: the inputs have no {wanted[absent][0]} ({int(absent.sum())} days lacking); "
+            f"they reach from {data.days[0]} to {data.days[-1]}"
+        )
+    networks = [m.network(device) for m in models]
+    out = np.full((len(wanted), len(data.symbols)), np.nan)
+    with torch.inference_mode():
+        for row, day in enumerate(at.tolist()):
+            rows = data.rows(day)
+            if not len(rows):
+                continue
+            windows = data.windows(day)
+            scores = np.stack([n(windows).mean(1).double().cpu().numpy() for n in networks])  # (seeds, rows)
+            out[row, rows] = zscore(scores).mean(0)
+    return out
+
+
+def _one_spec(models: Sequence[TrainedModel]):
+    if not models:
+        raise DataError("no trained model was given")
+    if len({m.spec.hash for m in models}) > 1 or len({m.retrain for m in models}) > 1:
+        raise DataError(
+            f"models must be seeds of one retrain and configuration, was {[(m.spec.name, m.retrain) for m in models]}"
+        )
+    return models[0].spec

@@ -1,0 +1,185 @@
+"""Days x stocks x features, resident in memory; windows are gathered from it by index.
+
+Two kinds. A :class:`Panel` has one row per day (factors, daily bars). A :class:`PeriodPanel`
+has one row per completed week or month, and the bar to date of every day; the series that day T
+sees is the last completed periods and the bar to date as its last step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mg_models.errors import DataError
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One value per (day, stock, feature).
+
+    Attributes
+    ----------
+    days : ndarray of datetime64[D] (D,)
+        Trading days, ascending.
+    symbols : ndarray of object (S,)
+    values : ndarray of float32 (D, S, F)
+        NaN where a stock has no value.
+    features : tuple of str (F,)
+
+    Raises
+    ------
+    DataError
+        Axes that do not fit the values, or days that do not ascend.
+    """
+
+    days: np.ndarray
+    symbols: np.ndarray
+    values: np.ndarray
+    features: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _axes(self)
+        _set(self, "values", _float32(self.values))
+        _shape("values", self.values, (len(self.days), len(self.symbols), len(self.features)))
+
+    def valid(self, bars: bool = False) -> np.ndarray:
+        """Rows that count as present, ``(D, S)`` bool.
+
+        A row of factors is present where any feature is finite. A bar is present where every
+        feature is finite and positive, so that a day without a trade is not one.
+        """
+        return _valid(self.values, bars)
+
+    def eligible(self, steps: int, min_share: float, bars: bool = False) -> np.ndarray:
+        """Stocks that take part on each day, ``(D, S)`` bool.
+
+        A stock takes part on day T if its row at T is present and at least ``min_share`` of the
+        ``steps`` rows that end at T are.
+        """
+        valid = self.valid(bars)
+        total = _running(valid)  # (D + 1, S)
+        days = len(self.days)
+        first = np.maximum(np.arange(days) + 1 - steps, 0)
+        count = total[1:] - total[first]
+        return valid & (count >= np.ceil(min_share * steps))
+
+
+@dataclass(frozen=True)
+class PeriodPanel:
+    """Weekly or monthly values that each day can see.
+
+    Attributes
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    symbols : ndarray of object (S,)
+    completed : ndarray of float32 (P, S, F)
+        One row per period, in time order.
+    to_date : ndarray of float32 (D, S, F)
+        The current period's value using days up to and including each day.
+    period_of_day : ndarray of int64 (D,)
+        How many rows of ``completed`` are over before the period of each day begins: day d may
+        see ``completed[:period_of_day[d]]``.
+    features : tuple of str (F,)
+
+    Raises
+    ------
+    DataError
+        Axes that do not fit, or a ``period_of_day`` that runs backwards or past the last period.
+    """
+
+    days: np.ndarray
+    symbols: np.ndarray
+    completed: np.ndarray
+    to_date: np.ndarray
+    period_of_day: np.ndarray
+    features: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _axes(self)
+        _set(self, "completed", _float32(self.completed))
+        _set(self, "to_date", _float32(self.to_date))
+        _set(self, "period_of_day", np.asarray(self.period_of_day, np.int64))
+        wide = (len(self.symbols), len(self.features))
+        _shape("to_date", self.to_date, (len(self.days), *wide))
+        _shape("completed", self.completed, (len(self.completed), *wide))
+        _shape("period_of_day", self.period_of_day, (len(self.days),))
+        p = self.period_of_day
+        if len(p) and (p[0] < 0 or p[-1] > len(self.completed) or np.any(np.diff(p) < 0)):
+            raise DataError(
+                f"period_of_day must ascend within 0..{len(self.completed)} (the completed periods), "
+                f"was {p[0]}..{p[-1]}"
+            )
+
+    def valid(self, bars: bool = False) -> np.ndarray:
+        """Rows of ``to_date`` that count as present, ``(D, S)`` bool; see :meth:`Panel.valid`."""
+        return _valid(self.to_date, bars)
+
+    def eligible(self, steps: int, min_share: float, bars: bool = False) -> np.ndarray:
+        """Stocks that take part on each day, ``(D, S)`` bool; see :meth:`Panel.eligible`."""
+        today = self.valid(bars)
+        total = _running(_valid(self.completed, bars))  # (P + 1, S)
+        first = np.maximum(self.period_of_day - (steps - 1), 0)
+        count = total[self.period_of_day] - total[first] + today
+        return today & (count >= np.ceil(min_share * steps))
+
+
+def common_axes(inputs: Mapping[str, Panel | PeriodPanel]) -> tuple[np.ndarray, np.ndarray]:
+    """Days and symbols that all the inputs share.
+
+    Raises
+    ------
+    DataError
+        No input, or two inputs whose days or symbols differ.
+    """
+    if not inputs:
+        raise DataError("no input panel was given")
+    names = list(inputs)
+    first = inputs[names[0]]
+    for name in names[1:]:
+        other = inputs[name]
+        for axis in ("days", "symbols"):
+            a, b = getattr(first, axis), getattr(other, axis)
+            if len(a) != len(b) or not np.array_equal(a, b):
+                raise DataError(
+                    f"inputs {names[0]!r} and {name!r} have different {axis} ({len(a)} and {len(b)}); "
+                    f"build them on one axis"
+                )
+    return first.days, first.symbols
+
+
+def _axes(panel: Panel | PeriodPanel) -> None:
+    _set(panel, "days", np.asarray(panel.days, "datetime64[D]"))
+    _set(panel, "symbols", np.asarray(panel.symbols, dtype=object))
+    _set(panel, "features", tuple(panel.features))
+    steps = np.diff(panel.days).astype(np.int64)
+    if np.any(steps <= 0):
+        at = int(np.flatnonzero(steps <= 0)[0])
+        raise DataError(f"days must ascend, but {panel.days[at + 1]} follows {panel.days[at]}; sort and deduplicate")
+
+
+def _set(panel: Panel | PeriodPanel, name: str, value: object) -> None:
+    object.__setattr__(panel, name, value)  # the dataclass is frozen
+
+
+def _float32(values: np.ndarray) -> np.ndarray:
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    return array if array.dtype == np.float32 and array.flags.c_contiguous else np.ascontiguousarray(array, np.float32)
+
+
+def _shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise DataError(f"{name} must be {expected} by its axes, was {array.shape}")
+
+
+def _valid(values: np.ndarray, bars: bool) -> np.ndarray:
+    out = np.empty(values.shape[:2], bool)
+    for row, value in enumerate(values):  # day by day: no mask of the whole history is made
+        finite = np.isfinite(value)
+        out[row] = (finite & (value > 0)).all(-1) if bars else finite.any(-1)
+    return out
+
+
+def _running(valid: np.ndarray) -> np.ndarray:
+    total = np.zeros((len(valid) + 1, valid.shape[1]), np.int32)
+    np.cumsum(valid, axis=0, out=total[1:])
+    return total

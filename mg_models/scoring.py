@@ -1,0 +1,39 @@
+"""Cross-sectional scores of one day."""
+
+import numpy as np
+from scipy.stats import rankdata
+
+
+def zscore(values: np.ndarray) -> np.ndarray:
+    """Mean 0 and population std 1 along the last axis, NaN kept; no variance gives 0, not NaN."""
+    mean = _nanmean(values)
+    centred = values - mean
+    std = np.sqrt(_nanmean(centred * centred))
+    flat = ~(std > 1e-12 * np.maximum(np.abs(mean), 1.0))
+    return np.where(flat & np.isfinite(centred), 0.0, centred / np.where(flat, 1.0, std))
+
+
+def rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
+    """Spearman's correlation over the stocks that have both.
+
+    NaN with fewer than three of them; 0 where one of the two does not vary, for it tells nothing.
+    """
+    both = np.isfinite(prediction) & np.isfinite(label)
+    if both.sum() < 3:
+        return float("nan")
+    a, b = rankdata(prediction[both]), rankdata(label[both])
+    a -= a.mean()
+    b -= b.mean()
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 0 else 0.0
+
+
+def rank_ic_by_day(prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """:func:`rank_ic` of each row of two ``(D, S)`` panels, ``(D,)``."""
+    return np.array([rank_ic(p, y) for p, y in zip(prediction, label, strict=True)])
+
+
+def _nanmean(values: np.ndarray) -> np.ndarray:
+    finite = np.isfinite(values)
+    count = np.maximum(finite.sum(-1, keepdims=True), 1)
+    return np.where(finite, values, 0.0).sum(-1, keepdims=True) / count

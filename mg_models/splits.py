@@ -1,0 +1,123 @@
+"""Which days train, validate and test a half-year's model.
+
+A worked example with ``horizon=10`` and ``2017H1``. The label of day T is the return from T+1 to
+T+11, so it is known at the close of T+11. The last day that may validate is therefore the twelfth
+trading day before 2017-01-03 (the first of the half-year): eleven days, ``horizon + 1``, are dropped
+before the cut. Likewise eleven days are dropped between training and validation, so that no training
+label is known only after validation has begun. Days are sampled every fifth from the first day that
+has inputs; the last fifth of the samples, in time order, validates. The window expands: a later
+half-year keeps the same samples and adds new ones.
+
+Source: Huatai series 72, chart 44 (4:1, every fifth day, half-yearly); series 69 for the dropped days.
+"""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from mg_models.catalog import SplitSpec
+from mg_models.errors import LeakageError, TrainingError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into the days axis; ``test`` is every day of the half-year that the data has."""
+
+    retrain: str
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+
+
+def period_start(retrain: str) -> np.datetime64:
+    """First calendar day of a half-year: ``2017-01-01`` for ``2017H1``, ``2017-07-01`` for ``2017H2``.
+
+    Raises
+    ------
+    TrainingError
+        The key is not a year, ``H``, and 1 or 2.
+    """
+    found = re.fullmatch(r"(\d{4})H([12])", retrain)
+    if not found:
+        raise TrainingError(f"retrain must be a half-year like '2017H1', was {retrain!r}")
+    return np.datetime64(f"{found[1]}-{'01' if found[2] == '1' else '07'}-01", "D")
+
+
+def period_end(retrain: str) -> np.datetime64:
+    """Last calendar day of a half-year."""
+    return (period_start(retrain).astype("datetime64[M]") + 6).astype("datetime64[D]") - 1
+
+
+def split(
+    days: np.ndarray,
+    retrain: str,
+    horizon: int,
+    spec: SplitSpec,
+    label_end: np.ndarray | None = None,
+    usable: np.ndarray | None = None,
+) -> Split:
+    """Train, validation and test days of one retrain.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (D,)
+        Every trading day of the data, ascending.
+    retrain : str
+        A half-year, ``2017H1``.
+    horizon : int
+        Of the label, trading days.
+    spec : SplitSpec
+    label_end : ndarray of datetime64[D] (D,), optional
+        The day at whose close each label is known; NaT where it is not yet.
+    usable : ndarray of bool (D,), optional
+        Days with inputs and labels of enough stocks. Sampling starts at the first.
+
+    Raises
+    ------
+    TrainingError
+        Too few sampled days before the cut.
+    LeakageError
+        ``label_end`` says that a label is known only after the embargo has passed.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    usable = np.ones(len(days), bool) if usable is None else np.asarray(usable, bool)
+    start = period_start(retrain)
+    cut = int(np.searchsorted(days, start))
+    gap = horizon + 1
+    first = int(np.argmax(usable)) if usable.any() else len(days)
+    samples = np.arange(first, max(cut - gap, first), spec.every)
+    samples = samples[usable[samples]]
+    valid = samples[len(samples) - round(len(samples) * spec.valid_share) :]
+    train = samples[samples < valid[0] - gap] if len(valid) else samples[:0]
+    if len(train) < spec.min_train_days or len(valid) < spec.min_valid_days:
+        begin = str(days[first]) if first < len(days) else "none"
+        raise TrainingError(
+            f"retrain {retrain}: {len(train)} training and {len(valid)} validation days (every {spec.every} trading "
+            f"days from {begin}, {gap} days dropped twice), needs {spec.min_train_days} and {spec.min_valid_days}; "
+            f"give it a longer history, a later half-year, or override min_train_days, min_valid_days or every"
+        )
+    if label_end is not None:
+        _no_leak(days, label_end, valid, start, f"the cut of {retrain}")
+        _no_leak(days, label_end, train, days[valid[0]], "the first validation day")
+    stop = int(np.searchsorted(days, period_end(retrain), side="right"))
+    return Split(retrain, train, valid, np.arange(cut, stop))
+
+
+def known_days(days: np.ndarray, horizon: int) -> np.ndarray:
+    """The day at whose close each day's label is known, ``(D,)``; NaT where the data ends before."""
+    out = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
+    gap = horizon + 1
+    out[: max(len(days) - gap, 0)] = np.asarray(days, "datetime64[D]")[gap:]
+    return out
+
+
+def _no_leak(days: np.ndarray, label_end: np.ndarray, used: np.ndarray, before: np.datetime64, what: str) -> None:
+    ends = np.asarray(label_end, "datetime64[D]")[used]
+    late = ~(ends < before)  # NaT is late too
+    if late.any():
+        at = int(np.flatnonzero(late)[0])
+        raise LeakageError(
+            f"the label of {days[used[at]]} is known on {ends[at]}, not before {what} ({before}); "
+            f"the labels' horizon must be the model's"
+        )

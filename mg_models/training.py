@@ -1,0 +1,204 @@
+"""Train every (retrain, seed) of a model, alone or in parallel, resuming where a kill left off.
+
+1. Split each retrain's days, so that bad input fails before anything is trained.
+2. Load the (retrain, seed) pairs that ``out_dir`` already holds for the same configuration and data.
+3. Train the others: in this process, or each in a single-threaded process of its own
+   (:mod:`mg_models.processes`). Both give the same bits.
+4. Store each as it finishes.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mg_models import checkpoint, processes
+from mg_models.catalog import ModelSpec
+from mg_models.checkpoint import TrainedModel
+from mg_models.dataset import Dataset, eligible_rows, model_inputs, usable_days
+from mg_models.errors import DataError, TrainingError
+from mg_models.panel import Panel, PeriodPanel, common_axes
+from mg_models.splits import Split, known_days, split
+from mg_models.trainer import Progress, fit
+
+
+def train(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrain: str,
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> list[TrainedModel]:
+    """Train one half-year's model, all seeds; see :func:`train_many`.
+
+    Returns
+    -------
+    list of TrainedModel
+        By the order of ``seeds``.
+    """
+    return train_many(
+        spec, inputs, labels, label_end, [retrain], seeds, device, workers, progress, out_dir, fingerprints
+    )[retrain]
+
+
+def train_many(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrains: Iterable[str],
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> dict[str, list[TrainedModel]]:
+    """Train a model for several half-years.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : mapping of str to Panel or PeriodPanel
+        On the same days and stocks.
+    labels : ndarray (D, S)
+        Raw returns of the spec's horizon on the inputs' axes, NaN where a stock has none.
+    label_end : ndarray of datetime64[D] (D,) or None
+        The day at whose close each label is known, NaT where it is not yet. None: the trading day
+        horizon + 1 after it.
+    retrains : iterable of str
+        Half-years to predict, ``["2017H1", "2017H2"]``. Each uses only labels known before it.
+    seeds : iterable of int, optional
+        By default the catalog's.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    workers : int
+        Processes that train side by side.
+    progress : callable, optional
+        Given a :class:`~mg_models.trainer.Progress` at every validation check.
+    out_dir : str or Path, optional
+        Each model is stored in ``<out_dir>/<retrain>``. One that is there already, of the same
+        configuration, data and fingerprints, is loaded and not trained again.
+    fingerprints : mapping of str to str, optional
+        The caller's names for the inputs' versions, kept in the card.
+
+    Returns
+    -------
+    dict of str to list of TrainedModel
+
+    Raises
+    ------
+    DataError
+        Inputs or labels that do not fit.
+    LeakageError
+        Labels known too late.
+    TrainingError
+        Too little data, a training that broke, or a process that died.
+    """
+    seeds = tuple(spec.seeds if seeds is None else seeds)
+    retrains = list(retrains)
+    if workers < 1:
+        raise TrainingError(f"workers must be at least 1, was {workers}")
+    chosen = model_inputs(spec, inputs)
+    days, _ = common_axes(chosen)
+    eligible = eligible_rows(spec, chosen)
+    if labels.shape != eligible.shape:
+        raise DataError(f"labels must be {eligible.shape} like the inputs, was {labels.shape}")
+    ends = known_days(days, spec.horizon) if label_end is None else label_end
+    usable = usable_days(spec, eligible, labels)
+    splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
+    digests = _digests(chosen, labels, splits)
+    marks = dict(fingerprints or {})
+
+    done: dict[tuple[str, int], TrainedModel] = {}
+    for retrain in retrains:
+        for seed in seeds:
+            stored = checkpoint.load_seed(Path(out_dir) / retrain, seed) if out_dir is not None else None
+            if stored is not None and _same_job(stored, spec, digests[retrain], marks, device):
+                done[retrain, seed] = stored
+    jobs = [(r, s) for r in retrains for s in seeds if (r, s) not in done]
+    if min(workers, len(jobs)) > 1:
+        done |= _in_processes(
+            spec, chosen, labels, eligible, splits, digests, marks, jobs, device, workers, progress, out_dir
+        )
+    elif jobs:
+        data = Dataset(spec, chosen, labels, eligible, device)
+        for retrain, seed in jobs:
+            model = fit(data, splits[retrain], seed, progress, marks, digests[retrain])
+            if out_dir is not None:
+                checkpoint.save(model, Path(out_dir) / retrain)
+            done[retrain, seed] = model
+    return {r: [done[r, s] for s in seeds] for r in retrains}
+
+
+def _in_processes(
+    spec: ModelSpec,
+    inputs: dict[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    eligible: np.ndarray,
+    splits: dict[str, Split],
+    digests: dict[str, str],
+    fingerprints: dict[str, str],
+    jobs: list[tuple[str, int]],
+    device: str,
+    count: int,
+    progress: Callable[[Progress], None] | None,
+    out_dir: str | Path | None,
+) -> dict[tuple[str, int], TrainedModel]:
+    with processes.shared(inputs, labels, eligible) as folder:
+        target = Path(out_dir) if out_dir is not None else folder / "models"
+        tasks = [
+            processes.Task(spec, splits[r], s, device, fingerprints, digests[r], str(folder), str(target / r))
+            for r, s in jobs
+        ]
+        processes.run(tasks, count, progress)
+        return {(r, s): _stored(target / r, s) for r, s in jobs}
+
+
+def _stored(folder: Path, seed: int) -> TrainedModel:
+    model = checkpoint.load_seed(folder, seed)
+    if model is None:
+        raise TrainingError(f"the process of seed {seed} ended, but {folder} does not hold its model")
+    return model
+
+
+def _same_job(model: TrainedModel, spec: ModelSpec, digest: str, fingerprints: dict[str, str], device: str) -> bool:
+    card = model.card
+    return (
+        model.spec.hash == spec.hash
+        and card["data_digest"] == digest
+        and card["fingerprints"] == fingerprints
+        and card["device"] == device.partition(":")[0]
+    )
+
+
+def _digests(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, splits: dict[str, Split]) -> dict[str, str]:
+    """A digest, per retrain, of exactly the inputs and labels that its training can see."""
+    out = {}
+    running = {name: hashlib.blake2b(digest_size=16) for name in (*inputs, "labels")}
+    at = {name: 0 for name in running} | {f"{name} periods": 0 for name in inputs}
+    for retrain in sorted(splits, key=lambda r: splits[r].valid[-1]):
+        end = int(splits[retrain].valid[-1]) + 1
+        for name, panel in inputs.items():
+            if isinstance(panel, PeriodPanel):
+                periods = int(panel.period_of_day[end - 1])
+                running[name].update(panel.completed[at[f"{name} periods"] : periods].data)
+                running[name].update(panel.to_date[at[name] : end].data)
+                at[f"{name} periods"] = periods
+            else:
+                running[name].update(panel.values[at[name] : end].data)
+            at[name] = end
+        running["labels"].update(np.ascontiguousarray(labels[at["labels"] : end], np.float64).data)
+        at["labels"] = end
+        whole = hashlib.blake2b(digest_size=16)
+        for name, digest in running.items():
+            whole.update(name.encode() + digest.digest())
+        out[retrain] = whole.hexdigest()
+    return out

@@ -1,0 +1,87 @@
+"""Windows of a whole day's cross-section, gathered by index from a resident panel.
+
+A window is time-major, ``(steps, rows, features)`` and contiguous, which is what a recurrent layer
+reads. Nothing larger than one batch is ever made.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mg_models.catalog import InputSpec
+from mg_models.panel import Panel, PeriodPanel
+
+EPS = 1e-6  # a step whose ratio has a smaller standard deviation over stocks (the last one: all 1) becomes 0
+
+
+class Windows:
+    """Gathers one input of a model, on the device where the model runs.
+
+    Parameters
+    ----------
+    panel : Panel or PeriodPanel
+    spec : InputSpec
+        Window length, and how a series is scaled.
+    device : str
+    """
+
+    def __init__(self, panel: Panel | PeriodPanel, spec: InputSpec, device: str = "cpu"):
+        self.spec = spec
+        self._periods = isinstance(panel, PeriodPanel)
+        if isinstance(panel, PeriodPanel):
+            self._completed = _tensor(panel.completed, device)  # (P, S, F)
+            self._values = _tensor(panel.to_date, device)  # (D, S, F)
+            self._period_of_day = panel.period_of_day
+        else:
+            self._values = _tensor(panel.values, device)  # (D, S, F)
+
+    def gather(self, day: int, rows: Tensor) -> Tensor:
+        """The standardised windows that end on a day, ``(steps, rows, features)`` float32.
+
+        ``rows`` must be every stock that takes part that day: the z-score is over them. Steps
+        before the panel's beginning and values that are not finite are 0.
+        """
+        raw = self._raw(day, rows)  # (steps, rows, F)
+        if self.spec.scale == "last_value":
+            return standardise(raw / raw[-1], self.spec.clip)
+        return torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0)
+
+    def _raw(self, day: int, rows: Tensor) -> Tensor:
+        steps = self.spec.steps
+        source, end, tail = self._values, day + 1, None
+        if self._periods:
+            source, end = self._completed, int(self._period_of_day[day])
+            tail = self._values[day].index_select(0, rows)  # (rows, F)
+            steps -= 1
+        begin = max(end - steps, 0)
+        out = torch.full(
+            (self.spec.steps, len(rows), self._values.shape[-1]), torch.nan, dtype=torch.float32, device=rows.device
+        )
+        stop = self.spec.steps if tail is None else self.spec.steps - 1
+        if end > begin:
+            torch.index_select(source[begin:end], 1, rows, out=out[stop - (end - begin) : stop])
+        if tail is not None:
+            out[-1] = tail
+        return out
+
+
+def standardise(values: Tensor, clip: float | None = None) -> Tensor:
+    """z-score over rows per step and feature, population std, in place of ``(steps, rows, features)``.
+
+    Values that are not finite take no part and become 0; a step without variance becomes 0. ``clip``
+    bounds the result.
+    """
+    finite = torch.isfinite(values)
+    count = finite.sum(1, keepdim=True).clamp_(min=1)  # (steps, 1, F)
+    values = torch.where(finite, values, 0.0)
+    mean = values.sum(1, keepdim=True) / count
+    centred = torch.where(finite, values - mean, 0.0)
+    std = (centred.square().sum(1, keepdim=True) / count).sqrt_()
+    scaled = torch.where(std > EPS, centred / std, 0.0)  # (steps, rows, F)
+    return scaled if clip is None else scaled.clamp_(-clip, clip)
+
+
+def _tensor(values: np.ndarray, device: str) -> Tensor:
+    if not values.flags.writeable:
+        values = values.copy()  # torch cannot wrap a read-only array
+    return torch.from_numpy(np.asarray(values)).to(device)
