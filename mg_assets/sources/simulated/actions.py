@@ -7,7 +7,7 @@ The exchange's reference price on an ex-day is ``(close - cash) / ratio``, round
 
 import numpy as np
 
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 
 NIGHT = 0.25  # share of the day's variance that falls between the close and the open
 LIMIT_ST, LIMIT_MAIN, LIMIT_WIDE = 5, 10, 20  # percent

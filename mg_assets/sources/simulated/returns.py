@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import INDUSTRIES, Stocks
 

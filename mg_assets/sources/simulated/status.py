@@ -8,7 +8,7 @@ that the 5% limit is theirs alone.
 
 import numpy as np
 
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 

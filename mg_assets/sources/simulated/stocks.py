@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_assets.market.calendar import trading_days
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 INDUSTRIES = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mg_assets.sources.simulated.generatorness import Stream, generator
+from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.returns import DayReturns
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
