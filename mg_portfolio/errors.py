@@ -1,0 +1,37 @@
+"""Errors raised by the portfolio floor. Every message names the field, the stock and the remedy."""
+
+from collections.abc import Mapping
+
+
+class PortfolioError(Exception):
+    """Base of the errors that a user can act on."""
+
+
+class ProblemError(PortfolioError, ValueError):
+    """A field of an optimisation problem, a catalog entry or a helper's argument is not usable."""
+
+
+class BacktestError(PortfolioError, ValueError):
+    """Prices, flags, weights or dates handed to the backtest do not fit together."""
+
+
+class SolverError(PortfolioError, RuntimeError):
+    """No solver returned weights that pass the check of every constraint."""
+
+
+class InfeasibleError(PortfolioError):
+    """No weights satisfy all constraints.
+
+    Attributes
+    ----------
+    clashing : tuple of str
+        Names of the constraints that exclude one another: those with a multiplier in the certificate of infeasibility.
+    changes : dict
+        Constraint name -> how far its limit has to move. Moving all of them together makes the problem feasible, and
+        no other set of moves costs less under the relaxation's penalties.
+    """
+
+    def __init__(self, message: str, clashing: tuple[str, ...], changes: Mapping[str, float]) -> None:
+        super().__init__(message)
+        self.clashing = clashing
+        self.changes = dict(changes)

@@ -1,0 +1,120 @@
+"""Infeasible problems: what clashes, the smallest change that would help, and the words for it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from mg_portfolio.constraints import Bounds, Rows, violations
+from mg_portfolio.linear import LinearResult
+from mg_portfolio.problem import EnhancementProblem
+
+NOTED = 1e-9
+"""Violations and multipliers below this are rounding."""
+
+
+def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], dict[str, float]] | None:
+    """Tell whether budget, band and tradability alone exclude any weights.
+
+    They do when the stocks' upper ends sum to less than one or their lower ends to more; all else can be relaxed.
+
+    Returns
+    -------
+    (message, clashing names, changes) or None
+        Changes hold the smallest ``stock_limit`` increase that makes room, and are empty where no band is wide enough.
+    """
+    reach = float(b.upper.sum())
+    least = float(b.lower.sum())
+    if reach >= 1.0 - NOTED and least <= 1.0 + NOTED:
+        return None
+    names = ["budget"]
+    if p.stock_limit is not None:
+        names.append("stock_limit")
+    for name in ("suspended", "limit_up", "limit_down"):
+        flags = getattr(p, name)
+        if flags is not None and flags.any():
+            names.append(name)
+    counts = ", ".join(f"{int(getattr(p, n).sum())} {n}" for n in names if n in ("suspended", "limit_up", "limit_down"))
+    shortage = (
+        f"the stocks' upper bounds sum to {reach:.6g}, below 1"
+        if reach < 1.0
+        else f"the stocks' lower bounds sum to {least:.6g}, above 1"
+    )
+    extra = _band_that_fits(p, b, buying=reach < 1.0)
+    remedy = (
+        "no stock band is wide enough: fewer stocks may be locked, or part of the portfolio stays in cash"
+        if extra is None
+        else f"stock_limit would have to be at least {p.stock_limit + extra:.6g}"
+    )
+    message = f"budget, band and tradability clash ({counts or 'no stock locked'}): {shortage}; {remedy}"
+    return message, tuple(names), {} if extra is None else {"stock_limit": extra}
+
+
+def _band_that_fits(p: EnhancementProblem, b: Bounds, buying: bool) -> float | None:
+    """Smallest widening of the stock band that lets the bounds meet the budget; None where none does."""
+    if p.stock_limit is None:
+        return None
+    moving = np.ones(p.size, dtype=bool)
+    for flags in (p.suspended, p.limit_up if buying else p.limit_down):
+        if flags is not None:
+            moving &= ~flags
+    # piecewise linear in the widening: bisection to rounding
+    low, high = 0.0, 1.0
+
+    def total(extra: float) -> float:
+        if buying:
+            return float(np.where(moving, np.minimum(p.benchmark + p.stock_limit + extra, 1.0), b.upper).sum())
+        return float(np.where(moving, np.maximum(p.benchmark - p.stock_limit - extra, 0.0), b.lower).sum())
+
+    fits = (lambda x: total(x) >= 1.0) if buying else (lambda x: total(x) <= 1.0)
+    if not fits(high):
+        return None
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
+
+
+def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
+    """How far the soft limits had to move for these weights: name -> amount, rounding left out."""
+    hard = ("budget", "long_only", "stock_limit", "suspended", "limit_up", "limit_down")
+    return {name: v for name, v in violations(p, weights).items() if name not in hard and v > NOTED}
+
+
+def clashing(p: EnhancementProblem, r: Rows, b: Bounds, least: LinearResult) -> tuple[str, ...]:
+    """Names of the constraints with a multiplier at the least relaxation: together they prove infeasibility.
+
+    Parameters
+    ----------
+    least : LinearResult
+        Answer of the stage that minimises weighted slack, in which weights themselves earn nothing.
+    """
+    names = [name for name, dual in zip(r.names, least.row_dual, strict=True) if abs(dual) > NOTED]
+    trade = abs(least.turnover_dual)
+    if trade > NOTED:
+        names.append("turnover")
+    # a stock's bound is part of the proof where moving the weight past it would save slack
+    slope = -(least.row_dual @ r.matrix)  # slack saved per unit more of each stock
+    w, w0 = least.weights, p.holdings
+    up = (slope - np.where(w >= w0, trade, -trade) > NOTED) & (w >= b.upper - NOTED)
+    down = (-slope - np.where(w <= w0, trade, -trade) > NOTED) & (w <= b.lower + NOTED)
+    halted = p.suspended if p.suspended is not None else np.zeros(p.size, dtype=bool)
+    if (halted & (up | down)).any():
+        names.append("suspended")
+    for name, stuck, end, band in (
+        ("limit_up", up, b.upper, b.band_high),
+        ("limit_down", down, b.lower, b.band_low),
+    ):
+        flags = getattr(p, name)
+        if flags is not None and (flags & stuck & ~halted & (end != band)).any():
+            names.append(name)
+    if p.stock_limit is not None:
+        at_band = (up & (b.upper == b.band_high)) | (down & (b.lower == b.band_low) & (b.band_low > 0.0))
+        if (at_band & ~halted).any():
+            names.append("stock_limit")
+    return tuple(names)
+
+
+def describe(changes: Mapping[str, float], names: tuple[str, ...]) -> str:
+    """One sentence naming the clash and the smallest change."""
+    moves = ", ".join(f"{name} by {amount:.4g}" for name, amount in sorted(changes.items(), key=lambda kv: -kv[1]))
+    return f"no weights satisfy {', '.join(names)} together; the smallest change that would: loosen {moves}"
