@@ -1,0 +1,119 @@
+"""Where raw tables come from: simulated exchange, vendor files, Qlib datasets, mapped tables."""
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mg_assets.errors import SourceError
+from mg_assets.sources.base import Source
+
+
+def build_source(kind: str, options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> Source:
+    """A source by name.
+
+    Parameters
+    ----------
+    kind : str
+        ``simulated``, ``tonglian``, ``huatai``, ``exchange``, ``qlib``, ``mapped`` or ``composite``.
+    options : mapping, optional
+        The source's parameters; of a composite, ``{"sources": [{"kind": ..., ...}, ...]}`` or the list
+        itself.
+
+    Raises
+    ------
+    SourceError
+        The kind or an option is unknown, or an option is lacking; the message lists the valid ones.
+    """
+    if kind not in KINDS:
+        raise SourceError(f"source kind was {kind!r}; one of {sorted(KINDS)} was expected (MG_SOURCE)")
+    if kind == "composite":
+        return _composite(options)
+    if options is not None and not isinstance(options, Mapping):
+        raise SourceError(f"options of source {kind!r} were {options!r}; a mapping of names to values was expected")
+    return KINDS[kind](dict(options or {}))
+
+
+def _simulated(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.simulated.settings import SimulationSettings
+    from mg_assets.sources.simulated.source import SimulatedExchange
+
+    valid = {f.name for f in dataclasses.fields(SimulationSettings)}
+    _refuse_unknown("simulated", options, valid)
+    return SimulatedExchange(SimulationSettings(**options))
+
+
+def _tonglian(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.tonglian import TonglianSource
+
+    return _call("tonglian", TonglianSource, options)
+
+
+def _huatai(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.tonglian import TonglianSource
+
+    return _call("huatai", TonglianSource, options, dialect="huatai")
+
+
+def _exchange(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.tonglian import TonglianSource
+
+    return _call("exchange", TonglianSource, options, dialect="exchange")
+
+
+def _qlib(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.qlib import QlibSource
+
+    return _call("qlib", QlibSource, options)
+
+
+def _mapped(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.mapped import MappedSource
+
+    return _call("mapped", MappedSource, options)
+
+
+def _composite(options: object) -> Source:
+    from mg_assets.sources.composite import CompositeSource
+
+    if isinstance(options, Mapping):
+        _refuse_unknown("composite", dict(options), {"sources"})
+        options = options.get("sources")
+    if not isinstance(options, Sequence) or isinstance(options, str):
+        raise SourceError(f"composite sources were {options!r}; a list of {{kind, ...}} was expected")
+    built = []
+    for index, entry in enumerate(options):
+        if not isinstance(entry, Mapping) or "kind" not in entry:
+            raise SourceError(f"composite source {index} was {entry!r}; a mapping with 'kind' was expected")
+        rest = {k: v for k, v in entry.items() if k != "kind"}
+        built.append(build_source(entry["kind"], rest["sources"] if entry["kind"] == "composite" else rest))
+    return CompositeSource(built)
+
+
+KINDS: dict[str, Callable[..., Source]] = {
+    "simulated": _simulated,
+    "tonglian": _tonglian,
+    "huatai": _huatai,
+    "exchange": _exchange,
+    "qlib": _qlib,
+    "mapped": _mapped,
+    "composite": _composite,
+}
+
+
+def _call(kind: str, factory: Callable[..., Source], options: dict[str, Any], **fixed: Any) -> Source:
+    parameters = {n: p for n, p in inspect.signature(factory).parameters.items() if n not in fixed}
+    _refuse_unknown(kind, options, set(parameters))
+    lacking = [n for n, p in parameters.items() if p.default is p.empty and n not in options]
+    if lacking:
+        raise SourceError(f"source {kind!r}: options {lacking} are lacking; valid options: {sorted(parameters)}")
+    return factory(**options, **fixed)
+
+
+def _refuse_unknown(kind: str, options: dict[str, Any], valid: set[str]) -> None:
+    unknown = sorted(set(options) - valid)
+    if unknown:
+        raise SourceError(f"source {kind!r}: options {unknown} are unknown; valid options: {sorted(valid)}")
+
+
+__all__ = ["KINDS", "Source", "build_source"]

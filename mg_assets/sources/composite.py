@@ -1,0 +1,100 @@
+"""Several sources as one: the first that has a table on the day gives it."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import SourceError
+from mg_assets.sources.base import Source, SourceDay
+from mg_assets.sources.layout import digest
+from mg_assets.sources.quarantine import merge
+
+KEYS = ("symbol",)
+
+
+class CompositeSource:
+    """Tables from the first source that has them; gaps in the reference filled from later ones.
+
+    The reference has the rows (symbols) of the first source with a reference that day. A cell that is
+    null there, and a column that its source says it does not know (``notes["absent_columns"]``), is
+    taken from the next source that has the symbol and the column.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        In order of preference; at least one.
+    """
+
+    name = "composite"
+
+    def __init__(self, sources: Sequence[Source]):
+        if not sources:
+            raise SourceError("a composite source was given no sources; list at least one under 'sources'")
+        self.sources = tuple(sources)
+
+    def __repr__(self) -> str:
+        return f"CompositeSource({list(self.sources)!r})"
+
+    def days(self) -> np.ndarray:
+        """Days that any of the sources covers."""
+        return np.unique(np.concatenate([s.days() for s in self.sources])).astype("datetime64[D]")
+
+    def has(self, table: str, day: dt.date) -> bool:
+        """Whether any source has the table on the day."""
+        return any(s.has(table, day) for s in self.sources)
+
+    def load(self, table: str, day: dt.date) -> SourceDay:
+        """The table from the first source that has it. Raises SourceError where none has."""
+        having = [s for s in self.sources if s.has(table, day)]
+        if not having:
+            raise SourceError(
+                f"none of the sources {[s.name for s in self.sources]} has {table} on {day}; add one that has"
+            )
+        first = having[0].load(table, day)
+        if table != "reference" or len(having) == 1:
+            return SourceDay(first.frame, first.quarantine, {"source": having[0].name, **first.notes})
+        return _fill(first, [(s.name, s.load(table, day)) for s in having[1:]], having[0].name)
+
+    def fingerprint(self, table: str, day: dt.date) -> str:
+        """Hash of the fingerprints of the sources that take part."""
+        having = [s for s in self.sources if s.has(table, day)]
+        used = having if table == "reference" else having[:1]
+        return digest([(s.name, s.fingerprint(table, day)) for s in used])
+
+
+def _fill(first: SourceDay, later: list[tuple[str, SourceDay]], name: str) -> SourceDay:
+    frame = first.frame.reset_index(drop=True).copy()
+    unknown = set(_absent(first))
+    filled: dict[str, list[str]] = {}
+    for other, day in later:
+        theirs = day.frame.set_index("symbol").reindex(frame["symbol"])
+        here = frame["symbol"].isin(day.frame["symbol"]).to_numpy()
+        known = set(_absent(day))
+        for column in frame.columns.difference(KEYS):
+            if column in known or column not in theirs:
+                continue
+            gap = np.ones(len(frame), bool) if column in unknown else frame[column].isna().to_numpy()
+            gap &= here & theirs[column].notna().to_numpy()
+            if not gap.any():
+                continue
+            frame[column] = _where(gap, theirs[column], frame[column])
+            filled.setdefault(other, []).append(column)
+            unknown.discard(column)
+    notes = {"source": name, **first.notes, "absent_columns": sorted(unknown), "filled_from": filled}
+    return SourceDay(frame, merge([first.quarantine, *(d.quarantine for _, d in later)]), notes)
+
+
+def _absent(day: SourceDay) -> list[str]:
+    absent = day.notes.get("absent_columns", [])
+    return list(absent) if isinstance(absent, (list, tuple, set)) else []
+
+
+def _where(gap: np.ndarray, theirs: pd.Series, ours: pd.Series) -> pd.Series:
+    values = theirs.reset_index(drop=True)
+    if ours.dtype == bool:
+        return pd.Series(np.where(gap, values.fillna(False).astype(bool), ours), name=ours.name)
+    if ours.dtype == values.dtype:
+        return ours.where(~gap, values)
+    return ours.astype(object).where(~gap, values.astype(object)).infer_objects()

@@ -1,0 +1,84 @@
+"""Rows set aside: nothing is dropped silently."""
+
+import json
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.sources.base import QUARANTINE_COLUMNS, no_quarantine
+
+
+def quarantine(
+    table: str,
+    file: str,
+    rows: Sequence[int] | np.ndarray,
+    reasons: Sequence[str],
+    contents: Sequence[dict | str],
+    symbols: Sequence[str | None] | None = None,
+) -> pd.DataFrame:
+    """Bad rows of one file as a quarantine table.
+
+    Parameters
+    ----------
+    table : str
+        The lake's table that the rows would have gone to.
+    file : str
+        File they came from.
+    rows : sequence of int
+        0-based data rows in that file.
+    reasons, contents : sequence
+        Why each was set aside, and the row itself (a dict is written as JSON).
+    symbols : sequence of str or None
+        Null where the symbol could not be read.
+    """
+    if not len(rows):
+        return no_quarantine()
+    text = [json.dumps(c if isinstance(c, dict) else {"line": c}, default=str, ensure_ascii=False) for c in contents]
+    return pd.DataFrame(
+        {
+            "table": pd.Series([table] * len(rows), dtype="str"),
+            "symbol": pd.Series(list(symbols) if symbols is not None else [None] * len(rows), dtype="str"),
+            "file": pd.Series([file] * len(rows), dtype="str"),
+            "row": np.asarray(rows, dtype="int64"),
+            "reason": pd.Series(list(reasons), dtype="str"),
+            "content": pd.Series(text, dtype="str"),
+        }
+    )
+
+
+def merge(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Several quarantine tables as one."""
+    kept = [f for f in frames if len(f)]
+    if not kept:
+        return no_quarantine()
+    return pd.concat(kept, ignore_index=True)[list(QUARANTINE_COLUMNS)]
+
+
+def first_reason(count: int, checks: Sequence[tuple[np.ndarray, str]]) -> tuple[np.ndarray, np.ndarray]:
+    """The first failed check of each row.
+
+    Parameters
+    ----------
+    count : int
+        Rows.
+    checks : sequence of (ndarray of bool (count,), str)
+        Mask of the rows that fail, and the reason.
+
+    Returns
+    -------
+    bad : ndarray of bool (count,)
+    which : ndarray of int16 (count,)
+        Index into ``checks``; -1 where the row is good.
+    """
+    which = np.full(count, -1, np.int16)
+    for index, (mask, _) in enumerate(checks):
+        if mask.any():
+            which[mask & (which < 0)] = index
+    return which >= 0, which
+
+
+def contents_of(table: pa.Table, rows: np.ndarray) -> list[dict]:
+    """The given rows of an Arrow table as dicts."""
+    return table.take(pa.array(rows, pa.int64())).to_pylist()
