@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import dagster as dg
@@ -86,10 +86,12 @@ class Build:
 
     @property
     def source(self) -> Source:
+        """The deployment's source of raw tables."""
         return self.open_source()
 
     @property
     def device(self) -> str:
+        """The torch device, resolved."""
         return self.find_device()
 
     def each(self, make: Callable[[str], Built]) -> Iterator[Built]:
@@ -120,6 +122,9 @@ class TableAsset:
 
 
 TABLES: dict[str, TableAsset] = {}
+
+on_progress: Callable[[str, int, int, float], None] | None = None
+"""Told of every finished partition: table, done, total, seconds left. For a terminal; the UI reads the log."""
 
 
 def lake_asset(
@@ -261,9 +266,10 @@ def _write(
                 partition_key=partition_of[built.key],
             )
         done = len(keys) - len(waiting)
+        left = (time.monotonic() - began) / done * len(waiting)
+        if on_progress is not None:
+            on_progress(entry.table, done, len(keys), left)
         if len(keys) > 1 and (done % every == 0 or not waiting):
-            passed = time.monotonic() - began
-            left = passed / done * len(waiting)
             context.log.info(f"{entry.table}: {done} of {len(keys)} partitions, {left:.0f} s left")
     if waiting:
         raise dg.Failure(
@@ -292,7 +298,7 @@ def _set_aside(lake: Lake, entry: TableAsset, built: Built) -> int:
     return 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def recipe(table: str) -> str:
     """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
     entry = TABLES[table]

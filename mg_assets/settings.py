@@ -96,7 +96,8 @@ def load_settings(file: str | None = None) -> Settings:
             raise DataError(f"settings file {file} is absent; MG_SETTINGS names a YAML file")
         values: dict = {}
     else:
-        values = yaml.safe_load(path.read_text()) or {}
+        # $MG_DATA and other variables may stand in values: the place of data differs by machine
+        values = yaml.safe_load(os.path.expandvars(path.read_text())) or {}
     known = {f.name for f in fields(Settings)}
     unknown = sorted(set(values) - known)
     if unknown:

@@ -215,7 +215,11 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> dg.AssetsDefinition:
         else:
             values = icir_weight(scores[at], _icir(build.lake, spec, scores, panel.days, panel.symbols, at))
         for key, row in zip(build.keys, values, strict=True):
-            few = f"fewer than {spec.min_observations} weekly RankICs known" if spec.rule == "icir_weight" else "no factors"
+            few = (
+                f"fewer than {spec.min_observations} weekly RankICs known"
+                if spec.rule == "icir_weight"
+                else "no factors"
+            )
             yield _scores(key, panel.symbols, row, "" if np.isfinite(row).any() else few)
 
     return make
@@ -229,7 +233,7 @@ def _icir(
     price = bars["vwap"] * bars["adj_factor"]
     gap = spec.horizon + 1
     forward = np.full(price.shape, np.nan)
-    forward[:-gap] = price[gap:] / price[1:-spec.horizon] - 1
+    forward[:-gap] = price[gap:] / price[1 : -spec.horizon] - 1
     # weeks are counted from the calendar's start, so that a day's weights do not depend on the run's first day
     ordinal = np.searchsorted(trading_days(), np.array(days, "datetime64[D]"))
     weekly = np.flatnonzero(ordinal % spec.horizon == 0)

@@ -1,0 +1,48 @@
+# Two commands: `make run` builds everything from raw ticks to the weekly report, `make test` proves it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PORT   ?= 3000
+
+.PHONY: run ui real test test-all lint install clean help
+
+help: ## say what each command does
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## make the environment and install the locked dependencies
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@echo "== environment: $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@echo "== installing $$(grep -c == requirements.lock) locked packages (torch alone is 200 MB and more)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check torch==$$(sed -n 's/^torch==//p' requirements.lock)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: install ## build the whole graph on the simulated exchange: ticks, factors, models, weights, report
+	@$(BIN)/mg run
+
+real: install ## the same on a folder of real market data: make real DATA=folder
+	@test -n "$(DATA)" || { echo "usage: make real DATA=folder"; exit 2; }
+	@$(BIN)/mg real $(DATA)
+
+ui: install ## start Dagster on the same lake
+	@export DAGSTER_HOME=$$($(BIN)/mg home) && echo "== Dagster on http://127.0.0.1:$(PORT) (Ctrl-C stops it)" && \
+		$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+
+test: install ## all tests of the default suite
+	@$(BIN)/pytest -m "not slow"
+
+test-all: install ## the slow ones too
+	@$(BIN)/pytest
+
+lint: install ## style, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean: ## remove the demo lake
+	rm -rf lake/demo

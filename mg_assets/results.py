@@ -1,0 +1,71 @@
+"""The table that ends ``mg run``: what came out, beside the planted signal and the published figures."""
+
+import pandas as pd
+
+from mg_assets.settings import Settings
+from mg_assets.store import WHOLE, Lake
+from mg_portfolio.report.published import published_value
+
+PORTFOLIO_METRICS = {
+    "excess_annual": "excess a year",
+    "tracking_error": "tracking error",
+    "information_ratio": "information ratio",
+    "excess_max_drawdown": "excess drawdown",
+    "turnover_two_way_per_rebalance": "two-way turnover a week",
+}
+
+
+def print_results(config: Settings) -> None:
+    """Print factors, signals and portfolios of a lake, and where to look next."""
+    lake = Lake(config.lake_url)
+    print()
+    for table, title in (("factor_evaluation", "Factors"), ("signal_evaluation", "Signals")):
+        if lake.has(table, WHOLE):
+            print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
+            print(_signals(lake.day(table, WHOLE)), "\n")
+    rows = [r for name in config.portfolios if (r := _portfolio(lake, name)) is not None]
+    if rows:
+        print("Portfolios (net of costs; published figures are of real markets)")
+        print(_text(pd.DataFrame(rows)), "\n")
+    for key in lake.keys("weekly_report")[-1:]:
+        print(f"Weekly report:   {lake.folder('weekly_report', key)}/report_{config.language}.html")
+    print(f"Lake:            {lake.root}")
+    print("Next:            make ui   (graph, partitions, checks and plots of the same lake)")
+
+
+def _signals(frame: pd.DataFrame) -> str:
+    shown = frame[
+        ["name", "rank_ic_mean", "published_rank_ic", "rank_ic_ir", "top_excess_annual", "top_information_ratio"]
+    ]
+    ordered = shown.reindex(shown["rank_ic_mean"].abs().sort_values(ascending=False).index)
+    return _text(
+        ordered.rename(
+            columns={
+                "rank_ic_mean": "RankIC",
+                "published_rank_ic": "published",
+                "rank_ic_ir": "IC_IR",
+                "top_excess_annual": "top excess",
+                "top_information_ratio": "top IR",
+            }
+        )
+    )
+
+
+def _portfolio(lake: Lake, name: str) -> dict | None:
+    table = f"{name}_backtest"
+    if not lake.has(table, WHOLE):
+        return None
+    whole = lake.metadata(table, WHOLE).get("metrics", {})
+    row: dict[str, object] = {"portfolio": name}
+    for metric, title in PORTFOLIO_METRICS.items():
+        row[title] = whole.get(metric)
+        row[f"published {title}" if metric == "excess_annual" else f"publ. {title}"] = published_value(name, metric)
+    return row
+
+
+def _text(frame: pd.DataFrame) -> str:
+    formatted = frame.copy()
+    for column in formatted.columns:
+        if formatted[column].dtype.kind == "f" or column.startswith("publ"):
+            formatted[column] = [("" if pd.isna(v) else f"{v:.4f}") for v in formatted[column]]
+    return formatted.to_string(index=False)

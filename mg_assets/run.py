@@ -1,0 +1,253 @@
+"""``mg``: build the whole graph from a terminal, in the same lake and Dagster instance that the UI shows.
+
+1. Prepare the Dagster home beside the lake.
+2. For each step of the plan, find the partitions that are absent or stale and build them in ranges.
+3. Print what came out beside the planted signal and the published figures, and where to look next.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mg_assets.settings import CHECKOUT, Settings, settings
+
+CHUNK = 250
+PASSES = 3
+
+
+@dataclass(frozen=True)
+class Step:
+    """Tables built together over the same partitions (keys as in the lake)."""
+
+    title: str
+    tables: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+class Screen:
+    """What the terminal shows: steps, and a line that tells how far the table under way is."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self._live = sys.stdout.isatty()
+        self._clear = "\r\x1b[K" if self._live else ""
+        self._last = 0.0
+
+    def line(self, text: str) -> None:
+        """Print a line with the minutes since the start."""
+        passed = int(time.monotonic() - self.began)
+        print(f"{self._clear}[{passed // 60:2d}:{passed % 60:02d}] {text}", flush=True)
+
+    def progress(self, table: str, done: int, total: int, left: float) -> None:
+        """Tell how far a table is: in place on a terminal, else every ten seconds."""
+        text = f"        {table}: {done} of {total}, {left:.0f} s left"
+        now = time.monotonic()
+        if self._live:
+            print(f"{self._clear}{text}", end="", flush=True)
+        elif now - self._last > 10 and done < total:
+            print(text, flush=True)
+        else:
+            return
+        self._last = now
+
+
+def prepare_home(config: Settings) -> Path:
+    """Make the Dagster home of a lake and point the environment to it."""
+    if "://" in config.lake_url:
+        home = Path(os.environ.get("DAGSTER_HOME", CHECKOUT / "lake" / "dagster"))
+    else:
+        home = Path(os.environ.get("DAGSTER_HOME", Path(config.lake_url) / ".dagster"))
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    if not file.exists():
+        file.write_text((CHECKOUT / "deploy" / "dagster.yaml").read_text().replace("$HOME_FOLDER", str(home)))
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
+    return home
+
+
+def plan(config: Settings) -> Iterator[Step]:
+    """The steps of a run, in the order of the data; each is decided when the one before is done."""
+    from mg_assets.assets import half_yearly_tables, weekly_tables, whole_tables
+    from mg_assets.assets.models import TABLES_OF, entry
+    from mg_assets.market.calendar import month_of, trading_days, week_of
+    from mg_assets.partitions import END
+    from mg_assets.sources import build_source
+
+    options = dict(config.run)
+    source = build_source(config.source["kind"], {k: v for k, v in config.source.items() if k != "kind"})
+    until = str(options.get("until") or END or source.days()[-1])
+    begin = str(options.get("daily_from") or source.days()[0])
+    days = [str(d) for d in trading_days(begin, until)]
+    ticks = [d for d in days if options.get("ticks_from") and d >= str(options["ticks_from"])]
+    plain = [d for d in days if d not in set(ticks)]
+    models = [m for m in options.get("models", []) if f"{m}_model" in half_yearly_tables()]
+    halves = tuple(options.get("half_years", []))
+
+    yield Step("daily bars and reference data", ("reference", "planted_signal", "daily_bars"), tuple(plain))
+    chain = ("trades", "orders", "reference", "planted_signal", "minute_bars", "daily_bars", "intraday_factors")
+    yield Step("ticks, bars and factors", (*chain, "factor_inputs", "factor_scores"), tuple(ticks))
+    stamps = trading_days(begin, until)
+    yield Step("weekly bars", ("weekly_bars",), _known("weekly_bars", week_of(stamps)))
+    yield Step("monthly bars", ("monthly_bars",), _known("monthly_bars", month_of(stamps)))
+    yield Step("labels", ("labels",), tuple(days))
+    yield Step("training", tuple(f"{m}_model" for m in models), halves)
+    predicted = tuple(d for h in halves for d in days if _half(d) == h)
+    signals = list(models)
+    if any(i.panel in ("hf",) for m in models for i in entry(m).inputs) and TABLES_OF:
+        signals += ["hf_equal_weight", "hf_icir_weight"]
+    if {"hf_gru", "lf_multitask"} <= set(models):
+        signals.append("fused")
+    yield Step("predictions and signals", tuple(signals), predicted)
+    since = str(options.get("portfolios_from") or (predicted[0] if predicted else until))
+    invested = trading_days(since, until)
+    weeks = tuple(k for k in _known("weekly_bars", week_of(invested)) if k >= since)
+    weights = tuple(t for t in weekly_tables() if t.startswith("weights_"))
+    if predicted:
+        yield Step("portfolio weights", weights, weeks)
+        yield Step("backtests and evaluation", tuple(whole_tables()), ("all",))
+        yield Step("weekly report", ("weekly_report",), weeks[-1:])
+
+
+def _half(day: str) -> str:
+    return f"{day[:4]}H{1 if day[5:7] < '07' else 2}"
+
+
+def _known(table: str, starts: Iterable) -> tuple[str, ...]:
+    """Partition keys of a table among the given period starts."""
+    from mg_assets.lake import TABLES
+
+    keys = set(TABLES[table].definition.get_partition_keys())
+    return tuple(k for k in dict.fromkeys(str(s) for s in starts) if k in keys)
+
+
+def build(config: Settings, screen: Screen) -> dict[str, float]:
+    """Build every step's missing and stale partitions; returns seconds by step."""
+    import dagster as dg
+
+    from mg_assets import lake as lake_assets
+    from mg_assets.definitions import CHECKS, defs
+    from mg_assets.lake import stale
+    from mg_assets.sources import build_source
+    from mg_assets.store import Lake
+
+    lake_assets.on_progress = screen.progress
+    lake = Lake(config.lake_url)
+    source = build_source(config.source["kind"], {k: v for k, v in config.source.items() if k != "kind"})
+    instance = dg.DagsterInstance.get()
+    spent: dict[str, float] = {}
+    for number, step in enumerate(plan(config), 1):
+        if not step.keys or not step.tables:
+            continue
+        began = time.monotonic()
+        built = 0
+        for _ in range(PASSES):  # a table may become stale by what its step has just built
+            todo = {t: stale(lake, source, t, step.keys) for t in step.tables}
+            wanted = sorted({k for keys in todo.values() for k in keys})
+            if not wanted:
+                break
+            tables = [t for t in step.tables if todo[t]] if built else list(step.tables)
+            if not built:
+                screen.line(
+                    f"{number}. {step.title}: {len(wanted)} of {len(step.keys)} partitions of {len(tables)} tables"
+                )
+            built += len(wanted)
+            for first, last in _ranges(wanted, step.keys):
+                _materialise(dg, defs, CHECKS, instance, tables, first, last)
+        spent[step.title] = time.monotonic() - began
+        screen.line(f"   done in {spent[step.title]:.0f} s" if built else f"{number}. {step.title}: up to date")
+    return spent
+
+
+def _ranges(wanted: list[str], keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Contiguous stretches of the wanted keys, at most ``CHUNK`` long."""
+    place = {k: i for i, k in enumerate(keys)}
+    run: list[str] = []
+    for key in wanted:
+        if run and (place[key] != place[run[-1]] + 1 or len(run) == CHUNK):
+            yield run[0], run[-1]
+            run = []
+        run.append(key)
+    if run:
+        yield run[0], run[-1]
+
+
+def _materialise(dg, defs, checks, instance, tables: list[str], first: str, last: str) -> None:
+    from mg_assets.assets import ASSETS
+    from mg_assets.lake import TABLES
+    from mg_assets.partitions import HALF_YEARLY
+    from mg_assets.resources import ComputeResource, LakeResource, SourceResource
+
+    definition = TABLES[tables[0]].definition
+    tags = {}
+    if definition is not None:
+        if definition == HALF_YEARLY:
+            from mg_assets.market.calendar import half_year_start
+
+            first, last = half_year_start(first).isoformat(), half_year_start(last).isoformat()
+        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    result = dg.materialize(
+        [*ASSETS, *checks],
+        selection=dg.AssetSelection.assets(*tables),
+        instance=instance,
+        tags=tags,
+        resources={"lake": LakeResource(), "source": SourceResource(), "compute": ComputeResource()},
+        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        raise_on_error=False,
+    )
+    if not result.success:
+        failed = [e for e in result.all_events if e.is_step_failure]
+        reasons = "\n".join(f"  {e.step_key}: {_reason(e)}" for e in failed)
+        raise SystemExit(f"run {result.run_id} failed for {first}..{last}:\n{reasons}\nmake ui shows the whole log")
+
+
+def _reason(event) -> str:
+    error = event.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error is not None else event.message
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of ``mg``."""
+    parser = argparse.ArgumentParser(prog="mg", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="build what is missing or stale, from raw ticks to weights and report")
+    real = commands.add_parser("real", help="the same on a folder of real market data")
+    real.add_argument("data", help="folder of the real data, laid out as docs/sources.md says")
+    commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
+    commands.add_parser("table", help="print the results of the last run again")
+    chosen = parser.parse_args(arguments)
+    warnings.filterwarnings("ignore", message=".*(Beta|Preview|beta|preview).*")
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    if chosen.command == "real":
+        data = Path(chosen.data).resolve()
+        if not data.is_dir():
+            raise SystemExit(f"{data} is not a folder; give the folder that holds daily_csi800_ever_2013_2023")
+        os.environ.setdefault("MG_SETTINGS", str(CHECKOUT / "deploy" / "real.yaml"))
+        os.environ["MG_DATA"] = str(data)
+    home = prepare_home(settings())
+    if chosen.command == "home":
+        print(home)
+        return 0
+    from mg_assets.results import print_results
+
+    screen = Screen()
+    if chosen.command != "table":
+        screen.line(
+            f"lake {settings().lake_url}, source {settings().source['kind']}, {settings().worker_count} workers"
+        )
+        spent = build(settings(), screen)
+        screen.line(f"built in {sum(spent.values()):.0f} s")
+    print_results(settings())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
