@@ -1,0 +1,293 @@
+"""Suites of the bars: minute, daily, weekly and monthly."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.market.schema import SCHEMAS
+from mg_assets.quality import common, kernels, kernels_bars
+from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
+from mg_assets.quality.view import Rows, View, encode, numbers
+
+AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
+AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
+
+MINUTE_CHECKS = (
+    common.SCHEMA,
+    Check(
+        "grid",
+        "Every symbol has the minutes 0 to 239 once, symbols and minutes ascending",
+        (Limit("bad_grid"), Limit("unsorted")),
+    ),
+    Check(
+        "ohlc",
+        "Low <= open, close <= high; average price between low and high; no negative volume, amount or count; a bar "
+        "without trades repeats the last close with amount 0",
+        (Limit("bad_ohlc"), Limit("negative"), Limit("bad_empty"), Limit("no_price"), Limit("bad_vwap")),
+    ),
+    PRICES,
+    Check(
+        "matches_trades",
+        "Each stock's volume, amount and number of trades are those of its trades",
+        (Limit("volume_differs"), Limit("amount_differs"), Limit("count_differs")),
+    ),
+    common.COVERAGE,
+    common.BAND,
+    common.SET_ASIDE,
+)
+OHLC = Check(
+    "ohlc",
+    "Low <= open, close <= high; average price between low and high; no negative volume or amount; a traded stock "
+    "has prices",
+    (Limit("bad_ohlc"), Limit("negative"), Limit("no_price"), Limit("bad_vwap")),
+)
+DAILY_CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    OHLC,
+    PRICES,
+    Check(
+        "attributes",
+        "Adjustment factor and float shares above 0, limits around the reference price, no trade while suspended",
+        (Limit("bad_factor"), Limit("bad_shares"), Limit("limits_crossed"), Limit("traded_suspended")),
+    ),
+    Check(
+        "matches_minutes",
+        "Each stock's volume, amount, open, high, low and close are those of its minute bars",
+        (Limit("volume_differs"), Limit("amount_differs"), Limit("price_differs")),
+    ),
+    Check(
+        "continuity",
+        "The reference price is the last close times the ratio of adjustment factors, to the tick",
+        (Limit("jump_share", None, 0.01),),
+        blocking=False,
+    ),
+    common.COVERAGE,
+    common.BAND,
+    common.SET_ASIDE,
+)
+PERIOD_CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    OHLC,
+    Check(
+        "matches_daily",
+        "Amount is the sum, high and low the extremes of the period's adjusted daily bars",
+        (Limit("amount_differs"), Limit("price_differs")),
+    ),
+    common.BAND,
+)
+NULLABLE = ("open", "high", "low", "close", "vwap", "amount", "num_trades", "prev_close", "up_limit", "down_limit",
+            "suspended", "st", "float_shares")  # fmt: skip
+
+
+def measure_minutes(view: View, measures: Measures) -> None:
+    """Measures of a day's minute bars."""
+    with Rows(view.lake, view.table, view.key) as rows:
+        if not common.schema(measures, rows.schema, SCHEMAS["minute_bars"]):
+            return
+        met: list[np.ndarray] = []
+        totals: list[pd.DataFrame] = []
+        for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
+            common.nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
+            codes, words = encode(part["symbol"])
+            met.append(_unsorted(measures, codes, words, offset, met[-1][-1] if met else None))
+            up, down = _day_limits(view, measures, words)
+            volume, amount, count = (numbers(part[c], m) for c, m in (("volume", 0), ("amount", 0), ("num_trades", -1)))
+            found = kernels.table(kernels_bars.BAR_RULES)
+            kernels_bars.scan_bars(
+                codes, numbers(part["minute"], -1), *(numbers(part[c]) for c in ("open", "high", "low", "close")),
+                volume, amount, count, up, down, found,
+            )  # fmt: skip
+            _keep(measures, kernels_bars.BAR_RULES, found, part, offset)
+            counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
+            totals.append(_by_symbol(codes, words, volume, amount, counts))
+    present = np.unique(np.concatenate(met).astype(str)) if met else np.array([], str)
+    if totals:
+        _match_trades(view, measures, pd.concat(totals))
+    common.coverage(view, measures, present)
+    common.band(view, measures, rows.count, len(present))
+    common.set_aside(view, measures, rows.count)
+
+
+def _by_symbol(codes: np.ndarray, words: np.ndarray, *columns: np.ndarray) -> pd.DataFrame:
+    """Sums of columns by symbol; float64 holds a day's shares exactly."""
+    sums = [np.bincount(codes[codes >= 0], weights=c[codes >= 0], minlength=len(words)) for c in columns]
+    present = np.bincount(codes[codes >= 0], minlength=len(words)) > 0
+    frame = pd.DataFrame(dict(zip(("volume", "amount", "num_trades"), sums, strict=True)), index=words)
+    return frame[present]
+
+
+def _match_trades(view: View, measures: Measures, bars: pd.DataFrame) -> None:
+    """Hold each stock's totals against its trades."""
+    if not view.has("trades"):
+        return
+    parts = []
+    with Rows(view.lake, "trades", view.key) as rows:
+        for _, part in rows.batches(("symbol", "time", "price", "volume")):
+            codes, words = encode(part["symbol"])
+            total, amount, count = kernels_bars.trade_totals(
+                codes, _since_midnight(view, part), numbers(part["price"]), numbers(part["volume"]), len(words)
+            )
+            parts.append(pd.DataFrame({"volume": total, "amount": amount, "num_trades": count}, index=words)[count > 0])
+    if not parts:
+        measures.notes.append("trades are empty that day: bars come from the source")
+        return
+    trades = pd.concat(parts)
+    none = dict.fromkeys(("volume", "amount", "volume_trades", "amount_trades", "num_trades_trades"), 0)
+    both = bars.join(trades, how="outer", rsuffix="_trades").fillna(none)
+    shown = {c: both[c].to_numpy() for c in both.columns}
+    symbol = both.index.to_numpy(dtype=object)
+    for name, column, tolerance in (
+        ("volume_differs", "volume", 0.0),
+        ("amount_differs", "amount", AMOUNT),
+        ("count_differs", "num_trades", 0.0),
+    ):
+        ours, theirs = shown[column], shown[f"{column}_trades"]
+        bad = np.abs(ours - theirs) > tolerance * np.abs(theirs) + (1e-6 if tolerance else 0.0)
+        measures.rows(name, bad, symbol=symbol, bars=ours, trades=theirs)
+
+
+def _ohlc(measures: Measures, frame: pd.DataFrame) -> None:
+    """Measures of consistent prices, one row a stock."""
+    o, h, low, c, vwap = (frame[n].to_numpy(np.float64) for n in ("open", "high", "low", "close", "vwap"))
+    volume = frame["volume"].to_numpy(np.float64, na_value=np.nan)
+    slack = 1e-9 * np.abs(c) + kernels.TOLERANCE
+    shown = {n: frame[n].to_numpy() for n in ("symbol", "open", "high", "low", "close", "vwap", "volume")}
+    bad = (low > np.fmin(o, c) + slack) | (h < np.fmax(o, c) - slack) | (low <= 0)
+    measures.rows("bad_ohlc", bad, **shown)
+    measures.rows("negative", (volume < 0) | (frame["amount"].to_numpy(np.float64) < 0), **shown)
+    measures.rows("no_price", (volume > 0) & ~np.isfinite(o + h + low + c), **shown)
+    cent = kernels_bars.CENT + 1e-4 * np.abs(c)  # adjusted prices may be a hundred times raw ones
+    measures.rows("bad_vwap", (volume > 0) & ((vwap < low - cent - slack) | (vwap > h + cent + slack)), **shown)
+
+
+def measure_daily(view: View, measures: Measures) -> None:
+    """Measures of a day's daily bars."""
+    frame = common.table(view, measures, NULLABLE)
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    _ohlc(measures, frame)
+    _daily_prices(measures, frame)
+    factor, shares = frame["adj_factor"].to_numpy(np.float64), frame["float_shares"].to_numpy(np.float64)
+    symbol = frame["symbol"].to_numpy(dtype=object)
+    suspended = frame["suspended"].fillna(False).to_numpy(bool)
+    volume = frame["volume"].to_numpy(np.float64, na_value=np.nan)
+    measures.rows("bad_factor", ~(factor > 0), symbol=symbol, adj_factor=factor)
+    measures.rows("bad_shares", shares <= 0, symbol=symbol, float_shares=shares)
+    measures.rows("traded_suspended", suspended & (volume > 0), symbol=symbol, volume=volume)
+    _match_minutes(view, measures, frame)
+    _continuity(view, measures, frame)
+    traded = frame["symbol"][~(suspended | ~(volume > 0))].to_numpy(dtype=object)
+    common.coverage(view, measures, traded if len(frame) else traded[:0])
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    common.set_aside(view, measures, len(frame))
+
+
+def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
+    """Measures of tick and limits; a stock without trades carries a reference price that need not be on the tick."""
+    traded = frame[frame["volume"] > 0]
+    prices = traded[["open", "high", "low", "close"]].to_numpy(np.float64)
+    shown = {n: traded[n].to_numpy() for n in ("symbol", "open", "high", "low", "close", "up_limit", "down_limit")}
+    scaled = prices * kernels.TICK
+    off = np.abs(scaled - np.rint(scaled)) > kernels.TOLERANCE * kernels.TICK
+    measures.rows("off_tick", off.any(axis=1), **shown)
+    up, down, before = (frame[n].to_numpy(np.float64) for n in ("up_limit", "down_limit", "prev_close"))
+    high, low = traded["high"].to_numpy(np.float64), traded["low"].to_numpy(np.float64)
+    outside = (high > traded["up_limit"].to_numpy(np.float64) + kernels.TOLERANCE) | (
+        low < traded["down_limit"].to_numpy(np.float64) - kernels.TOLERANCE
+    )
+    measures.rows("outside_limits", outside, **shown)
+    crossed = (up < down) | (up < before - kernels.TOLERANCE) | (down > before + kernels.TOLERANCE)
+    measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(), up_limit=up, down_limit=down,
+                  prev_close=before)  # fmt: skip
+
+
+def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
+    """Hold each stock's bar against its minute bars."""
+    columns = ["symbol", "open", "high", "low", "close", "volume", "amount"]
+    minutes = view.other("minute_bars", columns)
+    if minutes is None:
+        return
+    traded = minutes[minutes["volume"] > 0].groupby("symbol", sort=True)
+    bars = traded.agg(
+        open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"),
+        volume=("volume", "sum"), amount=("amount", "sum"),
+    )  # fmt: skip
+    own = frame.set_index("symbol")[columns[1:]].astype(np.float64)
+    both = own[own["volume"] > 0].join(bars.astype(np.float64), how="outer", rsuffix="_minutes")
+    both = both.fillna({"volume": 0, "volume_minutes": 0})
+    symbol = both.index.to_numpy(dtype=object)
+    text = symbol.astype(str)
+    after_hours = np.char.startswith(text, "688") | np.char.startswith(text, "689") | np.char.startswith(text, "30")
+    after_hours &= view.day >= AFTER_HOURS_FROM
+    more = both["volume"].to_numpy() - both["volume_minutes"].to_numpy()
+    bad = np.where(after_hours, more < 0, more != 0)
+    measures.rows("volume_differs", bad, symbol=symbol, daily=both["volume"], minutes=both["volume_minutes"])
+    ours, theirs = both["amount"].to_numpy(), both["amount_minutes"].to_numpy()
+    bad = (np.abs(ours - theirs) > AMOUNT * np.abs(theirs) + 1e-6) & ~(after_hours & (more > 0))
+    measures.rows("amount_differs", bad, symbol=symbol, daily=ours, minutes=theirs)
+    gap = np.max([np.abs(both[n] - both[f"{n}_minutes"]) for n in ("open", "high", "low", "close")], axis=0, initial=0)
+    measures.rows("price_differs", gap > kernels.TOLERANCE, symbol=symbol, gap=gap)
+
+
+def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
+    """Share of stocks whose reference price does not follow from the last close and the adjustment factors."""
+    before = view.chunk.before(view.key, 1)
+    view.chunk.cached(("close", view.key), lambda: frame[["symbol", "close", "adj_factor"]])
+    if not before:
+        return
+    last = view.chunk.cached(
+        ("close", before[0]), lambda: view.lake.day(view.table, before[0], ["symbol", "close", "adj_factor"])
+    )
+    both = frame[["symbol", "prev_close", "adj_factor"]].merge(last, on="symbol", suffixes=("", "_last"))
+    implied = (both["close"] * both["adj_factor_last"] / both["adj_factor"]).to_numpy(np.float64)
+    gap = np.abs(both["prev_close"].to_numpy(np.float64) - implied)
+    known = np.isfinite(gap)
+    if not known.any():
+        return
+    bad = known & (gap > kernels_bars.CENT + 1e-3 * np.abs(implied))
+    worst = np.argsort(-np.where(bad, gap / np.abs(implied), -1))[:1]
+    measures.put("jump_share", bad.sum() / known.sum(), stocks=int(bad.sum()), worst=both["symbol"].iloc[worst[0]],
+                 prev_close=both["prev_close"].iloc[worst[0]], implied=implied[worst[0]])  # fmt: skip
+
+
+def measure_period(view: View, measures: Measures) -> None:
+    """Measures of a week's or month's bars."""
+    frame = common.table(view, measures, NULLABLE)
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    _ohlc(measures, frame)
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    keys = view.chunk.keys("daily_bars")
+    start = np.datetime64(view.key)
+    end = start + 7 if view.table.startswith("weekly") else (start.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    days = [k for k in keys if str(start) <= k < str(end)]
+    if not days or not len(frame):
+        return
+    columns = ["symbol", "high", "low", "amount", "volume", "adj_factor"]
+    daily = view.lake.read("daily_bars", days, columns)
+    daily = daily[daily["volume"] > 0]
+    daily = daily.assign(high=daily["high"] * daily["adj_factor"], low=daily["low"] * daily["adj_factor"])
+    stocks = daily.groupby("symbol")
+    own = stocks.agg(high=("high", "max"), low=("low", "min"), amount=("amount", "sum"))
+    own.loc[stocks["amount"].count() < stocks.size(), "amount"] = np.nan  # the source has no amounts
+    traded = frame.set_index("symbol")
+    both = traded.loc[traded["volume"] > 0, ["high", "low", "amount"]].join(own, how="outer", rsuffix="_daily")
+    symbol = both.index.to_numpy(dtype=object)
+    for name, columns in (("amount_differs", ["amount"]), ("price_differs", ["high", "low"])):
+        ours = both[columns].to_numpy(np.float64)
+        theirs = both[[f"{c}_daily" for c in columns]].to_numpy(np.float64)
+        bad = np.abs(ours - theirs) > AMOUNT * np.abs(theirs) + kernels.TOLERANCE
+        lone = np.isnan(ours) != np.isnan(theirs) if name == "price_differs" else np.isnan(ours) & ~np.isnan(theirs)
+        measures.rows(name, (bad | lone).any(axis=1), symbol=symbol, period=ours[:, 0], daily=theirs[:, 0])
+
+
+MINUTE_BARS = Suite("minute_bars", MINUTE_CHECKS, measure_minutes)
+DAILY_BARS = Suite("daily_bars", DAILY_CHECKS, measure_daily)
+WEEKLY_BARS = Suite("weekly_bars", PERIOD_CHECKS, measure_period)
+MONTHLY_BARS = Suite("monthly_bars", PERIOD_CHECKS, measure_period)

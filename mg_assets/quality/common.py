@@ -1,0 +1,177 @@
+"""Measures that most suites share: schema, symbol order, coverage, and size against the past."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mg_assets.market.schema import SCHEMAS
+from mg_assets.quality.suite import Check, Limit, Measures
+from mg_assets.quality.view import View, size
+
+TRAILING = 20  # partitions of the row and symbol bands
+ENOUGH = 5  # past partitions below which a band says nothing
+PRESENT_SHARE = 0.05  # stocks that should trade and have no rows
+
+SCHEMA = Check(
+    "schema",
+    "Columns and types are the table's, and no value is null where the table promises one",
+    (Limit("schema_faults"), Limit("nulls")),
+)
+UNIQUE = Check(
+    "symbols",
+    "One row a symbol, ascending, each a code of Shanghai, Shenzhen or Beijing",
+    (Limit("repeated"), Limit("unsorted"), Limit("bad_symbol")),
+)
+BAND = Check(
+    "size_band",
+    f"Rows within a third and three times, symbols within 10% of the median of the last {TRAILING} partitions",
+    (Limit("rows_ratio", 1 / 3, 3.0), Limit("symbols_ratio", 0.9, 1.1)),
+    blocking=False,
+)
+COVERAGE = Check(
+    "coverage",
+    f"At most {PRESENT_SHARE:.0%} of the stocks that should trade have no rows, and every symbol is in the reference",
+    (Limit("no_data_share", None, PRESENT_SHARE), Limit("unknown_symbols")),
+    blocking=False,
+)
+SET_ASIDE = Check(
+    "set_aside",
+    "At most 1% of the source's rows were set aside in the quarantine table",
+    (Limit("set_aside_share", None, 0.01),),
+    blocking=False,
+)
+SYMBOL = r"^\d{6}\.(SH|SZ|BJ)$"
+
+
+def schema(measures: Measures, found: pa.Schema, expected: pa.Schema | None) -> bool:
+    """Measure ``schema_faults``; False where the partition cannot be measured further.
+
+    Text may be stored plain, large or as a dictionary, and a table without fixed types (``None`` type) takes
+    any number.
+    """
+    measures.put("schema_faults", 0)
+    if expected is None:
+        return True
+    for name in expected.names:
+        if name not in found.names:
+            measures.add("schema_faults", 1)
+            measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "lacking"})
+        elif not _same(found.field(name).type, expected.field(name).type):
+            measures.add("schema_faults", 1)
+            fault = f"is {found.field(name).type}, should be {expected.field(name).type}"
+            measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": fault})
+    for name in found.names:
+        if name not in expected.names:
+            measures.add("schema_faults", 1)
+            measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "not in the schema"})
+    return measures.values["schema_faults"] == 0
+
+
+def _same(found: pa.DataType, expected: pa.DataType) -> bool:
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_string(expected):
+        return pa.types.is_string(found) or pa.types.is_large_string(found)
+    if pa.types.is_floating(expected):
+        return pa.types.is_floating(found)
+    return found == expected
+
+
+def nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = (), offset: int = 0) -> None:
+    """Count nulls (a float's NaN too) in the columns that may not have any."""
+    measures.add("nulls", 0)
+    for name in part.column_names:
+        column = part[name]
+        if name in nullable:
+            continue
+        if pa.types.is_floating(column.type):
+            bad = pc.is_null(column, nan_is_null=True)
+        elif column.null_count:
+            bad = pc.is_null(column)
+        else:
+            continue
+        mask = bad.to_numpy()
+        if mask.any():
+            symbol = part["symbol"] if "symbol" in part.column_names else np.full(len(part), None, object)
+            measures.rows("nulls", mask, offset, symbol=symbol, column=np.full(len(part), name, object))
+
+
+def table(view: View, measures: Measures, nullable: Sequence[str] = (), expected: pa.Schema | None = None):
+    """A small partition as a frame after the measures of its schema and nulls; None where the schema is broken."""
+    part = view.lake.table(view.table, view.key)
+    if not schema(measures, part.schema, expected if expected is not None else SCHEMAS.get(view.table)):
+        return None
+    nulls(measures, part, nullable)
+    return part.to_pandas()
+
+
+def floats(columns: Sequence[str]) -> pa.Schema:
+    """Schema of a derived table: symbol and float columns."""
+    return pa.schema([("symbol", pa.string()), *((c, pa.float64()) for c in columns)])
+
+
+def symbols(measures: Measures, frame: pd.DataFrame) -> None:
+    """Measures of one row a symbol."""
+    symbol = frame["symbol"].fillna("")
+    measures.rows("repeated", symbol.duplicated().to_numpy(), symbol=symbol.to_numpy())
+    text = symbol.to_numpy(dtype=object)
+    down = np.zeros(len(text), bool)
+    down[1:] = text[1:] < text[:-1]
+    measures.rows("unsorted", down, symbol=text)
+    measures.rows("bad_symbol", ~symbol.str.match(SYMBOL).to_numpy(dtype=bool), symbol=text)
+
+
+def band(view: View, measures: Measures, rows: int, found: int) -> None:
+    """Rows and symbols against the median of the last partitions."""
+    chunk = view.chunk
+    chunk.cached(("size", view.key), lambda: (rows, found))
+    past = view.trailing(TRAILING, size, "size")
+    if len(past) < ENOUGH:
+        return
+    for name, now, was in (
+        ("rows_ratio", rows, np.median([p[0] for p in past])),
+        ("symbols_ratio", found, np.median([p[1] for p in past])),
+    ):
+        if was > 0:
+            measures.put(name, now / was, now=now, median_of_past=was)
+
+
+def expected_symbols(reference: pd.DataFrame, day) -> pd.Series:
+    """Symbols listed and not suspended on a day, by its reference."""
+    listed = reference["list_date"].isna() | (pd.to_datetime(reference["list_date"]) <= pd.Timestamp(day))
+    gone = reference["delist_date"].notna() & (pd.to_datetime(reference["delist_date"]) <= pd.Timestamp(day))
+    halted = reference["suspended"].fillna(False).astype(bool)
+    return reference["symbol"][listed & ~gone & ~halted]
+
+
+def coverage(view: View, measures: Measures, present: np.ndarray) -> None:
+    """Share of the stocks that should trade without rows, and symbols that the reference does not know."""
+    if not len(present):
+        measures.notes.append(f"{view.table} is empty that day: the source has none")
+        return
+    reference = view.reference()
+    if reference is None:
+        measures.notes.append("coverage: no reference that day")
+        return
+    should = expected_symbols(reference, view.day).to_numpy(dtype=object)
+    lacking = should[~np.isin(should.astype(str), np.asarray(present, dtype=str))]
+    if len(should):
+        measures.put("no_data_share", len(lacking) / len(should), lacking=", ".join(lacking[:10]), of=len(should))
+    unknown = ~np.isin(np.asarray(present, dtype=str), reference["symbol"].to_numpy(dtype=str))
+    measures.rows("unknown_symbols", unknown, symbol=present)
+
+
+def set_aside(view: View, measures: Measures, rows: int) -> None:
+    """Share of the source's rows that stand in the quarantine instead of the table."""
+    own, shared = f"quarantine_{view.table}", "quarantine"
+    bad = view.other(own)
+    if bad is None and (bad := view.other(shared)) is not None:
+        bad = bad[bad["table"] == view.table]
+    count = 0 if bad is None else len(bad)
+    if not rows + count:
+        return
+    why = "" if bad is None else "; ".join(f"{r}: {n}" for r, n in bad["reason"].value_counts().head(5).items())
+    measures.put("set_aside_share", count / (rows + count), rows=rows, set_aside=count, reasons=why)

@@ -1,0 +1,190 @@
+"""Suites of factors and labels."""
+
+from functools import cache
+
+import numpy as np
+
+from mg_assets.quality import common, drift
+from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.view import View
+
+LOOK_BACK = 60
+ENOUGH = 10  # past days below which drift says nothing
+HORIZONS = (5, 10, 20)
+SECTION = 50  # stocks below which chance alone moves a PSI past 0.2
+ROUNDING = 1e-6
+
+RAW_CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    Check(
+        "ranges",
+        "No infinite value; correlations in [-1, 1], volume and volatility shares in [0, 1]",
+        (Limit("infinite"), Limit("outside_range")),
+    ),
+    Check(
+        "nulls",
+        "No factor's null share is 10 points above the median of its last 60 days",
+        (Limit("null_share_rise", None, 0.1),),
+        blocking=False,
+    ),
+    Check(
+        "drift",
+        "At most a quarter of the factors have a PSI above 0.5 against their last 60 days, and none above 5",
+        (Limit("drifted_share", None, 0.25), Limit("psi_max", None, 5.0)),
+        blocking=False,
+    ),
+    common.COVERAGE,
+    common.BAND,
+)
+SECTION_CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    Check(
+        "standardised",
+        "Every factor's cross-section is finite, of mean 0 and of a deviation of at most 1",
+        (Limit("not_finite"), Limit("mean_gap", None, ROUNDING), Limit("deviation", None, 1 + ROUNDING)),
+    ),
+    Check(
+        "filled",
+        "No factor's share of exact zeros (filled values) is 10 points above the median of its last 60 days",
+        (Limit("zero_share_rise", None, 0.1),),
+        blocking=False,
+    ),
+    common.BAND,
+)
+LABEL_CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    Check(
+        "ranges",
+        "No infinite return, none at or below -100% or above 1,000%",
+        (Limit("infinite"), Limit("outside_range")),
+    ),
+    Check(
+        "finite_share",
+        "Once its exit day is in the lake, a label is known for at least half of the stocks",
+        tuple(Limit(f"finite_share_{h}", 0.5, None) for h in HORIZONS),
+    ),
+    common.BAND,
+)
+SHARES = ("down_vol_perc", "bigorder_amt_perc", "early_bigorder_buy_perc", "early_active_buy_perc",
+          "tail_volume_share", *(f"volume_perc{k}" for k in range(2, 8)))  # fmt: skip
+
+
+@cache
+def bounds(name: str) -> tuple[float, float]:
+    """Range that a factor's formula allows."""
+    if name.startswith(("corr_", "early_corr_")):
+        return -1.0, 1.0
+    if name in SHARES:
+        return 0.0, 1.0
+    return -np.inf, np.inf
+
+
+def _columns(table: str) -> tuple[str, ...]:
+    from mg_assets.factors.registry import ALL34, HF27
+
+    return HF27 if table == "factor_inputs" else ALL34
+
+
+def _sketch(lake, table: str, key: str) -> drift.Sketch:
+    columns = _columns(table)
+    return drift.sketch(lake.day(table, key, list(columns)).to_numpy(np.float64))
+
+
+def measure_raw(view: View, measures: Measures) -> None:
+    """Measures of a day's intraday factors."""
+    columns = _columns(view.table)
+    frame = common.table(view, measures, columns, common.floats(columns))
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    values = frame[list(columns)].to_numpy(np.float64)  # (S, F)
+    symbol = frame["symbol"].to_numpy(dtype=object)
+    low, high = np.array([bounds(c) for c in columns]).T
+    with np.errstate(invalid="ignore"):
+        _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
+        outside = (values < low - ROUNDING) | (values > high + ROUNDING)
+        _cells(measures, "outside_range", outside & np.isfinite(values), values, symbol, columns)
+    now = drift.sketch(values)
+    view.chunk.cached(("sketch", view.key), lambda: now)
+    if len(frame):
+        past = [s for s in view.trailing(LOOK_BACK, _sketch, "sketch") if s.count.any()]
+        if len(past) >= ENOUGH:
+            names = {"factor": np.array(columns, object)}
+            rise = now.null_share - np.median([s.null_share for s in past], axis=0)
+            measures.worst("null_share_rise", rise, {**names, "null_share": now.null_share})
+            if len(frame) >= SECTION:
+                moved = drift.psi(values, past, ENOUGH)
+                measures.worst("psi_max", moved, names)
+                if np.isfinite(moved).any():
+                    drifted = np.isfinite(moved) & (moved > 0.5)
+                    worst = [columns[i] for i in np.argsort(-np.nan_to_num(moved))[:5]]
+                    measures.put("drifted_share", drifted.sum() / np.isfinite(moved).sum(), most=", ".join(worst))
+    common.coverage(view, measures, symbol)
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+
+
+def _cells(measures: Measures, name: str, bad: np.ndarray, values, symbol, columns) -> None:
+    """Count cells of a cross-section and keep the first."""
+    row, column = np.nonzero(bad)
+    measures.add(name, len(row))
+    for r, c in zip(row[:5], column[:5], strict=True):
+        example = {"row": int(r), "symbol": symbol[r], "column": columns[c], "value": str(values[r, c])}
+        measures.examples.setdefault(name, []).append(example)
+
+
+def _zero_share(lake, table: str, key: str) -> np.ndarray:
+    columns = _columns(table)
+    values = lake.day(table, key, list(columns)).to_numpy(np.float64)
+    return (values == 0).mean(axis=0) if len(values) else np.full(len(columns), np.nan)
+
+
+def measure_section(view: View, measures: Measures) -> None:
+    """Measures of a day's preprocessed cross-sections."""
+    columns = _columns(view.table)
+    frame = common.table(view, measures, columns, common.floats(columns))
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    values = frame[list(columns)].to_numpy(np.float64)
+    names = {"factor": np.array(columns, object)}
+    _cells(measures, "not_finite", ~np.isfinite(values), values, frame["symbol"].to_numpy(), columns)
+    if len(frame):
+        clean = np.where(np.isfinite(values), values, 0.0)
+        measures.worst("mean_gap", np.abs(clean.mean(axis=0)), names)
+        measures.worst("deviation", clean.std(axis=0), names)
+        now = (values == 0).mean(axis=0)
+        view.chunk.cached(("zeros", view.key), lambda: now)
+        past = [z for z in view.trailing(LOOK_BACK, _zero_share, "zeros") if np.isfinite(z).any()]
+        if len(past) >= ENOUGH:
+            measures.worst("zero_share_rise", now - np.median(past, axis=0), {**names, "zero_share": now})
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+
+
+def measure_labels(view: View, measures: Measures) -> None:
+    """Measures of a day's labels."""
+    columns = tuple(f"ret_{h}" for h in HORIZONS)
+    frame = common.table(view, measures, columns, common.floats(columns))
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    values = frame[list(columns)].to_numpy(np.float64)
+    symbol = frame["symbol"].to_numpy(dtype=object)
+    _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
+    with np.errstate(invalid="ignore"):
+        outside = np.isfinite(values) & ((values <= -1) | (values > 10))
+    _cells(measures, "outside_range", outside, values, symbol, columns)
+    bars = view.chunk.keys("daily_bars")
+    later = len(bars) - int(np.searchsorted(np.array(bars, dtype=str), view.key, side="right")) if bars else 0
+    for h, column in zip(HORIZONS, values.T, strict=True):
+        if len(frame) and later >= h + 1:
+            measures.put(f"finite_share_{h}", np.isfinite(column).mean(), stocks=len(frame))
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+
+
+INTRADAY_FACTORS = Suite("intraday_factors", RAW_CHECKS, measure_raw)
+FACTOR_INPUTS = Suite("factor_inputs", SECTION_CHECKS, measure_section)
+FACTOR_SCORES = Suite("factor_scores", SECTION_CHECKS, measure_section)
+LABELS = Suite("labels", LABEL_CHECKS, measure_labels)

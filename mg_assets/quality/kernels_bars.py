@@ -1,0 +1,82 @@
+"""One-pass scans of minute bars, and trades' totals to hold against them."""
+
+import numpy as np
+from numba import njit
+
+from mg_assets.quality.kernels import AUCTION, CLOSED, TOLERANCE, _mark, _off_tick
+
+MINUTES = 240
+CENT = 0.01 + 1e-9  # vendors round amounts to yuan: a lot's average price moves by half a cent
+
+BAR_RULES = ("bad_grid", "bad_ohlc", "negative", "bad_empty", "no_price", "bad_vwap", "off_tick", "outside_limits")
+
+
+@njit(cache=True)
+def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, up, down, found):
+    """Rules of minute bars.
+
+    Parameters
+    ----------
+    codes : int32 (N,)
+        Symbol of each row; rows by symbol, then minute.
+    minute : int16 (N,)
+    open_, high_, low_, close, amount : float64 (N,)
+    volume : int64 (N,)
+    trades : int32 (N,)
+        -1 where the source has no count.
+    up, down : float64 (S,)
+    found : int64 (8, 1 + E)
+        Filled in; rules as ``BAR_RULES``.
+    """
+    place = 0
+    for i in range(len(codes)):
+        s = codes[i]
+        new = i == 0 or codes[i - 1] != s
+        if new and i > 0 and place != MINUTES - 1:
+            _mark(found, 0, i - 1)  # the symbol before ended too soon or too late
+        place = 0 if new else place + 1
+        if minute[i] != place:
+            _mark(found, 0, i)
+        o, high, low, c = open_[i], high_[i], low_[i], close[i]
+        priced = np.isfinite(o) and np.isfinite(high) and np.isfinite(low) and np.isfinite(c)
+        if priced:
+            if low > min(o, c) + TOLERANCE or high < max(o, c) - TOLERANCE or low <= 0:
+                _mark(found, 1, i)
+        elif np.isfinite(o) or np.isfinite(high) or np.isfinite(low) or np.isfinite(c):
+            _mark(found, 1, i)
+        if volume[i] < 0 or amount[i] < 0 or trades[i] < -1:
+            _mark(found, 2, i)
+        if volume[i] == 0:
+            flat = not priced or (o == high and high == low and low == c)
+            carried = new or not np.isfinite(close[i - 1]) or c == close[i - 1]
+            if not flat or not carried or amount[i] > 0 or trades[i] > 0:
+                _mark(found, 3, i)
+            continue
+        if not priced or trades[i] == 0:
+            _mark(found, 4, i)
+            continue
+        average = amount[i] / volume[i]
+        if average < low - CENT or average > high + CENT:
+            _mark(found, 5, i)
+        if _off_tick(o) or _off_tick(high) or _off_tick(low) or _off_tick(c):
+            _mark(found, 6, i)
+        if s >= 0 and (high > up[s] + TOLERANCE or low < down[s] - TOLERANCE):
+            _mark(found, 7, i)
+    if len(codes) and place != MINUTES - 1:
+        _mark(found, 0, len(codes) - 1)
+
+
+@njit(cache=True)
+def trade_totals(codes, time, price, volume, symbols):
+    """Volume, amount and number of the trades that belong to a day's bars (after hours left out), by symbol."""
+    total = np.zeros(symbols, np.int64)
+    amount = np.zeros(symbols, np.float64)
+    count = np.zeros(symbols, np.int64)
+    for i in range(len(codes)):
+        s = codes[i]
+        if s < 0 or not AUCTION <= time[i] < CLOSED or price[i] <= 0 or volume[i] <= 0:
+            continue
+        total[s] += volume[i]
+        amount[s] += price[i] * volume[i]
+        count[s] += 1
+    return total, amount, count

@@ -1,0 +1,96 @@
+"""Run a suite on one partition or hundreds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.quality.engine import KEY, Verdict, validate
+from mg_assets.quality.suite import BAD_ROWS, EXAMPLES, Check, CheckOutcome, Limit, Measures, plain
+from mg_assets.quality.suites import suite_for
+from mg_assets.quality.view import Chunk, View
+from mg_assets.store import Lake
+
+NOT_APPLICABLE = "not applicable"
+
+
+def run_suite(table: str, lake: Lake, keys: Sequence[str], previous: Sequence[str] | None = None) -> list[CheckOutcome]:
+    """Check partitions of a table.
+
+    Partitions are measured one after the other, so memory does not grow with their number; the
+    measures of all of them are then validated by Great Expectations at once.
+
+    Parameters
+    ----------
+    table : str
+        A table of the lake; ``weights_<portfolio>`` and ``quarantine_<table>`` have the suites ``weights`` and
+        ``quarantine``.
+    lake : Lake
+    keys : sequence of str
+        Partitions to check. One that the lake lacks is "not applicable", never an error.
+    previous : sequence of str, optional
+        Partitions that count as the past (bands, drift); by default all the lake has. A partition
+        is compared only with earlier ones, the run's own among them, so a range gives what its days
+        give one by one.
+
+    Returns
+    -------
+    list of CheckOutcome
+        One for each check of the suite.
+
+    Raises
+    ------
+    DataError
+        When no suite belongs to the table, or Great Expectations fails.
+    """
+    suite = suite_for(table)
+    stored = lake.keys(table)
+    here = set(stored)
+    wanted = sorted(set(keys))
+    present = [k for k in wanted if k in here]
+    past = stored if previous is None else sorted((set(previous) | set(present)) & here)
+    chunk = Chunk(lake, table, past)
+    measured: dict[str, Measures] = {}
+    for key in present:
+        measured[key] = Measures()
+        suite.measure(View(chunk, key), measured[key])
+    limits = suite.limits()
+    names = list(dict.fromkeys(limit.measure for limit in limits))
+    frame = pd.DataFrame(
+        {KEY: present, **{n: np.array([m.values.get(n, np.nan) for m in measured.values()]) for n in names}}
+    )
+    verdicts = validate(frame, limits)
+    absent = [k for k in wanted if k not in here]
+    return [_outcome(check, verdicts, measured, frame, absent) for check in suite.checks]
+
+
+def _outcome(
+    check: Check, verdicts: dict[Limit, Verdict], measured: dict[str, Measures], frame: pd.DataFrame, absent: list[str]
+) -> CheckOutcome:
+    failed = [(limit, verdicts[limit]) for limit in check.limits if not verdicts[limit].passed]
+    bad_keys = sorted({key for _, verdict in failed for key in verdict.bad})
+    bad = [
+        row for key in bad_keys for limit, verdict in failed if key in verdict.bad
+        for row in _breach(key, limit, measured[key])
+    ]  # fmt: skip
+    names = list(dict.fromkeys(limit.measure for limit in check.limits))
+    applicable = frame[names].notna().any(axis=1) if len(frame) else pd.Series(dtype=bool)
+    notes = list(dict.fromkeys(note for m in measured.values() for note in m.notes))
+    observed: dict = {"partitions": len(frame), "bad_partitions": bad_keys}
+    if absent:
+        observed["absent_partitions"] = absent
+    if not applicable.any():
+        observed["note"] = NOT_APPLICABLE
+    elif not applicable.all():
+        observed["not_applicable_partitions"] = int((~applicable).sum())
+    observed["measures"] = {
+        n: [plain(float(frame[n].min())), plain(float(frame[n].max()))] for n in names if frame[n].notna().any()
+    }
+    if notes:
+        observed["notes"] = notes[:EXAMPLES]
+    return CheckOutcome(check.name, not failed, check.blocking, check.description, bad[:BAD_ROWS], observed)
+
+
+def _breach(key: str, limit: Limit, measures: Measures) -> list[dict]:
+    head = {"partition": key, "measure": limit.measure, "observed": plain(measures.values[limit.measure])}
+    return [{**head, **example} for example in measures.examples.get(limit.measure, [])] or [head]

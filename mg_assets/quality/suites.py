@@ -1,0 +1,57 @@
+"""Every table's suite."""
+
+from mg_assets.errors import DataError
+from mg_assets.market.schema import SCHEMAS
+from mg_assets.quality import common
+from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
+from mg_assets.quality.factors import FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
+from mg_assets.quality.predictions import PREDICTIONS
+from mg_assets.quality.reference import PLANTED_SIGNAL, REFERENCE_SUITE
+from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.ticks import ORDERS, TRADES
+from mg_assets.quality.view import View
+from mg_assets.quality.weights import WEIGHTS
+
+PREDICTION_TABLES = ("hf_equal_weight", "hf_icir_weight", "hf_gru", "lf_multitask", "fused")
+
+QUARANTINE_CHECKS = (
+    common.SCHEMA,
+    Check(
+        "reasons", "Every row set aside names its file, its row and a reason", (Limit("no_reason"), Limit("no_place"))
+    ),
+)
+
+
+def _measure_quarantine(view: View, measures: Measures) -> None:
+    part = view.lake.table(view.table, view.key)
+    if not common.schema(measures, part.schema, SCHEMAS["quarantine"]):
+        return
+    common.nulls(measures, part, ("symbol", "file", "row", "reason", "content"))
+    frame = part.to_pandas()
+    reason, file = frame["reason"].fillna(""), frame["file"].fillna("")
+    shown = {c: frame[c].to_numpy(dtype=object) for c in ("table", "symbol", "file", "reason")}
+    measures.rows("no_reason", (reason == "").to_numpy(), **shown)
+    measures.rows("no_place", (file == "").to_numpy() | frame["row"].isna().to_numpy(), **shown)
+
+
+QUARANTINE = Suite("quarantine", QUARANTINE_CHECKS, _measure_quarantine)
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite
+    for suite in (
+        TRADES, ORDERS, REFERENCE_SUITE, PLANTED_SIGNAL, MINUTE_BARS, DAILY_BARS, WEEKLY_BARS, MONTHLY_BARS,
+        INTRADAY_FACTORS, FACTOR_INPUTS, FACTOR_SCORES, LABELS, WEIGHTS, QUARANTINE,
+    )
+}  # fmt: skip
+"""Suites by table; ``weights`` and ``quarantine`` serve every ``weights_<portfolio>`` and ``quarantine_<table>``."""
+SUITES |= {name: Suite(name, PREDICTIONS.checks, PREDICTIONS.measure) for name in PREDICTION_TABLES}
+
+
+def suite_for(table: str) -> Suite:
+    """The suite of a table. Raises DataError where there is none."""
+    for prefix in ("weights", "quarantine"):
+        if table.startswith(f"{prefix}_"):
+            return SUITES[prefix]
+    if table not in SUITES:
+        raise DataError(f"no quality suite for table {table!r}; known are {sorted(SUITES)}")
+    return SUITES[table]

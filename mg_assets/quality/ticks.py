@@ -1,0 +1,215 @@
+"""Suites of the tick tables: trades and orders."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
+from mg_assets.quality import common, kernels
+from mg_assets.quality.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
+from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.view import Rows, View, encode, numbers
+
+SEQUENCE = Check(
+    "sequence",
+    "Rows by symbol and sequence number, each number once; times inside the sessions and never backwards",
+    (Limit("unsorted"), Limit("seq_backwards"), Limit("time_backwards"), Limit("out_of_session")),
+)
+PRICES = Check(
+    "price_limits",
+    "Prices on the 0.01 tick and inside the day's limits",
+    (Limit("off_tick"), Limit("outside_limits")),
+)
+TRADE_CHECKS = (
+    common.SCHEMA,
+    Check(
+        "values",
+        "Price and volume above 0, side one of -1, 0, 1",
+        (Limit("bad_price"), Limit("bad_volume"), Limit("bad_side")),
+    ),
+    SEQUENCE,
+    PRICES,
+    Check(
+        "order_numbers",
+        "Every trade's buy and sell number is a new order of that side the same day, and no order trades more than "
+        "its volume (stocks without any order that day are left out)",
+        (Limit("number_unknown"), Limit("number_side"), Limit("overfilled")),
+    ),
+    Check(
+        "aggressor",
+        "The active side is the larger order number in the continuous session, and no auction trade has one",
+        (Limit("wrong_aggressor"), Limit("no_aggressor"), Limit("auction_side")),
+    ),
+    common.COVERAGE,
+    common.BAND,
+    common.SET_ASIDE,
+)
+ORDER_CHECKS = (
+    common.SCHEMA,
+    Check(
+        "values",
+        "Volume above 0, side -1 or 1, a known kind, limit orders with a price, prices above 0",
+        (Limit("bad_price"), Limit("bad_volume"), Limit("bad_side"), Limit("bad_kind"), Limit("no_price")),
+    ),
+    SEQUENCE,
+    PRICES,
+    Check(
+        "order_ids",
+        "A new order's number stands once, and a cancel withdraws at most the volume of a known order of its side",
+        (Limit("duplicate_ids"), Limit("cancel_unknown"), Limit("cancel_side"), Limit("cancel_volume")),
+    ),
+    Check("lots", "Buy orders are multiples of 100 shares (STAR: at least 200)", (Limit("odd_lots"),), blocking=False),
+    common.COVERAGE,
+    common.BAND,
+    common.SET_ASIDE,
+)
+ORDER_COLUMNS = ("symbol", "order_id", "side", "volume", "kind")
+
+
+def _day_limits(view: View, measures: Measures, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Limits of the day by symbol code; NaN where the reference has none."""
+    reference = view.reference()
+    if reference is None:
+        measures.notes.append("price limits: no reference that day")
+        return np.full(len(words), np.nan), np.full(len(words), np.nan)
+    at = pd.Index(reference["symbol"]).get_indexer(words)
+    up, down = (np.where(at >= 0, reference[c].to_numpy(np.float64)[at], np.nan) for c in LIMIT_COLUMNS)
+    return up, down
+
+
+def _unsorted(measures: Measures, codes: np.ndarray, words: np.ndarray, offset: int, last: str) -> np.ndarray:
+    """Symbols of the batch in order of rows; counts those that do not ascend."""
+    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+    met = np.where(codes[starts] >= 0, words[codes[starts]] if len(words) else "", "").astype(object)
+    before = np.r_[np.array([last], object), met[:-1]]
+    bad = np.array([b is not None and m <= b for b, m in zip(before, met, strict=True)])
+    measures.add("unsorted", np.count_nonzero(bad))
+    for at in np.flatnonzero(bad)[:3]:
+        measures.examples.setdefault("unsorted", []).append({"row": int(starts[at]) + offset, "symbol": met[at]})
+    return met
+
+
+def _keep(measures: Measures, rules: tuple[str, ...], found: np.ndarray, part: pa.Table, offset: int) -> None:
+    """Move a kernel's counts and first rows into the measures."""
+    for rule, row in zip(rules, found, strict=True):
+        measures.add(rule, row[0])
+        if row[0]:
+            measures.example(rule, row[1:][row[1:] >= 0], offset, **{c: part[c] for c in part.column_names})
+
+
+def _since_midnight(view: View, part: pa.Table) -> np.ndarray:
+    return numbers(part["time"]) - np.datetime64(view.key, "ms").astype(np.int64)
+
+
+def measure_trades(view: View, measures: Measures) -> None:
+    """Measures of a day's trades."""
+    with Rows(view.lake, view.table, view.key) as rows:
+        if not common.schema(measures, rows.schema, SCHEMAS["trades"]):
+            return
+        orders = Rows(view.lake, "orders", view.key, ("symbol", "kind")) if view.has("orders") else None
+        if orders is None or not orders.count:
+            measures.notes.append("order numbers: no orders that day")
+        present: list[np.ndarray] = []
+        try:
+            for offset, part in rows.batches(SCHEMAS["trades"].names):
+                last = present[-1][-1] if present else None
+                present.append(_trade_batch(view, measures, part, offset, orders, last))
+        finally:
+            if orders is not None:
+                orders.__exit__()
+    met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
+    common.coverage(view, measures, met)
+    common.band(view, measures, rows.count, len(met))
+    common.set_aside(view, measures, rows.count)
+
+
+def _trade_batch(view: View, measures: Measures, part: pa.Table, offset: int, orders: Rows | None, last) -> np.ndarray:
+    common.nulls(measures, part, offset=offset)
+    codes, words = encode(part["symbol"])
+    met = _unsorted(measures, codes, words, offset, last)
+    up, down = _day_limits(view, measures, words)
+    time = _since_midnight(view, part)
+    volume, side = numbers(part["volume"], 1), numbers(part["side"])
+    found = kernels.table(kernels.TRADE_RULES)
+    kernels.scan_trades(
+        codes, time, numbers(part["seq"]), numbers(part["price"]), volume, side,
+        up, down, closing_auction(words, view.day), found,
+    )  # fmt: skip
+    _keep(measures, kernels.TRADE_RULES, found, part, offset)
+
+    larger = larger_is_active(words)
+    to_orders = np.full(len(words), -1, np.int32)
+    known = _no_orders()
+    if orders is not None and len(met):
+        lines = orders.between(str(min(met)), str(max(met)), ORDER_COLUMNS)
+        if len(lines):
+            order_codes, order_words = encode(lines["symbol"])
+            cancel = _kinds(lines)[0] == ORDER_KINDS.index("cancel")
+            *known, _, timely = kernels.new_orders(
+                order_codes, numbers(lines["order_id"]), numbers(lines["side"]), numbers(lines["volume"]), cancel,
+                len(order_words),
+            )  # fmt: skip
+            to_orders = pd.Index(order_words).get_indexer(words).astype(np.int32)
+            to_orders[(to_orders >= 0) & (np.diff(known[0])[to_orders] == 0)] = -1
+            # elsewhere than in Shenzhen a larger number is a later order only where the numbers rise in time
+            larger = np.where((larger == 0) & (to_orders >= 0) & timely[to_orders], 1, larger).astype(np.int8)
+    found = kernels.table(kernels.NUMBER_RULES)
+    kernels.scan_numbers(
+        codes, time, volume, numbers(part["buy_order"]), numbers(part["sell_order"]), side,
+        larger, to_orders, *known, found,
+    )  # fmt: skip
+    _keep(measures, kernels.NUMBER_RULES, found, part, offset)
+    return met
+
+
+def _no_orders() -> list[np.ndarray]:
+    none = np.zeros(0, np.int64)
+    return [np.zeros(1, np.int64), none, np.zeros(0, np.int8), none]
+
+
+def _kinds(part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+    """Kind of each order as its place in ``ORDER_KINDS``, -1 where unknown, and the words found."""
+    codes, words = encode(part["kind"])
+    place = np.array([ORDER_KINDS.index(w) if w in ORDER_KINDS else -1 for w in words] + [-1], np.int8)
+    return place[codes], words
+
+
+def measure_orders(view: View, measures: Measures) -> None:
+    """Measures of a day's orders."""
+    with Rows(view.lake, view.table, view.key, ("symbol", "kind")) as rows:
+        if not common.schema(measures, rows.schema, SCHEMAS["orders"]):
+            return
+        present: list[np.ndarray] = []
+        for offset, part in rows.batches(SCHEMAS["orders"].names):
+            last = present[-1][-1] if present else None
+            present.append(_order_batch(view, measures, part, offset, last))
+    met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
+    common.coverage(view, measures, met)
+    common.band(view, measures, rows.count, len(met))
+    common.set_aside(view, measures, rows.count)
+
+
+def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last) -> np.ndarray:
+    common.nulls(measures, part, ("price",), offset)
+    codes, words = encode(part["symbol"])
+    met = _unsorted(measures, codes, words, offset, last)
+    up, down = _day_limits(view, measures, words)
+    volume, side, order_id = numbers(part["volume"], 1), numbers(part["side"]), numbers(part["order_id"])
+    kind, _ = _kinds(part)
+    found = kernels.table(kernels.ORDER_RULES)
+    kernels.scan_orders(
+        codes, _since_midnight(view, part), numbers(part["seq"]), numbers(part["price"]), volume, side, kind,
+        up, down, lot_rule(words), found,
+    )  # fmt: skip
+    _keep(measures, kernels.ORDER_RULES, found, part, offset)
+
+    cancel = kind == ORDER_KINDS.index("cancel")
+    starts, ids, sides, volumes, at, _ = kernels.new_orders(codes, order_id, side, volume, cancel, len(words))
+    found = kernels.table(kernels.CANCEL_RULES)
+    kernels.scan_cancels(codes, order_id, side, volume, cancel, starts, ids, sides, volumes, at, found)
+    _keep(measures, kernels.CANCEL_RULES, found, part, offset)
+    return met
+
+
+TRADES = Suite("trades", TRADE_CHECKS, measure_trades)
+ORDERS = Suite("orders", ORDER_CHECKS, measure_orders)

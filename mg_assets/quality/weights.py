@@ -1,0 +1,162 @@
+"""Suite of a portfolio's weekly weights: every constraint recomputed from the stored columns.
+
+It shares no code with the optimiser, so that a mistake there shows here.
+"""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.quality import common
+from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.view import View
+
+EXACT = 1e-6
+COLUMNS = pa.schema(
+    [
+        ("symbol", pa.string()),
+        *((c, pa.float64()) for c in ("score", "benchmark", "holdings", "weight")),
+        ("member", pa.bool_()),
+        ("industry", pa.string()),
+        ("size", pa.float64()),
+        *((c, pa.bool_()) for c in ("suspended", "limit_up", "limit_down")),
+    ]
+)
+NULLABLE = ("score", "industry", "size")
+RELAXABLE = ("members", "industry", "size", "turnover", "stock")
+
+CHECKS = (
+    common.SCHEMA,
+    common.UNIQUE,
+    Check(
+        "budget",
+        "Weights sum to 1 and none is negative; the benchmark's weights sum to 1",
+        (Limit("budget_gap", None, EXACT), Limit("negative_weight", None, EXACT), Limit("benchmark_gap", None, 1e-3)),
+    ),
+    Check(
+        "stock_limit",
+        "A weight is within the stock limit of the benchmark's, except where the stock cannot be traded there",
+        (Limit("stock_excess", None, EXACT),),
+    ),
+    Check(
+        "tradability",
+        "Suspended stocks keep their weight, those locked at the upper limit do not gain, at the lower do not lose",
+        (Limit("suspended_moved", None, EXACT), Limit("limit_up_bought", None, EXACT),
+         Limit("limit_down_sold", None, EXACT)),
+    ),
+    Check(
+        "exposures",
+        "Members' weight, industries, size and turnover are within their limits, moved by what the optimiser relaxed",
+        (Limit("members_excess", None, EXACT), Limit("industry_excess", None, EXACT),
+         Limit("size_excess", None, EXACT), Limit("turnover_excess", None, EXACT)),
+    ),
+    Check(
+        "solution",
+        "The optimiser found weights, its own largest violation is at most 1e-6, and they trade after their decision",
+        (Limit("no_solution"), Limit("largest_violation", None, EXACT), Limit("traded_early")),
+    ),
+    Check("relaxed", "No limit had to be relaxed", (Limit("relaxed_limits"),), blocking=False),
+    common.BAND,
+)  # fmt: skip
+
+
+def measure_weights(view: View, measures: Measures) -> None:
+    """Measures of a week's weights."""
+    frame = common.table(view, measures, NULLABLE, COLUMNS)
+    if frame is None:
+        return
+    common.symbols(measures, frame)
+    held = int((frame["weight"].to_numpy(np.float64) > EXACT).sum())
+    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    if not len(frame):
+        return
+    facts = view.metadata
+    limits = facts.get("limits") or {}
+    relaxed = {str(k): float(v) for k, v in (facts.get("relaxed") or {}).items()}
+    _solution(measures, facts, relaxed)
+    w, b, w0 = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark", "holdings"))
+    symbol = frame["symbol"].to_numpy(dtype=object)
+    measures.put("budget_gap", _gap(w.sum() - 1), weight_sum=w.sum(), stocks_held=held)
+    measures.put("benchmark_gap", _gap(b.sum() - 1), benchmark_sum=b.sum())
+    _most(measures, "negative_weight", -w, symbol, weight=w)
+    _tradability(measures, frame, symbol, w, b, w0, limits, relaxed)
+    _exposures(measures, frame, w, b, w0, limits, relaxed)
+
+
+def _gap(value: float) -> float:
+    """Size of a gap; a NaN must not pass for "not applicable"."""
+    return abs(value) if np.isfinite(value) else np.inf
+
+
+def _most(measures: Measures, name: str, excess: np.ndarray, symbol: np.ndarray, **shown: np.ndarray) -> None:
+    """Set a measure to the greatest excess, at least 0, naming the stock."""
+    clean = np.where(np.isnan(excess), np.inf, excess)
+    measures.worst(name, np.maximum(clean, 0.0), {"symbol": symbol, **shown})
+    if np.isinf(clean).any():
+        measures.values[name] = np.inf
+
+
+def _solution(measures: Measures, facts: dict, relaxed: dict[str, float]) -> None:
+    status = facts.get("status")
+    measures.put("no_solution", float(status not in ("optimal", "relaxed")), status=str(status))
+    violation = facts.get("largest_violation")
+    if violation is not None:
+        measures.put("largest_violation", _gap(float(violation)))
+    used = {k: v for k, v in relaxed.items() if v > EXACT}
+    shown = ", ".join(f"{k} by {v:.4g}" for k, v in used.items())
+    measures.put("relaxed_limits", len(used), relaxed=shown)
+    decided, traded = _date(facts.get("decided")), _date(facts.get("traded"))
+    if decided is not None and traded is not None:
+        measures.put("traded_early", float(traded <= decided), decided=decided, traded=traded)
+
+
+def _date(value: object) -> dt.date | None:
+    return pd.Timestamp(str(value)).date() if value else None
+
+
+def _tradability(measures, frame, symbol, w, b, w0, limits, relaxed) -> None:
+    halted, up, down = (frame[c].to_numpy(bool) for c in ("suspended", "limit_up", "limit_down"))
+    up, down = up & ~halted, down & ~halted
+    shown = {"weight": w, "holdings": w0, "benchmark": b}
+    _most(measures, "suspended_moved", np.where(halted, np.abs(w - w0), 0.0), symbol, **shown)
+    _most(measures, "limit_up_bought", np.where(up, w - w0, 0.0), symbol, **shown)
+    _most(measures, "limit_down_sold", np.where(down, w0 - w, 0.0), symbol, **shown)
+    band = limits.get("stock")
+    if band is None:
+        return
+    # tradability wins: a locked stock outside the band cannot come back into it
+    tied = halted | (up & (w0 < b - band)) | (down & (w0 > b + band))
+    excess = np.abs(w - b) - band - relaxed.get("stock_limit", relaxed.get("stock", 0.0))
+    _most(measures, "stock_excess", np.where(tied, 0.0, excess), symbol, **shown)
+
+
+def _exposures(measures, frame, w, b, w0, limits, relaxed) -> None:
+    active = w - b
+    if limits.get("members") is not None:
+        share = w[frame["member"].to_numpy(bool)].sum()
+        short = limits["members"] - share - relaxed.get("members", 0.0)
+        measures.put("members_excess", _over(short), members_weight=share, floor=limits["members"])
+    if limits.get("industry") is not None:
+        names = frame["industry"].fillna("unknown").to_numpy(dtype=object)
+        labels, code = np.unique(names.astype(str), return_inverse=True)
+        moved = np.array([relaxed.get(f"industry[{n}]", 0.0) for n in labels])
+        exposure = np.bincount(code, weights=active, minlength=len(labels))
+        _most(measures, "industry_excess", np.abs(exposure) - limits["industry"] - moved, labels, active=exposure)
+    size = frame["size"].to_numpy(np.float64)
+    if limits.get("size") is not None:
+        exposure = float(active @ np.nan_to_num(size))  # the optimiser counts an unknown exposure as average
+        allowed = limits["size"] + relaxed.get("style[size]", relaxed.get("size", 0.0))
+        measures.put("size_excess", _over(abs(exposure) - allowed), exposure=exposure, limit=limits["size"])
+    if limits.get("turnover") is not None:
+        traded = 0.5 * np.abs(w - w0).sum()
+        allowed = limits["turnover"] + relaxed.get("turnover", 0.0)
+        measures.put("turnover_excess", _over(traded - allowed), turnover=traded, limit=limits["turnover"])
+
+
+def _over(excess: float) -> float:
+    return max(excess, 0.0) if np.isfinite(excess) else np.inf
+
+
+WEIGHTS = Suite("weights", CHECKS, measure_weights)
