@@ -60,7 +60,8 @@ class TrainedModel:
 
     def network(self, device: str = "cpu") -> nn.Module:
         """The network with these weights, in evaluation mode."""
-        network = build(self.spec, {name: len(names) for name, names in self.features.items()})
+        with torch.random.fork_rng(devices=[]):  # a module draws its first weights from the caller's generator
+            network = build(self.spec, {name: len(names) for name, names in self.features.items()})
         network.load_state_dict(self.state)
         return network.to(device).eval()
 

@@ -1,0 +1,55 @@
+"""Small inputs shared by the tests of mg_models."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mg_models.bars import bar_inputs, completed_bars, month_of, week_of
+from mg_models.panel import Panel
+
+
+def weekdays(count: int, start: str = "2013-01-04") -> np.ndarray:
+    days = np.arange(start, np.datetime64(start) + 2 * count, dtype="datetime64[D]")
+    return days[(days.astype(np.int64) + 3) % 7 < 5][:count]
+
+
+def names(count: int) -> np.ndarray:
+    return np.array([f"{600000 + i}.SH" for i in range(count)], dtype=object)
+
+
+def factor_panel(days: int, stocks: int, features: int, seed: int = 0, missing: float = 0.0) -> Panel:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((days, stocks, features)).astype(np.float32)
+    values[rng.random((days, stocks)) < missing] = np.nan
+    return Panel(weekdays(days), names(stocks), values, tuple(f"factor_{i}" for i in range(features)))
+
+
+def daily_bars(days: int, stocks: int, seed: int = 0, suspended: float = 0.02) -> np.ndarray:
+    """Random-walk bars (D, S, 6): suspended days repeat the close with volume 0 and no vwap."""
+    rng = np.random.default_rng(seed)
+    close = 10 * np.exp(np.cumsum(0.02 * rng.standard_normal((days, stocks)), axis=0))
+    opened = close * np.exp(0.005 * rng.standard_normal(close.shape))
+    high = np.maximum(opened, close) * (1 + 0.005 * rng.random(close.shape))
+    low = np.minimum(opened, close) * (1 - 0.005 * rng.random(close.shape))
+    volume = 1e6 * np.exp(0.5 * rng.standard_normal(close.shape))
+    bars = np.stack([opened, high, low, close, (high + low + close) / 3, volume], axis=-1)
+    idle = rng.random(close.shape) < suspended
+    bars[idle, :4] = bars[idle, 3:4]
+    bars[idle, 4] = np.nan
+    bars[idle, 5] = 0.0
+    return bars
+
+
+def bars_of(days: np.ndarray, daily: np.ndarray) -> dict:
+    weeks, weekly = completed_bars(daily, week_of(days))
+    months, monthly = completed_bars(daily, month_of(days))
+    return bar_inputs(days, names(daily.shape[1]), daily, weeks, weekly, months, monthly)
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """Makers of small inputs."""
+    return SimpleNamespace(
+        weekdays=weekdays, names=names, factor_panel=factor_panel, daily_bars=daily_bars, bars_of=bars_of
+    )
