@@ -17,7 +17,7 @@ def _sessions() -> np.ndarray:
     import exchange_calendars
 
     calendar = exchange_calendars.get_calendar("XSHG", start="2012-01-01")
-    return calendar.sessions.values.astype("datetime64[D]")
+    return calendar.sessions.to_numpy().astype("datetime64[D]")
 
 
 def trading_days(start: dt.date | str = FIRST_DAY, end: dt.date | str | None = None) -> np.ndarray:
