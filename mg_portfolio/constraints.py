@@ -178,7 +178,7 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
 
 
 def largest_violation(p: EnhancementProblem, weights: np.ndarray, relaxed: Mapping[str, float] | None = None) -> float:
-    """Largest amount by which weights break a constraint, limits in ``relaxed`` moved by their amounts; NaN is infinite."""
+    """Largest amount by which weights break a constraint, ``relaxed`` limits moved by theirs; NaN is infinite."""
     allowed = relaxed or {}
     worst = max((v - allowed.get(name, 0.0) for name, v in violations(p, weights).items()), default=0.0)
     return max(float(worst), 0.0) if np.isfinite(worst) else float("inf")

@@ -1,15 +1,18 @@
 """The linear problem, exactly: HiGHS simplex on ``w = w0 + buy - sell`` with column sifting.
 
-1. Every held stock has a sell column and every stock with room above its holding a buy column, with native bounds; budget,
-   members, industries, styles and turnover are one stacked sparse block (:meth:`Sifter._block`).
+1. Every held stock has a sell column and every stock with room above its holding a buy column, with native bounds;
+   budget, members, industries, styles and turnover are one stacked sparse block (:meth:`Sifter._block`).
 2. Only the mandatory buys and the best eighth of the others enter at first (:meth:`Sifter._first_buys`).
-3. After each solve the buys left out are priced with the row duals; those that would improve the objective are added and
-   the simplex goes on from its basis (:meth:`Sifter.solve`). No violator left is a proof of optimality for all columns.
-4. An infeasible problem gets slack columns: the least weighted slack first, then, with that total frozen, the best score
-   (:meth:`Sifter.relax`). The total is frozen, not each amount, so the result does not hang on the order of the stocks.
+3. After each solve the buys left out are priced with the row duals; those that would improve the objective are added
+   and the simplex goes on from its basis (:meth:`Sifter.solve`). No violator left is a proof of optimality for all
+   columns.
+4. An infeasible problem gets slack columns: the least weighted slack first, then, with that total frozen, the best
+   score (:meth:`Sifter.relax`). The total is frozen, not each amount, so the result does not hang on the order of the
+   stocks.
 
-HiGHS is called through highspy: cvxpy's compilation alone costs several times the solve (see ``benchmarks/optimizer.py``).
-The same problem in cvxpy, for reading and for the tests, is :func:`mg_portfolio.quadratic.formulate`.
+HiGHS is called through highspy: cvxpy's compilation alone costs several times the solve (see
+``benchmarks/optimizer.py``). The same problem in cvxpy, for reading and for the tests, is
+:func:`mg_portfolio.quadratic.formulate`.
 """
 
 import time
@@ -117,7 +120,7 @@ class Sifter:
         return block
 
     def _first_buys(self) -> np.ndarray:
-        """Mandatory buys, the best of the others, and as many more as the budget needs; stock numbers in column order."""
+        """Mandatory buys, the best of the others, as many more as the budget needs; stock numbers in column order."""
         w0, low, high = self.holdings, self.bounds.lower, self.bounds.upper
         must = self._can_buy & (low > w0)
         free = np.flatnonzero(self._can_buy & ~must)

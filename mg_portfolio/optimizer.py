@@ -2,9 +2,10 @@
 
 1. Bounds and rows of the problem (:mod:`mg_portfolio.constraints`); budget, band and tradability must have room at all
    (:func:`mg_portfolio.relaxation.hard_clash`).
-2. The linear problem by sifted simplex (:mod:`mg_portfolio.linear`). Where it is infeasible: least relaxation, then the best
-   score within it, or :class:`~mg_portfolio.errors.InfeasibleError` if no relaxation is allowed.
-3. With a risk aversion, the quadratic problem under the limits that step 2 found feasible (:mod:`mg_portfolio.quadratic`).
+2. The linear problem by sifted simplex (:mod:`mg_portfolio.linear`). Where it is infeasible: least relaxation, then
+   the best score within it, or :class:`~mg_portfolio.errors.InfeasibleError` if no relaxation is allowed.
+3. With a risk aversion, the quadratic problem under the limits that step 2 found feasible
+   (:mod:`mg_portfolio.quadratic`).
 4. Every constraint recomputed on the weights that go out; a violation above 1e-6 sends the problem to the next solver.
 5. Shadow prices from the multipliers of the (linearised) problem.
 """
@@ -41,16 +42,16 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
     ----------
     problem : EnhancementProblem
     allow_relaxation : bool
-        Where no weights satisfy every limit: move limits as little as possible (penalties: turnover 1, styles 1e2, size and
-        valuation 1e3, industries and members 1e4; budget, band and tradability never) and say so in ``relaxed``; else raise.
-        The mildest set of moves is frozen first; the score is maximised within it.
+        Where no weights satisfy every limit: move limits as little as possible (penalties: turnover 1, styles 1e2,
+        size and valuation 1e3, industries and members 1e4; budget, band and tradability never) and say so in
+        ``relaxed``; else raise. The mildest set of moves is frozen first; the score is maximised within it.
 
     Returns
     -------
     EnhancementSolution
-        Status "optimal", "relaxed", or "infeasible" (budget, band and tradability clash by themselves; weights are then the
-        holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover of 0.5, so a
-        turnover limit below that is always relaxed there.
+        Status "optimal", "relaxed", or "infeasible" (budget, band and tradability clash by themselves; weights are
+        then the holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover of
+        0.5, so a turnover limit below that is always relaxed there.
 
     Raises
     ------

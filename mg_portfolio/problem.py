@@ -15,7 +15,7 @@ DUST = 1e-12
 """Weights smaller than this are zero: no fund holds a millionth of a yuan."""
 
 TIGHT_STYLE = 0.2
-"""Limits up to this (standard deviations) mark size and valuation in every published portfolio; other styles have 0.8."""
+"""Limits up to this mark size and valuation in every published portfolio; other styles have 0.8."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,9 @@ class EnhancementProblem:
     industry_names : mapping of int to str, optional
         Names in constraint names (``industry[bank]``); where absent, the code.
     style_priority : (K,) float, optional
-        Penalty per standard deviation when a style must give way in an infeasible problem. Styles have no meaning here, so
-        where this is absent a limit of up to 0.2 is taken for size or valuation (1e3) and a wider one for the rest (1e2).
+        Penalty per standard deviation when a style must give way in an infeasible problem. Styles have no meaning
+        here, so where this is absent a limit of up to 0.2 is taken for size or valuation (1e3) and a wider one for
+        the rest (1e2).
     positions : (N,) int, optional
         Places of the stocks on a wider axis, set by :func:`mg_portfolio.catalog.build_problem`.
 
@@ -78,8 +79,8 @@ class EnhancementProblem:
 
     Notes
     -----
-    Tradability wins over the stock band: suspended, ``w = holdings``; at the upper limit, ``w`` is at most the band's top and
-    the holdings; at the lower, at least the band's bottom and the holdings.
+    Tradability wins over the stock band: suspended, ``w = holdings``; at the upper limit, ``w`` is at most the band's
+    top and the holdings; at the lower, at least the band's bottom and the holdings.
     """
 
     score: np.ndarray
@@ -153,8 +154,8 @@ class EnhancementSolution:
     relaxed : dict
         Constraint name -> how far beyond its limit the weights lie (weight, or standard deviations for a style).
     shadow_prices : dict
-        Binding constraint -> objective gained per unit that its limit is loosened (for ``stock_limit`` all stocks' bands
-        at once; for ``turnover`` per unit of one-way turnover).
+        Binding constraint -> objective gained per unit that its limit is loosened (for ``stock_limit`` all stocks'
+        bands at once; for ``turnover`` per unit of one-way turnover).
     solver : str
         Solver whose weights these are.
     attempts : tuple of Attempt
@@ -252,7 +253,7 @@ class _Floats:
         if len(bad):
             where = self._stock(bad[0][0]) if shape and len(bad[0]) else ""
             raise ProblemError(
-                f"{name} had {len(bad)} value(s) that are NaN or infinite, the first at {where}: fill or drop them first"
+                f"{name} had {len(bad)} NaN or infinite value(s), the first at {where}: fill or drop them first"
             )
         return array
 

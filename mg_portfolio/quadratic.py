@@ -1,7 +1,8 @@
 """The quadratic problem: written in cvxpy, solved by OSQP, PIQP or Clarabel, accepted on proof.
 
-With ``x = N w`` (weights near one, so that a solver's absolute tolerance means the same for 300 stocks as for 5,000) and the
-factor exposures ``y = L' F' (x - N b)``, ``C = L L'``, the covariance stays in pieces: ``|y|^2 + |sqrt(D) (x - N b)|^2``.
+With ``x = N w`` (weights near one, so that a solver's absolute tolerance means the same for 300 stocks as for 5,000)
+and the factor exposures ``y = L' F' (x - N b)``, ``C = L L'``, the covariance stays in pieces: ``|y|^2 + |sqrt(D) (x
+- N b)|^2``.
 
 A solver's status counts for nothing. Weights are accepted when every constraint holds to 1e-6 and the Frank-Wolfe gap
 ``max over feasible v of grad(w)'(v - w)``, which bounds the objective left on the table, is below 1e-6. The gap is one
@@ -181,7 +182,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 
 
 def _tidied(w: np.ndarray, b: Bounds) -> np.ndarray:
-    """Weights inside their bounds, the budget's residue spread over the room that is left (first-order solvers miss by 1e-9)."""
+    """Weights inside their bounds, the budget's residue (a first-order solver's 1e-9) spread over the room left."""
     w = np.clip(w, b.lower, b.upper)
     missing = 1.0 - w.sum()
     room = b.upper - w if missing > 0.0 else w - b.lower

@@ -1,0 +1,167 @@
+"""Where the excess return came from: industries and selection (Brinson), or styles, industries and the rest (factors).
+
+Both split each period's excess return exactly: the parts sum to it, whatever the weights.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.errors import ProblemError
+
+
+@dataclass(frozen=True, eq=False)
+class Brinson:
+    """Brinson-Fachler attribution of T periods over G industries.
+
+    Attributes
+    ----------
+    industries : (G,) int
+        Codes; the last column is the cash where weights did not sum to one (code -1 unless an industry has it).
+    allocation : (T, G) float
+        ``(Wp - Wb) * (Rb_industry - Rb)``: the weight given to industries that beat the benchmark.
+    selection : (T, G) float
+        ``Wp * (Rp_industry - Rb_industry)``: stocks within industries, the interaction included.
+    excess : (T,) float
+        ``Rp - Rb``, the sum of the two over industries.
+    """
+
+    industries: np.ndarray
+    allocation: np.ndarray
+    selection: np.ndarray
+    excess: np.ndarray
+    _link: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        """Totals per industry: allocation, selection and their sum, linked to add up to the compounded excess."""
+        factor = self._link[:, None]
+        frame = pd.DataFrame(
+            {"allocation": (self.allocation * factor).sum(axis=0), "selection": (self.selection * factor).sum(axis=0)},
+            index=pd.Index(self.industries, name="industry"),
+        )
+        return frame.assign(total=frame.sum(axis=1))
+
+
+def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, industry: np.ndarray) -> Brinson:
+    """Split excess returns into industry allocation and stock selection.
+
+    Parameters
+    ----------
+    portfolio, benchmark : (T, S) float
+        Weights at the start of each period. What is missing to one is cash, with return zero.
+    returns : (T, S) float
+        Stock returns of the period; NaN (no price) counts as zero.
+    industry : (S,) or (T, S) int
+        Codes.
+
+    Returns
+    -------
+    Brinson
+        An industry that only one side holds is given the benchmark's whole return (the other side's industry return)
+        on the missing side, so all of its effect is selection (allocation).
+    """
+    wp, wb = (
+        np.atleast_2d(np.asarray(portfolio, dtype=np.float64)),
+        np.atleast_2d(np.asarray(benchmark, dtype=np.float64)),
+    )
+    r = np.nan_to_num(np.atleast_2d(np.asarray(returns, dtype=np.float64)))
+    code = np.broadcast_to(np.asarray(industry), wp.shape)
+    if not wp.shape == wb.shape == r.shape:
+        raise ProblemError(f"shapes differed: portfolio {wp.shape}, benchmark {wb.shape}, returns {r.shape}")
+    names, group = np.unique(code, return_inverse=True)
+    t, g = len(wp), len(names)
+    cell = (np.arange(t)[:, None] * (g + 1) + group.reshape(wp.shape)).ravel()
+
+    def total(values: np.ndarray, rest: np.ndarray) -> np.ndarray:
+        """Sums per period and industry, the cash in the last column."""
+        out = np.bincount(cell, weights=values.ravel(), minlength=t * (g + 1)).reshape(t, g + 1)
+        out[:, g] = rest
+        return out
+
+    none = np.zeros(t)
+    weight_p, weight_b = total(wp, 1.0 - wp.sum(axis=1)), total(wb, 1.0 - wb.sum(axis=1))  # (T, G + 1)
+    earned_p, earned_b = total(wp * r, none), total(wb * r, none)
+    whole_p, whole_b = earned_p.sum(axis=1), earned_b.sum(axis=1)  # (T,)
+    rate_b = np.divide(earned_b, weight_b, out=np.repeat(whole_b[:, None], g + 1, axis=1), where=weight_b > 0.0)
+    rate_b[:, g] = 0.0
+    allocation = (weight_p - weight_b) * (rate_b - whole_b[:, None])
+    selection = earned_p - weight_p * rate_b
+    cash_code = -1 if -1 not in names else int(names.min()) - 1
+    return Brinson(
+        industries=np.append(names, cash_code),
+        allocation=allocation,
+        selection=selection,
+        excess=whole_p - whole_b,
+        _link=carino(whole_p, whole_b),
+    )
+
+
+def carino(portfolio: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
+    """Factors that make single-period effects add up to the difference of compounded returns; (T,).
+
+    ``k_t / k`` with ``k = (ln(1 + P) - ln(1 + B)) / (P - B)`` of the whole and of each period (Carino, 1999).
+    """
+
+    def ratio(p: np.ndarray, b: np.ndarray) -> np.ndarray:
+        gap = p - b
+        small = np.abs(gap) < 1e-10
+        return np.where(small, 1.0 / (1.0 + b), (np.log1p(p) - np.log1p(b)) / np.where(small, 1.0, gap))
+
+    whole_p, whole_b = np.prod(1.0 + portfolio) - 1.0, np.prod(1.0 + benchmark) - 1.0
+    return ratio(portfolio, benchmark) / ratio(np.array(whole_p), np.array(whole_b))
+
+
+def factor_attribution(
+    active: np.ndarray,
+    returns: np.ndarray,
+    styles: dict[str, np.ndarray],
+    industry: np.ndarray,
+    size: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Split excess returns into industries, each style, and what the factors leave over.
+
+    Each period's returns are regressed on industry dummies and styles by weighted least squares; a factor's part is the
+    portfolio's active exposure times the factor's return, and selection is the active weight times the residuals.
+
+    Parameters
+    ----------
+    active : (T, S) float
+        ``w - b`` at the start of each period.
+    returns : (T, S) float
+        NaN leaves the stock out of the regression and counts as zero return.
+    styles : dict of name to (T, S) or (S,) float
+        Exposures at the start of the period; NaN counts as zero.
+    industry : (S,) or (T, S) int
+    size : (T, S) or (S,) float, optional
+        Regression weights, such as the square root of the market value; equal where absent.
+
+    Returns
+    -------
+    DataFrame
+        Row per period; columns ``industry``, the styles, ``selection``, ``excess`` (their sum).
+    """
+    a = np.atleast_2d(np.asarray(active, dtype=np.float64))
+    r = np.atleast_2d(np.asarray(returns, dtype=np.float64))
+    if a.shape != r.shape:
+        raise ProblemError(f"shapes differed: active {a.shape}, returns {r.shape}")
+    code = np.broadcast_to(np.asarray(industry), a.shape)
+    exposure = {
+        name: np.nan_to_num(np.broadcast_to(np.asarray(x, dtype=np.float64), a.shape)) for name, x in styles.items()
+    }
+    weight = np.ones(a.shape) if size is None else np.broadcast_to(np.asarray(size, dtype=np.float64), a.shape)
+    lines = []
+    for t in range(len(a)):
+        codes, group = np.unique(code[t], return_inverse=True)
+        x = np.column_stack([group[:, None] == np.arange(len(codes)), *(e[t] for e in exposure.values())]).astype(
+            np.float64
+        )
+        use = np.isfinite(r[t]) & (weight[t] > 0.0)
+        root = np.sqrt(weight[t][use])[:, None]
+        beta = np.linalg.lstsq(x[use] * root, r[t][use] * root[:, 0], rcond=None)[0]
+        parts = (a[t] @ x) * beta  # active exposure times factor return
+        excess = float(a[t] @ np.nan_to_num(r[t]))
+        line = {"industry": float(parts[: len(codes)].sum())}
+        line |= dict(zip(exposure, parts[len(codes) :].tolist(), strict=True))
+        lines.append({**line, "selection": excess - float(parts.sum()), "excess": excess})
+    return pd.DataFrame(lines)

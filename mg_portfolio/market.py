@@ -1,0 +1,102 @@
+"""Prices and tradability that the backtest runs on."""
+
+import datetime as dt
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mg_portfolio.errors import BacktestError
+
+Day = int | np.integer | dt.date | np.datetime64
+"""A day as its index in the panel or as a date."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarketPanel:
+    """Adjusted prices and tradability of S stocks on D days.
+
+    Attributes
+    ----------
+    days : (D,) datetime64[D]
+        Ascending.
+    symbols : (S,) object
+    trade_price : (D, S) float
+        Adjusted price that orders of the day are filled at (vwap, or open, or close); NaN where there was no trade.
+    close : (D, S) float
+        Adjusted close, for valuation. NaN carries the last close forward, so a halted or delisted stock keeps its
+        last price.
+    suspended, limit_up, limit_down : (D, S) bool
+        Not tradable that day; locked at that limit at the trade price (cannot be bought; cannot be sold).
+    listed : (D, S) bool, optional
+        False from the day a stock leaves the exchange: a holding is then paid out in cash at its last price, free of
+        cost, when the portfolio next trades. Where absent, a stock without prices stays in the portfolio at its last
+        price.
+    """
+
+    days: np.ndarray
+    symbols: np.ndarray
+    trade_price: np.ndarray
+    close: np.ndarray
+    suspended: np.ndarray
+    limit_up: np.ndarray
+    limit_down: np.ndarray
+    listed: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "days", np.asarray(self.days, dtype="datetime64[D]"))
+        set_(self, "symbols", np.asarray(self.symbols, dtype=object))
+        shape = (len(self.days), len(self.symbols))
+        if len(self.days) == 0 or (np.diff(self.days) <= np.timedelta64(0, "D")).any():
+            raise BacktestError("days were empty or not ascending: sort the panel by day and drop repeated days")
+        for name in ("trade_price", "close"):
+            set_(self, name, np.asarray(getattr(self, name), dtype=np.float64))
+        flags = ["suspended", "limit_up", "limit_down"] + (["listed"] if self.listed is not None else [])
+        for name in flags:
+            set_(self, name, np.asarray(getattr(self, name), dtype=bool))
+        for name in ["trade_price", "close", *flags]:
+            found = getattr(self, name).shape
+            if found != shape:
+                raise BacktestError(f"{name} had shape {found}, expected {shape} (days, symbols)")
+        for name in ("trade_price", "close"):
+            bad = np.argwhere(~(np.isnan(getattr(self, name)) | (getattr(self, name) > 0)))
+            if len(bad):
+                d, s = bad[0]
+                raise BacktestError(
+                    f"{name} of {self.symbols[s]} on {self.days[d]} was {getattr(self, name)[d, s]!r}, expected "
+                    "a price above 0, or NaN where there was none"
+                )
+
+    @cached_property
+    def tradable(self) -> np.ndarray:
+        """Whether an order of the day can be filled at all; (D, S) bool."""
+        can = ~self.suspended & np.isfinite(self.trade_price)
+        return can if self.listed is None else can & self.listed
+
+    @cached_property
+    def mark(self) -> np.ndarray:
+        """Last known close on each day, 0 before the first; (D, S) float."""
+        price = np.where(np.isnan(self.close) & self.tradable, self.trade_price, self.close)
+        day = np.where(np.isnan(price), -1, np.arange(len(self.days))[:, None])
+        np.maximum.accumulate(day, axis=0, out=day)
+        filled = np.take_along_axis(price, np.maximum(day, 0), axis=0)
+        return np.where(day < 0, 0.0, filled)
+
+    def index(self, day: Day) -> int:
+        """Index of a day given as an index or a date.
+
+        Raises
+        ------
+        BacktestError
+            The day is not in the panel.
+        """
+        if isinstance(day, (int, np.integer)):
+            if not 0 <= day < len(self.days):
+                raise BacktestError(f"day index {day} was outside the panel's {len(self.days)} days")
+            return int(day)
+        date = np.datetime64(day, "D")
+        at = int(np.searchsorted(self.days, date))
+        if at == len(self.days) or self.days[at] != date:
+            raise BacktestError(f"{date} was not a day of the panel ({self.days[0]} to {self.days[-1]})")
+        return at
