@@ -132,7 +132,7 @@ def test_an_interrupted_training_resumes(hf, trained, tmp_path):
 
 def test_a_killed_process_is_reported_and_the_rest_resumes(hf, tmp_path):
     spec, inputs, labels = hf
-    long = override(spec, max_epochs=40, check_every=1, patience=1000)
+    long = override(spec, max_epochs=15, check_every=1, patience=1000)
     train(long, inputs, labels, None, "2013H2", [0], out_dir=tmp_path)
     kept = stored_bytes(tmp_path)
 
@@ -140,7 +140,7 @@ def test_a_killed_process_is_reported_and_the_rest_resumes(hf, tmp_path):
         for process in multiprocessing.active_children():
             os.kill(process.pid, signal.SIGKILL)
 
-    with pytest.raises(TrainingError, match="seed [12] died with exit code -9"):
+    with pytest.raises(TrainingError, match=r"seed [12] died with exit code -9"):
         train(long, inputs, labels, None, "2013H2", [0, 1, 2], workers=2, out_dir=tmp_path, progress=kill)
     assert stored_bytes(tmp_path) == kept
     assert multiprocessing.active_children() == []
