@@ -89,7 +89,7 @@ def new_book(orders: int, ticks: int) -> Book:
     return book
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def reset(book, ticks):
     """Empty the book for a day of `ticks` price levels (no more than it was made with)."""
     book.levels[:, :ticks, :2] = EMPTY
@@ -100,7 +100,7 @@ def reset(book, ticks):
     book.state[TICKS] = ticks
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def rest(book, order):
     """Put an order at the end of its level's queue."""
     side = book.orders[order, SIDE]
@@ -122,7 +122,7 @@ def rest(book, order):
         book.state[BEST_ASK] = tick
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def unlink(book, order):
     """Take an order out of its level's queue and move the best price on where the level is empty."""
     side = book.orders[order, SIDE]
@@ -157,7 +157,7 @@ def unlink(book, order):
         book.state[BEST_ASK] = tick
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def record_fill(book, buy, sell, tick, volume, side):
     """Append one fill to the log."""
     fill = book.state[FILLS]
@@ -169,7 +169,7 @@ def record_fill(book, buy, sell, tick, volume, side):
     book.state[FILLS] = fill + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def take(book, order, side, worst, volume):
     """Fill `volume` against the opposite side, no worse than tick `worst`; return what is left."""
     other = 1 - side
@@ -194,7 +194,7 @@ def take(book, order, side, worst, volume):
     return volume
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def enter(book, side, kind, tick, volume, matching):
     """Enter one order.
 
@@ -243,7 +243,7 @@ def enter(book, side, kind, tick, volume, matching):
     return np.int64(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def withdraw(book, order):
     """Cancel an order; return the shares withdrawn, 0 where it no longer rests."""
     volume = book.orders[order, LEFT]

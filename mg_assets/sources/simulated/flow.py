@@ -127,19 +127,19 @@ class FlowParameters(NamedTuple):
     """
 
     aggressive: float = 0.36
-    cancel: float = 0.44
+    cancel: float = 0.48
     market: float = 0.05
     own_best: float = 0.03
-    size_deviation: float = 0.95
+    size_deviation: float = 0.9
     large: float = 0.045
     large_size: float = 5.0
     open_share: float = 0.018
     close_share: float = 0.012
-    open_orders: float = 0.07
+    open_orders: float = 0.10
     close_orders: float = 0.03
     resting_gap: float = 0.45
-    near: float = 0.5
-    parent_length: float = 1.4
+    near: float = 0.42
+    parent_length: float = 1.7
 
 
 def new_desk(orders: int) -> Desk:
@@ -154,7 +154,7 @@ def new_desk(orders: int) -> Desk:
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def submit(book, desk, tape, stock, rng, time, side, kind, tick, volume, matching):
     """Enter an order and write its rows: the order, its fills, and the cancel of what was killed."""
     clock = desk.clock
@@ -180,7 +180,7 @@ def submit(book, desk, tape, stock, rng, time, side, kind, tick, volume, matchin
         clock[C_LIVE] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def write_order(desk, tape, stock, time, number, side, tick, volume, kind):
     """Append one row of orders under the current sequence number."""
     row = desk.clock[C_ORDERS]
@@ -196,7 +196,7 @@ def write_order(desk, tape, stock, time, number, side, tick, volume, kind):
     out[row, STOCK] = stock.index
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def write_fills(book, desk, tape, stock, time):
     """Append the book's new fills as trades, each with its own sequence number."""
     clock = desk.clock
@@ -217,7 +217,7 @@ def write_fills(book, desk, tape, stock, time):
     clock[C_FILLS] = book.state[FILLS]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def cancel_one(book, desk, tape, stock, rng, time, fair):
     """Cancel a resting order, a stale one where one of three picks is stale; nothing where the book is thin.
 
@@ -253,15 +253,15 @@ def cancel_one(book, desk, tape, stock, rng, time, fair):
     write_order(desk, tape, stock, time, desk.ids[chosen], side, desk.shown[chosen], volume, np.int64(CANCEL))
 
 
-@njit(cache=True, nogil=True)
-def order_size(rng, mean, side, deviation, large, large_size, lot, cap):
+@njit(nogil=True)
+def order_size(rng, mean, side, deviation, large, large_size, tail, lot, cap):
     """Draw an order's shares: heavy-tailed about `mean`, clustered on round lots.
 
     Buys are whole lots (STAR: 200 shares or more, then by the share), sells now and then odd.
     """
     x = mean * np.exp(deviation * normal(rng) - 0.5 * deviation * deviation)
     if uniform(rng) < large:
-        x *= large_size * min((1.0 - uniform(rng)) ** (-0.4), 8.0)
+        x *= large_size * min((1.0 - uniform(rng)) ** (-tail), 12.0)
     x = min(x, cap)
     lots = max(whole(rng, 0.01 * x), 1)
     u = uniform(rng)
@@ -282,13 +282,13 @@ def order_size(rng, mean, side, deviation, large, large_size, lot, cap):
     return volume
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def whole_lots(volume, lot):
     """Round up to an order that the exchange accepts from a buyer."""
     return max((volume + 99) // 100 * 100, lot)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean, early, bias):
     """Enter one continuous order.
 
@@ -315,7 +315,7 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
     if desk.parent[1] <= 0 or desk.parent[0] * pressure < -1.3:
         odds = 1.0 / (1.0 + np.exp(-(1.1 * pressure + bias)))
         desk.parent[0] = 1 if uniform(rng) < odds else -1
-        desk.parent[1] = np.int64(2.0 * min((1.0 - uniform(rng)) ** (-1.0 / flow.parent_length), 30.0))
+        desk.parent[1] = np.int64(min((1.0 - uniform(rng)) ** (-1.0 / flow.parent_length), 60.0))
     aggressive = uniform(rng) < flow.aggressive + 0.08 * (abs(pressure) - 0.7)
     if stock.locked != 0:
         aggressive = uniform(rng) < 0.35
@@ -334,15 +334,19 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
     side = BUY if sign > 0 else SELL
 
     deviation, large, large_size = flow.size_deviation, flow.large, flow.large_size
+    large += tilt.bulk
+    cap = max(0.08 * stock.volume, 300.0)
+    tail = 0.4
     if early:
         large = max(large + tilt.early_big * sign, 0.005)
-        if tilt.early_big * sign > 0.0:
-            deviation -= 2.0 * tilt.early_big  # many even orders, not one giant
-    elif sign > 0:
-        deviation = max(deviation + tilt.buy_tail, 0.3)
+        cap = min(cap, max(14.0 * mean * np.exp(-tilt.early_even), 300.0))  # many even orders, not one giant
     else:
-        deviation = max(deviation + tilt.sell_tail, 0.3)
-    cap = max(0.03 * stock.volume, 300.0)
+        fatter = tilt.buy_tail if sign > 0 else tilt.sell_tail
+        if aggressive:
+            large -= tilt.patience * sign
+        large = max(large, 0.005)
+        tail = min(max(tail + fatter, 0.0), 1.0)
+        deviation = max(deviation + 0.5 * fatter, 0.3)
 
     reach = np.int64(EMPTY)  # limit price of an order that trades at once
     if aggressive and side == BUY and ask <= top:
@@ -354,7 +358,7 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
         if uniform(rng) < 0.3:
             reach = max(reach - np.int64(exponential(rng)), 0)
     if reach != EMPTY:
-        volume = order_size(rng, mean, side, deviation, large, large_size, stock.lot, cap)
+        volume = order_size(rng, mean, side, deviation, large, large_size, tail, stock.lot, cap)
         depth = book.levels[1 - side, ask if side == BUY else bid, DEPTH]
         if stock.locked != 0 and volume > depth // 2:
             return  # the queue of a one-word day outlasts it
@@ -367,8 +371,8 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
     u = uniform(rng)
     away = 0.0
     if u > flow.near:
-        away = exponential(rng) * max(1.2, 0.9 * unit)
-        if u > 0.93:
+        away = exponential(rng) * max(2.0, 1.3 * unit)
+        if u > 0.9:
             away *= 6.0
     if stock.locked != 0:
         tick = np.int64(stock.open)
@@ -380,15 +384,15 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
         tick = max(min(tick, top), max(bid + 1, 0))
     if tick < 0 or tick > top:
         return  # no price left on this side of a locked book
-    deep = tilt.deep_size * (min(away / max(1.2, 0.9 * unit), 3.0) - 0.7) if side == BUY else 0.0
-    volume = order_size(rng, 1.1 * mean * np.exp(deep), side, deviation, large, large_size, stock.lot, cap)
+    deep = tilt.deep_size * (min(away / max(2.0, 1.3 * unit), 3.0) - 0.7) if side == BUY else 0.0
+    volume = order_size(rng, 1.1 * mean * np.exp(deep), side, deviation, large, large_size, tail, stock.lot, cap)
     kind = np.int64(LIMIT)
     if away == 0.0 and stock.locked == 0 and state[BIDS + side] > 0 and uniform(rng) < flow.own_best / flow.near:
         kind = np.int64(OWN_BEST)
     submit(book, desk, tape, stock, rng, time, side, kind, tick, volume, True)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target):
     """Run the continuous session so that about `target` shares trade along the course's volume curve."""
     clock = desk.clock
@@ -437,7 +441,7 @@ def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target)
         yielded = min(max(0.97 * yielded + 0.03 * got, 0.08), 1.0)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_time, target, volume, unit):
     """Run one call auction that prints at `target`.
 
@@ -479,7 +483,7 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
             tick = target
         tick = min(max(tick, 0), top)
         size = mean * (8.0 if side == queue_side and stock.locked == 0 else 1.0)
-        size = order_size(rng, size, side, flow.size_deviation, flow.large, flow.large_size, stock.lot, 8.0 * cap)
+        size = order_size(rng, size, side, flow.size_deviation, flow.large, flow.large_size, 0.4, stock.lot, 8.0 * cap)
         submit(book, desk, tape, stock, rng, times[i], side, np.int64(LIMIT), tick, size, False)
         if times[i] < cancel_until and uniform(rng) < 0.2:
             end = times[i + 1] if i + 1 < times.size else cancel_until
@@ -501,7 +505,7 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
     time = times[times.size - 1] if times.size else print_time - 20_000
     while short[BUY] > 0 or short[SELL] > 0:
         side = BUY if uniform(rng) * (max(short[BUY], 0) + max(short[SELL], 0)) < short[BUY] else SELL
-        size = order_size(rng, 2.0 * mean, side, 0.6, 0.0, 1.0, stock.lot, cap)
+        size = order_size(rng, 2.0 * mean, side, 0.6, 0.0, 1.0, 0.0, stock.lot, cap)
         size = max(size, whole_lots(short[side] // 6, stock.lot))
         if size > short[side]:
             size = whole_lots(short[side], stock.lot)
@@ -515,7 +519,7 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
     desk.clock[C_SEQ] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def opening_times(rng, times):
     """Fill `times` with ascending arrivals 09:15:00-09:24:40: a rush at the start, another before the print."""
     for i in range(times.size):
@@ -529,7 +533,7 @@ def opening_times(rng, times):
     times.sort()
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def simulate_stock(book, desk, tape, course, stock, rng, flow, tilt, volatility, shanghai):
     """Simulate one stock's day; rows are appended to the tape at the clock's row counters.
 

@@ -24,7 +24,7 @@ def stock_seeds(seed: int, date: dt.date, symbols: Sequence[str]) -> np.ndarray:
     return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def uniform(rng):
     """Draw from [0, 1)."""
     rng[0] += STEP
@@ -35,20 +35,20 @@ def uniform(rng):
     return np.float64(z >> SHIFT_11) * UNIT
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def normal(rng):
     """Draw from the standard normal distribution (Box-Muller)."""
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(rng)))
     return radius * np.cos(2.0 * np.pi * uniform(rng))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def exponential(rng):
     """Draw from the exponential distribution of mean 1."""
     return -np.log(1.0 - uniform(rng))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def whole(rng, x):
     """Round `x` >= 0 down or up at random, keeping its mean."""
     return np.int64(x + uniform(rng))

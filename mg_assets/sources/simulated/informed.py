@@ -30,6 +30,8 @@ class Tilt(NamedTuple):
         Log odds added to buyer-initiated orders before 10:00.
     early_big : float
         Probability added to large buy orders (taken from large sell orders) before 10:00.
+    early_even : float
+        Log of the largest order before 10:00, subtracted.
     early_drift : float
         Return of the first half-hour given back later, in units of the day's volatility.
     middle_volume, last_volume : float
@@ -41,7 +43,11 @@ class Tilt(NamedTuple):
     trend : float
         Log size of the path's slow component.
     sell_tail, buy_tail : float
-        Added to the log-size deviation of orders after 10:00.
+        Added to the tail exponent of large orders after 10:00, a half of it to the log-size deviation.
+    bulk : float
+        Probability added to large orders of both sides, all day.
+    patience : float
+        Probability of large urgent orders moved from buys to sells after 10:00.
     deep_size : float
         Log size of buy limit orders far below the market relative to near ones.
     contrarian : float
@@ -58,6 +64,7 @@ class Tilt(NamedTuple):
 
     early_buy: float
     early_big: float
+    early_even: float
     early_drift: float
     middle_volume: float
     last_volume: float
@@ -67,6 +74,8 @@ class Tilt(NamedTuple):
     trend: float
     sell_tail: float
     buy_tail: float
+    bulk: float
+    patience: float
     deep_size: float
     contrarian: float
     loose_count: float
@@ -75,14 +84,14 @@ class Tilt(NamedTuple):
     early_rise_count: float
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def intensity(rng):
     """A footprint's random intensity of the day, mean 1: a third of the days show almost none."""
     u = uniform(rng)
     return 0.25 if u < 0.33 else 0.6 + 1.5 * uniform(rng)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def tilt_of(alpha, rng):
     """Draw the footprints of one stock and day.
 
@@ -101,19 +110,22 @@ def tilt_of(alpha, rng):
     bent = 0.6 * alpha * abs(alpha) + 0.4 * soft  # only strong views act
     bent = min(max(bent, -4.0), 4.0)
     return Tilt(
-        early_buy=0.30 * soft * intensity(rng),
-        early_big=0.030 * soft * intensity(rng),
+        early_buy=0.38 * soft * intensity(rng),
+        early_big=0.016 * soft * intensity(rng),
+        early_even=0.14 * soft * intensity(rng),
         early_drift=0.22 * long * intensity(rng),
-        middle_volume=0.05 * soft * intensity(rng),
-        last_volume=-0.08 * soft * intensity(rng),
-        fall=0.035 * soft * intensity(rng),
+        middle_volume=0.08 * soft * intensity(rng),
+        last_volume=-0.045 * soft * intensity(rng),
+        fall=0.065 * soft * intensity(rng),
         late_fall=0.05 * bent * intensity(rng),
-        reversal=0.03 * soft * intensity(rng),
-        trend=0.10 * soft * intensity(rng),
-        sell_tail=0.08 * soft * intensity(rng),
-        buy_tail=-0.06 * long * intensity(rng),
-        deep_size=0.10 * soft * intensity(rng),
-        contrarian=0.10 * soft * intensity(rng),
+        reversal=0.07 * soft * intensity(rng),
+        trend=0.35 * soft * intensity(rng),
+        sell_tail=0.10 * soft * intensity(rng),
+        buy_tail=-0.07 * soft * intensity(rng),
+        bulk=0.005 * soft * intensity(rng),
+        patience=0.014 * soft * intensity(rng),
+        deep_size=0.13 * soft * intensity(rng),
+        contrarian=0.22 * soft * intensity(rng),
         loose_count=0.10 * soft * intensity(rng),
         loose_range=0.12 * bent * intensity(rng),
         fall_size=0.07 * soft * intensity(rng),

@@ -37,6 +37,7 @@ from mg_assets.sources.simulated.flow import (
 )
 from mg_assets.sources.simulated.generator import normal, stock_seeds
 from mg_assets.sources.simulated.informed import tilt_of
+from mg_assets.sources.simulated.kernels import sources_version
 from mg_assets.sources.simulated.path import MINUTES, draw_path, draw_volume, new_course
 from mg_assets.sources.simulated.plan import DayPlan
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -108,7 +109,7 @@ def simulate_day(
 def orders_per_day(volume: np.ndarray, price: np.ndarray, typical: int) -> np.ndarray:
     """New orders of each stock's continuous session, (S,): more for active stocks, fewer where lots are few."""
     activity = np.clip((volume * price / TYPICAL_AMOUNT) ** 0.4, 0.25, 4.0)
-    # an auction adds a tenth; what the tape counts as new orders is then near `typical`
+    # the auctions add an eighth; what the tape counts as new orders is then near `typical`
     return np.maximum(np.minimum(0.9 * typical * activity, volume / SHARES_PER_ORDER), 40).astype(np.int64)
 
 
@@ -149,40 +150,7 @@ def _simulate_block(stocks, ticks, volume, orders, lot, one_word, volatility, al
     return tape.orders[: desk.clock[C_ORDERS]], tape.trades[: desk.clock[C_TRADES]]
 
 
-@njit(cache=True, nogil=True)
-def _run(
-    book, desk, tape, course, stocks, ticks, volume, orders, lot, one_word, volatility, alpha, seeds, shanghai, flow
-):
-    """Draw each stock's footprints, path and volume curve, then its order flow."""
-    rng = np.zeros(1, np.uint64)
-    for i in range(stocks.size):
-        rng[0] = seeds[i]
-        low, high = ticks[i, 0], ticks[i, 1]
-        stock = Stock(
-            index=stocks[i],
-            ticks=high - low + 1,
-            base=low,
-            previous=ticks[i, 4] - low,
-            open=ticks[i, 2] - low,
-            close=ticks[i, 3] - low,
-            volume=volume[i],
-            orders=orders[i],
-            lot=lot[i],
-            locked=one_word[i],
-        )
-        tilt = tilt_of(alpha[i], rng)
-        begin = beyond(stock.open, stock.ticks, volatility[i], rng)
-        end = beyond(stock.close, stock.ticks, volatility[i], rng)
-        if stock.locked != 0:
-            begin = end = 10.0 * volatility[i] * stock.locked
-        total = np.log(ticks[i, 3] / ticks[i, 2]) + end - begin
-        draw_path(course, rng, tilt, total, volatility[i])
-        course.fair[:] += begin
-        draw_volume(course, rng, tilt)
-        simulate_stock(book, desk, tape, course, stock, rng, flow, tilt, volatility[i], shanghai[i])
-
-
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def beyond(tick, ticks, volatility, rng):
     """Log distance of the fair price beyond a limit at which the stock opens or closes, 0 inside the limits."""
     distance = volatility * (0.25 + 0.5 * abs(normal(rng)))
@@ -190,6 +158,46 @@ def beyond(tick, ticks, volatility, rng):
         return distance
     return -distance if tick == 0 else 0.0
 
+
+def _compiled(version):
+    @njit(cache=True, nogil=True)
+    def run(
+        book, desk, tape, course, stocks, ticks, volume, orders, lot, one_word, volatility, alpha, seeds, shanghai, flow
+    ):
+        """Draw each stock's footprints, path and volume curve, then its order flow."""
+        if version < 0:  # closing over it keys numba's cache
+            return
+        rng = np.zeros(1, np.uint64)
+        for i in range(stocks.size):
+            rng[0] = seeds[i]
+            low, high = ticks[i, 0], ticks[i, 1]
+            stock = Stock(
+                index=stocks[i],
+                ticks=high - low + 1,
+                base=low,
+                previous=ticks[i, 4] - low,
+                open=ticks[i, 2] - low,
+                close=ticks[i, 3] - low,
+                volume=volume[i],
+                orders=orders[i],
+                lot=lot[i],
+                locked=one_word[i],
+            )
+            tilt = tilt_of(alpha[i], rng)
+            begin = beyond(stock.open, stock.ticks, volatility[i], rng)
+            end = beyond(stock.close, stock.ticks, volatility[i], rng)
+            if stock.locked != 0:
+                begin = end = 10.0 * volatility[i] * stock.locked
+            total = np.log(ticks[i, 3] / ticks[i, 2]) + end - begin
+            draw_path(course, rng, tilt, total, volatility[i])
+            course.fair[:] += begin
+            draw_volume(course, rng, tilt)
+            simulate_stock(book, desk, tape, course, stock, rng, flow, tilt, volatility[i], shanghai[i])
+
+    return run
+
+
+_run = _compiled(sources_version())
 
 ORDER_COLUMNS = {"time": TIME, "seq": SEQ, "order_id": ID, "side": O_SIDE, "tick": O_TICK, "volume": VOLUME,
                  "kind": KIND, "stock": STOCK}  # fmt: skip

@@ -45,7 +45,7 @@ def new_course() -> Course:
     return Course(np.zeros(STEPS + 1), np.zeros(MINUTES), np.zeros(MINUTES), np.zeros(MINUTES), np.zeros(MINUTES))
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw_path(course, rng, tilt, total_return, volatility):
     """Draw the fair path of one day.
 
@@ -84,7 +84,7 @@ def draw_path(course, rng, tilt, total_return, volatility):
 
     trend = np.exp(tilt.trend)
     phase = 2.0 * np.pi * (0.7 + 0.2 * normal(rng)) / MINUTES
-    swing = 0.35 * volatility * normal(rng) * trend
+    swing = 0.5 * volatility * normal(rng) * trend
     missing = total_return - total - swing * np.sin(phase * MINUTES)
     level, last = 0.0, 0.0
     for m in range(MINUTES):
@@ -106,7 +106,7 @@ def draw_path(course, rng, tilt, total_return, volatility):
     course.fair[STEPS] = level
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def draw_volume(course, rng, tilt):
     """Draw each minute's share of the volume and of the orders; needs :func:`draw_path`'s shocks and scales."""
     coupling = min(max(0.55 - tilt.loose_range, 0.0), 0.95)
