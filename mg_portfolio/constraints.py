@@ -94,13 +94,14 @@ def rows(p: EnhancementProblem) -> Rows:
     """Stack budget, members, industries and styles into one sparse block."""
     n = p.size
     blocks = [sp.csr_array(np.ones((1, n)))]
-    names, lower, upper, penalty = ["budget"], [[1.0]], [[1.0]], [[np.inf]]
+    names = ["budget"]
+    lower, upper, penalty = [np.ones(1)], [np.ones(1)], [np.full(1, np.inf)]
     if p.member_floor is not None:
         blocks.append(sp.csr_array(members(p).astype(np.float64)[None, :]))
         names.append("members")
-        lower.append([p.member_floor])
-        upper.append([np.inf])
-        penalty.append([HEAVY_PENALTY])
+        lower.append(np.full(1, p.member_floor))
+        upper.append(np.full(1, np.inf))
+        penalty.append(np.full(1, HEAVY_PENALTY))
     if p.industry_limit is not None and p.industry is not None:
         codes, group = np.unique(p.industry, return_inverse=True)
         blocks.append(sp.csr_array((np.ones(n), (group, np.arange(n))), shape=(len(codes), n)))
@@ -110,15 +111,14 @@ def rows(p: EnhancementProblem) -> Rows:
         lower.append(centre - p.industry_limit)
         upper.append(centre + p.industry_limit)
         penalty.append(np.full(len(codes), HEAVY_PENALTY))
-    used = np.flatnonzero(~np.isnan(p.style_limits))
-    if len(used):
-        exposure = p.styles[:, used]
+    exposure, limits, priority, styles = p.limited_styles
+    if len(styles):
         blocks.append(sp.csr_array(exposure.T))
-        names += [f"style[{p.style_names[k]}]" for k in used]
+        names += [f"style[{style}]" for style in styles]
         centre = exposure.T @ p.benchmark
-        lower.append(centre - p.style_limits[used])
-        upper.append(centre + p.style_limits[used])
-        penalty.append(p.style_priority[used])
+        lower.append(centre - limits)
+        upper.append(centre + limits)
+        penalty.append(priority)
     return Rows(
         matrix=sp.vstack(blocks, format="csc"),
         names=tuple(names),
@@ -170,8 +170,9 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
         labels = p.industry_names or {}
         excess = np.abs(np.bincount(group, weights=active, minlength=len(codes))) - p.industry_limit
         found |= {f"industry[{labels.get(int(c), c)}]": float(e) for c, e in zip(codes, excess, strict=True)}
-    for k in np.flatnonzero(~np.isnan(p.style_limits)):
-        found[f"style[{p.style_names[k]}]"] = abs(float(p.styles[:, k] @ active)) - float(p.style_limits[k])
+    exposure, limits, _, styles = p.limited_styles
+    for k, style in enumerate(styles):
+        found[f"style[{style}]"] = abs(float(exposure[:, k] @ active)) - float(limits[k])
     if p.turnover_limit is not None:
         found["turnover"] = 0.5 * float(np.abs(w - w0).sum()) - p.turnover_limit
     return {name: float(amount) for name, amount in found.items() if not amount <= 0.0}
@@ -196,15 +197,17 @@ def objective(p: EnhancementProblem, weights: np.ndarray) -> float:
 
 def active_variance(p: EnhancementProblem, weights: np.ndarray) -> float:
     """``(w-b)' (F C F' + D) (w-b)``, in the units of ``factor_cov``."""
+    loadings, cov, specific = p.risk_model
     active = weights - p.benchmark
-    exposure = p.factor_loadings.T @ active  # (F,)
-    return float(exposure @ p.factor_cov @ exposure + p.specific_var @ active**2)
+    exposure = loadings.T @ active  # (F,)
+    return float(exposure @ cov @ exposure + specific @ active**2)
 
 
 def gradient(p: EnhancementProblem, weights: np.ndarray) -> np.ndarray:
     """``score - gamma Sigma (w - b)``: the objective gained per unit more of each stock, trading cost apart; (N,)."""
     if p.risk_aversion == 0.0:
         return p.score
+    loadings, cov, specific = p.risk_model
     active = weights - p.benchmark
-    sigma_active = p.factor_loadings @ (p.factor_cov @ (p.factor_loadings.T @ active)) + p.specific_var * active
+    sigma_active = loadings @ (cov @ (loadings.T @ active)) + specific * active
     return p.score - p.risk_aversion * sigma_active

@@ -99,14 +99,15 @@ class Sifter:
         self._scale = max(float(np.abs(self.gain).max(initial=0.0)), self.cost, 1e-300)
         self._buys = self._first_buys()
         self._model = highspy.Highs()
-        for name, value in {
+        options: dict[str, bool | int | float | str] = {
             "output_flag": False,
             "threads": 1,
             "solver": "simplex",
             "presolve": PRESOLVE[self.presolve],
             "primal_feasibility_tolerance": 1e-10,
             "dual_feasibility_tolerance": 1e-10,
-        }.items():
+        }
+        for name, value in options.items():
             self._model.setOptionValue(name, value)
         self._slack_rows = np.zeros(0, dtype=np.int64)  # row of each slack column, -1 for turnover
         self._slack_sign = np.zeros(0)

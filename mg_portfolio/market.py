@@ -95,7 +95,7 @@ class MarketPanel:
             if not 0 <= day < len(self.days):
                 raise BacktestError(f"day index {day} was outside the panel's {len(self.days)} days")
             return int(day)
-        date = np.datetime64(day, "D")
+        date = np.asarray(day, dtype="datetime64[D]")
         at = int(np.searchsorted(self.days, date))
         if at == len(self.days) or self.days[at] != date:
             raise BacktestError(f"{date} was not a day of the panel ({self.days[0]} to {self.days[-1]})")

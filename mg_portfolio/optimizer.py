@@ -10,6 +10,8 @@
 5. Shadow prices from the multipliers of the (linearised) problem.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mg_portfolio.constraints import (
@@ -27,7 +29,7 @@ from mg_portfolio.linear import SLACK_DUST, HighsFailedError, LinearResult, Sift
 from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
 from mg_portfolio.relaxation import NOTED, clashing, describe, hard_clash, relaxed_amounts
 
-LADDER: tuple[dict[str, object], ...] = (
+LADDER: tuple[dict[str, Any], ...] = (
     {},
     {"first_share": 1.0},
     {"first_share": 1.0, "presolve": True},

@@ -118,6 +118,28 @@ class EnhancementProblem:
         """Number of stocks N."""
         return len(self.score)
 
+    @property
+    def limited_styles(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, tuple[str, ...]]:
+        """Exposures (N, K'), limits (K',), penalties (K',) and names of the styles that have a limit."""
+        if self.styles is None or self.style_limits is None or self.style_priority is None or self.style_names is None:
+            return np.zeros((self.size, 0)), np.zeros(0), np.zeros(0), ()
+        used = np.flatnonzero(~np.isnan(self.style_limits))
+        names = tuple(self.style_names[k] for k in used)
+        return self.styles[:, used], self.style_limits[used], self.style_priority[used], names
+
+    @property
+    def risk_model(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Loadings (N, F), factor covariance (F, F) and specific variances (N,).
+
+        Raises
+        ------
+        ProblemError
+            The problem carries none.
+        """
+        if self.factor_loadings is None or self.factor_cov is None or self.specific_var is None:
+            raise ProblemError("the problem had no risk model: give factor_loadings, factor_cov and specific_var")
+        return self.factor_loadings, self.factor_cov, self.specific_var
+
     def name_of(self, stock: int) -> str:
         """Code of a stock, or its number where the problem carries no codes."""
         return str(self.symbols[stock]) if self.symbols is not None else f"stock {stock}"

@@ -89,9 +89,10 @@ def formulate(p: EnhancementProblem, r: Rows, b: Bounds) -> Formulation:
             gain = gain - p.cost * two_way
     if p.risk_aversion > 0.0:
         active = x - n * p.benchmark
-        y = cp.Variable(p.factor_loadings.shape[1], name="y")
-        constraints.append(y == (p.factor_loadings @ _root(p.factor_cov)).T @ active)
-        risk = cp.sum_squares(y) + cp.sum_squares(cp.multiply(np.sqrt(p.specific_var), active))
+        loadings, cov, specific = p.risk_model
+        y = cp.Variable(loadings.shape[1], name="y")
+        constraints.append(y == (loadings @ _root(cov)).T @ active)
+        risk = cp.sum_squares(y) + cp.sum_squares(cp.multiply(np.sqrt(specific), active))
         gain = gain - (0.5 * p.risk_aversion / n) * risk  # x' Sigma x = N^2 w' Sigma w, and the gain carries one N
     return Formulation(cp.Problem(cp.Maximize(gain), constraints), x)
 
@@ -143,7 +144,11 @@ def solve(
         worst = largest_violation(p, weights, relaxed)
         left, linear = optimality_gap(p, r, b, weights)
         attempts.append(Attempt(solver.lower(), "risk", status, seconds, worst, left))
-        if worst <= ACCEPTED_VIOLATION and left <= ACCEPTED_GAP * max(1.0, abs(objective(p, weights))):
+        if (
+            linear is not None
+            and worst <= ACCEPTED_VIOLATION
+            and left <= ACCEPTED_GAP * max(1.0, abs(objective(p, weights)))
+        ):
             return weights, solver.lower(), linear
     raise SolverError(
         "no quadratic solver gave weights that pass the check: "

@@ -42,7 +42,7 @@ def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], 
     extra = _band_that_fits(p, b, buying=reach < 1.0)
     remedy = (
         "no stock band is wide enough: fewer stocks may be locked, or part of the portfolio stays in cash"
-        if extra is None
+        if extra is None or p.stock_limit is None
         else f"stock_limit would have to be at least {p.stock_limit + extra:.6g}"
     )
     message = f"budget, band and tradability clash ({counts or 'no stock locked'}): {shortage}; {remedy}"
@@ -53,6 +53,7 @@ def _band_that_fits(p: EnhancementProblem, b: Bounds, buying: bool) -> float | N
     """Smallest widening of the stock band that lets the bounds meet the budget; None where none does."""
     if p.stock_limit is None:
         return None
+    width = p.stock_limit
     moving = np.ones(p.size, dtype=bool)
     for flags in (p.suspended, p.limit_up if buying else p.limit_down):
         if flags is not None:
@@ -62,8 +63,8 @@ def _band_that_fits(p: EnhancementProblem, b: Bounds, buying: bool) -> float | N
 
     def total(extra: float) -> float:
         if buying:
-            return float(np.where(moving, np.minimum(p.benchmark + p.stock_limit + extra, 1.0), b.upper).sum())
-        return float(np.where(moving, np.maximum(p.benchmark - p.stock_limit - extra, 0.0), b.lower).sum())
+            return float(np.where(moving, np.minimum(p.benchmark + width + extra, 1.0), b.upper).sum())
+        return float(np.where(moving, np.maximum(p.benchmark - width - extra, 0.0), b.lower).sum())
 
     fits = (lambda x: total(x) >= 1.0) if buying else (lambda x: total(x) <= 1.0)
     if not fits(high):
