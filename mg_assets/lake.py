@@ -121,6 +121,15 @@ class TableAsset:
     raw: bool
 
 
+@dataclass(frozen=True)
+class LakeAsset:
+    """A registered asset; :meth:`definition` is asked for once all tables are registered."""
+
+    table: str
+    make: Callable[[Build], Iterable[Built]]
+    definition: Callable[[], dg.AssetsDefinition]
+
+
 TABLES: dict[str, TableAsset] = {}
 
 on_progress: Callable[[str, int, int, float], None] | None = None
@@ -142,7 +151,7 @@ def lake_asset(
     pool: str | None = None,
     op_tags: dict[str, Any] | None = None,
     description: str | None = None,
-) -> Callable[[Callable[[Build], Iterable[Built]]], dg.AssetsDefinition]:
+) -> Callable[[Callable[[Build], Iterable[Built]]], LakeAsset]:
     """Register a function that yields :class:`Built` partitions as an asset of the lake.
 
     Parameters
@@ -150,7 +159,7 @@ def lake_asset(
     table : str
         Name of the table and of the asset.
     needs : iterable of Needs
-        Upstream tables, which must be registered before.
+        Upstream tables.
     version : str
         Raised by hand when the computation changes: partitions of an older version are stale.
     uses : tuple of str
@@ -164,14 +173,16 @@ def lake_asset(
     """
     needs = tuple(needs)
     TABLES[table] = TableAsset(table, partitions, needs, version, uses, raw)
-    upstream = [_dependency(table, n) for n in needs]
 
-    def register(make: Callable[[Build], Iterable[Built]]) -> dg.AssetsDefinition:
+    def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
+        return LakeAsset(table, make, lambda: define(make))
+
+    def define(make: Callable[[Build], Iterable[Built]]) -> dg.AssetsDefinition:
         @dg.asset(
             name=table,
             group_name=group,
             partitions_def=partitions,
-            deps=upstream,
+            deps=[_dependency(table, n) for n in needs],
             backfill_policy=_backfill_policy(partitions, single_run),
             code_version=version,
             description=description or make.__doc__,

@@ -40,6 +40,8 @@ class Settings:
         (``MG_MODELS``, JSON).
     portfolios : list of str
         Names in the portfolio catalog that the graph builds (``MG_PORTFOLIOS``, comma-separated).
+    signals : dict
+        Another signal for a portfolio, e.g. ``{"csi300_turnover30": "lf_multitask"}`` (``MG_SIGNALS``, JSON).
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
     workers : int
@@ -58,6 +60,7 @@ class Settings:
     first_model: str = "2016H1"
     models: dict = field(default_factory=dict)
     portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
+    signals: dict = field(default_factory=dict)
     device: str = "auto"
     workers: int = 0
     webhook: str = ""
@@ -115,7 +118,7 @@ def load_settings(file: str | None = None) -> Settings:
 
 
 def _parse(name: str, raw: str) -> object:
-    if name in ("source", "models"):
+    if name in ("source", "models", "signals"):
         try:
             return json.loads(raw)
         except json.JSONDecodeError as error:

@@ -6,16 +6,8 @@ from mg_assets.assets import bars, evaluation, factors, labels, models, portfoli
 from mg_assets.lake import TABLES
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 
-ASSETS: list[dg.AssetsDefinition] = [
-    *raw.ASSETS,
-    *bars.ASSETS,
-    *factors.ASSETS,
-    *labels.ASSETS,
-    *models.ASSETS,
-    *portfolios.ASSETS,
-    *evaluation.ASSETS,
-    *report.ASSETS,
-]
+FLOORS = (raw, bars, factors, labels, models, portfolios, evaluation, report)
+ASSETS: list[dg.AssetsDefinition] = [asset.definition() for floor in FLOORS for asset in floor.ASSETS]
 
 
 def _tables(definition: dg.PartitionsDefinition | None) -> list[str]:

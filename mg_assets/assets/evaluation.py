@@ -105,10 +105,10 @@ def _plots(found: dict[str, Evaluation], names: Sequence[str]) -> dict[str, dg.M
     for name in names:
         result = found[name]
         out[f"RankIC: {name}"] = dg.MetadataValue.md(
-            charts.markdown_image(charts.ic_chart(result.days, result.rank_ic, title=name))
+            charts.markdown_image(charts.ic_chart(result.days, result.rank_ic, every=5))
         )
         out[f"layers: {name}"] = dg.MetadataValue.md(
-            charts.markdown_image(charts.layers_chart(result.days, result.layer_nav, title=name))
+            charts.markdown_image(charts.layers_chart(result.days, result.layer_nav))
         )
     return out
 

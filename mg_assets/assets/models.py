@@ -10,7 +10,7 @@ import pandas as pd
 
 from mg_assets.errors import MissingPartitionError
 from mg_assets.factors.registry import FACTORS, HF27
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.lake import Build, Built, LakeAsset, Needs, lake_asset
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift, trading_days
 from mg_assets.model_inputs import LOOKBACK, model_inputs, training_labels
 from mg_assets.partitions import HALF_YEARLY
@@ -44,7 +44,7 @@ def _tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
     return tuple({n.table: n for i in spec.inputs for n in TABLES_OF.get(i.panel, ())}.values())
 
 
-def _training_asset(name: str) -> dg.AssetsDefinition:
+def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
     needs = [Needs(n.table, back=EVERY_HALF_YEAR, ahead=-1) for n in _tables_of(spec)]
     needs.append(Needs("labels", back=EVERY_HALF_YEAR, ahead=-1))
@@ -129,10 +129,14 @@ def _stored(build: Build, table: str, half_year: str, models: list[checkpoint.Tr
             "stocks": card["stocks"],
             "device": card["device"],
             "seeds": len(models),
-            "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(frame))),
+            "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(_by_seed(frame)))),
             "folder": dg.MetadataValue.path(str(folder)),
         },
     )
+
+
+def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
+    return {int(s): {"rank_ic": list(c["rank_ic"]), "loss": list(c["loss"])} for s, c in curves.groupby("seed")}
 
 
 def models_of(lake: Lake, name: str, half_year: str) -> list[checkpoint.TrainedModel]:
@@ -161,7 +165,7 @@ def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield half, [k for k, h in zip(keys, halves, strict=True) if h == half]
 
 
-def _prediction_asset(name: str) -> dg.AssetsDefinition:
+def _prediction_asset(name: str) -> LakeAsset:
     spec = entry(name)
 
     @lake_asset(
@@ -191,7 +195,7 @@ def _prediction_asset(name: str) -> dg.AssetsDefinition:
     return make
 
 
-def _hand_weighted(spec: CombinationSpec, back: int) -> dg.AssetsDefinition:
+def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
     needs = [Needs("factor_scores", back=back)] + ([Needs("daily_bars", back=back)] if back else [])
 
     @lake_asset(
@@ -248,7 +252,7 @@ def _icir(
     return icir_weights(rank_ic, known, stamps[at], spec.window, spec.min_observations)
 
 
-def _fusion(spec: CombinationSpec) -> dg.AssetsDefinition:
+def _fusion(spec: CombinationSpec) -> LakeAsset:
     @lake_asset(
         spec.name,
         group="signals",

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator
 
-import dagster as dg
 import pandas as pd
 
-from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources.base import Source
 
@@ -19,7 +18,7 @@ def _load(source: Source, table: str, key: str) -> Built:
     return Built(key, loaded.frame, {"set_aside": len(loaded.quarantine), **notes}, loaded.quarantine)
 
 
-def _raw_asset(table: str, description: str) -> dg.AssetsDefinition:
+def _raw_asset(table: str, description: str) -> LakeAsset:
     @lake_asset(table, group="raw", uses=("source",), raw=True, description=description)
     def make(build: Build) -> Iterator[Built]:
         source = build.source
