@@ -126,33 +126,30 @@ def tables(
         asked = (np.abs(fill.planned) > DUST) | (np.abs(fill.filled) > DUST)
         stuck = (fill.reason != FILLED) & asked & (fill.paid_out == 0.0)
         at = np.flatnonzero(asked | (fill.paid_out > 0.0))
-        orders.append(
-            (np.full(len(at), decided), at, fill.planned[at], fill.filled[at], fill.paid_out[at], fill.reason[at])
-        )
+        when = np.full(len(at), decided)
+        orders.append((when, at, fill.planned[at], fill.filled[at], fill.paid_out[at], fill.reason[at]))
         turnover = float(np.abs(fill.filled).sum())
-        lines.append(
-            (market.days[decided], market.days[decided + 1], planned, turnover, fill.cost, int(asked.sum()))
-            + (int(stuck.sum()), float(np.abs(fill.planned[stuck]).sum()), float(cash_share[i]), bought_in and i == 0)
-        )
+        refused = float(np.abs(fill.planned[stuck]).sum())
+        counts = (int(asked.sum()), int(stuck.sum()), refused)
+        dates = (market.days[decided], market.days[decided + 1])
+        lines.append((*dates, planned, turnover, fill.cost, *counts, float(cash_share[i]), bought_in and i == 0))
     rebalances = pd.DataFrame(lines, columns=list(REBALANCE_COLUMNS)).astype({"initial": bool})
     none = np.zeros(0, dtype=np.int64)
-    parts = [np.concatenate(x) for x in zip(*orders, strict=True)] if orders else [none] * 6
-    decided, at, planned, filled, paid_out, reason = parts
-    paid = paid_out > 0.0
-    planned, filled = np.where(paid, -paid_out, planned), np.where(paid, -paid_out, filled)
-    sign = np.where(np.abs(filled) > DUST, filled, planned)
+    on, at, wish, done, out, why = [np.concatenate(x) for x in zip(*orders, strict=True)] if orders else [none] * 6
+    paid = out > 0.0
+    wish, done = np.where(paid, -out, wish), np.where(paid, -out, done)
+    sign = np.where(np.abs(done) > DUST, done, wish)
+    price = np.where(market.tradable[on + 1, at], market.trade_price[on + 1, at], market.mark[on, at])
     trades = pd.DataFrame(
         {
-            "decided": market.days[decided],
-            "traded": market.days[decided + 1],
+            "decided": market.days[on],
+            "traded": market.days[on + 1],
             "symbol": market.symbols[at],
             "side": np.where(paid, "payout", np.where(sign > 0.0, "buy", "sell")),
-            "planned": planned,
-            "filled": filled,
-            "price": np.where(
-                market.tradable[decided + 1, at], market.trade_price[decided + 1, at], market.mark[decided, at]
-            ),
-            "reason": pd.Categorical.from_codes(reason, REASONS),
+            "planned": wish,
+            "filled": done,
+            "price": price,
+            "reason": pd.Categorical.from_codes(why, REASONS),
         }
     )
     return trades, rebalances

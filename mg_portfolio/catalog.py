@@ -216,9 +216,9 @@ def build_problem(
             f"{spec.name} limits the style(s) {', '.join(missing)} but styles had {list(styles) or 'none'}"
         )
     used = [name for name in styles if not np.isnan(spec.limit_of(name))]
-    exposure = np.column_stack(
-        [np.nan_to_num(np.asarray(styles[name], dtype=np.float64))[kept] for name in used] or [[]]
-    )
+    exposure = np.zeros((len(kept), len(used)))
+    for k, name in enumerate(used):
+        exposure[:, k] = np.nan_to_num(np.asarray(styles[name], dtype=np.float64))[kept]
 
     def pick(flags: np.ndarray | None) -> np.ndarray | None:
         return None if flags is None else np.asarray(flags, dtype=bool)[kept]

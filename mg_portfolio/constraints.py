@@ -95,7 +95,9 @@ def rows(p: EnhancementProblem) -> Rows:
     n = p.size
     blocks = [sp.csr_array(np.ones((1, n)))]
     names = ["budget"]
-    lower, upper, penalty = [np.ones(1)], [np.ones(1)], [np.full(1, np.inf)]
+    lower: list[np.ndarray] = [np.ones(1)]
+    upper: list[np.ndarray] = [np.ones(1)]
+    penalty: list[np.ndarray] = [np.full(1, np.inf)]
     if p.member_floor is not None:
         blocks.append(sp.csr_array(members(p).astype(np.float64)[None, :]))
         names.append("members")
