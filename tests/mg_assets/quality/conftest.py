@@ -168,3 +168,49 @@ def linked(source: Lake, target: Path) -> Lake:
 def scratch(clean, tmp_path_factory) -> Lake:
     """A copy that all tests of a file share."""
     return linked(clean, tmp_path_factory.mktemp("scratch") / "lake")
+
+
+def break_each(source: Lake, place: Path, table: str, breaks: dict, keys=None) -> dict:
+    """Break one partition for each entry, run the suite once, and return the outcomes' bad rows by entry."""
+    from mg_assets.quality import run_suite
+
+    lake = linked(source, place)
+    chosen = dict(zip(breaks, list(DAYS[12:]) if keys is None else keys, strict=False))
+    assert len(chosen) == len(breaks), "more breaks than partitions"
+    for name, key in chosen.items():
+        changed = breaks[name][0](lake.day(table, key))
+        changes = {} if len(breaks[name]) < 3 else breaks[name][2]
+        store(lake, table, key, changed, {**lake.metadata(table, key), **changes})
+    outcomes = run_suite(table, lake, list(chosen.values()))
+    found: dict[str, list] = {name: [] for name in breaks}
+    for outcome in outcomes:
+        for row in outcome.bad:
+            name = next(n for n, k in chosen.items() if k == row["partition"])
+            found[name].append({"check": outcome.name, "blocking": outcome.blocking, **row})
+    return found
+
+
+def store(lake: Lake, table: str, key: str, frame: pd.DataFrame, metadata: dict | None = None) -> None:
+    """Write a partition whatever its schema, as a foreign writer would."""
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        lake.write(table, key, frame, metadata or None)
+    except ValueError:
+        part = pa.Table.from_pandas(frame, preserve_index=False)
+        part = part.replace_schema_metadata({"mg": json.dumps(metadata or {}, default=str)})
+        os.unlink(lake.path(table, key))  # a hard link: never written through
+        pq.write_table(part, lake.path(table, key))
+
+
+@pytest.fixture(scope="session")
+def broken(clean, tmp_path_factory):
+    """``broken(table, breaks)``: what each break of a table is reported as."""
+
+    def run(table: str, breaks: dict, keys=None) -> dict:
+        return break_each(clean, tmp_path_factory.mktemp(table) / "lake", table, breaks, keys)
+
+    return run
