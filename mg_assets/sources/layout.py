@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mg_assets.errors import SourceError
+from mg_assets.market.calendar import trading_days
 
 _HOLDER = re.compile(r"\{(date|code)(?::([^}]*))?\}")
 _DIGITS = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%y": r"\d{2}"}
@@ -54,19 +55,37 @@ class Pattern:
             return [path] if path.is_file() else []
         return sorted(p for p in root.glob(glob) if p.is_file())
 
-    def days(self, root: Path) -> list[dt.date]:
-        """Days that have a file, ascending (only for a pattern whose date is a whole day)."""
-        form = next((m[2] or "%Y%m%d" for m in _HOLDER.finditer(self.text) if m[1] == "date"), "")
-        expression = self._expression(capture="date")
-        found = set()
+    @property
+    def daily(self) -> bool:
+        """Whether a file's name tells a whole date (not a month or a year)."""
+        form = self._form
+        return "%d" in form and "%m" in form and ("%Y" in form or "%y" in form)
+
+    @property
+    def _form(self) -> str:
+        return next((m[2] or "%Y%m%d" for m in _HOLDER.finditer(self.text) if m[1] == "date"), "")
+
+    def day(self, root: Path, path: Path) -> np.datetime64 | None:
+        """The whole date that a file's name tells; None where it tells none."""
+        if not self.daily:
+            return None
+        match = self._expression(capture="date").fullmatch(path.relative_to(root).as_posix())
+        try:
+            return np.datetime64(dt.datetime.strptime(match["date"], self._form).date(), "D") if match else None
+        except ValueError:
+            return None  # digits that are no date belong to another file
+
+    def days(self, root: Path) -> set[dt.date]:
+        """Days that have a file; for names that tell a month or a year, all its trading days."""
+        if self.daily:
+            found = (self.day(root, path) for path in self.files(root))
+            return {d.item() for d in found if d is not None}
+        days: set[dt.date] = set()
         for path in self.files(root):
-            match = expression.fullmatch(path.relative_to(root).as_posix())
+            match = self._expression(capture="date").fullmatch(path.relative_to(root).as_posix())
             if match:
-                try:
-                    found.add(dt.datetime.strptime(match["date"], form).date())
-                except ValueError:
-                    continue  # digits that are no date are another file's name
-        return sorted(found)
+                days |= {d for d in trading_days().tolist() if d.strftime(self._form) == match["date"]}
+        return days
 
     def code(self, root: Path, path: Path) -> str | None:
         """The security code in a file's name, where the pattern has ``{code}``."""
@@ -121,7 +140,7 @@ class Files:
 
     def days(self, root: Path) -> set[dt.date]:
         """Days on which any of the patterns has a file."""
-        return {d for p in self.patterns if p.dated for d in p.days(root)}
+        return set().union(*(p.days(root) for p in self.patterns if p.dated))
 
 
 def stamp(paths: Sequence[Path]) -> list[tuple[str, int, int]]:

@@ -1,7 +1,7 @@
 """Exchange times of any vendor's form, as milliseconds of the day.
 
 Forms: ``09:15:00.020``, ``2023.02.01T09:15:00.040``, ``2023-02-01 09:15:00``, ``20230201091500020``,
-``91500020`` (HMMSSmmm), ``93100`` (HMMSS), Arrow times and timestamps.
+``91500020`` (HMMSSmmm), ``93100`` (HMMSS), ``931`` (HMM), ``202302010931``, Arrow times and timestamps.
 """
 
 import datetime as dt
@@ -103,15 +103,17 @@ def _parse_times(raw, starts, dates, values):
                 number = number * 10 + (raw[j] - 48)
             if not clean or size > 18:
                 continue
-            if size == 17 or size == 14:
-                scale = 1_000_000_000 if size == 17 else 1_000_000
+            if size == 17 or size == 14 or size == 12:
+                scale = 1_000_000_000 if size == 17 else 1_000_000 if size == 14 else 10_000
                 date = number // scale
                 number = number % scale
-            elif size not in (5, 6, 8, 9):
+            elif size not in (3, 4, 5, 6, 8, 9):
                 continue
             if size in (17, 8, 9):
                 milli = number % 1000
                 number //= 1000
+            if size in (3, 4, 12):
+                number *= 100
             second = number % 100
             minute = number // 100 % 100
             hour = number // 10_000

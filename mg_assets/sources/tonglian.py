@@ -72,7 +72,7 @@ class TonglianSource:
         given = {n: s.patterns for n, s in streams.items()} if files is None else dict(files)
         self._files = {n: Files.of(v, f"files[{n!r}]") for n, v in given.items()}
         for stream, found in self._files.items():
-            if not all(p.dated for p in found.patterns):
+            if not all(p.daily for p in found.patterns):
                 raise SourceError(f"files[{stream!r}]: a pattern lacks {{date}}; tick files hold one day each")
 
     def __repr__(self) -> str:

@@ -1,0 +1,329 @@
+"""Tables on disk in any vendor's columns, described by a YAML file.
+
+The whole history of daily bars is read once a process, kept by day and shared between threads and
+source objects; minute bars are read by file.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import SourceError
+from mg_assets.market.schema import INDICES, REFERENCE
+from mg_assets.sources.base import SourceDay
+from mg_assets.sources.dates import to_date
+from mg_assets.sources.layout import as_days, digest, stamp
+from mg_assets.sources.mapping import Mapped, Section, parse_mapping
+from mg_assets.sources.members import Industries, Ranges, Weights, listing_days
+from mg_assets.sources.minutes import MinuteRows, minute_bars, place_rows
+from mg_assets.sources.panel import FUNDAMENTALS, NUMBERS, DailyPanel, DailyRows, build_panel
+from mg_assets.sources.presets import find_preset, read_preset
+from mg_assets.sources.tables import Table, read_section
+
+VERSION = 1
+KEPT_PANELS, KEPT_MINUTES = 2, 4
+
+
+@dataclass(frozen=True)
+class History:
+    """All that a mapping has by day: bars, listing, membership, weights, industry, ST."""
+
+    panel: DailyPanel
+    listed: dict[str, np.ndarray]
+    membership: dict[str, Ranges]
+    weights: dict[str, Weights]
+    industry: Industries | None
+    absent: frozenset[str]
+
+
+class Shared:
+    """A few results kept a process, each made once even when many threads ask at the same time."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self._kept: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives for the key, from memory where it was made before."""
+        with self._lock:
+            if key in self._kept:
+                self._kept[key] = self._kept.pop(key)  # most recent last
+                return self._kept[key]
+            turn = self._making.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            made = make()
+            with self._lock:
+                self._kept[key] = made
+                self._making.pop(key, None)
+                while len(self._kept) > self.size:
+                    self._kept.pop(next(iter(self._kept)))
+        return made
+
+
+_histories = Shared(KEPT_PANELS)
+_minutes = Shared(KEPT_MINUTES)
+
+
+class MappedSource:
+    """Daily bars, reference and minute bars from mapped tables.
+
+    Parameters
+    ----------
+    config : str or Path
+        A YAML file, or the name of one that comes with the package (``csi800_ever``, ``baostock``,
+        ``tushare``, ``minute_dolphindb``, ``minute_akshare``).
+    root : str or Path
+        Folder that the file patterns start from.
+
+    Raises
+    ------
+    SourceError
+        The mapping is not valid.
+    """
+
+    def __init__(self, config: str | Path, root: str | Path):
+        self.root = Path(root).expanduser()
+        self._content = read_preset(config)
+        self.mapped: Mapped = parse_mapping(self._content, str(find_preset(config)))
+        self.name = self.mapped.name
+
+    def __repr__(self) -> str:
+        return f"MappedSource({self.name!r}, {str(self.root)!r})"
+
+    def days(self) -> np.ndarray:
+        """Days with daily or minute bars, ``datetime64[D]``, ascending."""
+        found: set[dt.date] = set()
+        if self.mapped.daily is not None:
+            found |= set(self._history.panel.days.tolist())
+        if self.mapped.minute is not None:
+            found |= self._minute_days
+        return as_days(found)
+
+    def has(self, table: str, day: dt.date) -> bool:
+        """Whether the table is mapped and has rows on the day."""
+        if table in ("daily_bars", "reference"):
+            return self.mapped.daily is not None and self._history.panel.slice_of(_day(day)) is not None
+        if table == "minute_bars" and self.mapped.minute is not None:
+            return _day(day).item() in self._minute_days
+        return False
+
+    def load(self, table: str, day: dt.date) -> SourceDay:
+        """One table of one day. Raises SourceError where it has none."""
+        if not self.has(table, day):
+            raise SourceError(
+                f"source {self.name!r} has no {table} on {_day(day)} below {self.root}; it covers {_span(self.days())}"
+            )
+        if table == "minute_bars":
+            return self._load_minutes(_day(day))
+        history = self._history
+        notes: dict[str, object] = {"source": self.name, **history.panel.notes}
+        if self.mapped.caveats:
+            notes["caveats"] = list(self.mapped.caveats)
+        if table == "daily_bars":
+            frame = history.panel.bars(_day(day))
+            bad = history.panel.quarantined(_day(day))
+            absent = sorted(history.panel.absent)
+            return SourceDay(frame, bad, {**notes, "absent_columns": absent, "quarantined": len(bad)})
+        frame, said = self._reference(_day(day))
+        return SourceDay(frame, notes={**notes, **said})
+
+    def fingerprint(self, table: str, day: dt.date) -> str:
+        """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
+        if table == "minute_bars" and self.mapped.minute is not None:
+            files = self.mapped.minute.files.find(self.root, _day(day).item())[0]
+            return digest(VERSION, self._content, table, str(_day(day)), stamp(files))
+        if not self.has(table, day):
+            return digest(VERSION, self._content, table, str(_day(day)), None)
+        frame = self.load(table, day).frame
+        return digest(VERSION, table, str(_day(day)), pd.util.hash_pandas_object(frame, index=False).sum().item())
+
+    # ---------------------------------------------------------------- history
+
+    @cached_property
+    def _stamps(self) -> tuple:
+        """Files of the daily history, looked at once a source object."""
+        m = self.mapped
+        sections = [m.daily, m.listing, m.industry, m.st_ranges, *m.membership.values(), *m.weights.values()]
+        every = [s for top in sections if top for s in (top, *top.more)]
+        return tuple(tuple(stamp(s.files.find(self.root)[0])) for s in every)
+
+    @property
+    def _history(self) -> History:
+        key = (str(self.root), digest(self._content), self._stamps)
+        return _histories.get(key, self._read_history)
+
+    def _read(self, section: Section, what: str) -> Table:
+        return read_section(section, self.root, "daily_bars", f"{self.name}: {what}")
+
+    def _read_history(self) -> History:
+        m = self.mapped
+        if m.daily is None:
+            raise SourceError(f"source {self.name!r} maps no daily bars; add a section 'daily'")
+        rows = self._daily_rows(m.daily)
+        axis = rows.axis
+        listed: dict[str, np.ndarray] = {}
+        if m.listing is not None:
+            open_end = bool(m.listing.options.get("open_end", False))
+            listed = dict(listing_days(self._read(m.listing, "listing"), axis, open_end))
+        if m.st_ranges is not None:
+            spans = Ranges.of(self._read(m.st_ranges, "st_ranges"), axis)
+            rows = replace(rows, columns={**rows.columns, "st": _inside(spans, rows)})
+        drop = bool(m.daily.options.get("drop_before_listing", False))
+        panel = build_panel(rows, listed.get("list_date"), drop)
+        membership = {i: Ranges.of(self._read(s, f"membership of {i}"), axis) for i, s in m.membership.items()}
+        weights = {
+            i: Weights.of(
+                self._read(s, f"weights of {i}"),
+                axis,
+                tuple(to_date(d) for d in s.options.get("drop_dates") or ()),
+                f"{self.name}: weights of {i}",
+            )
+            for i, s in m.weights.items()
+        }
+        industry = None
+        if m.industry is not None:
+            prefix = str(m.industry.options.get("prefix", ""))
+            industry = Industries.of(self._read(m.industry, "industry"), axis, prefix)
+        absent = {c for c in panel.absent if c in REFERENCE.names}
+        absent |= {f"{i}_member" for i in INDICES if i not in membership}
+        absent |= {f"{i}_weight" for i in INDICES if i not in weights}
+        absent |= {"industry"} if industry is None else set()
+        absent |= {n for n in ("list_date", "delist_date") if n not in listed or np.all(np.isnat(listed[n]))}
+        absent |= {n for n in FUNDAMENTALS if n not in panel.columns}
+        return History(panel, listed, membership, weights, industry, frozenset(absent))
+
+    def _daily_rows(self, section: Section) -> DailyRows:
+        table = self._read(section, "daily")
+        numbers = dict(table.numbers)
+        for i, more in enumerate(section.more):
+            files, _ = more.files.find(self.root)
+            if not files and more.options.get("optional"):
+                continue
+            _join(numbers, table, self._read(more, f"daily.more[{i}]"))
+        columns: dict[str, np.ndarray] = {n: v for n, v in numbers.items() if n in NUMBERS}
+        columns.update(table.flags)
+        files = np.array(table.paths, dtype=object)
+        return DailyRows(
+            axis=table.axis,
+            symbol=table.symbol,
+            date=table.date,
+            columns=columns,
+            file=str(files[0]) if len(files) == 1 else files[table.file],
+            row=table.row,
+            quarantine=table.quarantine,
+            notes={"files": [Path(p).name for p in table.paths[:20]], "file_count": len(table.paths)},
+        )
+
+    def _reference(self, day: np.datetime64) -> tuple[pd.DataFrame, dict[str, object]]:
+        history = self._history
+        panel, size = history.panel, len(history.panel.axis)
+        rows = panel.slice_of(day)
+        here = panel.symbol[rows]
+        notes: dict[str, object] = {}
+        absent = set(history.absent)
+        columns: dict[str, Any] = {"symbol": pd.Series(panel.axis[here], dtype="str")}
+        for name in ("list_date", "delist_date"):
+            dates = history.listed.get(name)
+            blank = np.full(len(here), np.datetime64("NaT", "s"))
+            columns[name] = blank if dates is None else dates[here].astype("datetime64[s]")
+        names = history.industry.on(day)[here] if history.industry is not None else np.full(len(here), None, object)
+        columns["industry"] = pd.Series(names, dtype="str")
+        for index in INDICES:
+            spans = history.membership.get(index)
+            inside = np.zeros(len(here), bool) if spans is None else spans.on(day, size)[here]
+            columns[f"{index}_member"] = inside
+            weight = history.weights[index].on(day, size) if index in history.weights else None
+            if weight is None:
+                columns[f"{index}_weight"] = np.full(len(here), np.nan)
+                absent.add(f"{index}_weight")
+                continue
+            mine = weight[here]
+            if abs(mine.sum() - 1) > 1e-9 and mine.sum() > 0:
+                notes[f"{index}_weight_of_missing_stocks"] = round(1 - float(mine.sum()), 6)
+                mine = mine / mine.sum()
+            columns[f"{index}_weight"] = mine
+        for name in REFERENCE.names:
+            if name not in columns:
+                own = panel.columns.get(name)
+                columns[name] = np.full(len(here), np.nan) if own is None else own[rows]
+        notes["absent_columns"] = sorted(absent)
+        return pd.DataFrame({n: columns[n] for n in REFERENCE.names}), notes
+
+    # ---------------------------------------------------------------- minutes
+
+    @cached_property
+    def _minute_days(self) -> set[dt.date]:
+        section = self.mapped.minute
+        if section is None:
+            return set()
+        if all(p.dated for p in section.files.patterns):
+            return section.files.days(self.root)
+        dates = np.unique(self._minute_rows(None).date)
+        found = (to_date(d) for d in dates.tolist() if d)
+        return {d.item() for d in found if not np.isnat(d)}
+
+    def _minute_rows(self, day: dt.date | None) -> MinuteRows:
+        section = self.mapped.minute
+        if section is None:
+            raise SourceError(f"source {self.name!r} maps no minute bars; add a section 'minute'")
+        files, _ = section.files.find(self.root, day)
+
+        def make() -> MinuteRows:
+            table = read_section(section, self.root, "minute_bars", f"{self.name}: minute", day)
+            return place_rows(table, str(section.options["label"]))
+
+        return _minutes.get((str(self.root), digest(self._content), tuple(stamp(files))), make)
+
+    def _load_minutes(self, day: np.datetime64) -> SourceDay:
+        section = self.mapped.minute
+        dated = section is not None and any(p.dated for p in section.files.patterns)
+        known: dict[str, float] = {}
+        if self.mapped.daily is not None:
+            bars = self._history.panel.bars(day)
+            known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
+        loaded = minute_bars(self._minute_rows(day.item() if dated else None), day, known)
+        return replace(loaded, notes={"source": self.name, **loaded.notes})
+
+
+def _join(numbers: dict[str, np.ndarray], table: Table, more: Table) -> None:
+    """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row."""
+    place = {s: i for i, s in enumerate(more.axis)}
+    to_more = np.array([*(place.get(s, -1) for s in table.axis), -1], np.int64)
+    mine = to_more[np.where(table.symbol >= 0, table.symbol, len(table.axis))]
+    theirs = pd.MultiIndex.from_arrays([more.symbol, more.date])
+    keep = ~theirs.duplicated()
+    at = theirs[keep].get_indexer(pd.MultiIndex.from_arrays([mine, table.date]))
+    for name, values in more.numbers.items():
+        numbers[name] = np.where(at >= 0, values[keep][at], np.nan)
+
+
+def _inside(spans: Ranges, rows: DailyRows) -> np.ndarray:
+    """Whether each row's stock is inside one of its spans on the row's day."""
+    out = np.zeros(len(rows.symbol), bool)
+    order = np.argsort(rows.symbol, kind="stable")
+    sorted_symbol = rows.symbol[order]
+    for symbol, start, end in zip(spans.symbol, spans.start, spans.end, strict=True):
+        low, high = np.searchsorted(sorted_symbol, [symbol, symbol + 1])
+        at = order[low:high]
+        out[at] |= (rows.date[at] >= start) & (rows.date[at] <= end)
+    return out
+
+
+def _day(day: object) -> np.datetime64:
+    return np.datetime64(str(day)[:10], "D")
+
+
+def _span(days: np.ndarray) -> str:
+    return f"{days[0]}..{days[-1]}" if len(days) else "no day"

@@ -1,0 +1,364 @@
+"""A whole history of daily bars in memory, indexed by day.
+
+From whatever columns a source has to the lake's daily bars:
+
+1. Rows that cannot be are set aside; rows before the listing are left out (counted).
+2. A day without volume is a suspended one. It carries the reference price, volume 0.
+3. ``adj_factor``: the source's, or chained from close and next day's reference price
+   (``f_t = f_{t-1} * close_{t-1} / prev_close_t``), or 1.
+4. ``prev_close``: the source's, or the last traded adjusted close over the day's factor, on the tick.
+5. ``vwap = amount / volume``; without amounts ``(high + low + close) / 3`` stands in, and amount is
+   vwap times volume (said in the notes).
+6. Limits: the source's, or the boards' rules (:mod:`mg_assets.market.rules`).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import DataError
+from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick
+from mg_assets.market.schema import PERIOD_BARS
+from mg_assets.sources.base import no_quarantine
+from mg_assets.sources.quarantine import first_reason, quarantine
+
+OHLC = ("open", "high", "low", "close")
+FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
+NUMBERS = (*OHLC, "volume", "amount", "vwap", "num_trades", "prev_close", "adj_factor", "up_limit", "down_limit",
+           "float_shares", "turnover", *FUNDAMENTALS)  # fmt: skip
+"""Numeric columns that a source of daily bars may have (``turnover``: volume over float shares)."""
+
+
+@dataclass(frozen=True)
+class DailyRows:
+    """Daily rows as a source has them, in any order.
+
+    Attributes
+    ----------
+    axis : ndarray of object (S,)
+        Symbols, ascending.
+    symbol : ndarray of int32 (n,)
+        Place on the axis; negative where it could not be read.
+    date : ndarray of datetime64[D] (n,)
+        NaT where it could not be read.
+    columns : dict of str to ndarray (n,)
+        Of :data:`NUMBERS` (float64, NaN where null) and ``suspended``, ``st`` (bool).
+    file : ndarray of object (n,) or str
+        For the quarantine.
+    row : ndarray of int64 (n,)
+        For the quarantine.
+    """
+
+    axis: np.ndarray
+    symbol: np.ndarray
+    date: np.ndarray
+    columns: dict[str, np.ndarray]
+    file: np.ndarray | str = ""
+    row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    quarantine: pd.DataFrame = field(default_factory=no_quarantine)
+    notes: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DailyPanel:
+    """Finished daily bars of a whole history, sorted by day, then symbol.
+
+    Attributes
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    offsets : ndarray of int64 (D + 1,)
+        Rows of day ``d`` are ``offsets[d]:offsets[d + 1]``.
+    axis : ndarray of object (S,)
+    symbol : ndarray of int32 (n,)
+    columns : dict of str to ndarray (n,)
+    absent : frozenset of str
+        Columns that the source does not know (a stand-in or null is there).
+    quarantine : DataFrame
+        With a further column ``date`` (NaT where unread).
+    notes : dict
+    """
+
+    days: np.ndarray
+    offsets: np.ndarray
+    axis: np.ndarray
+    symbol: np.ndarray
+    columns: dict[str, np.ndarray]
+    absent: frozenset[str]
+    quarantine: pd.DataFrame
+    notes: dict[str, object]
+
+    def slice_of(self, day: np.datetime64) -> slice | None:
+        """Rows of a day; None where the panel has none."""
+        at = int(np.searchsorted(self.days, day))
+        if at == len(self.days) or self.days[at] != day:
+            return None
+        return slice(int(self.offsets[at]), int(self.offsets[at + 1]))
+
+    def bars(self, day: np.datetime64) -> pd.DataFrame | None:
+        """The day's bars in the lake's schema."""
+        rows = self.slice_of(day)
+        if rows is None:
+            return None
+        columns = {n: self.columns[n][rows] for n in PERIOD_BARS.names if n != "symbol"}
+        return pd.DataFrame({"symbol": pd.Series(self.axis[self.symbol[rows]], dtype="str"), **columns})
+
+    def quarantined(self, day: np.datetime64) -> pd.DataFrame:
+        """Rows of the day that were set aside; rows without a readable date count for the first day."""
+        if not len(self.quarantine):
+            return no_quarantine()
+        dates = self.quarantine["date"].to_numpy("datetime64[D]")
+        mine = dates == day
+        if len(self.days) and day == self.days[0]:
+            mine |= np.isnat(dates)
+        return self.quarantine[mine].drop(columns="date").reset_index(drop=True)
+
+
+def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_listing: bool = False) -> DailyPanel:
+    """Finish daily bars.
+
+    Parameters
+    ----------
+    rows : DailyRows
+    listed : ndarray of datetime64[D] (S,), optional
+        Listing day of each symbol on the axis, NaT where unknown.
+    drop_before_listing : bool
+        Leave out rows before the listing day.
+
+    Raises
+    ------
+    DataError
+        Columns lack, or most rows are bad.
+    """
+    lacking = [c for c in (*OHLC, "volume") if c not in rows.columns]
+    if lacking:
+        raise DataError(f"daily rows lack {lacking}; map them (prices in yuan, volume in shares)")
+    kept, bad, notes = _vetted(rows, listed, drop_before_listing)
+    symbol, date = rows.symbol[kept], rows.date[kept]
+    raw = {k: v[kept] for k, v in rows.columns.items()}
+    first = np.ones(len(symbol), bool)
+    first[1:] = symbol[1:] != symbol[:-1]
+    columns, absent, said = _finished(raw, symbol, date, first, rows.axis, listed)
+    order = np.lexsort((symbol, date))
+    date, symbol = date[order], symbol[order]
+    days, starts = np.unique(date, return_index=True)
+    offsets = np.append(starts, len(date)).astype(np.int64)
+    columns = {k: v[order] for k, v in columns.items()}
+    return DailyPanel(
+        days, offsets, rows.axis, symbol, columns, frozenset(absent), bad, {**rows.notes, **notes, **said}
+    )
+
+
+def _vetted(
+    rows: DailyRows, listed: np.ndarray | None, drop_before_listing: bool
+) -> tuple[np.ndarray, pd.DataFrame, dict[str, object]]:
+    """Good rows sorted by symbol, then date; the others."""
+    count = len(rows.symbol)
+    c = rows.columns
+    quiet = _quiet(c)
+    open_, high, low, close = (c[n] for n in OHLC)
+    priced = np.isfinite(open_) & np.isfinite(high) & np.isfinite(low) & np.isfinite(close)
+    positive = (open_ > 0) & (high > 0) & (low > 0) & (close > 0)
+    tolerance = 1e-6 * np.where(np.isfinite(high), high, 0)
+    ordered = (high + tolerance >= np.maximum(open_, close)) & (low - tolerance <= np.minimum(open_, close))
+    foreign = rows.symbol == -2
+    checks = [
+        (rows.symbol == -1, "symbol is not readable"),
+        (np.isnat(rows.date), "date is not readable"),
+        (c["volume"] < 0, "volume is negative"),
+        (np.isinf(c["volume"]), "volume is not finite"),
+        (~priced & ~quiet, "a price is missing on a day with volume"),
+        (priced & ~positive & ~quiet, "a price is not positive"),
+        (priced & positive & ~ordered & ~quiet, "high or low do not enclose open and close"),
+    ]
+    if "amount" in c:
+        checks.append((c["amount"] < 0, "amount is negative"))
+    bad, which = first_reason(count, checks)
+    bad &= ~foreign
+    if bad.sum() * 2 > count - foreign.sum() and bad.sum() > 10:
+        reasons = pd.Series([checks[i][1] for i in which[bad]]).value_counts()
+        raise DataError(
+            f"{_file(rows, int(np.flatnonzero(bad)[0]))}: {int(bad.sum())} of {count} daily rows are bad, most often "
+            f"{reasons.index[0]!r}; check the column mapping and its units"
+        )
+    early = np.zeros(count, bool)
+    if listed is not None and drop_before_listing and len(listed):
+        start = np.append(listed, np.datetime64("NaT", "D"))[rows.symbol]
+        early = (rows.date < start) & ~bad & ~foreign
+    keep = np.flatnonzero(~bad & ~foreign & ~early)
+    keep = keep[np.lexsort((rows.date[keep], rows.symbol[keep]))]
+    same = np.zeros(len(keep), bool)
+    same[1:] = (np.diff(rows.symbol[keep]) == 0) & (rows.date[keep][1:] == rows.date[keep][:-1])
+    frames = [rows.quarantine, _aside(rows, np.flatnonzero(bad), [checks[i][1] for i in which[bad]])]
+    if same.any():
+        frames.append(_aside(rows, keep[same], ["the stock has this day twice"] * int(same.sum())))
+    notes: dict[str, object] = {"rows_read": count}
+    if foreign.any():
+        notes["rows_of_other_securities"] = int(foreign.sum())
+    if early.any():
+        names = sorted({str(rows.axis[i]) for i in rows.symbol[early]})
+        notes["rows_before_listing_left_out"] = int(early.sum())
+        notes["stocks_with_rows_before_listing"] = names[:20]
+    filled = [f for f in frames if len(f)]
+    frame = pd.concat(filled, ignore_index=True) if filled else no_quarantine()
+    if "date" not in frame:
+        frame = frame.assign(date=np.full(len(frame), np.datetime64("NaT", "s")))
+    return keep[~same], frame, notes
+
+
+def _aside(rows: DailyRows, at: np.ndarray, reasons: list[str]) -> pd.DataFrame:
+    if not len(at):
+        return no_quarantine()
+    content = [
+        {"date": str(rows.date[i]), **{k: (None if v[i] != v[i] else v[i].item()) for k, v in rows.columns.items()}}
+        for i in at
+    ]
+    symbols = [str(rows.axis[rows.symbol[i]]) if rows.symbol[i] >= 0 else None for i in at]
+    files = [_file(rows, int(i)) for i in at]
+    numbers = rows.row[at] if len(rows.row) else at
+    frame = quarantine("daily_bars", "", numbers, reasons, content, symbols)
+    frame["file"] = pd.Series(files, dtype="str")
+    return frame.assign(date=rows.date[at].astype("datetime64[s]"))
+
+
+def _file(rows: DailyRows, at: int) -> str:
+    return rows.file if isinstance(rows.file, str) else str(rows.file[at])
+
+
+def _quiet(columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Days without trading: volume null or 0, or the source says suspended."""
+    quiet = ~(columns["volume"] > 0)
+    return quiet | columns["suspended"] if "suspended" in columns else quiet
+
+
+def _finished(
+    raw: dict[str, np.ndarray],
+    symbol: np.ndarray,
+    date: np.ndarray,
+    first: np.ndarray,
+    axis: np.ndarray,
+    listed: np.ndarray | None,
+) -> tuple[dict[str, np.ndarray], set[str], dict[str, object]]:
+    count = len(symbol)
+    absent: set[str] = set()
+    notes: dict[str, object] = {}
+    suspended = _quiet(raw)
+    volume = np.where(suspended, 0, np.nan_to_num(raw["volume"]))
+    traded_close = np.where(suspended, np.nan, raw["close"])
+    factor = _factor(raw, first, suspended, absent, notes)
+    prev_close = _reference_price(raw, first, traded_close, factor, notes)
+    prev_close = np.where(suspended & np.isnan(prev_close), raw["close"], prev_close)
+    prices = {n: np.where(suspended, prev_close, raw[n]) for n in OHLC}
+
+    amount, vwap = raw.get("amount"), raw.get("vwap")
+    typical = (prices["high"] + prices["low"] + prices["close"]) / 3
+    if amount is None and vwap is None:
+        absent |= {"amount", "vwap"}
+        notes["vwap_rule"] = "no amounts: vwap is (high + low + close) / 3, amount is vwap x volume"
+        vwap = typical
+    elif vwap is None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            vwap = np.where(amount > 0, amount / volume, typical)
+        missing = ~(amount > 0) & ~suspended
+        if missing.any():
+            notes["vwap_stand_ins"] = f"{int(missing.sum())} rows with volume have no amount: (high + low + close) / 3"
+    vwap = np.where(suspended, np.nan, vwap)
+    amount = np.where(suspended, 0.0, vwap * volume if amount is None else np.where(amount > 0, amount, vwap * volume))
+
+    if "st" not in raw:
+        absent.add("st")
+        notes["st_rule"] = "st is unknown and taken as false: the limits of ST stocks are then too wide"
+    st = raw.get("st", np.zeros(count, bool))
+    up, down = raw.get("up_limit"), raw.get("down_limit")
+    if up is None or down is None:
+        notes["limit_rule"] = "price limits follow from the reference price and the boards' rules"
+        session, start = _sessions(symbol, date, first, listed)
+        percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
+        up, down = price_limits(prev_close, *percent)
+    if "num_trades" not in raw:
+        absent.add("num_trades")
+    shares = _float_shares(raw, volume, first, absent)
+    unknown = np.full(count, np.nan)
+    columns = {
+        **prices,
+        "vwap": vwap,
+        "volume": np.rint(volume).astype(np.int64),
+        "amount": amount,
+        "num_trades": raw.get("num_trades", unknown),
+        "prev_close": prev_close,
+        "adj_factor": factor,
+        "up_limit": up,
+        "down_limit": down,
+        "suspended": suspended,
+        "st": st,
+        "float_shares": shares,
+        **{n: raw[n] for n in FUNDAMENTALS if n in raw},
+    }
+    return columns, absent, notes
+
+
+def _factor(raw, first, suspended, absent: set[str], notes: dict[str, object]) -> np.ndarray:
+    if "adj_factor" in raw:
+        factor = np.where(raw["adj_factor"] > 0, raw["adj_factor"], np.nan)
+        return _filled(factor, first, forward=True, backward=True)
+    if "prev_close" in raw:
+        close = _filled(np.where(suspended, np.nan, raw["close"]), first, forward=True)
+        before = np.concatenate([[np.nan], close[:-1]])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = before / raw["prev_close"]
+        # a reference price equals the last close up to the tick except on an ex-day
+        step = np.where(first | ~np.isfinite(ratio) | (ratio <= 0) | (np.abs(ratio - 1) < 1e-6), 0.0, np.log(ratio))
+        total = np.cumsum(step)
+        notes["adj_factor_rule"] = "chained from last close over the reference price; 1 on a stock's first day"
+        return np.exp(total - total[np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))])
+    absent.add("adj_factor")
+    notes["adj_factor_rule"] = "unknown: 1 everywhere, so returns jump on ex-days; map adj_factor or prev_close"
+    return np.ones(len(first))
+
+
+def _reference_price(raw, first, traded_close, factor, notes: dict[str, object]) -> np.ndarray:
+    last = _filled(traded_close * factor, first, forward=True)
+    before = np.where(first, np.nan, np.concatenate([[np.nan], last[:-1]]))
+    computed = round_to_tick(before / factor)
+    if "prev_close" in raw:
+        return np.where(raw["prev_close"] > 0, raw["prev_close"], computed)
+    notes["prev_close_rule"] = "last traded close x its factor / the day's factor, on the tick; null on a first day"
+    return computed
+
+
+def _sessions(symbol, date, first, listed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Sessions since listing (1 = listing day, 0 = unknown or long ago) and the listing day, per row."""
+    from mg_assets.market.calendar import trading_days
+
+    if listed is None or not len(date):
+        return np.zeros(len(symbol), np.int64), date
+    calendar = trading_days("2012-01-04")
+    start = listed[symbol]
+    known = ~np.isnat(start)
+    begin = np.searchsorted(calendar, np.where(known, start, calendar[0]))
+    session = np.searchsorted(calendar, date, side="right") - begin
+    return np.where(known & (start >= calendar[0]), session, 0), np.where(known, start, date)
+
+
+def _float_shares(raw, volume, first, absent: set[str]) -> np.ndarray:
+    if "float_shares" in raw:
+        return raw["float_shares"]
+    if "turnover" in raw:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where((raw["turnover"] > 0) & (volume > 0), volume / raw["turnover"], np.nan)
+        return _filled(shares, first, forward=True)
+    absent.add("float_shares")
+    return np.full(len(first), np.nan)
+
+
+def _filled(values: np.ndarray, first: np.ndarray, forward: bool = False, backward: bool = False) -> np.ndarray:
+    """NaN filled with the stock's last value, then (``backward``) with its next one."""
+    out = values
+    start = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    if forward:
+        place = np.maximum.accumulate(np.where(np.isnan(out), 0, np.arange(len(out))))
+        out = np.where(place >= start, out[place] if len(out) else out, np.nan)
+    if backward:
+        ending = np.append(first[1:], True)[::-1] if len(first) else first
+        out = _filled(out[::-1], ending, forward=True)[::-1]
+    return out
