@@ -86,7 +86,7 @@ NULLABLE = ("open", "high", "low", "close", "vwap", "amount", "num_trades", "pre
 def measure_minutes(view: View, measures: Measures) -> None:
     """Measures of a day's minute bars."""
     with Rows(view.lake, view.table, view.key) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["minute_bars"]):
+        if not common.schema(measures, rows.schema, SCHEMAS["minute_bars"], rows.count):
             return
         met: list[np.ndarray] = []
         totals: list[pd.DataFrame] = []

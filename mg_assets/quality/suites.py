@@ -11,8 +11,9 @@ from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.view import View
 from mg_assets.quality.weights import WEIGHTS
+from mg_models.catalog import CATALOG, COMBINATIONS
 
-PREDICTION_TABLES = ("hf_equal_weight", "hf_icir_weight", "hf_gru", "lf_multitask", "fused")
+PREDICTION_TABLES = (*CATALOG, *COMBINATIONS)  # one table a model, synthesis or fusion
 
 QUARANTINE_CHECKS = (
     common.SCHEMA,
@@ -24,7 +25,7 @@ QUARANTINE_CHECKS = (
 
 def _measure_quarantine(view: View, measures: Measures) -> None:
     part = view.lake.table(view.table, view.key)
-    if not common.schema(measures, part.schema, SCHEMAS["quarantine"]):
+    if not common.schema(measures, part.schema, SCHEMAS["quarantine"], len(part)):
         return
     common.nulls(measures, part, ("symbol", "file", "row", "reason", "content"))
     frame = part.to_pandas()

@@ -104,7 +104,7 @@ def _since_midnight(view: View, part: pa.Table) -> np.ndarray:
 def measure_trades(view: View, measures: Measures) -> None:
     """Measures of a day's trades."""
     with Rows(view.lake, view.table, view.key) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["trades"]):
+        if not common.schema(measures, rows.schema, SCHEMAS["trades"], rows.count):
             return
         orders = Rows(view.lake, "orders", view.key, ("symbol", "kind")) if view.has("orders") else None
         if orders is None or not orders.count:
@@ -177,7 +177,7 @@ def _kinds(part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 def measure_orders(view: View, measures: Measures) -> None:
     """Measures of a day's orders."""
     with Rows(view.lake, view.table, view.key, ("symbol", "kind")) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["orders"]):
+        if not common.schema(measures, rows.schema, SCHEMAS["orders"], rows.count):
             return
         present: list[np.ndarray] = []
         for offset, part in rows.batches(SCHEMAS["orders"].names):

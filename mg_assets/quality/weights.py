@@ -25,7 +25,6 @@ COLUMNS = pa.schema(
     ]
 )
 NULLABLE = ("score", "industry", "size")
-RELAXABLE = ("members", "industry", "size", "turnover", "stock")
 
 CHECKS = (
     common.SCHEMA,
@@ -42,9 +41,10 @@ CHECKS = (
     ),
     Check(
         "tradability",
-        "Suspended stocks keep their weight, those locked at the upper limit do not gain, at the lower do not lose",
+        "Suspended stocks keep their weight, those locked at the upper limit do not gain, at the lower do not lose, "
+        "and stocks under special treatment or without a score do not gain",
         (Limit("suspended_moved", None, EXACT), Limit("limit_up_bought", None, EXACT),
-         Limit("limit_down_sold", None, EXACT)),
+         Limit("limit_down_sold", None, EXACT), Limit("barred_bought", None, EXACT)),
     ),
     Check(
         "exposures",
@@ -76,13 +76,14 @@ def measure_weights(view: View, measures: Measures) -> None:
     limits = facts.get("limits") or {}
     relaxed = {str(k): float(v) for k, v in (facts.get("relaxed") or {}).items()}
     _solution(measures, facts, relaxed)
-    w, b, w0 = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark", "holdings"))
+    w, b = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark"))
     symbol = frame["symbol"].to_numpy(dtype=object)
     measures.put("budget_gap", _gap(w.sum() - 1), weight_sum=w.sum(), stocks_held=held)
     measures.put("benchmark_gap", _gap(b.sum() - 1), benchmark_sum=b.sum())
     _most(measures, "negative_weight", -w, symbol, weight=w)
-    _tradability(measures, frame, symbol, w, b, w0, limits, relaxed)
-    _exposures(measures, frame, w, b, w0, limits, relaxed)
+    barred = frame["score"].isna().to_numpy() | _special(view, facts.get("decided"), symbol)
+    _tradability(measures, frame, symbol, barred, limits, relaxed)
+    _exposures(measures, frame, limits, relaxed)
 
 
 def _gap(value: float) -> float:
@@ -116,23 +117,41 @@ def _date(value: object) -> dt.date | None:
     return pd.Timestamp(str(value)).date() if value else None
 
 
-def _tradability(measures, frame, symbol, w, b, w0, limits, relaxed) -> None:
+def _special(view: View, decided: object, symbol: np.ndarray) -> np.ndarray:
+    """Stocks under special treatment on the day of the decision; none where the lake has no reference of it."""
+    if not decided or not view.lake.has("reference", str(decided)):
+        return np.zeros(len(symbol), bool)
+    st = view.lake.day("reference", str(decided), ["symbol", "st"]).set_index("symbol")["st"]
+    return st.reindex(symbol).fillna(False).to_numpy(bool)
+
+
+def _tradability(
+    measures: Measures,
+    frame: pd.DataFrame,
+    symbol: np.ndarray,
+    barred: np.ndarray,
+    limits: dict,
+    relaxed: dict[str, float],
+) -> None:
+    w, b, w0 = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark", "holdings"))
     halted, up, down = (frame[c].to_numpy(bool) for c in ("suspended", "limit_up", "limit_down"))
-    up, down = up & ~halted, down & ~halted
+    up, down, barred = up & ~halted, down & ~halted, barred & ~halted
     shown = {"weight": w, "holdings": w0, "benchmark": b}
     _most(measures, "suspended_moved", np.where(halted, np.abs(w - w0), 0.0), symbol, **shown)
     _most(measures, "limit_up_bought", np.where(up, w - w0, 0.0), symbol, **shown)
     _most(measures, "limit_down_sold", np.where(down, w0 - w, 0.0), symbol, **shown)
+    _most(measures, "barred_bought", np.where(barred, w - w0, 0.0), symbol, **shown)
     band = limits.get("stock")
     if band is None:
         return
     # tradability wins: a locked stock outside the band cannot come back into it
-    tied = halted | (up & (w0 < b - band)) | (down & (w0 > b + band))
+    tied = halted | ((up | barred) & (w0 < b - band)) | (down & (w0 > b + band))
     excess = np.abs(w - b) - band - relaxed.get("stock_limit", relaxed.get("stock", 0.0))
     _most(measures, "stock_excess", np.where(tied, 0.0, excess), symbol, **shown)
 
 
-def _exposures(measures, frame, w, b, w0, limits, relaxed) -> None:
+def _exposures(measures: Measures, frame: pd.DataFrame, limits: dict, relaxed: dict[str, float]) -> None:
+    w, b, w0 = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark", "holdings"))
     active = w - b
     if limits.get("members") is not None:
         share = w[frame["member"].to_numpy(bool)].sum()
