@@ -17,7 +17,6 @@ from mg_portfolio.report.style import (
     BLUE,
     BRICK,
     DOWN,
-    FAINT,
     GOLD,
     GREY,
     INK,
@@ -195,7 +194,12 @@ def layers_chart(
 
 @styled
 def nav_chart(
-    days: np.ndarray, nav: np.ndarray, benchmark: np.ndarray | None = None, labels: Mapping[str, str] | None = None
+    days: np.ndarray,
+    nav: np.ndarray,
+    benchmark: np.ndarray | None = None,
+    labels: Mapping[str, str] | None = None,
+    height: float = 3.9,
+    width: float = 7.2,
 ) -> Figure:
     """A portfolio's NAV with its benchmark, and below them the relative NAV over its drawdown.
 
@@ -205,11 +209,13 @@ def nav_chart(
     nav, benchmark : ndarray of float (D,)
         Rebased to 1. Without a benchmark the lower panel is the NAV's own drawdown.
     labels : mapping, optional
+    height, width : float
+        Inches.
     """
     words, days, nav = _words(labels), _days(days), np.asarray(nav, float)
     _same_length(days, nav=nav)
     nav = nav / nav[0]
-    fig = Figure(figsize=(7.2, 3.9), layout="constrained")
+    fig = Figure(figsize=(width, height), layout="constrained")
     upper, lower = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2.2]})
     line_days, line = thin(days, nav)
     upper.plot(line_days, line, color=BLUE, label=words["portfolio"])
@@ -277,7 +283,7 @@ def long_short_chart(
     words, days, returns = _words(labels), _days(days), np.asarray(returns, float)
     _same_length(days, returns=returns)
     held = np.isfinite(returns)
-    fig = Figure(figsize=(width, height), layout="constrained")
+    fig = _fixed_figure(width, height, left=0.42, right=0.46, bottom=0.27, top=0.25)
     ax = fig.add_subplot()
     _relative_panel(ax, days[held], np.cumprod(1.0 + returns[held]), words, name or words["long_short"])
     return fig
@@ -285,7 +291,7 @@ def long_short_chart(
 
 @styled
 def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, width: float = 2.9) -> Figure:
-    """Returns side by side, one panel a period since their sizes differ by tens.
+    """Returns side by side, each period on its own scale since their sizes differ by tens.
 
     Parameters
     ----------
@@ -294,29 +300,41 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
     height, width : float
         Inches.
     """
+    fig = _fixed_figure(width, height, left=0.05, right=0.05, bottom=0.32, top=0.25)
     periods = list(next(iter(groups.values()), {}))
-    fig = Figure(figsize=(width, height), layout="constrained")
     if not periods:
         return fig
-    panels = np.atleast_1d(fig.subplots(1, len(periods)))
-    handles = []
-    for ax, period in zip(panels, periods, strict=True):
-        values = np.array([groups[name].get(period, np.nan) for name in groups], float)
-        shown = np.where(np.isfinite(values), values, 0.0)
-        handles = ax.bar(np.arange(len(values)), shown, width=0.62, color=_PAIR[: len(values)], linewidth=0)
-        for i, value in enumerate(values):
-            if np.isfinite(value):
-                ax.annotate(
-                    f"{100 * value:.1f}%", (i, value), (0, 2 if value >= 0 else -2), textcoords="offset points",
-                    ha="center", va="bottom" if value >= 0 else "top", fontsize=6.8, color=INK,
-                )  # fmt: skip
-        ax.axhline(0, color=LINE, linewidth=0.8)
-        ax.margins(x=0.12, y=0.2)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.spines["bottom"].set_visible(False)
-        ax.set_title(period, loc="center", fontweight="normal", color=GREY, fontsize=8)
-    fig.legend(list(handles), list(groups), loc="outside lower center", ncols=2, fontsize=7.5, columnspacing=1.0)
+    values = np.array([[groups[name].get(period, np.nan) for period in periods] for name in groups], float)
+    # Each period has its own scale and baseline, drawn in one axes: a third of the time of three
+    shown = np.where(np.isfinite(values), values, 0.0)
+    low, high = np.minimum(shown.min(axis=0), 0.0), np.maximum(shown.max(axis=0), 0.0)
+    scale = 1.0 / np.maximum(high - low, 1e-12)
+    ax = fig.add_subplot()
+    step = len(groups) + 0.9
+    for i, name in enumerate(groups):
+        places = np.arange(len(periods)) * step + i
+        ax.bar(places, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name)
+        for j in np.flatnonzero(np.isfinite(values[i])):
+            up = values[i, j] >= 0
+            ax.annotate(
+                f"{100 * values[i, j]:.1f}%", (places[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2),
+                textcoords="offset points", ha="center", va="bottom" if up else "top", fontsize=6.8,
+            )  # fmt: skip
+    for j, period in enumerate(periods):
+        ends = [j * step - 0.55, j * step + len(groups) - 0.45]
+        ax.plot(ends, [-low[j] * scale[j]] * 2, color=LINE, linewidth=0.9)
+        ax.annotate(period, (np.mean(ends), 1), (0, 5), xycoords=("data", "axes fraction"), textcoords="offset points",
+                    ha="center", va="bottom", color=GREY, fontsize=8)  # fmt: skip
+    ax.set_ylim(-0.12, 1.12)
+    ax.axis("off")
+    fig.legend(loc="lower center", ncols=len(groups), fontsize=7.5, columnspacing=1.2, borderaxespad=0.1)
+    return fig
+
+
+def _fixed_figure(width: float, height: float, left: float, right: float, bottom: float, top: float) -> Figure:
+    """A figure with margins in inches: twice as fast as one that measures its own words, for charts made by the dozen."""
+    fig = Figure(figsize=(width, height))
+    fig.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     return fig
 
 
@@ -367,6 +385,7 @@ def exposures_chart(
     industry_limit: float | None = None,
     style_limits: Mapping[str, float] | None = None,
     labels: Mapping[str, str] | None = None,
+    width: float = 7.2,
 ) -> Figure:
     """Deviations from the benchmark: industry weights and styles, with their limits.
 
@@ -380,12 +399,14 @@ def exposures_chart(
     style_limits : mapping of name to float, optional
         NaN or absent where a style has none.
     labels : mapping, optional
+    width : float
+        Inches; the height follows the number of bars.
     """
     words = _words(labels)
     shown = sorted(industry.items(), key=lambda item: -abs(item[1]))[:16]
     shown.sort(key=lambda item: item[1])
     rows = max(len(shown), len(styles), 4)
-    fig = Figure(figsize=(7.2, 0.7 + 0.185 * rows), layout="constrained")
+    fig = Figure(figsize=(width, 0.7 + 0.185 * rows), layout="constrained")
     left, right = fig.subplots(1, 2, gridspec_kw={"width_ratios": [1.15, 1]})
     _deviation_bars(left, dict(shown), 100.0, "%", words["industry"])
     _deviation_bars(right, dict(reversed(list(styles.items()))), 1.0, "", words["style"])
@@ -401,7 +422,14 @@ def exposures_chart(
             right.plot([-limit, -limit, np.nan, limit, limit], [i - 0.42, i + 0.42, np.nan, i - 0.42, i + 0.42],
                        color=BRICK, linewidth=1.1)  # fmt: skip
     right.set_xlim(*_around(right, widest))
+    _fill_from_top(left, len(shown), rows)
+    _fill_from_top(right, len(styles), rows)
     return fig
+
+
+def _fill_from_top(ax: Axes, count: int, rows: int) -> None:
+    """Room for ``rows`` bars of which ``count`` are there, so that both panels' bars are of one thickness."""
+    ax.set_ylim(count - rows - 0.6, count - 0.4)
 
 
 def _around(ax: Axes, limit: float) -> tuple[float, float]:
@@ -425,7 +453,10 @@ def _deviation_bars(ax: Axes, values: Mapping[str, float], scale: float, unit: s
 
 @styled
 def weights_chart(
-    overweights: Mapping[str, float], underweights: Mapping[str, float], labels: Mapping[str, str] | None = None
+    overweights: Mapping[str, float],
+    underweights: Mapping[str, float],
+    labels: Mapping[str, str] | None = None,
+    width: float = 7.2,
 ) -> Figure:
     """Largest active weights on either side.
 
@@ -434,10 +465,12 @@ def weights_chart(
     overweights, underweights : mapping of stock to weight minus benchmark weight
         Fractions, the largest first.
     labels : mapping, optional
+    width : float
+        Inches; the height follows the number of bars.
     """
     words = _words(labels)
     rows = max(len(overweights), len(underweights), 4)
-    fig = Figure(figsize=(7.2, 0.7 + 0.185 * rows), layout="constrained")
+    fig = Figure(figsize=(width, 0.7 + 0.185 * rows), layout="constrained")
     left, right = fig.subplots(1, 2)
     for ax, values, title in (
         (left, overweights, words["overweight"]),
@@ -446,13 +479,10 @@ def weights_chart(
         _deviation_bars(ax, dict(reversed(list(values.items()))), 100.0, "%", title)
         low, high = ax.get_xlim()
         ax.set_xlim(min(low, 0), max(high, 0))
-        ax.set_facecolor("white")
         for i, value in enumerate(reversed(list(values.values()))):
             ax.annotate(
                 f"{100 * value:+.2f}%", (100 * value, i), (3 if value >= 0 else -3, 0), textcoords="offset points",
                 va="center", ha="left" if value >= 0 else "right", fontsize=6.8, color=GREY,
             )  # fmt: skip
-        ax.set_ylim(rows - 0.4 - rows - 0.2, rows - 0.4)
-    for ax in (left, right):
-        ax.grid(True, axis="x", color=FAINT)
+        _fill_from_top(ax, len(values), rows)
     return fig

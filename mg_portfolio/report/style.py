@@ -123,8 +123,12 @@ def svg(fig: Figure, title: str = "") -> str:
     text = re.sub(r' xmlns(?::xlink)?="[^"]*"', "", text)
     text = re.sub(r'<svg ([^>]*?)width="[^"]*"', r"<svg \1", text, count=1)
     text = re.sub(r'<svg ([^>]*?)height="[^"]*"', r"<svg \1", text, count=1)
-    # A tenth of a point is finer than a screen, and halves the size
-    text = re.sub(r"-?\d+\.\d{2,}", lambda m: f"{float(m[0]):.1f}", text)
+    # A tenth of a point is finer than a screen, and halves the size; the words between tags keep their decimals
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{2,}", lambda m: f"{float(m[0]):.1f}", tag[0]), text)
+    text = re.sub(r" ?\n([LCQz]) ?", r"\1", text)
+    # matplotlib's style sheet would reach the whole page, and its fonts are not the reader's
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font-family: [^;\"]*; ?", "", text)
     text = re.sub(r"font: ((?:\w+ )*?)([\d.]+)px [^;\"]*", _inherit_font, text)
     label = _escape(title)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip() if label else text.strip()
