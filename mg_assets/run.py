@@ -198,7 +198,7 @@ def _materialise(dg, defs, checks, instance, tables: list[str], first: str, last
         instance=instance,
         tags=tags,
         resources={"lake": LakeResource(), "source": SourceResource(), "compute": ComputeResource()},
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         raise_on_error=False,
     )
     if not result.success:
@@ -208,8 +208,9 @@ def _materialise(dg, defs, checks, instance, tables: list[str], first: str, last
 
 
 def _reason(event) -> str:
+    """What the asset's own code raised, without Dagster's wrapping."""
     error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
+    if error is not None and error.cls_name == "DagsterExecutionStepExecutionError" and error.cause is not None:
         error = error.cause
     return error.message.strip() if error is not None else event.message
 

@@ -44,21 +44,20 @@ def minute_bars(build: Build) -> Iterator[Built]:
 def daily_bars(build: Build) -> Iterator[Built]:
     """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
 
-    From minute bars where they exist, else straight from the source.
+    Straight from the source where it has them, else from minute bars.
     """
     source = build.source
 
     def make(key: str) -> Built:
         day = pd.Timestamp(key).date()
-        minutes = build.lake.day("minute_bars", key)
-        if len(minutes) and not source.has("daily_bars", day):
-            return Built(
-                key, factors.daily_from_minutes(minutes, build.lake.day("reference", key)), {"from": "minutes"}
-            )
         if source.has("daily_bars", day):
             loaded = source.load("daily_bars", day)
             notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
             return Built(key, loaded.frame, {"from": f"source {source.name}", **notes}, loaded.quarantine)
+        minutes = build.lake.day("minute_bars", key)
+        if len(minutes):
+            frame = factors.daily_from_minutes(minutes, build.lake.day("reference", key))
+            return Built(key, frame, {"from": "minute bars"})
         return Built(key, PERIOD_BARS.empty_table(), {"absent": "neither minute nor daily bars this day"})
 
     return build.each(make)
