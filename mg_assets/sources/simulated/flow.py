@@ -388,7 +388,10 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
     volume = order_size(rng, 1.1 * mean * np.exp(deep), side, deviation, large, large_size, tail, stock.lot, cap)
     kind = np.int64(LIMIT)
     if away == 0.0 and stock.locked == 0 and state[BIDS + side] > 0 and uniform(rng) < flow.own_best / flow.near:
-        kind = np.int64(OWN_BEST)
+        if desk.clock[C_SHANGHAI] == 1:
+            tick = state[BEST_BID + side]  # Shanghai shows it as the limit order that it becomes
+        else:
+            kind = np.int64(OWN_BEST)
     submit(book, desk, tape, stock, rng, time, side, kind, tick, volume, True)
 
 
@@ -554,7 +557,7 @@ def simulate_stock(book, desk, tape, course, stock, rng, flow, tilt, volatility,
     """
     reset(book, stock.ticks)
     clock = desk.clock
-    clock[C_SEQ] = np.int64(uniform(rng) * 900_000.0)
+    clock[C_SEQ] = 10 + np.int64(uniform(rng) * 900_000.0)
     clock[C_ID] = np.int64(uniform(rng) * 400.0)
     clock[C_FILLS], clock[C_LIVE], clock[C_TRADED] = 0, 0, 0
     clock[C_SHANGHAI] = 1 if shanghai else 0
