@@ -11,7 +11,7 @@ from mg_assets.sources.simulated.randomness import Stream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
-FIRST_EX_DAY, EX_DAYS = 151, 61  # day of the year: June and July
+EX_DAYS = 61  # from June the 1st
 RATIOS = np.array([1.2, 1.3, 1.4, 1.5, 1.8, 2.0])
 YEAR = 252  # trading days over which dividends count as the trailing year's
 
@@ -78,7 +78,8 @@ class CorporateActions:
         rng = generator(s.seed, Stream.ACTIONS, year)
         u = rng.random((6, s.stocks))
         new_year = date.astype("datetime64[Y]").astype("datetime64[D]")
-        self.ex_day = new_year + (FIRST_EX_DAY + (u[0] * EX_DAYS).astype(int)).astype("timedelta64[D]")
+        june = (date.astype("datetime64[Y]").astype("datetime64[M]") + 5).astype("datetime64[D]")
+        self.ex_day = june + (u[0] * EX_DAYS).astype(int).astype("timedelta64[D]")
         self.split_chance = u[1]
         self.ratio = RATIOS[(u[2] * len(RATIOS)).astype(int)]
         self.ex_yield = np.clip(self.stocks.dividend_yield * (0.5 + u[3]), 0.0, 0.08)

@@ -13,6 +13,7 @@ The state goes from day to day, but every random number comes from (seed, stream
 """
 
 import datetime as dt
+import threading
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -166,10 +167,14 @@ class DailyMarket:
 def daily_market(settings: SimulationSettings) -> DailyMarket:
     """Make (or take from the cache) the daily history of a market.
 
-    ``tick_start`` and ``orders_per_stock`` do not touch the daily layer, so that markets which
-    differ in them alone are made once.
+    ``tick_start`` does not touch the daily layer: markets that differ in it alone are made once.
     """
-    return _market(replace(settings, tick_start=None, orders_per_stock=SimulationSettings.orders_per_stock))
+    key = replace(settings, tick_start=None)
+    with _making:  # threads that ask at once wait for one history instead of making two
+        return _market(key)
+
+
+_making = threading.Lock()
 
 
 @lru_cache(maxsize=2)
@@ -212,7 +217,7 @@ def _market(settings: SimulationSettings) -> DailyMarket:
         )
         gathered = np.where(still, gathered + log_return, 0.0)
         locked = (price.high == price.low) & ((price.close == up) | (price.close == down))
-        shares, trade_value = volumes.step(d, move, actions.float_shares, locked, here & ~still)
+        shares = volumes.step(d, move, actions.float_shares, locked, here & ~still)
         close = price.close
         signal = returns.signal(here)
         index.step(here, close * actions.float_shares)
@@ -222,7 +227,7 @@ def _market(settings: SimulationSettings) -> DailyMarket:
         for name, ticks in zip(PRICES, day, strict=True):
             prices[name][d] = np.where(here, ticks, 0)
         volume[d] = shares
-        num_trades[d] = np.where(shares > 0, np.maximum(price.vwap * shares / 100 / trade_value, 1), 0)
+        num_trades[d] = volumes.trades(price.vwap * shares / 100)
         adj_factor[d] = np.where(here, actions.adj_factor, np.nan)
         float_shares[d] = np.where(here, actions.float_shares, np.nan)
         signals[d] = np.where(here, signal, np.nan)

@@ -62,7 +62,7 @@ class SimulationSettings:
     alpha_strength: float = 1.0
     alpha_half_life: float = 8.0
     listed_at_start: float = 0.8
-    idiosyncratic_vol: float = 0.019
+    idiosyncratic_vol: float = 0.018
     industry_vol: float = 0.006
     market_vol: float = 0.012
     suspended_share: float = 0.015

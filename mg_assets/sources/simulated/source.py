@@ -24,6 +24,7 @@ VERSION = 1
 """Of what the code makes from given settings; raised with any change that changes a byte."""
 
 TICK_TABLES = ("trades", "orders")
+COUNTED_TABLES = (*TICK_TABLES, "daily_bars")  # ``orders_per_stock`` reaches them
 DAILY_TABLES: dict[str, Callable[..., pd.DataFrame]] = {
     "reference": tables.reference,
     "planted_signal": tables.planted_signal,
@@ -84,7 +85,7 @@ class SimulatedExchange:
 
         ``end`` and ``tick_start`` are left out: they never change a day they leave in the history.
         """
-        without = {"end", "tick_start"} | (set() if table in TICK_TABLES else {"orders_per_stock"})
+        without = {"end", "tick_start"} | (set() if table in COUNTED_TABLES else {"orders_per_stock"})
         kept = {f.name: getattr(self.settings, f.name) for f in fields(self.settings) if f.name not in without}
         text = f"{self.name}|{VERSION}|{table}|{day}|{sorted(kept.items())}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -38,7 +38,9 @@ class StatusProcess:
         self.main = stocks.board == "main"
         first = stocks.list_row < 0
         carriers = max(1, int((self.main & first).sum()))
-        self.st_share = min(0.9, settings.st_share * int(first.sum()) / carriers)
+        # delistings end about a tenth of the spells early; without it the share would fall below its setting
+        spells = 1 + ST_DAYS * DELISTING_CHANCE
+        self.st_share = min(0.9, settings.st_share * spells * int(first.sum()) / carriers)
 
     def step(self, day: int, close_ticks: np.ndarray) -> np.ndarray:
         """Advance to ``day``, given the closes of the day before; return the extra log return (S,)."""

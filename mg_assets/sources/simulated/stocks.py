@@ -73,7 +73,6 @@ class Stocks:
     beta: np.ndarray
     volatility: np.ndarray
     turnover: np.ndarray
-    trade_value: np.ndarray
     first_ticks: np.ndarray
     float_shares: np.ndarray
     total_shares: np.ndarray
@@ -95,7 +94,7 @@ def make_stocks(settings: SimulationSettings) -> Stocks:
     order = np.argsort(symbols.astype(str), kind="stable")
     size = 1.0 / (np.arange(len(INDUSTRIES)) + 5.0)
     code = rng.choice(len(INDUSTRIES), n, p=size / size.sum())
-    price = np.clip(np.exp(np.log(15.0) + 0.55 * rng.standard_normal(n)), 3.0, 200.0)
+    price = np.clip(np.exp(np.log(16.0) + 0.55 * rng.standard_normal(n)), 4.0, 200.0)
     cap = np.exp(np.log(4.5e9) + 1.0 * rng.standard_normal(n))
     ticks = np.round(price * 100).astype(np.int64)
     float_shares = np.round(cap / ticks)  # a round number of lots: cap / ticks = hundreds of shares
@@ -109,7 +108,6 @@ def make_stocks(settings: SimulationSettings) -> Stocks:
         beta=np.clip(1.0 + 0.25 * rng.standard_normal(n), 0.3, 1.9),
         volatility=settings.idiosyncratic_vol * np.exp(0.22 * rng.standard_normal(n)),
         turnover=np.exp(np.log(0.011) + 0.55 * rng.standard_normal(n)),
-        trade_value=np.exp(np.log(22_000.0) + 0.35 * rng.standard_normal(n)),
         first_ticks=ticks,
         float_shares=float_shares * 100,
         total_shares=np.round(float_shares * (1.0 + rng.random(n))) * 100,

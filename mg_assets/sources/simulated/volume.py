@@ -10,6 +10,10 @@ from mg_assets.sources.simulated.stocks import Stocks
 PERSISTENCE = 0.9  # of abnormal log turnover
 SHOCK = 0.28
 LARGEST_TURNOVER = 0.6
+TYPICAL_AMOUNT = 1.2e8  # yuan a day at which a stock has TRADES_PER_ORDER * orders_per_stock trades
+TRADES_PER_ORDER = 0.6
+"""Both as the intraday layer has them, so that trade counts do not jump at ``tick_start``
+(tests/mg_assets/test_sim_daily_source.py::test_ticks_realise_the_plan)."""
 
 
 class VolumeProcess:
@@ -22,11 +26,11 @@ class VolumeProcess:
 
     def step(
         self, day: int, returns: DayReturns, float_shares: np.ndarray, locked: np.ndarray, trading: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Shares (a multiple of 100 except for odd lots sold; STAR at least 200) and trades' value scale."""
+    ) -> np.ndarray:
+        """Shares traded: a multiple of 100 except for odd lots sold, on STAR at least 200; 0 where not trading."""
         n = self.settings.stocks
         rng = generator(self.settings.seed, Stream.VOLUME, day)
-        noise, value = rng.standard_normal((2, n))
+        noise, self.trade_noise = rng.standard_normal((2, n))
         odd = rng.random(n)
         self.abnormal = PERSISTENCE * self.abnormal + SHOCK * returns.volume_shock
         age = np.clip(day - self.stocks.list_row, 0, 400)
@@ -43,4 +47,10 @@ class VolumeProcess:
         shares = np.minimum(np.exp(log_turnover), LARGEST_TURNOVER) * float_shares
         lots = np.maximum(np.round(shares / 100), np.where(self.stocks.board == "star", 2, 1)).astype(np.int64) * 100
         lots += np.where(odd < 0.15, 1 + (odd / 0.15 * 99).astype(np.int64), 0)
-        return np.where(trading, lots, 0), self.stocks.trade_value * np.exp(0.15 * value)
+        return np.where(trading, lots, 0)
+
+    def trades(self, amount: np.ndarray) -> np.ndarray:
+        """Number of trades of the day just stepped, given its amount in yuan."""
+        busy = np.clip((amount / TYPICAL_AMOUNT) ** 0.4, 0.25, 4.0)
+        count = TRADES_PER_ORDER * self.settings.orders_per_stock * busy * np.exp(0.12 * self.trade_noise)
+        return np.where(amount > 0, np.maximum(count, 1), 0).astype(np.int32)
