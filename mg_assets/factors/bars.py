@@ -52,10 +52,9 @@ def bars_from_trades(trades: pd.DataFrame, prev_close: pd.Series | Mapping[str, 
     volume = np.zeros(shape, np.int64)
     amount = np.zeros(shape)
     count = np.zeros(shape, np.int32)
-    stamps, per_ms = rows.times()
     traded = np.zeros(len(rows), bool)
     _minute_kernel(
-        rows.offsets, stamps, per_ms, rows.floats("price"), rows.floats("volume"), reference,
+        rows.offsets, rows.times(), rows.floats("price"), rows.floats("volume"), reference,
         prices, volume, amount, count, traded,
     )  # fmt: skip
     stocks = np.flatnonzero(traded)
@@ -78,14 +77,14 @@ def bars_from_trades(trades: pd.DataFrame, prev_close: pd.Series | Mapping[str, 
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _minute_kernel(offsets, stamps, per_ms, price, volume, reference, prices, out_volume, amount, count, any_trades):
+def _minute_kernel(offsets, stamps, price, volume, reference, prices, out_volume, amount, count, any_trades):
     open_, high, low, close = prices
     for s in range(len(offsets) - 1):
         for i in range(offsets[s], offsets[s + 1]):
             p = price[i]
             if not is_valid_trade(p, volume[i]):
                 continue
-            m = trade_minute(time_of_day(stamps[i], per_ms))
+            m = trade_minute(time_of_day(stamps[i]))
             if m < 0:
                 continue
             if count[s, m] == 0:

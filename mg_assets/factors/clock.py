@@ -29,9 +29,9 @@ ORDERS_END = CLOSE + 999  # the last millisecond at which an order counts, inclu
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
-def time_of_day(stamp, per_ms):
-    """Milliseconds since midnight of an epoch stamp that has ``per_ms`` units a millisecond."""
-    return (stamp // per_ms) % MS_PER_DAY
+def time_of_day(stamp):
+    """Milliseconds since midnight of a stamp in epoch milliseconds."""
+    return stamp % MS_PER_DAY
 
 
 @nb.njit(cache=True, nogil=True, inline="always")

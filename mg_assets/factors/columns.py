@@ -15,7 +15,6 @@ from mg_assets.errors import DataError
 from mg_assets.market.schema import ORDER_KINDS
 
 LIMIT, MARKET, OWN_BEST, CANCEL = range(len(ORDER_KINDS))
-_PER_MS = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _NOT_A_TIME = np.iinfo(np.int64).min
 
 
@@ -97,8 +96,8 @@ class StockRows:
             raise self._not_numeric(column) from error
         return self._laid_out(values)
 
-    def times(self) -> tuple[np.ndarray, int]:
-        """Epoch stamps of the column ``time`` (read-only int64), and how many units make a millisecond."""
+    def times(self) -> np.ndarray:
+        """Epoch milliseconds of the column ``time``, read-only int64."""
         series = self._frame["time"]
         if isinstance(series.dtype, pd.ArrowDtype):
             series = series.astype(series.dtype.numpy_dtype)
@@ -107,16 +106,12 @@ class StockRows:
                 f"table {self.table!r}: column 'time' was {series.dtype}, expected exchange-local time "
                 "without a zone: convert it to datetime64[ms]"
             )
-        values = series.to_numpy()
-        unit = np.datetime_data(values.dtype)[0]
-        if unit not in _PER_MS:
-            values, unit = values.astype("datetime64[ms]"), "ms"
-        stamps = values.view(np.int64)
+        stamps = series.to_numpy().astype("datetime64[ms]", copy=False).view(np.int64)
         if len(stamps) and stamps.min() == _NOT_A_TIME:
             raise DataError(
                 f"table {self.table!r}: {int((stamps == _NOT_A_TIME).sum())} rows have no time; set them aside first"
             )
-        return self._laid_out(stamps), _PER_MS[unit]
+        return self._laid_out(stamps)
 
     def kinds(self) -> np.ndarray:
         """Order kinds as positions in ``ORDER_KINDS``, read-only int8."""

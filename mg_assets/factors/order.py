@@ -75,11 +75,9 @@ class OrderFlow:
 def order_flow(rows: StockRows) -> OrderFlow:
     """Run the kernel over grouped orders."""
     flow = OrderFlow(np.full((len(rows), len(ORDER)), np.nan), np.zeros((len(rows), EARLY_MINUTES)))
-    stamps, per_ms = rows.times()
     _kernel(
         rows.offsets,
-        stamps,
-        per_ms,
+        rows.times(),
         rows.integers("side"),
         rows.floats("price"),
         rows.floats("volume"),
@@ -91,7 +89,7 @@ def order_flow(rows: StockRows) -> OrderFlow:
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(offsets, stamps, per_ms, side, price, volume, kind, factors, book):
+def _kernel(offsets, stamps, side, price, volume, kind, factors, book):
     most = 0
     for s in range(len(offsets) - 1):
         most = max(most, offsets[s + 1] - offsets[s])
@@ -107,7 +105,7 @@ def _kernel(offsets, stamps, per_ms, side, price, volume, kind, factors, book):
             v = volume[i]
             if p <= 0.0 or not v > 0.0:
                 continue
-            t = time_of_day(stamps[i], per_ms)
+            t = time_of_day(stamps[i])
             if t < AUCTION_OPEN or t > ORDERS_END:
                 continue
             priced = math.isfinite(p)

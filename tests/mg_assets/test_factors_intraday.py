@@ -1,6 +1,7 @@
 """The 34 intraday factors against their naive twin."""
 
 import importlib.util
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,33 @@ def test_random_days_agree_with_the_twin(seed):
     prev = {"600000.SH": 9.9, "600001.SH": float("nan")}
     bars = bars_from_trades(trades, prev)
     twin.agree(intraday_factors(trades, orders, bars), twin.all_factors(ALL34, trades, orders, bars))
+
+
+def test_a_heavy_day_agrees_with_the_twin():
+    trades, orders = (t[t["symbol"] == "600000.SH"] for t in twin.random_day(7, most=6000))
+    assert trades["buy_order"].nunique() > 3000  # the order tables double more than once
+    bars = bars_from_trades(trades)
+    twin.agree(intraday_factors(trades, orders, bars), twin.all_factors(ALL34, trades, orders, bars))
+
+
+def test_order_numbers_of_any_size_are_told_apart():
+    trades, _ = twin.random_day(7)
+    expected = trade_factors(trades)
+    for stride in (2**20, 2**40 + 1):
+        far = trades.assign(**{c: trades[c] * stride for c in ("buy_order", "sell_order")})
+        pd.testing.assert_frame_equal(trade_factors(far), expected)
+
+
+def test_days_in_threads_give_the_same_bits_as_one_after_another():
+    days = [twin.random_day(seed) for seed in range(8)]
+
+    def run(day):
+        return intraday_factors(*day, bars_from_trades(day[0]))
+
+    expected = [run(day) for day in days]
+    with ThreadPoolExecutor(4) as pool:
+        for found, alone in zip(pool.map(run, days * 3), expected * 3, strict=True):
+            pd.testing.assert_frame_equal(found, alone)
 
 
 @settings(max_examples=25, deadline=None)
