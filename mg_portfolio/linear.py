@@ -22,7 +22,7 @@ import highspy
 import numpy as np
 import scipy.sparse as sp
 
-from mg_portfolio.constraints import Bounds, Rows
+from mg_portfolio.constraints import TURNOVER_PENALTY, Bounds, Rows
 from mg_portfolio.errors import SolverError
 from mg_portfolio.problem import Attempt
 
@@ -156,6 +156,7 @@ class Sifter:
         row_low, row_high = self.rows.lower - shift, self.rows.upper - shift
         if self._limited:
             row_low, row_high = np.append(row_low, -np.inf), np.append(row_high, self.rows.turnover)
+        self._row_range = row_low, row_high
         self._model.passModel(
             matrix.shape[1], matrix.shape[0], matrix.nnz, int(highspy.MatrixFormat.kColwise), 1, 0.0,
             np.concatenate([self.cost - self.gain[self._buys], self.cost + self.gain[self._sells]]),
@@ -177,28 +178,39 @@ class Sifter:
         waiting = self._can_buy.copy()
         waiting[self._buys] = waiting[self._added] = False
         while True:
-            started = time.perf_counter()
-            self._model.run()
-            status = self._model.getModelStatus()
-            word = self._model.modelStatusToString(status)
-            self.attempts.append(
-                Attempt("highs", stage, word, time.perf_counter() - started, note=f"{self._model.getNumCol()} columns")
-            )
-            if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            if not self._run(stage):
                 return False
-            if status != highspy.HighsModelStatus.kOptimal:
-                raise HighsFailedError(f"HiGHS ended {stage} with status {word!r}")
-            self._solution = self._model.getSolution()
             pool = np.flatnonzero(waiting)
             if not len(pool):
                 return True
-            dual = np.asarray(self._solution.row_dual)[: self._block.shape[0]]
-            reduced = cost - gain - dual @ self._block  # (N,)
+            reduced = cost - gain - self._dual[: self._block.shape[0]] @ self._block  # (N,)
             entering = pool[reduced[pool] < -PRICE_TOLERANCE * scale]
             if not len(entering):
                 return True
             self._add_buys(entering, cost - gain[entering])
             waiting[entering] = False
+
+    def _run(self, stage: str) -> bool:
+        """One HiGHS call; False where infeasible."""
+        count = self._model.getNumCol()
+        if count == 0:  # every stock is held fast, and HiGHS calls that empty without looking at the rows
+            low, high = self._row_range
+            standing = bool((low <= 1e-10).all() and (high >= -1e-10).all())
+            self._values, self._dual = np.zeros(0), np.zeros(len(low))
+            self.attempts.append(Attempt("none", stage, "Optimal" if standing else "Infeasible", 0.0, note="0 columns"))
+            return standing
+        started = time.perf_counter()
+        self._model.run()
+        status = self._model.getModelStatus()
+        word = self._model.modelStatusToString(status)
+        self.attempts.append(Attempt("highs", stage, word, time.perf_counter() - started, note=f"{count} columns"))
+        if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            return False
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise HighsFailedError(f"HiGHS ended {stage} with status {word!r}")
+        solution = self._model.getSolution()
+        self._values, self._dual = np.asarray(solution.col_value), np.asarray(solution.row_dual)
+        return True
 
     def _add_buys(self, stocks: np.ndarray, costs: np.ndarray) -> None:
         low, high = self._buy_bounds(stocks)
@@ -229,7 +241,7 @@ class Sifter:
         if self._limited:
             self._slack_rows = np.append(self._slack_rows, -1)
             self._slack_sign = np.append(self._slack_sign, -1.0)
-            penalty = np.append(penalty, 0.5)  # 1 per unit of one-way turnover
+            penalty = np.append(penalty, TURNOVER_PENALTY / 2)  # the row is two-way
         count = len(penalty)
         self._total_row = self._model.getNumRow()
         self._model.addRow(-np.inf, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
@@ -248,8 +260,7 @@ class Sifter:
         self._model.setOptionValue("simplex_strategy", DUAL_SIMPLEX)
         if not self.solve("least relaxation", earning=False):
             raise HighsFailedError("HiGHS called the problem with slack on every soft row infeasible")
-        values = np.asarray(self._solution.col_value)
-        return float(penalty @ values[self._first_slack : self._first_slack + count])
+        return float(penalty @ self._values[self._first_slack : self._first_slack + count])
 
     def freeze(self, total: float) -> None:
         """Hold the weighted slack at its least and give the columns their prices back."""
@@ -268,13 +279,13 @@ class Sifter:
 
     def result(self) -> LinearResult:
         """Weights, multipliers and slack of the last solve."""
-        values = np.asarray(self._solution.col_value)
+        values = self._values
         w = self.holdings.copy()
         w[self._buys] += values[: len(self._buys)]
         w[self._sells] -= values[len(self._buys) : len(self._buys) + len(self._sells)]
         w[self._added] += values[self._added_columns]
         w = np.clip(w, self.bounds.lower, self.bounds.upper)  # rounding of the last bit
-        dual = -np.asarray(self._solution.row_dual)  # of a maximisation
+        dual = -self._dual  # of a maximisation
         m = len(self.rows.names)
         slack = np.zeros(m)
         turnover_slack = 0.0

@@ -27,7 +27,7 @@ from mg_portfolio.constraints import (
 from mg_portfolio.errors import InfeasibleError, SolverError
 from mg_portfolio.linear import SLACK_DUST, HighsFailedError, LinearResult, Sifter
 from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
-from mg_portfolio.relaxation import NOTED, clashing, describe, hard_clash, relaxed_amounts
+from mg_portfolio.relaxation import NOTED, clashing, describe, hard_clash, relaxed_amounts, weighted
 
 LADDER: tuple[dict[str, Any], ...] = (
     {},
@@ -109,6 +109,7 @@ def _linear(
         try:
             sifter = Sifter(r, b, p.holdings, gain, p.cost, attempts=attempts, **settings)
             relaxed: dict[str, float] = {}
+            total = 0.0
             if not sifter.solve():
                 total = sifter.relax()
                 if total > SLACK_DUST:
@@ -126,7 +127,7 @@ def _linear(
         result = sifter.result()
         if relaxed:
             relaxed = relaxed_amounts(p, result.weights)
-        worst = largest_violation(p, result.weights, relaxed)
+        worst = max(largest_violation(p, result.weights, relaxed), weighted(r, relaxed) - total)
         attempts[-1] = _with_violation(attempts[-1], worst)
         if worst <= ACCEPTED_VIOLATION:
             return result, relaxed

@@ -222,13 +222,14 @@ def _clean(p: EnhancementProblem) -> dict[str, Any]:
             f"benchmark summed to {total:.8g}, expected 1 within {SUM_TOLERANCE:g}: give fractions, not percent, and "
             "normalise over the stocks at hand (build_problem does both)"
         )
-    out["benchmark"] = out["benchmark"] / total
+    if abs(total - 1.0) > DUST:
+        out["benchmark"] = out["benchmark"] / total
     total = out["holdings"].sum()
     if total > 1.0 + SUM_TOLERANCE:
         raise ProblemError(
             f"holdings summed to {total:.8g}, expected at most 1: give fractions of the portfolio's value"
         )
-    if total > 1.0:
+    if total > 1.0 + DUST:
         out["holdings"] = out["holdings"] / total
 
     for name in ("member", "suspended", "limit_up", "limit_down"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mg_portfolio.constraints import Bounds, Rows, violations
+from mg_portfolio.constraints import TURNOVER_PENALTY, Bounds, Rows, violations
 from mg_portfolio.linear import LinearResult
 from mg_portfolio.problem import EnhancementProblem
 
@@ -79,6 +79,12 @@ def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, flo
     """How far the soft limits had to move for these weights: name -> amount, rounding left out."""
     hard = ("budget", "long_only", "stock_limit", "suspended", "limit_up", "limit_down")
     return {name: v for name, v in violations(p, weights).items() if name not in hard and v > NOTED}
+
+
+def weighted(r: Rows, amounts: Mapping[str, float]) -> float:
+    """Sum of the amounts under the penalties of the least relaxation."""
+    price = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": TURNOVER_PENALTY}
+    return float(sum(price[name] * amount for name, amount in amounts.items()))
 
 
 def clashing(p: EnhancementProblem, r: Rows, b: Bounds, least: LinearResult) -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""Hundreds of consecutive rebalances: there is always an answer, and it always obeys."""
+
+import numpy as np
+import pytest
+
+from mg_portfolio import EnhancementProblem, optimize
+from mg_portfolio.constraints import largest_violation
+
+SETTINGS = {
+    "csi": {"industry_limit": 0.02, "member_floor": 0.8, "style_limits": [0.2, np.nan], "turnover_limit": 0.15},
+    "neutral": {"industry_limit": 0.0, "member_floor": None, "style_limits": [0.0, 0.8], "turnover_limit": 0.3},
+}
+
+
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_120_weeks_in_a_row_each_have_an_answer(kind):
+    r = np.random.default_rng(5)
+    n, weeks = 300, 120
+    industry = np.r_[0, r.integers(0, 25, n - 1)]
+    style = r.standard_normal((n, 2))
+    score = r.standard_normal(n)
+    cap = r.lognormal(0, 1, n)
+    holdings = np.zeros(n)
+    statuses = []
+    for week in range(weeks):
+        if week % 26 == 0:  # the index changes twice a year
+            member = np.argsort(np.argsort(-cap * r.lognormal(0, 0.2, n))) < 150
+        benchmark = np.where(member, cap, 0.0) / cap[member].sum()
+        suspended = r.random(n) < (0.4 if week == 60 else 0.03)  # a week like July 2015
+        limit_up = r.random(n) < 0.02
+        p = EnhancementProblem(
+            score=score,
+            benchmark=benchmark,
+            holdings=holdings,
+            industry=industry,
+            styles=style,
+            member=member,
+            suspended=suspended,
+            limit_up=limit_up,
+            limit_down=(r.random(n) < 0.02) & ~limit_up,
+            stock_limit=0.01,
+            **SETTINGS[kind],
+        )
+        s = optimize(p)
+        statuses.append(s.status)
+        assert s.status in ("optimal", "relaxed"), f"week {week}: {s.message}"
+        assert s.largest_violation <= 1e-6
+        assert largest_violation(p, s.weights, s.relaxed) <= 1e-6
+        assert (s.status == "relaxed") == bool(s.relaxed) == bool(s.message)
+        growth = np.exp(0.03 * r.standard_normal(n))
+        holdings = s.weights * growth / (s.weights @ growth)
+        cap *= growth
+        score = 0.7 * score + 0.7 * r.standard_normal(n)
+        style += 0.02 * r.standard_normal((n, 2))
+    assert statuses[0] == "relaxed"  # a cold start
+    assert statuses.count("optimal") > weeks / 3
