@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.style import (
@@ -50,6 +50,7 @@ __all__ = [
 ]
 
 MAX_BARS = 160
+LOG_ABOVE = 6.0
 _PAIR = (BLUE, GOLD, TEAL, SLATE)
 _LAYERS = LinearSegmentedColormap.from_list("layers", [UP, "#6f94bb", "#9a9a9a", "#cc8a76", DOWN])
 
@@ -214,7 +215,7 @@ def nav_chart(
     """
     words, days, nav = _words(labels), _days(days), np.asarray(nav, float)
     _same_length(days, nav=nav)
-    nav = nav / nav[0]
+    nav = nav / nav[:1]
     fig = Figure(figsize=(width, height), layout="constrained")
     upper, lower = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2.2]})
     line_days, line = thin(days, nav)
@@ -223,9 +224,10 @@ def nav_chart(
     if benchmark is not None:
         benchmark = np.asarray(benchmark, float)
         _same_length(days, benchmark=benchmark)
-        benchmark = benchmark / benchmark[0]
+        benchmark = benchmark / benchmark[:1]
         upper.plot(line_days, thin(days, benchmark)[1], color=SLATE, label=words["benchmark"])
         relative = nav / benchmark
+    _log_if_wide(upper, nav, *(() if benchmark is None else (benchmark,)))
     upper.legend(loc="upper left", ncols=2, borderaxespad=0)
     upper.margins(y=0.12)
     _relative_panel(lower, days, relative, words, None if benchmark is None else words["relative"])
@@ -239,6 +241,9 @@ def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, words: Mapping[
     shade = ax.twinx()
     shade.grid(False)
     line_days, under = thin(days, drawdown)
+    if 1 < len(under) < len(days):
+        # Deepest of the days that a kept point stands for, so that no trough is lost
+        under = np.minimum.reduceat(drawdown, np.searchsorted(days, line_days))
     shade.fill_between(line_days, under, 0, color="#ecd3cb", linewidth=0)
     # Above a line the shade keeps to the upper half; alone it has the panel to itself
     shade.set_ylim(min(drawdown.min(initial=0.0) * (1.1 if name is None else 2.2), -0.01), 0)
@@ -249,6 +254,7 @@ def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, words: Mapping[
     ax.patch.set_visible(False)
     if name is not None:
         ax.plot(*thin(days, nav), color=INK)
+        _log_if_wide(ax, nav)
         ax.set_title(name)
         ax.margins(y=0.1)
     else:
@@ -256,6 +262,20 @@ def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, words: Mapping[
     worst = f"{words['drawdown']}: {100 * drawdown[deepest]:.1f}% ({days[deepest]})" if len(nav) else words["drawdown"]
     shade.set_title(worst, loc="right", color=BRICK, fontweight="normal", fontsize=8)
     date_axis(ax, days)
+
+
+def _log_if_wide(ax: Axes, *lines: np.ndarray) -> None:
+    """A log scale with plain numbers where a line grows so much that its first years would lie flat."""
+    lines = tuple(line for line in lines if len(line))
+    if not lines:
+        return
+    low, high = min(line.min() for line in lines), max(line.max() for line in lines)
+    if high <= LOG_ABOVE * low:
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=8))
+    ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 @styled
@@ -316,9 +336,10 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
         ax.bar(places, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name)
         for j in np.flatnonzero(np.isfinite(values[i])):
             up = values[i, j] >= 0
+            text = f"{100 * values[i, j]:.1f}%".replace("-0.0%", "0.0%")
             ax.annotate(
-                f"{100 * values[i, j]:.1f}%", (places[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2),
-                textcoords="offset points", ha="center", va="bottom" if up else "top", fontsize=6.8,
+                text, (places[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2), textcoords="offset points",
+                ha="center", va="bottom" if up else "top", fontsize=6.8,
             )  # fmt: skip
     for j, period in enumerate(periods):
         ends = [j * step - 0.55, j * step + len(groups) - 0.45]
@@ -332,7 +353,7 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
 
 
 def _fixed_figure(width: float, height: float, left: float, right: float, bottom: float, top: float) -> Figure:
-    """A figure with margins in inches: twice as fast as one that measures its own words, for charts made by the dozen."""
+    """A figure with margins in inches: twice as fast as one that measures its words, for charts made by the dozen."""
     fig = Figure(figsize=(width, height))
     fig.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     return fig

@@ -7,6 +7,7 @@ only reads globally are set for the length of a call, under a lock.
 import base64
 import functools
 import hashlib
+import html
 import io
 import re
 import threading
@@ -130,17 +131,13 @@ def svg(fig: Figure, title: str = "") -> str:
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     text = re.sub(r"font-family: [^;\"]*; ?", "", text)
     text = re.sub(r"font: ((?:\w+ )*?)([\d.]+)px [^;\"]*", _inherit_font, text)
-    label = _escape(title)
+    label = html.escape(title)
     return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip() if label else text.strip()
 
 
 def _inherit_font(match: re.Match[str]) -> str:
     weight = "; font-weight: 600" if re.search(r"\b(bold|600|700)\b", match[1]) else ""
     return f"font-size: {match[2]}px{weight}"
-
-
-def _escape(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")
 
 
 def markdown_image(fig: Figure, dpi: int = 110) -> str:

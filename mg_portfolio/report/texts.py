@@ -198,8 +198,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "no_portfolio": "this lake has no enhanced portfolio on this index yet",
         "no_data": "no data",
         "note_table1": "Long-short is the top tenth minus the bottom tenth of all stocks, compounded daily; long "
-        "excess is the top tenth relative to the equal-weight universe. Months won are those of this year with a positive "
-        "return, of those so far.",
+        "excess is the top tenth relative to the equal-weight universe. Months won are those of this year with a "
+        "positive return, of those so far.",
         "note_table2": "Excess is the geometric return of the NAV relative to the benchmark, net of costs. Weeks won "
         "are those of this year ahead of the benchmark, of those so far.",
         "note_table3": "A published number is shown only where its period and definition are the same.",

@@ -101,7 +101,7 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
         factors=factors,
         portfolios=portfolios,
         lead=_lead(factors, words),
-        factor_cards=[_factor_card(row, words) for row in factors if row.series is not None],
+        factor_cards=[_factor_card(row, row.series, words) for row in factors if row.series is not None],
         absent=[row for row in factors if row.series is None],
         portfolio_cards=[_portfolio_card(row, words) for row in portfolios],
         evaluations=[(row, evaluation_cells(row)) for row in report.evaluations],
@@ -194,9 +194,8 @@ def _lead(rows: list[FactorRow], words: _Words) -> str:
     return lead + (gap + texts["lead_absent"].format(count=absent) if absent else "")
 
 
-def _factor_card(row: FactorRow, words: _Words) -> dict[str, Any]:
-    texts, series, name = words.texts, row.series, words.name(row.name)
-    assert series is not None  # cards are made of present factors only
+def _factor_card(row: FactorRow, series: FactorSeries, words: _Words) -> dict[str, Any]:
+    texts, name = words.texts, words.name(row.name)
     held = np.isfinite(np.asarray(series.long_short, float))
     start = np.asarray(series.days, "datetime64[D]")[held][0]
     bars = {
