@@ -1,6 +1,6 @@
 """Intraday factors and their cross-sectional forms."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,13 @@ def intraday_factors(build: Build) -> Iterator[Built]:
     return build.each(make)
 
 
+def by_symbol(symbols: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
+    """Rows ``(S, F)`` with their symbols in front; the column is text also where there are no rows."""
+    frame = pd.DataFrame(values, columns=list(names), dtype=float)
+    frame.insert(0, "symbol", pd.Series(symbols, dtype="str"))
+    return frame
+
+
 def _attributes(lake: Lake, keys: list[str], symbols: np.ndarray) -> tuple[DensePanel, np.ndarray, np.ndarray]:
     """Daily attributes on the panel's axes, industry codes ``(D, S)`` (-1 unknown) and ln free-float cap ``(D, S)``."""
     info = lake.panel("reference", keys, ["industry", "st", "suspended", "float_shares", "list_date"], symbols)
@@ -59,8 +66,7 @@ def _crosssections(
         sized = size[d] if np.isfinite(size[d]).any() else None
         inside = universe[d] & np.isfinite(section).any(axis=1)
         clean = preprocess(section, industry[d] if sized is not None else None, sized, inside)
-        frame = pd.DataFrame(clean[inside], columns=list(names))
-        frame.insert(0, "symbol", symbols[inside])
+        frame = by_symbol(symbols[inside], clean[inside], names)
         note = {} if sized is not None else {"not neutralised": "no market cap this day"}
         yield Built(key, frame, {"symbols": int(inside.sum()), **note})
 
@@ -101,7 +107,7 @@ def factor_scores(build: Build) -> Iterator[Built]:
     means = trailing_mean(panel.stack(ALL34), MEAN_WINDOW, 10)
     at = np.searchsorted(panel.days.astype(str), build.keys)
     if len(panel.symbols) == 0:
-        empty = pd.DataFrame({"symbol": pd.Series(dtype="str"), **{n: pd.Series(dtype=float) for n in ALL34}})
+        empty = by_symbol(panel.symbols, means[0], ALL34)
         yield from (Built(k, empty, {"absent": "no intraday factors in the window"}) for k in build.keys)
         return
     yield from _crosssections(build, ALL34, means[at], panel.symbols, slice(None))

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pandas as pd
 
 from mg_assets import factors
+from mg_assets.assets.factors import by_symbol
 from mg_assets.lake import Build, Built, Needs, lake_asset
 from mg_assets.market.calendar import shift, trading_days
 
@@ -25,29 +25,21 @@ def labels(build: Build) -> Iterator[Built]:
     Null where the stock is ST, suspended or at a one-word limit on T+1, or has no price at the exit, and
     where the exit is not yet in the lake: a partition is complete 21 sessions later. Source: models.md, section 1.
     """
-    lake, last = build.lake, lake_last(build)
-    days = [str(d) for d in trading_days(build.keys[0], last)]
+    lake = build.lake
+    have = lake.keys("daily_bars")
+    exit_day = str(shift(build.keys[-1], AHEAD))
+    days = [str(d) for d in trading_days(build.keys[0], min(exit_day, max([*have[-1:], build.keys[-1]])))]
     columns = ["vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st"]
     bars = lake.panel("daily_bars", days, columns, missing="empty")
     entry = factors.eligible_entry(*(bars[c] for c in ("suspended", "st", *columns[1:5], "up_limit", "down_limit")))
     values = factors.labels(bars["vwap"] * bars["adj_factor"], entry & bars.present, HORIZONS)
-    have = set(lake.keys("daily_bars"))
-    for d, key in enumerate(build.keys):
-        here = bars.present[np.searchsorted(bars.days.astype(str), key)]
-        frame = pd.DataFrame(
-            values[np.searchsorted(bars.days.astype(str), key)][here], columns=[f"ret_{h}" for h in HORIZONS]
-        )
-        frame.insert(0, "symbol", bars.symbols[here])
-        window = days[d + 1 : d + 1 + AHEAD]
-        known = sum(k in have for k in window)
-        yield Built(key, frame, {"sessions_known": known, "complete": known == AHEAD})
-
-
-def lake_last(build: Build) -> str:
-    """Last day whose bars the labels of this run can see."""
-    exit_day = str(shift(build.keys[-1], AHEAD))
-    have = build.lake.keys("daily_bars")
-    return min(exit_day, max([*have[-1:], build.keys[-1]]))
+    known = np.isin(days, have)
+    for key in build.keys:
+        d = days.index(key)
+        here = bars.present[d]
+        frame = by_symbol(bars.symbols[here], values[d][here], [f"ret_{h}" for h in HORIZONS])
+        seen = int(known[d + 1 : d + 1 + AHEAD].sum())
+        yield Built(key, frame, {"sessions_known": seen, "complete": seen == AHEAD})
 
 
 ASSETS = [labels]

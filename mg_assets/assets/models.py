@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets.assets.factors import by_symbol
 from mg_assets.errors import MissingPartitionError
 from mg_assets.factors.registry import FACTORS, HF27
 from mg_assets.lake import Build, Built, LakeAsset, Needs, lake_asset
@@ -151,7 +152,7 @@ def models_of(lake: Lake, name: str, half_year: str) -> list[checkpoint.TrainedM
 
 def _scores(key: str, symbols: np.ndarray, score: np.ndarray, why: str = "") -> Built:
     here = np.isfinite(score)
-    frame = pd.DataFrame({"symbol": symbols[here].astype(str), "score": score[here]})
+    frame = by_symbol(symbols[here], score[here][:, None], ["score"])
     return Built(key, frame, {"symbols": int(here.sum()), **({"absent": why} if why else {})})
 
 
