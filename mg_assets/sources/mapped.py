@@ -5,75 +5,29 @@ source objects; minute bars are read by file.
 """
 
 import datetime as dt
-import threading
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mg_assets.errors import SourceError
-from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.dates import to_date
+from mg_assets.sources.history import HISTORIES, History, Shared
 from mg_assets.sources.layout import as_days, digest, stamp
 from mg_assets.sources.mapping import Mapped, Section, parse_mapping
 from mg_assets.sources.members import Industries, Ranges, Weights, listing_days
 from mg_assets.sources.minutes import MinuteRows, minute_bars, place_rows
-from mg_assets.sources.panel import FUNDAMENTALS, NUMBERS, DailyPanel, DailyRows, build_panel
+from mg_assets.sources.panel import NUMBERS, DailyRows, build_panel
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.tables import Table, read_section
 
-VERSION = 1
-KEPT_PANELS, KEPT_MINUTES = 2, 4
+VERSION = 1  # raise it when the same files give another table
 
 
-@dataclass(frozen=True)
-class History:
-    """All that a mapping has by day: bars, listing, membership, weights, industry, ST."""
-
-    panel: DailyPanel
-    listed: dict[str, np.ndarray]
-    membership: dict[str, Ranges]
-    weights: dict[str, Weights]
-    industry: Industries | None
-    absent: frozenset[str]
-
-
-class Shared:
-    """A few results kept a process, each made once even when many threads ask at the same time."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self._kept: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives for the key, from memory where it was made before."""
-        with self._lock:
-            if key in self._kept:
-                self._kept[key] = self._kept.pop(key)  # most recent last
-                return self._kept[key]
-            turn = self._making.setdefault(key, threading.Lock())
-        with turn:
-            with self._lock:
-                if key in self._kept:
-                    return self._kept[key]
-            made = make()
-            with self._lock:
-                self._kept[key] = made
-                self._making.pop(key, None)
-                while len(self._kept) > self.size:
-                    self._kept.pop(next(iter(self._kept)))
-        return made
-
-
-_histories = Shared(KEPT_PANELS)
-_minutes = Shared(KEPT_MINUTES)
+_minutes = Shared(4)
 
 
 class MappedSource:
@@ -114,7 +68,7 @@ class MappedSource:
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the table is mapped and has rows on the day."""
         if table in ("daily_bars", "reference"):
-            return self.mapped.daily is not None and self._history.panel.slice_of(_day(day)) is not None
+            return self.mapped.daily is not None and self._history.has(_day(day))
         if table == "minute_bars" and self.mapped.minute is not None:
             return _day(day).item() in self._minute_days
         return False
@@ -127,27 +81,14 @@ class MappedSource:
             )
         if table == "minute_bars":
             return self._load_minutes(_day(day))
-        history = self._history
-        notes: dict[str, object] = {"source": self.name, **history.panel.notes}
-        if self.mapped.caveats:
-            notes["caveats"] = list(self.mapped.caveats)
-        if table == "daily_bars":
-            frame = history.panel.bars(_day(day))
-            bad = history.panel.quarantined(_day(day))
-            absent = sorted(history.panel.absent)
-            return SourceDay(frame, bad, {**notes, "absent_columns": absent, "quarantined": len(bad)})
-        frame, said = self._reference(_day(day))
-        return SourceDay(frame, notes={**notes, **said})
+        return self._history.load(table, _day(day), self.name)
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
         if table == "minute_bars" and self.mapped.minute is not None:
             files = self.mapped.minute.files.find(self.root, _day(day).item())[0]
             return digest(VERSION, self._content, table, str(_day(day)), stamp(files))
-        if not self.has(table, day):
-            return digest(VERSION, self._content, table, str(_day(day)), None)
-        frame = self.load(table, day).frame
-        return digest(VERSION, table, str(_day(day)), pd.util.hash_pandas_object(frame, index=False).sum().item())
+        return self._history.fingerprint(table, _day(day))
 
     # ---------------------------------------------------------------- history
 
@@ -159,10 +100,13 @@ class MappedSource:
         every = [s for top in sections if top for s in (top, *top.more)]
         return tuple(tuple(stamp(s.files.find(self.root)[0])) for s in every)
 
+    @cached_property
+    def _key(self) -> tuple:
+        return (str(self.root), digest(VERSION, self._content), self._stamps)
+
     @property
     def _history(self) -> History:
-        key = (str(self.root), digest(self._content), self._stamps)
-        return _histories.get(key, self._read_history)
+        return HISTORIES.get(self._key, self._read_history)
 
     def _read(self, section: Section, what: str) -> Table:
         return read_section(section, self.root, "daily_bars", f"{self.name}: {what}")
@@ -196,13 +140,7 @@ class MappedSource:
         if m.industry is not None:
             prefix = str(m.industry.options.get("prefix", ""))
             industry = Industries.of(self._read(m.industry, "industry"), axis, prefix)
-        absent = {c for c in panel.absent if c in REFERENCE.names}
-        absent |= {f"{i}_member" for i in INDICES if i not in membership}
-        absent |= {f"{i}_weight" for i in INDICES if i not in weights}
-        absent |= {"industry"} if industry is None else set()
-        absent |= {n for n in ("list_date", "delist_date") if n not in listed or np.all(np.isnat(listed[n]))}
-        absent |= {n for n in FUNDAMENTALS if n not in panel.columns}
-        return History(panel, listed, membership, weights, industry, frozenset(absent))
+        return History(panel, listed, membership, weights, industry, m.caveats)
 
     def _daily_rows(self, section: Section) -> DailyRows:
         table = self._read(section, "daily")
@@ -225,41 +163,6 @@ class MappedSource:
             quarantine=table.quarantine,
             notes={"files": [Path(p).name for p in table.paths[:20]], "file_count": len(table.paths)},
         )
-
-    def _reference(self, day: np.datetime64) -> tuple[pd.DataFrame, dict[str, object]]:
-        history = self._history
-        panel, size = history.panel, len(history.panel.axis)
-        rows = panel.slice_of(day)
-        here = panel.symbol[rows]
-        notes: dict[str, object] = {}
-        absent = set(history.absent)
-        columns: dict[str, Any] = {"symbol": pd.Series(panel.axis[here], dtype="str")}
-        for name in ("list_date", "delist_date"):
-            dates = history.listed.get(name)
-            blank = np.full(len(here), np.datetime64("NaT", "s"))
-            columns[name] = blank if dates is None else dates[here].astype("datetime64[s]")
-        names = history.industry.on(day)[here] if history.industry is not None else np.full(len(here), None, object)
-        columns["industry"] = pd.Series(names, dtype="str")
-        for index in INDICES:
-            spans = history.membership.get(index)
-            inside = np.zeros(len(here), bool) if spans is None else spans.on(day, size)[here]
-            columns[f"{index}_member"] = inside
-            weight = history.weights[index].on(day, size) if index in history.weights else None
-            if weight is None:
-                columns[f"{index}_weight"] = np.full(len(here), np.nan)
-                absent.add(f"{index}_weight")
-                continue
-            mine = weight[here]
-            if abs(mine.sum() - 1) > 1e-9 and mine.sum() > 0:
-                notes[f"{index}_weight_of_missing_stocks"] = round(1 - float(mine.sum()), 6)
-                mine = mine / mine.sum()
-            columns[f"{index}_weight"] = mine
-        for name in REFERENCE.names:
-            if name not in columns:
-                own = panel.columns.get(name)
-                columns[name] = np.full(len(here), np.nan) if own is None else own[rows]
-        notes["absent_columns"] = sorted(absent)
-        return pd.DataFrame({n: columns[n] for n in REFERENCE.names}), notes
 
     # ---------------------------------------------------------------- minutes
 

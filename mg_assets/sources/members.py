@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from mg_assets.errors import DataError
 from mg_assets.sources.tables import Table
@@ -87,7 +88,7 @@ class Industries:
     """Industry names, one snapshot or dated ones; before the first date the first one counts."""
 
     days: np.ndarray
-    names: tuple[np.ndarray, ...]
+    names: tuple[pd.api.extensions.ExtensionArray, ...]
 
     @classmethod
     def of(cls, table: Table, axis: np.ndarray, prefix: str) -> "Industries":
@@ -103,11 +104,11 @@ class Industries:
             for i in np.flatnonzero(mine):
                 if words[i]:
                     names[place[i]] = f"{prefix}{words[i]}"
-            snapshots.append(names)
+            snapshots.append(pd.array(names, dtype="str"))
         return cls(days, tuple(snapshots))
 
-    def on(self, day: np.datetime64) -> np.ndarray:
-        """Industry of each place of the axis, object, None where unknown."""
+    def on(self, day: np.datetime64) -> pd.api.extensions.ExtensionArray:
+        """Industry of each place of the axis, null where unknown."""
         if len(self.days) == 1:
             return self.names[0]
         return self.names[max(int(np.searchsorted(self.days, day, side="right")) - 1, 0)]

@@ -13,6 +13,7 @@ From whatever columns a source has to the lake's daily bars:
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,11 @@ class DailyPanel:
     quarantine: pd.DataFrame
     notes: dict[str, object]
 
+    @cached_property
+    def names(self) -> pd.api.extensions.ExtensionArray:
+        """The axis as a pandas string array, made once: taking from it is cheap."""
+        return pd.array(self.axis, dtype="str")
+
     def slice_of(self, day: np.datetime64) -> slice | None:
         """Rows of a day; None where the panel has none."""
         at = int(np.searchsorted(self.days, day))
@@ -101,7 +107,7 @@ class DailyPanel:
         if rows is None:
             return None
         columns = {n: self.columns[n][rows] for n in PERIOD_BARS.names if n != "symbol"}
-        return pd.DataFrame({"symbol": pd.Series(self.axis[self.symbol[rows]], dtype="str"), **columns})
+        return pd.DataFrame({"symbol": self.names.take(self.symbol[rows]), **columns})
 
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
         """Rows of the day that were set aside; rows without a readable date count for the first day."""

@@ -155,6 +155,8 @@ def _arrays(
             missing[ours] = column.is_null().to_numpy() if column.null_count else np.zeros(count, bool)
             raw[ours] = pc.fill_null(column, 0).to_numpy() if column.null_count else column.to_numpy()
     if data.unparsed.get("code") is not None and data.text is not None:
+        raw["code"] = raw["code"].copy()  # Arrow's memory is read-only
+        missing["code"] = missing["code"].copy()
         _codes_with_suffix(raw["code"], missing["code"], data.unparsed["code"], data.text["code"])
     if "code" not in raw:
         code = _code_of_name(named, data.path)

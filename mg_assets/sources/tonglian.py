@@ -73,7 +73,8 @@ class TonglianSource:
         self._files = {n: Files.of(v, f"files[{n!r}]") for n, v in given.items()}
         for stream, found in self._files.items():
             if not all(p.daily for p in found.patterns):
-                raise SourceError(f"files[{stream!r}]: a pattern lacks {{date}}; tick files hold one day each")
+                texts = [p.text for p in found.patterns]
+                raise SourceError(f"files[{stream!r}] was {texts}; each needs {{date}} with year, month and day")
 
     def __repr__(self) -> str:
         return f"TonglianSource({str(self.root)!r}, dialect={self.dialect!r})"
