@@ -1,5 +1,13 @@
 """Factor kernels, bars and labels: arrays and frames in, frames out; no Dagster."""
 
+# ruff: noqa: E402  (the kernels' modules must not load what is out of date)
+
+from pathlib import Path
+
+from mg_assets.factors.kernelcache import drop_stale_kernels
+
+drop_stale_kernels(Path(__file__).parent)
+
 from mg_assets.factors.bars import bars_from_trades, daily_from_minutes
 from mg_assets.factors.crosssection import mad_winsorise, preprocess, trailing_mean, zscore
 from mg_assets.factors.intraday import intraday_factors

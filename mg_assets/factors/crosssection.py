@@ -70,7 +70,7 @@ def preprocess(
         sizes = np.array(size, np.float64)
     # Neutralising to size alone keeps a constant: one industry for all.
     regress = industry is not None or size is not None
-    return _preprocess(values, codes, sizes, inside, regress)
+    return _preprocess(_read_only(values), codes, sizes, inside, regress)
 
 
 def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
@@ -114,14 +114,20 @@ def trailing_mean(values: np.ndarray, window: int = WINDOW, min_periods: int = M
     if window < 1 or min_periods < 1 or np.ndim(values) < 1:
         raise DataError(f"window was {window}, min_periods {min_periods}, both must be at least 1")
     cube = np.array(values, np.float64, order="C", copy=None)
-    flat = cube.reshape(len(cube), -1).view()
-    flat.flags.writeable = False
-    return _trailing_mean(flat, window, min_periods).reshape(cube.shape)
+    width = math.prod(cube.shape[1:])
+    return _trailing_mean(_read_only(cube.reshape(len(cube), width)), window, min_periods).reshape(cube.shape)
+
+
+def _read_only(values: np.ndarray) -> np.ndarray:
+    """A view that a kernel takes in the same compiled form whether the caller's array is writable or not."""
+    view = values.view()
+    view.flags.writeable = False
+    return view
 
 
 def _by_column(kernel, values: np.ndarray, universe: np.ndarray | None) -> np.ndarray:
     table = np.array(values, np.float64)
-    columns = table.reshape(len(table), -1)
+    columns = table.reshape(len(table), math.prod(table.shape[1:]))
     if universe is not None:
         columns[~np.asarray(universe, bool)] = np.nan
     columns[~np.isfinite(columns)] = np.nan
