@@ -152,6 +152,20 @@ def test_quadratic_objective_equals_clarabel_on_the_dense_covariance(seed):
     assert not any(a.solver == "highs" and a.stage == "risk" for a in solution.attempts)
 
 
+@pytest.mark.parametrize("seed", [4, 6, 7, 8])
+def test_stocks_left_out_at_first_enter_where_they_pay(seed):
+    p = problem_of(seed, n=200, risk=300.0)
+    solution = optimize(p)
+    sizes = [int(a.note.split()[0]) for a in solution.attempts if a.stage == "risk"]
+    assert sizes[-1] > sizes[0]  # the pool had to grow
+    assert solution.objective == pytest.approx(Naive(p).best(), abs=3e-6)
+
+
+@pytest.mark.parametrize("seed", [5, 7, 8])
+def test_osqp_is_enough_where_its_polishing_works(seed):
+    assert optimize(problem_of(seed, n=200, risk=30.0)).solver == "osqp"
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_documented_formulation_is_the_same_linear_problem(seed):
     p = problem_of(seed, member_floor=None, industry_limit=0.05, turnover_limit=0.6)
