@@ -75,7 +75,7 @@ def prepare_home(config: Settings) -> Path:
 def plan(config: Settings) -> Iterator[Step]:
     """The steps of a run, in the order of the data; each is decided when the one before is done."""
     from mg_assets.assets import half_yearly_tables, weekly_tables, whole_tables
-    from mg_assets.assets.models import TABLES_OF, entry
+    from mg_assets.assets.models import entry
     from mg_assets.market.calendar import month_of, trading_days, week_of
     from mg_assets.partitions import END
     from mg_assets.sources import build_source
@@ -85,14 +85,17 @@ def plan(config: Settings) -> Iterator[Step]:
     until = str(options.get("until") or END or source.days()[-1])
     begin = str(options.get("daily_from") or source.days()[0])
     days = [str(d) for d in trading_days(begin, until)]
-    ticks = [d for d in days if options.get("ticks_from") and d >= str(options["ticks_from"])]
-    plain = [d for d in days if d not in set(ticks)]
+    since = str(options.get("ticks_from") or "9999")
+    single = {str(d) for d in options.get("tick_days", [])}  # ticks of scattered days: too few for features
+    daily = ("reference", "daily_bars") + (("planted_signal",) if config.source["kind"] == "simulated" else ())
+    chain = ("trades", "orders", "minute_bars", "intraday_factors")
     models = [m for m in options.get("models", []) if f"{m}_model" in half_yearly_tables()]
     halves = tuple(options.get("half_years", []))
 
-    yield Step("daily bars and reference data", ("reference", "planted_signal", "daily_bars"), tuple(plain))
-    chain = ("trades", "orders", "reference", "planted_signal", "minute_bars", "daily_bars", "intraday_factors")
-    yield Step("ticks, bars and factors", (*chain, "factor_inputs", "factor_scores"), tuple(ticks))
+    yield Step("daily bars and reference data", daily, tuple(d for d in days if d < since and d not in single))
+    yield Step("single tick days", (*daily, *chain), tuple(d for d in days if d in single))
+    features = ("factor_inputs", "factor_scores")
+    yield Step("ticks, bars and factors", (*daily, *chain, *features), tuple(d for d in days if d >= since))
     stamps = trading_days(begin, until)
     yield Step("weekly bars", ("weekly_bars",), _known("weekly_bars", week_of(stamps)))
     yield Step("monthly bars", ("monthly_bars",), _known("monthly_bars", month_of(stamps)))
@@ -100,7 +103,7 @@ def plan(config: Settings) -> Iterator[Step]:
     yield Step("training", tuple(f"{m}_model" for m in models), halves)
     predicted = tuple(d for h in halves for d in days if _half(d) == h)
     signals = list(models)
-    if any(i.panel in ("hf",) for m in models for i in entry(m).inputs) and TABLES_OF:
+    if any(i.panel == "hf" for m in models for i in entry(m).inputs):
         signals += ["hf_equal_weight", "hf_icir_weight"]
     if {"hf_gru", "lf_multitask"} <= set(models):
         signals.append("fused")
@@ -121,9 +124,7 @@ def _half(day: str) -> str:
 
 def _known(table: str, starts: Iterable) -> tuple[str, ...]:
     """Partition keys of a table among the given period starts."""
-    from mg_assets.lake import TABLES
-
-    keys = set(TABLES[table].definition.get_partition_keys())
+    keys = set(partition_keys(table))
     return tuple(k for k in dict.fromkeys(str(s) for s in starts) if k in keys)
 
 
@@ -158,14 +159,23 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
                     f"{number}. {step.title}: {len(wanted)} of {len(step.keys)} partitions of {len(tables)} tables"
                 )
             built += len(wanted)
-            for first, last in _ranges(wanted, step.keys):
+            for first, last in _ranges(wanted, partition_keys(step.tables[0])):
                 _materialise(dg, defs, CHECKS, instance, tables, first, last)
         spent[step.title] = time.monotonic() - began
         screen.line(f"   done in {spent[step.title]:.0f} s" if built else f"{number}. {step.title}: up to date")
     return spent
 
 
-def _ranges(wanted: list[str], keys: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def partition_keys(table: str) -> list[str]:
+    """Every lake key that a table can have, ascending."""
+    from mg_assets.lake import TABLES
+    from mg_assets.partitions import lake_key
+
+    definition = TABLES[table].definition
+    return ["all"] if definition is None else [lake_key(k, definition) for k in definition.get_partition_keys()]
+
+
+def _ranges(wanted: list[str], keys: list[str]) -> Iterator[tuple[str, str]]:
     """Contiguous stretches of the wanted keys, at most ``CHUNK`` long."""
     place = {k: i for i, k in enumerate(keys)}
     run: list[str] = []
