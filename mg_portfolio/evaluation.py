@@ -13,7 +13,7 @@ import pandas as pd
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense, flags
 from mg_portfolio.layers import MIN_STOCKS, REASONS, Tracks, forward_returns, simulate_tracks
 from mg_portfolio.orthogonal import orthogonalise
-from mg_portfolio.ranks import _daily_ic, correlations, rank_ic_by_day, rank_rows
+from mg_portfolio.ranks import correlations, daily_statistics, rank_ic_by_day, rank_rows
 from mg_portfolio.universe import days_listed, period_schedule, track_schedule, universe
 
 __all__ = [
@@ -192,7 +192,7 @@ def evaluate(
     tradable = flags("tradable", tradable, signal.shape)
     days = ascending_days(days, len(signal))
     offsets = _offsets(tracks, every)
-    daily = _daily_ic(signal, forward_returns(price, every, delay), tradable, min_stocks)
+    daily = daily_statistics(signal, forward_returns(price, every, delay), tradable, min_stocks)
     schedules = [track_schedule(len(days), every, offset) for offset in offsets]
     portfolios = simulate_tracks(signal, price, tradable, schedules, groups, delay, cost, min_stocks)
 

@@ -10,12 +10,12 @@ from numba import njit
 from mg_portfolio.arguments import EvaluationError, dense, flags
 
 MIN_PAIRS = 3
+CHUNK = 256  # days sorted at once: 10 MB an array at 5,000 stocks
 
 
 @njit(nogil=True, cache=True)
 def _ranks(values, count, order, ranks):
-    """Average ranks 1..count of ``values[:count]`` into ``ranks``; ``order`` receives the ascending order."""
-    order[:count] = np.argsort(values[:count])
+    """Average ranks 1..count into ``ranks``, of the entries that ``order[:count]`` lists in ascending order."""
     first = 0
     while first < count:
         last = first
@@ -76,29 +76,15 @@ def _weighted_correlation(x, y, w, count):
 
 
 @njit(nogil=True, cache=True)
-def _rank_rows(values, mask):
-    days, stocks = values.shape
-    out = np.full((days, stocks), np.nan)
-    kept = np.empty(stocks)
-    where = np.empty(stocks, np.int64)
-    order = np.empty(stocks, np.int64)
-    ranks = np.empty(stocks)
-    for d in range(days):
-        n = 0
-        for s in range(stocks):
-            if mask[d, s] and np.isfinite(values[d, s]):
-                kept[n] = values[d, s]
-                where[n] = s
-                n += 1
-        _ranks(kept, n, order, ranks)
-        for k in range(n):
-            out[d, where[k]] = ranks[k]
+def _rank_rows(values, order, counts):
+    out = np.full(values.shape, np.nan)
+    for d in range(len(values)):
+        _ranks(values[d], counts[d], order[d], out[d])
     return out
 
 
 @njit(nogil=True, cache=True)
-def _daily_ic(signal, forward, mask, minimum):
-    """One row a day of: stocks, RankIC, IC, weighted RankIC, weighted IC, precision of the top and bottom tenth."""
+def _daily_statistics(signal, forward, order, forward_order, counts, minimum):
     days, stocks = signal.shape
     out = np.full((days, 7), np.nan)
     x = np.empty(stocks)
@@ -106,38 +92,39 @@ def _daily_ic(signal, forward, mask, minimum):
     rx = np.empty(stocks)
     ry = np.empty(stocks)
     weight = np.empty(stocks)
-    order = np.empty(stocks, np.int64)
-    order_y = np.empty(stocks, np.int64)
+    rank = np.empty(stocks)
+    forward_rank = np.empty(stocks)
     for d in range(days):
-        n = 0
-        for s in range(stocks):
-            if mask[d, s] and np.isfinite(signal[d, s]) and np.isfinite(forward[d, s]):
-                x[n] = signal[d, s]
-                y[n] = forward[d, s]
-                n += 1
+        n = counts[d]
         out[d, 0] = n
         if n < minimum or n == 0:
             continue
-        _ranks(x, n, order, rx)
-        _ranks(y, n, order_y, ry)
-        for i in range(n):
-            weight[i] = 0.5 ** (2.0 * (n - rx[i]) / n)  # rank 0 = the highest signal
+        _ranks(signal[d], n, order[d], rank)
+        _ranks(forward[d], n, forward_order[d], forward_rank)
+        for k in range(n):  # from the lowest signal up
+            s = order[d, k]
+            x[k] = signal[d, s]
+            y[k] = forward[d, s]
+            rx[k] = rank[s]
+            ry[k] = forward_rank[s]
+            weight[k] = 0.5 ** (2.0 * (n - rx[k]) / n)  # rank 0 = the highest signal
         out[d, 1] = _correlation(rx, ry, n)
         out[d, 2] = _correlation(x, y, n)
         out[d, 3] = _weighted_correlation(rx, ry, weight, n)
         out[d, 4] = _weighted_correlation(x, y, weight, n)
         if np.isnan(out[d, 1]):
             continue
-        median = np.median(y[:n])
+        middle = forward_order[d, (n - 1) // 2], forward_order[d, n // 2]
+        median = 0.5 * (forward[d, middle[0]] + forward[d, middle[1]])
         tenth = (n + 9) // 10
-        out[d, 5] = _share_beyond(x, y, order, n, n - tenth, n, median, 1.0)
-        out[d, 6] = _share_beyond(x, y, order, n, 0, tenth, median, -1.0)
+        out[d, 5] = _share_beyond(x, y, n, n - tenth, n, median, 1.0)
+        out[d, 6] = _share_beyond(x, y, n, 0, tenth, median, -1.0)
     return out
 
 
 @njit(nogil=True, cache=True)
-def _share_beyond(x, y, order, n, low, high, median, side):
-    """Share of the stocks at ascending positions [low, high) whose return is beyond the median on ``side``.
+def _share_beyond(x, y, n, low, high, median, side):
+    """Share of the places [low, high) of ascending ``x`` whose return is beyond the median on ``side``.
 
     Stocks that tie across an end of the range count with the share of their tied block that lies inside.
     """
@@ -145,13 +132,13 @@ def _share_beyond(x, y, order, n, low, high, median, side):
     first = 0
     while first < n:
         last = first + 1
-        while last < n and x[order[last]] == x[order[first]]:
+        while last < n and x[last] == x[first]:
             last += 1
         inside = min(last, high) - max(first, low)
         if inside > 0:
             beyond = 0
             for k in range(first, last):
-                if side * (y[order[k]] - median) > 0.0:
+                if side * (y[k] - median) > 0.0:
                     beyond += 1
             hits += beyond * inside / (last - first)
         first = last
@@ -234,6 +221,32 @@ def _ranks_within(values, order, size, other, ranks):
     return n
 
 
+def daily_statistics(signal: np.ndarray, forward: np.ndarray, universe: np.ndarray, minimum: int) -> np.ndarray:
+    """Everything that one day's cross-section says about a signal.
+
+    Parameters
+    ----------
+    signal, forward : ndarray of float64 (D, S)
+    universe : ndarray of bool (D, S)
+    minimum : int
+        A day with fewer usable stocks has the count and NaN.
+
+    Returns
+    -------
+    ndarray of float64 (D, 7)
+        Stocks, RankIC, IC, weighted RankIC, weighted IC, precision of the top tenth, of the bottom tenth.
+    """
+    out = np.empty((len(signal), 7))
+    for start in range(0, len(signal), CHUNK):
+        rows = slice(start, start + CHUNK)
+        usable = universe[rows] & np.isfinite(signal[rows]) & np.isfinite(forward[rows])
+        # numpy's argsort is five times numba's, and five times its own over NaN: what is left out sorts last as inf
+        x, y = np.where(usable, signal[rows], np.inf), np.where(usable, forward[rows], np.inf)
+        orders = np.argsort(x, axis=1), np.argsort(y, axis=1)
+        out[rows] = _daily_statistics(x, y, *orders, usable.sum(axis=1), minimum)
+    return out
+
+
 def rank_rows(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Average-tied ascending ranks 1..n within each row.
 
@@ -250,7 +263,9 @@ def rank_rows(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """
     values = dense("values", values)
     mask = np.ones(values.shape, bool) if mask is None else flags("mask", mask, values.shape)
-    return _rank_rows(values, mask)
+    usable = mask & np.isfinite(values)
+    values = np.where(usable, values, np.inf)  # sorts last
+    return _rank_rows(values, np.argsort(values, axis=1), usable.sum(axis=1))
 
 
 def rank_ic_by_day(
@@ -272,7 +287,7 @@ def rank_ic_by_day(
     """
     signal = dense("signal", signal)
     forward_return = dense("forward_return", forward_return, signal.shape)
-    return _daily_ic(signal, forward_return, flags("universe", universe, signal.shape), min_stocks)[:, 1]
+    return daily_statistics(signal, forward_return, flags("universe", universe, signal.shape), min_stocks)[:, 1]
 
 
 def correlations(signals: dict[str, np.ndarray] | np.ndarray, universe: np.ndarray, min_stocks: int = 30) -> np.ndarray:

@@ -334,7 +334,9 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
     for i, name in enumerate(groups):
         places = np.arange(len(periods)) * step + i
         ax.bar(places, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name)
-        for j in np.flatnonzero(np.isfinite(values[i])):
+        for j in range(len(periods)):
+            if not np.isfinite(values[i, j]):
+                continue
             up = values[i, j] >= 0
             text = f"{100 * values[i, j]:.1f}%".replace("-0.0%", "0.0%")
             ax.annotate(

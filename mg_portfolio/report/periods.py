@@ -113,4 +113,4 @@ def _series(days: np.ndarray, returns: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def _date(day: Day) -> datetime.date:
-    return np.datetime64(day, "D").astype(object)
+    return np.asarray(day, "datetime64[D]").item()

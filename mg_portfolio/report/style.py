@@ -73,7 +73,7 @@ _P = ParamSpec("_P")
 
 
 @functools.lru_cache(maxsize=1)
-def _settings() -> dict[str, Any]:
+def _settings() -> Any:
     known = {font.name for font in matplotlib.font_manager.fontManager.ttflist}
     return {**_RC, "font.family": [name for name in _FONTS if name in known]}
 
@@ -172,9 +172,9 @@ def thin(days: np.ndarray, *series: np.ndarray, limit: int = MAX_POINTS) -> tupl
 
 def spread_labels(values: Sequence[float], gap: float) -> np.ndarray:
     """Heights as near as can be to ``values`` with at least ``gap`` between neighbours."""
-    values = np.asarray(values, float)
-    order = np.argsort(values, kind="stable")
-    placed = values[order].copy()
+    wanted = np.asarray(values, float)
+    order = np.argsort(wanted, kind="stable")
+    placed = wanted[order].copy()
     for _ in range(100):
         close = np.flatnonzero(np.diff(placed) < gap * (1 - 1e-9))
         if not close.size:
@@ -182,6 +182,6 @@ def spread_labels(values: Sequence[float], gap: float) -> np.ndarray:
         for i in close:
             middle = (placed[i] + placed[i + 1]) / 2
             placed[i], placed[i + 1] = min(placed[i], middle - gap / 2), max(placed[i + 1], middle + gap / 2)
-    out = np.empty(len(values))
+    out = np.empty(len(wanted))
     out[order] = placed
     return out

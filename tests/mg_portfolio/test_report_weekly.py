@@ -247,9 +247,9 @@ def test_missing_days_are_marked_and_missing_periods_named():
     returns[-2] = np.nan
     stopped = factor("bigorder_ret", long_excess=np.where(gap.days < np.datetime64("2023-12-01"), 0.001, np.nan))
     page = Page(render(weekly(factors=(factor("down_vol_perc", long_short=returns), stopped), portfolios=()), "en"))
-    assert page.rows["data-factor", "down_vol_perc"][1][0].endswith("*") or (
-        page.rows["data-factor", "down_vol_perc"][1][1] == "*"
-    )
+    week, month, year = (page.rows["data-factor", "down_vol_perc"][column][0] for column in (1, 2, 3))
+    assert [text.endswith("%*") for text in (week, month, year)] == [True, True, True]
+    assert page.rows["data-factor", "bigorder_ret"][1][0].endswith("%")
     assert page.rows["data-factor", "bigorder_ret"][5][0] == "no data"
     assert page.rows["data-factor", "bigorder_ret"][6][0] == "no data"
 
