@@ -36,7 +36,7 @@ from mg_portfolio.problem import Attempt, EnhancementProblem
 ACCEPTED_GAP = 1e-6
 """Largest objective that accepted weights may leave, relative to the objective where that is above one."""
 
-OSQP_WORK = 4e6
+OSQP_WORK = 1.5e6
 """Iterations times stocks after which OSQP has lost: where many constraints bind at once its polishing fails, and PIQP
 needs less time than going on (``benchmarks/optimizer.py``). Where it polishes, it is exact to 1e-15 well before."""
 

@@ -8,6 +8,8 @@ from mg_portfolio import EnhancementProblem, InfeasibleError, optimize
 from mg_portfolio.constraints import bounds, rows, violations
 from mg_portfolio.quadratic import formulate
 
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
+
 FEATURES = ("suspended", "limits", "neutral", "members", "styles", "cost", "free", "cash")
 
 
