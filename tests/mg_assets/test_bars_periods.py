@@ -153,6 +153,8 @@ def test_vwap_without_amount_falls_back_and_says_so():
     assert found["vwap"].item() == pytest.approx((10 * 100 + 11 * 300 + 12 * 100 + 13 * 100 + 14 * 100) / 700)
     assert found["amount"].isna().item()
     assert found.attrs["vwap_without_amount"] == ["600000.SH"]
+    arrays, days, _ = dense(daily)
+    assert completed_periods(*arrays, np.zeros(len(days)))[0, 0, 4] == pytest.approx(found["vwap"].item())
     assert period_bars(daily.assign(vwap=9.0))["vwap"].item() == pytest.approx(9.0)
     with_amount = period_bars(daily.assign(amount=daily["volume"] * 8.0))
     assert with_amount["vwap"].item() == pytest.approx(8.0)
