@@ -148,7 +148,7 @@ def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
     """Request each half-year whose preceding data is complete and whose models are absent, exactly once."""
     store = lake.open()
     have = set(store.keys("daily_bars")) & set(store.keys("factor_inputs"))
-    waiting = []
+    waiting, asked = [], []
     for key in HALF_YEARLY.get_partition_keys():
         name = half_year_name(key)
         if all(store.has(table, name) for table in half_yearly_tables()):
@@ -169,9 +169,10 @@ def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
         if failed >= MAX_RETRAIN_ATTEMPTS:
             waiting.append(f"{name} failed {failed} times; mend it and launch it by hand")
             continue
-        yield dg.RunRequest(run_key=f"{name}/{failed}", partition_key=key)
-    if waiting:
-        yield dg.SkipReason("; ".join(waiting[:3]))
+        asked.append(dg.RunRequest(run_key=f"{name}/{failed}", partition_key=key))
+    if asked:
+        return dg.SensorResult(run_requests=asked)
+    return dg.SkipReason("; ".join(waiting[:3]) or "every half-year has its models")
 
 
 @dg.run_failure_sensor(

@@ -65,7 +65,7 @@ _next_month = (_known.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
 DAILY = dg.DailyPartitionsDefinition(
     start_date=FIRST_DAY.isoformat(),
     end_date=(END + dt.timedelta(days=1)).isoformat() if END else None,
-    end_offset=0 if END else 1,  # the day itself is a key from its midnight on: the close is the same day
+    end_offset=1,  # the day itself is a key from its midnight on: it is requested at its close
     timezone=TIMEZONE,
     exclusions=["0 0 * * 6", "0 0 * * 0", *_closed_weekdays(_known)],
 )
@@ -73,7 +73,7 @@ WEEKLY = dg.WeeklyPartitionsDefinition(
     start_date=FIRST_WEEK.isoformat(),
     # the week and month under way are keys: their bar to date is worth having
     end_date=(END + dt.timedelta(days=7 - END.weekday())).isoformat() if END else None,
-    end_offset=0 if END else 1,
+    end_offset=1,
     day_offset=1,
     timezone=TIMEZONE,
     exclusions=_closed_weeks(_known) or None,
@@ -81,13 +81,13 @@ WEEKLY = dg.WeeklyPartitionsDefinition(
 MONTHLY = dg.MonthlyPartitionsDefinition(
     start_date=FIRST_DAY.replace(day=1).isoformat(),
     end_date=_next_month.isoformat() if END else None,
-    end_offset=0 if END else 1,
+    end_offset=1,
     timezone=TIMEZONE,
 )
 HALF_YEARLY = dg.TimeWindowPartitionsDefinition(
     start=half_year_start(settings().first_model).isoformat(),
     end=_half_year_end(END) if END else None,
-    end_offset=0 if END else 1,
+    end_offset=1,
     cron_schedule="0 0 1 1,7 *",
     fmt="%Y-%m-%d",
     timezone=TIMEZONE,
