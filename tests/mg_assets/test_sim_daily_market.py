@@ -225,6 +225,12 @@ def test_shares_of_suspended_st_and_limit_names():
     assert 6 < m.suspended.sum() / spells < 14
 
 
+def test_shares_of_nought_are_nought():
+    m = daily_market(SimulationSettings(stocks=60, end="2014-12-31", suspended_share=0.0, st_share=0.0))
+    assert not m.suspended.any()
+    assert (m.announced[m.st.any(axis=0)] < len(m.days)).all()  # only the last days of a name that leaves
+
+
 def test_cross_section_dispersion_is_two_to_three_percent(returns):
     spread = np.nanstd(returns, axis=1)
     assert 0.02 <= spread.mean() <= 0.03

@@ -19,8 +19,8 @@ ALPHA = 0.085
 """Daily alpha per unit of signal, in idiosyncratic standard deviations, at strength 1.
 Calibrated by tests/mg_assets/test_sim_daily_signal.py::test_planted_rank_ic_is_in_its_band."""
 TAIL = 5.0  # degrees of freedom of the idiosyncratic t
-JUMP_SHARE = 0.017  # stocks a day with news
-JUMP_SIZE = 4.2  # standard deviation of news in typical daily deviations
+JUMP_SHARE = 0.014  # stocks a day with news
+JUMP_SIZE = 4.0  # standard deviation of news in typical daily deviations
 SIZE_VOL, VALUE_VOL = 0.0035, 0.0020
 MARKET_DRIFT = 0.0004
 FROM_RETURN, FROM_VOLUME, FROM_VOLATILITY = -0.40, -0.30, -0.03  # of the signal's innovation
@@ -88,16 +88,16 @@ class ReturnProcess:
             - COMPENSATION * 0.5 * variance
         )
         day_std = np.sqrt(sigma**2 + (stocks.beta * market_std) ** 2 + s.industry_vol**2 + SIZE_VOL**2 * size**2)
-        day = DayReturns(log_return, jump, e, volume_shock, day_std, self.heat, self.market_heat)
+        moved = DayReturns(log_return, jump, e, volume_shock, day_std, self.heat, self.market_heat)
 
         innovation = FROM_RETURN * z + FROM_VOLUME * volume_shock + self.own_noise * own
         innovation += FROM_VOLATILITY * (self.level + self.heat) / 0.3
         self.latent = self.rho * self.latent + np.sqrt(1 - self.rho**2) * innovation
         arch = np.minimum(np.abs(e), 5.0) - 0.73
-        self.heat = np.clip(PERSISTENCE * self.heat + 0.08 * arch + 0.06 * vol_noise + 0.3 * hit, -1.2, 1.2)
+        self.heat = np.clip(PERSISTENCE * self.heat + 0.11 * arch + 0.09 * vol_noise + 0.3 * hit, -1.2, 1.3)
         kick = min(abs(market_shock), 5.0) - 0.73 - 0.4 * min(max(market_shock, -4.0), 4.0)
         self.market_heat = float(np.clip(0.975 * self.market_heat + 0.06 * kick + 0.04 * shocks[3], -1.0, 1.0))
-        return day
+        return moved
 
     def signal(self, listed: np.ndarray) -> np.ndarray:
         """The planted signal after :meth:`step`: z-score of the latent over listed stocks, 0 elsewhere."""

@@ -62,7 +62,7 @@ class SimulationSettings:
     alpha_strength: float = 1.0
     alpha_half_life: float = 8.0
     listed_at_start: float = 0.8
-    idiosyncratic_vol: float = 0.018
+    idiosyncratic_vol: float = 0.017
     industry_vol: float = 0.006
     market_vol: float = 0.012
     suspended_share: float = 0.015
@@ -82,7 +82,7 @@ class SimulationSettings:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise SourceError(f"simulation setting {name} was {value!r}; give an integer in {low}..{high}")
-        for name, low, high in (
+        for name, least, most in (
             ("alpha_strength", 0.0, 3.0),
             ("alpha_half_life", 0.5, 250.0),
             ("listed_at_start", 0.1, 1.0),
@@ -94,8 +94,8 @@ class SimulationSettings:
         ):
             value = getattr(self, name)
             number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not (number and math.isfinite(value) and low <= value <= high):
-                raise SourceError(f"simulation setting {name} was {value!r}; give a number in {low}..{high}")
+            if not (number and math.isfinite(value) and least <= value <= most):
+                raise SourceError(f"simulation setting {name} was {value!r}; give a number in {least}..{most}")
         if self.end < self.start:
             raise SourceError(f"simulation setting end was {self.end}, before start {self.start}; swap them")
         try:

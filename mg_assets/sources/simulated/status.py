@@ -1,6 +1,6 @@
 """Listings, suspensions, special treatment and delistings, day by day.
 
-A suspension spell lasts ten days on average, a spell of special treatment (ST) 250. A stock
+A suspension spell lasts ten days on average, a spell of special treatment (ST) 200. A stock
 leaves the exchange after ST with a small chance each day, or after twenty closes under one
 yuan; the decision is public fifteen trading days before. Only main-board stocks carry ST, so
 that the 5% limit is theirs alone.
@@ -13,7 +13,7 @@ from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
 SUSPENSION_DAYS = 10.0
-ST_DAYS = 250.0
+ST_DAYS = 200.0
 DELISTING_CHANCE = 0.0004  # of an ST stock, a day
 LAST_DAYS = 15  # trading days between the decision and the end
 LOW_PRICE, LOW_DAYS = 100, 20  # ticks, consecutive closes below
@@ -36,11 +36,6 @@ class StatusProcess:
         self.decision_row = np.full(n, NEVER, np.int64)
         self.low = np.zeros(n, np.int64)
         self.main = stocks.board == "main"
-        first = stocks.list_row < 0
-        carriers = max(1, int((self.main & first).sum()))
-        # delistings end about a tenth of the spells early; without it the share would fall below its setting
-        spells = 1 + ST_DAYS * DELISTING_CHANCE
-        self.st_share = min(0.9, settings.st_share * spells * int(first.sum()) / carriers)
 
     def step(self, day: int, close_ticks: np.ndarray) -> np.ndarray:
         """Advance to ``day``, given the closes of the day before; return the extra log return (S,)."""
@@ -51,11 +46,15 @@ class StatusProcess:
         self.listed = listed
         extra = np.zeros(s.stocks)
 
-        share = self.st_share
+        sound = self.main & listed & ~self.st
+        wanted = s.st_share * listed.sum()
         if day == 0:
-            st = self.main & (u[0] < share)
+            st = np.zeros(s.stocks, bool)
+            st[np.argsort(np.where(sound, u[0], 2.0), kind="stable")[: min(round(wanted), sound.sum())]] = True
         else:
-            enters = self.main & ~self.st & (u[0] < share / (1 - share) / ST_DAYS)
+            # pulled towards the share: delistings end spells early and new names begin without ST
+            pull = np.clip(1 + 3 * (wanted - self.st.sum()) / max(wanted, 1), 0, 4)
+            enters = sound & (u[0] < pull * wanted / max(sound.sum(), 1) / ST_DAYS)
             leaves = self.st & (u[0] < 1 / ST_DAYS) & (self.decision_row == NEVER)
             extra += ENTERS_ST * enters + LEAVES_ST * leaves
             st = (self.st | enters) & ~leaves
