@@ -9,7 +9,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import common, kernels, kernels_bars
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
-from mg_assets.quality.view import Rows, View, encode, numbers
+from mg_assets.quality.view import Rows, View, encode, numbers, sound
 
 AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
@@ -122,7 +122,7 @@ def _by_symbol(codes: np.ndarray, words: np.ndarray, *columns: np.ndarray) -> pd
 
 def _match_trades(view: View, measures: Measures, bars: pd.DataFrame) -> None:
     """Hold each stock's totals against its trades."""
-    if not view.has("trades"):
+    if not view.has("trades") or not sound(view.lake, "trades", view.key):
         return
     parts = []
     with Rows(view.lake, "trades", view.key) as rows:
@@ -137,7 +137,7 @@ def _match_trades(view: View, measures: Measures, bars: pd.DataFrame) -> None:
         return
     trades = pd.concat(parts)
     none = dict.fromkeys(("volume", "amount", "volume_trades", "amount_trades", "num_trades_trades"), 0)
-    both = bars.join(trades, how="outer", rsuffix="_trades").fillna(none)
+    both = bars.join(trades.add_suffix("_trades"), how="outer").fillna(none)
     shown = {c: both[c].to_numpy() for c in both.columns}
     symbol = both.index.to_numpy(dtype=object)
     for name, column, tolerance in (
@@ -218,7 +218,7 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
         volume=("volume", "sum"), amount=("amount", "sum"),
     )  # fmt: skip
     own = frame.set_index("symbol")[columns[1:]].astype(np.float64)
-    both = own[own["volume"] > 0].join(bars.astype(np.float64), how="outer", rsuffix="_minutes")
+    both = own[own["volume"] > 0].join(bars.astype(np.float64).add_suffix("_minutes"), how="outer")
     both = both.fillna({"volume": 0, "volume_minutes": 0})
     symbol = both.index.to_numpy(dtype=object)
     text = symbol.astype(str)
@@ -239,6 +239,8 @@ def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     before = view.chunk.before(view.key, 1)
     view.chunk.cached(("close", view.key), lambda: frame[["symbol", "close", "adj_factor"]])
     if not before:
+        return
+    if not sound(view.lake, view.table, before[0]):
         return
     last = view.chunk.cached(
         ("close", before[0]), lambda: view.lake.day(view.table, before[0], ["symbol", "close", "adj_factor"])
@@ -266,7 +268,7 @@ def measure_period(view: View, measures: Measures) -> None:
     keys = view.chunk.keys("daily_bars")
     start = np.datetime64(view.key)
     end = start + 7 if view.table.startswith("weekly") else (start.astype("datetime64[M]") + 1).astype("datetime64[D]")
-    days = [k for k in keys if str(start) <= k < str(end)]
+    days = [k for k in keys if str(start) <= k < str(end) and sound(view.lake, "daily_bars", k)]
     if not days or not len(frame):
         return
     columns = ["symbol", "high", "low", "amount", "volume", "adj_factor"]
@@ -277,7 +279,7 @@ def measure_period(view: View, measures: Measures) -> None:
     own = stocks.agg(high=("high", "max"), low=("low", "min"), amount=("amount", "sum"))
     own.loc[stocks["amount"].count() < stocks.size(), "amount"] = np.nan  # the source has no amounts
     traded = frame.set_index("symbol")
-    both = traded.loc[traded["volume"] > 0, ["high", "low", "amount"]].join(own, how="outer", rsuffix="_daily")
+    both = traded.loc[traded["volume"] > 0, ["high", "low", "amount"]].join(own.add_suffix("_daily"), how="outer")
     symbol = both.index.to_numpy(dtype=object)
     for name, columns in (("amount_differs", ["amount"]), ("price_differs", ["high", "low"])):
         ours = both[columns].to_numpy(np.float64)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality.suite import Check, Limit, Measures
-from mg_assets.quality.view import View, size
+from mg_assets.quality.view import View, same_type, size
 
 TRAILING = 20  # partitions of the row and symbol bands
 ENOUGH = 5  # past partitions below which a band says nothing
@@ -57,7 +57,7 @@ def schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int)
         if name not in found.names:
             measures.add("schema_faults", 1)
             measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "lacking"})
-        elif rows and not _same(found.field(name).type, expected.field(name).type):
+        elif rows and not same_type(found.field(name).type, expected.field(name).type):
             measures.add("schema_faults", 1)
             fault = f"is {found.field(name).type}, should be {expected.field(name).type}"
             measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": fault})
@@ -66,16 +66,6 @@ def schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int)
             measures.add("schema_faults", 1)
             measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "not in the schema"})
     return measures.values["schema_faults"] == 0
-
-
-def _same(found: pa.DataType, expected: pa.DataType) -> bool:
-    if pa.types.is_dictionary(found):
-        found = found.value_type
-    if pa.types.is_string(expected):
-        return pa.types.is_string(found) or pa.types.is_large_string(found)
-    if pa.types.is_floating(expected):
-        return pa.types.is_floating(found)
-    return found == expected
 
 
 def nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = (), offset: int = 0) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 
 from mg_assets.quality import common, drift
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View
+from mg_assets.quality.view import View, sound
+from mg_assets.store import Lake
 
 LOOK_BACK = 60
 ENOUGH = 10  # past days below which drift says nothing
@@ -88,8 +89,10 @@ def _columns(table: str) -> tuple[str, ...]:
     return HF27 if table == "factor_inputs" else ALL34
 
 
-def _sketch(lake, table: str, key: str) -> drift.Sketch:
+def _sketch(lake: Lake, table: str, key: str) -> drift.Sketch:
     columns = _columns(table)
+    if not sound(lake, table, key, common.floats(columns)):
+        return drift.sketch(np.empty((0, len(columns))))
     return drift.sketch(lake.day(table, key, list(columns)).to_numpy(np.float64))
 
 
@@ -135,8 +138,10 @@ def _cells(measures: Measures, name: str, bad: np.ndarray, values, symbol, colum
         measures.examples.setdefault(name, []).append(example)
 
 
-def _zero_share(lake, table: str, key: str) -> np.ndarray:
+def _zero_share(lake: Lake, table: str, key: str) -> np.ndarray:
     columns = _columns(table)
+    if not sound(lake, table, key, common.floats(columns)):
+        return np.full(len(columns), np.nan)
     values = lake.day(table, key, list(columns)).to_numpy(np.float64)
     return (values == 0).mean(axis=0) if len(values) else np.full(len(columns), np.nan)
 

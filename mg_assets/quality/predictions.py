@@ -5,7 +5,7 @@ import numpy as np
 from mg_assets.quality import common
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View
+from mg_assets.quality.view import View, sound
 
 LOOK_BACK = 20
 ENOUGH = 5
@@ -70,9 +70,14 @@ def _leakage(view: View, measures: Measures) -> None:
 
 def _rank_ic(view: View, key: str) -> np.ndarray:
     """RankIC of a day's scores with each label; NaN where fewer than 20 stocks have both."""
+    names = [f"ret_{h}" for h in HORIZONS]
+    if not (
+        sound(view.lake, view.table, key, common.floats(("score",)))
+        and sound(view.lake, "labels", key, common.floats(names))
+    ):
+        return np.full(len(HORIZONS), np.nan)
     scores = view.lake.day(view.table, key, ["symbol", "score"]).set_index("symbol")["score"]
     scores = scores[~scores.index.duplicated()]
-    names = [f"ret_{h}" for h in HORIZONS]
     known = view.lake.day("labels", key, ["symbol", *names]).set_index("symbol")
     both = known[~known.index.duplicated()].join(scores.replace([np.inf, -np.inf], np.nan), how="inner")
     out = np.full(len(HORIZONS), np.nan)

@@ -7,7 +7,8 @@ from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality import common
 from mg_assets.quality.kernels import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View
+from mg_assets.quality.view import View, sound
+from mg_assets.store import Lake
 
 WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%
 DISJOINT = (("csi300", "csi500"), ("csi300", "csi1000"), ("csi500", "csi1000"))
@@ -93,7 +94,9 @@ def _indices(measures: Measures, frame: pd.DataFrame, symbol: np.ndarray) -> Non
         measures.rows("in_two_indices", both, symbol=symbol, indices=np.full(len(symbol), f"{one}, {other}", object))
 
 
-def _members(lake, table: str, key: str) -> dict[str, int]:
+def _members(lake: Lake, table: str, key: str) -> dict[str, int]:
+    if not sound(lake, table, key):
+        return dict.fromkeys(INDICES, 0)
     part = lake.table(table, key, [f"{i}_member" for i in INDICES])
     return {i: sum(1 for v in part[f"{i}_member"].to_pylist() if v) for i in INDICES}
 

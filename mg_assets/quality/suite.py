@@ -125,7 +125,8 @@ class Measures:
         """Keep rows ``at`` as examples; columns are indexable by row."""
         kept = self.examples.setdefault(name, [])
         for i in at[: EXAMPLES - len(kept)]:
-            kept.append({"row": int(i) + offset, **{k: plain(v[i]) for k, v in columns.items()}})
+            shown = {k: plain(v.iloc[i] if hasattr(v, "iloc") else v[i]) for k, v in columns.items()}
+            kept.append({"row": int(i) + offset, **shown})
 
 
 def plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
 from mg_assets.quality import common, kernels
 from mg_assets.quality.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import Rows, View, encode, numbers
+from mg_assets.quality.view import Rows, View, encode, numbers, sound
 
 SEQUENCE = Check(
     "sequence",
@@ -106,7 +106,8 @@ def measure_trades(view: View, measures: Measures) -> None:
     with Rows(view.lake, view.table, view.key) as rows:
         if not common.schema(measures, rows.schema, SCHEMAS["trades"], rows.count):
             return
-        orders = Rows(view.lake, "orders", view.key, ("symbol", "kind")) if view.has("orders") else None
+        there = view.has("orders") and sound(view.lake, "orders", view.key)
+        orders = Rows(view.lake, "orders", view.key, ("symbol", "kind")) if there else None
         if orders is None or not orders.count:
             measures.notes.append("order numbers: no orders that day")
         present: list[np.ndarray] = []

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from mg_assets.market.schema import SCHEMAS
 from mg_assets.store import Lake
 
 CACHED = 96  # partitions' summaries and small frames kept at once: the longest look-back is 60
@@ -83,8 +84,8 @@ class View:
         return at < len(keys) and keys[at] == self.key
 
     def other(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
-        """Another table's small partition of the same key, or None where it is absent or empty."""
-        if not self.has(table):
+        """Another table's small partition of the same key, or None where it is absent, empty or unsound."""
+        if not self.has(table) or not sound(self.lake, table, self.key):
             return None
         frame = self.lake.day(table, self.key, columns)
         return frame if len(frame) else None
@@ -108,7 +109,9 @@ class Rows:
     def __init__(self, lake: Lake, table: str, key: str, dictionary: Sequence[str] = ("symbol",)):
         tail = lake.path(table, key).rsplit("/", 3)[1:]
         self._handle = fsspec.open("/".join([lake.root, *tail]), "rb").open()
-        self.file = pq.ParquetFile(self._handle, read_dictionary=list(dictionary))
+        footer = pq.read_metadata(self._handle)
+        here = [name for name in dictionary if name in footer.schema.names]
+        self.file = pq.ParquetFile(self._handle, metadata=footer, read_dictionary=here)
         self.schema = self.file.schema_arrow
         self.count = self.file.metadata.num_rows
 
@@ -153,6 +156,30 @@ class Rows:
         return part.filter(pc.and_(pc.greater_equal(symbol, first), pc.less_equal(symbol, last)))
 
 
+def same_type(found: pa.DataType, expected: pa.DataType) -> bool:
+    """Whether a stored type serves for a promised one; text may be plain, large or a dictionary."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_string(expected):
+        return pa.types.is_string(found) or pa.types.is_large_string(found)
+    if pa.types.is_floating(expected):
+        return pa.types.is_floating(found)
+    return found == expected
+
+
+def sound(lake: Lake, table: str, key: str, expected: pa.Schema | None = None) -> bool:
+    """Whether a neighbouring partition has its columns and types; where not, its own suite says so.
+
+    ``expected`` is the table's schema, for tables that have none of their own in the lake.
+    """
+    with Rows(lake, table, key, ()) as rows:
+        names = rows.schema.names
+        return all(
+            f.name in names and (not rows.count or same_type(rows.schema.field(f.name).type, f.type))
+            for f in (SCHEMAS[table] if expected is None else expected)
+        )
+
+
 def _last_symbol(part: pa.Table) -> int:
     """Row at which the last symbol begins."""
     codes, _ = encode(part["symbol"])
@@ -194,7 +221,8 @@ def numbers(column: pa.ChunkedArray, missing: float = 0) -> np.ndarray:
 def size(lake: Lake, table: str, key: str) -> tuple[int, int]:
     """Rows and distinct symbols of a partition; only the symbol column is read."""
     with Rows(lake, table, key) as rows:
-        if "symbol" not in rows.schema.names or not rows.count:
+        names = rows.schema.names
+        if "symbol" not in names or not rows.count or not same_type(rows.schema.field("symbol").type, pa.string()):
             return rows.count, 0
         _, words = encode(rows.file.read(columns=["symbol"])["symbol"])
         return rows.count, len(words)
