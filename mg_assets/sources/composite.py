@@ -11,15 +11,16 @@ from mg_assets.sources.base import Source, SourceDay
 from mg_assets.sources.layout import digest
 from mg_assets.sources.quarantine import merge
 
-KEYS = ("symbol",)
+FILLED = ("reference", "daily_bars")
+"""Tables with one row a stock, whose unknown columns a later source may know."""
 
 
 class CompositeSource:
-    """Tables from the first source that has them; gaps in the reference filled from later ones.
+    """Tables from the first source that has them; gaps in reference and daily bars filled from later ones.
 
-    The reference has the rows (symbols) of the first source with a reference that day. A cell that is
-    null there, and a column that its source says it does not know (``notes["absent_columns"]``), is
-    taken from the next source that has the symbol and the column.
+    These two have the rows (symbols) of the first source that has the table on the day. A cell that is
+    null there, and a column that its source says it does not know (``notes["absent_columns"]``: a null
+    or a stand-in is in it), is taken from the next source that has the symbol and the column.
 
     Parameters
     ----------
@@ -53,14 +54,14 @@ class CompositeSource:
                 f"none of the sources {[s.name for s in self.sources]} has {table} on {day}; add one that has"
             )
         first = having[0].load(table, day)
-        if table != "reference" or len(having) == 1:
+        if table not in FILLED or len(having) == 1:
             return SourceDay(first.frame, first.quarantine, {"source": having[0].name, **first.notes})
         return _fill(first, [(s.name, s.load(table, day)) for s in having[1:]], having[0].name)
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the fingerprints of the sources that take part."""
         having = [s for s in self.sources if s.has(table, day)]
-        used = having if table == "reference" else having[:1]
+        used = having if table in FILLED else having[:1]
         return digest([(s.name, s.fingerprint(table, day)) for s in used])
 
 
@@ -72,11 +73,11 @@ def _fill(first: SourceDay, later: list[tuple[str, SourceDay]], name: str) -> So
         theirs = day.frame.set_index("symbol").reindex(frame["symbol"])
         here = frame["symbol"].isin(day.frame["symbol"]).to_numpy()
         known = set(_absent(day))
-        for column in frame.columns.difference(KEYS):
+        for column in frame.columns.difference(["symbol"]):
             if column in known or column not in theirs:
                 continue
             gap = np.ones(len(frame), bool) if column in unknown else frame[column].isna().to_numpy()
-            gap &= here & theirs[column].notna().to_numpy()
+            gap = gap & here & theirs[column].notna().to_numpy()
             if not gap.any():
                 continue
             frame[column] = _where(gap, theirs[column], frame[column])

@@ -12,7 +12,7 @@ import pandas as pd
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.layout import digest
-from mg_assets.sources.members import Industries, Ranges, Weights
+from mg_assets.sources.members import Industries, Ranges, Weights, index_members
 from mg_assets.sources.panel import FUNDAMENTALS, DailyPanel
 
 
@@ -87,9 +87,11 @@ class History:
         columns["industry"] = (
             pd.array([None] * len(here), dtype="str") if self.industry is None else self.industry.on(day).take(here)
         )
+        members, doubled = index_members(self.membership, day, size)
+        if doubled:
+            notes["stocks_listed_in_two_indices"] = f"{doubled}: the index joined last counts"
         for index in INDICES:
-            spans = self.membership.get(index)
-            columns[f"{index}_member"] = np.zeros(len(here), bool) if spans is None else spans.on(day, size)[here]
+            columns[f"{index}_member"] = members[index][here] if index in members else np.zeros(len(here), bool)
             weight = self.weights[index].on(day, size) if index in self.weights else None
             if weight is None:
                 columns[f"{index}_weight"] = unknown
@@ -139,5 +141,5 @@ class Shared:
         return made
 
 
-HISTORIES = Shared(2)
+HISTORIES = Shared(3)
 """Histories of this process: a history of 3.6 million rows takes about half a gigabyte."""

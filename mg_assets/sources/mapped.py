@@ -161,7 +161,11 @@ class MappedSource:
             file=str(files[0]) if len(files) == 1 else files[table.file],
             row=table.row,
             quarantine=table.quarantine,
-            notes={"files": [Path(p).name for p in table.paths[:20]], "file_count": len(table.paths)},
+            notes={
+                "files": [Path(p).name for p in table.paths[:20]],
+                "file_count": len(table.paths),
+                **({"values_that_are_no_number": table.unreadable} if table.unreadable else {}),
+            },
         )
 
     # ---------------------------------------------------------------- minutes

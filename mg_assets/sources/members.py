@@ -30,11 +30,29 @@ class Ranges:
         last = np.where(np.isnat(last), np.datetime64("9999-12-31", "D"), last)
         return cls(place[keep], first[keep], last[keep])
 
-    def on(self, day: np.datetime64, size: int) -> np.ndarray:
-        """Which places of the axis are inside a span on the day, ``bool (size,)``."""
-        out = np.zeros(size, bool)
-        out[self.symbol[(self.start <= day) & (day <= self.end)]] = True
+    def since(self, day: np.datetime64, size: int) -> np.ndarray:
+        """Start of the span that each place of the axis is in on the day, ``datetime64[D] (size,)``, NaT outside."""
+        out = np.full(size, NO_DAY)
+        here = (self.start <= day) & (day <= self.end)
+        out[self.symbol[here]] = self.start[here]
         return out
+
+
+def index_members(spans: Mapping[str, Ranges], day: np.datetime64, size: int) -> tuple[dict[str, np.ndarray], int]:
+    """Members of each index on a day, ``bool (size,)``, no stock in two, and how many were in two.
+
+    The indices exclude each other, but lists that are dumped once a month keep a stock in its old
+    index for some weeks after it joined another: the span that began last counts.
+    """
+    since = {index: ranges.since(day, size) for index, ranges in spans.items()}
+    inside = {index: ~np.isnat(start) for index, start in since.items()}
+    doubled = sum(m.astype(int) for m in inside.values()) > 1 if inside else np.zeros(size, bool)
+    for place in np.flatnonzero(doubled):
+        of = [index for index in inside if inside[index][place]]
+        last = max(of, key=lambda index: since[index][place])
+        for index in of:
+            inside[index][place] = index == last
+    return inside, int(np.sum(doubled))
 
 
 @dataclass(frozen=True)

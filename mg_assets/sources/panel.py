@@ -110,14 +110,17 @@ class DailyPanel:
         return pd.DataFrame({"symbol": self.names.take(self.symbol[rows]), **columns})
 
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
-        """Rows of the day that were set aside; rows without a readable date count for the first day."""
-        if not len(self.quarantine):
+        """Rows of the day that were set aside.
+
+        A row of a day without good rows counts for the next day that has some (or the last one), a row
+        without a readable date for the first day, so that every row is in some day's quarantine.
+        """
+        if not len(self.quarantine) or not len(self.days):
             return no_quarantine()
         dates = self.quarantine["date"].to_numpy("datetime64[D]")
-        mine = dates == day
-        if len(self.days) and day == self.days[0]:
-            mine |= np.isnat(dates)
-        return self.quarantine[mine].drop(columns="date").reset_index(drop=True)
+        home = np.minimum(np.searchsorted(self.days, dates), len(self.days) - 1)
+        home[np.isnat(dates)] = 0
+        return self.quarantine[self.days[home] == day].drop(columns="date").reset_index(drop=True)
 
 
 def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_listing: bool = False) -> DailyPanel:
@@ -277,6 +280,7 @@ def _finished(
     st = raw.get("st", np.zeros(count, bool))
     up, down = raw.get("up_limit"), raw.get("down_limit")
     if up is None or down is None:
+        absent |= {"up_limit", "down_limit"} if "st" not in raw else set()
         notes["limit_rule"] = "price limits follow from the reference price and the boards' rules"
         session, start = _sessions(symbol, date, first, listed)
         percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)

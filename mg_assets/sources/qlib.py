@@ -262,8 +262,7 @@ def read_instruments(path: Path, axis: np.ndarray) -> Ranges:
     symbol = to_axis[np.where(index >= 0, index, len(own))]
     start, end = (np.array([to_date(f[i]) for f in lines], "datetime64[D]") for i in (1, 2))
     if np.isnat(start).any() or np.isnat(end).any():
-        raise DataError(
-            f"{path}: line {int(np.flatnonzero(np.isnat(start) | np.isnat(end))[0])} has a date that is none"
-        )
+        line = int(np.flatnonzero(np.isnat(start) | np.isnat(end))[0])
+        raise DataError(f"{path}: line {line} is {lines[line]}; its date is none, write it as 2020-01-31")
     keep = symbol >= 0
     return Ranges(symbol[keep], start[keep], end[keep])

@@ -1,6 +1,7 @@
 """Read a mapped section's files into arrays: symbols, dates, numbers in our units."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,7 @@ class Table:
     row: np.ndarray
     paths: tuple[str, ...]
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
+    unreadable: dict[str, int] = field(default_factory=dict)  # values that are no number, by column
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -95,6 +97,7 @@ def read_section(section: Section, root: Path, table: str, what: str, day: dt.da
         row=np.concatenate([p.row for p in parts]),
         paths=tuple(p.paths[0] for p in parts),
         quarantine=merge([p.quarantine for p in parts]),
+        unreadable=dict(sum((Counter(p.unreadable) for p in parts), Counter())),
     )
 
 
@@ -136,6 +139,7 @@ def _one(section: Section, path: Path, code: str | None, day: np.datetime64 | No
         row=np.arange(count) if data.rows is None else data.rows,
         paths=(str(path),),
         quarantine=frame,
+        unreadable={c: int(bad.sum()) for c, bad in data.unparsed.items()},
     )
 
 
