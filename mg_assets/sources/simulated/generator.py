@@ -6,7 +6,7 @@ whichever stocks are simulated beside it, in any order, on any thread.
 
 import datetime as dt
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numba import njit
@@ -17,7 +17,7 @@ SHIFT_30, SHIFT_27, SHIFT_31, SHIFT_11 = np.uint64(30), np.uint64(27), np.uint64
 UNIT = 2.0**-53
 
 
-def stock_seeds(seed: int, date: dt.date, symbols: Sequence[str]) -> np.ndarray:
+def stock_seeds(seed: int, date: dt.date, symbols: Iterable[str]) -> np.ndarray:
     """One generator state per stock, (S,) uint64, from a hash of the seed, the date and the symbol."""
     prefix = f"{seed}|{date.isoformat()}|"
     digests = b"".join(hashlib.blake2b((prefix + str(s)).encode(), digest_size=8).digest() for s in symbols)

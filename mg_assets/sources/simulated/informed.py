@@ -40,6 +40,8 @@ class Tilt(NamedTuple):
         Negative skewness of minute returns, whole day and its extra in the last half-hour.
     reversal : float
         Moving-average coefficient of minute returns, subtracted.
+    liveliness : float
+        Log number of orders: with more of them the price jumps less between minutes.
     trend : float
         Log size of the path's slow component.
     sell_tail, buy_tail : float
@@ -71,6 +73,7 @@ class Tilt(NamedTuple):
     fall: float
     late_fall: float
     reversal: float
+    liveliness: float
     trend: float
     sell_tail: float
     buy_tail: float
@@ -118,8 +121,9 @@ def tilt_of(alpha, rng):
         last_volume=-0.045 * soft * intensity(rng),
         fall=0.065 * soft * intensity(rng),
         late_fall=0.05 * bent * intensity(rng),
-        reversal=0.07 * soft * intensity(rng),
-        trend=0.35 * soft * intensity(rng),
+        reversal=0.08 * soft * intensity(rng),
+        liveliness=0.14 * soft * intensity(rng),
+        trend=0.20 * soft * intensity(rng),
         sell_tail=0.10 * soft * intensity(rng),
         buy_tail=-0.07 * soft * intensity(rng),
         bulk=0.005 * soft * intensity(rng),

@@ -14,7 +14,15 @@ from numba import njit
 from mg_assets.errors import DataError
 from mg_assets.market.schema import ORDER_KINDS
 from mg_assets.sources.simulated.book import new_book
-from mg_assets.sources.simulated.flow import (
+from mg_assets.sources.simulated.flow import FlowParameters
+from mg_assets.sources.simulated.generator import normal, stock_seeds
+from mg_assets.sources.simulated.informed import tilt_of
+from mg_assets.sources.simulated.kernels import sources_version
+from mg_assets.sources.simulated.path import MINUTES, draw_path, draw_volume, new_course
+from mg_assets.sources.simulated.plan import DayPlan
+from mg_assets.sources.simulated.settings import SimulationSettings
+from mg_assets.sources.simulated.stock_day import simulate_stock
+from mg_assets.sources.simulated.tape import (
     BUY_ID,
     C_ORDERS,
     C_TRADES,
@@ -29,21 +37,14 @@ from mg_assets.sources.simulated.flow import (
     T_TICK,
     TIME,
     VOLUME,
-    FlowParameters,
     Stock,
     Tape,
     new_desk,
-    simulate_stock,
 )
-from mg_assets.sources.simulated.generator import normal, stock_seeds
-from mg_assets.sources.simulated.informed import tilt_of
-from mg_assets.sources.simulated.kernels import sources_version
-from mg_assets.sources.simulated.path import MINUTES, draw_path, draw_volume, new_course
-from mg_assets.sources.simulated.plan import DayPlan
-from mg_assets.sources.simulated.settings import SimulationSettings
 
 BLOCK = 256  # stocks simulated between two conversions to columns: bounds the memory of a 5,000-stock day
 TYPICAL_AMOUNT = 1.2e8  # yuan a day at which a stock receives `orders_per_stock` orders
+MOST_LIVELY = 2  # informed traders at most double a stock's orders
 SHARES_PER_ORDER = 110  # no more continuous orders than volume / this, so that sizes stay above a lot or two
 KINDS = pa.array(ORDER_KINDS)  # the book's codes are places in this tuple
 
@@ -140,7 +141,8 @@ def _plan_ticks(plan: DayPlan, trading: np.ndarray) -> np.ndarray:
 
 def _simulate_block(stocks, ticks, volume, orders, lot, one_word, volatility, alpha, seeds, shanghai, flow):
     """Simulate some stocks; return the used rows of the two tapes."""
-    entered = orders + MINUTES + (orders * (flow.open_orders + flow.close_orders)).astype(np.int64) + 400
+    most_orders = MOST_LIVELY * orders  # a continuous minute rounds up, an auction adds its own
+    entered = most_orders + MINUTES + (most_orders * (flow.open_orders + flow.close_orders)).astype(np.int64) + 400
     most = int(entered.max(initial=1))
     tape = Tape(np.empty((2 * int(entered.sum()), 8), np.int64), np.empty((int(entered.sum()), 8), np.int64))
     book = new_book(most, int((ticks[:, 1] - ticks[:, 0]).max(initial=0)) + 1)
@@ -171,19 +173,19 @@ def _compiled(version):
         for i in range(stocks.size):
             rng[0] = seeds[i]
             low, high = ticks[i, 0], ticks[i, 1]
+            tilt = tilt_of(alpha[i], rng)
             stock = Stock(
-                index=stocks[i],
+                place=stocks[i],
                 ticks=high - low + 1,
                 base=low,
                 previous=ticks[i, 4] - low,
                 open=ticks[i, 2] - low,
                 close=ticks[i, 3] - low,
                 volume=volume[i],
-                orders=orders[i],
+                orders=min(np.int64(orders[i] * np.exp(tilt.liveliness)), MOST_LIVELY * orders[i]),
                 lot=lot[i],
                 locked=one_word[i],
             )
-            tilt = tilt_of(alpha[i], rng)
             begin = beyond(stock.open, stock.ticks, volatility[i], rng)
             end = beyond(stock.close, stock.ticks, volatility[i], rng)
             if stock.locked != 0:

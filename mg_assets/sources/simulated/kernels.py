@@ -8,7 +8,8 @@ numba's cache key: a changed kernel is compiled anew.
 import zlib
 from pathlib import Path
 
-FILES = ("book.py", "auction.py", "generator.py", "informed.py", "path.py", "flow.py", "intraday.py")
+FILES = ("book.py", "auction.py", "generator.py", "informed.py", "path.py", "tape.py", "flow.py", "calls.py",
+         "stock_day.py", "intraday.py")  # fmt: skip
 
 
 def sources_version() -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mg_assets.sources.simulated.generator import normal
+from mg_assets.sources.simulated.generator import normal, uniform
 
 MINUTES = 237
 QUARTERS = 4
@@ -25,7 +25,7 @@ class Course(NamedTuple):
         Log of the fair price over the opening price, at the start of each quarter minute and at the end.
     volume : (237,) float
         Each minute's share of the continuous session's volume; sums to 1.
-    count : (237,) float
+    arrivals : (237,) float
         Each minute's share of the orders; sums to 1.
     shock : (237,) float
         The minute's return shock in standard deviations.
@@ -35,7 +35,7 @@ class Course(NamedTuple):
 
     fair: np.ndarray
     volume: np.ndarray
-    count: np.ndarray
+    arrivals: np.ndarray
     shock: np.ndarray
     scale: np.ndarray
 
@@ -84,7 +84,8 @@ def draw_path(course, rng, tilt, total_return, volatility):
 
     trend = np.exp(tilt.trend)
     phase = 2.0 * np.pi * (0.7 + 0.2 * normal(rng)) / MINUTES
-    swing = 0.5 * volatility * normal(rng) * trend
+    turn = 2.0 * uniform(rng) - 1.0
+    swing = volatility * (0.5 * turn + (0.2 if turn > 0.0 else -0.2)) * trend
     missing = total_return - total - swing * np.sin(phase * MINUTES)
     level, last = 0.0, 0.0
     for m in range(MINUTES):
@@ -129,13 +130,13 @@ def draw_volume(course, rng, tilt):
         shock = coupling * (abs(course.shock[m]) - 0.8) / 0.6 + own * wave
         size = np.exp(0.5 * shock + half_hour - tilt.fall_size * course.shock[m] * (m >= 30))
         course.volume[m] = smile * size
-        course.count[m] = smile**0.75 * (size**elasticity) * np.exp(0.12 * normal(rng))
+        course.arrivals[m] = smile**0.75 * (size**elasticity) * np.exp(0.12 * normal(rng))
         if m < 30:
             rise = np.exp(tilt.early_rise_count * course.shock[m])
             course.volume[m] *= rise
-            course.count[m] *= rise
+            course.arrivals[m] *= rise
         volumes += course.volume[m]
-        counts += course.count[m]
+        counts += course.arrivals[m]
     for m in range(MINUTES):
         course.volume[m] /= volumes
-        course.count[m] /= counts
+        course.arrivals[m] /= counts
