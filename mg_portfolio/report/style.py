@@ -12,7 +12,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec
 
 import matplotlib
@@ -68,6 +68,28 @@ _RC = {
     "path.simplify_threshold": 0.3,
 }
 _FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei")
+_LABELS = {
+    "rank_ic": "RankIC",
+    "rank_ic_month": "RankIC, monthly mean",
+    "cumulative": "cumulative (right)",
+    "layer": "layer",
+    "portfolio": "portfolio",
+    "benchmark": "benchmark",
+    "relative": "relative NAV",
+    "drawdown": "drawdown",
+    "long_short": "long-short NAV",
+    "validation": "validation RankIC",
+    "loss": "loss",
+    "train": "training",
+    "valid": "validation",
+    "check": "check",
+    "seed": "seed",
+    "industry": "industry deviation",
+    "style": "style deviation, standard deviations",
+    "overweight": "largest overweights",
+    "underweight": "largest underweights",
+    "limit": "limit",
+}
 _LOCK = threading.RLock()
 _P = ParamSpec("_P")
 
@@ -185,3 +207,8 @@ def spread_labels(values: Sequence[float], gap: float) -> np.ndarray:
     out = np.empty(len(wanted))
     out[order] = placed
     return out
+
+
+def words_of(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """The charts' words, with ``labels`` in place of the English ones they name."""
+    return {**_LABELS, **(labels or {})}
