@@ -11,8 +11,7 @@ import json
 import os
 import subprocess
 import uuid
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,14 +96,26 @@ def load_seed(folder: str | Path, seed: int) -> TrainedModel | None:
     return _load(path) if path.exists() else None
 
 
+@dataclass(frozen=True)
+class Provenance:
+    """Where a training's data and code come from, for the card.
+
+    Attributes
+    ----------
+    fingerprints : dict of str to str
+        The caller's names for the inputs' versions.
+    data_digest : str
+        Of exactly the inputs and labels that the training can see.
+    git_revision : str or None
+    """
+
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    data_digest: str = ""
+    git_revision: str | None = None
+
+
 def new_card(
-    spec: ModelSpec,
-    data: "Dataset",
-    split: Split,
-    seed: int,
-    threads: int,
-    fingerprints: dict[str, str],
-    data_digest: str,
+    spec: ModelSpec, data: "Dataset", split: Split, seed: int, threads: int, provenance: Provenance
 ) -> dict[str, Any]:
     """Everything known before training starts; the trainer adds ``training``."""
     ranges = {}
@@ -121,16 +132,15 @@ def new_card(
         "ranges": ranges,
         "stocks": len(data.symbols),
         "features": {name: list(names) for name, names in data.features.items()},
-        "fingerprints": dict(sorted(fingerprints.items())),
-        "data_digest": data_digest,
-        "git_revision": git_revision(),
+        "fingerprints": dict(sorted(provenance.fingerprints.items())),
+        "data_digest": provenance.data_digest,
+        "git_revision": provenance.git_revision,
         "versions": {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")},
         "device": torch.device(data.device).type,
         "threads": threads,
     }
 
 
-@lru_cache(maxsize=1)
 def git_revision() -> str | None:
     """The checkout's commit, or None where this package is not run from one."""
     try:

@@ -21,6 +21,7 @@ import torch
 
 from mg_models import checkpoint
 from mg_models.catalog import ModelSpec
+from mg_models.checkpoint import Provenance
 from mg_models.dataset import Dataset
 from mg_models.errors import ModelError, TrainingError
 from mg_models.panel import Panel, PeriodPanel
@@ -36,8 +37,7 @@ class Task:
     split: Split
     seed: int
     device: str
-    fingerprints: dict[str, str]
-    data_digest: str
+    provenance: Provenance
     data: str
     target: str
 
@@ -124,7 +124,7 @@ def _work(task: Task, pipe: Connection) -> None:
         inputs = {i.panel: _panel(folder / "inputs" / i.panel) for i in task.spec.inputs}
         labels, eligible = _mapped(folder / "labels.npy"), _mapped(folder / "eligible.npy")
         data = Dataset(task.spec, inputs, labels, eligible, task.device)
-        model = fit(data, task.split, task.seed, pipe.send, task.fingerprints, task.data_digest)
+        model = fit(data, task.split, task.seed, pipe.send, task.provenance)
         checkpoint.save(model, task.target)
         pipe.send(None)
     except BrokenPipeError:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mg_models.checkpoint import TrainedModel, new_card
+from mg_models.checkpoint import Provenance, TrainedModel, new_card
 from mg_models.dataset import Dataset
 from mg_models.errors import TrainingError
 from mg_models.losses import loss_of
@@ -61,8 +61,7 @@ def fit(
     split: Split,
     seed: int,
     progress: Callable[[Progress], None] | None = None,
-    fingerprints: dict[str, str] | None = None,
-    data_digest: str = "",
+    provenance: Provenance | None = None,
 ) -> TrainedModel:
     """Train one (retrain, seed).
 
@@ -74,7 +73,7 @@ def fit(
     seed : int
     progress : callable, optional
         Given a :class:`Progress` at every check.
-    fingerprints, data_digest
+    provenance : Provenance, optional
         Kept in the model's card.
 
     Raises
@@ -105,7 +104,7 @@ def fit(
                 break
         if not course.over and step % spec.check_every:
             course.check(network, epoch, step)
-    card = new_card(spec, data, split, seed, THREADS, fingerprints or {}, data_digest)
+    card = new_card(spec, data, split, seed, THREADS, provenance or Provenance())
     card["training"] = course.record(epoch, step)
     return TrainedModel(spec, split.retrain, seed, data.features, course.best_state, card)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mg_models import checkpoint, processes
 from mg_models.catalog import ModelSpec
-from mg_models.checkpoint import TrainedModel
+from mg_models.checkpoint import Provenance, TrainedModel, git_revision
 from mg_models.dataset import Dataset, eligible_rows, model_inputs, usable_days
 from mg_models.errors import DataError, TrainingError
 from mg_models.panel import Panel, PeriodPanel, common_axes
@@ -114,24 +114,22 @@ def train_many(
     ends = known_days(days, spec.horizon) if label_end is None else label_end
     usable = usable_days(spec, eligible, labels)
     splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
-    digests = _digests(chosen, labels, splits)
-    marks = dict(fingerprints or {})
+    marks, revision = dict(fingerprints or {}), git_revision()
+    origins = {r: Provenance(marks, digest, revision) for r, digest in _digests(chosen, labels, splits).items()}
 
     done: dict[tuple[str, int], TrainedModel] = {}
     for retrain in retrains:
         for seed in seeds:
             stored = checkpoint.load_seed(Path(out_dir) / retrain, seed) if out_dir is not None else None
-            if stored is not None and _same_job(stored, spec, digests[retrain], marks, device):
+            if stored is not None and _same_job(stored, spec, origins[retrain], device):
                 done[retrain, seed] = stored
     jobs = [(r, s) for r in retrains for s in seeds if (r, s) not in done]
     if min(workers, len(jobs)) > 1:
-        done |= _in_processes(
-            spec, chosen, labels, eligible, splits, digests, marks, jobs, device, workers, progress, out_dir
-        )
+        done |= _in_processes(spec, chosen, labels, eligible, splits, origins, jobs, device, workers, progress, out_dir)
     elif jobs:
         data = Dataset(spec, chosen, labels, eligible, device)
         for retrain, seed in jobs:
-            model = fit(data, splits[retrain], seed, progress, marks, digests[retrain])
+            model = fit(data, splits[retrain], seed, progress, origins[retrain])
             if out_dir is not None:
                 checkpoint.save(model, Path(out_dir) / retrain)
             done[retrain, seed] = model
@@ -144,8 +142,7 @@ def _in_processes(
     labels: np.ndarray,
     eligible: np.ndarray,
     splits: dict[str, Split],
-    digests: dict[str, str],
-    fingerprints: dict[str, str],
+    origins: dict[str, Provenance],
     jobs: list[tuple[str, int]],
     device: str,
     count: int,
@@ -154,10 +151,7 @@ def _in_processes(
 ) -> dict[tuple[str, int], TrainedModel]:
     with processes.shared(inputs, labels, eligible) as folder:
         target = Path(out_dir) if out_dir is not None else folder / "models"
-        tasks = [
-            processes.Task(spec, splits[r], s, device, fingerprints, digests[r], str(folder), str(target / r))
-            for r, s in jobs
-        ]
+        tasks = [processes.Task(spec, splits[r], s, device, origins[r], str(folder), str(target / r)) for r, s in jobs]
         processes.run(tasks, count, progress)
         return {(r, s): _stored(target / r, s) for r, s in jobs}
 
@@ -169,12 +163,12 @@ def _stored(folder: Path, seed: int) -> TrainedModel:
     return model
 
 
-def _same_job(model: TrainedModel, spec: ModelSpec, digest: str, fingerprints: dict[str, str], device: str) -> bool:
+def _same_job(model: TrainedModel, spec: ModelSpec, origin: Provenance, device: str) -> bool:
     card = model.card
     return (
         model.spec.hash == spec.hash
-        and card["data_digest"] == digest
-        and card["fingerprints"] == fingerprints
+        and card["data_digest"] == origin.data_digest
+        and card["fingerprints"] == origin.fingerprints
         and card["device"] == device.partition(":")[0]
     )
 

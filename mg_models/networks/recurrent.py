@@ -10,6 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mg_models.networks import fused_gru
+
 
 class Recurrent(nn.Module):
     """One GRU over one input.
@@ -53,5 +55,7 @@ class Head(nn.Module):
 
 def last_state(gru: nn.Module, window: Tensor) -> Tensor:
     """The top layer's state after the last step, ``(rows, hidden)``, of ``(steps, rows, features)``."""
+    if fused_gru.fits(gru, window):
+        return fused_gru.fused_last_state(gru, window)
     _, state = gru(window)  # (layers, rows, hidden)
     return state[-1]
