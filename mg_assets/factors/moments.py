@@ -90,6 +90,15 @@ def kurt(x):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
+def skew_kurt(x):
+    """:func:`skew` and :func:`kurt` from the same passes."""
+    n, m2, m3, m4 = central_moments(x)
+    if n < LEAST_OBSERVATIONS or m2 == 0.0:
+        return np.nan, np.nan
+    return m3 / (m2 * math.sqrt(m2)), m4 / (m2 * m2) - 3.0
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def mean_over_std(x):
     """Mean divided by population standard deviation of all values; NaN where flat."""
     n = len(x)

@@ -20,7 +20,7 @@ from mg_assets.factors.clock import (
     time_of_day,
 )
 from mg_assets.factors.columns import CANCEL, LIMIT, StockRows
-from mg_assets.factors.moments import LEAST_PAIRS, corr, kurt, skew
+from mg_assets.factors.moments import LEAST_PAIRS, corr, kurt, skew_kurt
 from mg_assets.factors.registry import ORDER
 
 _COLUMNS = ("time", "side", "price", "volume", "kind")
@@ -131,7 +131,9 @@ def _kernel(offsets, stamps, side, price, volume, kind, factors, book):
                 sells[n_sell] = v
                 n_sell += 1
         row = factors[s]
-        row[0] = skew(buys[:n_buy]) - skew(sells[:n_sell])
-        row[1] = kurt(buys[:n_buy]) - kurt(sells[:n_sell])
+        buy_skew, buy_kurt = skew_kurt(buys[:n_buy])
+        sell_skew, sell_kurt = skew_kurt(sells[:n_sell])
+        row[0] = buy_skew - sell_skew
+        row[1] = buy_kurt - sell_kurt
         row[2] = kurt(early[:n_early])
         row[3] = corr(limit_volume[:n_limit], limit_price[:n_limit], LEAST_PAIRS)

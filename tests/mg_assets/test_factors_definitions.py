@@ -17,7 +17,7 @@ from mg_assets.factors import (
     order_factors,
     trade_factors,
 )
-from mg_assets.factors.moments import corr, kurt, skew
+from mg_assets.factors.moments import corr, kurt, skew, skew_kurt
 
 _spec = importlib.util.spec_from_file_location("factors_twin", Path(__file__).with_name("factors_twin.py"))
 twin = importlib.util.module_from_spec(_spec)
@@ -58,6 +58,7 @@ def test_moments_are_scipys_biased_ones():
     y = x + np.random.default_rng(1).normal(size=50)
     assert skew(x) == pytest.approx(stats.skew(x), rel=1e-12)
     assert kurt(x) == pytest.approx(stats.kurtosis(x), rel=1e-12)
+    assert skew_kurt(x) == (skew(x), kurt(x))
     assert corr(x, y, 10) == pytest.approx(np.corrcoef(x, y)[0, 1], rel=1e-12)
 
 
