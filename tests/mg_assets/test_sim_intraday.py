@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, intraday_factors
 from mg_assets.factors.registry import FACTORS
 from mg_assets.market.schema import ORDER_KINDS, ORDERS, TRADES
+from mg_assets.sources.simulated import kernels
 from mg_assets.sources.simulated.auction import replay
 from mg_assets.sources.simulated.book import (
     BEST_ASK,
@@ -487,3 +489,9 @@ def test_without_alpha_no_factor_knows_it():
     deviation = 1 / np.sqrt(3 * 300)
     assert abs(seen).max() < 4.5 * deviation
     assert abs(seen.mean()) < 2 * deviation
+
+
+def test_every_kernel_file_keys_the_cache():
+    folder = Path(kernels.__file__).parent
+    holding = {p.name for p in folder.glob("*.py") if "\n@njit(" in p.read_text() or " @njit(" in p.read_text()}
+    assert holding == set(kernels.FILES)
