@@ -125,12 +125,16 @@ def drift_to(
 
     Parameters
     ----------
+    market : MarketPanel
+        Needs the days from ``decided`` to ``until`` alone, with closes carried forward for halted stocks.
     holdings : (S,) float
         Weights at the close of ``decided``, before the decision; what is missing to one is cash.
     target : (S,) float or None
         Decided then, traded the next day; None only drifts.
     decided, until : day
         Index or date; ``until`` not before ``decided``.
+    cost : Costs, optional
+        Default: series 72's 0.4% two-sided.
 
     Returns
     -------

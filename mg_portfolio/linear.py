@@ -27,7 +27,7 @@ from mg_portfolio.errors import SolverError
 from mg_portfolio.problem import Attempt
 
 FIRST_SHARE = 0.12  # of the buy columns that enter at first; 8% to 15% measured alike
-PRICE_TOLERANCE = 1e-10  # of reduced costs, relative to the largest score
+PRICE_TOLERANCE = 1e-10  # of reduced costs, the largest score being one
 SLACK_DUST = 1e-9  # a slack below this is rounding, not a relaxation
 DUAL_SIMPLEX, PRIMAL_SIMPLEX = 1, 4
 PRESOLVE = {False: "off", True: "on"}
@@ -96,7 +96,9 @@ class Sifter:
         self._block = self._stack()
         self._can_buy = high > w0
         self._sells = np.flatnonzero(low < w0)
-        self._scale = max(float(np.abs(self.gain).max(initial=0.0)), self.cost, 1e-300)
+        # HiGHS's tolerances are absolute: scores are brought to one, whether they came as z-scores or as weekly returns
+        self._unit = max(float(np.abs(self.gain).max(initial=0.0)), self.cost) or 1.0
+        self._gain, self._cost = self.gain / self._unit, self.cost / self._unit
         self._buys = self._first_buys()
         self._model = highspy.Highs()
         options: dict[str, bool | int | float | str] = {
@@ -159,7 +161,7 @@ class Sifter:
         self._row_range = row_low, row_high
         self._model.passModel(
             matrix.shape[1], matrix.shape[0], matrix.nnz, int(highspy.MatrixFormat.kColwise), 1, 0.0,
-            np.concatenate([self.cost - self.gain[self._buys], self.cost + self.gain[self._sells]]),
+            np.concatenate([self._cost - self._gain[self._buys], self._cost + self._gain[self._sells]]),
             np.concatenate([buy_low, sell_low]), np.concatenate([buy_high, sell_high]), row_low, row_high,
             matrix.indptr.astype(np.int32), matrix.indices.astype(np.int32), matrix.data,
             np.zeros(matrix.shape[1], dtype=np.int32),  # all continuous; an empty array is read past its end
@@ -172,9 +174,9 @@ class Sifter:
 
         With ``earning`` false the buys and sells cost nothing (the least relaxation).
         """
-        gain = self.gain if earning else np.zeros_like(self.gain)
-        cost = self.cost if earning else 0.0
-        scale = self._scale if earning else 1.0
+        gain = self._gain if earning else np.zeros_like(self._gain)
+        cost = self._cost if earning else 0.0
+        self._dual_unit = self._unit if earning else 1.0
         waiting = self._can_buy.copy()
         waiting[self._buys] = waiting[self._added] = False
         while True:
@@ -184,7 +186,7 @@ class Sifter:
             if not len(pool):
                 return True
             reduced = cost - gain - self._dual[: self._block.shape[0]] @ self._block  # (N,)
-            entering = pool[reduced[pool] < -PRICE_TOLERANCE * scale]
+            entering = pool[reduced[pool] < -PRICE_TOLERANCE]
             if not len(entering):
                 return True
             self._add_buys(entering, cost - gain[entering])
@@ -271,9 +273,9 @@ class Sifter:
             self._model.changeRowBounds(self._total_row, -np.inf, total * (1.0 + 1e-12))
         count = self._model.getNumCol()
         prices = np.zeros(count)
-        prices[: len(self._buys)] = self.cost - self.gain[self._buys]
-        prices[len(self._buys) : len(self._buys) + len(self._sells)] = self.cost + self.gain[self._sells]
-        prices[self._added_columns] = self.cost - self.gain[self._added]
+        prices[: len(self._buys)] = self._cost - self._gain[self._buys]
+        prices[len(self._buys) : len(self._buys) + len(self._sells)] = self._cost + self._gain[self._sells]
+        prices[self._added_columns] = self._cost - self._gain[self._added]
         self._model.changeColsCost(count, np.arange(count, dtype=np.int32), prices)
         self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # the last basis stays feasible
 
@@ -285,7 +287,7 @@ class Sifter:
         w[self._sells] -= values[len(self._buys) : len(self._buys) + len(self._sells)]
         w[self._added] += values[self._added_columns]
         w = np.clip(w, self.bounds.lower, self.bounds.upper)  # rounding of the last bit
-        dual = -self._dual  # of a maximisation
+        dual = -self._dual * self._dual_unit  # of a maximisation
         m = len(self.rows.names)
         slack = np.zeros(m)
         turnover_slack = 0.0

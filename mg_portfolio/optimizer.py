@@ -84,8 +84,8 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
 
         loose = _loosened(r, linear, bool(relaxed))
         weights, solver, linear = quadratic.solve(problem, loose, b, weights, relaxed, attempts)
-        if relaxed:
-            relaxed = relaxed_amounts(problem, weights)
+        if relaxed:  # an inexact solver's 1e-8 elsewhere is a violation, not a relaxation
+            relaxed = {name: v for name, v in relaxed_amounts(problem, weights).items() if name in relaxed}
     worst = largest_violation(problem, weights, relaxed)
     return EnhancementSolution(
         weights=weights,

@@ -5,9 +5,9 @@ factor exposures ``y = L' F' (x - N b)``, ``C = L L'``, the covariance stays in 
 ``|y|^2 + |sqrt(D) (x - N b)|^2``.
 
 A solver's status counts for nothing. Weights are accepted when every constraint holds to 1e-6 and the Frank-Wolfe gap
-``max over feasible v of grad(w)'(v - w)``, which bounds the objective left on the table, is below 1e-6. The gap is one
-linear problem, solved exactly by :mod:`mg_portfolio.linear` in milliseconds; its multipliers are the shadow prices.
-HiGHS is never handed the quadratic problem.
+``max over feasible v of grad(w)'(v - w)``, which bounds the objective left on the table, is below 1e-6 of the largest
+score. The gap is one linear problem, solved exactly by :mod:`mg_portfolio.linear` in milliseconds; its multipliers are
+the shadow prices. HiGHS is never handed the quadratic problem.
 
 Only stocks that can matter enter at first (:func:`_first_pool`); where a stock left out would pay, it enters and the
 problem is solved again. The gap is always over all stocks.
@@ -34,7 +34,7 @@ from mg_portfolio.linear import FIRST_SHARE, HighsFailedError, LinearResult, Sif
 from mg_portfolio.problem import Attempt, EnhancementProblem
 
 ACCEPTED_GAP = 1e-6
-"""Largest objective that accepted weights may leave, relative to the objective where that is above one."""
+"""Largest objective that accepted weights may leave, relative to the largest score or to the objective."""
 
 OSQP_WORK = 1.5e6
 """Iterations times stocks after which OSQP has lost: where many constraints bind at once its polishing fails, and PIQP
@@ -53,12 +53,13 @@ SOLVERS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 @dataclass(frozen=True, eq=False)
 class Formulation:
-    """The problem in cvxpy over the stocks that can move, and its variable ``x = N w``."""
+    """The problem in cvxpy over the stocks that can move; variable ``x = N w``, value ``N objective / unit``."""
 
     problem: cp.Problem
     x: cp.Variable
     free: np.ndarray  # (N,) bool: stocks with room between their bounds
     fixed: np.ndarray  # (N,) float: weights of the others, 0 for the free
+    unit: float  # the largest score, so that solvers' tolerances mean the same for z-scores and for returns
 
     def weights(self) -> np.ndarray | None:
         """Weights of the last solve, None where the solver gave none."""
@@ -116,7 +117,13 @@ def formulate(p: EnhancementProblem, r: Rows, b: Bounds) -> Formulation:
         still = float(specific[~free] @ (n * (fixed - p.benchmark)[~free]) ** 2)
         # x' Sigma x = N^2 w' Sigma w, and the gain carries one N
         gain = gain - (0.5 * p.risk_aversion / n) * (cp.sum_squares(y) + cp.sum_squares(own) + still)
-    return Formulation(cp.Problem(cp.Maximize(gain), constraints), x, free, fixed)
+    unit = objective_unit(p)
+    return Formulation(cp.Problem(cp.Maximize(gain / unit), constraints), x, free, fixed, unit)
+
+
+def objective_unit(p: EnhancementProblem) -> float:
+    """Size of the objective's slopes: the largest score, or without scores the largest slope at the holdings."""
+    return float(np.abs(p.score).max()) or float(np.abs(gradient(p, p.holdings)).max()) or 1.0
 
 
 def solve(
@@ -163,7 +170,7 @@ def solve(
             worst = largest_violation(p, weights, relaxed)
             left, linear = optimality_gap(p, r, b, weights)
             attempts.append(Attempt(solver.lower(), "risk", status, seconds, worst, left, f"{pool.sum()} stocks"))
-            small = ACCEPTED_GAP * max(1.0, abs(objective(p, weights)))
+            small = ACCEPTED_GAP * max(objective_unit(p), abs(objective(p, weights)))
             if linear is not None and worst <= ACCEPTED_VIOLATION and abs(left) <= small:
                 return weights, solver.lower(), linear
             if worst > ACCEPTED_VIOLATION:
@@ -212,7 +219,7 @@ def _wanted(p: EnhancementProblem, r: Rows, inside: Bounds, weights: np.ndarray)
     if linear is None:
         return np.zeros(p.size, dtype=bool)
     earned = slope - linear.row_dual @ r.matrix - linear.turnover_dual - p.cost
-    return earned > ACCEPTED_GAP * max(1.0, float(np.abs(slope).max()))
+    return earned > ACCEPTED_GAP * objective_unit(p)
 
 
 def _linearised(p: EnhancementProblem, r: Rows, b: Bounds, slope: np.ndarray) -> LinearResult | None:

@@ -226,6 +226,27 @@ def test_permuting_stocks_permutes_the_answer(risk):
     assert a.weights[order] == pytest.approx(b.weights, abs=1e-4 if risk else 1e-10)  # scores differ: unique
 
 
+@pytest.mark.parametrize("risk", [0.0, 20.0])
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_the_unit_of_the_scores_does_not_matter(risk, unit):
+    p = enhancement(120, cost=0.05, holdings=np.r_[np.zeros(60), np.full(60, 1 / 60)])
+    if risk:
+        p = with_risk(p, risk)
+    scaled = changed(p, score=p.score * unit, cost=p.cost * unit, risk_aversion=risk * unit)
+    a, b = optimize(p), optimize(scaled)
+    assert a.objective == pytest.approx(b.objective / unit, rel=1e-5 if risk else 1e-10)
+    assert a.relaxed == pytest.approx(b.relaxed, abs=1e-6 if risk else 1e-12)
+    for name, price in a.shadow_prices.items():
+        assert b.shadow_prices[name] / unit == pytest.approx(price, rel=1e-3, abs=1e-3)
+
+
+def test_without_scores_the_least_risk_wins():
+    p = with_risk(enhancement(120, score=np.zeros(120)), 20.0)
+    s = optimize(p)
+    assert s.objective > objective(p, p.holdings)
+    assert s.largest_violation <= 1e-6
+
+
 def test_sifting_needs_only_some_of_the_columns():
     s = optimize(enhancement(2000, stock_limit=0.008, suspended=np.zeros(2000, bool)))
     assert s.status == "optimal"

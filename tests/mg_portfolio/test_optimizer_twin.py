@@ -173,7 +173,7 @@ def test_documented_formulation_is_the_same_linear_problem(seed):
     p = problem_of(seed, member_floor=None, industry_limit=0.05, turnover_limit=0.6)
     form = formulate(p, rows(p), bounds(p))
     solve(form.problem)
-    assert form.problem.value / p.size == pytest.approx(optimize(p).objective, abs=1e-9)
+    assert form.problem.value * form.unit / p.size == pytest.approx(optimize(p).objective, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(5))
