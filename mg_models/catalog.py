@@ -80,7 +80,7 @@ class ModelSpec:
     sigmoid : bool
         Whether the head ends in a sigmoid.
     shared : bool
-        Whether the inputs of a multi-task network share one GRU.
+        Whether the bars of a multi-task network share one GRU (factors always have their own).
     correlation_penalty : float
         Weight of the correlations between the tasks' predictions in the loss.
     batch_rows : int
@@ -162,14 +162,27 @@ class CombinationSpec:
     source: str = ""
 
 
+_FACTORS = InputSpec("hf", 40)
 _DAILY = InputSpec("daily", 40, "last_value")
 _WEEKLY = InputSpec("weekly", 20, "last_value")
 _MONTHLY = InputSpec("monthly", 12, "last_value")
 
+
+def _single(frequency: str, bars: InputSpec) -> ModelSpec:
+    return ModelSpec(
+        name=f"lf_{frequency}_only",
+        inputs=(bars,),
+        network="recurrent",
+        loss="negative_ic",
+        description=f"GRU over {frequency} bars alone.",
+        source="Huatai series 72, chart 52",
+    )
+
+
 _ENTRIES = (
     ModelSpec(
         name="hf_gru",
-        inputs=(InputSpec("hf", 40),),
+        inputs=(_FACTORS,),
         network="recurrent",
         loss="negative_ic",
         sigmoid=True,
@@ -183,6 +196,26 @@ _ENTRIES = (
         loss="multitask_ic",
         description="One GRU shared by daily, weekly and monthly bars, a head for each, their mean as the prediction.",
         source="Huatai series 72, charts 50-52",
+    ),
+    _single("daily", _DAILY),
+    _single("weekly", _WEEKLY),
+    _single("monthly", _MONTHLY),
+    ModelSpec(
+        name="lf_multitask_unshared",
+        inputs=(_DAILY, _WEEKLY, _MONTHLY),
+        network="multitask",
+        loss="multitask_ic",
+        shared=False,
+        description="lf_multitask with a GRU of its own for each frequency.",
+        source="Huatai series 72, chart 52",
+    ),
+    ModelSpec(
+        name="full_band_multitask",
+        inputs=(_DAILY, _WEEKLY, _MONTHLY, _FACTORS),
+        network="multitask",
+        loss="multitask_ic",
+        description="lf_multitask with the 27 factors as a fourth task, with a GRU of their own, trained jointly.",
+        source="Huatai series 72, chart 57",
     ),
 )
 
@@ -204,6 +237,14 @@ COMBINATIONS: dict[str, CombinationSpec] = {
             parts=("hf",),
             description="High-frequency factors weighted by the mean over std of their past year's weekly RankIC.",
             source="Huatai series 72, chart 45 (the window of 52 weeks is ours)",
+        ),
+        CombinationSpec(
+            name="lf_separate_equal_weight",
+            rule="fuse",
+            parts=("lf_daily_only", "lf_weekly_only", "lf_monthly_only"),
+            weights=(1.0, 1.0, 1.0),
+            description="Daily, weekly and monthly bars trained apart, then averaged.",
+            source="Huatai series 72, chart 52",
         ),
         CombinationSpec(
             name="fused",

@@ -20,5 +20,7 @@ def build(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
     if spec.network == "recurrent":
         return Recurrent(names[0], features[names[0]], spec.hidden, spec.layers, spec.sigmoid)
     if spec.network == "multitask":
-        return MultiTask({n: features[n] for n in names}, spec.hidden, spec.layers, spec.shared)
+        # bars share one GRU; factors have features of their own, and so a GRU of their own
+        owner = {i.panel: "bars" if spec.shared and i.scale == "last_value" else i.panel for i in spec.inputs}
+        return MultiTask({n: features[n] for n in names}, owner, spec.hidden, spec.layers)
     raise CatalogError(f"{spec.name}: no network {spec.network!r}; there are recurrent and multitask")

@@ -1,9 +1,9 @@
 """One task per input: bars of each frequency predict the same return.
 
-One GRU(F -> H) shared by all inputs (or one each), own BatchNorm(H) and Linear(H -> 1) per input.
-The model's prediction is the mean of the tasks'.
+One GRU(F -> H) shared by the inputs of one kind (or one each), own BatchNorm(H) and Linear(H -> 1) per
+input. The model's prediction is the mean of the tasks'.
 
-Source: Huatai series 72, charts 50-52.
+Source: Huatai series 72, charts 50-52 and 57.
 """
 
 from collections.abc import Mapping
@@ -20,16 +20,16 @@ class MultiTask(nn.Module):
     Parameters
     ----------
     features : mapping of str to int
-        Inputs, in task order, and their number of features (equal for all where the GRU is shared).
+        Inputs, in task order, and their number of features.
+    owner : mapping of str to str
+        The name of each input's GRU; inputs that share one have the same number of features.
     hidden, layers : int
-    shared : bool
-        One GRU for all inputs, or one each.
     """
 
-    def __init__(self, features: Mapping[str, int], hidden: int, layers: int, shared: bool):
+    def __init__(self, features: Mapping[str, int], owner: Mapping[str, str], hidden: int, layers: int):
         super().__init__()
         self.panels = tuple(features)
-        self.owner = {p: "shared" if shared else p for p in self.panels}
+        self.owner = dict(owner)
         self.grus = nn.ModuleDict({self.owner[p]: nn.GRU(features[p], hidden, layers) for p in self.panels})
         self.heads = nn.ModuleDict({p: Head(hidden) for p in self.panels})
 
