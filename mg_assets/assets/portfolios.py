@@ -294,7 +294,7 @@ def _backtest_asset(name: str) -> LakeAsset:
             frame,
             {
                 **{k: round(float(v), 4) for k, v in whole.items() if np.isfinite(v)},
-                "orders_not_filled": dg.MetadataValue.json(unfilled["reason"].value_counts().to_dict()),
+                "orders_not_filled": dg.MetadataValue.json(unfilled["reason"].astype(str).value_counts().to_dict()),
                 "NAV": dg.MetadataValue.md(charts.markdown_image(chart)),
             },
             stored={"metrics": {k: float(v) for k, v in whole.items()}, "yearly": yearly.to_dict("index")},

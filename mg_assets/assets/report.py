@@ -114,7 +114,7 @@ def _portfolio(lake: Lake, name: str, until: str) -> PortfolioSeries:
         turnover_mean=float(result.turnover.mean()) if len(result.turnover) else None,
         binding={k: v for k, v in facts.get("shadow_prices", {}).items() if abs(v) > 1e-9},
         relaxed=facts.get("relaxed", {}),
-        untraded=last.loc[last["reason"] != "", "reason"].value_counts().to_dict() if len(last) else {},
+        untraded=last.loc[last["reason"] != "", "reason"].astype(str).value_counts().to_dict() if len(last) else {},
     )
 
 

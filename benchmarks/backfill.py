@@ -1,0 +1,198 @@
+"""A year of daily partitions backfilled through the UI's own API, against a plain loop over the same library calls.
+
+    python benchmarks/backfill.py [--stocks 200] [--orders 700] [--year 2022]
+
+Starts the web server and the daemon on a new lake, asks for the backfill with the GraphQL mutation that the UI's
+"Materialize" button sends, waits until the runs have ended, and counts them. The loop calls the same asset functions,
+table by table, on a second new lake in a process of its own. Times are wall seconds; the backfill's include the start
+of its run processes (imports) and Dagster's bookkeeping.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars", "intraday_factors")
+TABLES += ("planted_signal", "factor_inputs", "factor_scores")
+
+MUTATION = """
+mutation Backfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+STATUS = """
+query Status($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    ... on PartitionBackfill { status runs(limit: 100) { runId status startTime endTime } }
+    ... on PythonError { message }
+  }
+}
+"""
+
+LOOP = """
+import sys, time
+from mg_assets.assets import FLOORS
+from mg_assets.lake import Build, TABLES, recipe, source_mark
+from mg_assets.settings import settings
+from mg_assets.sources import build_source
+from mg_assets.store import Lake
+from mg_assets.market.calendar import trading_days
+began = time.monotonic()
+lake = Lake(settings().lake_url)
+source = build_source(settings().source["kind"], {k: v for k, v in settings().source.items() if k != "kind"})
+keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
+makers = {a.table: a for floor in FLOORS for a in floor.ASSETS}
+for table in TABLES:
+    if table in sys.argv[3].split(","):
+        build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
+        for built in makers[table].make(build):
+            kept = {"recipe": recipe(table)}
+            if TABLES[table].raw:
+                kept["source"] = source_mark(source, table, built.key)
+            lake.write(table, built.key, built.frame, kept)
+print("SECONDS", time.monotonic() - began)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--stocks", type=int, default=200)
+    parser.add_argument("--orders", type=int, default=700)
+    parser.add_argument("--year", type=int, default=2022)
+    parser.add_argument("--repeat", type=int, default=1, help="pairs of loop and backfill")
+    chosen = parser.parse_args()
+    first, last = f"{chosen.year}-01-01", f"{chosen.year}-12-31"
+    for pair in range(chosen.repeat):
+        folder = Path(tempfile.mkdtemp(prefix="mg-backfill-"))
+        try:
+            loop = plain_loop(folder, chosen, first, last)
+            wall, runs = backfill(folder, chosen, first, last)
+            days = len(list((folder / "ui" / "trades").glob("date=*")))
+            print(
+                f"pair {pair + 1}: {days} days x {len(TABLES)} tables, {chosen.stocks} stocks, {chosen.orders} orders "
+                f"a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), ratio {wall / loop:.2f}",
+                flush=True,
+            )
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(folder: Path, name: str, chosen: argparse.Namespace) -> dict[str, str]:
+    source = {"kind": "simulated", "stocks": chosen.stocks, "orders_per_stock": chosen.orders}
+    return {
+        **os.environ,
+        "MG_SETTINGS": str(CHECKOUT / "deploy" / "demo.yaml"),
+        "MG_LAKE": str(folder / name),
+        "MG_SOURCE": json.dumps(source),
+        "DAGSTER_HOME": str(folder / name / ".dagster"),
+        "DAGSTER_EVENT_BATCH_SIZE": "500",
+    }
+
+
+def plain_loop(folder: Path, chosen: argparse.Namespace, first: str, last: str) -> float:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOP, first, last, ",".join(TABLES)],
+        env=environment(folder, "loop", chosen),
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return float(done.stdout.rsplit("SECONDS", 1)[1])
+
+
+def backfill(folder: Path, chosen: argparse.Namespace, first: str, last: str) -> tuple[float, int]:
+    env = environment(folder, "ui", chosen)
+    subprocess.run([sys.executable, "-m", "mg_assets.run", "home"], env=env, cwd=CHECKOUT, check=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [
+            str(Path(sys.executable).parent / "dagster"),
+            "dev",
+            "-w",
+            "workspace.yaml",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+        ],
+        env=env,
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        url = f"http://127.0.0.1:{port}/graphql"
+        wait_for(url)
+        days = partition_names(url, first, last)
+        began = time.time()
+        answer = ask(
+            url,
+            MUTATION,
+            {"params": {"partitionNames": days, "assetSelection": [{"path": [t]} for t in TABLES]}},
+        )["launchPartitionBackfill"]
+        if "backfillId" not in answer:
+            raise SystemExit(f"the backfill was refused: {answer}")
+        while True:
+            time.sleep(1)
+            state = ask(url, STATUS, {"id": answer["backfillId"]})["partitionBackfillOrError"]
+            if state["status"] in ("COMPLETED_SUCCESS", "COMPLETED_FAILED", "COMPLETED", "FAILED", "CANCELED"):
+                break
+        if state["status"] not in ("COMPLETED_SUCCESS", "COMPLETED"):
+            raise SystemExit(f"the backfill ended as {state}")
+        ended = max(r["endTime"] for r in state["runs"])
+        return ended - began, len(state["runs"])
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=60)
+
+
+def ask(url: str, query: str, variables: dict | None = None) -> dict:
+    body = json.dumps({"query": query, "variables": variables or {}}).encode()
+    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        found = json.load(answer)
+    if "errors" in found:
+        raise SystemExit(f"GraphQL: {found['errors']}")
+    return found["data"]
+
+
+def wait_for(url: str, seconds: float = 180) -> None:
+    deadline = time.time() + seconds
+    while time.time() < deadline:
+        try:
+            found = ask(url, "{ assetNodes { assetKey { path } } }")
+            if found["assetNodes"]:
+                return
+        except OSError:
+            pass
+        time.sleep(1)
+    raise SystemExit(f"Dagster did not answer at {url} within {seconds:.0f} s")
+
+
+def partition_names(url: str, first: str, last: str) -> list[str]:
+    query = '{ assetNodeOrError(assetKey: {path: ["trades"]}) { ... on AssetNode { partitionKeys } } }'
+    keys = ask(url, query)["assetNodeOrError"]["partitionKeys"]
+    return [k for k in keys if first <= k <= last]
+
+
+if __name__ == "__main__":
+    main()
