@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from mg_assets.errors import SourceError
 from mg_assets.sources.base import Source
@@ -40,7 +40,7 @@ def _simulated(options: dict[str, Any]) -> Source:
 
     valid = {f.name for f in dataclasses.fields(SimulationSettings)}
     _refuse_unknown("simulated", options, valid)
-    return SimulatedExchange(SimulationSettings(**options))
+    return cast(Source, SimulatedExchange(SimulationSettings(**options)))
 
 
 def _tonglian(options: dict[str, Any]) -> Source:

@@ -324,7 +324,7 @@ def _read_text(path: Path, form: _Form, chosen: dict[str, str], columns: Mapping
         typed[ours], bad = (text[ours], None) if kind in ("text", "code") else _parse(text[ours], kind)
         if bad is not None:
             unparsed[ours] = bad
-    notes = {"rows_with_stray_commas": len(mended)} if mended else {}
+    notes: dict[str, object] = {"rows_with_stray_commas": len(mended)} if mended else {}
     return FileData(str(path), pa.table(typed), rows, unparsed, broken, text, notes)
 
 

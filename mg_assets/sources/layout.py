@@ -79,7 +79,7 @@ class Pattern:
         """Days that have a file; for names that tell a month or a year, all its trading days."""
         if self.daily:
             found = (self.day(root, path) for path in self.files(root))
-            return {d.item() for d in found if d is not None}
+            return {d.astype(dt.date) for d in found if d is not None}
         days: set[dt.date] = set()
         for path in self.files(root):
             match = self._expression(capture="date").fullmatch(path.relative_to(root).as_posix())

@@ -70,7 +70,7 @@ class MappedSource:
         if table in ("daily_bars", "reference"):
             return self.mapped.daily is not None and self._history.has(_day(day))
         if table == "minute_bars" and self.mapped.minute is not None:
-            return _day(day).item() in self._minute_days
+            return _date(day) in self._minute_days
         return False
 
     def load(self, table: str, day: dt.date) -> SourceDay:
@@ -86,7 +86,7 @@ class MappedSource:
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
         if table == "minute_bars" and self.mapped.minute is not None:
-            files = self.mapped.minute.files.find(self.root, _day(day).item())[0]
+            files = self.mapped.minute.files.find(self.root, _date(day))[0]
             return digest(VERSION, self._content, table, str(_day(day)), stamp(files))
         return self._history.fingerprint(table, _day(day))
 
@@ -146,19 +146,17 @@ class MappedSource:
         table = self._read(section, "daily")
         numbers = dict(table.numbers)
         for i, more in enumerate(section.more):
-            files, _ = more.files.find(self.root)
-            if not files and more.options.get("optional"):
+            if not more.files.find(self.root)[0] and more.options.get("optional"):
                 continue
             _join(numbers, table, self._read(more, f"daily.more[{i}]"))
         columns: dict[str, np.ndarray] = {n: v for n, v in numbers.items() if n in NUMBERS}
         columns.update(table.flags)
-        files = np.array(table.paths, dtype=object)
         return DailyRows(
             axis=table.axis,
             symbol=table.symbol,
             date=table.date,
             columns=columns,
-            file=str(files[0]) if len(files) == 1 else files[table.file],
+            file=table.paths[0] if len(table.paths) == 1 else np.array(table.paths, dtype=object)[table.file],
             row=table.row,
             quarantine=table.quarantine,
             notes={
@@ -179,7 +177,7 @@ class MappedSource:
             return section.files.days(self.root)
         dates = np.unique(self._minute_rows(None).date)
         found = (to_date(d) for d in dates.tolist() if d)
-        return {d.item() for d in found if not np.isnat(d)}
+        return {_date(d) for d in found if not np.isnat(d)}
 
     def _minute_rows(self, day: dt.date | None) -> MinuteRows:
         section = self.mapped.minute
@@ -200,7 +198,7 @@ class MappedSource:
         if self.mapped.daily is not None:
             bars = self._history.panel.bars(day)
             known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
-        loaded = minute_bars(self._minute_rows(day.item() if dated else None), day, known)
+        loaded = minute_bars(self._minute_rows(_date(day) if dated else None), day, known)
         return replace(loaded, notes={"source": self.name, **loaded.notes})
 
 
@@ -230,6 +228,10 @@ def _inside(spans: Ranges, rows: DailyRows) -> np.ndarray:
 
 def _day(day: object) -> np.datetime64:
     return np.datetime64(str(day)[:10], "D")
+
+
+def _date(day: object) -> dt.date:
+    return dt.date.fromisoformat(str(day)[:10])
 
 
 def _span(days: np.ndarray) -> str:

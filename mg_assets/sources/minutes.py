@@ -102,9 +102,9 @@ def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, floa
     _fill(dense, values, good, np.searchsorted(stocks, symbol), bar, part)
     names = table.axis[stocks]
     before = np.array([prev_close.get(s, np.nan) for s in names], np.float64)
-    mended = int(_carry(*(dense[n] for n in FIELDS[:5]), before))
+    mended = _carry(dense["open"], dense["high"], dense["low"], dense["close"], dense["volume"], before)
     if mended:
-        notes["opens_of_zero_mended"] = mended
+        notes["opens_of_zero_mended"] = int(mended)
     traded = dense["volume"].sum(axis=1) > 0
     if not traded.all():
         notes["stocks_without_trades_left_out"] = int(np.sum(~traded))

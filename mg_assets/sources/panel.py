@@ -259,20 +259,21 @@ def _finished(
     prev_close = np.where(suspended & np.isnan(prev_close), raw["close"], prev_close)
     prices = {n: np.where(suspended, prev_close, raw[n]) for n in OHLC}
 
-    amount, vwap = raw.get("amount"), raw.get("vwap")
     typical = (prices["high"] + prices["low"] + prices["close"]) / 3
-    if amount is None and vwap is None:
+    amount = raw.get("amount", np.full(count, np.nan))
+    if "amount" not in raw and "vwap" not in raw:
         absent |= {"amount", "vwap"}
         notes["vwap_rule"] = "no amounts: vwap is (high + low + close) / 3, amount is vwap x volume"
-        vwap = typical
-    elif vwap is None:
+    if "vwap" in raw:
+        vwap = raw["vwap"]
+    else:
         with np.errstate(divide="ignore", invalid="ignore"):
             vwap = np.where(amount > 0, amount / volume, typical)
         missing = ~(amount > 0) & ~suspended
-        if missing.any():
+        if "amount" in raw and missing.any():
             notes["vwap_stand_ins"] = f"{int(missing.sum())} rows with volume have no amount: (high + low + close) / 3"
     vwap = np.where(suspended, np.nan, vwap)
-    amount = np.where(suspended, 0.0, vwap * volume if amount is None else np.where(amount > 0, amount, vwap * volume))
+    amount = np.where(suspended, 0.0, np.where(amount > 0, amount, vwap * volume))
 
     if "st" not in raw:
         absent.add("st")

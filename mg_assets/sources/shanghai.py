@@ -96,7 +96,7 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
         "volume": np.concatenate([add["volume"] + prior, cancel["volume"], whole]),
         "kind": np.repeat(np.array([LIMIT, 0, MARKET], np.int8), [len(add), len(cancel), len(first)]),
     }
-    order = np.lexsort((restored["seq"], restored["code"]))
+    order = np.argsort(order_key(restored["code"], restored["seq"]), kind="stable")  # three nearly sorted runs
     notes: dict[str, object] = {
         "sh_orders_published": len(add),
         "sh_cancels": len(cancel),

@@ -64,7 +64,8 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
         "volume": np.concatenate([orders["volume"], cancels["volume"]]),
         "kind": np.concatenate([orders["kind"], np.zeros(len(cancels), np.int8)]).astype(np.int8),
     }
-    order = np.lexsort((columns["seq"], columns["code"]))
+    # two sorted runs: a stable sort of one key merges them in a single pass
+    order = np.argsort(order_key(columns["code"], columns["seq"]), kind="stable")
     notes: dict[str, object] = {"sz_orders": len(orders), "sz_cancels": len(cancels)}
     if not known.all():
         notes["sz_cancels_of_unknown_orders"] = int(np.sum(~known))

@@ -130,7 +130,7 @@ def _one_file(
     keep = stocks & ~bad
     if stream.codes.get("kind", {}).get("S") == STATUS:
         keep &= raw["kind"] != STATUS
-    out = {k: v[keep] for k, v in raw.items()}
+    out = raw if keep.all() else {k: v[keep] for k, v in raw.items()}
     out["row"] = data.row_numbers(np.flatnonzero(keep))
     return out, set_aside, rows, int(count - stocks.sum())
 
@@ -149,8 +149,9 @@ def _arrays(
         elif ours in stream.codes:
             raw[ours] = translate(column, stream.codes[ours])
         elif ours == "price":
-            price = column.to_numpy(zero_copy_only=False)
-            raw[ours] = np.rint(price * PRICE_GRID) / PRICE_GRID
+            raw[ours] = column.to_numpy(zero_copy_only=False) * PRICE_GRID
+            np.rint(raw[ours], out=raw[ours])
+            raw[ours] /= PRICE_GRID
         else:
             missing[ours] = column.is_null().to_numpy() if column.null_count else np.zeros(count, bool)
             raw[ours] = pc.fill_null(column, 0).to_numpy() if column.null_count else column.to_numpy()
@@ -294,7 +295,8 @@ def _sorted(name, stream, columns, paths, frames, notes, day) -> Ticks:
     rising = np.all((np.diff(code) > 0) | ((np.diff(code) == 0) & (np.diff(seq) > 0)))
     if not rising:
         # files come in sequence order as a rule, and a stable sort by the code alone is then enough
-        order = np.argsort(code, kind="stable") if np.all(np.diff(seq) > 0) else np.lexsort((seq, code))
+        ordered = np.all(np.diff(seq) > 0)
+        order = np.argsort(_ranks(code), kind="stable") if ordered else np.argsort(order_key(code, seq), kind="stable")
         columns = {k: v[order] for k, v in columns.items()}
         code, seq = columns["code"], columns["seq"]
     same = np.flatnonzero((np.diff(code) == 0) & (np.diff(columns["channel"]) != 0))
@@ -319,6 +321,14 @@ def _sorted(name, stream, columns, paths, frames, notes, day) -> Ticks:
         columns = {k: v[~double] for k, v in columns.items()}
     columns = {k: v for k, v in columns.items() if k not in ("row", "channel")}
     return Ticks(stream.exchange, columns, merge(frames), notes)
+
+
+def _ranks(code: np.ndarray) -> np.ndarray:
+    """Each code's place among those there; 16 bits, which numpy sorts by radix (3 times faster)."""
+    here = np.bincount(code) > 0
+    if here.sum() > np.iinfo(np.int16).max:
+        return code
+    return (np.cumsum(here) - 1).astype(np.int16)[code]
 
 
 KIND_NAMES = {LIMIT: "limit", MARKET: "market", OWN_BEST: "own_best"}

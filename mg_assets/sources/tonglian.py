@@ -179,9 +179,8 @@ class TonglianSource:
 
     def _day(self, table, day, parts, read: dict[str, Ticks], notes: dict[str, object]) -> SourceDay:
         midnight = np.datetime64(day, "ms").astype(np.int64)
-        frames, ends = [], {}
+        frames = []
         for part, ticks in zip(parts, _owners(table, read), strict=True):
-            ends[ticks.exchange] = len(part["code"])
             frames.append((part, ticks.exchange))
         frames.sort(key=lambda f: f[1], reverse=True)  # 000001.SZ..309999.SZ before 600000.SH..689999.SH
         arrow = pa.concat_tables([_table(table, part, exchange, midnight) for part, exchange in frames])
