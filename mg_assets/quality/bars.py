@@ -79,6 +79,7 @@ PERIOD_CHECKS = (
     ),
     common.BAND,
 )
+PRICE_COLUMNS = ("open", "high", "low", "close")
 NULLABLE = ("open", "high", "low", "close", "vwap", "amount", "num_trades", "prev_close", "up_limit", "down_limit",
             "suspended", "st", "float_shares")  # fmt: skip
 
@@ -97,10 +98,10 @@ def measure_minutes(view: View, measures: Measures) -> None:
             up, down = _day_limits(view, measures, words)
             volume, amount, count = (numbers(part[c], m) for c, m in (("volume", 0), ("amount", 0), ("num_trades", -1)))
             found = kernels.table(kernels_bars.BAR_RULES)
+            open_, high, low, close = (numbers(part[c]) for c in PRICE_COLUMNS)
             kernels_bars.scan_bars(
-                codes, numbers(part["minute"], -1), *(numbers(part[c]) for c in ("open", "high", "low", "close")),
-                volume, amount, count, up, down, found,
-            )  # fmt: skip
+                codes, numbers(part["minute"], -1), open_, high, low, close, volume, amount, count, up, down, found
+            )
             _keep(measures, kernels_bars.BAR_RULES, found, part, offset)
             counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
             totals.append(_by_symbol(codes, words, volume, amount, counts))
@@ -208,30 +209,42 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
 
 def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     """Hold each stock's bar against its minute bars."""
-    columns = ["symbol", "open", "high", "low", "close", "volume", "amount"]
-    minutes = view.other("minute_bars", columns)
-    if minutes is None:
+    if not view.has("minute_bars") or not sound(view.lake, "minute_bars", view.key):
         return
-    traded = minutes[minutes["volume"] > 0].groupby("symbol", sort=True)
-    bars = traded.agg(
-        open=("open", "first"), high=("high", "max"), low=("low", "min"), close=("close", "last"),
-        volume=("volume", "sum"), amount=("amount", "sum"),
-    )  # fmt: skip
-    own = frame.set_index("symbol")[columns[1:]].astype(np.float64)
-    both = own[own["volume"] > 0].join(bars.astype(np.float64).add_suffix("_minutes"), how="outer")
-    both = both.fillna({"volume": 0, "volume_minutes": 0})
-    symbol = both.index.to_numpy(dtype=object)
-    text = symbol.astype(str)
-    after_hours = np.char.startswith(text, "688") | np.char.startswith(text, "689") | np.char.startswith(text, "30")
-    after_hours &= view.day >= AFTER_HOURS_FROM
-    more = both["volume"].to_numpy() - both["volume_minutes"].to_numpy()
+    parts = []
+    with Rows(view.lake, "minute_bars", view.key) as rows:
+        for _, part in rows.batches(("symbol", *PRICE_COLUMNS, "volume", "amount")):
+            codes, words = encode(part["symbol"])
+            open_, high, low, close, volume, amount = (numbers(part[c]) for c in (*PRICE_COLUMNS, "volume", "amount"))
+            totals = kernels_bars.day_totals(codes, open_, high, low, close, volume, amount, len(words))
+            parts.append((words[totals[:, 4] > 0], totals[totals[:, 4] > 0]))
+    if not parts:
+        return
+    own = frame[frame["volume"] > 0]
+    symbol = np.union1d(own["symbol"].to_numpy(str), np.concatenate([w for w, _ in parts]).astype(str))
+    ours, theirs = (np.full((len(symbol), 6), np.nan) for _ in range(2))  # open, high, low, close, volume, amount
+    ours[np.searchsorted(symbol, own["symbol"].to_numpy(str))] = own[[*PRICE_COLUMNS, "volume", "amount"]].to_numpy(
+        np.float64
+    )
+    for words, totals in parts:
+        theirs[np.searchsorted(symbol, words.astype(str))] = totals
+    after_hours = _trades_after_hours(symbol, view.day)
+    more = np.nan_to_num(ours[:, 4]) - np.nan_to_num(theirs[:, 4])
     bad = np.where(after_hours, more < 0, more != 0)
-    measures.rows("volume_differs", bad, symbol=symbol, daily=both["volume"], minutes=both["volume_minutes"])
-    ours, theirs = both["amount"].to_numpy(), both["amount_minutes"].to_numpy()
-    bad = (np.abs(ours - theirs) > AMOUNT * np.abs(theirs) + 1e-6) & ~(after_hours & (more > 0))
-    measures.rows("amount_differs", bad, symbol=symbol, daily=ours, minutes=theirs)
-    gap = np.max([np.abs(both[n] - both[f"{n}_minutes"]) for n in ("open", "high", "low", "close")], axis=0, initial=0)
-    measures.rows("price_differs", gap > kernels.TOLERANCE, symbol=symbol, gap=gap)
+    measures.rows("volume_differs", bad, symbol=symbol, daily=ours[:, 4], minutes=theirs[:, 4])
+    gap = np.abs(ours - theirs)
+    bad = (gap[:, 5] > AMOUNT * np.abs(theirs[:, 5]) + 1e-6) & ~(after_hours & (more > 0))
+    measures.rows("amount_differs", bad, symbol=symbol, daily=ours[:, 5], minutes=theirs[:, 5])
+    bad = (gap[:, :4] > kernels.TOLERANCE).any(axis=1)
+    measures.rows("price_differs", bad, symbol=symbol, **dict(zip(PRICE_COLUMNS, gap[:, :4].T, strict=True)))
+
+
+def _trades_after_hours(symbol: np.ndarray, day: dt.date) -> np.ndarray:
+    """Boards whose daily volume holds fixed-price trades after the close: STAR and ChiNext."""
+    boards = np.zeros(len(symbol), bool)
+    for prefix in ("688", "689", "30"):
+        boards |= np.char.startswith(symbol.astype(str), prefix)
+    return boards & (day >= AFTER_HOURS_FROM)
 
 
 def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:

@@ -158,8 +158,9 @@ def set_aside(view: View, measures: Measures, rows: int) -> None:
     """Share of the source's rows that stand in the quarantine instead of the table."""
     own, shared = f"quarantine_{view.table}", "quarantine"
     bad = view.other(own)
-    if bad is None and (bad := view.other(shared)) is not None:
-        bad = bad[bad["table"] == view.table]
+    if bad is None:
+        every = view.other(shared)
+        bad = None if every is None else every[every["table"] == view.table]
     count = 0 if bad is None else len(bad)
     if not rows + count:
         return

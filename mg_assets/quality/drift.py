@@ -45,7 +45,7 @@ def psi(values: np.ndarray, past: list[Sketch], enough: int) -> np.ndarray:
     width = values.shape[1]
     out = np.full(width, np.nan)
     pooled = np.concatenate([s.quantiles for s in past]) if past else np.zeros((0, width))
-    days = sum((s.count > 0).astype(int) for s in past) if past else np.zeros(width, int)
+    days = np.sum([s.count > 0 for s in past], axis=0) if past else np.zeros(width, int)
     pooled = np.sort(pooled, axis=0)
     held = np.isfinite(pooled).sum(axis=0)
     for f in range(width):

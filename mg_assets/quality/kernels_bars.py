@@ -80,3 +80,28 @@ def trade_totals(codes, time, price, volume, symbols):
         amount[s] += price[i] * volume[i]
         count[s] += 1
     return total, amount, count
+
+
+@njit(cache=True)
+def day_totals(codes, open_, high_, low_, close, volume, amount, symbols):
+    """A day's bar of each symbol from its minute bars with trades.
+
+    Returns
+    -------
+    float64 (symbols, 6)
+        Open, high, low, close, volume, amount; NaN prices and 0 where a symbol has no trades.
+    """
+    out = np.full((symbols, 6), np.nan)
+    out[:, 4:] = 0.0
+    for i in range(len(codes)):
+        s = codes[i]
+        if s < 0 or volume[i] <= 0:
+            continue
+        if out[s, 4] == 0.0:
+            out[s, 0], out[s, 1], out[s, 2] = open_[i], high_[i], low_[i]
+        out[s, 1] = max(out[s, 1], high_[i])
+        out[s, 2] = min(out[s, 2], low_[i])
+        out[s, 3] = close[i]
+        out[s, 4] += volume[i]
+        out[s, 5] += amount[i]
+    return out

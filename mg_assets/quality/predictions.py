@@ -1,5 +1,7 @@
 """Suite of a model's or signal's daily scores."""
 
+from functools import partial
+
 import numpy as np
 
 from mg_assets.quality import common
@@ -56,7 +58,7 @@ def _leakage(view: View, measures: Measures) -> None:
         return
     # the exit of the longest label is 21 sessions away: the last 20 known of 41 days
     keys = [k for k in [*view.chunk.before(view.key, LOOK_BACK + max(HORIZONS)), view.key] if k in labelled]
-    daily = [view.chunk.cached(("rank_ic", k), lambda k=k: _rank_ic(view, k)) for k in keys]
+    daily = [view.chunk.cached(("rank_ic", k), partial(_rank_ic, view, k)) for k in keys]
     if not daily:
         return
     table = np.array(daily)  # (days, horizons)

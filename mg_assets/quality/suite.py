@@ -118,7 +118,7 @@ class Measures:
 
     def rows(self, name: str, bad: np.ndarray, offset: int = 0, **columns: Any) -> None:
         """Add the number of rows where ``bad`` (N,), keeping the first with their values of ``columns``."""
-        self.add(name, np.count_nonzero(bad))
+        self.add(name, int(np.count_nonzero(bad)))
         self.example(name, np.flatnonzero(bad)[:EXAMPLES], offset, **columns)
 
     def example(self, name: str, at: np.ndarray, offset: int = 0, **columns: Any) -> None:

@@ -77,13 +77,13 @@ def _day_limits(view: View, measures: Measures, words: np.ndarray) -> tuple[np.n
     return up, down
 
 
-def _unsorted(measures: Measures, codes: np.ndarray, words: np.ndarray, offset: int, last: str) -> np.ndarray:
+def _unsorted(measures: Measures, codes: np.ndarray, words: np.ndarray, offset: int, last: str | None) -> np.ndarray:
     """Symbols of the batch in order of rows; counts those that do not ascend."""
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
     met = np.where(codes[starts] >= 0, words[codes[starts]] if len(words) else "", "").astype(object)
     before = np.r_[np.array([last], object), met[:-1]]
     bad = np.array([b is not None and m <= b for b, m in zip(before, met, strict=True)])
-    measures.add("unsorted", np.count_nonzero(bad))
+    measures.add("unsorted", int(np.count_nonzero(bad)))
     for at in np.flatnonzero(bad)[:3]:
         measures.examples.setdefault("unsorted", []).append({"row": int(starts[at]) + offset, "symbol": met[at]})
     return met
@@ -124,7 +124,9 @@ def measure_trades(view: View, measures: Measures) -> None:
     common.set_aside(view, measures, rows.count)
 
 
-def _trade_batch(view: View, measures: Measures, part: pa.Table, offset: int, orders: Rows | None, last) -> np.ndarray:
+def _trade_batch(
+    view: View, measures: Measures, part: pa.Table, offset: int, orders: Rows | None, last: str | None
+) -> np.ndarray:
     common.nulls(measures, part, offset=offset)
     codes, words = encode(part["symbol"])
     met = _unsorted(measures, codes, words, offset, last)
@@ -140,32 +142,32 @@ def _trade_batch(view: View, measures: Measures, part: pa.Table, offset: int, or
 
     larger = larger_is_active(words)
     to_orders = np.full(len(words), -1, np.int32)
-    known = _no_orders()
+    starts, ids, sides, volumes = _no_orders()
     if orders is not None and len(met):
         lines = orders.between(str(min(met)), str(max(met)), ORDER_COLUMNS)
         if len(lines):
             order_codes, order_words = encode(lines["symbol"])
             cancel = _kinds(lines)[0] == ORDER_KINDS.index("cancel")
-            *known, _, timely = kernels.new_orders(
+            starts, ids, sides, volumes, _, timely = kernels.new_orders(
                 order_codes, numbers(lines["order_id"]), numbers(lines["side"]), numbers(lines["volume"]), cancel,
                 len(order_words),
             )  # fmt: skip
             to_orders = pd.Index(order_words).get_indexer(words).astype(np.int32)
-            to_orders[(to_orders >= 0) & (np.diff(known[0])[to_orders] == 0)] = -1
+            to_orders[(to_orders >= 0) & (np.diff(starts)[to_orders] == 0)] = -1
             # elsewhere than in Shenzhen a larger number is a later order only where the numbers rise in time
             larger = np.where((larger == 0) & (to_orders >= 0) & timely[to_orders], 1, larger).astype(np.int8)
     found = kernels.table(kernels.NUMBER_RULES)
     kernels.scan_numbers(
         codes, time, volume, numbers(part["buy_order"]), numbers(part["sell_order"]), side,
-        larger, to_orders, *known, found,
+        larger, to_orders, starts, ids, sides, volumes, found,
     )  # fmt: skip
     _keep(measures, kernels.NUMBER_RULES, found, part, offset)
     return met
 
 
-def _no_orders() -> list[np.ndarray]:
+def _no_orders() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     none = np.zeros(0, np.int64)
-    return [np.zeros(1, np.int64), none, np.zeros(0, np.int8), none]
+    return np.zeros(1, np.int64), none, np.zeros(0, np.int8), none
 
 
 def _kinds(part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +192,7 @@ def measure_orders(view: View, measures: Measures) -> None:
     common.set_aside(view, measures, rows.count)
 
 
-def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last) -> np.ndarray:
+def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last: str | None) -> np.ndarray:
     common.nulls(measures, part, ("price",), offset)
     codes, words = encode(part["symbol"])
     met = _unsorted(measures, codes, words, offset, last)

@@ -4,6 +4,7 @@ import datetime as dt
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import fsspec
@@ -96,11 +97,10 @@ class View:
 
     def trailing(self, count: int, summary: Callable[[Lake, str, str], Any], name: str) -> list:
         """``summary(lake, table, key)`` of the last ``count`` partitions before this one."""
-        make = self.chunk.cached
-        return [
-            make((name, key), lambda key=key: summary(self.lake, self.table, key))
-            for key in self.chunk.before(self.key, count)
-        ]
+        found = []
+        for key in self.chunk.before(self.key, count):
+            found.append(self.chunk.cached((name, key), partial(summary, self.lake, self.table, key)))
+        return found
 
 
 class Rows:
@@ -172,11 +172,12 @@ def sound(lake: Lake, table: str, key: str, expected: pa.Schema | None = None) -
 
     ``expected`` is the table's schema, for tables that have none of their own in the lake.
     """
+    if expected is None:
+        expected = SCHEMAS["quarantine" if table.startswith("quarantine_") else table]
     with Rows(lake, table, key, ()) as rows:
         names = rows.schema.names
         return all(
-            f.name in names and (not rows.count or same_type(rows.schema.field(f.name).type, f.type))
-            for f in (SCHEMAS[table] if expected is None else expected)
+            f.name in names and (not rows.count or same_type(rows.schema.field(f.name).type, f.type)) for f in expected
         )
 
 

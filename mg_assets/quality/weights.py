@@ -163,11 +163,11 @@ def _exposures(measures: Measures, frame: pd.DataFrame, limits: dict, relaxed: d
         moved = np.array([relaxed.get(f"industry[{n}]", 0.0) for n in labels])
         exposure = np.bincount(code, weights=active, minlength=len(labels))
         _most(measures, "industry_excess", np.abs(exposure) - limits["industry"] - moved, labels, active=exposure)
-    size = frame["size"].to_numpy(np.float64)
     if limits.get("size") is not None:
-        exposure = float(active @ np.nan_to_num(size))  # the optimiser counts an unknown exposure as average
+        size = np.nan_to_num(frame["size"].to_numpy(np.float64))  # the optimiser counts an unknown exposure as average
+        tilt = float(active @ size)
         allowed = limits["size"] + relaxed.get("style[size]", relaxed.get("size", 0.0))
-        measures.put("size_excess", _over(abs(exposure) - allowed), exposure=exposure, limit=limits["size"])
+        measures.put("size_excess", _over(abs(tilt) - allowed), exposure=tilt, limit=limits["size"])
     if limits.get("turnover") is not None:
         traded = 0.5 * np.abs(w - w0).sum()
         allowed = limits["turnover"] + relaxed.get("turnover", 0.0)

@@ -8,8 +8,10 @@ from mg_assets.quality import SUITES, run_suite
 
 
 def traded_row(frame, skip=2):
-    """A row with trades, and the next row of the same stock empty."""
-    return int(np.flatnonzero(frame["volume"] > 0)[skip])
+    """A row with trades; of minute bars one whose next bar is empty."""
+    volume = frame["volume"].to_numpy()
+    followed = np.r_[volume[1:] == 0, False] if "minute" in frame else np.ones(len(frame), bool)
+    return int(np.flatnonzero((volume > 0) & followed)[skip])
 
 
 def at(column, value, where=traded_row):
