@@ -1,7 +1,6 @@
 """Cross-sectional scores of one day."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def zscore(values: np.ndarray) -> np.ndarray:
@@ -13,6 +12,12 @@ def zscore(values: np.ndarray) -> np.ndarray:
     return np.where(flat & np.isfinite(centred), 0.0, centred / np.where(flat, 1.0, std))
 
 
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 of finite values, ties at their average, float64."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+
+
 def rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
     """Spearman's correlation over the stocks that have both.
 
@@ -21,7 +26,7 @@ def rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
     both = np.isfinite(prediction) & np.isfinite(label)
     if both.sum() < 3:
         return float("nan")
-    a, b = rankdata(prediction[both]), rankdata(label[both])
+    a, b = ranks(prediction[both]), ranks(label[both])
     a -= a.mean()
     b -= b.mean()
     scale = np.sqrt((a @ a) * (b @ b))

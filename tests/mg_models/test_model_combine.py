@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata, spearmanr
 
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
 from mg_models.errors import DataError, LeakageError
-from mg_models.scoring import rank_ic, zscore
+from mg_models.scoring import rank_ic, ranks, zscore
 from mg_models.splits import known_days
 
 
@@ -65,6 +66,13 @@ def test_fuse_is_one_part_to_three():
     assert np.isnan(got[2, 7])
     with pytest.raises(DataError, match="one \\(day, stock\\) shape"):
         fuse([(a, 1), (b[:, :3], 1)])
+
+
+def test_ranks_and_rank_ic_equal_scipys():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 20, 200).astype(float), rng.standard_normal(200)
+    np.testing.assert_array_equal(ranks(a), rankdata(a))
+    assert rank_ic(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
 
 
 def test_zscore_and_rank_ic_of_flat_days():
