@@ -89,7 +89,7 @@ def _predict(
             if not len(rows):
                 continue
             windows = data.windows(day)
-            scores = np.stack([n(windows).mean(1).double().cpu().numpy() for n in networks])  # (seeds, rows)
+            scores = np.stack([n(windows).mean(1).cpu().double().numpy() for n in networks])  # (seeds, rows)
             out[row, rows] = zscore(scores).mean(0)
     return out
 

@@ -113,7 +113,7 @@ def predict_days(network: nn.Module, data: Dataset, days: list[int]) -> list[np.
     """Each day's predictions of its rows, float64: the mean over the network's tasks."""
     network.eval()
     with torch.inference_mode():
-        return [network(data.windows(d)).mean(1).double().cpu().numpy() for d in days]
+        return [network(data.windows(d)).mean(1).cpu().double().numpy() for d in days]
 
 
 class _Course:
