@@ -3,9 +3,9 @@
     python benchmarks/backfill.py [--stocks 200] [--orders 700] [--year 2022]
 
 Starts the web server and the daemon on a new lake, asks for the backfill with the GraphQL mutation that the UI's
-"Materialize" button sends, waits until the runs have ended, and counts them. The loop calls the same asset functions,
-table by table, on a second new lake in a process of its own. Times are wall seconds; the backfill's include the start
-of its run processes (imports) and Dagster's bookkeeping.
+"Materialize" button sends, waits until the runs have ended, and counts them. The loop calls the same asset functions
+and quality suites, table by table, on a second new lake in a process of its own. Times are wall seconds; the
+backfill's include the start of its run processes (imports) and Dagster's bookkeeping.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars", "intraday_factors")
-TABLES += ("planted_signal", "factor_inputs", "factor_scores")
+TABLES += ("planted_signal", "factor_inputs")
 
 MUTATION = """
 mutation Backfill($params: LaunchBackfillParams!) {
@@ -46,6 +46,7 @@ LOOP = """
 import sys, time
 from mg_assets.assets import FLOORS
 from mg_assets.lake import Build, TABLES, recipe, source_mark
+from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
 from mg_assets.store import Lake
@@ -55,14 +56,14 @@ lake = Lake(settings().lake_url)
 source = build_source(settings().source["kind"], {k: v for k, v in settings().source.items() if k != "kind"})
 keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
 makers = {a.table: a for floor in FLOORS for a in floor.ASSETS}
-for table in TABLES:
-    if table in sys.argv[3].split(","):
-        build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
-        for built in makers[table].make(build):
-            kept = {"recipe": recipe(table)}
-            if TABLES[table].raw:
-                kept["source"] = source_mark(source, table, built.key)
-            lake.write(table, built.key, built.frame, kept)
+for table in sys.argv[3].split(","):
+    build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
+    for built in makers[table].make(build):
+        kept = {"recipe": recipe(table)}
+        if TABLES[table].raw:
+            kept["source"] = source_mark(source, table, built.key)
+        lake.write(table, built.key, built.frame, kept)
+    outcomes = run_suite(table, lake, keys)
 print("SECONDS", time.monotonic() - began)
 """
 

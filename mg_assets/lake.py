@@ -15,7 +15,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -31,7 +31,7 @@ from mg_assets.settings import settings
 from mg_assets.sources.base import Source
 from mg_assets.store import WHOLE, Lake
 
-MAX_PARTITIONS_PER_RUN = 250
+MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
 PROGRESS_MESSAGES = 10
 OWNERS = ["team:mg"]
 
@@ -119,6 +119,8 @@ class TableAsset:
     version: str
     settings: tuple[str, ...]
     raw: bool
+    anchor: str | None = None
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,7 @@ def lake_asset(
     uses: tuple[str, ...] = (),
     kinds: Iterable[str] = (),
     columns: dict[str, str] | None = None,
+    anchor: str | None = None,
     single_run: bool = False,
     raw: bool = False,
     pool: str | None = None,
@@ -166,13 +169,16 @@ def lake_asset(
         Names of settings that decide the values.
     columns : dict
         Column name -> description, for tables without a fixed schema.
+    anchor : str, optional
+        Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
+        empty partition that says so. A backfill of a year asks for them: the days after it that look back into it.
     single_run : bool
         All partitions of a backfill in one run (for tables that read their own last partition).
     raw : bool
         The table comes from the source, whose fingerprint then belongs to the recipe.
     """
     needs = tuple(needs)
-    TABLES[table] = TableAsset(table, partitions, needs, version, uses, raw)
+    TABLES[table] = TableAsset(table, partitions, needs, version, uses, raw, anchor, tuple(columns or ()))
 
     def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
         return LakeAsset(table, make, lambda: define(make))
@@ -259,7 +265,7 @@ def _write(
     began, rows, bad, every = time.monotonic(), 0, 0, max(1, len(keys) // PROGRESS_MESSAGES)
     extra: dict[str, Any] = {}
     mark = recipe(entry.table)
-    for built in make(build):
+    for built in _made(entry, build, make):
         if built.key not in waiting:
             raise dg.Failure(f"{entry.table} made partition {built.key}, which was not asked for")
         kept = {"recipe": mark, **built.stored}
@@ -297,6 +303,19 @@ def _write(
             **extra,
         }
     )
+
+
+def _made(entry: TableAsset, build: Build, make: Callable[[Build], Iterable[Built]]) -> Iterator[Built]:
+    """What the asset's function makes, and an empty partition for each day without its anchor."""
+    lacking = [k for k in build.keys if entry.anchor and not build.lake.has(entry.anchor, k)]
+    if lacking:
+        build.log(f"{entry.table}: {len(lacking)} days have no {entry.anchor}, first {lacking[0]}; left empty")
+    frame = pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in ("symbol", *entry.columns)})
+    for key in lacking:
+        yield Built(key, frame, {"absent": f"{entry.anchor} has no partition {key}"})
+    present = [k for k in build.keys if k not in set(lacking)]
+    if present:
+        yield from make(replace(build, keys=present))
 
 
 def _set_aside(lake: Lake, entry: TableAsset, built: Built) -> int:

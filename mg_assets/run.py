@@ -75,7 +75,7 @@ def prepare_home(config: Settings) -> Path:
 def plan(config: Settings) -> Iterator[Step]:
     """The steps of a run, in the order of the data; each is decided when the one before is done."""
     from mg_assets.assets import half_yearly_tables, weekly_tables, whole_tables
-    from mg_assets.assets.models import entry
+    from mg_assets.assets.models import HAND_WEIGHTED, SIGNALS
     from mg_assets.market.calendar import month_of, trading_days, week_of
     from mg_assets.partitions import END
     from mg_assets.sources import build_source
@@ -89,7 +89,6 @@ def plan(config: Settings) -> Iterator[Step]:
     single = {str(d) for d in options.get("tick_days", [])}  # ticks of scattered days: too few for features
     daily = ("reference", "daily_bars") + (("planted_signal",) if config.source["kind"] == "simulated" else ())
     chain = ("trades", "orders", "minute_bars", "intraday_factors")
-    models = [m for m in options.get("models", []) if f"{m}_model" in half_yearly_tables()]
     halves = tuple(options.get("half_years", []))
 
     yield Step("daily bars and reference data", daily, tuple(d for d in days if d < since and d not in single))
@@ -100,13 +99,10 @@ def plan(config: Settings) -> Iterator[Step]:
     yield Step("weekly bars", ("weekly_bars",), _known("weekly_bars", week_of(stamps)))
     yield Step("monthly bars", ("monthly_bars",), _known("monthly_bars", month_of(stamps)))
     yield Step("labels", ("labels",), tuple(days))
-    yield Step("training", tuple(f"{m}_model" for m in models), halves)
+    yield Step("training", tuple(half_yearly_tables()), halves)
     predicted = tuple(d for h in halves for d in days if _half(d) == h)
-    signals = list(models)
-    if any(i.panel == "hf" for m in models for i in entry(m).inputs):
-        signals += ["hf_equal_weight", "hf_icir_weight"]
-    if {"hf_gru", "lf_multitask"} <= set(models):
-        signals.append("fused")
+    has_ticks = options.get("ticks_from") is not None
+    signals = [s for s in SIGNALS if has_ticks or s not in HAND_WEIGHTED]
     yield Step("predictions and signals", tuple(signals), predicted)
     since = str(options.get("portfolios_from") or (predicted[0] if predicted else until))
     invested = trading_days(since, until)

@@ -35,6 +35,8 @@ class Settings:
         (``MG_END_DATE``).
     first_model : str
         First half-year for which models are trained, as ``2016H1`` (``MG_FIRST_MODEL``).
+    catalog : list of str
+        Trained models that the graph holds, by their names in the model catalog (``MG_CATALOG``, comma-separated).
     models : dict
         Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``
         (``MG_MODELS``, JSON).
@@ -51,13 +53,15 @@ class Settings:
     language : str
         Of the weekly report, ``en`` or ``zh`` (``MG_LANGUAGE``).
     run : dict
-        What ``mg run`` builds: ``daily_from``, ``ticks_from``, ``models`` and ``until``.
+        What ``mg run`` builds: ``daily_from``, ``ticks_from``, ``tick_days``, ``until``, ``half_years``
+        and ``portfolios_from``.
     """
 
     lake: str = "lake/demo"
     source: dict = field(default_factory=lambda: {"kind": "simulated"})
     end_date: str = ""
     first_model: str = "2016H1"
+    catalog: tuple[str, ...] = ("hf_gru", "lf_multitask")
     models: dict = field(default_factory=dict)
     portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
     signals: dict = field(default_factory=dict)
@@ -112,8 +116,9 @@ def load_settings(file: str | None = None) -> Settings:
     for name, value in values.items():
         if isinstance(value, dt.date):
             values[name] = value.isoformat()
-    if "portfolios" in values:
-        values["portfolios"] = tuple(values["portfolios"])
+    for name in ("portfolios", "catalog"):
+        if name in values:
+            values[name] = tuple(values[name])
     return Settings(**values)
 
 
@@ -123,6 +128,6 @@ def _parse(name: str, raw: str) -> object:
             return json.loads(raw)
         except json.JSONDecodeError as error:
             raise DataError(f"MG_{name.upper()} is not JSON: {error}") from error
-    if name == "portfolios":
+    if name in ("portfolios", "catalog"):
         return [p.strip() for p in raw.split(",") if p.strip()]
     return int(raw) if name == "workers" else raw

@@ -74,6 +74,7 @@ def _crosssections(
 @lake_asset(
     "factor_inputs",
     group="features",
+    anchor="intraday_factors",
     needs=[Needs("intraday_factors"), Needs("reference"), Needs("daily_bars")],
     kinds={"numba"},
     columns={n: _COLUMNS[n] for n in HF27},
@@ -90,6 +91,7 @@ def factor_inputs(build: Build) -> Iterator[Built]:
 @lake_asset(
     "factor_scores",
     group="features",
+    anchor="intraday_factors",
     needs=[Needs("intraday_factors", back=MEAN_WINDOW - 1), Needs("reference"), Needs("daily_bars")],
     kinds={"numba"},
     columns=_COLUMNS,

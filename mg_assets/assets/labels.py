@@ -17,6 +17,7 @@ AHEAD = max(HORIZONS) + 1
     "labels",
     group="labels",
     needs=[Needs("daily_bars", ahead=AHEAD)],
+    anchor="daily_bars",
     columns={f"ret_{h}": f"vwap(T+1+{h}) / vwap(T+1) - 1, adjusted" for h in HORIZONS},
 )
 def labels(build: Build) -> Iterator[Built]:

@@ -18,7 +18,7 @@ from mg_assets.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.store import Lake
 from mg_models import checkpoint
-from mg_models.catalog import CATALOG, COMBINATIONS, CombinationSpec, ModelSpec, override
+from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
 from mg_models.inference import predict
 from mg_models.training import train_many
@@ -27,10 +27,9 @@ from mg_portfolio.report import charts
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
-TABLES_OF = {
-    "hf": (Needs("factor_inputs", back=39),),
-    "daily": (Needs("daily_bars", back=39), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)),
-}
+FACTORS_40 = (Needs("factor_inputs", back=39),)
+BARS = (Needs("daily_bars", back=39), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260))
+TABLES_OF = {"hf": FACTORS_40, "daily": BARS, "weekly": BARS, "monthly": BARS}
 GPU_TAGS = {
     "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
 }
@@ -38,11 +37,11 @@ GPU_TAGS = {
 
 def entry(name: str) -> ModelSpec:
     """The catalog's entry with the deployment's overrides."""
-    return override(CATALOG[name], **settings().models.get(name, {}))
+    return override(get(name), **settings().models.get(name, {}))
 
 
 def _tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
-    return tuple({n.table: n for i in spec.inputs for n in TABLES_OF.get(i.panel, ())}.values())
+    return tuple({n.table: n for i in spec.inputs for n in TABLES_OF[i.panel]}.values())
 
 
 def _training_asset(name: str) -> LakeAsset:
@@ -173,6 +172,7 @@ def _prediction_asset(name: str) -> LakeAsset:
         name,
         group="predictions",
         needs=[*_tables_of(spec), Needs(f"{name}_model")],
+        anchor=_tables_of(spec)[0].table,
         kinds={"pytorch"},
         columns=SCORE,
         description=f"{spec.description} Mean over seeds of z-scored predictions, by the model of the day's "
@@ -203,6 +203,7 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         spec.name,
         group="predictions",
         needs=needs,
+        anchor="factor_scores",
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )
@@ -278,11 +279,13 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
 
 
 ICIR_BACK = 52 * 5 + 12
+TRAINED = tuple(settings().catalog)
+HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
+FUSED = tuple(c for c in COMBINATIONS.values() if c.rule == "fuse" and set(c.parts) <= {*TRAINED, *HAND_WEIGHTED})
 ASSETS = [
-    *(_training_asset(name) for name in CATALOG),
-    *(_prediction_asset(name) for name in CATALOG),
-    _hand_weighted(COMBINATIONS["hf_equal_weight"], 0),
-    _hand_weighted(COMBINATIONS["hf_icir_weight"], ICIR_BACK),
-    *(_fusion(c) for c in COMBINATIONS.values() if c.rule == "fuse"),
+    *(_training_asset(name) for name in TRAINED),
+    *(_prediction_asset(name) for name in TRAINED),
+    *(_hand_weighted(COMBINATIONS[name], back) for name, back in HAND_WEIGHTED.items()),
+    *(_fusion(c) for c in FUSED),
 ]
-SIGNALS = [*CATALOG, *COMBINATIONS]
+SIGNALS = (*HAND_WEIGHTED, *TRAINED, *(c.name for c in FUSED))

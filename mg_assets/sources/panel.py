@@ -7,8 +7,8 @@ From whatever columns a source has to the lake's daily bars:
 3. ``adj_factor``: the source's, or chained from close and next day's reference price
    (``f_t = f_{t-1} * close_{t-1} / prev_close_t``), or 1.
 4. ``prev_close``: the source's, or the last traded adjusted close over the day's factor, on the tick.
-5. ``vwap = amount / volume``; without amounts ``(high + low + close) / 3`` stands in, and amount is
-   vwap times volume (said in the notes).
+5. ``vwap = amount / volume``; without amounts ``(high + low + close) / 3`` stands in and
+   amount stays null (said in the notes).
 6. Limits: the source's, or the boards' rules (:mod:`mg_assets.market.rules`).
 """
 
@@ -263,7 +263,7 @@ def _finished(
     amount = raw.get("amount", np.full(count, np.nan))
     if "amount" not in raw and "vwap" not in raw:
         absent |= {"amount", "vwap"}
-        notes["vwap_rule"] = "no amounts: vwap is (high + low + close) / 3, amount is vwap x volume"
+        notes["vwap_rule"] = "no amounts: they stay null, and (high + low + close) / 3 stands in for the vwap"
     if "vwap" in raw:
         vwap = raw["vwap"]
     else:
@@ -273,7 +273,8 @@ def _finished(
         if "amount" in raw and missing.any():
             notes["vwap_stand_ins"] = f"{int(missing.sum())} rows with volume have no amount: (high + low + close) / 3"
     vwap = np.where(suspended, np.nan, vwap)
-    amount = np.where(suspended, 0.0, np.where(amount > 0, amount, vwap * volume))
+    given = raw["vwap"] * volume if "vwap" in raw else np.nan
+    amount = np.where(suspended, 0.0, np.where(amount > 0, amount, given))
 
     if "st" not in raw:
         absent.add("st")

@@ -65,7 +65,7 @@ def test_units_reference_price_limits_and_suspension(plain):
     assert np.isnan(first.prev_close)
     assert np.isnan(first.up_limit)
     assert first.vwap == pytest.approx((10.6 + 9.9 + 10.5) / 3)
-    assert first.amount == pytest.approx(first.vwap * 10_000)
+    assert np.isnan(first["amount"])  # the file has none: the vwap is a stand-in, the amount stays unknown
     halted = row(plain, D[1], "600000.SH")
     assert halted.suspended
     assert (halted.open, halted.high, halted.close, halted.volume, halted.amount) == (10.5, 10.5, 10.5, 0, 0)
