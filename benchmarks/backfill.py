@@ -55,15 +55,19 @@ began = time.monotonic()
 lake = Lake(settings().lake_url)
 source = build_source(settings().source["kind"], {k: v for k, v in settings().source.items() if k != "kind"})
 keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
-makers = {a.table: a for floor in FLOORS for a in floor.ASSETS}
+makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
 for table in sys.argv[3].split(","):
+    if table == "orders":
+        continue  # made with the trades
     build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
     for built in makers[table].make(build):
-        kept = {"recipe": recipe(table)}
-        if TABLES[table].raw:
-            kept["source"] = source_mark(source, table, built.key)
-        lake.write(table, built.key, built.frame, kept)
-    outcomes = run_suite(table, lake, keys)
+        name = built.table or table
+        kept = {"recipe": recipe(name)}
+        if TABLES[name].raw:
+            kept["source"] = source_mark(source, name, built.key)
+        lake.write(name, built.key, built.frame, kept)
+    for name in makers[table].tables:
+        run_suite(name, lake, keys)
 print("SECONDS", time.monotonic() - began)
 """
 

@@ -13,10 +13,10 @@ upstream of it. :func:`stale` compares recipes and file times, so that a second 
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import dagster as dg
@@ -57,6 +57,7 @@ class Built:
     metadata: dict[str, Any] = field(default_factory=dict)
     quarantine: pd.DataFrame | None = None
     stored: dict[str, Any] = field(default_factory=dict)  # kept in the file's footer
+    table: str = ""  # needed where an asset makes several tables
 
 
 @dataclass(frozen=True)
@@ -94,13 +95,17 @@ class Build:
         """The torch device, resolved."""
         return self.find_device()
 
-    def each(self, make: Callable[[str], Built]) -> Iterator[Built]:
+    def each(self, make: Callable[[str], Built | Sequence[Built]]) -> Iterator[Built]:
         """Make every partition on its own, several at a time, in order; memory holds ``2 * workers`` of them."""
+        for made in self._mapped(make):
+            yield from [made] if isinstance(made, Built) else made
+
+    def _mapped(self, make: Callable[[str], Built | Sequence[Built]]) -> Iterator[Built | Sequence[Built]]:
         if self.workers == 1 or len(self.keys) == 1:
             yield from map(make, self.keys)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            waiting: list[Future[Built]] = []
+            waiting: list[Future[Built | Sequence[Built]]] = []
             for key in self.keys:
                 waiting.append(pool.submit(make, key))
                 if len(waiting) >= 2 * self.workers:
@@ -127,7 +132,7 @@ class TableAsset:
 class LakeAsset:
     """A registered asset; :meth:`definition` is asked for once all tables are registered."""
 
-    table: str
+    tables: tuple[str, ...]
     make: Callable[[Build], Iterable[Built]]
     definition: Callable[[], dg.AssetsDefinition]
 
@@ -139,7 +144,7 @@ on_progress: Callable[[str, int, int, float], None] | None = None
 
 
 def lake_asset(
-    table: str,
+    tables: str | tuple[str, ...],
     *,
     group: str,
     partitions: dg.PartitionsDefinition | None = DAILY,
@@ -153,14 +158,15 @@ def lake_asset(
     raw: bool = False,
     pool: str | None = None,
     op_tags: dict[str, Any] | None = None,
-    description: str | None = None,
+    description: str | dict[str, str] | None = None,
 ) -> Callable[[Callable[[Build], Iterable[Built]]], LakeAsset]:
-    """Register a function that yields :class:`Built` partitions as an asset of the lake.
+    """Register a function that yields :class:`Built` partitions as one or several assets of the lake.
 
     Parameters
     ----------
-    table : str
-        Name of the table and of the asset.
+    tables : str or tuple of str
+        Names of the table and of the asset. Several tables come from one pass over their source, and each
+        :class:`Built` then names its own.
     needs : iterable of Needs
         Upstream tables.
     version : str
@@ -176,25 +182,35 @@ def lake_asset(
         All partitions of a backfill in one run (for tables that read their own last partition).
     raw : bool
         The table comes from the source, whose fingerprint then belongs to the recipe.
+    description : str or dict
+        By default the function's docstring; for several tables, one each.
     """
+    names = (tables,) if isinstance(tables, str) else tables
     needs = tuple(needs)
-    TABLES[table] = TableAsset(table, partitions, needs, version, uses, raw, anchor, tuple(columns or ()))
+    for name in names:
+        TABLES[name] = TableAsset(name, partitions, needs, version, uses, raw, anchor, tuple(columns or ()))
 
     def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
-        return LakeAsset(table, make, lambda: define(make))
+        return LakeAsset(names, make, lambda: define(make))
 
     def define(make: Callable[[Build], Iterable[Built]]) -> dg.AssetsDefinition:
-        @dg.asset(
-            name=table,
-            group_name=group,
-            partitions_def=partitions,
-            deps=[_dependency(table, n) for n in needs],
+        @dg.multi_asset(
+            name="_and_".join(names),
+            specs=[
+                dg.AssetSpec(
+                    name,
+                    deps=[_dependency(name, n) for n in needs],
+                    description=description[name] if isinstance(description, dict) else description or make.__doc__,
+                    metadata=_static_metadata(name, columns),
+                    group_name=group,
+                    code_version=version,
+                    owners=OWNERS,
+                    kinds={"parquet", *kinds},
+                    partitions_def=partitions,
+                )
+                for name in names
+            ],
             backfill_policy=_backfill_policy(partitions, single_run),
-            code_version=version,
-            description=description or make.__doc__,
-            kinds={"parquet", *kinds},
-            owners=OWNERS,
-            metadata=_static_metadata(table, columns),
             pool=pool,
             op_tags=op_tags,
         )
@@ -203,17 +219,17 @@ def lake_asset(
             lake: LakeResource,
             source: SourceResource,
             compute: ComputeResource,
-        ) -> dg.MaterializeResult:
+        ) -> Iterator[dg.MaterializeResult]:
             keys = _keys(context, partitions)
             build = Build(
                 keys=[k for _, k in keys],
                 lake=lake.open(),
-                open_source=lru_cache(source.open),
+                open_source=cache(source.open),
                 workers=compute.workers,
-                find_device=lru_cache(compute.torch_device),
+                find_device=cache(compute.torch_device),
                 log=context.log.info,
             )
-            return _write(context, TABLES[table], build, keys, make)
+            yield from _write(context, [TABLES[n] for n in names], build, keys, make)
 
         return body
 
@@ -255,54 +271,65 @@ def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition
 
 def _write(
     context: dg.AssetExecutionContext,
-    entry: TableAsset,
+    entries: list[TableAsset],
     build: Build,
     keys: list[tuple[str, str]],
     make: Callable[[Build], Iterable[Built]],
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult]:
+    by_name = {e.table: e for e in entries}
+    first = entries[0]
     partition_of = {lake: partition for partition, lake in keys}
-    waiting = dict.fromkeys(build.keys)
-    began, rows, bad, every = time.monotonic(), 0, 0, max(1, len(keys) // PROGRESS_MESSAGES)
+    waiting = dict.fromkeys((t, k) for k in build.keys for t in by_name)
+    total, began = len(waiting), time.monotonic()
+    every = max(1, total // PROGRESS_MESSAGES)
+    rows, bad = dict.fromkeys(by_name, 0), dict.fromkeys(by_name, 0)
     extra: dict[str, Any] = {}
-    mark = recipe(entry.table)
-    for built in _made(entry, build, make):
-        if built.key not in waiting:
-            raise dg.Failure(f"{entry.table} made partition {built.key}, which was not asked for")
-        kept = {"recipe": mark, **built.stored}
+    for built in _made(first, build, make):
+        entry = by_name.get(built.table or first.table)
+        if entry is None or (entry.table, built.key) not in waiting:
+            raise dg.Failure(f"{first.table} made {built.table} {built.key}, which was not asked for")
+        kept = {"recipe": recipe(entry.table), **built.stored}
         if entry.raw:
             kept["source"] = source_mark(build.source, entry.table, built.key)
         build.lake.write(entry.table, built.key, built.frame, kept)
-        bad += _set_aside(build.lake, entry, built)
-        del waiting[built.key]
-        rows += len(built.frame)
+        bad[entry.table] += _set_aside(build.lake, entry, built)
+        rows[entry.table] += len(built.frame)
+        del waiting[entry.table, built.key]
         if entry.definition is None:
             extra = built.metadata
         else:
             context.add_asset_metadata(
                 {"dagster/partition_row_count": len(built.frame), **built.metadata},
+                asset_key=entry.table,
                 partition_key=partition_of[built.key],
             )
-        done = len(keys) - len(waiting)
-        left = (time.monotonic() - began) / done * len(waiting)
-        if on_progress is not None:
-            on_progress(entry.table, done, len(keys), left)
-        if len(keys) > 1 and (done % every == 0 or not waiting):
-            context.log.info(f"{entry.table}: {done} of {len(keys)} partitions, {left:.0f} s left")
+        _tell(context, " and ".join(by_name), total, total - len(waiting), began, every)
     if waiting:
         raise dg.Failure(
-            f"{entry.table} left {len(waiting)} of {len(keys)} partitions unmade, first {next(iter(waiting))}; "
+            f"{first.table} left {len(waiting)} of {total} partitions unmade, first {next(iter(waiting))}; "
             "those that were made are in the lake"
         )
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": rows,
-            "partitions": len(keys),
-            "quarantined_rows": bad,
-            "seconds": round(time.monotonic() - began, 2),
-            "place": dg.MetadataValue.path(f"{build.lake.root}/{entry.table}"),
-            **extra,
-        }
-    )
+    for name in by_name:
+        yield dg.MaterializeResult(
+            asset_key=name,
+            metadata={
+                "dagster/row_count": rows[name],
+                "partitions": len(keys),
+                "quarantined_rows": bad[name],
+                "seconds": round(time.monotonic() - began, 2),
+                "place": dg.MetadataValue.path(f"{build.lake.root}/{name}"),
+                **extra,
+            },
+        )
+
+
+def _tell(context: dg.AssetExecutionContext, what: str, total: int, done: int, began: float, every: int) -> None:
+    """Say how far the step is, in the log and on the terminal."""
+    left = (time.monotonic() - began) / done * (total - done)
+    if on_progress is not None:
+        on_progress(what, done, total, left)
+    if total > 1 and (done % every == 0 or done == total):
+        context.log.info(f"{what}: {done} of {total} partitions, {left:.0f} s left")
 
 
 def _made(entry: TableAsset, build: Build, make: Callable[[Build], Iterable[Built]]) -> Iterator[Built]:

@@ -8,43 +8,35 @@ from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources.base import Source
 
+DESCRIPTIONS = {
+    "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
+    "0 auction or unknown). Rows that cannot be right are in quarantine_trades.",
+    "orders": "Every order entered and cancelled, sizes as entered: what Shanghai leaves out is restored.",
+    "reference": "Listing, industry, price limits, suspension, ST, float shares, index membership and weights, "
+    "fundamentals and consensus as known on the day; null where the source has none.",
+    "planted_signal": "The latent signal that drives a simulated market's returns, known at the day's close: the "
+    "yardstick for models. Empty on real sources.",
+}
+
 
 def _load(source: Source, table: str, key: str) -> Built:
     day = pd.Timestamp(key).date()
     if not source.has(table, day):
-        return Built(key, SCHEMAS[table].empty_table(), {"absent": f"source {source.name} has no {table} this day"})
+        absent = {"absent": f"source {source.name} has no {table} this day"}
+        return Built(key, SCHEMAS[table].empty_table(), absent, table=table)
     loaded = source.load(table, day)
     notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
-    return Built(key, loaded.frame, {"set_aside": len(loaded.quarantine), **notes}, loaded.quarantine)
+    return Built(key, loaded.frame, {"set_aside": len(loaded.quarantine), **notes}, loaded.quarantine, table=table)
 
 
-def _raw_asset(table: str, description: str) -> LakeAsset:
-    @lake_asset(table, group="raw", uses=("source",), raw=True, description=description)
+def _raw_asset(*tables: str) -> LakeAsset:
+    @lake_asset(tables, group="raw", uses=("source",), raw=True, description=DESCRIPTIONS)
     def make(build: Build) -> Iterator[Built]:
         source = build.source
-        return build.each(lambda key: _load(source, table, key))
+        return build.each(lambda key: [_load(source, table, key) for table in tables])
 
     return make
 
 
-trades = _raw_asset(
-    "trades",
-    "Every trade of the day with both order numbers and the aggressor's side "
-    "(+1 buyer-, -1 seller-initiated, 0 auction or unknown). Rows that cannot be right are in quarantine_trades.",
-)
-orders = _raw_asset(
-    "orders",
-    "Every order entered and cancelled, sizes as entered: what Shanghai's publication leaves out is restored.",
-)
-reference = _raw_asset(
-    "reference",
-    "Listing, industry, price limits, suspension, ST, float shares, index membership and weights, fundamentals and "
-    "consensus as known on the day; null where the source has none.",
-)
-planted_signal = _raw_asset(
-    "planted_signal",
-    "The latent signal that drives a simulated market's returns, known at the day's close: the yardstick for "
-    "models. Empty on real sources.",
-)
-
-ASSETS = [trades, orders, reference, planted_signal]
+# trades and orders come from the same files, and restoring orders needs the trades: one pass makes both
+ASSETS = [_raw_asset("trades", "orders"), _raw_asset("reference"), _raw_asset("planted_signal")]
