@@ -141,6 +141,8 @@ TABLES: dict[str, TableAsset] = {}
 
 on_progress: Callable[[str, int, int, float], None] | None = None
 """Told of every finished partition: table, done, total, seconds left. For a terminal; the UI reads the log."""
+on_message: Callable[[str], None] | None = None
+"""Told of every line that an asset logs."""
 
 
 def lake_asset(
@@ -227,7 +229,7 @@ def lake_asset(
                 open_source=cache(source.open),
                 workers=compute.workers,
                 find_device=cache(compute.torch_device),
-                log=context.log.info,
+                log=_logger(context),
             )
             yield from _write(context, [TABLES[n] for n in names], build, keys, make)
 
@@ -321,6 +323,15 @@ def _write(
                 **extra,
             },
         )
+
+
+def _logger(context: dg.AssetExecutionContext) -> Callable[[str], None]:
+    def log(line: str) -> None:
+        context.log.info(line)
+        if on_message is not None:
+            on_message(line)
+
+    return log
 
 
 def _tell(context: dg.AssetExecutionContext, what: str, total: int, done: int, began: float, every: int) -> None:

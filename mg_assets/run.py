@@ -44,13 +44,17 @@ class Screen:
         passed = int(time.monotonic() - self.began)
         print(f"{self._clear}[{passed // 60:2d}:{passed % 60:02d}] {text}", flush=True)
 
+    def message(self, text: str) -> None:
+        """Show a line of an asset's log, below its step."""
+        self.line(f"   {text}")
+
     def progress(self, table: str, done: int, total: int, left: float) -> None:
         """Tell how far a table is: in place on a terminal, else every ten seconds."""
         text = f"        {table}: {done} of {total}, {left:.0f} s left"
         now = time.monotonic()
         if self._live:
             print(f"{self._clear}{text}", end="", flush=True)
-        elif now - self._last > 10 and done < total:
+        elif now - self._last > 10 and 1 < done < total:
             print(text, flush=True)
         else:
             return
@@ -135,6 +139,7 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
     from mg_assets.store import Lake
 
     lake_assets.on_progress = screen.progress
+    lake_assets.on_message = screen.message
     lake = Lake(config.lake_url)
     source = build_source(config.source["kind"], {k: v for k, v in config.source.items() if k != "kind"})
     instance = dg.DagsterInstance.get()
