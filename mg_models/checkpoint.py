@@ -58,10 +58,22 @@ class TrainedModel:
     card: dict[str, Any]
 
     def network(self, device: str = "cpu") -> nn.Module:
-        """The network with these weights, in evaluation mode."""
+        """The network with these weights, in evaluation mode.
+
+        Raises
+        ------
+        CheckpointError
+            The weights are not those of this version's network.
+        """
         with torch.random.fork_rng(devices=[]):  # a module draws its first weights from the caller's generator
             network = build(self.spec, {name: len(names) for name, names in self.features.items()})
-        network.load_state_dict(self.state)
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"{self.spec.name} {self.retrain} seed {self.seed} was stored with other weights than its network "
+                f"has now; train again: {error}"
+            ) from error
         return network.to(device).eval()
 
 

@@ -1,5 +1,6 @@
 """Training: the same bytes again, blind to the future, and resumable."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -219,6 +220,13 @@ def test_altered_weights_are_refused(trained, tmp_path):
         checkpoint.load(tmp_path)
     with pytest.raises(CheckpointError, match="no trained model"):
         checkpoint.load(tmp_path / "absent")
+
+
+def test_weights_of_another_network_are_refused(trained):
+    model = checkpoint.load_seed(trained / "2013H2", 0)
+    other = dataclasses.replace(model, spec=override(model.spec, hidden=9))
+    with pytest.raises(CheckpointError, match="hf_gru 2013H2 seed 0 was stored with other weights"):
+        other.network()
 
 
 def test_what_does_not_fit_is_refused(hf):
