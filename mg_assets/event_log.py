@@ -91,7 +91,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
         with self.run_connection(runs.pop()) as conn:
             conn.execute(SqlEventLogStorageTable.insert(), rows)
         with self.index_transaction() as conn:
-            ids = [conn.execute(SqlEventLogStorageTable.insert().values(**r)).inserted_primary_key[0] for r in rows]
+            ids = [conn.execute(SqlEventLogStorageTable.insert().values(**r)).lastrowid for r in rows]
             self._store_asset_event_tags(conn, events, ids)
             last = {e.get_dagster_event().asset_key: (e, i) for e, i in zip(events, ids, strict=True)}
             for event, number in last.values():

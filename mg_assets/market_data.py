@@ -50,7 +50,7 @@ class MarketData:
         return [str(d) for d in self.days]
 
 
-def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | None = None) -> MarketData:
+def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.ndarray | None = None) -> MarketData:
     """Read the market of the given trading days; every one must be in the lake."""
     bars = lake.panel("daily_bars", keys, _BARS, symbols)
     listed = lake.panel("reference", keys, ["list_date"], bars.symbols)

@@ -64,8 +64,8 @@ def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) 
     daily = panel.stack(BARS)
     daily[..., :5] *= factor
     daily[..., 5] /= factor[..., 0]
-    weeks = _periods(lake, "weekly_bars", week_of(stamps), week_of(shift(days[0], -100)))
-    months = _periods(lake, "monthly_bars", month_of(stamps), month_of(shift(days[0], -260)))
+    weeks = _periods(lake, "weekly_bars", days[0], -100, week_of(stamps[-1:]))
+    months = _periods(lake, "monthly_bars", days[0], -260, month_of(stamps[-1:]))
     return bar_inputs(
         stamps,
         symbols,
@@ -77,9 +77,9 @@ def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) 
     )
 
 
-def _periods(lake: Lake, table: str, periods: np.ndarray, first: np.datetime64) -> list[str]:
-    """Keys of a table from ``first`` to the last of ``periods``; bar_inputs names those it lacks."""
-    return [k for k in lake.keys(table) if str(first) <= k <= str(periods[-1])]
+def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray) -> list[str]:
+    """Keys of a table from ``sessions`` before ``first`` to the period ``last``; bar_inputs names those it lacks."""
+    return [k for k in lake.keys(table) if str(shift(first, sessions)) <= k <= str(last[0])]
 
 
 def training_labels(lake: Lake, axes: Axes, horizon: int) -> tuple[np.ndarray, np.ndarray]:

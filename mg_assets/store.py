@@ -220,7 +220,7 @@ class Lake:
         table: str,
         keys: Iterable[str],
         columns: Sequence[str],
-        symbols: Sequence[str] | None = None,
+        symbols: Sequence[str] | np.ndarray | None = None,
         missing: str = "raise",
         dtype: type = np.float64,
     ) -> DensePanel:

@@ -10,7 +10,7 @@ import pandas as pd
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.crosssection import preprocess
 from mg_assets.lake import Build, Built, LakeAsset, Needs, lake_asset
-from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.partitions import WEEKLY
 from mg_assets.settings import settings
@@ -18,7 +18,7 @@ from mg_assets.store import WHOLE, Lake
 from mg_portfolio import optimize
 from mg_portfolio.backtest import drift_to, simulate
 from mg_portfolio.catalog import PORTFOLIOS, PortfolioSpec, build_problem, on_axis
-from mg_portfolio.market import MarketPanel
+from mg_portfolio.market import Day, MarketPanel
 from mg_portfolio.metrics import metrics, metrics_by_year
 from mg_portfolio.report import charts
 
@@ -194,16 +194,17 @@ def _weights_asset(name: str) -> LakeAsset:
         decided_on = decision_days(build.keys, max(lake.keys(spec.signal), default=build.keys[0]))
         for key in build.keys:
             day = decided_on.get(key)
-            solved = f"no session of the week has a {spec.signal}" if day is None else None
-            if solved is None:
+            if day is None:
+                solved: tuple[pd.DataFrame, dict] | str = f"no session of the week has a {spec.signal}"
+            else:
                 solved = _decision(lake, spec, day, _carry(lake, spec, last, day))
             if isinstance(solved, str):
                 empty = pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in WEIGHT_COLUMNS})
                 yield Built(key, empty, {"absent": solved})
                 continue
             rows, facts = solved
-            last = (day, rows)
-            facts["decided"] = day
+            last = (str(day), rows)
+            facts |= {"decided": day, "traded": str(shift(str(day), 1))}
             yield Built(key, rows, _shown(rows, facts), stored=facts)
 
     return make
@@ -244,7 +245,8 @@ def backtest_of(lake: Lake, name: str):
     members = sorted({s for rows in decisions.values() for s in rows["symbol"]})
     market = market_data(lake, keys, members)
     place = {s: i for i, s in enumerate(market.symbols)}
-    targets, index = {}, {}
+    targets: dict[Day, np.ndarray] = {}
+    index: dict[Day, np.ndarray] = {}
     for day, rows in decisions.items():
         at = [place[s] for s in rows["symbol"]]
         for into, column in ((targets, "weight"), (index, "benchmark")):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 FIRST_DAY = dt.date(2013, 1, 4)
+Day = dt.date | str | np.datetime64
 
 
 @lru_cache(maxsize=1)
@@ -20,7 +21,7 @@ def _sessions() -> np.ndarray:
     return calendar.sessions.to_numpy().astype("datetime64[D]")
 
 
-def trading_days(start: dt.date | str = FIRST_DAY, end: dt.date | str | None = None) -> np.ndarray:
+def trading_days(start: Day = FIRST_DAY, end: Day | None = None) -> np.ndarray:
     """Trading days from ``start`` to ``end``, both inclusive, as ``datetime64[D] (n,)``.
 
     Without ``end``, up to the last session that the calendar knows.
@@ -31,12 +32,12 @@ def trading_days(start: dt.date | str = FIRST_DAY, end: dt.date | str | None = N
     return days[first:last]
 
 
-def is_trading_day(day: dt.date | str) -> bool:
+def is_trading_day(day: Day) -> bool:
     """Whether the exchange is open on ``day``."""
     return len(trading_days(day, day)) == 1
 
 
-def shift(day: dt.date | str, sessions: int) -> np.datetime64:
+def shift(day: Day, sessions: int) -> np.datetime64:
     """The trading day ``sessions`` after ``day`` (before, where negative).
 
     From a closed day, 1 is the next session and -1 the last one.
@@ -69,7 +70,7 @@ def half_year_of(days: np.ndarray) -> np.ndarray:
     return (months - months % 6).astype("datetime64[M]").astype("datetime64[D]")
 
 
-def half_year_name(start: dt.date | str | np.datetime64) -> str:
+def half_year_name(start: Day) -> str:
     """``2017H1`` for the half-year that begins on 2017-01-01."""
     day = pd.Timestamp(str(start))
     return f"{day.year}H{1 if day.month < 7 else 2}"

@@ -58,7 +58,9 @@ def test_other_engines_read_the_files_as_they_are(lake):
     for i, key in enumerate(["2023-02-01", "2023-02-02"]):
         lake.write("scores", key, frame(2, i))
     files = f"{lake.root}/scores/*/part.parquet"
-    assert duckdb.sql(f"select date, sum(v) s from read_parquet('{files}') group by 1 order by 1").fetchall()[1][1] == 2.0
+    assert (
+        duckdb.sql(f"select date, sum(v) s from read_parquet('{files}') group by 1 order by 1").fetchall()[1][1] == 2.0
+    )
     assert pl.scan_parquet(files, hive_partitioning=True).collect()["v"].sum() == 2.0
     assert pd.read_parquet(f"{lake.root}/scores")["v"].sum() == 2.0
 
