@@ -23,10 +23,10 @@ def print_results(config: Settings) -> None:
         if lake.has(table, WHOLE):
             print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
             print(_signals(lake.day(table, WHOLE)), "\n")
-    rows = [r for name in config.portfolios if (r := _portfolio(lake, name)) is not None]
-    if rows:
-        print("Portfolios (net of costs; published figures are of real markets)")
-        print(_text(pd.DataFrame(rows)), "\n")
+    built = [name for name in config.portfolios if lake.has(f"{name}_backtest", WHOLE)]
+    if built:
+        print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
+        print(_portfolios(lake, built), "\n")
     for key in lake.keys("weekly_report")[-1:]:
         print(f"Weekly report:   {lake.folder('weekly_report', key)}/report_{config.language}.html")
     print(f"Lake:            {lake.root}")
@@ -51,16 +51,17 @@ def _signals(frame: pd.DataFrame) -> str:
     )
 
 
-def _portfolio(lake: Lake, name: str) -> dict | None:
-    table = f"{name}_backtest"
-    if not lake.has(table, WHOLE):
-        return None
-    whole = lake.metadata(table, WHOLE).get("metrics", {})
-    row: dict[str, object] = {"portfolio": name}
-    for metric, title in PORTFOLIO_METRICS.items():
-        row[title] = whole.get(metric)
-        row[f"published {title}" if metric == "excess_annual" else f"publ. {title}"] = published_value(name, metric)
-    return row
+def _portfolios(lake: Lake, names: list[str]) -> str:
+    """One row a metric, one column a portfolio."""
+    frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})
+    for name in names:
+        ours = lake.metadata(f"{name}_backtest", WHOLE).get("metrics", {})
+        cells = []
+        for metric in PORTFOLIO_METRICS:
+            published = published_value(name, metric)
+            cells.append(f"{ours.get(metric, float('nan')):.4f}" + ("" if published is None else f" ({published:.4f})"))
+        frame[name] = cells
+    return frame.to_string(index=False)
 
 
 def _text(frame: pd.DataFrame) -> str:
