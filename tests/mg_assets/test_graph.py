@@ -10,55 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 
 from mg_assets.assets import FLOORS
 from mg_assets.lake import Build
 from mg_assets.store import WHOLE, Lake
-
-CHECKOUT = Path(__file__).parents[2]
-SMALL = {
-    "source": {"kind": "simulated", "stocks": 90, "tick_start": "2022-09-01", "orders_per_stock": 120},
-    "end_date": "2023-12-29",
-    "first_model": "2023H1",
-    "models": {
-        "hf_gru": {"seeds": [0, 1], "min_train_days": 2, "min_valid_days": 1, "every": 2, "max_epochs": 2},
-        "lf_multitask": {"seeds": [0], "min_train_days": 3, "min_valid_days": 1, "every": 10, "max_epochs": 2},
-    },
-    "run": {
-        "daily_from": "2021-09-01",
-        "ticks_from": "2022-09-01",
-        "until": "2023-03-03",
-        "half_years": ["2023H1"],
-    },
-}
-
-
-def run(folder: Path) -> subprocess.CompletedProcess:
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
-    env |= {"MG_SETTINGS": str(folder / "small.yaml"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-m", "mg_assets.run", "run"],
-        env=env,
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
-    folder = tmp_path_factory.mktemp("graph")
-    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, "lake": str(folder / "lake")}))
-    done = run(folder)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder, done
-
-
-@pytest.fixture(scope="session")
-def lake(built) -> Lake:
-    return Lake(built[0] / "lake")
 
 
 def test_every_table_has_its_partitions(lake):
@@ -76,8 +31,8 @@ def test_every_table_has_its_partitions(lake):
     assert lake.has("csi500_turnover30_backtest", WHOLE)
 
 
-def test_the_run_ends_in_a_table_and_the_place_of_the_report(built, lake):
-    text = built[1].stdout
+def test_the_run_ends_in_a_table_and_the_place_of_the_report(built):
+    text = built.first.stdout
     for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "make ui"):
         assert word in text
     report = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
@@ -88,7 +43,7 @@ def test_the_run_ends_in_a_table_and_the_place_of_the_report(built, lake):
 
 def test_a_second_run_builds_nothing(built, lake):
     before = {p: p.stat().st_mtime_ns for p in Path(lake.root).rglob("part.parquet")}
-    again = run(built[0])
+    again = built.run()
     assert again.returncode == 0, again.stderr[-2000:]
     assert "done in" not in again.stdout
     assert again.stdout.count("up to date") >= 9
@@ -223,13 +178,13 @@ def test_changed_settings_make_partitions_stale(built, lake):
         "print([len(stale(lake, source, t, lake.keys(t)[-5:])) for t in ('trades', 'daily_bars', 'factor_scores')])\n"
     )
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
-    env["MG_SETTINGS"] = str(built[0] / "small.yaml")
+    env["MG_SETTINGS"] = str(built.folder / "small.yaml")
     same = subprocess.run(
-        [sys.executable, "-c", script], env=env, cwd=CHECKOUT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], env=env, cwd=built.checkout, capture_output=True, text=True, check=True
     )
     assert same.stdout.strip() == "[0, 0, 0]"
-    env["MG_SOURCE"] = json.dumps({**SMALL["source"], "seed": 7})
+    env["MG_SOURCE"] = json.dumps({**built.settings["source"], "seed": 7})
     other = subprocess.run(
-        [sys.executable, "-c", script], env=env, cwd=CHECKOUT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], env=env, cwd=built.checkout, capture_output=True, text=True, check=True
     )
     assert other.stdout.strip() == "[5, 5, 5]"

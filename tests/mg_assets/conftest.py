@@ -1,0 +1,65 @@
+"""The whole graph on a small simulated market, built once as a user would: `mg run` in a process of its own."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mg_assets.store import Lake
+
+CHECKOUT = Path(__file__).parents[2]
+SMALL = {
+    "source": {"kind": "simulated", "stocks": 90, "tick_start": "2022-09-01", "orders_per_stock": 120},
+    "end_date": "2023-12-29",
+    "first_model": "2023H1",
+    "models": {
+        "hf_gru": {"seeds": [0, 1], "min_train_days": 2, "min_valid_days": 1, "every": 2, "max_epochs": 2},
+        "lf_multitask": {"seeds": [0], "min_train_days": 3, "min_valid_days": 1, "every": 10, "max_epochs": 2},
+    },
+    "run": {
+        "daily_from": "2021-09-01",
+        "ticks_from": "2022-09-01",
+        "until": "2023-03-03",
+        "half_years": ["2023H1"],
+    },
+}
+
+
+@dataclass
+class SmallGraph:
+    """A finished run: where it stands, how to run it again, and what the first run printed."""
+
+    folder: Path
+    checkout: Path
+    settings: dict
+    first: subprocess.CompletedProcess | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+        return kept | {"MG_SETTINGS": str(self.folder / "small.yaml"), "OMP_NUM_THREADS": "1"}
+
+    def run(self) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "mg_assets.run", "run"]
+        return subprocess.run(
+            command, env=self.environment, cwd=self.checkout, capture_output=True, text=True, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory) -> SmallGraph:
+    folder = tmp_path_factory.mktemp("graph")
+    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, "lake": str(folder / "lake")}))
+    graph = SmallGraph(folder, CHECKOUT, SMALL)
+    graph.first = graph.run()
+    assert graph.first.returncode == 0, graph.first.stdout[-3000:] + graph.first.stderr[-3000:]
+    return graph
+
+
+@pytest.fixture(scope="session")
+def lake(built) -> Lake:
+    return Lake(built.folder / "lake")
