@@ -19,7 +19,7 @@ from mg_assets.resources import ComputeResource, LakeResource, SourceResource
 CHECKS = build_checks()
 
 defs = dg.Definitions(
-    assets=dg.with_source_code_references(ASSETS),
+    assets=ASSETS,
     asset_checks=CHECKS,
     jobs=JOBS,
     schedules=SCHEDULES,

@@ -12,6 +12,7 @@ upstream of it. :func:`stale` compares recipes and file times, so that a second 
 """
 
 import hashlib
+import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -203,7 +204,7 @@ def lake_asset(
                     name,
                     deps=[_dependency(name, n) for n in needs],
                     description=description[name] if isinstance(description, dict) else description or make.__doc__,
-                    metadata=_static_metadata(name, columns),
+                    metadata=_static_metadata(name, columns, make),
                     group_name=group,
                     code_version=version,
                     owners=OWNERS,
@@ -255,14 +256,21 @@ def _backfill_policy(partitions: dg.PartitionsDefinition | None, single_run: boo
     return dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
 
 
-def _static_metadata(table: str, columns: dict[str, str] | None) -> dict[str, Any]:
+def _static_metadata(table: str, columns: dict[str, str] | None, make: Callable) -> dict[str, Any]:
+    """Column schema, and the link to the code that makes the table."""
     schema = SCHEMAS.get(table)
     listed = (
         [dg.TableColumn(f.name, str(f.type)) for f in schema]
         if schema
         else [dg.TableColumn(name, "double", description=text) for name, text in (columns or {}).items()]
     )
-    return {"dagster/column_schema": dg.TableSchema(columns=listed)} if listed else {}
+    code = dg.LocalFileCodeReference(
+        file_path=inspect.getsourcefile(make) or __file__, line_number=make.__code__.co_firstlineno, label=table
+    )
+    return {
+        "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[code]),
+        **({"dagster/column_schema": dg.TableSchema(columns=listed)} if listed else {}),
+    }
 
 
 def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> list[tuple[str, str]]:

@@ -48,7 +48,13 @@ DAILY_CHECKS = (
     common.SCHEMA,
     common.UNIQUE,
     OHLC,
-    PRICES,
+    Check("price_limits", "Prices inside the day's limits", (Limit("outside_limits"),)),
+    Check(
+        "tick",
+        "Prices on the 0.01 tick; panels that were adjusted and rounded back lose it on a few days",
+        (Limit("off_tick"),),
+        blocking=False,
+    ),
     Check(
         "attributes",
         "Adjustment factor and float shares above 0, limits around the reference price, no trade while suspended",

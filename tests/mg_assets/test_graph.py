@@ -17,7 +17,7 @@ from mg_assets.store import WHOLE, Lake
 
 
 def test_every_table_has_its_partitions(lake):
-    assert len(lake.keys("trades")) == len(lake.keys("intraday_factors")) == 122
+    assert len(lake.keys("trades")) == len(lake.keys("intraday_factors")) == 120
     assert lake.keys("hf_gru_model") == lake.keys("lf_multitask_model") == ["2023H1"]
     for signal in ("hf_equal_weight", "hf_gru", "lf_multitask", "fused"):
         keys = lake.keys(signal)
