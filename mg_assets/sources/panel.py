@@ -292,8 +292,8 @@ def _finished(
         if beyond.any():
             up, down = np.where(beyond, np.nan, up), np.where(beyond, np.nan, down)
             notes["limits_unknown"] = (
-                f"{int(beyond.sum())} rows traded outside the limits that follow from their reference price (first days, "
-                "restructurings, a lacking factor): limits left null"
+                f"{int(beyond.sum())} rows traded outside the limits that follow from their reference price: limits "
+                "left null (first days, restructurings, a lacking factor)"
             )
     if "num_trades" not in raw:
         absent.add("num_trades")

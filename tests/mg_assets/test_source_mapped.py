@@ -42,7 +42,7 @@ def plain(tmp_path):
             "code": ["SH600000"] * 4 + ["sz.300001"] * 4,
             "o": [10000, 10500, 5000, 5100, 20000, 20100, 20200, 20300],
             "h": [10600, 10500, 5300, 5200, 20500, 20500, 20500, 20500],
-            "l": [9900, 10500, 4900, 5000, 19900, 19900, 19900, 19900],
+            "l": [9900, 10500, 5000, 5000, 19900, 19900, 19900, 19900],
             "c": [10500, 10500, 5200, 5100, 20100, 20200, 20300, 20400],
             "lots": [100, 0, 220, 150, 50, 50, 50, 50],
             "f": [1.0, 1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 3.0],
@@ -118,6 +118,18 @@ def test_adjustment_is_chained_from_reference_prices(tmp_path):
     source = mapping(tmp_path, daily={"files": "d.parquet", "columns": columns})
     factors = [row(source, d, "000001.SZ").adj_factor for d in D[:3]]
     np.testing.assert_allclose(factors, [1, 2, 2])
+
+
+def test_limits_that_trading_contradicts_are_left_null(plain, tmp_path):
+    """A restructuring or a lacking factor: the limits derived from the reference price cannot have held."""
+    text = (tmp_path / "all.csv").read_text().replace("20230206,SH600000,5100,5200", "20230206,SH600000,5100,9000")
+    (tmp_path / "all.csv").write_text(text)
+    last = row(plain, D[3], "600000.SH")
+    assert last.high == 9.0
+    assert np.isnan(last.up_limit)
+    assert np.isnan(last.down_limit)
+    assert row(plain, D[2], "600000.SH").up_limit == 5.78
+    assert "1 rows" in plain.load("daily_bars", D[3]).notes["limits_unknown"]
 
 
 def test_membership_weights_industry_listing_and_st(tmp_path, plain):

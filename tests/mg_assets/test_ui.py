@@ -97,7 +97,9 @@ def test_a_partitioned_asset_shows_its_days(page, server):
     page.goto(f"{server}/assets/intraday_factors?view=partitions")
     page.get_by_text("Materialized").first.wait_for()
     page.wait_for_timeout(2000)
-    assert "2023-03-03" in page.inner_text("body")
+    page.goto(f"{server}/assets/intraday_factors?view=partitions&partition=2023-03-03")
+    page.get_by_text("null_share").first.wait_for()  # that day's own metadata
+    page.wait_for_timeout(1000)
     picture(page, "partitions")
 
 
@@ -118,5 +120,6 @@ def test_an_evaluation_shows_its_plots(page, server):
     shown.wait_for()
     page.get_by_text("Show Markdown").last.click()
     page.wait_for_selector("img[src^='data:image/png']")
+    page.wait_for_timeout(800)  # the dialog fades in
     assert page.evaluate("[...document.images].some(i => i.src.startsWith('data:image/png') && i.naturalWidth > 300)")
     picture(page, "plot")

@@ -169,7 +169,8 @@ LAST_WEIGHTS = {
                                          "industry_excess", "size_excess", "turnover_excess"}),
 }  # fmt: skip
 WARNS = {"rows_ratio", "symbols_ratio", "no_data_share", "unknown_symbols", "null_share_rise", "zero_share_rise",
-         "members_ratio_low", "members_ratio_high", "relaxed_limits", "drifted_share", "psi_max"}  # fmt: skip
+         "members_ratio_low", "members_ratio_high", "relaxed_limits", "drifted_share", "psi_max",
+         "weight_of_outsider"}  # fmt: skip
 GROUPS = [
     ("reference", REFERENCE, None), ("planted_signal", SIGNAL, None), ("intraday_factors", FACTORS, None),
     ("factor_inputs", SECTION, None), ("factor_scores", SECTION, None), ("labels", LABELS, None),
