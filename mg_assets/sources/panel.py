@@ -26,7 +26,7 @@ from mg_assets.sources.quarantine import first_reason, quarantine
 
 OHLC = ("open", "high", "low", "close")
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
-HALF_TICK = 0.005
+SLACK = 1e-6  # yuan
 NUMBERS = (*OHLC, "volume", "amount", "vwap", "num_trades", "prev_close", "adj_factor", "up_limit", "down_limit",
            "float_shares", "turnover", *FUNDAMENTALS)  # fmt: skip
 """Numeric columns that a source of daily bars may have (``turnover``: volume over float shares)."""
@@ -288,7 +288,7 @@ def _finished(
         session, start = _sessions(symbol, date, first, listed)
         percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
         up, down = price_limits(prev_close, *percent)
-        beyond = ~suspended & ((prices["high"] > up + HALF_TICK) | (prices["low"] < down - HALF_TICK))
+        beyond = ~suspended & ((prices["high"] > up + SLACK) | (prices["low"] < down - SLACK))
         if beyond.any():
             up, down = np.where(beyond, np.nan, up), np.where(beyond, np.nan, down)
             notes["limits_unknown"] = (
