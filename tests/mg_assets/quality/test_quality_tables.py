@@ -94,7 +94,7 @@ LABELS = {
     "lost all": (put("ret_10", -1.0), {"outside_range"}),
     "unit": (put("ret_20", 12.0), {"outside_range"}),
     "unknown 5": (lambda f: f.assign(ret_5=np.nan), {"finite_share_5"}),
-    "unknown 20": (lambda f: f.assign(ret_20=f["ret_20"].where(f.index % 3 == 0)), {"finite_share_20"}),
+    "unknown 20": (lambda f: f.assign(ret_20=f["ret_20"].where(f.index % 5 == 0)), {"finite_share_20"}),
     "twice": (lambda f: f.iloc[np.sort(np.r_[np.arange(len(f)), 6])], {"repeated"}),
 }
 SCORES = {
