@@ -65,7 +65,7 @@ LABEL_CHECKS = (
     ),
     Check(
         "finite_share",
-        "Once its exit day is in the lake, a label is known for at least half of the stocks",
+        "Once its exit day is in the lake, a label is known for at least a quarter of the stocks",
         tuple(Limit(f"finite_share_{h}", LEAST_KNOWN, None) for h in HORIZONS),
     ),
     common.BAND,
