@@ -45,7 +45,8 @@ query Status($id: String!) {
 LOOP = """
 import sys, time
 from mg_assets.assets import FLOORS
-from mg_assets.lake import Build, TABLES, recipe, source_mark
+from mg_assets.freshness import TABLES, recipe, source_mark
+from mg_assets.lake import Build
 from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources import build_source

@@ -13,7 +13,7 @@ import numpy as np
 
 from mg_assets.assets import daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
 from mg_assets.assets.labels import HORIZONS
-from mg_assets.lake import TABLES
+from mg_assets.freshness import TABLES
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.resources import LakeResource

@@ -7,11 +7,9 @@ An asset is a function that yields finished partitions; :func:`lake_asset` turns
 3. refuses to end while a partition that it was asked for is missing,
 4. records rows, seconds and quarantined rows per partition, and tells how far it is.
 
-A partition's file carries its *recipe*: a hash of the code version and settings of the asset and of all that is
-upstream of it. :func:`stale` compares recipes and file times, so that a second run does only what changed.
+Which partitions are up to date: :mod:`mg_assets.freshness`.
 """
 
-import hashlib
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,32 +19,19 @@ from functools import cache
 from typing import Any
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.freshness import TABLES, Needs, TableAsset, recipe, source_mark
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
+from mg_assets.partitions import DAILY, lake_key, mapping
 from mg_assets.resources import ComputeResource, LakeResource, SourceResource
-from mg_assets.settings import settings
 from mg_assets.sources.base import Source
 from mg_assets.store import WHOLE, Lake
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
 PROGRESS_MESSAGES = 10
 OWNERS = ["team:mg"]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """An upstream table and the window of it that one partition reads.
-
-    ``back`` and ``ahead`` count partitions of the downstream asset (sessions for a daily one).
-    """
-
-    table: str
-    back: int = 0
-    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -116,20 +101,6 @@ class Build:
 
 
 @dataclass(frozen=True)
-class TableAsset:
-    """The registry's entry of a lake asset."""
-
-    table: str
-    definition: dg.PartitionsDefinition | None
-    needs: tuple[Needs, ...]
-    version: str
-    settings: tuple[str, ...]
-    raw: bool
-    anchor: str | None = None
-    columns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
 class LakeAsset:
     """A registered asset; :meth:`definition` is asked for once all tables are registered."""
 
@@ -137,8 +108,6 @@ class LakeAsset:
     make: Callable[[Build], Iterable[Built]]
     definition: Callable[[], dg.AssetsDefinition]
 
-
-TABLES: dict[str, TableAsset] = {}
 
 on_progress: Callable[[str, int, int, float], None] | None = None
 """Told of every finished partition: table, done, total, seconds left. For a terminal; the UI reads the log."""
@@ -372,80 +341,3 @@ def _set_aside(lake: Lake, entry: TableAsset, built: Built) -> int:
     if entry.raw:
         lake.remove(table, built.key)
     return 0
-
-
-@cache
-def recipe(table: str) -> str:
-    """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
-    entry = TABLES[table]
-    parts = [table, entry.version, settings().digest(*entry.settings) if entry.settings else ""]
-    parts += [recipe(n.table) for n in entry.needs if n.table != table]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
-
-
-def source_mark(source: Source, table: str, key: str) -> str:
-    """Fingerprint of a raw partition's source, or ``absent``."""
-    day = pd.Timestamp(key).date()
-    return source.fingerprint(table, day) if source.has(table, day) else "absent"
-
-
-def window(need: Needs, definition: dg.PartitionsDefinition | None, key: str, available: np.ndarray) -> np.ndarray:
-    """Lake keys of an upstream table that a partition reads, out of those ``available`` (ascending)."""
-    up = TABLES[need.table].definition
-    if definition is None or up is None:
-        return available
-    if up == HALF_YEARLY and definition != HALF_YEARLY:
-        from mg_assets.market.calendar import half_year_name, half_year_of
-
-        return available[available == half_year_name(half_year_of(np.array([key]))[0])]
-    low, high = _span(definition, key, need.back, need.ahead)
-    return available[(available >= low) & (available <= high)]
-
-
-def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
-    """First and last calendar day of a partition's window."""
-    from mg_assets.market.calendar import half_year_start, trading_days
-
-    if definition == HALF_YEARLY:
-        cut = np.datetime64(half_year_start(key))
-        return "0000", str(cut - 1)
-    day = np.datetime64(key)
-    if definition == DAILY:
-        days = trading_days()
-        at = int(np.searchsorted(days, day))
-        first, last = days[max(at - back, 0)], days[min(at + ahead, len(days) - 1)]
-        # a week or month that holds the first day counts, and its key is its own first day
-        return str(first - 31 if back else first), str(last)
-    unit = 7 if definition == WEEKLY else 31
-    month_end = (day.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
-    end = month_end if definition == MONTHLY else day + 6
-    return str(day - unit * back), str(end + unit * ahead)
-
-
-def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
-    """Partitions that are absent, made by another recipe or source, or older than what they read."""
-    entry = TABLES[table]
-    mark = recipe(table)
-    upstream = []
-    for need in entry.needs:
-        if need.table == table:
-            continue
-        have = np.array(lake.keys(need.table), dtype=object)
-        times = np.array([lake.modified(need.table, k) or 0.0 for k in have])
-        upstream.append((need, have, times))
-    out = []
-    for key in keys:
-        written = lake.modified(table, key)
-        if written is None:
-            out.append(key)
-            continue
-        kept = lake.metadata(table, key)
-        if kept.get("recipe") != mark or (entry.raw and kept.get("source") != source_mark(source, table, key)):
-            out.append(key)
-            continue
-        for need, have, times in upstream:
-            inside = np.isin(have, window(need, entry.definition, key, have)) if len(have) else np.zeros(0, bool)
-            if inside.any() and times[inside].max() > written:
-                out.append(key)
-                break
-    return out

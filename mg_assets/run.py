@@ -134,7 +134,7 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
 
     from mg_assets import lake as lake_assets
     from mg_assets.definitions import CHECKS, defs
-    from mg_assets.lake import stale
+    from mg_assets.freshness import stale
     from mg_assets.sources import build_source
     from mg_assets.store import Lake
 
@@ -169,7 +169,7 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
 
 def partition_keys(table: str) -> list[str]:
     """Every lake key that a table can have, ascending."""
-    from mg_assets.lake import TABLES
+    from mg_assets.freshness import TABLES
     from mg_assets.partitions import lake_key
 
     definition = TABLES[table].definition
@@ -191,7 +191,7 @@ def _ranges(wanted: list[str], keys: list[str]) -> Iterator[tuple[str, str]]:
 
 def _materialise(dg, defs, checks, instance, tables: list[str], first: str, last: str) -> None:
     from mg_assets.assets import ASSETS
-    from mg_assets.lake import TABLES
+    from mg_assets.freshness import TABLES
     from mg_assets.partitions import HALF_YEARLY
     from mg_assets.resources import ComputeResource, LakeResource, SourceResource
 

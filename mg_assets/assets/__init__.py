@@ -3,7 +3,7 @@
 import dagster as dg
 
 from mg_assets.assets import bars, evaluation, factors, labels, models, portfolios, raw, report
-from mg_assets.lake import TABLES
+from mg_assets.freshness import TABLES
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 
 FLOORS = (raw, bars, factors, labels, models, portfolios, evaluation, report)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mg_assets import factors
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.partitions import MONTHLY, WEEKLY

@@ -8,7 +8,8 @@ import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
 from mg_assets.factors.registry import ALL34, FACTORS
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.store import WHOLE, Lake
 from mg_portfolio.evaluation import Evaluation, correlations, evaluate, universe

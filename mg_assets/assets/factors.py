@@ -8,7 +8,8 @@ import pandas as pd
 from mg_assets import factors
 from mg_assets.factors.crosssection import preprocess, trailing_mean
 from mg_assets.factors.registry import ALL34, FACTORS, HF27
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.universe import tradable_universe
 from mg_assets.store import DensePanel, Lake
 

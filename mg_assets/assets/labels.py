@@ -6,7 +6,8 @@ import numpy as np
 
 from mg_assets import factors
 from mg_assets.assets.factors import by_symbol
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.calendar import shift, trading_days
 
 HORIZONS = (5, 10, 20)

@@ -11,7 +11,8 @@ import pandas as pd
 from mg_assets.assets.factors import by_symbol
 from mg_assets.errors import MissingPartitionError
 from mg_assets.factors.registry import FACTORS, HF27
-from mg_assets.lake import Build, Built, LakeAsset, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift, trading_days
 from mg_assets.model_inputs import LOOKBACK, model_inputs, training_labels
 from mg_assets.partitions import HALF_YEARLY

@@ -9,7 +9,8 @@ import pandas as pd
 
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.crosssection import preprocess
-from mg_assets.lake import Build, Built, LakeAsset, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.partitions import WEEKLY

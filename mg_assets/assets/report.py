@@ -11,7 +11,8 @@ from mg_assets.assets.evaluation import judged_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolios import backtest_of, decision_days
 from mg_assets.factors.registry import FACTORS
-from mg_assets.lake import Build, Built, Needs, lake_asset
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.calendar import trading_days
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.partitions import WEEKLY

@@ -17,7 +17,9 @@ Day = dt.date | str | np.datetime64
 def _sessions() -> np.ndarray:
     import exchange_calendars
 
-    calendar = exchange_calendars.get_calendar("XSHG", start="2012-01-01")
+    calendar = exchange_calendars.get_calendar(
+        "XSHG", start="2010-01-01"
+    )  # look-backs reach before the first partition
     return calendar.sessions.to_numpy().astype("datetime64[D]")
 
 

@@ -14,7 +14,7 @@ def listed_days(keys: list[str], list_date: np.ndarray) -> np.ndarray:
     """
     from mg_assets.market.calendar import trading_days
 
-    sessions = trading_days("2012-01-01", keys[-1])
+    sessions = trading_days("2010-01-01", keys[-1])
     today = np.searchsorted(sessions, np.array(keys, "datetime64[D]"), side="right")[:, None]
     since = np.searchsorted(sessions, np.where(np.isnat(list_date), sessions[0], list_date))
     return today - since

@@ -170,7 +170,7 @@ def test_changed_settings_make_partitions_stale(built, lake):
         "from mg_assets.settings import settings\n"
         "from mg_assets.sources import build_source\n"
         "from mg_assets.store import Lake\n"
-        "from mg_assets.lake import stale\n"
+        "from mg_assets.freshness import stale\n"
         "import mg_assets.assets\n"
         "s = settings().source\n"
         "source = build_source(s['kind'], {k: v for k, v in s.items() if k != 'kind'})\n"

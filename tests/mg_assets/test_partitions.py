@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import mg_assets.assets  # noqa: F401  registers the tables
-from mg_assets.lake import TABLES, Needs, window
+from mg_assets.freshness import TABLES, Needs, window
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
 
