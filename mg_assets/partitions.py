@@ -17,7 +17,7 @@ from mg_assets.market.calendar import FIRST_DAY, half_year_name, half_year_start
 from mg_assets.settings import Settings, settings
 
 TIMEZONE = "Asia/Shanghai"
-FIRST_WEEK = dt.date(2013, 1, 7)
+FIRST_WEEK = dt.date(2012, 12, 31)  # holds the first trading day
 
 
 def last_day(config: Settings) -> dt.date | None:
