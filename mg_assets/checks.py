@@ -14,6 +14,7 @@ from mg_assets.quality.suite import CheckOutcome, Suite
 from mg_assets.quality.suites import PREDICTION_TABLES, SUITES, suite_for
 from mg_assets.resources import LakeResource
 from mg_assets.settings import settings
+from mg_assets.store import Lake
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
@@ -77,7 +78,9 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
 
         store = lake.open()
         keys = lake_keys(context)
-        outcomes = run_suite(table, store, store.keys(table)[-NEWEST:] if keys is None else keys)
+        keys = store.keys(table)[-NEWEST:] if keys is None else keys
+        outcomes = run_suite(table, store, keys)
+        judge(table, store, keys, outcomes)
         selected = {key.name for key in context.selected_asset_check_keys}
         for outcome in outcomes:
             if outcome.name in selected:
@@ -86,12 +89,30 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
     return checks
 
 
+def judge(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckOutcome]) -> None:
+    """Keep each partition's verdict in the lake: what a blocking check rejects is stale, and nothing may read it."""
+    rejected: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.blocking:
+            for key in _rejected(table, outcome):
+                rejected.setdefault(key, []).append(outcome.name)
+    for key in keys:
+        lake.judge(table, key, rejected.get(key, []))
+
+
+def _rejected(table: str, outcome: CheckOutcome) -> list[str]:
+    """Bad partitions that nobody accepted."""
+    accepted = settings().accepted.get(table, {}).get(outcome.name, ())
+    return [k for k in outcome.observed["bad_partitions"] if k not in accepted]
+
+
 def _result(table: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    blocks = outcome.blocking and (outcome.passed or bool(_rejected(table, outcome)))
     return dg.AssetCheckResult(
         asset_key=table,
         check_name=outcome.name,
         passed=outcome.passed,
-        severity=dg.AssetCheckSeverity.ERROR if outcome.blocking else dg.AssetCheckSeverity.WARN,
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
         metadata=_metadata(outcome),
     )
 

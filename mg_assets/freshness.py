@@ -77,6 +77,23 @@ def window(need: Needs, definition: dg.PartitionsDefinition | None, key: str, av
     return available[(available >= low) & (available <= high)]
 
 
+def rejections(lake: Lake, table: str, keys: Iterable[str]) -> list[str]:
+    """What the given partitions would read that a blocking check rejected, a line for each upstream partition."""
+    entry = TABLES[table]
+    out = []
+    wanted = list(keys)
+    for need in entry.needs:
+        have = np.array(lake.keys(need.table), dtype=object)
+        bad = [k for k in have if lake.rejected(need.table, k)]
+        if not bad:
+            continue
+        read = {k for key in wanted for k in window(need, entry.definition, key, have)} & set(bad)
+        if need.table == table:
+            read -= set(wanted)  # to be made anew
+        out += [f"{need.table} {k} failed {', '.join(lake.rejected(need.table, k))}" for k in sorted(read)]
+    return out
+
+
 def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
     """First and last calendar day of a partition's window."""
     if definition == HALF_YEARLY:
@@ -96,7 +113,7 @@ def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) 
 
 
 def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
-    """Partitions that are absent, made by another recipe or source, or older than what they read."""
+    """Partitions that are absent, rejected by a check, of another recipe or source, or older than what they read."""
     entry = TABLES[table]
     mark = recipe(table)
     upstream = []
@@ -109,7 +126,7 @@ def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[s
     out = []
     for key in keys:
         written = lake.modified(table, key)
-        if written is None:
+        if written is None or lake.rejected(table, key):
             out.append(key)
             continue
         kept = lake.metadata(table, key)

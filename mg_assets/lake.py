@@ -22,7 +22,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from mg_assets.freshness import TABLES, Needs, TableAsset, recipe, source_mark
+from mg_assets.freshness import TABLES, Needs, TableAsset, recipe, rejections, source_mark
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.partitions import DAILY, lake_key, mapping
 from mg_assets.resources import ComputeResource, LakeResource, SourceResource
@@ -257,6 +257,13 @@ def _write(
 ) -> Iterator[dg.MaterializeResult]:
     by_name = {e.table: e for e in entries}
     first = entries[0]
+    refused = rejections(build.lake, first.table, build.keys)
+    if refused:
+        raise dg.Failure(
+            f"{first.table} would read partitions that a blocking check rejected: {'; '.join(refused[:5])}"
+            f"{f' and {len(refused) - 5} more' if len(refused) > 5 else ''}. Mend the source and build them again, or "
+            "name them under accepted in the settings (docs/quality.md)"
+        )
     partition_of = {lake: partition for partition, lake in keys}
     waiting = dict.fromkeys((t, k) for k in build.keys for t in by_name)
     total, began = len(waiting), time.monotonic()

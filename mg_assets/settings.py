@@ -44,6 +44,9 @@ class Settings:
         Names in the portfolio catalog that the graph builds (``MG_PORTFOLIOS``, comma-separated).
     signals : dict
         Another signal for a portfolio, e.g. ``{"csi300_turnover30": "lf_multitask"}`` (``MG_SIGNALS``, JSON).
+    accepted : dict
+        Partitions that a person has looked at and accepts although a blocking check fails, by table and check, e.g.
+        ``{"labels": {"finite": ["2015-07-07"]}}``: the check warns there (``MG_ACCEPTED``, JSON).
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
     workers : int
@@ -65,6 +68,7 @@ class Settings:
     models: dict = field(default_factory=dict)
     portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
     signals: dict = field(default_factory=dict)
+    accepted: dict = field(default_factory=dict)
     device: str = "auto"
     workers: int = 0
     webhook: str = ""
@@ -119,11 +123,16 @@ def load_settings(file: str | None = None) -> Settings:
     for name in ("portfolios", "catalog"):
         if name in values:
             values[name] = tuple(values[name])
+    if "accepted" in values:  # YAML reads dates as dates
+        values["accepted"] = {
+            table: {check: tuple(str(k) for k in keys) for check, keys in checks.items()}
+            for table, checks in values["accepted"].items()
+        }
     return Settings(**values)
 
 
 def _parse(name: str, raw: str) -> object:
-    if name in ("source", "models", "signals"):
+    if name in ("source", "models", "signals", "accepted"):
         try:
             return json.loads(raw)
         except json.JSONDecodeError as error:

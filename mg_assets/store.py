@@ -27,6 +27,7 @@ from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
 READ_THREADS = 4
+VERDICT = "_failed_checks.json"  # readers of Parquet folders pass names with an underscore by
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,30 @@ class Lake:
         path = self.path(table, key)
         if self.has(table, key):
             self._fs.rm_file(path) if self._remote else os.unlink(path)
+
+    def judge(self, table: str, key: str, failed: Sequence[str]) -> None:
+        """Keep beside a partition which of its blocking checks failed; none takes an older verdict away."""
+        place = f"{self.folder(table, key)}/{VERDICT}"
+        if failed:
+            self.write_file(table, key, VERDICT, json.dumps({"failed": list(failed)}).encode())
+        elif self._fs.exists(place) if self._remote else os.path.exists(place):
+            self._fs.rm_file(place) if self._remote else os.unlink(place)
+
+    def rejected(self, table: str, key: str) -> list[str]:
+        """Blocking checks that the partition failed as it now stands; a rewritten partition has none until checked."""
+        place = f"{self.folder(table, key)}/{VERDICT}"
+        try:
+            if self._remote:
+                judged = self._fs.modified(place).timestamp()
+            else:
+                judged = os.stat(place).st_mtime
+        except FileNotFoundError:
+            return []
+        written = self.modified(table, key)
+        if written is None or written > judged:
+            return []
+        with self._fs.open(place, "rb") if self._remote else open(place, "rb") as file:
+            return json.load(file)["failed"]
 
     def metadata(self, table: str, key: str) -> dict:
         """What :meth:`write` was given as ``metadata`` (empty where nothing was)."""

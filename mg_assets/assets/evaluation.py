@@ -13,7 +13,6 @@ from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.store import WHOLE, Lake
 from mg_portfolio.evaluation import Evaluation, correlations, evaluate, universe
-from mg_portfolio.report import charts
 from mg_portfolio.report.published import published_value
 
 SHOWN = (
@@ -102,6 +101,8 @@ def _markdown(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def _plots(found: dict[str, Evaluation], names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
+    from mg_portfolio.report import charts
+
     out = {}
     for name in names:
         result = found[name]

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -18,13 +19,12 @@ from mg_assets.model_inputs import LOOKBACK, model_inputs, training_labels
 from mg_assets.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.store import Lake
-from mg_models import checkpoint
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
-from mg_models.inference import predict
-from mg_models.training import train_many
 from mg_portfolio.evaluation import rank_ic_by_day
-from mg_portfolio.report import charts
+
+if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
+    from mg_models.checkpoint import TrainedModel
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
@@ -65,6 +65,8 @@ def _training_asset(name: str) -> LakeAsset:
         f"table. Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
+        from mg_models.training import train_many
+
         names = build.keys  # 2017H1, ...
         cut = str(half_year_start(max(names)))
         inputs, axes = model_inputs(build.lake, spec, until=str(shift(cut, -1)))
@@ -109,8 +111,11 @@ def _reporter(build: Build, name: str, jobs: int):
     return report
 
 
-def _stored(build: Build, table: str, half_year: str, models: list[checkpoint.TrainedModel]) -> Built:
+def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]") -> Built:
     """Move the finished seeds beside their training curves."""
+    from mg_models import checkpoint
+    from mg_portfolio.report import charts
+
     folder = Path(build.lake.folder(table, half_year))
     curves = []
     for model in models:
@@ -140,8 +145,10 @@ def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
     return {int(s): {"rank_ic": list(c["rank_ic"]), "loss": list(c["loss"])} for s, c in curves.groupby("seed")}
 
 
-def models_of(lake: Lake, name: str, half_year: str) -> list[checkpoint.TrainedModel]:
+def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
     """The seeds of a half-year's model."""
+    from mg_models import checkpoint
+
     if not lake.has(f"{name}_model", half_year):
         raise MissingPartitionError(
             f"{name} has no model for {half_year}: materialise {name}_model for "
@@ -180,6 +187,8 @@ def _prediction_asset(name: str) -> LakeAsset:
         f"half-year; uses data up to the day's close. Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
+        from mg_models.inference import predict
+
         first = half_year_start(settings().first_model).isoformat()
         for half, keys in _by_half_year(build.keys):
             if keys[-1] < first:

@@ -21,7 +21,6 @@ from mg_portfolio.backtest import drift_to, simulate
 from mg_portfolio.catalog import PORTFOLIOS, PortfolioSpec, build_problem, on_axis
 from mg_portfolio.market import Day, MarketPanel
 from mg_portfolio.metrics import metrics, metrics_by_year
-from mg_portfolio.report import charts
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
 WEIGHT_COLUMNS = {
@@ -290,6 +289,8 @@ def _backtest_asset(name: str) -> LakeAsset:
                 "cash": result.cash,
             }
         )
+        from mg_portfolio.report import charts
+
         chart = charts.nav_chart(result.days, result.nav, result.benchmark_nav)
         unfilled = result.trades[result.trades["reason"] != ""]
         yield Built(

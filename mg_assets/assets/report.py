@@ -28,7 +28,6 @@ from mg_portfolio.report.inputs import (
     QualityRow,
     WeeklyReport,
 )
-from mg_portfolio.report.weekly import render
 
 INDEX_NAMES = {"csi300": "CSI 300", "csi500": "CSI 500", "csi1000": "CSI 1000"}
 TABLES = ("reference", "daily_bars", "intraday_factors", "factor_scores", *SIGNALS)
@@ -208,6 +207,8 @@ def weekly_report(build: Build) -> Iterator[Built]:
 
     One self-contained HTML file per language. Source: the weekly monitor of 2023-12-15.
     """
+    from mg_portfolio.report.weekly import render
+
     lake = build.lake
     last = max(lake.keys("daily_bars"), default=build.keys[0])
     decided = decision_days(build.keys, last)

@@ -182,3 +182,48 @@ def test_markdown_of_unlike_rows():
     assert text.splitlines() == ["| a | b | c |", "| --- | --- | --- |", "| 1 | 0.123457 |  |", "| x\\|y |  |  |"]
     with pytest.raises(TypeError):
         markdown(None)
+
+
+def test_a_rejected_partition_stays_so_until_it_is_written_anew(tmp_path):
+    lake = Lake(tmp_path)
+    run(tmp_path, {DAYS[2]: infinite(DAYS[2])}, tags=RANGE)
+    assert [k for k in DAYS if lake.rejected("labels", k)] == [DAYS[2]]
+    assert lake.rejected("labels", DAYS[2]) == ["ranges"]
+    lake.write("labels", DAYS[2], labels(DAYS[2]))
+    assert lake.rejected("labels", DAYS[2]) == []
+    run(tmp_path, {}, tags=RANGE)
+    assert not [k for k in DAYS if lake.rejected("labels", k)]
+    assert len(lake.read("labels", DAYS[:7])) == 7 * 30  # a verdict beside the data disturbs no reader
+
+
+def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
+    import mg_assets.assets  # noqa: F401  (registers the tables)
+    from mg_assets.freshness import recipe, rejections, stale
+
+    lake = Lake(tmp_path)
+    for key in DAYS:
+        lake.write("labels", key, labels(key), {"recipe": recipe("labels")})
+    assert stale(lake, None, "labels", DAYS) == []
+    lake.judge("labels", DAYS[3], ["ranges"])
+    assert stale(lake, None, "labels", DAYS) == [DAYS[3]]
+    assert rejections(lake, "lf_multitask_model", ["2020H2"]) == [f"labels {DAYS[3]} failed ranges"]
+    assert rejections(lake, "lf_multitask_model", ["2019H2"]) == []
+    lake.judge("labels", DAYS[3], [])
+    assert stale(lake, None, "labels", DAYS) == []
+
+
+def test_an_accepted_partition_warns(tmp_path, monkeypatch):
+    from mg_assets import checks
+    from mg_assets.settings import Settings
+
+    accepted = Settings(accepted={"labels": {"ranges": (DAYS[2],)}})
+    monkeypatch.setattr(checks, "settings", lambda: accepted)
+    broken = {DAYS[2]: infinite(DAYS[2])}
+    result, found, seen = run(tmp_path, broken, tags=RANGE)
+    assert result.success and seen == DAYS[:7]
+    assert not found["ranges"].passed
+    assert found["ranges"].severity == dg.AssetCheckSeverity.WARN
+    assert not Lake(tmp_path).rejected("labels", DAYS[2])
+    result, found, seen = run(tmp_path, {**broken, DAYS[4]: infinite(DAYS[4])}, tags=RANGE)
+    assert not result.success and not seen  # another day was not accepted
+    assert Lake(tmp_path).rejected("labels", DAYS[4]) and not Lake(tmp_path).rejected("labels", DAYS[2])

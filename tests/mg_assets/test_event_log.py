@@ -103,3 +103,12 @@ def test_a_failed_transaction_stores_nothing(tmp_path, failing):
     with log.run_connection("r") as connection:
         count = len(connection.execute(SqlEventLogStorageTable.select()).fetchall())
     assert count == (0 if failing else 1)
+
+
+def test_a_planned_check_is_one_row_of_its_run(tmp_path, monkeypatch):
+    import sqlite3
+
+    record(instance_with(tmp_path / "ours", True, monkeypatch))
+    with sqlite3.connect(tmp_path / "ours" / "events" / "index.db") as database:
+        rows = database.execute("select execution_status, partition from asset_check_executions").fetchall()
+    assert rows == [("SUCCEEDED", None)]  # Dagster's own log keeps 20 more, planned for ever
