@@ -13,6 +13,9 @@ from mg_assets.quality.view import Rows, View, encode, numbers, sound
 
 AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4 shares of 165 million
+UNLIMITED_SHARE = 0.02
+OFF_TICK_SHARE = 0.005
+MANY = 100  # traded stocks below which a share of them says nothing
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
 
 MINUTE_CHECKS = (
@@ -48,10 +51,19 @@ DAILY_CHECKS = (
     common.SCHEMA,
     common.UNIQUE,
     OHLC,
-    Check("price_limits", "Prices inside the day's limits", (Limit("outside_limits"),)),
+    Check(
+        "price_limits",
+        f"Prices inside the day's limits, which at most {UNLIMITED_SHARE:.0%} of the traded stocks lack (first days, "
+        f"and derived limits that trading contradicts); at most {OFF_TICK_SHARE:.1%} off the 0.01 tick",
+        (
+            Limit("outside_limits"),
+            Limit("unlimited_share", None, UNLIMITED_SHARE),
+            Limit("off_tick_share", None, OFF_TICK_SHARE),
+        ),
+    ),
     Check(
         "tick",
-        "Prices on the 0.01 tick; panels that were adjusted and rounded back lose it on a few days",
+        "Every price on the 0.01 tick; panels that were adjusted and rounded back lose it on a few days",
         (Limit("off_tick"),),
         blocking=False,
     ),
@@ -209,6 +221,15 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
         low < traded["down_limit"].to_numpy(np.float64) - kernels.TOLERANCE
     )
     measures.rows("outside_limits", outside, **shown)
+    known = traded["prev_close"].notna().to_numpy()
+    if traded["up_limit"].isna().all():
+        measures.notes.append("no price limits that day")
+    elif known.sum() >= MANY:
+        free = known & (traded["up_limit"].isna() | traded["down_limit"].isna()).to_numpy()
+        which = ", ".join(traded["symbol"][free].iloc[:5])
+        measures.put("unlimited_share", free.sum() / known.sum(), stocks=int(free.sum()), first=which)
+    if len(traded) >= MANY:
+        measures.put("off_tick_share", off.any(axis=1).mean(), stocks=int(off.any(axis=1).sum()))
     crossed = (up < down) | (up < before - kernels.TOLERANCE) | (down > before + kernels.TOLERANCE)
     measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(), up_limit=up, down_limit=down,
                   prev_close=before)  # fmt: skip

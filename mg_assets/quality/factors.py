@@ -11,7 +11,7 @@ from mg_assets.store import Lake
 
 LOOK_BACK = 60
 ENOUGH = 10  # past days below which drift says nothing
-LEAST_KNOWN = 0.25  # July 2015: 56% of the market suspended or locked on one day
+LEAST_KNOWN = 0.5
 HORIZONS = (5, 10, 20)
 SECTION = 50  # stocks below which chance alone moves a PSI past 0.2
 ROUNDING = 1e-6
@@ -65,7 +65,7 @@ LABEL_CHECKS = (
     ),
     Check(
         "finite_share",
-        "Once its exit day is in the lake, a label is known for at least a quarter of the stocks",
+        "Once its exit day is in the lake, a label is known for at least half of the stocks",
         tuple(Limit(f"finite_share_{h}", LEAST_KNOWN, None) for h in HORIZONS),
     ),
     common.BAND,

@@ -11,6 +11,7 @@ from mg_assets.quality.view import View, sound
 from mg_assets.store import Lake
 
 WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%
+OUTSIDE_WEIGHT = 0.01  # lists and weights of different vendors: 0.12% at most in eleven years of CSI 300
 DISJOINT = (("csi300", "csi500"), ("csi300", "csi1000"), ("csi500", "csi1000"))
 
 REFERENCE_CHECKS = (
@@ -28,8 +29,12 @@ REFERENCE_CHECKS = (
     ),
     Check(
         "index_weights",
-        "An index's known weights lie in [0, 1] and sum to 1 within 0.1%",
-        (Limit("weight_sum_gap", None, WEIGHT_SUM), Limit("weight_range")),
+        f"Known weights of an index lie in [0, 1] and sum to 1 within 0.1%, at most {OUTSIDE_WEIGHT:.0%} of them outside",
+        (
+            Limit("weight_sum_gap", None, WEIGHT_SUM),
+            Limit("weight_range"),
+            Limit("outside_weight", None, OUTSIDE_WEIGHT),
+        ),
     ),
     Check(
         "weights_of_members",
@@ -92,6 +97,9 @@ def _indices(measures: Measures, frame: pd.DataFrame, symbol: np.ndarray) -> Non
         measures.rows("weight_range", (weight < 0) | (weight > 1), **shown)
         measures.rows("weight_of_outsider", (weight > 0) & ~member[index], **shown)
         if member[index].any() and np.nansum(weight) > 0:
+            outside = np.nansum(weight[~member[index]])
+            if not measures.values.get("outside_weight", -1.0) >= outside:
+                measures.put("outside_weight", outside, index=index)
             gap = abs(np.nansum(weight) - 1)
             if not measures.values.get("weight_sum_gap", -1.0) >= gap:
                 measures.put("weight_sum_gap", gap, index=index, weight_sum=np.nansum(weight))

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.quality import SUITES, run_suite
+from mg_assets.store import Lake
 
 
 def traded_row(frame, skip=2):
@@ -203,3 +204,40 @@ def test_a_source_without_amounts_is_no_fault(lake):
     key = lake.keys("daily_bars")[2]
     lake.write("minute_bars", key, lake.day("minute_bars", key).iloc[:0])
     assert all(o.passed for o in run_suite("daily_bars", lake, [key]))
+
+
+def many(day: str, stocks: int = 200) -> pd.DataFrame:
+    """A day's bars of many stocks, each at its own price."""
+    price = 10 + np.arange(stocks) / 100
+    return pd.DataFrame(
+        {
+            "symbol": [f"{i:06d}.SZ" for i in range(1, stocks + 1)],
+            **dict.fromkeys(("open", "high", "low", "close", "vwap", "prev_close"), price),
+            "volume": 1000, "amount": 1000 * price, "num_trades": 3.0, "adj_factor": 1.0,
+            "up_limit": np.round(price * 1.1, 2), "down_limit": np.round(price * 0.9, 2),
+            "suspended": False, "st": False, "float_shares": 1e8,
+        }
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stocks", "column", "value", "fails"),
+    [
+        (4, "up_limit", np.nan, False),
+        (5, "up_limit", np.nan, True),
+        (5, "down_limit", np.nan, True),
+        (200, "up_limit", np.nan, False),  # a vendor without limits
+        (1, "high", 12.345, False),
+        (2, "close", 10.995, True),
+    ],
+)
+def test_few_may_lack_limits_or_the_tick(tmp_path, stocks, column, value, fails):
+    lake = Lake(tmp_path)
+    frame = many("2023-01-04")
+    frame.loc[: stocks - 1, column] = value
+    if column == "high":
+        frame.loc[: stocks - 1, "up_limit"] = 12.345
+    lake.write("daily_bars", "2023-01-04", frame)
+    outcome = {o.name: o for o in run_suite("daily_bars", lake, ["2023-01-04"])}["price_limits"]
+    assert outcome.passed is not fails
+    assert outcome.blocking
