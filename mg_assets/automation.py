@@ -7,6 +7,7 @@ UI, since a lake should be backfilled first.
 import datetime as dt
 import json
 import urllib.request
+from collections.abc import Callable
 
 import dagster as dg
 import numpy as np
@@ -51,76 +52,61 @@ study_job = dg.define_asset_job(
 JOBS = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job]
 
 
-@dg.schedule(
-    job=daily_job,
-    cron_schedule="30 17 * * 1-5",
-    execution_timezone=TIMEZONE,
-    description="17:30 Shanghai on trading days: the day from raw tables to predictions",
-)
-def after_close(context: dg.ScheduleEvaluationContext):
-    """Request the day that has just closed; skip closed days and days outside the partitions."""
-    day = context.scheduled_execution_time.date()
-    reason = _not_a_partition(day)
-    if reason:
-        yield dg.SkipReason(reason)
-        return
-    yield dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+def _after_sessions(job, cron: str, description: str):
+    """Turn a function of a trading day into a schedule: it returns the day's run requests, or why there are none."""
+
+    def decorate(requests: Callable[[dt.date], list[dg.RunRequest] | str]) -> dg.ScheduleDefinition:
+        @dg.schedule(
+            name=requests.__name__,
+            job=job,
+            cron_schedule=cron,
+            execution_timezone=TIMEZONE,
+            description=description,
+        )
+        def schedule(context: dg.ScheduleEvaluationContext):
+            day = context.scheduled_execution_time.date()
+            found = _not_a_partition(day) or requests(day)
+            return dg.SkipReason(found) if isinstance(found, str) else found
+
+        return schedule
+
+    return decorate
 
 
-@dg.schedule(
-    job=labels_job,
-    cron_schedule="0 19 * * 1-5",
-    execution_timezone=TIMEZONE,
-    description="19:00 Shanghai on trading days: the labels whose exit price became known today",
+@_after_sessions(daily_job, "30 17 * * 1-5", "17:30 Shanghai on trading days: the day from raw tables to predictions")
+def after_close(day: dt.date) -> list[dg.RunRequest]:
+    """Request the day that has just closed."""
+    return [dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())]
+
+
+@_after_sessions(
+    labels_job, "0 19 * * 1-5", "19:00 Shanghai on trading days: the labels whose exit price became known today"
 )
-def labels_after_close(context: dg.ScheduleEvaluationContext):
+def labels_after_close(day: dt.date) -> list[dg.RunRequest]:
     """Request the days whose 5-, 10- or 20-day return is known since today's close."""
-    day = context.scheduled_execution_time.date()
-    reason = _not_a_partition(day)
-    if reason:
-        yield dg.SkipReason(reason)
-        return
-    for horizon in HORIZONS:
-        dated = str(shift(day, -(horizon + 1)))
-        if dated in DAILY.get_partition_keys():
-            yield dg.RunRequest(run_key=f"{day}/{horizon}", partition_key=dated)
+    dated = [(h, str(shift(day, -(h + 1)))) for h in HORIZONS]
+    return [dg.RunRequest(run_key=f"{day}/{h}", partition_key=d) for h, d in dated if DAILY.has_partition_key(d)]
 
 
-@dg.schedule(
-    job=weekly_job,
-    cron_schedule="0 20 * * 1-5",
-    execution_timezone=TIMEZONE,
-    description="20:00 Shanghai after the week's last session: bars, portfolio weights and report",
+@_after_sessions(
+    weekly_job,
+    "0 20 * * 1-5",
+    "20:00 Shanghai after the week's last session: bars, portfolio weights and report",
 )
-def after_week(context: dg.ScheduleEvaluationContext):
-    """Request the week that has just ended; skip days that are not its last session."""
-    day = context.scheduled_execution_time.date()
-    reason = _not_a_partition(day)
-    week = str(week_of(np.array([day]))[0])
-    if not reason and str(week_of(np.array([shift(day, 1)]))[0]) == week:
-        reason = f"{day} is not the last session of its week"
-    if reason:
-        yield dg.SkipReason(reason)
-        return
-    yield dg.RunRequest(run_key=week, partition_key=week)
+def after_week(day: dt.date) -> list[dg.RunRequest] | str:
+    """Request the week that has just ended."""
+    week, next_week = (str(w) for w in week_of(np.array([day, shift(day, 1)])))
+    if next_week == week:
+        return f"{day} is not the last session of its week"
+    return [dg.RunRequest(run_key=week, partition_key=week)]
 
 
-@dg.schedule(
-    job=monthly_job,
-    cron_schedule="30 19 * * 1-5",
-    execution_timezone=TIMEZONE,
-    description="19:30 Shanghai after the month's last session: the month's bars",
-)
-def after_month(context: dg.ScheduleEvaluationContext):
-    """Request the month that has just ended; skip days that are not its last session."""
-    day = context.scheduled_execution_time.date()
-    reason = _not_a_partition(day)
-    if not reason and str(shift(day, 1))[:7] == str(day)[:7]:
-        reason = f"{day} is not the last session of its month"
-    if reason:
-        yield dg.SkipReason(reason)
-        return
-    yield dg.RunRequest(run_key=str(day)[:7], partition_key=f"{day:%Y-%m}-01")
+@_after_sessions(monthly_job, "30 19 * * 1-5", "19:30 Shanghai after the month's last session: the month's bars")
+def after_month(day: dt.date) -> list[dg.RunRequest] | str:
+    """Request the month that has just ended."""
+    if str(shift(day, 1))[:7] == str(day)[:7]:
+        return f"{day} is not the last session of its month"
+    return [dg.RunRequest(run_key=str(day)[:7], partition_key=f"{day:%Y-%m}-01")]
 
 
 def _not_a_partition(day: dt.date) -> str | None:
@@ -139,6 +125,12 @@ def missing_data(lake_keys: set[str], half_year: str) -> list[str]:
     return [d for d in days if d not in lake_keys]
 
 
+def daily_inputs(trained: list[str]) -> list[str]:
+    """Daily tables that the trainings read, less the labels, whose last days are known later (the embargo)."""
+    read = {n.table for t in trained for n in TABLES[t].needs}
+    return sorted(t for t in read - {"labels"} if TABLES[t].definition == DAILY)
+
+
 @dg.sensor(
     job=retrain_job,
     minimum_interval_seconds=600,
@@ -147,7 +139,7 @@ def missing_data(lake_keys: set[str], half_year: str) -> list[str]:
 def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
     """Request each half-year whose preceding data is complete and whose models are absent, exactly once."""
     store = lake.open()
-    have = set(store.keys("daily_bars")) & set(store.keys("factor_inputs"))
+    have = set.intersection(*(set(store.keys(t)) for t in daily_inputs(half_yearly_tables())))
     waiting, asked = [], []
     for key in HALF_YEARLY.get_partition_keys():
         name = half_year_name(key)

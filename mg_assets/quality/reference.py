@@ -29,7 +29,7 @@ REFERENCE_CHECKS = (
     ),
     Check(
         "index_weights",
-        f"Known weights of an index lie in [0, 1] and sum to 1 within 0.1%, at most {OUTSIDE_WEIGHT:.0%} of them outside",
+        f"Known weights of an index lie in [0, 1] and sum to 1 within 0.1%, at most {OUTSIDE_WEIGHT:.0%} outside",
         (
             Limit("weight_sum_gap", None, WEIGHT_SUM),
             Limit("weight_range"),

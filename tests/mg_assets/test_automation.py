@@ -91,6 +91,11 @@ def tick(lake: Lake, instance: dg.DagsterInstance) -> tuple[list, str | None]:
     return list(data.run_requests), data.skip_message
 
 
+def test_a_retrain_waits_for_what_its_models_read():
+    assert automation.daily_inputs(["lf_multitask_model"]) == ["daily_bars"]  # a deployment without ticks
+    assert automation.daily_inputs(half_yearly_tables()) == ["daily_bars", "factor_inputs"]
+
+
 def test_a_retrain_waits_for_the_last_day_of_the_half_year(lake):
     key = HALF_YEARLY.get_partition_keys()[0]
     days = half_year_before(key)
