@@ -3,7 +3,7 @@
 Source: the names in Huatai 2023-12-08 (series 72), charts 49, 56 and 61; the report gives no formulas.
 """
 
-from mg_assets.factors.passports.daily import ADJUSTED, CLOSE, TURN, WINDOW
+from mg_assets.factors.passports.daily import ADJUSTED, CLOSE, DAY_OFF, ENDS, TURN, WINDOW
 from mg_assets.factors.passports.spec import FactorSpec, columns
 
 SOURCE = "Huatai 2023-12-08 (series 72), charts 49, 56, 61 (names alone)"
@@ -11,7 +11,8 @@ SOURCE = "Huatai 2023-12-08 (series 72), charts 49, 56, 61 (names alone)"
 
 def _common(name, units, formula, meaning, inputs, lookback, edges, rivals, why) -> FactorSpec:
     return FactorSpec(
-        name, "common", 0, formula, ("daily_bars",), SOURCE, units, meaning, inputs, lookback, edges, rivals, why
+        name, "common", 0, formula, ("daily_bars",), SOURCE, units, meaning, inputs, lookback,
+        f"{DAY_OFF} {edges}", rivals, why,
     )  # fmt: skip
 
 
@@ -23,7 +24,7 @@ SPECS = (
         "Return of the last month.",
         CLOSE,
         "22 days",
-        f"{ADJUSTED} NaN where either close is unknown.",
+        f"{ADJUSTED} {ENDS}",
         ("5 or 20 days", "with the sign turned, so that higher is better"),
         "The report correlates with reversal without a window; the month is the series' own in its 42 factors.",
     ),
@@ -43,11 +44,11 @@ SPECS = (
         "log",
         "ln(mean(amount) over 21 days)",
         "Liquidity: the log of the month's mean amount a day, yuan.",
-        columns("daily_bars", "amount"),
+        columns("daily_bars", "amount", "volume"),
         "21 days",
-        f"{WINDOW} NaN where the mean is 0.",
+        WINDOW,
         ("mean of ln(amount)", "one day's amount"),
-        "A day without trades has amount 0, whose log does not exist; the mean's does.",
+        "Robust to a single quiet day, and what a portfolio could trade a day.",
     ),
     _common(
         "turnover",
@@ -63,7 +64,7 @@ SPECS = (
     _common(
         "beta",
         "slope",
-        "slope of ret on the cap-weighted market return over 252 days",
+        "slope of ret on the market return over 252 days, market weighted by the free-float values of the day before",
         "Sensitivity to the market.",
         (*CLOSE, "daily_bars.float_shares"),
         "253 days",

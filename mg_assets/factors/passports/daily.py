@@ -7,8 +7,10 @@ from mg_assets.factors.passports.spec import FactorSpec, columns
 
 SOURCE = "Huatai 2023-08-22 (series 69), chart 9"
 ADJUSTED = "All prices are adjusted for splits and dividends; windows are trading days."
-WINDOW = "NaN below 60% finite observations in the window."
+WINDOW = "Days without trades are left out of the window; NaN below 60% finite observations."
 NOT_GIVEN = "NaN where the source has no such column."
+DAY_OFF = "NaN on a day without trades."
+ENDS = "NaN where fewer than 60% of the days between have a return."
 CLOSE = columns("daily_bars", "close", "adj_factor")
 VOLUME = columns("daily_bars", "volume", "adj_factor")
 TURN = columns("daily_bars", "volume", "float_shares")
@@ -18,33 +20,34 @@ POPULATION = "sample standard deviation (n - 1): larger by one and the same fact
 
 def _daily(name, units, formula, meaning, inputs, lookback, edges, rivals, why, needs=("daily_bars",)) -> FactorSpec:
     return FactorSpec(
-        name, "daily", 0, formula, needs, SOURCE, units, meaning, inputs, lookback, edges, rivals, why
+        name, "daily", 0, formula, needs, SOURCE, units, meaning, inputs, lookback, f"{DAY_OFF} {edges}", rivals, why
     )  # fmt: skip
 
 
 def _valuation(name, formula, column, meaning, edges, rivals, why, lookback="1 day") -> FactorSpec:
     return _daily(
         name, "fraction", formula, meaning, columns("reference", column), lookback, f"{NOT_GIVEN} {edges}", rivals, why,
-        ("reference",),
+        ("daily_bars", "reference"),
     )  # fmt: skip
 
 
 def _growth(name, column, what) -> FactorSpec:
+    split = " Adjusted for splits, as a price is." if what == "earnings a share" else ""
     return _daily(
         name,
         "fraction",
-        f"x_t / x_{{t-63}} - 1 over |x_{{t-63}}|: (x_t - x_{{t-63}}) / |x_{{t-63}}|; x = reference.{column}",
+        f"(x_t - x_{{t-63}}) / |x_{{t-63}}|; x = reference.{column}",
         f"Change of the consensus forecast of {what} over a quarter of trading days.",
         columns("reference", column),
         "64 days",
-        f"{NOT_GIVEN} NaN where the forecast 63 days ago is 0 or absent.",
+        f"{NOT_GIVEN} NaN where the forecast 63 days ago is 0 or absent.{split}",
         (
             "denominator with its sign: the growth then turns its sign where forecasts are losses",
             "share of analysts that revised up minus down",
             "a blend of FY1 and FY2 at a constant 12 months ahead: no jump when the fiscal year rolls",
         ),
         "The source says 63-day growth of FY1; the absolute value keeps better forecasts positive for loss makers.",
-        ("reference",),
+        ("daily_bars", "reference"),
     )
 
 
@@ -85,18 +88,17 @@ def _corr(first: str, second: str) -> FactorSpec:
 
 
 def _bar(name, formula, meaning, qlib, flat=False) -> FactorSpec:
-    two = "0 where high = low. " if flat else ""
-    rival = f"Qlib's Alpha158 {name.upper()}: {qlib}" if qlib else "the typical price (high + low + close) / 3 for vwap"
-    same = "the same but for 1e-12 in the denominator" if flat else "the same"
+    """A shape of the day's bar that Qlib's Alpha158 has too."""
+    but = ", the same but for 1e-12 in the denominator" if flat else ", the same"
     return _daily(
         name,
-        "ratio" if "/close" in formula or "low / high" in formula else "fraction",
+        "fraction",
         formula,
         meaning,
-        OHLC if qlib or name == "low2high" else columns("daily_bars", "vwap", "close"),
+        OHLC,
         "1 day",
-        f"{two}NaN on a day without trades. Raw prices: the adjustment cancels.",
-        (f"{rival}{', ' + same if qlib else ''}",),
+        f"{'0 where high = low. ' if flat else ''}Raw prices: the adjustment cancels.",
+        (f"Qlib's Alpha158 {name.upper()}: {qlib}{but}",),
         "As the source prints it"
         + ("; a bar without height has no body and no shadow, so 0 and not 0/0." if flat else "."),
     )
@@ -155,7 +157,7 @@ SPECS = (
         "Return of the last week.",
         CLOSE,
         "6 days",
-        f"{ADJUSTED} NaN where either close is unknown.",
+        f"{ADJUSTED} {ENDS}",
         ("sum of log returns", "the return without the last day, against bid-ask bounce"),
         "The source says the window's return.",
     ),
@@ -166,7 +168,7 @@ SPECS = (
         "Return of the last month.",
         CLOSE,
         "22 days",
-        f"{ADJUSTED} NaN where either close is unknown.",
+        f"{ADJUSTED} {ENDS}",
         ("20 days, or the calendar month", "sum of log returns", "the monitor's day part alone: improved_reversal"),
         "The source says 21 days.",
     ),
@@ -221,15 +223,15 @@ SPECS = (
         "Volatility of the last month that market, size and value do not explain.",
         (*CLOSE, "daily_bars.float_shares", "reference.pb"),
         "22 days",
-        f"{ADJUSTED} {WINDOW} NaN where the regression has no full rank, or where the source has no pb.",
+        f"{ADJUSTED} {WINDOW} A factor return that the others explain is passed by. NaN where the source has no pb.",
         (
-            "Ang, Hodrick, Xing and Zhang (2006): residuals of the Fama-French factors, within the month",
+            "residuals of the Fama-French factors within the calendar month (Ang, Hodrick, Xing and Zhang 2006)",
             "1 - R^2 of the same regression, the share that is not explained",
-            "size and value from sorted 2 x 3 portfolios",
+            "size and value from portfolios sorted by both (Fama and French 1993)",
         ),
-        "The source regresses on an all-share index, size and BP returns; market = cap-weighted all shares, size = "
-        "small "
-        "minus big, bp = high minus low, 30% portfolios.",
+        "The source regresses on an all-share index, size and BP returns: market = all shares, size = at or below "
+        "minus "
+        "above the median value, bp = upper minus lower 30%, weighted by the free-float values of the day before.",
         ("daily_bars", "reference"),
     ),
     _daily(
@@ -281,18 +283,18 @@ SPECS = (
     ),
     _daily(
         "std_vol_10d",
-        "ratio",
-        "std(volume) / mean(volume) over 10 days",
-        "How uneven the last two weeks' volume was.",
+        "shares",
+        "std(volume) over 10 days",
+        "How uneven the last two weeks' volume was, in shares.",
         VOLUME,
         "10 days",
-        f"{WINDOW} NaN where the mean is 0.",
+        f"{WINDOW} Volume is adjusted for splits to the shares of the day.",
         (
             POPULATION,
-            "std of volume in shares, as the source literally prints: a measure of size",
+            "divided by the mean, as vstd_1m is here",
             "Qlib's Alpha158 VSTD10: std of volume over today's volume",
         ),
-        "A standard deviation in shares cannot be compared across stocks; divided by the mean it can.",
+        "As the source prints it; it measures size too, which models that see the other factors can take out.",
     ),
     _daily(
         "std_turn_10d",
@@ -307,8 +309,28 @@ SPECS = (
     ),
     *(_corr("ret", x) for x in ("close", "open", "high", "low", "vwap", "vol", "turn")),
     *(_corr("vol", x) for x in ("close", "open", "high", "low", "vwap")),
-    _bar("low2high", "low / high", "How narrow the day's range was: 1 for none.", ""),
-    _bar("vwap2close", "vwap / close", "Whether the day's average price lies above the close.", ""),
+    _daily(
+        "low2high",
+        "ratio",
+        "low / high",
+        "How narrow the day's range was: 1 for none.",
+        columns("daily_bars", "low", "high"),
+        "1 day",
+        "Raw prices: the adjustment cancels.",
+        ("high / low - 1", "(high - low) / previous close, the exchanges' amplitude"),
+        "As the source prints it.",
+    ),
+    _daily(
+        "vwap2close",
+        "ratio",
+        "vwap / close",
+        "Whether the day's average price lies above the close.",
+        columns("daily_bars", "vwap", "close"),
+        "1 day",
+        "Raw prices: the adjustment cancels. NaN where the source has neither a vwap nor an amount.",
+        ("the typical price (high + low + close) / 3 for vwap", "close / vwap - 1, as vwap_dev"),
+        "As the source prints it.",
+    ),
     _bar("kmid", "(close - open) / open", "Body of the day's bar.", "($close-$open)/$open"),
     _bar("klen", "(high - low) / open", "Height of the day's bar.", "($high-$low)/$open"),
     _bar(

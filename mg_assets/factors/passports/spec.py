@@ -9,6 +9,7 @@ UNITS = {
     "ratio": "ratio, no unit",
     "log": "natural logarithm",
     "slope": "slope, no unit",
+    "shares": "shares",
 }
 
 
