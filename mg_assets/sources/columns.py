@@ -1,0 +1,112 @@
+"""Which columns of a file are wanted, by any of their names, and what reading a file gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.errors import DataError
+
+TYPES = {
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "text": pa.string(),
+    "code": pa.dictionary(pa.int32(), pa.string()),  # few distinct values: one lookup each, not one per row
+}
+NULLS = ("", "NA", "NaN", "nan", "null", "NULL", "None", "-", "--")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A wanted column.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names that files use for it; the first is the official one.
+    kind : str
+        ``int``, ``float``, ``text`` or ``code`` (text with few distinct values).
+    required : bool
+        Whether a file without it is refused.
+    """
+
+    names: tuple[str, ...]
+    kind: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class FileData:
+    """What was read of one file.
+
+    Attributes
+    ----------
+    path : str
+    table : Table
+        The wanted columns that the file has, under our names, typed; null where empty or not parsed.
+    rows : ndarray of int64 or None
+        0-based data row of each row of ``table``; None where it is just its position.
+    unparsed : dict of str to ndarray of bool
+        Per column, the rows whose text is no number.
+    broken : list of (int, str, str)
+        Rows that are no rows of this table: data row, reason, line.
+    text : Table or None
+        The columns as text, where the slow path was taken.
+    notes : dict
+    """
+
+    path: str
+    table: pa.Table
+    rows: np.ndarray | None = None
+    unparsed: dict[str, np.ndarray] = field(default_factory=dict)
+    broken: list[tuple[int, str, str]] = field(default_factory=list)
+    text: pa.Table | None = None
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def row_numbers(self, at: np.ndarray) -> np.ndarray:
+        """Data rows in the file of the given rows of ``table``."""
+        return at if self.rows is None else self.rows[at]
+
+
+def pick(path: Path, header: list[str], columns: Mapping[str, Column]) -> dict[str, str]:
+    """Our name -> the file's name, for the wanted columns that the file has."""
+    stripped = [h.strip() for h in header]
+    doubled = sorted({h for h in stripped if h and stripped.count(h) > 1})
+    folded = {h.casefold(): h for h in reversed(stripped)}
+    chosen: dict[str, str] = {}
+    for ours, column in columns.items():
+        name = next((n for n in column.names if n in stripped), None)
+        if name is None:
+            name = next((folded[n.casefold()] for n in column.names if n.casefold() in folded), None)
+        if name is not None:
+            if name in doubled:
+                raise DataError(f"{path}: column {name!r} occurs more than once in the header; rename or remove one")
+            chosen[ours] = header[stripped.index(name)]
+    lacking = [" or ".join(c.names) for ours, c in columns.items() if c.required and ours not in chosen]
+    if lacking:
+        raise DataError(
+            f"{path}: columns lacking: {lacking}; the file has {stripped}. Check that the file is of this kind, "
+            "that its first line is the header, and that the file pattern points at the right stream"
+        )
+    return chosen
+
+
+def parse_numbers(column: pa.ChunkedArray, kind: str) -> tuple[pa.ChunkedArray, np.ndarray | None]:
+    """Text to numbers; a text that is no number becomes null and is marked."""
+    try:
+        return column.cast(TYPES[kind]), None
+    except pa.ArrowInvalid:
+        pass
+    text = column.to_pandas().str.strip()
+    missing = (text.isna() | text.isin(NULLS)).to_numpy(bool)
+    values = pd.to_numeric(text.where(~missing), errors="coerce").to_numpy("float64", na_value=np.nan)
+    good = np.isfinite(values)
+    if kind == "int":
+        good &= (values == np.floor(values)) & (np.abs(values) < 2**53)
+    bad = ~good & ~missing
+    kept = np.where(good, values, 0)
+    out = pa.array(kept.astype(np.int64) if kind == "int" else kept, mask=~good)
+    return pa.chunked_array([out]), bad if bad.any() else None
