@@ -46,7 +46,7 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
         raise DataError(f"last was {last}, expected 0..{days}: the panel has {days} days")
     first = days - count
     amount = np.where(series.traded, series["amount"], np.nan)
-    arrays = tuple(by_stock(a) for a in (series.returns, series.turnover, amount, series.close))
+    arrays = by_stock(series.returns), by_stock(series.turnover), by_stock(amount), by_stock(series.close)
     windows = np.empty((count, stocks, 4))
 
     def run(lo: int, hi: int) -> None:
