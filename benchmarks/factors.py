@@ -1,282 +1,195 @@
-"""Bars and factors of one day beside pandas and polars: the same numbers first, then the time.
+"""The 34 intraday factors of a day's Parquet files: the fused pass beside polars, DuckDB, pandas and the floor.
 
-``python benchmarks/factors.py [--stocks 200] [--ticks 1500] [--repeat 7]`` prints a table in
-Markdown: median milliseconds of one process. polars may use every core (POLARS_MAX_THREADS), the
-kernels and pandas use one. The peers leave out the rules for few or flat observations.
+    python benchmarks/factors.py --rows 5 50 100 [--folder DIR] [--repeat 3] [--page docs/performance.md]
+
+``--rows`` counts trades and orders together, in millions. All contestants read the same files, written by
+``Lake.write``, and make the same 34 factors; the floor is pyarrow reading the columns that these need and no more. Each
+run is a fresh process that first does a tiny day (imports and kernel compilation are not in the figures); contestants
+take turns, and a figure is the median of its runs. The numbers must agree first: every contestant's factors are held
+against the fused pass's to 1e-9 relative or 1e-12 absolute, NaN for NaN, on every size, or the benchmark ends.
+
+Days are made by the simulated exchange: one set of about 5 million rows, repeated under new symbols (peers/market.py).
+They stay in ``--folder`` (default: a temporary folder, deleted at the end), about 9 bytes a row.
 """
 
 import argparse
+import hashlib
+import json
 import statistics
-import time
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import polars as pl
+import pyarrow.parquet as pq
+from peers.contestant import paths_of
+from peers.report import machine, put
 
-from mg_assets.factors import bars_from_trades, intraday_factors, order_factors, trade_factors
+from mg_assets.factors import ALL34
 
-EARLY = (9 * 60 + 30) * 60_000, 10 * 3_600_000
-STOCK = "symbol"
+HERE = Path(__file__).parent
+CONTESTANTS = ("floor", "mg", "polars", "duckdb", "pandas")
+NAMES = {
+    "mg": "fused pass",
+    "polars": "Polars",
+    "duckdb": "DuckDB",
+    "pandas": "pandas",
+    "floor": "floor: pyarrow reads the columns",
+}
+MB_PER_MILLION = {"pandas": 170}
+"""What a contestant was seen to need; sizes that would not fit ``--memory-gb`` are left out."""
 
-
-def make_day(stocks, ticks, seed=1):
-    """Trades and orders of a made-up day, sorted as in the lake."""
-    rng = np.random.default_rng(seed)
-    n = stocks * ticks
-    midnight = np.datetime64("2023-02-01", "ms")
-    half = ticks // 2
-    morning = np.sort(rng.integers(34_200_000, 41_400_000, (stocks, half)), axis=1)
-    afternoon = np.sort(rng.integers(46_800_000, 54_000_000, (stocks, ticks - half)), axis=1)
-    stamp = midnight + np.concatenate([morning, afternoon], axis=1).ravel().astype("timedelta64[ms]")
-    symbol = np.repeat([f"{600000 + s}.SH" for s in range(stocks)], ticks)
-    seq = np.tile(np.arange(ticks), stocks)
-    price = np.round(20 * np.exp(rng.normal(0, 3e-4, (stocks, ticks)).cumsum(axis=1)), 2).ravel()
-    newest = 2 * seq + 2  # an active order is among the newest, a passive one is older
-    active, passive = newest - rng.integers(0, 4, n), np.maximum(1, newest - rng.geometric(0.01, n))
-    side = rng.choice([-1, 1], n).astype(np.int8)
-    trades = pd.DataFrame(
-        {
-            "symbol": symbol,
-            "time": stamp,
-            "seq": seq,
-            "price": price,
-            "volume": 100 * rng.geometric(0.1, n),
-            "buy_order": np.where(side > 0, active, passive),
-            "sell_order": np.where(side > 0, passive, active),
-            "side": side,
-        }
-    )
-    orders = pd.DataFrame(
-        {
-            "symbol": symbol,
-            "time": stamp,
-            "seq": seq,
-            "order_id": seq + 1,
-            "side": rng.choice([-1, 1], n).astype(np.int8),
-            "price": np.round(price + rng.normal(0, 0.05, n), 2),
-            "volume": 100 * np.ceil(rng.lognormal(1, 1.2, n)).astype(np.int64),
-            "kind": rng.choice(["limit", "cancel"], n, p=[0.65, 0.35]),
-        }
-    )
-    return trades, orders
+MAKE = """
+import sys
+from pathlib import Path
+from peers import market
+from mg_assets.store import Lake
+import pyarrow as pa, pyarrow.parquet as pq
+folder, million = Path(sys.argv[1]), float(sys.argv[2])
+tiny = million == 0
+kept = [folder / f"set_{'tiny' if tiny else 'full'}_{t}.parquet" for t in ("trades", "orders")]
+if not all(k.exists() for k in kept):
+    frames = market.one_set(*((40_000, 1_500) if tiny else ()))
+    for frame, place in zip(frames, kept, strict=True):
+        frame.to_parquet(place)
+trades, orders = (pq.read_table(k).to_pandas() for k in kept)
+copies = 1 if tiny else max(1, round(million * 1e6 / market.SET_ROWS))
+tables, stocks = market.repeated(trades, orders, copies)
+del trades, orders
+market.write_day(Lake(folder / sys.argv[3]), str(market.DAY), tables)
+"""
 
 
-# polars
+def stamp() -> str:
+    """Changes with the code that makes the files."""
+    from mg_assets import store
+    from mg_assets.market import schema
+
+    sources = (HERE / "peers" / "market.py", Path(store.__file__), Path(schema.__file__))
+    return hashlib.blake2b(b"".join(s.read_bytes() for s in sources), digest_size=4).hexdigest()
 
 
-def pl_session(trades):
-    ms = pl.col("time").dt.epoch("ms") % 86_400_000
-    minute = (
-        pl.when(ms < 34_200_000).then(0)
-        .when(ms < 41_400_000).then((ms - 34_200_000) // 60_000)
-        .when(ms < 46_800_000).then(119)
-        .when(ms < 54_000_000).then(120 + (ms - 46_800_000) // 60_000)
-        .otherwise(239)
-    )  # fmt: skip
-    return (
-        trades.lazy()
-        .filter((pl.col("price") > 0) & (pl.col("volume") > 0) & (ms >= 33_300_000) & (ms < 54_300_000))
-        .with_columns(
-            minute.cast(pl.Int16).alias("minute"),
-            (pl.col("price") * pl.col("volume")).alias("amount"),
-            ms.is_between(*EARLY, closed="left").alias("early"),
+def day_of(folder: Path, million: float) -> Path:
+    """The lake of one day with so many rows, made where it is not there."""
+    day = folder / stamp() / (f"rows_{million:g}M" if million else "warm")
+    if not (day / "done").exists():
+        day.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-c", MAKE, str(day.parent), str(million), day.name], check=True, cwd=HERE)
+        (day / "done").touch()
+    return day
+
+
+def run(name: str, day: Path, warm: Path, result: Path) -> dict[str, float]:
+    """One contestant's run in a process of its own."""
+    command = [sys.executable, "-m", "peers.contestant", name, str(day), str(warm), str(result)]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name} failed on {day.name} with exit code {done.returncode}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def values(path: Path) -> tuple[list[str], np.ndarray]:
+    """Symbols ascending, and their 34 factors ``(S, 34)``; null as NaN."""
+    table = pq.read_table(path).sort_by("symbol")
+    columns = [table[n].to_numpy().astype(float) for n in ALL34]
+    return [str(s) for s in table["symbol"].to_pylist()], np.stack(columns, axis=1)
+
+
+def compare(ours: Path, theirs: Path, name: str) -> float:
+    """Largest difference relative to the tolerance; ends the benchmark where it is beyond 1."""
+    (symbols, x), (others, y) = values(ours), values(theirs)
+    if symbols != others:
+        raise SystemExit(f"{name} has {len(others)} stocks, the fused pass {len(symbols)}")
+    allowed = np.maximum(1e-9 * np.abs(x), 1e-12)
+    off = np.where(np.isnan(x) & np.isnan(y), 0.0, np.abs(x - y) / allowed)
+    off[np.isnan(off)] = np.inf
+    if off.max() > 1:
+        s, f = np.unravel_index(off.argmax(), off.shape)
+        raise SystemExit(
+            f"{name} disagrees in {int((off > 1).sum())} values, most in {ALL34[f]} of {symbols[s]}: "
+            f"{y[s, f]!r}, fused pass {x[s, f]!r}"
         )
-    )
+    return float(off.max())
 
 
-def pl_bars(trades):
-    price = pl.col("price")
-    traded = (
-        pl_session(trades)
-        .group_by(STOCK, "minute", maintain_order=True)
-        .agg(
-            price.first().alias("open"), price.max().alias("high"), price.min().alias("low"),
-            price.last().alias("close"), pl.col("volume").sum(), pl.col("amount").sum(),
-            pl.len().alias("num_trades"),
-        )
-    )  # fmt: skip
-    grid = (
-        trades.lazy()
-        .select(pl.col(STOCK).unique())
-        .join(pl.LazyFrame({"minute": np.arange(240, dtype=np.int16)}), how="cross")
-    )
-    close = pl.col("close").forward_fill().over(STOCK)
+def measure(day: Path, warm: Path, names: list[str], repeat: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Medians of each contestant's runs, taken in turns."""
+    runs: dict[str, list[dict[str, float]]] = {n: [] for n in names}
+    for turn in range(repeat):
+        for name in names:
+            result = folder / f"{name}.parquet"
+            runs[name].append(run(name, day, warm, result))
+            if turn == 0 and name not in ("mg", "floor"):
+                off = compare(folder / "mg.parquet", result, NAMES[name])
+                print(f"  {NAMES[name]} agrees: {off:.1g} of the tolerance", file=sys.stderr, flush=True)
+            print(f"  {name} {runs[name][-1]}", file=sys.stderr, flush=True)
+    return {n: {k: statistics.median(r[k] for r in rs) for k in rs[0]} for n, rs in runs.items()}
+
+
+def describe(day: Path) -> str:
+    """Stocks, rows and bytes of a day."""
+    paths = paths_of(day)
+    files = {t: pq.ParquetFile(p) for t, p in paths.items()}
+    rows = {t: f.metadata.num_rows for t, f in files.items()}
+    size = {t: Path(p).stat().st_size for t, p in paths.items()}
     return (
-        grid.join(traded, on=[STOCK, "minute"], how="left")
-        .sort(STOCK, "minute")
-        .with_columns(close)
-        .with_columns(pl.col("open", "high", "low").fill_null(pl.col("close")))
-        .with_columns(pl.col("volume", "amount", "num_trades").fill_null(0))
-        .collect()
+        f"{rows['trades'] + rows['orders']:,} rows: {rows['trades']:,} trades ({size['trades'] / rows['trades']:.1f} "
+        f"bytes each), {rows['orders']:,} orders ({size['orders'] / rows['orders']:.1f}), "
+        f"{rows['minute_bars'] // 240:,} stocks, {files['trades'].num_row_groups} and "
+        f"{files['orders'].num_row_groups} row groups"
     )
 
 
-def pl_trade_factors(trades):
-    t = pl_session(trades).with_columns(
-        (pl.col("price").log() - pl.col("price").log().shift(1).over(STOCK)).fill_null(0.0).alias("g")
-    )
-    sides = []
-    for column in ("buy_order", "sell_order"):
-        sides.append(t.filter(pl.col(column) > 0).group_by(STOCK, column).agg(pl.col("amount").sum().alias("A")))
-    pooled = pl.concat([s.select(STOCK, "A") for s in sides])
-    log = pl.col("A").log()
-    threshold = pooled.group_by(STOCK).agg((log.mean() + log.std(ddof=0) + 1e-9).alias("threshold"))
-    sides = [s.join(threshold, on=STOCK).with_columns((log > pl.col("threshold")).alias("big")) for s in sides]
-    square = (pl.col("A") ** 2).sum()
-    big_amount = pl.col("A").filter(pl.col("big")).sum()
-    sums = [s.group_by(STOCK).agg(square.alias(f"sq{i}"), big_amount.alias(f"big{i}")) for i, s in enumerate(sides)]
-    for s, column, name in zip(sides, ("buy_order", "sell_order"), ("big_buy", "big_sell"), strict=True):
-        t = t.join(s.select(STOCK, column, pl.col("big").alias(name)), on=[STOCK, column], how="left")
-    buy, sell = pl.col("big_buy").fill_null(False), pl.col("big_sell").fill_null(False)
-    early, amount, side = pl.col("early"), pl.col("amount"), pl.col("side")
-    active = ((side == 1) & buy) | ((side == -1) & sell)
-    early_buy, early_sell = amount.filter(early & buy).sum(), amount.filter(early & sell).sum()
-    by_stock = t.group_by(STOCK).agg(
-        amount.sum().alias("day"),
-        (early_buy / (early_buy + early_sell)).alias("early_bigorder_buy_perc"),
-        pl.col("g").filter(buy | sell).sum().alias("bigorder_ret2"),
-        pl.col("g").filter(early & active).sum().alias("early_active_bigorder_ret"),
-        (amount.filter(early & (side == 1)).sum() / amount.filter(early & (side != 0)).sum()).alias(
-            "early_active_buy_perc"
-        ),
-    )
-    net = t.group_by(STOCK, "minute").agg((side * amount).sum().alias("net"))
-    bars = pl_bars(trades).lazy().join(net, on=[STOCK, "minute"], how="left").sort(STOCK, "minute")
-    ret = (pl.col("close") / pl.col("close").shift(1).over(STOCK) - 1).fill_null(pl.col("close") / pl.col("open") - 1)
-    bars = bars.with_columns(pl.col("net").fill_null(0.0), ret.alias("r"))
-    correlations = bars.group_by(STOCK).agg(
-        pl.corr("net", pl.col("r").shift(1)).alias("corr_netactivebuy_lastret"),
-        pl.corr("net", pl.col("r").shift(-1)).alias("corr_netactivebuy_nextret"),
-    )
-    joined = by_stock.join(sums[0], on=STOCK).join(sums[1], on=STOCK).join(correlations, on=STOCK)
-    return (
-        joined.with_columns(
-            ((pl.col("big0") + pl.col("big1")) / (2 * pl.col("day"))).alias("bigorder_amt_perc"),
-            ((pl.col("sq0") - pl.col("sq1")) / pl.col("day") ** 2).alias("concentration_diff"),
-        )
-        .sort(STOCK)
-        .collect()
-    )
+def table(found: dict[str, dict[str, float]], left_out: dict[str, str]) -> list[str]:
+    """Lines of one size's table."""
+    lines = [
+        "| contestant | CPU, s | wall, s | peak memory, MiB | CPU / floor | CPU of Polars / its own |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in CONTESTANTS:
+        if name in found:
+            r = found[name]
+            of_polars = f"{found['polars']['cpu'] / r['cpu']:.1f}" if "polars" in found else ""
+            of_floor = f"{r['cpu'] / found['floor']['cpu']:.2f}" if "floor" in found else ""
+            lines.append(
+                f"| {NAMES[name]} | {r['cpu']:.2f} | {r['wall']:.2f} | {r['peak_mb']:,.0f} | {of_floor} | {of_polars} |"
+            )
+        elif name in left_out:
+            lines.append(f"| {NAMES[name]} | {left_out[name]} | | | | |")
+    return lines
 
 
-def pl_order_factors(orders):
-    ms = pl.col("time").dt.epoch("ms") % 86_400_000
-    volume, buy, sell = pl.col("volume"), pl.col("side") == 1, pl.col("side") == -1
-    counted = orders.lazy().filter((volume > 0) & (ms >= 33_300_000) & (ms < 54_001_000) & (pl.col("kind") != "cancel"))
-    return (
-        counted.with_columns(ms.is_between(*EARLY, closed="left").alias("early"))
-        .group_by(STOCK)
-        .agg(
-            (volume.filter(buy).skew() - volume.filter(sell).skew()).alias("skew_order_diff"),
-            (volume.filter(buy).kurtosis() - volume.filter(sell).kurtosis()).alias("kurt_order_diff"),
-            volume.filter(pl.col("early")).kurtosis().alias("early_kurt_order"),
-            pl.corr(volume.filter(buy), pl.col("price").filter(buy)).alias("corr_buyorder_volume_price"),
-        )
-        .sort(STOCK)
-        .collect()
-    )
-
-
-# pandas
-
-
-def pd_bars(trades):
-    ms = trades["time"].astype("int64") % 86_400_000
-    minute = np.select(
-        [ms < 34_200_000, ms < 41_400_000, ms < 46_800_000, ms < 54_000_000],
-        [0, (ms - 34_200_000) // 60_000, 119, 120 + (ms - 46_800_000) // 60_000],
-        239,
-    )
-    good = (trades["price"] > 0) & (trades["volume"] > 0) & (ms >= 33_300_000) & (ms < 54_300_000)
-    t = trades.assign(minute=minute, amount=trades["price"] * trades["volume"])[good]
-    grouped = t.groupby([STOCK, "minute"])
-    bars = grouped["price"].agg(open="first", high="max", low="min", close="last", num_trades="size")
-    bars = bars.join(grouped[["volume", "amount"]].sum())
-    bars = bars.reindex(pd.MultiIndex.from_product([t[STOCK].unique(), range(240)], names=[STOCK, "minute"]))
-    bars["close"] = bars.groupby(level=0)["close"].ffill()
-    for column in ("open", "high", "low"):
-        bars[column] = bars[column].fillna(bars["close"])
-    return bars.fillna({"volume": 0, "amount": 0.0, "num_trades": 0}).reset_index()
-
-
-def pd_order_factors(orders):
-    ms = orders["time"].astype("int64") % 86_400_000
-    good = (orders["volume"] > 0) & (ms >= 33_300_000) & (ms < 54_001_000) & (orders["kind"] != "cancel")
-    o = orders[good].assign(early=ms.between(*EARLY, inclusive="left"))
-
-    def moments(frame):
-        x = frame["volume"] - frame.groupby(STOCK)["volume"].transform("mean")
-        m = pd.DataFrame({STOCK: frame[STOCK], "m2": x**2, "m3": x**3, "m4": x**4}).groupby(STOCK).mean()
-        return m["m3"] / m["m2"] ** 1.5, m["m4"] / m["m2"] ** 2 - 3
-
-    buy, sell = moments(o[o["side"] == 1]), moments(o[o["side"] == -1])
-    bought = o[o["side"] == 1].groupby(STOCK)[["volume", "price"]].corr().xs("volume", level=1)["price"]
-    return pd.DataFrame(
-        {
-            "skew_order_diff": buy[0] - sell[0],
-            "kurt_order_diff": buy[1] - sell[1],
-            "early_kurt_order": moments(o[o["early"]])[1],
-            "corr_buyorder_volume_price": bought,
-        }
-    ).reset_index()
-
-
-def median_ms(function, repeat):
-    """Median milliseconds after one call to warm up."""
-    function()
-    taken = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        function()
-        taken.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(taken)
-
-
-def same(ours, theirs, columns):
-    """Raise where a peer does not give our numbers."""
-    theirs = theirs.to_pandas() if isinstance(theirs, pl.DataFrame) else theirs
-    x, y = ours[columns].to_numpy(float), theirs[columns].to_numpy(float)
-    if not np.allclose(x, y, rtol=1e-8, atol=1e-11, equal_nan=True):
-        raise SystemExit(f"a peer disagrees: {columns}, largest difference {np.nanmax(np.abs(x - y))}")
-
-
-def main():
-    """Check, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stocks", type=int, default=200)
-    parser.add_argument("--ticks", type=int, default=1500, help="trades, and orders, a stock")
-    parser.add_argument("--repeat", type=int, default=7)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=float, nargs="+", default=[5.0], help="millions of trades and orders")
+    parser.add_argument("--folder", type=Path, help="where the days stay (default: a temporary folder)")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--memory-gb", type=float, default=6.0, help="contestants known to need more are left out")
+    parser.add_argument("--page", type=Path, help="Markdown page whose part 'factors' is replaced")
     args = parser.parse_args()
-    trades, orders = make_day(args.stocks, args.ticks)
-    pl_trades, pl_orders = pl.from_pandas(trades), pl.from_pandas(orders)
-    bars = bars_from_trades(trades)
-
-    tasks = {
-        "minute bars": (
-            lambda: bars_from_trades(trades), lambda: pl_bars(pl_trades), lambda: pd_bars(trades),
-            ["open", "high", "low", "close", "volume", "amount", "num_trades"],
-        ),
-        "8 trade factors": (
-            lambda: trade_factors(trades), lambda: pl_trade_factors(pl_trades), None,
-            list(trade_factors(trades).columns),
-        ),
-        "4 order factors": (
-            lambda: order_factors(orders), lambda: pl_order_factors(pl_orders), lambda: pd_order_factors(orders),
-            list(order_factors(orders).columns),
-        ),
-    }  # fmt: skip
-    print(
-        f"{args.stocks} stocks, {len(trades):,} trades, {len(orders):,} orders, {pl.thread_pool_size()} polars threads"
-    )
-    print("\n| task | mg, ms | polars, ms | pandas, ms |\n|---|---:|---:|---:|")
-    for name, (ours, polars, pandas, columns) in tasks.items():
-        for peer in (polars, pandas):
-            if peer is not None:
-                same(ours(), peer(), columns)
-        cells = [f"{median_ms(f, args.repeat):.1f}" if f is not None else "" for f in (ours, polars, pandas)]
-        print(f"| {name} | {' | '.join(cells)} |")
-    every = median_ms(lambda: intraday_factors(trades, orders, bars), args.repeat)
-    print(f"| all 34 factors | {every:.1f} |  |  |")
+    names = [n for n in CONTESTANTS if n in {*args.only, "mg"}]
+    parts = [f"{machine('pyarrow', 'numba', 'polars', 'duckdb', 'pandas')}; medians of {args.repeat} runs."]
+    with tempfile.TemporaryDirectory(prefix="mg-benchmark-") as temporary:
+        folder = args.folder or Path(temporary)
+        warm = day_of(folder, 0)
+        for million in args.rows:
+            day = day_of(folder, million)
+            print(describe(day), file=sys.stderr, flush=True)
+            need = {n: MB_PER_MILLION.get(n, 0) * million / 1024 for n in names}
+            left_out = {
+                n: f"left out: needs about {gb:.0f} GiB, allowed are {args.memory_gb:g}"
+                for n, gb in need.items()
+                if gb > args.memory_gb
+            }
+            taking_part = [n for n in names if n not in left_out]
+            found = measure(day, warm, taking_part, args.repeat, Path(temporary))
+            parts += ["", f"**{million:g} million** ({describe(day)})", "", *table(found, left_out)]
+    text = "\n".join(parts)
+    print(text)
+    if args.page:
+        put(args.page, "factors", text)
 
 
 if __name__ == "__main__":
