@@ -214,6 +214,16 @@ class Lake:
         with self._open(table, key) as file:
             return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
 
+    def stock(self, table: str, key: str, symbol: str) -> pa.Table:
+        """One symbol's rows of a partition; row groups that cannot hold it are not read."""
+        with self._open(table, key) as file:
+            return pq.read_table(file, filters=[("symbol", "=", symbol)])
+
+    def rows(self, table: str, key: str) -> int:
+        """Number of rows of a partition, from the file's footer."""
+        with self._open(table, key) as file:
+            return pq.read_metadata(file).num_rows
+
     def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One partition as a DataFrame, without the partition column."""
         return self.table(table, key, columns).to_pandas()

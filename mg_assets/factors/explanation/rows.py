@@ -1,0 +1,133 @@
+"""One stock's raw rows of a day, and where on the day's clock each of them stands."""
+
+import difflib
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.store import Lake
+
+TABLES = ("trades", "orders", "minute_bars")
+MINUTES = 240
+# First millisecond of the day that belongs to the session; bars 0..239 begin at 09:30.
+SESSIONS = (
+    (0, "before 09:15"),
+    (33_300_000, "opening auction"),
+    (34_200_000, "early"),
+    (36_000_000, "morning"),
+    (41_400_000, "lunch"),
+    (46_800_000, "afternoon"),
+    (52_200_000, "late"),
+    (54_000_000, "closing auction"),
+    (54_300_000, "after hours"),
+)
+_STARTS = np.array([start for start, _ in SESSIONS])
+_NAMES = np.array([name for _, name in SESSIONS], dtype=object)
+_INTEGERS = ("seq", "order_id", "buy_order", "sell_order", "side", "minute")
+
+
+@dataclass(frozen=True)
+class StockDay:
+    """A stock's rows of each table; None where the day has no such table or no row of any stock in it."""
+
+    symbol: str
+    day: str
+    trades: pd.DataFrame | None
+    orders: pd.DataFrame | None
+    minute_bars: pd.DataFrame | None
+    stored: pd.Series | None
+
+
+def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
+    """Read a stock's rows of one day.
+
+    Raises
+    ------
+    MissingPartitionError
+        None of the three tables has the day; the message names the days that there are.
+    DataError
+        The stock is in none of them; the message names like symbols that are.
+    """
+    present = [t for t in TABLES if lake.has(t, day)]
+    if not present:
+        raise MissingPartitionError(f"no {', '.join(TABLES)} of {day} in {lake.root}: {_days(lake, day)}")
+    tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
+    for table in present:
+        rows = lake.stock(table, day, symbol)
+        # a table without any row is one that the source does not have
+        tables[table] = _frame(rows) if len(rows) or lake.rows(table, day) else None
+    if not any(frame is not None and len(frame) for frame in tables.values()):
+        raise DataError(f"{symbol} is in none of {', '.join(present)} of {day}: {_symbols(lake, present, day, symbol)}")
+    stored = None
+    if lake.has("intraday_factors", day):
+        found = lake.stock("intraday_factors", day, symbol).to_pandas()
+        stored = found.iloc[0] if len(found) else None
+    return StockDay(symbol, day, tables["trades"], tables["orders"], tables["minute_bars"], stored)
+
+
+def _days(lake: Lake, day: str) -> str:
+    parts = []
+    for table in TABLES:
+        keys = lake.keys(table)
+        if keys:
+            near = sorted(sorted(keys, key=lambda k: abs(pd.Timestamp(k) - pd.Timestamp(day)))[:2])
+            parts.append(f"{table} has {len(keys)} days, {keys[0]}..{keys[-1]}, nearest {' and '.join(near)}")
+    return "; ".join(parts) or "the lake has no day of any of them; build them first (mg run)"
+
+
+def _symbols(lake: Lake, tables: list[str], day: str, symbol: str) -> str:
+    known = sorted({s for t in tables for s in pc.unique(lake.table(t, day, ["symbol"])["symbol"]).to_pylist()})
+    if not known:
+        return "they have no rows"
+    near = difflib.get_close_matches(symbol, known, 3, 0.5) or known[:3]
+    return f"they hold {len(known)} symbols, {known[0]}..{known[-1]}, such as {', '.join(near)}"
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    """Numbers as the factors take them: null integers 0, other nulls NaN."""
+    data = {}
+    for name in rows.column_names:
+        column = rows[name]
+        if name in _INTEGERS:
+            data[name] = pc.fill_null(column.cast(pa.int64()), 0).to_numpy()
+        elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            data[name] = column.cast(pa.float64()).to_numpy()
+        else:
+            data[name] = column.to_pandas()
+    return pd.DataFrame(data)
+
+
+def milliseconds(times: pd.Series) -> np.ndarray:
+    """Milliseconds since midnight."""
+    return ((times - times.dt.normalize()) // pd.Timedelta(milliseconds=1)).to_numpy(np.int64)
+
+
+def sessions(ms: np.ndarray) -> np.ndarray:
+    """Name of the session that each stamp lies in."""
+    return _NAMES[np.searchsorted(_STARTS, ms, side="right") - 1]
+
+
+def minutes_of(ms: np.ndarray, session: np.ndarray) -> np.ndarray:
+    """Bar of each stamp: auctions and lunch go to the bar beside them, -1 for none."""
+    plain = (ms - 34_200_000) // 60_000
+    return np.select(
+        [
+            session == "opening auction",
+            np.isin(session, ("early", "morning")),
+            session == "lunch",
+            np.isin(session, ("afternoon", "late")),
+            session == "closing auction",
+        ],
+        [0, plain, 119, plain - 90, 239],
+        -1,
+    )
+
+
+def clock(minute: int) -> str:
+    """Start of a bar, ``09:30``."""
+    at = 570 + minute + (90 if minute >= 120 else 0)
+    return f"{at // 60:02d}:{at % 60:02d}"
