@@ -34,6 +34,25 @@ ORDERS = pa.schema(
 )
 ORDER_KINDS = ("limit", "market", "own_best", "cancel")
 
+SNAPSHOT_LEVELS = 10
+SNAPSHOTS = pa.schema(
+    [
+        ("symbol", pa.string()),
+        ("time", pa.timestamp("ms")),  # the vendor's stamp
+        ("last", pa.float64()),  # null before the first trade
+        ("volume", pa.int64()),  # of the day so far, like amount and num_trades
+        ("amount", pa.float64()),
+        ("num_trades", pa.int64()),
+        *((f"bid_price_{n}", pa.float64()) for n in range(1, SNAPSHOT_LEVELS + 1)),  # null: no such level
+        *((f"bid_volume_{n}", pa.int64()) for n in range(1, SNAPSHOT_LEVELS + 1)),
+        *((f"ask_price_{n}", pa.float64()) for n in range(1, SNAPSHOT_LEVELS + 1)),
+        *((f"ask_volume_{n}", pa.int64()) for n in range(1, SNAPSHOT_LEVELS + 1)),
+        ("total_bid_volume", pa.int64()),  # of all levels; null where the vendor has none
+        ("total_ask_volume", pa.int64()),
+    ]
+)
+"""Vendors' 3-second snapshots, an optional table: the replayed book is held against it."""
+
 MINUTE_BARS = pa.schema(
     [
         ("symbol", pa.string()),
@@ -116,6 +135,7 @@ QUARANTINE = pa.schema(
 SCHEMAS: dict[str, pa.Schema] = {
     "trades": TRADES,
     "orders": ORDERS,
+    "snapshots": SNAPSHOTS,
     "reference": REFERENCE,
     "planted_signal": PLANTED_SIGNAL,
     "minute_bars": MINUTE_BARS,

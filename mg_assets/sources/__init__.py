@@ -15,7 +15,7 @@ def build_source(kind: str, options: Mapping[str, Any] | Sequence[Mapping[str, A
     Parameters
     ----------
     kind : str
-        ``simulated``, ``tonglian``, ``huatai``, ``exchange``, ``qlib``, ``mapped`` or ``composite``.
+        ``simulated``, ``tonglian``, ``huatai``, ``exchange``, ``qlib``, ``mapped``, ``snapshots`` or ``composite``.
     options : mapping, optional
         The source's parameters; of a composite, ``{"sources": [{"kind": ..., ...}, ...]}`` or the list
         itself.
@@ -73,6 +73,12 @@ def _mapped(options: dict[str, Any]) -> Source:
     return _call("mapped", MappedSource, options)
 
 
+def _snapshots(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.snapshots import SnapshotSource
+
+    return _call("snapshots", SnapshotSource, options)
+
+
 def _composite(options: object) -> Source:
     from mg_assets.sources.composite import CompositeSource
 
@@ -97,6 +103,7 @@ KINDS: dict[str, Callable[..., Source]] = {
     "exchange": _exchange,
     "qlib": _qlib,
     "mapped": _mapped,
+    "snapshots": _snapshots,
     "composite": _composite,
 }
 

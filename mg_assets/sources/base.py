@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-RAW_TABLES = ("trades", "orders", "minute_bars", "daily_bars", "reference", "planted_signal")
+RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
 
 QUARANTINE_COLUMNS = ("table", "symbol", "file", "row", "reason", "content")
 
