@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 
@@ -184,7 +184,7 @@ def _extract_7z(path: Path, target: Path) -> None:
     packed = sum(v.stat().st_size for v in volumes)
     where = f"{path}" if len(volumes) == 1 else f"{path} and its {len(volumes) - 1} further volumes"
     try:
-        with _Joined(volumes) as file, py7zr.SevenZipFile(file) as archive:
+        with _Joined(volumes) as file, py7zr.SevenZipFile(cast(IO[bytes], file)) as archive:
             if archive.needs_password():
                 raise SourceError(f"{path} is encrypted; unpack it with its password")
             inside = {i.filename: i for i in archive.list() if not i.is_directory}

@@ -108,7 +108,7 @@ def _options(form: Form, types: dict[str, pa.DataType], handler, threads: bool, 
 def read_delimited(
     path: Path, content: Callable[[], Any], columns: Mapping[str, Column], header: Sequence[str] = ()
 ) -> FileData:
-    """The wanted columns of a text file whose bytes ``content`` opens; see :func:`mg_assets.sources.files.read_columns`."""
+    """The wanted columns of a text file whose bytes ``content`` opens (see :func:`files.read_columns`)."""
     form = form_of(path, content, header)
     chosen = pick(path, form.header, columns)
     packed = is_packed(path)

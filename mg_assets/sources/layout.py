@@ -46,7 +46,7 @@ class Pattern:
 
         def fill(match: re.Match) -> str:
             if match[1] == "code" or day is None:
-                return "*"
+                return "/".join("*" for _ in (match[2] or "").split("/"))
             return day.strftime(match[2] or "%Y%m%d")
 
         glob = _HOLDER.sub(fill, self.text)

@@ -16,15 +16,10 @@ the same rule. A restored order shares its seq with its first trade: on a tie th
 Source: data.md, section 2.
 """
 
-import datetime as dt
-
 import numpy as np
 
-from mg_assets.sources.streams import ADD, CANCEL, FILL, LIMIT, MARKET
+from mg_assets.sources.streams import ADD, CANCEL, FILL, LIMIT, MARKET, MERGED_FROM
 from mg_assets.sources.ticks import Ticks, order_key
-
-MERGED_FROM = dt.date(2023, 11, 27)
-"""First day of the merged stream."""
 
 
 def split_merged(ticks: Ticks) -> tuple[Ticks, Ticks]:
@@ -112,3 +107,6 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
     }
     notes.update({k: v for k, v in odd.items() if v})
     return {k: v[order] for k, v in restored.items()}, notes
+
+
+__all__ = ["MERGED_FROM", "restore_orders", "split_merged"]

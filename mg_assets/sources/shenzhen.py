@@ -2,6 +2,8 @@
 
 - ExecType 4 (52) is a cancel: price 0 and one side's order number 0. It becomes a cancel order of
   the other side, with the price of the order that it withdraws where the order stream is there.
+- Before 2016-05-09 orders and trades were numbered apart, so cancels are put among the orders by time,
+  after the orders of the same stamp, and ``seq`` counts both anew.
 - In the continuous session (09:30 to before 14:57) the larger order number is the aggressor, for
   order and trade streams share one ApplSeqNum a channel; in the auctions nobody is (0).
 
@@ -27,7 +29,9 @@ def fills_with_side(trades: Ticks) -> dict[str, np.ndarray]:
     return {**columns, "side": side.astype(np.int8)}
 
 
-def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+def restore_orders(
+    orders: Ticks, trades: Ticks, one_sequence: bool = True
+) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """New orders and, from the trade stream, cancels; sorted by code, then seq.
 
     Parameters
@@ -36,6 +40,8 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
         side, kind (``LIMIT``, ``MARKET``, ``OWN_BEST``), price; an order's number is its seq.
     trades : Ticks
         The trade stream with its cancels.
+    one_sequence : bool
+        Whether the two streams are numbered together.
 
     Returns
     -------
@@ -64,9 +70,18 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
         "volume": np.concatenate([orders["volume"], cancels["volume"]]),
         "kind": np.concatenate([orders["kind"], np.zeros(len(cancels), np.int8)]).astype(np.int8),
     }
-    # two sorted runs: a stable sort of one key merges them in a single pass
-    order = np.argsort(order_key(columns["code"], columns["seq"]), kind="stable")
     notes: dict[str, object] = {"sz_orders": len(orders), "sz_cancels": len(cancels)}
+    if one_sequence:
+        # two sorted runs: a stable sort of one key merges them in a single pass
+        order = np.argsort(order_key(columns["code"], columns["seq"]), kind="stable")
+    else:
+        order = np.lexsort((columns["seq"], columns["kind"] == 0, columns["time"], columns["code"]))
+        notes["sz_seq_rule"] = "orders and trades were numbered apart: seq counts orders and cancels by time"
+    columns = {k: v[order] for k, v in columns.items()}
+    if not one_sequence and len(order):
+        first = np.flatnonzero(np.concatenate([[True], np.diff(columns["code"]) != 0]))
+        sizes = np.diff(np.append(first, len(order)))
+        columns["seq"] = np.arange(1, len(order) + 1) - np.repeat(first, sizes)
     if not known.all():
         notes["sz_cancels_of_unknown_orders"] = int(np.sum(~known))
-    return {k: v[order] for k, v in columns.items()}, notes
+    return columns, notes

@@ -23,12 +23,15 @@ from mg_assets.sources.layout import Pattern
 from mg_assets.sources.quarantine import contents_of, first_reason, merge, quarantine
 from mg_assets.sources.streams import ADD, CANCEL, FILL, LIMIT, MARKET, OWN_BEST, STATUS, Stream
 from mg_assets.sources.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
+from mg_assets.sources.watch import Watch
 
 FIRST_MS = (9 * 60 + 15) * 60_000
 LAST_MS = (15 * 60 + 30) * 60_000 + 59_999  # after-hours fixed-price trading ends at 15:30
 MAX_NUMBER = 1 << 43  # order numbers are packed with the code into one int64
 UNKNOWN = -100
 PRICE_GRID = 10_000  # vendors print 1845.76 as 1845.75999999999999: back to the nearest 0.0001
+NO_STOCK = 9_999_999
+EXCHANGES = {"SH": "SH", "SS": "SH", "SSE": "SH", "XSHG": "SH", "SZ": "SZ", "SZE": "SZ", "SZSE": "SZ", "XSHE": "SZ"}
 A_SHARES = {"SH": ((600000, 609999), (680000, 689999)), "SZ": ((1, 4999), (300000, 309999))}
 INTEGERS = ("code", "channel", "seq", "order_id", "buy_order", "sell_order", "volume")
 
@@ -78,8 +81,10 @@ def read_stream(
     root: Path,
     day: dt.date,
     stocks_only: bool = True,
+    price_unit: float = 1.0,
+    watch: Watch | None = None,
 ) -> Ticks:
-    """Read one stream of one day.
+    """Read one stream of one day; prices are multiplied by ``price_unit`` (yuan per unit of the file's).
 
     Raises
     ------
@@ -87,20 +92,26 @@ def read_stream(
         A file is damaged, empty, lacks a column, or most of its rows are bad.
     """
     parts, frames = [], []
+    watch = watch or Watch()
     notes: dict[str, object] = {"files": [p.relative_to(root).as_posix() for p in paths], "rows": 0}
     for path in paths:
         columns = dict(stream.columns)
         named = pattern.code(root, path)
         if named is not None:  # one file a stock may leave the code out of its rows
             columns["code"] = Column(columns["code"].names, "int", required=False)
-        data = read_columns(path, columns)
-        part, bad, rows, others = _one_file(name, stream, data, named, day, stocks_only)
-        parts.append(part)
-        frames.append(bad)
-        notes["rows"] = int(notes["rows"]) + rows  # type: ignore[call-overload]
-        if others:
-            notes["rows_of_other_securities"] = int(notes.get("rows_of_other_securities", 0)) + others  # type: ignore[call-overload]
-        notes.update(data.notes)
+        with watch.reading(path) as told:
+            data = read_columns(path, columns, stream.header)
+            part, bad, rows, others = _one_file(name, stream, data, named, day, stocks_only, price_unit)
+            parts.append(part)
+            frames.append(bad)
+            told.rows, told.others = rows, others
+            notes["rows"] = int(notes["rows"]) + rows  # type: ignore[call-overload]
+            if others:
+                notes["rows_of_other_securities"] = int(notes.get("rows_of_other_securities", 0)) + others  # type: ignore[call-overload]
+            notes.update(data.notes)
+    unread = [e for p in paths if (e := watch.files[p].error) is not None]
+    if unread:  # a day without one of its files is no day
+        raise unread[0]
     if notes["rows"] == 0:
         raise DataError(f"{', '.join(map(str, paths))}: a header and no rows on {day}; fetch the day's files again")
     merged = {k: np.concatenate([p[k] for p in parts]) if len(parts) > 1 else parts[0][k] for k in parts[0]}
@@ -108,11 +119,17 @@ def read_stream(
 
 
 def _one_file(
-    name: str, stream: Stream, data: FileData, named: str | None, day: dt.date, stocks_only: bool
+    name: str,
+    stream: Stream,
+    data: FileData,
+    named: str | None,
+    day: dt.date,
+    stocks_only: bool,
+    price_unit: float,
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame, int, int]:
     table = data.table
     count = len(table)
-    raw, missing = _arrays(stream, data, named, day)
+    raw, missing = _arrays(stream, data, named, day, price_unit)
     stocks = _is_stock(raw["code"], stream.exchange) | missing["code"] if stocks_only else np.ones(count, bool)
     checks = _checks(name, stream, raw, missing, data.unparsed)
     bad, which = first_reason(count, checks)
@@ -128,7 +145,7 @@ def _one_file(
             "Is it this stream's file, of this day and in the declared vendor's form?"
         )
     keep = stocks & ~bad
-    if stream.codes.get("kind", {}).get("S") == STATUS:
+    if STATUS in stream.codes.get("kind", {}).values():
         keep &= raw["kind"] != STATUS
     out = raw if keep.all() else {k: v[keep] for k, v in raw.items()}
     out["row"] = data.row_numbers(np.flatnonzero(keep))
@@ -136,7 +153,7 @@ def _one_file(
 
 
 def _arrays(
-    stream: Stream, data: FileData, named: str | None, day: dt.date
+    stream: Stream, data: FileData, named: str | None, day: dt.date, price_unit: float
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Columns as arrays, and where each is null (0, or NaN for prices, stands in)."""
     table, count = data.table, len(data.table)
@@ -149,7 +166,7 @@ def _arrays(
         elif ours in stream.codes:
             raw[ours] = translate(column, stream.codes[ours])
         elif ours == "price":
-            raw[ours] = column.to_numpy(zero_copy_only=False) * PRICE_GRID
+            raw[ours] = column.to_numpy(zero_copy_only=False) * (PRICE_GRID * price_unit)
             np.rint(raw[ours], out=raw[ours])
             raw[ours] /= PRICE_GRID
         else:
@@ -158,11 +175,11 @@ def _arrays(
     if data.unparsed.get("code") is not None and data.text is not None:
         raw["code"] = raw["code"].copy()  # Arrow's memory is read-only
         missing["code"] = missing["code"].copy()
-        _codes_with_suffix(raw["code"], missing["code"], data.unparsed["code"], data.text["code"])
+        _codes_with_suffix(raw["code"], missing["code"], data.unparsed["code"], data.text["code"], stream.exchange)
     if "code" not in raw:
         code = _code_of_name(named, data.path)
         raw["code"], missing["code"] = np.full(count, code, np.int64), np.zeros(count, bool)
-    raw["code"] = np.clip(raw["code"], 0, 9_999_999).astype(np.int32)
+    raw["code"] = np.clip(raw["code"], 0, NO_STOCK).astype(np.int32)
     raw.setdefault("channel", np.zeros(count, np.int64))
     return raw, missing
 
@@ -181,13 +198,20 @@ def translate(column: pa.ChunkedArray, codes: Mapping[str, int]) -> np.ndarray:
     return np.concatenate(out) if out else np.empty(0, np.int8)
 
 
-def _codes_with_suffix(code: np.ndarray, missing: np.ndarray, unparsed: np.ndarray, text: pa.ChunkedArray) -> None:
-    """Codes written ``605580.SH`` or ``SH605580``, in place; what stays unread stays marked."""
+def _codes_with_suffix(
+    code: np.ndarray, missing: np.ndarray, unparsed: np.ndarray, text: pa.ChunkedArray, exchange: str
+) -> None:
+    """Codes written ``605580.SH`` or ``SH605580``, in place; what stays unread stays marked.
+
+    A code of the other exchange becomes one that no stock has: 000001.SH is an index, 000001.SZ a bank.
+    """
     words = text.to_pandas().astype("str").str.strip()
-    digits = words.where(words.str.fullmatch(r"(?i)(?:s[hz]\.?)?\d{6}(?:\.(?:s[hz]|ss|sse|sze|szse|xshg|xshe))?"))
-    numbers = pd.to_numeric(digits.str.extract(r"(\d{6})")[0], errors="coerce").to_numpy("float64", na_value=np.nan)
+    found = words.str.extract(r"(?i)^(?:(s[hz])\.?)?(\d{6})(?:\.(s[hz]|ss|sse|sze|szse|xshg|xshe))?$")
+    numbers = pd.to_numeric(found[1], errors="coerce").to_numpy("float64", na_value=np.nan)
+    named = found[0].fillna(found[2]).str.upper().map(EXCHANGES)
     good = unparsed & np.isfinite(numbers)
     code[good] = numbers[good].astype(np.int64)
+    code[good & (named.notna() & (named != exchange)).to_numpy(bool)] = NO_STOCK
     missing[good] = False
     unparsed[good] = False
 
@@ -216,7 +240,7 @@ def _checks(
     none = np.zeros(len(raw["code"]), bool)
     vendor = {ours: c.names[0] for ours, c in stream.columns.items()}
     kind = raw.get("kind")
-    status = kind == STATUS if name == "sh_merged" else none
+    status = kind == STATUS if kind is not None and STATUS in stream.codes["kind"].values() else none
     checks = [(bad & ~status, f"{vendor[c]} is no number") for c, bad in unparsed.items()]
     checks += [(missing[c] & ~status, f"{vendor[c]} is empty") for c in INTEGERS if c in missing and c != "channel"]
     time, clock = raw["time"], vendor["time"]
@@ -246,6 +270,8 @@ def _checks(
     if name == "sz_trades":
         one = (raw["buy_order"] == 0) != (raw["sell_order"] == 0)
         checks.append(((kind == CANCEL) & ~one, "a cancel names not exactly one order"))
+    if name == "sh_orders":
+        checks.append(((raw["side"] == 0) & ~status, f"{vendor['side']} of an order is neither buy nor sell"))
     if name == "sh_merged":
         own = np.where(raw["side"] > 0, raw["buy_order"], raw["sell_order"])
         entry = (kind == ADD) | (kind == CANCEL)

@@ -1,7 +1,8 @@
 """Exchange times of any vendor's form, as milliseconds of the day.
 
 Forms: ``09:15:00.020``, ``2023.02.01T09:15:00.040``, ``2023-02-01 09:15:00``, ``20230201091500020``,
-``91500020`` (HMMSSmmm), ``93100`` (HMMSS), ``931`` (HMM), ``202302010931``, Arrow times and timestamps.
+``2023020109150002`` (hundredths), ``91500020`` (HMMSSmmm), ``93100`` (HMMSS), ``931`` (HMM),
+``202302010931``, Arrow times and timestamps.
 """
 
 import datetime as dt
@@ -103,6 +104,9 @@ def _parse_times(raw, starts, dates, values):
                 number = number * 10 + (raw[j] - 48)
             if not clean or size > 18:
                 continue
+            if size == 16:  # hundredths of a second
+                number *= 10
+                size = 17
             if size == 17 or size == 14 or size == 12:
                 scale = 1_000_000_000 if size == 17 else 1_000_000 if size == 14 else 10_000
                 date = number // scale

@@ -1,29 +1,33 @@
 """Level-2 tick files: Tonglian (DataYes), and with another dialect Huatai Insight or exchange history.
 
 A day's folder holds the Shenzhen order and trade streams and Shanghai's in one of two forms: order
-and trade streams apart, or (from 2023-11-27) merged. Which form a day has is told by the files that
-are there; where both are, by the cut-over date. :mod:`shanghai` and :mod:`shenzhen` undo what the
-exchanges' publication rules leave out.
+and trade streams apart, or (from 2023-11-27) merged. Each form of a stream has its days
+(:mod:`streams`): where the day has files of the right form, others are passed by and noted; where it has
+only files that cannot be of that day, that is an error. :mod:`shanghai` and :mod:`shenzhen` undo what
+the exchanges' publication rules leave out.
 """
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from mg_assets.errors import SourceError
+from mg_assets.errors import MgError, SourceError
 from mg_assets.market.schema import ORDERS, TRADES
 from mg_assets.sources import shanghai, shenzhen
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.layout import Files, as_days, digest, stamp
+from mg_assets.sources.layout import Files, Pattern, as_days, digest, stamp
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import merge
-from mg_assets.sources.streams import DIALECTS
+from mg_assets.sources.streams import DIALECTS, MERGED_FROM, Stream
 from mg_assets.sources.ticks import KIND_NAMES, Ticks, read_stream
+from mg_assets.sources.watch import Watch
 
 VERSION = 1  # raise it when the same files give another table
+Found = tuple[Stream, list[Path], Pattern]
 STREAMS = ("sz_orders", "sz_trades", "sh_orders", "sh_trades", "sh_merged")
 
 
@@ -43,6 +47,10 @@ class TonglianSource:
         ``tonglian``, ``huatai`` or ``exchange``: column names and codes.
     stocks_only : bool
         Leave out funds, bonds and indices (counted in the notes).
+    check_dates : bool
+        Refuse files whose form the vendor does not have on their day; False for files with made-up dates.
+    price_unit : float
+        Yuan per unit of the files' prices: 0.0001 for the integers of Huatai's programming interface.
     """
 
     name = "tonglian"
@@ -53,6 +61,8 @@ class TonglianSource:
         files: Mapping[str, str | Sequence[str]] | str | None = None,
         dialect: str = "tonglian",
         stocks_only: bool = True,
+        check_dates: bool = True,
+        price_unit: float = 1.0,
     ):
         if dialect not in DIALECTS:
             raise SourceError(f"tick dialect was {dialect!r}; one of {sorted(DIALECTS)} was expected")
@@ -69,12 +79,20 @@ class TonglianSource:
         unknown = sorted(set(files or {}) - set(streams))
         if unknown:
             raise SourceError(f"files: streams {unknown} are unknown to {dialect}; they are {sorted(streams)}")
-        given = {n: s.patterns for n, s in streams.items()} if files is None else dict(files)
-        self._files = {n: Files.of(v, f"files[{n!r}]") for n, v in given.items()}
-        for stream, found in self._files.items():
-            if not all(p.daily for p in found.patterns):
-                texts = [p.text for p in found.patterns]
-                raise SourceError(f"files[{stream!r}] was {texts}; each needs {{date}} with year, month and day")
+        if not price_unit > 0:
+            raise SourceError(f"price_unit was {price_unit!r}; yuan per unit of the files' prices was expected")
+        self.check_dates = check_dates
+        self.price_unit = float(price_unit)
+        self.watch: Watch | None = None
+        self._files: dict[str, list[tuple[Stream, Files]]] = {}
+        for stream in streams if files is None else files:
+            forms = streams[stream]
+            given = None if files is None else Files.of(files[stream], f"files[{stream!r}]")
+            self._files[stream] = [(f, given or Files.of(f.patterns, stream)) for f in forms]
+            for pattern in () if given is None else given.patterns:
+                if not pattern.daily:
+                    texts = [p.text for p in given.patterns] if given else []
+                    raise SourceError(f"files[{stream!r}] was {texts}; each needs {{date}} with year, month and day")
 
     def __repr__(self) -> str:
         return f"TonglianSource({str(self.root)!r}, dialect={self.dialect!r})"
@@ -82,13 +100,17 @@ class TonglianSource:
     def days(self) -> np.ndarray:
         """Days on which any stream has a file, ``datetime64[D]``, ascending."""
         found: set[dt.date] = set()
-        for files in self._files.values():
-            found |= files.days(self.root)
+        for forms in self._files.values():
+            for files in {id(f): f for _, f in forms}.values():
+                found |= files.days(self.root)
         return as_days(found)
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day has trades, or an order stream (Shenzhen's cancels alone are none)."""
-        here = self._here(_date(day))
+        found, misplaced = self._streams(_date(day))
+        if self._wrong_date(table, found, misplaced):
+            return True  # loading it says what is wrong
+        here = set(found)
         if table == "trades":
             return bool(here & {"sz_trades", "sh_trades", "sh_merged"})
         if table == "orders":
@@ -98,81 +120,168 @@ class TonglianSource:
     def load(self, table: str, day: dt.date) -> SourceDay:
         """Trades or orders of one day. Raises SourceError where there are none."""
         date = _date(day)
-        if not self.has(table, date):
-            patterns = {n: [p.text for p in f.patterns] for n, f in self._files.items()}
-            raise SourceError(
-                f"{self.name} has no {table} on {date} below {self.root}; streams found: {sorted(self._here(date))}, "
-                f"file patterns: {patterns}. Add the files or pass the option 'files'"
-            )
-        return self._trades(date) if table == "trades" else self._orders(date)
+        return self._load(table, date, {})
+
+    def load_day(self, day: dt.date) -> dict[str, "SourceDay | MgError"]:
+        """Trades and orders of one day, each file read once; a table that cannot be read is its error."""
+        date = _date(day)
+        read: dict[str, Ticks | MgError] = {}
+        out: dict[str, SourceDay | MgError] = {}
+        for table in ("trades", "orders"):
+            if not self.has(table, date):
+                continue
+            try:
+                out[table] = self._load(table, date, read)
+            except MgError as error:
+                out[table] = error
+        for name in self._streams(date)[0]:  # a stream that no table came to, for what its watcher wants to know
+            if name not in read:
+                with suppress(MgError):
+                    self._read(name, date, read)
+        return out
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the day's files (size and time), the layout and this reader's version."""
         date = _date(day)
-        used = [p for n in sorted(self._here(date)) for p in self._files[n].find(self.root, date)[0]]
-        return digest(VERSION, self.dialect, self.stocks_only, table, str(date), stamp(used))
+        found = self._streams(date)[0]
+        used = [p for n in sorted(found) for p in found[n][1]]
+        unit = () if self.price_unit == 1.0 else (self.price_unit,)
+        return digest(VERSION, self.dialect, self.stocks_only, table, str(date), stamp(used), *unit)
 
     # ------------------------------------------------------------------ streams
 
-    def _here(self, day: dt.date) -> set[str]:
-        """Streams that the day has files for; of Shanghai's two forms only the one that counts."""
-        found = {n for n, f in self._files.items() if f.find(self.root, day)[0]}
+    def _streams(self, day: dt.date) -> tuple[dict[str, Found], dict[str, Found]]:
+        """Streams that the day has files for, in the form that counts, and files of forms that are not of the day."""
+        found: dict[str, Found] = {}
+        misplaced: dict[str, Found] = {}
+        for name, forms in self._files.items():
+            for form, files in forms:
+                if name in found or (name in misplaced and not form.covers(day)):
+                    continue
+                paths, pattern = files.find(self.root, day)
+                if pattern is not None:
+                    right = form.covers(day) or not self.check_dates
+                    (found if right else misplaced)[name] = (form, paths, pattern)
+            if name in found:
+                misplaced.pop(name, None)
         if "sh_merged" in found and "sh_trades" in found:
-            found -= {"sh_orders", "sh_trades"} if day >= shanghai.MERGED_FROM else {"sh_merged"}
+            apart = day < MERGED_FROM
+            for name in ("sh_merged",) if apart else ("sh_orders", "sh_trades"):
+                found.pop(name, None)
         elif "sh_merged" in found:
-            found -= {"sh_orders"}
-        return found
+            found.pop("sh_orders", None)
+        return found, misplaced
 
-    def _read(self, name: str, day: dt.date) -> Ticks:
-        paths, pattern = self._files[name].find(self.root, day)
-        if pattern is None:
+    def _wrong_date(self, table: str, found: Mapping[str, Found], misplaced: Mapping[str, Found]) -> list[str]:
+        """Misplaced streams in whose stead the table has no right ones."""
+        wrong = []
+        for name in misplaced:
+            instead = {"sh_merged": "sh_trades", "sh_orders": "sh_merged", "sh_trades": "sh_merged"}.get(name)
+            if instead not in found and not (table == "trades" and name.endswith("_orders")):
+                wrong.append(name)
+        return wrong if table in ("trades", "orders") else []
+
+    def _load(self, table: str, day: dt.date, read: dict[str, "Ticks | MgError"]) -> SourceDay:
+        found, misplaced = self._streams(day)
+        for name in self._wrong_date(table, found, misplaced):
+            every = DIALECTS[self.dialect].items()
+            forms = [f"{n} {f.period}" for n, s in every if n.startswith(name[:2]) for f in s]
+            raise SourceError(
+                f"{misplaced[name][1][0]} is dated {day}, but {self.name} has no {name} of this form on that day "
+                f"(forms: {', '.join(forms)}); check the date in its path, or pass check_dates=False if dates are "
+                "made up"
+            )
+        if not self.has(table, day):
+            patterns = {n: [p.text for _, f in forms for p in f.patterns[:3]] for n, forms in self._files.items()}
+            raise SourceError(
+                f"{self.name} has no {table} on {day} below {self.root}; streams found: {sorted(found)}, "
+                f"file patterns: {patterns}. Add the files or pass the option 'files'"
+            )
+        loaded = self._trades(day, read) if table == "trades" else self._orders(day, read)
+        if misplaced:
+            names = [p.name for _, paths, _ in misplaced.values() for p in paths]
+            loaded.notes["files_outside_their_dates"] = f"{names}: passed by"
+        return loaded
+
+    def _read(self, name: str, day: dt.date, read: dict[str, "Ticks | MgError"]) -> Ticks:
+        if name not in read:
+            try:
+                read[name] = self._read_files(name, day)
+            except MgError as error:
+                read[name] = error
+        ticks = read[name]
+        if isinstance(ticks, MgError):
+            raise ticks
+        return ticks
+
+    def _read_files(self, name: str, day: dt.date) -> Ticks:
+        found = self._streams(day)[0].get(name)
+        if found is None:
             raise SourceError(f"{self.name}: stream {name} vanished from {self.root} while {day} was read")
-        return read_stream(name, DIALECTS[self.dialect][name], paths, pattern, self.root, day, self.stocks_only)
+        form, paths, pattern = found
+        present = {part for part in form.parts if any(p.name.startswith(part) for p in paths)}
+        if present and len(present) < len(form.parts):
+            lacking = [p for p in form.parts if p not in present]
+            raise SourceError(
+                f"{paths[0]}: {name} of {day} has no file {lacking[0]}*; a day comes in {len(form.parts)} files "
+                f"({', '.join(form.parts)}): fetch the other, half a day would be taken for a whole one"
+            )
+        return read_stream(
+            name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.watch
+        )  # fmt: skip
 
-    def _trades(self, day: dt.date) -> SourceDay:
-        here = self._here(day)
+    def _trades(self, day: dt.date, kept: dict[str, "Ticks | MgError"]) -> SourceDay:
+        here = self._streams(day)[0]
         parts: list[dict[str, np.ndarray]] = []
         read: dict[str, Ticks] = {}
         notes: dict[str, object] = {}
         if "sz_trades" in here:
-            read["sz_trades"] = self._read("sz_trades", day)
+            read["sz_trades"] = self._read("sz_trades", day, kept)
             parts.append(shenzhen.fills_with_side(read["sz_trades"]))
             cancels = len(read["sz_trades"]) - len(parts[-1]["code"])
             if "sz_orders" not in here and cancels:
                 notes["sz_cancels_left_out"] = f"{cancels} cancels, for the day has no Shenzhen order stream"
             notes["sz_side_rule"] = "larger order number in 09:30-14:57, else 0"
         if "sh_merged" in here:
-            read["sh_merged"] = self._read("sh_merged", day)
+            read["sh_merged"] = self._read("sh_merged", day, kept)
             parts.append(shanghai.split_merged(read["sh_merged"])[1].columns)
         elif "sh_trades" in here:
-            read["sh_trades"] = self._read("sh_trades", day)
+            read["sh_trades"] = self._read("sh_trades", day, kept)
             parts.append(read["sh_trades"].columns)
         return self._day("trades", day, parts, read, notes)
 
-    def _orders(self, day: dt.date) -> SourceDay:
-        here = self._here(day)
+    def _orders(self, day: dt.date, kept: dict[str, "Ticks | MgError"]) -> SourceDay:
+        here = self._streams(day)[0]
         parts: list[dict[str, np.ndarray]] = []
         read: dict[str, Ticks] = {}
         notes: dict[str, object] = {}
-        if {"sz_orders", "sz_trades"} <= here:
-            read["sz_orders"], read["sz_trades"] = self._read("sz_orders", day), self._read("sz_trades", day)
-            columns, said = shenzhen.restore_orders(read["sz_orders"], read["sz_trades"])
+        if {"sz_orders", "sz_trades"} <= set(here):
+            read["sz_orders"], read["sz_trades"] = (
+                self._read("sz_orders", day, kept),
+                self._read("sz_trades", day, kept),
+            )
+            columns, said = shenzhen.restore_orders(
+                read["sz_orders"], read["sz_trades"], here["sz_orders"][0].one_sequence
+            )
             parts.append(columns)
             notes.update(said)
         elif "sz_orders" in here or "sz_trades" in here:
             lacking = "sz_trades (which hold the cancels)" if "sz_orders" in here else "sz_orders"
             notes["sz_orders_absent"] = f"no Shenzhen orders on {day}: the day lacks {lacking}"
         if "sh_merged" in here:
-            read["sh_merged"] = self._read("sh_merged", day)
+            read["sh_merged"] = self._read("sh_merged", day, kept)
             columns, said = shanghai.restore_orders(*shanghai.split_merged(read["sh_merged"]))
             parts.append(columns)
             notes.update(said)
-        elif {"sh_orders", "sh_trades"} <= here:
-            read["sh_orders"], read["sh_trades"] = self._read("sh_orders", day), self._read("sh_trades", day)
+        elif {"sh_orders", "sh_trades"} <= set(here):
+            read["sh_orders"], read["sh_trades"] = (
+                self._read("sh_orders", day, kept),
+                self._read("sh_trades", day, kept),
+            )
             columns, said = shanghai.restore_orders(read["sh_orders"], read["sh_trades"])
             parts.append(columns)
             notes.update(said)
-        elif here & {"sh_orders", "sh_trades"}:
+        elif set(here) & {"sh_orders", "sh_trades"}:
             lacking = "sh_trades (needed to restore volumes)" if "sh_orders" in here else "sh_orders"
             notes["sh_orders_absent"] = f"no Shanghai orders on {day}: the day lacks {lacking}"
         return self._day("orders", day, parts, read, notes)

@@ -38,7 +38,7 @@ def test_build_source_builds_each_kind(tmp_path):
     [
         ("wind", {}, r"kind was 'wind'; one of \['composite'"),
         ("simulated", {"sead": 1}, r"options \['sead'\] are unknown; valid options: .*'seed'"),
-        ("tonglian", {"root": "x", "path": "y"}, r"\['path'\] are unknown; valid options: \['dialect', 'files'"),
+        ("tonglian", {"root": "x", "path": "y"}, r"\['path'\] are unknown; valid options: \['check_dates', 'dialect'"),
         ("huatai", {"root": "x", "dialect": "tonglian"}, r"options \['dialect'\] are unknown"),
         ("tonglian", {}, r"options \['root'\] are lacking"),
         ("qlib", {"root": "x", "raw": True}, r"options \['raw'\] are unknown"),
