@@ -5,9 +5,11 @@ source objects; minute bars are read by file.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +25,7 @@ from mg_assets.sources.minutes import MinuteRows, minute_bars, place_rows
 from mg_assets.sources.panel import NUMBERS, DailyRows, build_panel
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.tables import Table, read_section
+from mg_assets.sources.watch import Watch
 
 VERSION = 1  # raise it when the same files give another table
 
@@ -37,9 +40,12 @@ class MappedSource:
     ----------
     config : str or Path
         A YAML file, or the name of one that comes with the package (``csi800_ever``, ``baostock``,
-        ``tushare``, ``minute_dolphindb``, ``minute_akshare``).
+        ``tushare``, ``akshare``, ``joinquant``, ``minute_dolphindb``, ...: :func:`presets.presets`).
     root : str or Path
         Folder that the file patterns start from.
+    files : mapping of str to (str or list of str), optional
+        File patterns in the stead of the mapping's: ``daily``, ``minute``, and ``more.0``, ``more.1``, ... for
+        the further tables of ``daily``.
 
     Raises
     ------
@@ -47,11 +53,12 @@ class MappedSource:
         The mapping is not valid.
     """
 
-    def __init__(self, config: str | Path, root: str | Path):
+    def __init__(self, config: str | Path, root: str | Path, files: Mapping[str, str | list[str]] | None = None):
         self.root = Path(root).expanduser()
-        self._content = read_preset(config)
+        self._content = _with_files(read_preset(config), dict(files or {}), str(config))
         self.mapped: Mapped = parse_mapping(self._content, str(find_preset(config)))
         self.name = self.mapped.name
+        self.watch: Watch | None = None
 
     def __repr__(self) -> str:
         return f"MappedSource({self.name!r}, {str(self.root)!r})"
@@ -109,7 +116,7 @@ class MappedSource:
         return HISTORIES.get(self._key, self._read_history)
 
     def _read(self, section: Section, what: str) -> Table:
-        return read_section(section, self.root, "daily_bars", f"{self.name}: {what}")
+        return read_section(section, self.root, "daily_bars", f"{self.name}: {what}", watch=self.watch)
 
     def _read_history(self) -> History:
         m = self.mapped
@@ -186,7 +193,7 @@ class MappedSource:
         files, _ = section.files.find(self.root, day)
 
         def make() -> MinuteRows:
-            table = read_section(section, self.root, "minute_bars", f"{self.name}: minute", day)
+            table = read_section(section, self.root, "minute_bars", f"{self.name}: minute", day, self.watch)
             return place_rows(table, str(section.options["label"]))
 
         return _minutes.get((str(self.root), digest(self._content), tuple(stamp(files))), make)
@@ -200,6 +207,17 @@ class MappedSource:
             known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
         loaded = minute_bars(self._minute_rows(_date(day) if dated else None), day, known)
         return replace(loaded, notes={"source": self.name, **loaded.notes})
+
+
+def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> dict[str, Any]:
+    """The mapping with other file patterns."""
+    tables = {n: content[n] for n in ("daily", "minute") if isinstance(content.get(n), dict)}
+    tables |= {f"more.{i}": more for i, more in enumerate(tables.get("daily", {}).get("more") or [])}
+    for name, patterns in files.items():
+        if name not in tables:
+            raise SourceError(f"mapping {config!r}: files[{name!r}] names no table of it; they are {sorted(tables)}")
+        tables[name]["files"] = patterns
+    return content
 
 
 def _join(numbers: dict[str, np.ndarray], table: Table, more: Table) -> None:

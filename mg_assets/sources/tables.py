@@ -17,6 +17,7 @@ from mg_assets.sources.files import Column, FileData, read_columns
 from mg_assets.sources.mapping import Section
 from mg_assets.sources.quarantine import merge, quarantine
 from mg_assets.sources.symbols import merge_axes, symbol_axis, to_symbol
+from mg_assets.sources.watch import Watch
 
 PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
 PRICE_GRID = 1000
@@ -65,8 +66,12 @@ class Table:
         return dates_of(self.text[column])
 
 
-def read_section(section: Section, root: Path, table: str, what: str, day: dt.date | None = None) -> Table:
+def read_section(
+    section: Section, root: Path, table: str, what: str, day: dt.date | None = None, watch: Watch | None = None
+) -> Table:
     """Read all files of a section, or those of one day, as one table.
+
+    A watch that goes on leaves out the files that cannot be read.
 
     Raises
     ------
@@ -77,7 +82,14 @@ def read_section(section: Section, root: Path, table: str, what: str, day: dt.da
     if pattern is None:
         patterns = [p.text for p in section.files.patterns]
         raise SourceError(f"{what}: no file matches {patterns} below {root}; check root and pattern")
-    parts = [_one(section, path, pattern.code(root, path), pattern.day(root, path), table, what) for path in paths]
+    watch, parts = watch or Watch(), []
+    for path in paths:
+        with watch.reading(path) as told:
+            part = _one(section, path, pattern.code(root, path), pattern.day(root, path), table, what)
+            parts.append(part)
+            told.rows, told.others = len(part) + len(part.quarantine), int(np.sum(part.symbol == -2))
+    if not parts:
+        raise next(e.error for p in paths if (e := watch.files[p]).error is not None)
     if len(parts) == 1:
         return parts[0]
     axis, places = merge_axes([p.axis for p in parts])
