@@ -84,7 +84,7 @@ def restore(trades: pd.DataFrame, multiple: float) -> RestoredTrades:
     for side in ("buy", "sell"):
         of_side = orders[orders["side"] == side].set_index("order")
         counted[f"{side}_amount"] = counted[f"{side}_order"].map(of_side["amount"])
-        counted[f"big_{side}"] = counted[f"{side}_order"].map(of_side["big"]).fillna(False).astype(bool)
+        counted[f"big_{side}"] = counted[f"{side}_order"].isin(of_side.index[of_side["big"]])
     rows = rows.join(counted[["g", "buy_amount", "sell_amount", "big_buy", "big_sell"]])
     return RestoredTrades(rows, counted, orders, mean, std, threshold, _minutes(counted))
 
