@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.storage import write_parquet
 
 WHOLE = "all"
 READ_THREADS = 4
@@ -148,7 +149,8 @@ class Lake:
 
         Rows must be sorted by symbol where the table has symbols. Columns of a table in
         :data:`mg_assets.market.schema.SCHEMAS` are cast to its schema. ``metadata`` is kept in
-        the file's footer as JSON and returned by :meth:`metadata`.
+        the file's footer as JSON and returned by :meth:`metadata`. Layout: :mod:`mg_assets.storage`
+        (``row_group_size`` is for tables without one of their own).
         """
         data = conform(table, frame)
         if metadata is not None:
@@ -157,10 +159,10 @@ class Lake:
         path = self.path(table, key)
         if self._remote:
             with self._fs.open(path, "wb") as out:
-                pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
+                write_parquet(table, data, out, row_group_size)
             return path
         with atomic_file(path) as out:
-            pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
+            write_parquet(table, data, out, row_group_size)
         return path
 
     def write_file(self, table: str, key: str, name: str, content: bytes) -> str:

@@ -8,10 +8,10 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
-from mg_assets.factors.clock import MINUTES, time_of_day, trade_minute
+from mg_assets.factors.clock import MINUTES
 from mg_assets.factors.columns import StockRows
 from mg_assets.factors.minute import bar_rows
-from mg_assets.factors.trade import is_valid_trade
+from mg_assets.factors.session import MINUTE_ARRAYS, carry_closes, session_minutes
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 
 _FROM_REFERENCE = ("prev_close", "adj_factor", "up_limit", "down_limit", "suspended", "st", "float_shares")
@@ -41,73 +41,54 @@ def bars_from_trades(trades: pd.DataFrame, prev_close: pd.Series | Mapping[str, 
         A column is missing or not of its kind, or a time or a symbol is null.
     """
     rows = StockRows("trades", trades, ("time", "price", "volume"), by_seq=True)
-    reference = np.full(len(rows), np.nan)
+    day = np.empty((len(rows), len(MINUTE_ARRAYS), MINUTES))
+    _day_kernel(rows.offsets, rows.times(), rows.floats("price"), rows.numbers("volume"), day)
+    symbol, columns = bar_columns(rows.symbols, day, prev_close)
+    named = {"symbol": pd.array(symbol.cast(pa.large_string()), dtype="str"), **columns}
+    return pd.DataFrame(named, columns=MINUTE_BARS.names, copy=False)
+
+
+def bar_columns(
+    symbols: np.ndarray, day: np.ndarray, prev_close: pd.Series | Mapping[str, float] | None
+) -> tuple[pa.DictionaryArray, dict[str, np.ndarray]]:
+    """Symbols and other columns of ``minute_bars`` from minute arrays ``(S, 10, 240)``, stocks without trades left out.
+
+    The arrays' bars without trades are given the close before (before the first trade: ``prev_close``).
+    """
+    reference = np.full(len(symbols), np.nan)
     if prev_close is not None:
         known = pd.Series(prev_close, dtype=np.float64)
-        at = pd.Index(known.index).get_indexer(rows.symbols)
+        at = pd.Index(known.index).get_indexer(symbols)
         reference[at >= 0] = known.to_numpy()[at[at >= 0]]
         reference[~(reference > 0)] = np.nan
-    shape = (len(rows), MINUTES)
-    prices = np.empty((4, *shape))
-    volume = np.zeros(shape, np.int64)
-    amount = np.zeros(shape)
-    count = np.zeros(shape, np.int32)
-    traded = np.zeros(len(rows), bool)
-    _minute_kernel(
-        rows.offsets, rows.times(), rows.floats("price"), rows.floats("volume"), reference,
-        prices, volume, amount, count, traded,
-    )  # fmt: skip
-    stocks = np.flatnonzero(traded)
-    whole = len(stocks) == len(rows)
-
-    def flat(values: np.ndarray) -> np.ndarray:
-        return (values if whole else values[stocks]).reshape(-1)
-
-    codes = np.repeat(np.arange(len(stocks), dtype=np.int32), MINUTES)
-    names = pa.array(list(rows.symbols[stocks]), pa.large_string())
-    columns = {
-        "symbol": pd.array(names.take(pa.array(codes)), dtype="str"),
-        "minute": np.tile(np.arange(MINUTES, dtype=np.int16), len(stocks)),
-        **{name: flat(prices[i]) for i, name in enumerate(("open", "high", "low", "close"))},
-        "volume": flat(volume),
-        "amount": flat(amount),
-        "num_trades": flat(count),
+    traded = np.zeros(len(symbols), bool)
+    carry_closes(day, reference, traded)
+    if not traded.all():
+        symbols, day = symbols[traded], day[traded]
+    codes = np.repeat(np.arange(len(symbols), dtype=np.int32), MINUTES)
+    fields = {name: day[:, MINUTE_ARRAYS.index(name)].reshape(-1) for name in MINUTE_BARS.names[2:]}
+    return pa.DictionaryArray.from_arrays(codes, pa.array(list(symbols), pa.string())), {
+        "minute": np.tile(np.arange(MINUTES, dtype=np.int16), len(symbols)),
+        **{name: values.astype(MINUTE_BARS.field(name).type.to_pandas_dtype()) for name, values in fields.items()},
     }
-    return pd.DataFrame(columns, columns=MINUTE_BARS.names, copy=False)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _minute_kernel(offsets, stamps, price, volume, reference, prices, out_volume, amount, count, any_trades):
-    open_, high, low, close = prices
+@nb.njit(cache=True, nogil=True)
+def _day_kernel(offsets, stamps, price, volume, day):
+    most = 0
     for s in range(len(offsets) - 1):
-        for i in range(offsets[s], offsets[s + 1]):
-            p = price[i]
-            if not is_valid_trade(p, volume[i]):
-                continue
-            m = trade_minute(time_of_day(stamps[i]))
-            if m < 0:
-                continue
-            if count[s, m] == 0:
-                open_[s, m] = p
-                high[s, m] = p
-                low[s, m] = p
-                any_trades[s] = True
-            else:
-                high[s, m] = max(high[s, m], p)
-                low[s, m] = min(low[s, m], p)
-            close[s, m] = p
-            out_volume[s, m] += np.int64(volume[i])
-            amount[s, m] += p * volume[i]
-            count[s, m] += 1
-        last = reference[s]
-        for m in range(MINUTES):
-            if count[s, m] == 0:
-                open_[s, m] = last
-                high[s, m] = last
-                low[s, m] = last
-                close[s, m] = last
-            else:
-                last = close[s, m]
+        most = max(most, offsets[s + 1] - offsets[s])
+    amount = np.empty(most)
+    run_end = np.empty(most, np.int64)
+    run_minute = np.empty(most, np.int16)
+    run_phase = np.empty(most, np.int8)
+    side = np.zeros(most, np.int8)
+    for s in range(len(offsets) - 1):
+        rows = slice(offsets[s], offsets[s + 1])
+        n = offsets[s + 1] - offsets[s]
+        session_minutes(
+            stamps[rows], price[rows], volume[rows], side[:n], day[s], amount, run_end, run_minute, run_phase
+        )
 
 
 def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:

@@ -60,3 +60,43 @@ def is_early(ms):
 def is_continuous(ms):
     """Whether a trade may have an active side: auction prints have none."""
     return MORNING <= ms < CLOSE
+
+
+OUTSIDE, AUCTION, CONTINUOUS, EARLY = range(4)
+
+
+@nb.njit(cache=True, nogil=True)
+def trade_piece(ms):
+    """Stretch of the clock that a trade's stamp lies in: its bar, phase, first millisecond and end.
+
+    All stamps of a stretch share the bar and what :func:`is_early` and :func:`is_continuous` say, so
+    that rows in time order need the clock once a minute.
+    """
+    m = trade_minute(ms)
+    if ms < AUCTION_OPEN:
+        return m, OUTSIDE, 0, AUCTION_OPEN
+    if ms >= CLOSE_PRINT_END:
+        return m, OUTSIDE, CLOSE_PRINT_END, MS_PER_DAY
+    if ms < MORNING:
+        return m, AUCTION, AUCTION_OPEN, MORNING
+    if ms >= CLOSE:
+        return m, AUCTION, CLOSE, CLOSE_PRINT_END
+    if LUNCH <= ms < AFTERNOON:
+        return m, CONTINUOUS, LUNCH, AFTERNOON
+    first = ms - ms % MS_PER_MINUTE
+    return m, (EARLY if ms < EARLY_END else CONTINUOUS), first, first + MS_PER_MINUTE
+
+
+@nb.njit(cache=True, nogil=True)
+def order_piece(ms):
+    """Stretch of the clock that an order's stamp lies in: early bar (-1: none), phase, first millisecond, end."""
+    if ms < AUCTION_OPEN:
+        return -1, OUTSIDE, 0, AUCTION_OPEN
+    if ms > ORDERS_END:
+        return -1, OUTSIDE, ORDERS_END + 1, MS_PER_DAY
+    if ms < MORNING:
+        return -1, AUCTION, AUCTION_OPEN, MORNING
+    if ms >= EARLY_END:
+        return -1, CONTINUOUS, EARLY_END, ORDERS_END + 1
+    first = ms - ms % MS_PER_MINUTE
+    return (ms - MORNING) // MS_PER_MINUTE, EARLY, first, first + MS_PER_MINUTE

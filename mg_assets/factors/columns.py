@@ -65,7 +65,7 @@ class StockRows:
             self.offsets = np.append(0, np.cumsum(np.bincount(row_codes, minlength=len(self.symbols))))
         if by_seq:
             seq = self.integers("seq")
-            if not _ascending(seq, self.offsets):
+            if not ascending_within(seq, self.offsets):
                 stock = np.repeat(np.arange(len(self.symbols)), np.diff(self.offsets))
                 inner = np.lexsort((seq, stock))
                 self._order = inner if self._order is None else self._order[inner]
@@ -95,6 +95,18 @@ class StockRows:
         except (TypeError, ValueError) as error:
             raise self._not_numeric(column) from error
         return self._laid_out(values)
+
+    def numbers(self, column: str) -> np.ndarray:
+        """The column as read-only int64 where it is stored so, else as float64 with null as NaN."""
+        return (self.integers if self._frame[column].dtype == np.int64 else self.floats)(column)
+
+    def signs(self, column: str) -> np.ndarray:
+        """+1 and -1 of the column, 0 for any other value, read-only int8."""
+        series = self._frame[column]
+        if series.dtype == np.int8:
+            return self._laid_out(series.to_numpy())
+        values = self.integers(column)
+        return _read_only((values == 1).astype(np.int8) - (values == -1).astype(np.int8))
 
     def times(self) -> np.ndarray:
         """Epoch milliseconds of the column ``time``, read-only int64."""
@@ -192,7 +204,7 @@ def _symbol_runs(table: str, series: pd.Series) -> tuple[np.ndarray, np.ndarray,
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, object)
     if pa.types.is_dictionary(array.type):
         indices = array.indices.to_numpy()
-        starts = np.append(0, np.flatnonzero(indices[1:] != indices[:-1]) + 1)
+        starts = runs_of(indices)
         run_names = array.dictionary.take(pa.array(indices[starts])).dictionary_encode()
     else:
         starts = _string_runs(*_buffers(array))
@@ -226,7 +238,23 @@ def _string_runs(offsets, data):
 
 
 @nb.njit(cache=True, nogil=True)
-def _ascending(seq, offsets):
+def runs_of(codes):
+    """Rows whose code differs from the row's before; the first row is one."""
+    count = 0
+    for i in range(len(codes)):
+        count += i == 0 or codes[i] != codes[i - 1]
+    starts = np.empty(count, np.int64)
+    count = 0
+    for i in range(len(codes)):
+        if i == 0 or codes[i] != codes[i - 1]:
+            starts[count] = i
+            count += 1
+    return starts
+
+
+@nb.njit(cache=True, nogil=True)
+def ascending_within(seq, offsets):
+    """Whether the values rise (or stay) within each stock's rows."""
     for s in range(len(offsets) - 1):
         for i in range(offsets[s] + 1, offsets[s + 1]):
             if seq[i] < seq[i - 1]:

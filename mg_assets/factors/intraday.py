@@ -5,9 +5,9 @@ import pandas as pd
 
 from mg_assets.factors.minute import bar_rows, bar_values
 from mg_assets.factors.monitor import bar_part, flow_part, union_of
-from mg_assets.factors.order import order_flow, order_rows
+from mg_assets.factors.order import OrderFlow, order_flow, order_rows
 from mg_assets.factors.registry import ALL34, HF27, MINUTE, TRADE
-from mg_assets.factors.trade import BIG_ORDER_STD, trade_flow, trade_rows
+from mg_assets.factors.trade import BIG_ORDER_STD, TradeFlow, trade_flow, trade_rows
 
 
 def intraday_factors(
@@ -40,34 +40,44 @@ def intraday_factors(
     from_trades = None if trades is None else trade_rows(trades)
     from_orders = None if orders is None else order_rows(orders)
     from_bars = None if minute_bars is None else bar_rows(minute_bars)
-    symbols = union_of(*(rows.symbols for rows in (from_trades, from_orders, from_bars) if rows is not None))
+    return combined(
+        None if from_trades is None else (from_trades.symbols, trade_flow(from_trades, big_order_std)),
+        None if from_orders is None else (from_orders.symbols, order_flow(from_orders)),
+        None if from_bars is None else (from_bars.symbols, *bar_values(from_bars)),
+        big_order_std,
+    )
+
+
+def combined(
+    of_trades: tuple[np.ndarray, TradeFlow] | None,
+    of_orders: tuple[np.ndarray, OrderFlow] | None,
+    of_bars: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    big_order_std: float,
+) -> pd.DataFrame:
+    """The factors' frame from what each table gave, each with its symbols ascending; None: no such table.
+
+    ``of_bars`` holds symbols ``(S,)``, values ``(S, 18)`` and who traded ``(S,)``.
+    """
+    symbols = union_of(*(part[0] for part in (of_trades, of_orders, of_bars) if part is not None))
     values = np.full((len(symbols), len(ALL34)), np.nan)
     monitor = values[:, len(HF27) :]
     order_columns = slice(len(MINUTE) + len(TRADE), len(HF27))
     traded = np.zeros(len(symbols), bool)
-    if from_bars is not None:
-        of_bars, bars_traded = bar_values(from_bars)
-        at = np.searchsorted(symbols, from_bars.symbols)
-        values[at, : len(MINUTE)] = of_bars[:, : len(MINUTE)]
-        bar_part(monitor, at, of_bars)
+    if of_bars is not None:
+        bar_symbols, bars, bars_traded = of_bars
+        at = np.searchsorted(symbols, bar_symbols)
+        values[at, : len(MINUTE)] = bars[:, : len(MINUTE)]
+        bar_part(monitor, at, bars)
         traded[at] |= bars_traded
-    of_orders = None
-    if from_orders is not None:
-        of_orders = order_flow(from_orders)
-        values[np.searchsorted(symbols, from_orders.symbols), order_columns] = of_orders.factors
-    if from_trades is not None:
-        flow = trade_flow(from_trades, big_order_std)
-        at = np.searchsorted(symbols, from_trades.symbols)
+    if of_orders is not None:
+        values[np.searchsorted(symbols, of_orders[0]), order_columns] = of_orders[1].factors
+    if of_trades is not None:
+        trade_symbols, flow = of_trades
+        at = np.searchsorted(symbols, trade_symbols)
         values[at, len(MINUTE) : len(MINUTE) + len(TRADE)] = flow.factors
-        flow_part(
-            monitor,
-            symbols,
-            from_trades.symbols,
-            flow,
-            None if from_orders is None or of_orders is None else (from_orders.symbols, of_orders),
-        )
+        flow_part(monitor, symbols, trade_symbols, flow, of_orders)
         traded[at] |= flow.traded
-    if from_trades is not None or from_bars is not None:
+    if of_trades is not None or of_bars is not None:
         values[~traded, order_columns] = np.nan
     frame = pd.DataFrame(values, pd.Index(symbols, name="symbol"), list(ALL34))
     frame.attrs["big_order_std"] = big_order_std

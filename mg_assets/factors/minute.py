@@ -4,6 +4,7 @@ Source: Huatai 2023-12-08 (series 72), chart 6; Haitong weekly, 2023-12-15.
 """
 
 import math
+from collections.abc import Mapping
 
 import numba as nb
 import numpy as np
@@ -15,7 +16,7 @@ from mg_assets.factors.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ra
 from mg_assets.factors.registry import MINUTE
 
 MONITOR_OF_BARS = ("intraday_skew", "improved_reversal", "tail_volume_share")
-_COLUMNS = ("minute", "open", "high", "low", "close", "volume", "amount", "num_trades")
+BAR_COLUMNS = ("minute", "open", "high", "low", "close", "volume", "amount", "num_trades")
 
 
 def minute_factors(bars: pd.DataFrame) -> pd.DataFrame:
@@ -47,33 +48,41 @@ def minute_factors(bars: pd.DataFrame) -> pd.DataFrame:
 
 def bar_rows(bars: pd.DataFrame) -> StockRows:
     """The minute bars grouped by stock."""
-    return StockRows("minute_bars", bars, _COLUMNS)
+    return StockRows("minute_bars", bars, BAR_COLUMNS)
 
 
 def bar_values(rows: StockRows) -> tuple[np.ndarray, np.ndarray]:
     """Columns ``MINUTE`` and ``MONITOR_OF_BARS`` ``(S, 18)``, and which stocks have trades ``(S,)``."""
-    has_prev = rows.has("prev_close")
-    out = np.full((len(rows), len(MINUTE) + len(MONITOR_OF_BARS)), np.nan)
-    traded = np.zeros(len(rows), bool)
-    minutes = rows.integers("minute")
+    named = [*BAR_COLUMNS[1:], *(["prev_close"] if rows.has("prev_close") else [])]
+    columns = {"minute": rows.integers("minute"), **{name: rows.floats(name) for name in named}}
+    values, traded, wrong = bar_arrays(rows.offsets, columns)
+    if wrong >= 0:
+        raise rows.wrong_minute(wrong, int(columns["minute"][wrong]))
+    return values, traded
+
+
+def bar_arrays(offsets: np.ndarray, columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Run the kernel over grouped bars: values ``(S, 18)``, who traded ``(S,)``, a row whose minute is wrong or -1."""
+    stocks = len(offsets) - 1
+    out = np.full((stocks, len(MINUTE) + len(MONITOR_OF_BARS)), np.nan)
+    traded = np.zeros(stocks, bool)
+    has_prev = "prev_close" in columns
     wrong = _kernel(
-        rows.offsets,
-        minutes,
-        rows.floats("open"),
-        rows.floats("high"),
-        rows.floats("low"),
-        rows.floats("close"),
-        rows.floats("volume"),
-        rows.floats("amount"),
-        rows.floats("num_trades"),
-        rows.floats("prev_close" if has_prev else "close"),
+        offsets,
+        columns["minute"],
+        columns["open"],
+        columns["high"],
+        columns["low"],
+        columns["close"],
+        columns["volume"],
+        columns["amount"],
+        columns["num_trades"],
+        columns["prev_close" if has_prev else "close"],
         has_prev,
         out,
         traded,
     )
-    if wrong >= 0:
-        raise rows.wrong_minute(wrong, int(minutes[wrong]))
-    return out, traded
+    return out, traded, wrong
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

@@ -10,15 +10,7 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.clock import (
-    AUCTION_OPEN,
-    EARLY_MINUTES,
-    MORNING,
-    MS_PER_MINUTE,
-    ORDERS_END,
-    is_early,
-    time_of_day,
-)
+from mg_assets.factors.clock import EARLY, EARLY_MINUTES, MS_PER_DAY, OUTSIDE, order_piece
 from mg_assets.factors.columns import CANCEL, LIMIT, StockRows
 from mg_assets.factors.moments import LEAST_PAIRS, corr, kurt, skew_kurt
 from mg_assets.factors.registry import ORDER
@@ -74,62 +66,68 @@ class OrderFlow:
 
 def order_flow(rows: StockRows) -> OrderFlow:
     """Run the kernel over grouped orders."""
-    flow = OrderFlow(np.full((len(rows), len(ORDER)), np.nan), np.zeros((len(rows), EARLY_MINUTES)))
-    _kernel(
-        rows.offsets,
-        rows.times(),
-        rows.integers("side"),
-        rows.floats("price"),
-        rows.floats("volume"),
-        rows.kinds(),
-        flow.factors,
-        flow.book,
+    return order_arrays(
+        rows.offsets, rows.times(), rows.signs("side"), rows.floats("price"), rows.numbers("volume"), rows.kinds()
     )
+
+
+def order_arrays(
+    offsets: np.ndarray,
+    stamps: np.ndarray,
+    side: np.ndarray,
+    price: np.ndarray,
+    volume: np.ndarray,
+    kind: np.ndarray,
+) -> OrderFlow:
+    """Run the kernel over rows of stock s in ``offsets[s]:offsets[s + 1]``."""
+    stocks = len(offsets) - 1
+    flow = OrderFlow(np.full((stocks, len(ORDER)), np.nan), np.zeros((stocks, EARLY_MINUTES)))
+    most = int(np.diff(offsets).max(initial=0))
+    _kernel(offsets, stamps, side, price, volume, kind, most, flow.factors, flow.book)
     return flow
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(offsets, stamps, side, price, volume, kind, factors, book):
-    most = 0
-    for s in range(len(offsets) - 1):
-        most = max(most, offsets[s + 1] - offsets[s])
-    buys = np.empty(most)
-    sells = np.empty(most)
-    early = np.empty(most)
-    limit_volume = np.empty(most)
-    limit_price = np.empty(most)
+def _kernel(offsets, stamps, side, price, volume, kind, most, factors, book):
+    # One longer than needed: a row that does not belong is stored and then overwritten, without a branch,
+    # as side and kind come in no order that could be foretold.
+    buys = np.empty(most + 1)
+    sells = np.empty(most + 1)
+    early = np.empty(most + 1)
+    limit_volume = np.empty(most + 1)
+    limit_price = np.empty(most + 1)
     for s in range(len(offsets) - 1):
         n_buy = n_sell = n_early = n_limit = 0
+        m, phase, first, end = order_piece(0)
+        begin = beyond = np.int64(0)
         for i in range(offsets[s], offsets[s + 1]):
+            t = stamps[i]
+            if not begin <= t < beyond:
+                ms = t % MS_PER_DAY
+                m, phase, first, end = order_piece(ms)
+                begin = t - ms + first
+                beyond = t - ms + end
             p = price[i]
-            v = volume[i]
-            if p <= 0.0 or not v > 0.0:
-                continue
-            t = time_of_day(stamps[i])
-            if t < AUCTION_OPEN or t > ORDERS_END:
+            v = np.float64(volume[i])
+            if phase == OUTSIDE or p <= 0.0 or not v > 0.0:
                 continue
             priced = math.isfinite(p)
-            if is_early(t) and priced and (side[i] == 1 or side[i] == -1):
-                m = (t - MORNING) // MS_PER_MINUTE
-                if kind[i] == LIMIT:
-                    book[s, m] += side[i] * (p * v)
-                elif kind[i] == CANCEL:
-                    book[s, m] -= side[i] * (p * v)
-            if kind[i] == CANCEL:
-                continue
-            if is_early(t):
+            limit = kind[i] == LIMIT
+            cancel = kind[i] == CANCEL
+            bought = side[i] == 1
+            sold = side[i] == -1
+            if phase == EARLY:
+                sign = (np.int64(bought) - np.int64(sold)) * (np.int64(limit) - np.int64(cancel))
+                book[s, m] += sign * (p * v) if priced else 0.0
                 early[n_early] = v
-                n_early += 1
-            if side[i] == 1:
-                buys[n_buy] = v
-                n_buy += 1
-                if kind[i] == LIMIT and priced:
-                    limit_volume[n_limit] = v
-                    limit_price[n_limit] = p
-                    n_limit += 1
-            elif side[i] == -1:
-                sells[n_sell] = v
-                n_sell += 1
+                n_early += not cancel
+            buys[n_buy] = v
+            n_buy += bought and not cancel
+            sells[n_sell] = v
+            n_sell += sold and not cancel
+            limit_volume[n_limit] = v
+            limit_price[n_limit] = p
+            n_limit += bought and limit and priced
         row = factors[s]
         buy_skew, buy_kurt = skew_kurt(buys[:n_buy])
         sell_skew, sell_kurt = skew_kurt(sells[:n_sell])

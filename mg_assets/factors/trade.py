@@ -15,24 +15,26 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.clock import (
-    EARLY_MINUTES,
-    MINUTES,
-    MORNING,
-    MS_PER_MINUTE,
-    is_continuous,
-    is_early,
-    time_of_day,
-    trade_minute,
-)
+from mg_assets.factors.clock import EARLY, EARLY_MINUTES, MINUTES, OUTSIDE
 from mg_assets.factors.columns import StockRows
 from mg_assets.factors.minute import minute_returns
 from mg_assets.factors.moments import LEAST_PAIRS, corr, ratio
 from mg_assets.factors.registry import TRADE
+from mg_assets.factors.restored import order_slots, scratch_size
+from mg_assets.factors.session import (
+    ACTIVE_BUY,
+    ACTIVE_SELL,
+    AMOUNT,
+    BIG_NET,
+    CLOSE,
+    MINUTE_ARRAYS,
+    OPEN,
+    TRADES,
+    session_minutes,
+)
 
 BIG_ORDER_STD = 1.0
 BIG_ORDER_MARGIN = 1e-9  # keeps orders of one and the same amount from being big by rounding
-FIRST_BITS = 10  # order tables begin with 1,024 slots and double when half full
 _COLUMNS = ("time", "price", "volume", "buy_order", "sell_order", "side")
 
 
@@ -87,6 +89,8 @@ class TradeFlow:
         Amount of all trades of the early session, yuan.
     traded : ndarray of bool (S,)
         Whether the stock has session trades.
+    minutes : ndarray (S, 10, 240), or (0, 10, 240) where not asked for
+        Rows :data:`mg_assets.factors.session.MINUTE_ARRAYS`; prices of bars without trades are NaN.
     """
 
     factors: np.ndarray
@@ -94,100 +98,113 @@ class TradeFlow:
     big_net: np.ndarray
     early_amount: np.ndarray
     traded: np.ndarray
+    minutes: np.ndarray
 
 
 def trade_flow(rows: StockRows, big_order_std: float) -> TradeFlow:
     """Run the kernel over grouped trades."""
-    stocks = len(rows)
+    return trade_arrays(
+        rows.offsets,
+        rows.times(),
+        rows.floats("price"),
+        rows.numbers("volume"),
+        rows.integers("buy_order"),
+        rows.integers("sell_order"),
+        rows.signs("side"),
+        big_order_std,
+    )
+
+
+def trade_arrays(
+    offsets: np.ndarray,
+    stamps: np.ndarray,
+    price: np.ndarray,
+    volume: np.ndarray,
+    buy: np.ndarray,
+    sell: np.ndarray,
+    side: np.ndarray,
+    big_order_std: float,
+    minutes: bool = False,
+) -> TradeFlow:
+    """Run the kernel over rows of stock s in ``offsets[s]:offsets[s + 1]``, in sequence order."""
+    stocks = len(offsets) - 1
     flow = TradeFlow(
         factors=np.full((stocks, len(TRADE)), np.nan),
         net=np.zeros((stocks, EARLY_MINUTES)),
         big_net=np.zeros((stocks, EARLY_MINUTES)),
         early_amount=np.zeros(stocks),
         traded=np.zeros(stocks, bool),
+        minutes=np.empty((stocks if minutes else 0, len(MINUTE_ARRAYS), MINUTES)),
     )
+    most = int(np.diff(offsets).max(initial=0))
     _kernel(
-        rows.offsets,
-        rows.times(),
-        rows.floats("price"),
-        rows.floats("volume"),
-        rows.integers("buy_order"),
-        rows.integers("sell_order"),
-        rows.integers("side"),
+        offsets,
+        stamps,
+        price,
+        volume,
+        buy,
+        sell,
+        side,
         float(big_order_std),
+        most,
+        scratch_size(most),
         flow.factors,
         flow.net,
         flow.big_net,
         flow.early_amount,
         flow.traded,
+        flow.minutes,
     )
     return flow
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def is_valid_trade(price, volume):
-    """Whether a trade row counts: rows with price <= 0 or volume <= 0 (or null) are set aside."""
-    return price > 0.0 and volume > 0.0 and math.isfinite(price) and math.isfinite(volume)
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _slot(number, bits):
-    """Home slot of a number in a table of 2^bits slots (Fibonacci hashing)."""
-    return np.int64((np.uint64(number) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits))
-
-
-@nb.njit(cache=True, nogil=True, inline="always")
-def _order_of(number, count, bits, table, numbers):
-    """Position of an order number among the stock's first ``count`` orders; ``count`` where it is new.
-
-    ``table`` holds positions + 1 (0: free) and ``numbers`` the orders in order of appearance, so
-    that what is looked up is small and mostly recent: on a real day of 134 thousand trades the kernel
-    takes half the time that it takes with a table of keys sized by the number of trades.
-    """
-    mask = (1 << bits) - 1
-    slot = _slot(number, bits)
-    while table[slot] != 0:
-        if numbers[table[slot] - 1] == number:
-            return table[slot] - 1
-        slot = (slot + 1) & mask
-    numbers[count] = number
-    table[slot] = count + 1
-    return count
-
-
-@nb.njit(cache=True, nogil=True)
-def _grown(count, bits, table, numbers):
-    """Double a table that is half full; returns its bits."""
-    if 2 * count < (1 << bits):
-        return bits
-    bits += 1
-    mask = (1 << bits) - 1
-    table[: 1 << bits] = 0
-    for k in range(count):
-        slot = _slot(numbers[k], bits)
-        while table[slot] != 0:
-            slot = (slot + 1) & mask
-        table[slot] = k + 1
-    return bits
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _amounts_of(slots, amount, n, count, total):
+    """Sum the trades' amounts by slot; returns the sum of squares. Slot 0 is no order and stays 0."""
+    total[:count] = 0.0
+    for i in range(n):
+        total[slots[i]] += amount[i]
+    total[0] = 0.0
+    squares = 0.0
+    for k in range(1, count):
+        squares += total[k] * total[k]
+    return squares
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _big_threshold(buy_log, sell_log, multiple):
-    """Mean + multiple * std + margin of the pooled log amounts; infinite without orders."""
-    n = len(buy_log) + len(sell_log)
+def _logs(values, count):
+    """Logarithm in place (of 0: -inf); sum and number of the finite ones."""
+    n = 0
+    total = 0.0
+    for k in range(count):
+        if values[k] > 0.0:
+            values[k] = math.log(values[k])
+            total += values[k]
+            n += 1
+        else:  # an order none of whose trades counts
+            values[k] = -np.inf
+    return n, total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _squared_distance(values, count, mean):
+    total = 0.0
+    for k in range(count):
+        if values[k] > -np.inf:
+            total += (values[k] - mean) ** 2
+    return total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def big_threshold(buy_log, buys, sell_log, sells, multiple):
+    """Turn amounts into logs in place; mean + multiple * std + margin of the pooled logs, infinite without orders."""
+    n_buy, sum_buy = _logs(buy_log, buys)
+    n_sell, sum_sell = _logs(sell_log, sells)
+    n = n_buy + n_sell
     if n == 0:
         return np.inf
-    total = 0.0
-    for x in buy_log:
-        total += x
-    for x in sell_log:
-        total += x
-    mean = total / n
-    m2 = 0.0
-    for x in buy_log:
-        m2 += (x - mean) ** 2
-    for x in sell_log:
-        m2 += (x - mean) ** 2
+    mean = (sum_buy + sum_sell) / n
+    m2 = _squared_distance(buy_log, buys, mean) + _squared_distance(sell_log, sells, mean)
     return mean + multiple * math.sqrt(m2 / n) + BIG_ORDER_MARGIN
 
 
@@ -201,143 +218,116 @@ def _kernel(
     sell,
     side,
     multiple,
+    most,
+    scratch,
     factors,
     early_net,
     early_big,
     early_all,
     any_trades,
+    out_minutes,
 ):
-    most = 0
-    for s in range(len(offsets) - 1):
-        most = max(most, offsets[s + 1] - offsets[s])
-    # One set of scratch arrays for all stocks; entries 0..n-1 and 0..orders-1 are a stock's own.
+    # One set of scratch arrays for all stocks, as long as the heaviest needs.
     amount = np.empty(most)
-    px = np.empty(most)
-    ms = np.empty(most, np.int64)
-    active = np.empty(most, np.int8)
-    buy_of = np.empty(most, np.int32)  # dense order index, -1 for none
-    sell_of = np.empty(most, np.int32)
-    buy_amount = np.empty(most)
-    sell_amount = np.empty(most)
-    buy_log = np.empty(most)
-    sell_log = np.empty(most)
-    buy_number = np.empty(most, np.int64)
-    sell_number = np.empty(most, np.int64)
-    buy_table = np.empty(max(1 << FIRST_BITS, 8 * most), np.int32)
-    sell_table = np.empty(max(1 << FIRST_BITS, 8 * most), np.int32)
-    open_ = np.empty(MINUTES)
-    close = np.empty(MINUTES)
+    run_end = np.empty(most, np.int64)
+    run_minute = np.empty(most, np.int16)
+    run_phase = np.empty(most, np.int8)
+    buy_slot = np.empty(most, np.int32)
+    sell_slot = np.empty(most, np.int32)
+    buy_log = np.empty(most + 1)
+    sell_log = np.empty(most + 1)
+    words = np.empty(scratch, np.int64)
+    counts = np.empty(scratch, np.int32)
+    minutes = np.empty((len(MINUTE_ARRAYS), MINUTES))
     traded = np.empty(MINUTES, np.bool_)
     r = np.empty(MINUTES)
     net = np.empty(MINUTES)
 
     for s in range(len(offsets) - 1):
         lo, hi = offsets[s], offsets[s + 1]
-        buy_bits = sell_bits = FIRST_BITS
-        buy_table[: 1 << FIRST_BITS] = 0
-        sell_table[: 1 << FIRST_BITS] = 0
-        traded[:] = False
-        net[:] = 0.0
-        n = buys = sells = 0
-        last_buy = last_sell = np.int64(0)
-        day_amount = early_amount = early_buy = early_known = 0.0
-        for i in range(lo, hi):
-            if not is_valid_trade(price[i], volume[i]):
-                continue
-            t = time_of_day(stamps[i])
-            m = trade_minute(t)
-            if m < 0:
-                continue
-            p = price[i]
-            a = p * volume[i]
-            if not traded[m]:
-                traded[m] = True
-                open_[m] = p
-            close[m] = p
-            day_amount += a
-            direction = 0
-            if is_continuous(t) and (side[i] == 1 or side[i] == -1):
-                direction = side[i]
-                net[m] += direction * a
-            if is_early(t):
-                early_amount += a
-                if direction != 0:
-                    early_known += a
-                    if direction == 1:
-                        early_buy += a
-            b = c = np.int64(-1)
-            if buy[i] > 0:
-                if n > 0 and buy[i] == last_buy:  # an active order trades with many in a row
-                    b = np.int64(buy_of[n - 1])
-                else:
-                    b = np.int64(_order_of(buy[i], buys, buy_bits, buy_table, buy_number))
-                    if b == buys:
-                        buy_amount[b] = 0.0
-                        buys += 1
-                        buy_bits = _grown(buys, buy_bits, buy_table, buy_number)
-                buy_amount[b] += a
-            if sell[i] > 0:
-                if n > 0 and sell[i] == last_sell:
-                    c = np.int64(sell_of[n - 1])
-                else:
-                    c = np.int64(_order_of(sell[i], sells, sell_bits, sell_table, sell_number))
-                    if c == sells:
-                        sell_amount[c] = 0.0
-                        sells += 1
-                        sell_bits = _grown(sells, sell_bits, sell_table, sell_number)
-                sell_amount[c] += a
-            last_buy = buy[i]
-            last_sell = sell[i]
-            amount[n] = a
-            px[n] = p
-            ms[n] = t
-            active[n] = direction
-            buy_of[n] = b
-            sell_of[n] = c
-            n += 1
-        if n == 0:
+        n = hi - lo
+        px = price[lo:hi]
+        direction = side[lo:hi]
+        runs = session_minutes(
+            stamps[lo:hi], px, volume[lo:hi], direction, minutes, amount, run_end, run_minute, run_phase
+        )
+        day_amount = 0.0
+        for m in range(MINUTES):
+            traded[m] = minutes[TRADES, m] > 0.0
+            day_amount += minutes[AMOUNT, m]
+        if len(out_minutes):
+            out_minutes[s] = minutes
+        if day_amount == 0.0:
             continue
         any_trades[s] = True
 
-        buy_squares = sell_squares = big_orders = 0.0
-        for k in range(buys):
-            buy_log[k] = math.log(buy_amount[k])
-            buy_squares += buy_amount[k] * buy_amount[k]
-        for k in range(sells):
-            sell_log[k] = math.log(sell_amount[k])
-            sell_squares += sell_amount[k] * sell_amount[k]
-        threshold = _big_threshold(buy_log[:buys], sell_log[:sells], multiple)
-        for k in range(buys):
-            if buy_log[k] > threshold:
-                big_orders += buy_amount[k]
-        for k in range(sells):
-            if sell_log[k] > threshold:
-                big_orders += sell_amount[k]
+        buys = order_slots(buy[lo:hi], buy_slot, words, counts)
+        sells = order_slots(sell[lo:hi], sell_slot, words, counts)
+        buy_squares = _amounts_of(buy_slot, amount, n, buys, buy_log)
+        sell_squares = _amounts_of(sell_slot, amount, n, sells, sell_log)
+        threshold = big_threshold(buy_log, buys, sell_log, sells, multiple)
 
-        early_big_buy = early_big_sell = big_return = early_active_return = 0.0
-        for j in range(n):
-            big_buy = buy_of[j] >= 0 and buy_log[buy_of[j]] > threshold
-            big_sell = sell_of[j] >= 0 and sell_log[sell_of[j]] > threshold
-            if not (big_buy or big_sell):
+        last = 0.0
+        big_orders = big_return = early_active_return = 0.0
+        early_amount = early_buy = early_known = early_big_buy = early_big_sell = 0.0
+        begin = 0
+        for k in range(runs):
+            end = run_end[k]
+            phase = run_phase[k]
+            if phase == OUTSIDE:
+                begin = end
                 continue
-            g = 0.0
-            if j > 0 and px[j] != px[j - 1]:
-                g = math.log(px[j] / px[j - 1])
-            big_return += g
-            if is_early(ms[j]):
-                m = (ms[j] - MORNING) // MS_PER_MINUTE
-                if big_buy:
-                    early_big_buy += amount[j]
-                    early_big[s, m] += amount[j]
-                if big_sell:
-                    early_big_sell += amount[j]
-                    early_big[s, m] -= amount[j]
-                if (active[j] == 1 and big_buy) or (active[j] == -1 and big_sell):
-                    early_active_return += g
+            early = phase == EARLY
+            big_buy = big_sell = big_net = total = 0.0
+            up = active_up = 1.0  # products of price ratios: one logarithm a run
+            for i in range(begin, end):
+                a = amount[i]
+                if a == 0.0:
+                    continue
+                bought = buy_log[buy_slot[i]] > threshold
+                sold = sell_log[sell_slot[i]] > threshold
+                g = px[i] / last if last > 0.0 else 1.0
+                last = px[i]
+                total += a
+                b = a if bought else 0.0
+                c = a if sold else 0.0
+                big_buy += b
+                big_sell += c
+                big_net += b - c
+                up *= g if bought or sold else 1.0
+                if early:
+                    active = (direction[i] == 1 and bought) or (direction[i] == -1 and sold)
+                    active_up *= g if active else 1.0
+                if not 1e-100 < up < 1e100:
+                    big_return += math.log(up)
+                    up = 1.0
+                if not 1e-100 < active_up < 1e100:
+                    early_active_return += math.log(active_up)
+                    active_up = 1.0
+            begin = end
+            big_orders += big_buy + big_sell
+            if up != 1.0:
+                big_return += math.log(up)
+            m = run_minute[k]
+            minutes[BIG_NET, m] += big_net
+            if early:
+                early_amount += total
+                early_big_buy += big_buy
+                early_big_sell += big_sell
+                early_big[s, m] += big_net
+                if active_up != 1.0:
+                    early_active_return += math.log(active_up)
 
-        minute_returns(open_, close, traded, np.nan, r)
+        for m in range(MINUTES):
+            net[m] = minutes[ACTIVE_BUY, m] - minutes[ACTIVE_SELL, m]
+        for m in range(EARLY_MINUTES):
+            early_net[s, m] = net[m]
+            early_buy += minutes[ACTIVE_BUY, m]
+            early_known += minutes[ACTIVE_BUY, m] + minutes[ACTIVE_SELL, m]
+        minute_returns(minutes[OPEN], minutes[CLOSE], traded, np.nan, r)
+        if len(out_minutes):
+            out_minutes[s] = minutes
         early_all[s] = early_amount
-        early_net[s] = net[:EARLY_MINUTES]
         row = factors[s]
         row[0] = big_orders / (2.0 * day_amount)
         row[1] = ratio(early_big_buy, early_big_buy + early_big_sell)
