@@ -3,10 +3,11 @@
 Source: Haitong 2023 (series 88) names the granularities and not the features: this set is the project's.
 """
 
-from mg_assets.factors.passports.spec import PAIRS, FactorSpec, columns
+from mg_assets.factors.passports.spec import PAIRS, SUSPENDED, FactorSpec, columns
 
 SOURCE = "granularities: Haitong 2023 (series 88), section 1; the feature is the project's choice"
 EMPTY = "NaN for a bar without trades."
+STILL = "0 for a bar without trades, which stands at the last price; NaN while no price is known."
 DAILY_BAR = (
     "The bar of the whole day is relative to the mean of the trailing 20 days, today included (at least 10 finite)."
 )
@@ -14,10 +15,12 @@ FLOW = columns("trades", "time", "seq", "price", "volume", "side")
 ORDERS = columns("trades", "time", "seq", "price", "volume", "buy_order", "sell_order")
 
 
-def _feature(name, units, formula, meaning, inputs, edges, rivals, why, needs=("minute_bars",)) -> FactorSpec:
+def _feature(
+    name, units, formula, meaning, inputs, edges, rivals, why, needs=("minute_bars",), lookback="1 day"
+) -> FactorSpec:
     return FactorSpec(
         name, "granular", 0, formula, needs, SOURCE, units, meaning,
-        tuple(f"minute_bars.{i}" if "." not in i else i for i in inputs), "1 day", edges, rivals, why,
+        tuple(f"minute_bars.{i}" if "." not in i else i for i in inputs), lookback, f"{SUSPENDED} {edges}", rivals, why,
     )  # fmt: skip
 
 
@@ -28,7 +31,7 @@ SPECS = (
         "close / open - 1; the day's first bar: close / previous close - 1",
         "Return of the bar.",
         ("open", "close", "volume", "daily_bars.prev_close"),
-        f"{EMPTY} The first bar is NaN where the previous close is unknown.",
+        f"{STILL} The first bar is NaN where the previous close is unknown.",
         ("log return", "close to close, so that a gap between bars is in a return"),
         "The night belongs to one step alone, the first.",
         ("minute_bars", "daily_bars"),
@@ -39,7 +42,7 @@ SPECS = (
         "high / low - 1",
         "Height of the bar.",
         ("high", "low", "volume"),
-        EMPTY,
+        STILL,
         (
             "(high - low) / previous close, the exchanges' amplitude",
             "ln(high / low), as in Parkinson's volatility (1980)",
@@ -71,10 +74,12 @@ SPECS = (
         "fraction",
         "volume of the bar / volume of the day; daily bar: volume / trailing 20 days' mean volume",
         "When in the day the volume came; for the day, whether it was a busy one.",
-        ("volume",),
+        ("volume", "daily_bars.volume", "daily_bars.adj_factor"),
         f"NaN where the denominator is 0. {DAILY_BAR}",
         ("turnover: over free-float shares", "over the same bar's mean in the last days"),
         "Of the day's own volume, the daily bar would always be 1.",
+        ("minute_bars", "daily_bars"),
+        "1 day; the daily bar 20 days",
     ),
     _feature(
         "realized_vol",
@@ -82,7 +87,7 @@ SPECS = (
         "sqrt(sum(r_m^2))",
         "Realised volatility of the bar, not annualised.",
         ("open", "close", "volume"),
-        f"{EMPTY} Minute returns that are not finite are left out.",
+        f"{STILL} Minute returns that are not finite are left out.",
         (
             "5-minute returns, against bid-ask bounce",
             "range-based (Parkinson 1980)",
@@ -96,7 +101,7 @@ SPECS = (
         "skew(r_m) = m3 / m2^1.5",
         "Asymmetry of the bar's minute returns.",
         ("open", "close", "volume"),
-        f"{EMPTY} NaN with fewer than 5 returns or flat ones.",
+        "NaN with fewer than 5 returns or flat ones.",
         ("realised skewness about zero (Amaya, Christoffersen, Jacobs and Vasquez 2015)",),
         "The same statistic as late_skew_ret and intraday_skew.",
     ),
@@ -116,7 +121,7 @@ SPECS = (
         "corr(volume_m, r_m)",
         "Whether volume comes with rising minutes.",
         ("open", "close", "volume"),
-        PAIRS,
+        f"{PAIRS} In 30-minute bars 5 pairs are enough.",
         (
             "corr(volume, |r|): volume with movement either way",
             "corr(volume, close), as CPV (Soochow Securities 2020-02-23)",
@@ -128,10 +133,12 @@ SPECS = (
         "ratio",
         "(amount / num_trades of the bar) / (the same of the day); daily bar: over the trailing 20 days' mean",
         "Size of the average trade against the day's, or the day's against the month's.",
-        ("amount", "num_trades"),
+        ("amount", "num_trades", "daily_bars.amount", "daily_bars.num_trades"),
         f"NaN where a denominator is 0 or the source has no trade counts. {DAILY_BAR}",
         ("amount per trade in yuan, or its log: a measure of size",),
         "Relative, so that it compares across stocks.",
+        ("minute_bars", "daily_bars"),
+        "1 day; the daily bar 20 days",
     ),
     _feature(
         "active_buy_share",
