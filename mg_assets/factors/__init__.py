@@ -10,6 +10,7 @@ drop_stale_kernels(Path(__file__).parent)
 
 from mg_assets.factors.bars import bars_from_trades, daily_from_minutes
 from mg_assets.factors.crosssection import mad_winsorise, preprocess, trailing_mean, zscore
+from mg_assets.factors.explanation import Explanation, explain
 from mg_assets.factors.fused import DayPass, day_pass
 from mg_assets.factors.intraday import intraday_factors
 from mg_assets.factors.labels import eligible_entry, labels, tradable_next
@@ -29,12 +30,14 @@ __all__ = [
     "ORDER",
     "TRADE",
     "DayPass",
+    "Explanation",
     "FactorSpec",
     "bars_from_trades",
     "completed_periods",
     "daily_from_minutes",
     "day_pass",
     "eligible_entry",
+    "explain",
     "intraday_factors",
     "labels",
     "mad_winsorise",
