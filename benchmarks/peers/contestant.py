@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-MODULES = {
-    "mg": "peers.fused",
-    "polars": "peers.polars_day",
-    "duckdb": "peers.duckdb_day",
-    "pandas": "peers.pandas_day",
-    "floor": "peers.floor",
+CALLS = {
+    "mg": ("peers.fused", "factors"),
+    "polars": ("peers.polars_day", "factors"),
+    "polars_whole": ("peers.polars_day", "whole"),
+    "duckdb": ("peers.duckdb_day", "factors"),
+    "pandas": ("peers.pandas_day", "factors"),
+    "floor": ("peers.floor", "factors"),
 }
 TABLES = ("trades", "orders", "minute_bars")
 
@@ -58,7 +59,8 @@ def save(factors: object, path: str) -> None:
 
 def main() -> None:
     name, day, warm, result = sys.argv[1:]
-    factors = importlib.import_module(MODULES[name]).factors
+    module, call = CALLS[name]
+    factors = getattr(importlib.import_module(module), call)
     day_paths, warm_paths = paths_of(Path(day)), paths_of(Path(warm))
     factors(warm_paths)
     gc.collect()

@@ -28,15 +28,17 @@ CHANNEL_NUMBERS = 20_000_000
 """Numbers that a channel gives out on a day: Shenzhen's and Shanghai's busy ones count to 10..35 million."""
 
 
-def one_set(rows: int = SET_ROWS, orders_per_stock: int = ORDERS_PER_STOCK) -> tuple[pd.DataFrame, pd.DataFrame]:
+def one_set(
+    rows: int = SET_ROWS, orders_per_stock: int = ORDERS_PER_STOCK, day: dt.date = DAY
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Trades and orders of enough simulated stocks for ``rows`` rows together, sorted by symbol and seq."""
     per_stock = ROWS_PER_STOCK * orders_per_stock / ORDERS_PER_STOCK
     settings = SimulationSettings(
-        stocks=max(20, int(1.3 * rows / per_stock)), start="2023-01-03", end=DAY, orders_per_stock=orders_per_stock,
+        stocks=max(20, int(1.3 * rows / per_stock)), start="2023-01-03", end=day, orders_per_stock=orders_per_stock,
         listed_at_start=1.0,
     )  # fmt: skip
     exchange = SimulatedExchange(settings)
-    trades, orders = exchange.load("trades", DAY).frame, exchange.load("orders", DAY).frame
+    trades, orders = exchange.load("trades", day).frame, exchange.load("orders", day).frame
     sizes = trades.groupby("symbol").size().add(orders.groupby("symbol").size(), fill_value=0)
     # both exchanges in the set: stocks in the order of a fixed draw until the rows are there
     drawn = sizes.sample(frac=1.0, random_state=1)
@@ -99,10 +101,13 @@ def _spaced(count: int, rng: np.random.Generator) -> np.ndarray:
     return 1_000 + stride * np.arange(count, dtype=np.int64) + rng.integers(0, stride - 1, count)
 
 
-def repeated(trades: pd.DataFrame, orders: pd.DataFrame, copies: int) -> tuple[dict[str, pa.Table], int]:
+def repeated(
+    trades: pd.DataFrame, orders: pd.DataFrame, copies: int, bars: bool = True
+) -> tuple[dict[str, pa.Table], int]:
     """The lake's tables of ``copies`` times the set under new symbols, sorted, and how many stocks that is."""
-    bars = bars_from_trades(trades)
-    frames = {"trades": (trades, TRADES), "orders": (orders, ORDERS), "minute_bars": (bars, MINUTE_BARS)}
+    frames = {"trades": (trades, TRADES), "orders": (orders, ORDERS)}
+    if bars:
+        frames["minute_bars"] = bars_from_trades(trades), MINUTE_BARS
     every = sorted(set(trades["symbol"]) | set(orders["symbol"]))
     parts: dict[str, list[pa.Table]] = {name: [] for name in frames}
     for exchange, base in (("SZ", 1), ("SH", 600_000)):

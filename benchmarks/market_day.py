@@ -1,0 +1,193 @@
+"""A market's day from raw vendor files to factors, in CPU seconds; ten years of 1,000 stocks from measured days.
+
+    python benchmarks/market_day.py [--days 3] [--copies 2] [--folder DIR] [--page docs/performance.md]
+
+1. Each day is simulated on its own (about 5 million trades and orders), repeated ``--copies`` times under new symbols,
+   and exported as Tonglian (DataYes) level-2 files with the exchanges' publication rules; none of that is measured.
+2. One process a day, after a tiny day for warming up, makes the lake's tables with the graph's own asset functions:
+   ``read`` (vendor files to checked, restored and sorted trades and orders), ``write`` (both to Parquet), ``bars``
+   (minute bars from the lake's trades, written), ``factors`` (the 34 factors from the lake's files, written).
+3. Figures are CPU seconds (user and system, all threads) per million rows: the medians over the days, times 100 for a
+   full-market day (5,000 stocks, 100 million trades and orders); times 20 (20,000 rows a stock, as on such a day) and
+   the number of trading days for ten years of 1,000 stocks. ``--copies 1 4`` measures two sizes, which shows
+   whether time grows with the rows alone.
+"""
+
+import argparse
+import datetime as dt
+import hashlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from peers.report import machine, put
+
+from mg_assets.market.calendar import trading_days
+
+HERE = Path(__file__).parent
+STAGES = ("read", "write", "bars", "factors")
+FULL_DAY = 100  # million rows
+STOCKS, TEN_YEARS = 1_000, ("2014-01-01", "2023-12-31")
+MILLION_PER_STOCK = 0.02
+
+EXPORT = """
+import datetime as dt, sys
+from pathlib import Path
+from peers import market
+from mg_assets.sources.simulated.export import export_tonglian
+folder, day, copies = Path(sys.argv[1]), dt.date.fromisoformat(sys.argv[2]), int(sys.argv[3])
+tiny = copies == 0
+trades, orders = market.one_set(*((40_000, 1_500) if tiny else ()), day=day)
+tables, stocks = market.repeated(trades, orders, max(copies, 1), bars=False)
+del trades, orders
+export_tonglian(tables.pop("orders").to_pandas(), tables.pop("trades").to_pandas(), day, folder)
+"""
+
+RUN = """
+import json, resource, sys, tempfile, time
+from mg_assets.assets import FLOORS
+from mg_assets.lake import Build
+from mg_assets.sources.tonglian import TonglianSource
+from mg_assets.store import Lake
+from peers.contestant import cpu, peak_mb
+
+makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
+
+def day(raw, key, folder):
+    lake, source, spent = Lake(folder), TonglianSource(raw), {}
+    build = Build([key], lake, lambda: source, 1, lambda: "cpu", lambda line: None)
+
+    def stage(name, began):
+        spent[name] = [spent.get(name, [0, 0])[i] + now - then for i, (now, then) in enumerate(zip(clock(), began))]
+
+    clock = lambda: (cpu(), time.perf_counter())
+    for table, make, write in (
+        ("reference", None, None), ("trades", "read", "write"), ("minute_bars", "bars", "bars"),
+        ("intraday_factors", "factors", "factors"),
+    ):
+        began = clock()
+        for built in makers[table].make(build):
+            if make:
+                stage(make, began)
+            began = clock()
+            lake.write(built.table or table, built.key, built.frame)
+            if write:
+                stage(write, began)
+            del built
+            began = clock()
+    rows = {t: lake.table(t, key, ["seq"]).num_rows for t in ("trades", "orders")}
+    return {"stages": spent, "rows": rows, "stocks": len(lake.day("intraday_factors", key, ["symbol"]))}
+
+raw, warm, key = sys.argv[1:]
+with tempfile.TemporaryDirectory(prefix="mg-market-day-") as folder:
+    day(warm, key, folder + "/warm")
+    found = day(raw, key, folder + "/lake")
+print(json.dumps({**found, "peak_mb": peak_mb()}))
+"""
+
+
+def stamp() -> str:
+    """Changes with the code that makes the vendor files."""
+    from mg_assets.sources.simulated import export
+
+    sources = (HERE / "peers" / "market.py", Path(export.__file__))
+    return hashlib.blake2b(b"".join(s.read_bytes() for s in sources), digest_size=4).hexdigest()
+
+
+def script(code: str, *arguments: object) -> str:
+    """Run Python code in a process of its own; its last line of output."""
+    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=HERE, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"a step failed with exit code {done.returncode}:\n{done.stderr[-3000:]}")
+    return (done.stdout.splitlines() or [""])[-1]
+
+
+def exported(folder: Path, day: dt.date, copies: int) -> Path:
+    """Vendor files of a day, made where they are not there."""
+    raw = folder / stamp() / f"{day}_{copies}"
+    if not (raw / "done").exists():
+        raw.mkdir(parents=True, exist_ok=True)
+        script(EXPORT, raw, day, copies)
+        (raw / "done").touch()
+    return raw
+
+
+def measure(folder: Path, days: list[dt.date], copies: int) -> list[dict]:
+    """One run a day."""
+    runs = []
+    for day in days:
+        raw, warm = exported(folder, day, copies), exported(folder, day, 0)
+        run = json.loads(script(RUN, raw, warm, day))
+        run["day"], run["million"] = str(day), sum(run["rows"].values()) / 1e6
+        run["raw_mb"] = sum(f.stat().st_size for f in raw.rglob("*.csv")) / 1e6
+        print(f"  {run}", file=sys.stderr, flush=True)
+        runs.append(run)
+    return runs
+
+
+def rates(runs: list[dict]) -> dict[str, float]:
+    """CPU seconds per million rows of each stage, medians over the days."""
+    return {s: statistics.median(r["stages"][s][0] / r["million"] for r in runs) for s in STAGES}
+
+
+def tables(by_copies: dict[int, list[dict]]) -> list[str]:
+    """Lines of the report."""
+    lines = [
+        "| measured day | stocks | million rows | raw files, MB | read | write | bars | factors | CPU, s | wall, s | "
+        "peak, MiB |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for runs in by_copies.values():
+        for r in runs:
+            each = [r["stages"][s] for s in STAGES]
+            lines.append(
+                f"| {r['day']} | {r['stocks']:,} | {r['million']:.2f} | {r['raw_mb']:,.0f} | "
+                f"{' | '.join(f'{c:.2f}' for c, _ in each)} | {sum(c for c, _ in each):.2f} | "
+                f"{sum(w for _, w in each):.2f} | {r['peak_mb']:,.0f} |"
+            )
+    lines += ["", "| CPU seconds | read | write | bars | factors | all |", "|---|---:|---:|---:|---:|---:|"]
+    for runs in by_copies.values():
+        rate = rates(runs)
+        size = statistics.median(r["million"] for r in runs)
+        lines.append(_line(f"per million rows, days of {size:.0f} million", rate, 1))
+    rate = rates(by_copies[max(by_copies)])
+    spread = [sum(r["stages"][s][0] for s in STAGES) / r["million"] for r in by_copies[max(by_copies)]]
+    days = len(trading_days(*TEN_YEARS))
+    lines.append(_line(f"full-market day, {FULL_DAY} million rows (scaled)", rate, FULL_DAY))
+    hours = {s: v * STOCKS * MILLION_PER_STOCK * days / 3600 for s, v in rate.items()}
+    lines.append(_line(f"{days:,} days of {STOCKS:,} stocks, **hours** (extrapolated)", hours, 1))
+    lines += [
+        "",
+        f"All stages together, the days differ from {min(spread):.3f} to {max(spread):.3f} s per million rows.",
+    ]
+    return lines
+
+
+def _line(name: str, rate: dict[str, float], times: float) -> str:
+    cells = [rate[s] * times for s in STAGES]
+    form = "{:.3f}" if sum(cells) < 10 else "{:.1f}"
+    return f"| {name} | {' | '.join(form.format(c) for c in [*cells, sum(cells)])} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--days", type=int, default=3)
+    parser.add_argument("--copies", type=int, nargs="+", default=[1, 2], help="each about 5 million rows")
+    parser.add_argument("--folder", type=Path, help="where the vendor files stay (default: a temporary folder)")
+    parser.add_argument("--page", type=Path, help="Markdown page whose part 'market day' is replaced")
+    args = parser.parse_args()
+    days = [d.item() for d in trading_days("2023-02-01")[: args.days]]
+    with tempfile.TemporaryDirectory(prefix="mg-benchmark-") as temporary:
+        folder = args.folder or Path(temporary)
+        found = {copies: measure(folder, days, copies) for copies in sorted(args.copies)}
+    text = "\n".join([f"{machine('pyarrow', 'numba', 'pandas')}.", "", *tables(found)])
+    print(text)
+    if args.page:
+        put(args.page, "market day", text)
+
+
+if __name__ == "__main__":
+    main()
