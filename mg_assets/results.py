@@ -21,8 +21,12 @@ def print_results(config: Settings) -> None:
     print()
     for table, title in (("factor_evaluation", "Factors"), ("signal_evaluation", "Signals")):
         if lake.has(table, WHOLE):
+            frame = lake.day(table, WHOLE)
+            if frame.empty:
+                print(f"{title}: none has enough days in the lake to be evaluated\n")
+                continue
             print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
-            print(_signals(lake.day(table, WHOLE)), "\n")
+            print(_signals(frame), "\n")
     built = [name for name in config.portfolios if lake.has(f"{name}_backtest", WHOLE)]
     if built:
         print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
