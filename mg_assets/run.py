@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mg_assets import reading
 from mg_assets.settings import CHECKOUT, Settings, settings
 
 CHUNK = 250
@@ -235,9 +236,12 @@ def main(arguments: list[str] | None = None) -> int:
     real.add_argument("data", help="folder of the real data, laid out as docs/sources.md says")
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
+    reading.add_commands(commands)
     chosen = parser.parse_args(arguments)
     warnings.filterwarnings("ignore", message=".*(Beta|Preview|beta|preview).*")
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    if chosen.command in reading.COMMANDS:
+        return reading.run(chosen, settings().lake_url)
     if chosen.command == "real":
         data = Path(chosen.data).resolve()
         if not data.is_dir():

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
+from mg_assets.factors.passport import comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, lake_asset
@@ -138,7 +139,8 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     """
     tables = {n: ("factor_scores", n, FACTORS[n].direction) for n in ALL34}
     found, _, _ = _judge(build.lake, tables, groups=5)
-    yield _built(found, 4, {})
+    beside = dg.MetadataValue.md(comparison(_table(found)))
+    yield _built(found, 4, {"published and measured": beside})
 
 
 @lake_asset(

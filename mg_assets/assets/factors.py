@@ -14,7 +14,7 @@ from mg_assets.market.universe import tradable_universe
 from mg_assets.store import DensePanel, Lake
 
 MEAN_WINDOW = 20
-_COLUMNS = {name: spec.formula for name, spec in FACTORS.items()}
+_COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
 
 
 @lake_asset(

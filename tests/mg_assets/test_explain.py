@@ -299,7 +299,10 @@ def test_an_absent_day_names_the_days_that_there_are(simulated):
 def test_an_unknown_stock_names_like_ones(simulated):
     known = symbols(simulated)[0]
     with pytest.raises(DataError, match=rf"in none of trades, orders, minute_bars of {DAY}.*{known}"):
-        explain(simulated, known[:-1], DAY)
+        explain(simulated, known[:-3], DAY)
+    with pytest.raises(DataError, match="day was 'yesterday or so', expected a date"):
+        explain(simulated, known, "yesterday or so")
+    assert explain(simulated, known, "20230201").day == DAY
 
 
 def test_an_unknown_factor_names_like_ones(simulated):

@@ -49,7 +49,7 @@ def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_
     MissingPartitionError
         The lake has no table of that day; the message names the days that it has.
     DataError
-        The stock is in none of the day's tables; the message names symbols that are.
+        The day is no date, or the stock is in none of the day's tables; the message names symbols that are.
 
     Examples
     --------

@@ -50,8 +50,12 @@ def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
     MissingPartitionError
         None of the three tables has the day; the message names the days that there are.
     DataError
-        The stock is in none of them; the message names like symbols that are.
+        The day is no date, or the stock is in none of them; the message names like symbols that are.
     """
+    try:
+        day = pd.Timestamp(day).date().isoformat()
+    except ValueError as error:
+        raise DataError(f"day was {day!r}, expected a date, 2023-02-01") from error
     present = [t for t in TABLES if lake.has(t, day)]
     if not present:
         raise MissingPartitionError(f"no {', '.join(TABLES)} of {day} in {lake.root}: {_days(lake, day)}")
@@ -83,7 +87,8 @@ def _symbols(lake: Lake, tables: list[str], day: str, symbol: str) -> str:
     known = sorted({s for t in tables for s in pc.unique(lake.table(t, day, ["symbol"])["symbol"]).to_pylist()})
     if not known:
         return "they have no rows"
-    near = difflib.get_close_matches(symbol, known, 3, 0.5) or known[:3]
+    same = [s for s in known if s.startswith(f"{symbol.split('.')[0]}.")]
+    near = same or difflib.get_close_matches(symbol, known, 3, 0.5) or known[:3]
     return f"they hold {len(known)} symbols, {known[0]}..{known[-1]}, such as {', '.join(near)}"
 
 

@@ -156,7 +156,7 @@ SPECS = (
         "fraction",
         "(amount of trades whose buy order is big - whose sell order is big) / amount of the bar",
         "Big buyers minus big sellers, over what traded.",
-        ORDERS,
+        (*ORDERS, "amount"),
         "NaN for a bar without amount, and where the source has minute bars alone. Big as in bigorder_amt_perc, over "
         "the whole day.",
         ("limit from the bar's own orders", "active big orders alone"),
