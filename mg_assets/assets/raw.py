@@ -12,6 +12,8 @@ DESCRIPTIONS = {
     "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
     "0 auction or unknown). Rows that cannot be right are in quarantine_trades.",
     "orders": "Every order entered and cancelled, sizes as entered: what Shanghai leaves out is restored.",
+    "snapshots": "The vendor's 3-second snapshots, ten levels: what the book replayed from orders and trades is held "
+    "against. Optional; empty where the source has none.",
     "reference": "Listing, industry, price limits, suspension, ST, float shares, index membership and weights, "
     "fundamentals and consensus as known on the day; null where the source has none.",
     "planted_signal": "The latent signal that drives a simulated market's returns, known at the day's close: the "
@@ -39,4 +41,9 @@ def _raw_asset(*tables: str) -> LakeAsset:
 
 
 # trades and orders come from the same files, and restoring orders needs the trades: one pass makes both
-ASSETS = [_raw_asset("trades", "orders"), _raw_asset("reference"), _raw_asset("planted_signal")]
+ASSETS = [
+    _raw_asset("trades", "orders"),
+    _raw_asset("snapshots"),
+    _raw_asset("reference"),
+    _raw_asset("planted_signal"),
+]

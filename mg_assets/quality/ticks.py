@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
 from mg_assets.quality import common, kernels
+from mg_assets.quality.replay import REPLAY, measure_replay
 from mg_assets.quality.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.view import Rows, View, encode, numbers, sound
@@ -59,6 +60,7 @@ ORDER_CHECKS = (
         (Limit("duplicate_ids"), Limit("cancel_unknown"), Limit("cancel_side"), Limit("cancel_volume")),
     ),
     Check("lots", "Buy orders are multiples of 100 shares (STAR: at least 200)", (Limit("odd_lots"),), blocking=False),
+    REPLAY,
     common.COVERAGE,
     common.BAND,
     common.SET_ASIDE,
@@ -190,6 +192,7 @@ def measure_orders(view: View, measures: Measures) -> None:
     common.coverage(view, measures, met)
     common.band(view, measures, rows.count, len(met))
     common.set_aside(view, measures, rows.count)
+    measure_replay(view, measures)
 
 
 def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last: str | None) -> np.ndarray:
