@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
 from mg_assets.quality.suite import CheckOutcome, Suite
 from mg_assets.quality.suites import PREDICTION_TABLES, SUITES, suite_for
 from mg_assets.resources import LakeResource
@@ -22,12 +23,13 @@ LISTED = 20  # offending rows and bad partitions shown
 # Tables that a suite reads besides its own: in a run that makes them too, the checks wait for them.
 READS = {
     "trades": ("orders", "reference"),
-    "orders": ("reference",),
+    "orders": ("reference", "snapshots"),
     "minute_bars": ("trades", "reference"),
     "daily_bars": ("minute_bars", "reference"),
     "weekly_bars": ("daily_bars",),
     "monthly_bars": ("daily_bars",),
     "intraday_factors": ("reference",),
+    **{name: ("reference",) for name in DAILY_FACTOR_TABLES},
     "labels": ("daily_bars",),
     **{name: ("labels",) for name in PREDICTION_TABLES},
 }

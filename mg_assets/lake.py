@@ -12,7 +12,7 @@ Which partitions are up to date: :mod:`mg_assets.freshness`.
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -124,7 +124,7 @@ def lake_asset(
     version: str = "1",
     uses: tuple[str, ...] = (),
     kinds: Iterable[str] = (),
-    columns: dict[str, str] | None = None,
+    columns: Mapping[str, str | dict[str, str]] | None = None,
     anchor: str | None = None,
     single_run: bool = False,
     raw: bool = False,
@@ -146,7 +146,7 @@ def lake_asset(
     uses : tuple of str
         Names of settings that decide the values.
     columns : dict
-        Column name -> description, for tables without a fixed schema.
+        Column name -> description, for tables without a fixed schema; for several tables, one such each.
     anchor : str, optional
         Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
         empty partition that says so. A backfill of a year asks for them: the days after it that look back into it.
@@ -160,7 +160,9 @@ def lake_asset(
     names = (tables,) if isinstance(tables, str) else tables
     needs = tuple(needs)
     for name in names:
-        TABLES[name] = TableAsset(name, partitions, needs, version, uses, raw, anchor, tuple(columns or ()))
+        TABLES[name] = TableAsset(
+            name, partitions, needs, version, uses, raw, anchor, tuple(_columns_of(name, columns))
+        )
 
     def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
         return LakeAsset(names, make, lambda: define(make))
@@ -173,7 +175,7 @@ def lake_asset(
                     name,
                     deps=[_dependency(name, n) for n in needs],
                     description=description[name] if isinstance(description, dict) else description or make.__doc__,
-                    metadata=_static_metadata(name, columns, make),
+                    metadata=_static_metadata(name, _columns_of(name, columns), make),
                     group_name=group,
                     code_version=version,
                     owners=OWNERS,
@@ -225,13 +227,18 @@ def _backfill_policy(partitions: dg.PartitionsDefinition | None, single_run: boo
     return dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
 
 
-def _static_metadata(table: str, columns: dict[str, str] | None, make: Callable) -> dict[str, Any]:
+def _columns_of(table: str, columns: Mapping[str, str | dict[str, str]] | None) -> dict[str, str]:
+    own = (columns or {}).get(table)
+    return own if isinstance(own, dict) else {n: text for n, text in (columns or {}).items() if isinstance(text, str)}
+
+
+def _static_metadata(table: str, columns: dict[str, str], make: Callable) -> dict[str, Any]:
     """Column schema, and the link to the code that makes the table."""
     schema = SCHEMAS.get(table)
     listed = (
         [dg.TableColumn(f.name, str(f.type)) for f in schema]
         if schema
-        else [dg.TableColumn(name, "double", description=text) for name, text in (columns or {}).items()]
+        else [dg.TableColumn(name, "double", description=text) for name, text in columns.items()]
     )
     code = dg.LocalFileCodeReference(
         file_path=inspect.getsourcefile(make) or __file__, line_number=make.__code__.co_firstlineno, label=table
@@ -270,7 +277,7 @@ def _write(
     every = max(1, total // PROGRESS_MESSAGES)
     rows, bad = dict.fromkeys(by_name, 0), dict.fromkeys(by_name, 0)
     extra: dict[str, Any] = {}
-    for built in _made(first, build, make):
+    for built in _made(entries, build, make):
         entry = by_name.get(built.table or first.table)
         if entry is None or (entry.table, built.key) not in waiting:
             raise dg.Failure(f"{first.table} made {built.table} {built.key}, which was not asked for")
@@ -327,14 +334,17 @@ def _tell(context: dg.AssetExecutionContext, what: str, total: int, done: int, b
         context.log.info(f"{what}: {done} of {total} partitions, {left:.0f} s left")
 
 
-def _made(entry: TableAsset, build: Build, make: Callable[[Build], Iterable[Built]]) -> Iterator[Built]:
+def _made(entries: list[TableAsset], build: Build, make: Callable[[Build], Iterable[Built]]) -> Iterator[Built]:
     """What the asset's function makes, and an empty partition for each day without its anchor."""
-    lacking = [k for k in build.keys if entry.anchor and not build.lake.has(entry.anchor, k)]
-    if lacking:
-        build.log(f"{entry.table}: {len(lacking)} days have no {entry.anchor}, first {lacking[0]}; left empty")
-    frame = pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in ("symbol", *entry.columns)})
-    for key in lacking:
-        yield Built(key, frame, {"absent": f"{entry.anchor} has no partition {key}"})
+    anchor = entries[0].anchor
+    lacking = [k for k in build.keys if anchor and not build.lake.has(anchor, k)]
+    for entry in entries if lacking else []:
+        build.log(f"{entry.table}: {len(lacking)} days have no {anchor}, first {lacking[0]}; left empty")
+        frame = pd.DataFrame(
+            {c: pd.Series(dtype="str" if c == "symbol" else float) for c in ("symbol", *entry.columns)}
+        )
+        for key in lacking:
+            yield Built(key, frame, {"absent": f"{anchor} has no partition {key}"}, table=entry.table)
     present = [k for k in build.keys if k not in set(lacking)]
     if present:
         yield from make(replace(build, keys=present))

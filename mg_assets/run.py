@@ -6,6 +6,7 @@
 """
 
 import argparse
+import datetime as dt
 import logging
 import os
 import sys
@@ -13,6 +14,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from mg_assets import reading
@@ -93,7 +95,9 @@ def plan(config: Settings) -> Iterator[Step]:
     since = str(options.get("ticks_from") or "9999")
     single = {str(d) for d in options.get("tick_days", [])}  # ticks of scattered days: too few for features
     daily = ("reference", "daily_bars") + (("planted_signal",) if config.source["kind"] == "simulated" else ())
-    chain = ("trades", "orders", "minute_bars", "intraday_factors")
+    with_ticks = [d for d in days if d >= since or d in single]
+    shown = any(source.has("snapshots", dt.date.fromisoformat(d)) for d in with_ticks)
+    chain = (*(("snapshots",) if shown else ()), "trades", "orders", "minute_bars", "intraday_factors")
     halves = tuple(options.get("half_years", []))
 
     yield Step("daily bars and reference data", daily, tuple(d for d in days if d < since and d not in single))
@@ -103,6 +107,7 @@ def plan(config: Settings) -> Iterator[Step]:
     stamps = trading_days(begin, until)
     yield Step("weekly bars", ("weekly_bars",), _known("weekly_bars", week_of(stamps)))
     yield Step("monthly bars", ("monthly_bars",), _known("monthly_bars", month_of(stamps)))
+    yield Step("daily and common factors", ("daily_factors", "common_factors"), tuple(days))
     yield Step("labels", ("labels",), tuple(days))
     yield Step("training", tuple(half_yearly_tables()), halves)
     predicted = tuple(d for h in halves for d in days if _half(d) == h)
@@ -234,6 +239,14 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("run", help="build what is missing or stale, from raw ticks to weights and report")
     real = commands.add_parser("real", help="the same on a folder of real market data")
     real.add_argument("data", help="folder of the real data, laid out as docs/sources.md says")
+    ingesting = commands.add_parser("ingest", help="read a folder of a vendor's files into a lake, and report on each")
+    ingesting.add_argument("folder", help="folder of the files, packed or plain; ticks with dates in their paths")
+    kinds = "tonglian, huatai, exchange, qlib, mapped, or a preset: baostock, tushare, ..."
+    ingesting.add_argument("--source", metavar="KIND", help=f"only files of this kind ({kinds})")
+    ingesting.add_argument("--from", dest="since", type=date.fromisoformat, metavar="DAY", help="first day, 2023-02-01")
+    ingesting.add_argument("--to", dest="until", type=date.fromisoformat, metavar="DAY", help="last day")
+    ingesting.add_argument("--lake", help="where the tables go; by default lake/NAME of the folder")
+    ingesting.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
     reading.add_commands(commands)
@@ -248,6 +261,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise SystemExit(f"{data} is not a folder; give the folder that holds daily_csi800_ever_2013_2023")
         os.environ.setdefault("MG_SETTINGS", str(CHECKOUT / "deploy" / "real.yaml"))
         os.environ["MG_DATA"] = str(data)
+    if chosen.command == "ingest":
+        from mg_assets.ingest_command import run as ingest
+
+        screen = Screen()
+        return ingest(chosen, screen.line, screen.progress)
     home = prepare_home(settings())
     if chosen.command == "home":
         print(home)

@@ -37,9 +37,11 @@ BARS = ("open", "high", "low", "close", "vwap", "volume", "amount", "adj_factor"
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
 REQUIRED = ("open", "high", "low", "close", "volume", "adj_factor")
 
+LONG_COLUMNS = ("close", "volume", "adj_factor", "float_shares")
+SHORT_COLUMNS = tuple(c for c in BARS if c not in LONG_COLUMNS)
 CONSENSUS_DAYS = 63
 LOOK_BACK = 503  # days before the day itself that its longest window, 504 days of turnover, holds
-SHORT_LOOK_BACK = 63  # the same for all but close, volume, adj_factor and float_shares
+SHORT_LOOK_BACK = 63  # the same for all but LONG_COLUMNS
 STYLE_SHARE = 0.3
 
 

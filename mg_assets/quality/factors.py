@@ -1,10 +1,10 @@
 """Suites of factors and labels."""
 
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
-from mg_assets.quality import common, drift
+from mg_assets.quality import common, daily_factors, drift
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.view import View, sound
 from mg_assets.store import Lake
@@ -87,6 +87,8 @@ def bounds(name: str) -> tuple[float, float]:
 def _columns(table: str) -> tuple[str, ...]:
     from mg_assets.factors.registry import ALL34, HF27
 
+    if table in daily_factors.TABLES:
+        return daily_factors.columns_of(table)
     return HF27 if table == "factor_inputs" else ALL34
 
 
@@ -98,7 +100,7 @@ def _sketch(lake: Lake, table: str, key: str) -> drift.Sketch:
 
 
 def measure_raw(view: View, measures: Measures) -> None:
-    """Measures of a day's intraday factors."""
+    """Measures of a day's raw factors."""
     columns = _columns(view.table)
     frame = common.table(view, measures, columns, common.floats(columns))
     if frame is None:
@@ -106,7 +108,8 @@ def measure_raw(view: View, measures: Measures) -> None:
     common.symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)  # (S, F)
     symbol = frame["symbol"].to_numpy(dtype=object)
-    low, high = np.array([bounds(c) for c in columns]).T
+    allowed = partial(daily_factors.bounds, view.table) if view.table in daily_factors.TABLES else bounds
+    low, high = np.array([allowed(c) for c in columns]).T
     with np.errstate(invalid="ignore"):
         _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
         outside = (values < low - ROUNDING) | (values > high + ROUNDING)
@@ -194,3 +197,4 @@ INTRADAY_FACTORS = Suite("intraday_factors", RAW_CHECKS, measure_raw)
 FACTOR_INPUTS = Suite("factor_inputs", SECTION_CHECKS, measure_section)
 FACTOR_SCORES = Suite("factor_scores", SECTION_CHECKS, measure_section)
 LABELS = Suite("labels", LABEL_CHECKS, measure_labels)
+DAILY = tuple(Suite(name, daily_factors.CHECKS, measure_raw) for name in daily_factors.TABLES)

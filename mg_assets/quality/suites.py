@@ -4,9 +4,10 @@ from mg_assets.errors import DataError
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import common
 from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
-from mg_assets.quality.factors import FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
+from mg_assets.quality.factors import DAILY, FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
 from mg_assets.quality.predictions import PREDICTIONS
 from mg_assets.quality.reference import PLANTED_SIGNAL, REFERENCE_SUITE
+from mg_assets.quality.replay import SNAPSHOTS
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.view import View
@@ -40,8 +41,8 @@ QUARANTINE = Suite("quarantine", QUARANTINE_CHECKS, _measure_quarantine)
 SUITES: dict[str, Suite] = {
     suite.name: suite
     for suite in (
-        TRADES, ORDERS, REFERENCE_SUITE, PLANTED_SIGNAL, MINUTE_BARS, DAILY_BARS, WEEKLY_BARS, MONTHLY_BARS,
-        INTRADAY_FACTORS, FACTOR_INPUTS, FACTOR_SCORES, LABELS, WEIGHTS, QUARANTINE,
+        TRADES, ORDERS, SNAPSHOTS, REFERENCE_SUITE, PLANTED_SIGNAL, MINUTE_BARS, DAILY_BARS, WEEKLY_BARS, MONTHLY_BARS,
+        INTRADAY_FACTORS, FACTOR_INPUTS, FACTOR_SCORES, *DAILY, LABELS, WEIGHTS, QUARANTINE,
     )
 }  # fmt: skip
 """Suites by table; ``weights`` and ``quarantine`` serve every ``weights_<portfolio>`` and ``quarantine_<table>``."""
