@@ -1,16 +1,16 @@
 """Read the needed columns of one file, text or Parquet, packed or plain, with errors that say what to do."""
 
 import zipfile
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mg_assets.errors import DataError, SourceError
-from mg_assets.sources.archives import unpacked
+from mg_assets.errors import DataError, MgError, SourceError
+from mg_assets.sources.archives import BROKEN, unpacked
 from mg_assets.sources.columns import TYPES, Column, FileData, parse_numbers, pick
 from mg_assets.sources.delimited import form_of, read_delimited
 
@@ -33,41 +33,46 @@ def read_columns(path: str | Path, columns: Mapping[str, Column], header: Sequen
         It is empty, in another encoding, or lacks a column.
     """
     path = Path(path)
-    try:
+    with reading(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return _read_parquet(path, columns)
         with unpacked(path) as content:
             return read_delimited(path, content, columns, header)
-    except FileNotFoundError as error:
-        raise SourceError(f"{path} does not exist; check the source's root and file patterns") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise SourceError(f"{path} cannot be read ({error}); it is damaged or truncated: fetch it again") from error
 
 
 def read_header(path: str | Path) -> list[str]:
     """The fields of a file's first line, or a Parquet file's columns; raises as :func:`read_columns`."""
     path = Path(path)
-    try:
+    with reading(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return list(pq.read_schema(path).names)
         with unpacked(path) as content:
             return form_of(path, content).header
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is opened and unpacked, as a SourceError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise SourceError(f"{path} does not exist; check the source's root and file patterns") from error
     except pa.ArrowInvalid as error:
-        raise SourceError(f"{path} is no whole Parquet file ({error}); it is truncated: fetch it again") from error
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        kind = "Parquet file" if path.suffix.lower() in (".parquet", ".pq") else "table"
+        raise SourceError(f"{path} is no whole {kind} ({error}); it is truncated: fetch it again") from error
+    except (zipfile.BadZipFile, NotImplementedError, *BROKEN) as error:
+        if isinstance(error, MgError):
+            raise
         raise SourceError(f"{path} cannot be read ({error}); it is damaged or truncated: fetch it again") from error
 
 
 def _read_parquet(path: Path, columns: Mapping[str, Column]) -> FileData:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); fetch it again")
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            chosen = pick(path, names, columns)
-            raw = file.read(columns=list(dict.fromkeys(chosen.values())))
-    except pa.ArrowInvalid as error:
-        raise SourceError(f"{path} is no whole Parquet file ({error}); it is truncated: fetch it again") from error
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        chosen = pick(path, names, columns)
+        raw = file.read(columns=list(dict.fromkeys(chosen.values())))
     typed, unparsed = {}, {}
     for ours, theirs in chosen.items():
         typed[ours], bad = _typed(raw[theirs], columns[ours].kind)
