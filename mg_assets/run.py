@@ -18,6 +18,7 @@ from datetime import date
 from pathlib import Path
 
 from mg_assets import reading
+from mg_assets.replay.command import add_arguments as add_replay_arguments
 from mg_assets.settings import CHECKOUT, Settings, settings
 
 CHUNK = 250
@@ -247,6 +248,8 @@ def main(arguments: list[str] | None = None) -> int:
     ingesting.add_argument("--to", dest="until", type=date.fromisoformat, metavar="DAY", help="last day")
     ingesting.add_argument("--lake", help="where the tables go; by default lake/NAME of the folder")
     ingesting.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
+    replaying = commands.add_parser("replay", help="replay a day's order books and hold them against snapshots")
+    add_replay_arguments(replaying)
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
     reading.add_commands(commands)
@@ -266,6 +269,10 @@ def main(arguments: list[str] | None = None) -> int:
 
         screen = Screen()
         return ingest(chosen, screen.line, screen.progress)
+    if chosen.command == "replay":
+        from mg_assets.replay.command import run as replay
+
+        return replay(chosen, settings())
     home = prepare_home(settings())
     if chosen.command == "home":
         print(home)
