@@ -238,6 +238,15 @@ def _string_runs(offsets, data):
 
 
 @nb.njit(cache=True, nogil=True)
+def codes_of(known, indices):
+    """``known[indices]`` of a dictionary's positions."""
+    codes = np.empty(len(indices), known.dtype)
+    for i in range(len(indices)):
+        codes[i] = known[indices[i]]
+    return codes
+
+
+@nb.njit(cache=True, nogil=True)
 def runs_of(codes):
     """Rows whose code differs from the row's before; the first row is one."""
     count = 0

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError
-from mg_assets.factors.columns import ascending_within, runs_of
+from mg_assets.factors.columns import ascending_within, codes_of, runs_of
 from mg_assets.market.schema import ORDER_KINDS
 
 Partition = str | Path | Callable[[], BinaryIO]
@@ -198,7 +198,7 @@ class TableFile:
                     f"{self}: column 'time' was {kind}, expected exchange-local time without a zone: "
                     "convert it to timestamp[ms]"
                 )
-            return _buffer(array.cast(pa.timestamp("ms"), safe=False), np.int64)
+            return _buffer(array if kind == wanted else array.cast(wanted, safe=False), np.int64)
         if array.type != wanted:
             try:
                 array = array.cast(wanted)
@@ -212,7 +212,7 @@ class TableFile:
         self._no_nulls("kind", array)
         names = array.dictionary.to_pylist()
         known = np.array([ORDER_KINDS.index(n) if n in ORDER_KINDS else -1 for n in names] or [0], np.int8)
-        codes = known.take(array.indices.to_numpy())
+        codes = codes_of(known, array.indices.to_numpy())
         if (known < 0).any() and (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise DataError(

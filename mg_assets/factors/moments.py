@@ -16,30 +16,55 @@ LEAST_PAIRS_SESSION = 5  # the early and the late session have 30 bars only
 LEAST_OBSERVATIONS = 5
 
 
+REORDER = {"reassoc", "nsz"}
+"""Sums may be taken in another order, so that loops vectorise; nothing else is assumed of the values."""
+FINITE = {"reassoc", "nsz", "nnan", "ninf"}
+"""The same, for values that are known to be finite."""
+
+
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def corr(x, y, least):
     """Pearson correlation of the pairs with both sides finite, clamped to [-1, 1]."""
     n = 0
-    sum_x = sum_y = max_x = max_y = 0.0
     for i in range(len(x)):
-        if math.isfinite(x[i]) and math.isfinite(y[i]):
-            n += 1
-            sum_x += x[i]
-            sum_y += y[i]
-            max_x = max(max_x, abs(x[i]))
-            max_y = max(max_y, abs(y[i]))
+        n += math.isfinite(x[i]) & math.isfinite(y[i])
     if n < least:
         return np.nan
+    if n == len(x):
+        return _corr(x, y)
+    a = np.empty(n + 1)
+    b = np.empty(n + 1)
+    n = 0
+    for i in range(len(x)):  # a pair that is left out is overwritten by the next
+        a[n] = x[i]
+        b[n] = y[i]
+        n += math.isfinite(x[i]) & math.isfinite(y[i])
+    return _corr(a[:n], b[:n])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+def _corr(x, y):
+    n = len(x)
+    sum_x = sum_y = max_x = max_y = 0.0
+    for i in range(n):
+        sum_x += x[i]
+        sum_y += y[i]
+        max_x = max(max_x, abs(x[i]))
+        max_y = max(max_y, abs(y[i]))
     mean_x = sum_x / n
     mean_y = sum_y / n
     xx = yy = xy = 0.0
-    for i in range(len(x)):
-        if math.isfinite(x[i]) and math.isfinite(y[i]):
-            dx = x[i] - mean_x
-            dy = y[i] - mean_y
-            xx += dx * dx
-            yy += dy * dy
-            xy += dx * dy
+    for i in range(n):
+        dx = x[i] - mean_x
+        dy = y[i] - mean_y
+        xx += dx * dx
+        yy += dy * dy
+        xy += dx * dy
+    return _correlation(n, xx, yy, xy, max_x, max_y)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _correlation(n, xx, yy, xy, max_x, max_y):
     if math.sqrt(xx / n) <= FLAT * max_x or math.sqrt(yy / n) <= FLAT * max_y:
         return np.nan
     return min(1.0, max(-1.0, xy / (math.sqrt(xx) * math.sqrt(yy))))
@@ -49,26 +74,47 @@ def corr(x, y, least):
 def central_moments(x):
     """Count, second, third and fourth central moment of the finite values; (n, 0, 0, 0) where flat."""
     n = 0
-    total = largest = 0.0
     for i in range(len(x)):
-        if math.isfinite(x[i]):
-            n += 1
-            total += x[i]
-            largest = max(largest, abs(x[i]))
+        n += math.isfinite(x[i])
     if n == 0:
         return 0, 0.0, 0.0, 0.0
+    if n == len(x):
+        return _central_moments(x)
+    kept = np.empty(n + 1)
+    n = 0
+    for i in range(len(x)):
+        kept[n] = x[i]
+        n += math.isfinite(x[i])
+    return _central_moments(kept[:n])
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+def _central_moments(x):
+    n = len(x)
+    total = largest = 0.0
+    for i in range(n):
+        total += x[i]
+        largest = max(largest, abs(x[i]))
     mean = total / n
     m2 = m3 = m4 = 0.0
-    for i in range(len(x)):
-        if math.isfinite(x[i]):
-            d = x[i] - mean
-            d2 = d * d
-            m2 += d2
-            m3 += d2 * d
-            m4 += d2 * d2
+    for i in range(n):
+        d = x[i] - mean
+        d2 = d * d
+        m2 += d2
+        m3 += d2 * d
+        m4 += d2 * d2
     if math.sqrt(m2 / n) <= FLAT * largest:
         return n, 0.0, 0.0, 0.0
     return n, m2 / n, m3 / n, m4 / n
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+def sum_of_squares(x):
+    """Sum of the squares of finite values."""
+    total = 0.0
+    for i in range(len(x)):
+        total += x[i] * x[i]
+    return total
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")

@@ -43,15 +43,16 @@ def order_slots(numbers, slots, words, counts):
     counts : ndarray of int32 (scratch_size(n),)
     """
     n = len(numbers)
-    low = np.int64(np.iinfo(np.int64).max)
+    least = np.uint64(0xFFFFFFFFFFFFFFFF)
     high = np.int64(0)
-    for i in range(n):
+    for i in range(n):  # as unsigned, numbers <= 0 less 1 are huge: no branch, so the loop is vectorised
         x = np.int64(numbers[i])
-        low = min(low, x if x > 0 else low)
+        least = min(least, np.uint64(x - 1))
         high = max(high, x)
     if high == 0:
         slots[:n] = 0
         return 1
+    low = np.int64(least) + 1
     needed = ((high - low) >> 6) + 1
     if needed <= WORDS_PER_TRADE * n + 16:
         return _ranks(numbers, low, needed, slots, words, counts)

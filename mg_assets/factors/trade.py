@@ -17,8 +17,9 @@ import pandas as pd
 
 from mg_assets.factors.clock import EARLY, EARLY_MINUTES, MINUTES, OUTSIDE
 from mg_assets.factors.columns import StockRows
+from mg_assets.factors.logs import logs_in_place
 from mg_assets.factors.minute import minute_returns
-from mg_assets.factors.moments import LEAST_PAIRS, corr, ratio
+from mg_assets.factors.moments import LEAST_PAIRS, REORDER, corr, ratio, sum_of_squares
 from mg_assets.factors.registry import TRADE
 from mg_assets.factors.restored import order_slots, scratch_size
 from mg_assets.factors.session import (
@@ -165,47 +166,47 @@ def _amounts_of(slots, amount, n, count, total):
     for i in range(n):
         total[slots[i]] += amount[i]
     total[0] = 0.0
-    squares = 0.0
-    for k in range(1, count):
-        squares += total[k] * total[k]
-    return squares
+    return sum_of_squares(total[:count])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _logs(values, count):
-    """Logarithm in place (of 0: -inf); sum and number of the finite ones."""
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+def _sum_above(values):
+    """Sum and number of the values that are not -inf."""
     n = 0
     total = 0.0
-    for k in range(count):
-        if values[k] > 0.0:
-            values[k] = math.log(values[k])
-            total += values[k]
-            n += 1
-        else:  # an order none of whose trades counts
-            values[k] = -np.inf
+    for x in values:
+        known = x > -1e300
+        n += known
+        total += x if known else 0.0
     return n, total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def _squared_distance(values, count, mean):
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+def _squared_distance(values, mean):
     total = 0.0
-    for k in range(count):
-        if values[k] > -np.inf:
-            total += (values[k] - mean) ** 2
+    for x in values:
+        total += (x - mean) ** 2 if x > -1e300 else 0.0
     return total
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def big_threshold(buy_log, buys, sell_log, sells, multiple):
-    """Turn amounts into logs in place; mean + multiple * std + margin of the pooled logs, infinite without orders."""
-    n_buy, sum_buy = _logs(buy_log, buys)
-    n_sell, sum_sell = _logs(sell_log, sells)
+def big_threshold(buy_log, sell_log, multiple):
+    """Mean + multiple * std + margin of the pooled logs (-inf: no order); infinite without orders."""
+    n_buy, sum_buy = _sum_above(buy_log)
+    n_sell, sum_sell = _sum_above(sell_log)
     n = n_buy + n_sell
     if n == 0:
         return np.inf
     mean = (sum_buy + sum_sell) / n
-    m2 = _squared_distance(buy_log, buys, mean) + _squared_distance(sell_log, sells, mean)
+    m2 = _squared_distance(buy_log, mean) + _squared_distance(sell_log, mean)
     return mean + multiple * math.sqrt(m2 / n) + BIG_ORDER_MARGIN
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def mark_big(logs, count, threshold, big):
+    """Mark the slots whose order is big."""
+    for k in range(count):
+        big[k] = logs[k] > threshold
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -234,6 +235,8 @@ def _kernel(
     run_phase = np.empty(most, np.int8)
     buy_slot = np.empty(most, np.int32)
     sell_slot = np.empty(most, np.int32)
+    buy_big = np.empty(most + 1, np.bool_)
+    sell_big = np.empty(most + 1, np.bool_)
     buy_log = np.empty(most + 1)
     sell_log = np.empty(most + 1)
     words = np.empty(scratch, np.int64)
@@ -265,7 +268,12 @@ def _kernel(
         sells = order_slots(sell[lo:hi], sell_slot, words, counts)
         buy_squares = _amounts_of(buy_slot, amount, n, buys, buy_log)
         sell_squares = _amounts_of(sell_slot, amount, n, sells, sell_log)
-        threshold = big_threshold(buy_log, buys, sell_log, sells, multiple)
+        logs_in_place(buy_log[:buys])
+        logs_in_place(sell_log[:sells])
+        threshold = big_threshold(buy_log[:buys], sell_log[:sells], multiple)
+
+        mark_big(buy_log, buys, threshold, buy_big)
+        mark_big(sell_log, sells, threshold, sell_big)
 
         last = 0.0
         big_orders = big_return = early_active_return = 0.0
@@ -280,12 +288,13 @@ def _kernel(
             early = phase == EARLY
             big_buy = big_sell = big_net = total = 0.0
             up = active_up = 1.0  # products of price ratios: one logarithm a run
+            # Selections, no branches: whether an order is big comes in no order that could be foretold.
             for i in range(begin, end):
                 a = amount[i]
                 if a == 0.0:
                     continue
-                bought = buy_log[buy_slot[i]] > threshold
-                sold = sell_log[sell_slot[i]] > threshold
+                bought = buy_big[buy_slot[i]]
+                sold = sell_big[sell_slot[i]]
                 g = px[i] / last if last > 0.0 else 1.0
                 last = px[i]
                 total += a
@@ -294,16 +303,16 @@ def _kernel(
                 big_buy += b
                 big_sell += c
                 big_net += b - c
-                up *= g if bought or sold else 1.0
+                up *= g if bought | sold else 1.0
                 if early:
-                    active = (direction[i] == 1 and bought) or (direction[i] == -1 and sold)
+                    active = ((direction[i] == 1) & bought) | ((direction[i] == -1) & sold)
                     active_up *= g if active else 1.0
+                    if not 1e-100 < active_up < 1e100:
+                        early_active_return += math.log(active_up)
+                        active_up = 1.0
                 if not 1e-100 < up < 1e100:
                     big_return += math.log(up)
                     up = 1.0
-                if not 1e-100 < active_up < 1e100:
-                    early_active_return += math.log(active_up)
-                    active_up = 1.0
             begin = end
             big_orders += big_buy + big_sell
             if up != 1.0:
