@@ -1,5 +1,6 @@
 """Index-enhancement portfolios: optimisation, backtest, metrics, evaluation and the weekly report."""
 
+from mg_portfolio.doctor import Clash, Diagnosis, diagnose
 from mg_portfolio.errors import BacktestError, InfeasibleError, PortfolioError, ProblemError, SolverError
 from mg_portfolio.optimizer import optimize
 from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
@@ -7,11 +8,14 @@ from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolutio
 __all__ = [
     "Attempt",
     "BacktestError",
+    "Clash",
+    "Diagnosis",
     "EnhancementProblem",
     "EnhancementSolution",
     "InfeasibleError",
     "PortfolioError",
     "ProblemError",
     "SolverError",
+    "diagnose",
     "optimize",
 ]

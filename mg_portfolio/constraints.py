@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import scipy.sparse as sp
 
+from mg_portfolio.errors import ProblemError
 from mg_portfolio.problem import EnhancementProblem
 
 ACCEPTED_VIOLATION = 1e-6
@@ -49,6 +50,8 @@ class Rows:
         Cost of a unit of slack in the least relaxation; infinite for the budget.
     turnover : float
         Limit on ``sum|w - holdings|`` (two-way), infinite where there is none.
+    turnover_penalty : float
+        Cost of a unit of one-way turnover beyond its limit in the least relaxation; infinite where it may not give way.
     """
 
     matrix: sp.csc_array
@@ -57,6 +60,7 @@ class Rows:
     upper: np.ndarray
     penalty: np.ndarray
     turnover: float
+    turnover_penalty: float = TURNOVER_PENALTY
 
     @cached_property
     def by_row(self) -> sp.csr_array:
@@ -121,14 +125,29 @@ def rows(p: EnhancementProblem) -> Rows:
         lower.append(centre - limits)
         upper.append(centre + limits)
         penalty.append(priority)
-    return Rows(
-        matrix=sp.vstack(blocks, format="csc"),
-        names=tuple(names),
-        lower=np.concatenate(lower),
-        upper=np.concatenate(upper),
-        penalty=np.concatenate(penalty),
-        turnover=np.inf if p.turnover_limit is None else 2.0 * p.turnover_limit,
-    )
+    low, high = np.concatenate(lower), np.concatenate(upper)
+    turnover = np.inf if p.turnover_limit is None else 2.0 * p.turnover_limit
+    if p.loosened:
+        room = _room(p.loosened, names, np.isfinite(turnover))
+        low, high = low - room[:-1], high + room[:-1]
+        turnover += 2.0 * room[-1]
+        crossed = np.flatnonzero(low > high)
+        if len(crossed) or turnover < 0.0:
+            name = names[crossed[0]] if len(crossed) else "turnover"
+            raise ProblemError(f"loosened[{name}] was {p.loosened[name]:g}, which takes more than the limit allows")
+    return Rows(sp.vstack(blocks, format="csc"), tuple(names), low, high, np.concatenate(penalty), turnover)
+
+
+def _room(loosened: Mapping[str, float], names: list[str], limited: bool) -> np.ndarray:
+    """Extra room of each row, the turnover's last; (M + 1,)."""
+    place = {name: i for i, name in enumerate(names) if i} | ({"turnover": len(names)} if limited else {})
+    unknown = [name for name in loosened if name not in place]
+    if unknown:
+        raise ProblemError(f"loosened named {unknown[0]!r}, which the problem does not limit; it limits {list(place)}")
+    room = np.zeros(len(names) + 1)
+    for name, amount in loosened.items():
+        room[place[name]] = amount
+    return room
 
 
 def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
@@ -177,6 +196,8 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
         found[f"style[{style}]"] = abs(float(exposure[:, k] @ active)) - float(limits[k])
     if p.turnover_limit is not None:
         found["turnover"] = 0.5 * float(np.abs(w - w0).sum()) - p.turnover_limit
+    for name, room in (p.loosened or {}).items():
+        found[name] -= room
     return {name: float(amount) for name, amount in found.items() if not amount <= 0.0}
 
 

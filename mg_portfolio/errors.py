@@ -1,6 +1,7 @@
 """Errors raised by the portfolio floor. Every message names the field, the stock and the remedy."""
 
 from collections.abc import Mapping
+from typing import Any
 
 
 class PortfolioError(Exception):
@@ -25,13 +26,21 @@ class InfeasibleError(PortfolioError):
     Attributes
     ----------
     clashing : tuple of str
-        Names of the constraints that exclude one another: those with a multiplier in the certificate of infeasibility.
+        Names of the constraints that exclude one another, irreducible sets one after another.
     changes : dict
         Constraint name -> how far its limit has to move. Moving all of them together makes the problem feasible, and
         no other set of moves costs less under the relaxation's penalties.
+    diagnosis : mg_portfolio.doctor.Diagnosis or None
+        Each clash with its stocks and its cures.
     """
 
-    def __init__(self, message: str, clashing: tuple[str, ...], changes: Mapping[str, float]) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, clashing: tuple[str, ...], changes: Mapping[str, float], diagnosis: Any = None
+    ) -> None:
+        super().__init__(message, clashing, dict(changes), diagnosis)  # all of them, so that it pickles
         self.clashing = clashing
         self.changes = dict(changes)
+        self.diagnosis = diagnosis
+
+    def __str__(self) -> str:
+        return str(self.args[0])

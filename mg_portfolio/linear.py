@@ -8,7 +8,11 @@
    columns.
 4. An infeasible problem gets slack columns: the least weighted slack first, then, with that total frozen, the best
    score (:meth:`Sifter.relax`). The total is frozen, not each amount, so the result does not hang on the order of the
-   stocks.
+   stocks. In strict order, the dearest limits give way least, and only then is the next class of limits looked at.
+
+A neighbour's basis is not taken over: the form starts at the holdings, which is last week's answer drifted, and the
+simplex has so little to do from there (3 ms for 3,000 stocks, mostly assembling) that starting from the basis of the
+same problem with another limit saved a sixth of the time at best.
 
 HiGHS is called through highspy: cvxpy's compilation alone costs several times the solve (see
 ``benchmarks/optimizer.py``). The same problem in cvxpy, for reading and for the tests, is
@@ -17,12 +21,13 @@ HiGHS is called through highspy: cvxpy's compilation alone costs several times t
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 import highspy
 import numpy as np
 import scipy.sparse as sp
 
-from mg_portfolio.constraints import TURNOVER_PENALTY, Bounds, Rows
+from mg_portfolio.constraints import Bounds, Rows
 from mg_portfolio.errors import SolverError
 from mg_portfolio.problem import Attempt
 
@@ -31,6 +36,12 @@ PRICE_TOLERANCE = 1e-10  # of reduced costs, the largest score being one
 SLACK_DUST = 1e-9  # a slack below this is rounding, not a relaxation
 DUAL_SIMPLEX, PRIMAL_SIMPLEX = 1, 4
 PRESOLVE = {False: "off", True: "on"}
+LADDER: tuple[dict[str, Any], ...] = (
+    {},
+    {"first_share": 1.0},
+    {"first_share": 1.0, "presolve": True},
+)
+"""Settings of the linear solver, tried in order: a sifted start can leave HiGHS without a verdict ("Unknown")."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +124,7 @@ class Sifter:
             self._model.setOptionValue(name, value)
         self._slack_rows = np.zeros(0, dtype=np.int64)  # row of each slack column, -1 for turnover
         self._slack_sign = np.zeros(0)
+        self._levels: list[np.ndarray] = []
         self._load()
 
     def _stack(self) -> sp.csc_array:
@@ -232,45 +244,77 @@ class Sifter:
         self._added_columns = np.append(self._added_columns, np.arange(first, first + len(stocks)))
         self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # the old basis is primal feasible, not dual
 
-    def relax(self) -> float:
-        """Add slack to every soft row and minimise its weighted sum; return the sum."""
+    def relax(self, ordered: bool = False) -> list[float] | None:
+        """Add slack to every soft row and minimise its weighted sum.
+
+        Parameters
+        ----------
+        ordered : bool
+            One class of penalties after another, the dearest first, each frozen at its least before the next; else the
+            weighted sum of all at once.
+
+        Returns
+        -------
+        list of float or None
+            Least weighted slack of each class (one of all, unless ordered); None where the rows without slack exclude
+            one another.
+        """
         soft = np.flatnonzero(np.isfinite(self.rows.penalty))
         below = soft[np.isfinite(self.rows.lower[soft])]
         above = soft[np.isfinite(self.rows.upper[soft])]
         self._slack_rows = np.concatenate([below, above])
         self._slack_sign = np.concatenate([np.ones(len(below)), -np.ones(len(above))])
-        penalty = self.rows.penalty[self._slack_rows]
-        if self._limited:
+        price = self.rows.penalty[self._slack_rows]  # per unit of slack
+        weight = price.copy()
+        if self._limited and np.isfinite(self.rows.turnover_penalty):
             self._slack_rows = np.append(self._slack_rows, -1)
             self._slack_sign = np.append(self._slack_sign, -1.0)
-            penalty = np.append(penalty, TURNOVER_PENALTY / 2)  # the row is two-way
-        count = len(penalty)
-        self._total_row = self._model.getNumRow()
-        self._model.addRow(-np.inf, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
-        index = np.where(self._slack_rows < 0, self._block.shape[0] - 1, self._slack_rows)
-        pairs = np.column_stack([index, np.full(count, self._total_row)])
-        values = np.column_stack([self._slack_sign, penalty])
+            price = np.append(price, self.rows.turnover_penalty)
+            weight = np.append(weight, self.rows.turnover_penalty / 2)  # the row is two-way
+        classes = np.unique(price)[::-1] if ordered else np.zeros(1)
+        level = np.searchsorted(-classes, -price) if ordered else np.zeros(len(price), dtype=np.int64)
         self._first_slack = self._model.getNumCol()
+        self._first_total = self._model.getNumRow()
+        for _ in classes:
+            self._model.addRow(-np.inf, np.inf, 0, np.zeros(0, dtype=np.int32), np.zeros(0))
+        index = np.where(self._slack_rows < 0, self._block.shape[0] - 1, self._slack_rows)
+        pairs = np.column_stack([index, self._first_total + level])
+        values = np.column_stack([self._slack_sign, weight])
         columns = np.arange(self._first_slack, dtype=np.int32)
         self._model.changeColsCost(len(columns), columns, np.zeros(len(columns)))
+        count = len(weight)
         self._model.addCols(
-            count, penalty, np.zeros(count), np.full(count, np.inf), 2 * count,
+            count, np.zeros(count), np.zeros(count), np.full(count, np.inf), 2 * count,
             np.arange(0, 2 * count, 2, dtype=np.int32), pairs.ravel().astype(np.int32), values.ravel(),
         )  # fmt: skip
-        self._penalty = penalty
+        slacks = np.arange(self._first_slack, self._first_slack + count, dtype=np.int32)
         self._model.clearSolver()  # the basis of an infeasible problem helps nobody
         self._model.setOptionValue("simplex_strategy", DUAL_SIMPLEX)
-        if not self.solve("least relaxation", earning=False):
-            raise HighsFailedError("HiGHS called the problem with slack on every soft row infeasible")
-        return float(penalty @ self._values[self._first_slack : self._first_slack + count])
+        totals: list[float] = []
+        for number in range(len(classes)):
+            inside = level == number
+            self._levels.append(slacks[inside])
+            self._model.changeColsCost(count, slacks, np.where(inside, weight, 0.0))
+            if not self.solve("least relaxation", earning=False):
+                return None
+            totals.append(float(weight[inside] @ self._values[slacks[inside]]))
+            if number + 1 < len(classes):
+                self._hold(number, totals[-1])
+                self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # the last answer stays feasible
+        return totals
 
-    def freeze(self, total: float) -> None:
-        """Hold the weighted slack at its least and give the columns their prices back."""
-        if total <= SLACK_DUST:  # only the columns left out had made it infeasible: no slack at all
-            slacks = np.arange(self._first_slack, self._first_slack + len(self._penalty), dtype=np.int32)
+    def _hold(self, number: int, total: float) -> None:
+        """Keep a class of slacks at its least weighted sum."""
+        if total <= SLACK_DUST:
+            slacks = self._levels[number]
             self._model.changeColsBounds(len(slacks), slacks, np.zeros(len(slacks)), np.zeros(len(slacks)))
         else:
-            self._model.changeRowBounds(self._total_row, -np.inf, total * (1.0 + 1e-12))
+            self._model.changeRowBounds(self._first_total + number, -np.inf, total * (1.0 + 1e-12))
+
+    def freeze(self, totals: list[float]) -> None:
+        """Hold the weighted slack at its least and give the columns their prices back."""
+        for number, total in enumerate(totals):
+            self._hold(number, total)
         count = self._model.getNumCol()
         prices = np.zeros(count)
         prices[: len(self._buys)] = self._cost - self._gain[self._buys]

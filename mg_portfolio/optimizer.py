@@ -10,34 +10,30 @@
 5. Shadow prices from the multipliers of the (linearised) problem.
 """
 
-from typing import Any
-
-import numpy as np
+from typing import Literal
 
 from mg_portfolio.constraints import (
     ACCEPTED_VIOLATION,
     Bounds,
     Rows,
     bounds,
-    gradient,
     largest_violation,
     objective,
     rows,
 )
+from mg_portfolio.doctor import diagnose
 from mg_portfolio.errors import InfeasibleError, SolverError
-from mg_portfolio.linear import SLACK_DUST, HighsFailedError, LinearResult, Sifter
+from mg_portfolio.linear import LADDER, SLACK_DUST, HighsFailedError, LinearResult, Sifter
+from mg_portfolio.prices import shadow_prices
 from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
-from mg_portfolio.relaxation import NOTED, clashing, describe, hard_clash, relaxed_amounts, weighted
-
-LADDER: tuple[dict[str, Any], ...] = (
-    {},
-    {"first_share": 1.0},
-    {"first_share": 1.0, "presolve": True},
-)
-"""Settings of the linear solver, tried in order until the weights pass the check."""
+from mg_portfolio.relaxation import describe, hard_clash, relaxed_amounts, weighted
 
 
-def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> EnhancementSolution:
+def optimize(
+    problem: EnhancementProblem,
+    allow_relaxation: bool = True,
+    relaxation: Literal["weighted", "ordered"] = "weighted",
+) -> EnhancementSolution:
     """Solve one rebalance and check the answer.
 
     Parameters
@@ -47,6 +43,9 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
         Where no weights satisfy every limit: move limits as little as possible (penalties: turnover 1, styles 1e2,
         size and valuation 1e3, industries and members 1e4; budget, band and tradability never) and say so in
         ``relaxed``; else raise. The mildest set of moves is frozen first; the score is maximised within it.
+    relaxation : "weighted" or "ordered"
+        Whether the penalties are summed, or taken as a strict order in which the dearest limits move least and the
+        cheaper ones as far as that needs.
 
     Returns
     -------
@@ -58,7 +57,8 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
     Raises
     ------
     InfeasibleError
-        Relaxation was not allowed and would be needed; names the clash and the smallest change.
+        Relaxation was not allowed and would be needed; names irreducible clashes and the smallest change, and holds
+        the :class:`~mg_portfolio.doctor.Diagnosis`.
     SolverError
         No solver's weights passed the check of every constraint.
     """
@@ -67,7 +67,7 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
     if clash is not None:
         message, names, changes = clash
         if not allow_relaxation:
-            raise InfeasibleError(message, names, changes)
+            raise InfeasibleError(message, names, changes, diagnose(problem))
         return EnhancementSolution(
             weights=problem.holdings.copy(),
             objective=objective(problem, problem.holdings),
@@ -77,7 +77,7 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
             message=message,
         )
     attempts: list[Attempt] = []
-    linear, relaxed = _linear(problem, r, b, problem.score, allow_relaxation, attempts)
+    linear, relaxed = _linear(problem, r, b, allow_relaxation, relaxation == "ordered", attempts)
     weights, solver = linear.weights, "highs"
     if problem.risk_aversion > 0.0:
         from mg_portfolio import quadratic  # cvxpy takes a second to import, and linear problems do not need it
@@ -101,24 +101,26 @@ def optimize(problem: EnhancementProblem, allow_relaxation: bool = True) -> Enha
 
 
 def _linear(
-    p: EnhancementProblem, r: Rows, b: Bounds, gain: np.ndarray, allow_relaxation: bool, attempts: list[Attempt]
+    p: EnhancementProblem, r: Rows, b: Bounds, allow_relaxation: bool, ordered: bool, attempts: list[Attempt]
 ) -> tuple[LinearResult, dict[str, float]]:
-    """Best weights for a linear gain and the relaxation they needed; climbs the ladder until the check passes."""
+    """Best score and the relaxation it needed; climbs the ladder until the check passes."""
     reasons = []
     for settings in LADDER:
         try:
-            sifter = Sifter(r, b, p.holdings, gain, p.cost, attempts=attempts, **settings)
+            sifter = Sifter(r, b, p.holdings, p.score, p.cost, attempts=attempts, **settings)
             relaxed: dict[str, float] = {}
             total = 0.0
             if not sifter.solve():
-                total = sifter.relax()
+                totals = sifter.relax(ordered)
+                if totals is None:
+                    raise HighsFailedError("HiGHS called the problem with slack on every soft row infeasible")
+                total = sum(totals)
                 if total > SLACK_DUST:
-                    least = sifter.result()
-                    relaxed = relaxed_amounts(p, least.weights)
+                    relaxed = relaxed_amounts(p, sifter.result().weights)
                     if relaxed and not allow_relaxation:
-                        names = clashing(p, r, b, least)
-                        raise InfeasibleError(describe(relaxed, names), names, relaxed)
-                sifter.freeze(total)
+                        found = diagnose(p)
+                        raise InfeasibleError(describe(relaxed, found.constraints), found.constraints, relaxed, found)
+                sifter.freeze(totals)
                 if not sifter.solve("optimise relaxed"):
                     raise HighsFailedError("HiGHS lost the feasible point it had")
         except HighsFailedError as failure:
@@ -146,57 +148,6 @@ def _loosened(r: Rows, linear: LinearResult, relaxed: bool) -> Rows:
     return Rows(
         r.matrix, r.names, r.lower - linear.slack, r.upper + linear.slack, r.penalty, r.turnover + linear.turnover_slack
     )
-
-
-def shadow_prices(
-    p: EnhancementProblem,
-    r: Rows,
-    b: Bounds,
-    weights: np.ndarray,
-    linear: LinearResult,
-    relaxed: dict[str, float],
-) -> dict[str, float]:
-    """Objective gained per unit that each binding limit is loosened.
-
-    A limit that was relaxed has no price: loosening it would shorten the relaxation, not raise the score. The budget's
-    price is what one more unit of weight would earn, and may have either sign.
-    """
-    prices = {
-        name: float(dual) if name == "budget" else abs(float(dual))
-        for name, dual in zip(r.names, linear.row_dual, strict=True)
-        if abs(dual) > NOTED and name not in relaxed
-    }
-    trade = abs(linear.turnover_dual)
-    if trade > NOTED and "turnover" not in relaxed:
-        prices["turnover"] = 2.0 * trade  # the row is two-way, the limit one-way
-    if p.stock_limit is not None:
-        gain = gradient(p, weights) - linear.row_dual @ r.matrix  # (N,) per unit more of each stock
-        friction = trade + p.cost
-        up = gain - np.where(weights >= p.holdings, friction, -friction)
-        down = -gain - np.where(weights <= p.holdings, friction, -friction)
-        free = b.upper > b.lower
-        at_top = free & (b.upper == b.band_high) & (b.band_high < 1.0) & (weights >= b.upper - NOTED)
-        at_bottom = free & (b.lower == b.band_low) & (b.band_low > 0.0) & (weights <= b.lower + NOTED)
-        price = float(np.maximum(up, 0.0)[at_top].sum() + np.maximum(down, 0.0)[at_bottom].sum())
-        if price > NOTED:
-            prices["stock_limit"] = price
-    return prices
-
-
-def annual_basis_points(
-    prices: dict[str, float], return_per_score: float, rebalances_per_year: float = 252 / 5
-) -> dict[str, float]:
-    """Shadow prices as basis points a year per unit of each limit.
-
-    Parameters
-    ----------
-    prices : dict
-        ``EnhancementSolution.shadow_prices``.
-    return_per_score : float
-        Slope of the regression of next-rebalance returns on the signal (fraction per unit of score).
-    rebalances_per_year : float
-    """
-    return {name: price * return_per_score * rebalances_per_year * 1e4 for name, price in prices.items()}
 
 
 def _said(relaxed: dict[str, float]) -> str:

@@ -1,7 +1,7 @@
 """The enhancement problem and its solution: what goes in, what comes out, and what is refused at the door."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,9 @@ class EnhancementProblem:
         Penalty per standard deviation when a style must give way in an infeasible problem. Styles have no meaning
         here, so where this is absent a limit of up to 0.2 is taken for size or valuation (1e3) and a wider one for
         the rest (1e2).
+    loosened : mapping of constraint name to float, optional
+        Extra room of single constraints beyond the limits above (negative: less): ``{"industry[bank]": 0.01}``. Names
+        as in :func:`mg_portfolio.constraints.violations`, of members, industries, styles and turnover.
     positions : (N,) int, optional
         Places of the stocks on a wider axis, set by :func:`mg_portfolio.catalog.build_problem`.
 
@@ -106,6 +109,7 @@ class EnhancementProblem:
     style_names: tuple[str, ...] | None = None
     industry_names: Mapping[int, str] | None = None
     style_priority: np.ndarray | None = None
+    loosened: Mapping[str, float] | None = None
     positions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -184,6 +188,11 @@ class EnhancementSolution:
         Every solver call, in order.
     message : str
         One sentence for a person; empty for "optimal".
+
+    Notes
+    -----
+    Problems and solutions are plain arrays: they pickle, and ``optimize`` keeps nothing between calls, so weeks can be
+    solved on any worker in any order that their holdings allow.
     """
 
     weights: np.ndarray
@@ -195,6 +204,14 @@ class EnhancementSolution:
     solver: str = ""
     attempts: tuple[Attempt, ...] = ()
     message: str = ""
+
+
+def loosened(p: EnhancementProblem, name: str, amount: float) -> EnhancementProblem:
+    """Give one constraint more room: the stock band of all stocks, or a row by name."""
+    if name == "stock_limit":
+        return replace(p, stock_limit=(p.stock_limit or 0.0) + amount)
+    room = dict(p.loosened or {})
+    return replace(p, loosened=room | {name: room.get(name, 0.0) + amount})
 
 
 def _clean(p: EnhancementProblem) -> dict[str, Any]:
@@ -249,6 +266,8 @@ def _clean(p: EnhancementProblem) -> dict[str, Any]:
         raise ProblemError("industry_limit was set but industry was not given: give one integer code per stock")
     out.update(_styles(raw, n, floats))
     out.update(_risk(raw, out["risk_aversion"], n, floats))
+    if raw["loosened"] is not None:
+        out["loosened"] = {str(k): _number(f"loosened[{k}]", v, -1e6, 1e6) for k, v in raw["loosened"].items()}
     if raw["positions"] is not None:
         positions = np.asarray(raw["positions"])
         if positions.shape != (n,) or not np.issubdtype(positions.dtype, np.integer):

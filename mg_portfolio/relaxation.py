@@ -1,11 +1,10 @@
-"""Infeasible problems: what clashes, the smallest change that would help, and the words for it."""
+"""Infeasible problems in short: hard clashes, relaxed amounts and the words for them; the doctor knows more."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from mg_portfolio.constraints import TURNOVER_PENALTY, Bounds, Rows, violations
-from mg_portfolio.linear import LinearResult
+from mg_portfolio.constraints import Bounds, Rows, violations
 from mg_portfolio.problem import EnhancementProblem
 
 NOTED = 1e-9
@@ -83,42 +82,8 @@ def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, flo
 
 def weighted(r: Rows, amounts: Mapping[str, float]) -> float:
     """Sum of the amounts under the penalties of the least relaxation."""
-    price = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": TURNOVER_PENALTY}
+    price = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": r.turnover_penalty}
     return float(sum(price[name] * amount for name, amount in amounts.items()))
-
-
-def clashing(p: EnhancementProblem, r: Rows, b: Bounds, least: LinearResult) -> tuple[str, ...]:
-    """Names of the constraints with a multiplier at the least relaxation: together they prove infeasibility.
-
-    Parameters
-    ----------
-    least : LinearResult
-        Answer of the stage that minimises weighted slack, in which weights themselves earn nothing.
-    """
-    names = [name for name, dual in zip(r.names, least.row_dual, strict=True) if abs(dual) > NOTED]
-    trade = abs(least.turnover_dual)
-    if trade > NOTED:
-        names.append("turnover")
-    # a stock's bound is part of the proof where moving the weight past it would save slack
-    slope = -(least.row_dual @ r.matrix)  # slack saved per unit more of each stock
-    w, w0 = least.weights, p.holdings
-    up = (slope - np.where(w >= w0, trade, -trade) > NOTED) & (w >= b.upper - NOTED)
-    down = (-slope - np.where(w <= w0, trade, -trade) > NOTED) & (w <= b.lower + NOTED)
-    halted = p.suspended if p.suspended is not None else np.zeros(p.size, dtype=bool)
-    if (halted & (up | down)).any():
-        names.append("suspended")
-    for name, stuck, end, band in (
-        ("limit_up", up, b.upper, b.band_high),
-        ("limit_down", down, b.lower, b.band_low),
-    ):
-        flags = getattr(p, name)
-        if flags is not None and (flags & stuck & ~halted & (end != band)).any():
-            names.append(name)
-    if p.stock_limit is not None:
-        at_band = (up & (b.upper == b.band_high)) | (down & (b.lower == b.band_low) & (b.band_low > 0.0))
-        if (at_band & ~halted).any():
-            names.append("stock_limit")
-    return tuple(names)
 
 
 def describe(changes: Mapping[str, float], names: tuple[str, ...]) -> str:

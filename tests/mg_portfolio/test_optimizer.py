@@ -7,7 +7,7 @@ import pytest
 
 from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, optimize
 from mg_portfolio.constraints import bounds, largest_violation, objective, violations
-from mg_portfolio.optimizer import annual_basis_points
+from mg_portfolio.prices import annual_basis_points, price_table, return_per_score
 
 
 def changed(p: EnhancementProblem, **new) -> EnhancementProblem:
@@ -280,6 +280,40 @@ def test_shadow_prices_under_risk_aversion_are_slopes_too():
 
 def test_shadow_prices_in_basis_points_a_year():
     assert annual_basis_points({"turnover": 2.0}, 0.001, 50.0) == pytest.approx({"turnover": 1000.0})
+
+
+def test_price_table_says_what_a_step_earns():
+    p = enhancement(80, seed=4, member_floor=0.93, style_limits=np.array([0.02, 0.8]), stock_limit=0.01)
+    s = optimize(p)
+    table = price_table(p, s, return_per_score=0.001, rebalances_per_year=50.0).set_index("constraint")
+    assert set(table.index) == set(s.shadow_prices)
+    wider = optimize(changed(p, turnover_limit=p.turnover_limit + 0.01)).objective - s.objective
+    assert table.loc["turnover", "gained"] == pytest.approx(wider)
+    assert table.loc["turnover", "basis_points_a_year"] == pytest.approx(wider * 0.001 * 50.0 * 1e4)
+    real = table.drop(index="budget", errors="ignore")
+    assert (real["gained"] <= real["at_price"] + 1e-9).all()  # the objective is concave in its limits
+    assert (real["gained"] >= -1e-12).all()
+    assert np.isnan(table.loc["budget", "gained"])
+
+
+def test_return_per_score_finds_the_slope_that_was_planted():
+    r = np.random.default_rng(0)
+    score = r.standard_normal((50, 400))
+    returns = 0.002 * score + 0.03 * r.standard_normal((50, 1)) + 0.05 * r.standard_normal((50, 400))
+    score[r.random(score.shape) < 0.1] = np.nan
+    score[7, 20:] = np.nan  # too few stocks that week
+    slope, t = return_per_score(score, returns)
+    by_hand = []
+    for x, y in zip(score, returns, strict=True):
+        on = np.isfinite(x)
+        if on.sum() >= 30:
+            by_hand.append(np.polyfit(x[on], y[on], 1)[0])
+    assert slope == pytest.approx(np.mean(by_hand), rel=1e-12)
+    assert t == pytest.approx(np.mean(by_hand) / (np.std(by_hand, ddof=1) / np.sqrt(len(by_hand))), rel=1e-12)
+    assert slope == pytest.approx(0.002, abs=0.0015)
+    assert np.isnan(return_per_score(score[:, :5], returns[:, :5])).all()
+    with pytest.raises(ProblemError, match="shapes differed"):
+        return_per_score(score, returns[:5])
 
 
 def test_risk_aversion_lowers_risk():

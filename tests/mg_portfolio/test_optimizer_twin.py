@@ -4,7 +4,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from mg_portfolio import EnhancementProblem, InfeasibleError, optimize
+from mg_portfolio import EnhancementProblem, InfeasibleError, optimize, quadratic
 from mg_portfolio.constraints import bounds, rows, violations
 from mg_portfolio.quadratic import formulate
 
@@ -164,8 +164,24 @@ def test_stocks_left_out_at_first_enter_where_they_pay(seed):
 
 
 @pytest.mark.parametrize("seed", [5, 7, 8])
-def test_osqp_is_enough_where_its_polishing_works(seed):
-    assert optimize(problem_of(seed, n=200, risk=30.0)).solver == "osqp"
+@pytest.mark.parametrize("settings", quadratic.SOLVERS, ids=[name for name, _ in quadratic.SOLVERS])
+def test_each_quadratic_solver_is_enough_alone(settings, seed, monkeypatch):
+    p = problem_of(seed, n=200, risk=30.0)
+    usual = optimize(p)
+    monkeypatch.setattr(quadratic, "SOLVERS", (settings,))
+    solution = optimize(p)
+    assert solution.solver == settings[0].lower()
+    assert solution.objective == pytest.approx(usual.objective, abs=3e-6)
+    assert solution.largest_violation <= 1e-6
+
+
+def test_a_solver_that_is_absent_is_one_failed_attempt(monkeypatch):
+    monkeypatch.setattr(quadratic, "SOLVERS", (("GUROBI", {}), *quadratic.SOLVERS))
+    solution = optimize(problem_of(7, n=60, risk=30.0))
+    risk = [a for a in solution.attempts if a.stage == "risk"]
+    assert risk[0].solver == "gurobi"
+    assert risk[0].status.startswith("failed")
+    assert solution.solver != "gurobi"
 
 
 @pytest.mark.parametrize("seed", range(10))

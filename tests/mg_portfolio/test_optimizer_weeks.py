@@ -12,10 +12,34 @@ SETTINGS = {
 }
 
 
+@pytest.mark.parametrize("relaxation", ["weighted", "ordered"])
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_120_weeks_in_a_row_each_have_an_answer(kind):
-    r = np.random.default_rng(5)
-    n, weeks = 300, 120
+def test_120_weeks_in_a_row_each_have_an_answer(kind, relaxation):
+    statuses = weeks_in_a_row(kind, 300, 120, seed=5, relaxation=relaxation)
+    assert statuses[0] == "relaxed"  # a cold start
+    assert statuses.count("optimal") > 120 / 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("risk", [0.0, 100.0], ids=["linear", "quadratic"])
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_500_weeks_of_a_rough_market_each_have_an_answer(kind, risk):
+    statuses = weeks_in_a_row(kind, 400, 500, seed=11, risk=risk, rough=True)
+    assert statuses.count("infeasible") == 0
+    assert statuses.count("optimal") > 500 / 3
+
+
+def weeks_in_a_row(kind, n, weeks, seed, relaxation="weighted", risk=0.0, rough=False) -> list[str]:
+    """Drive the optimiser through random suspensions, limits and index changes; returns each week's status."""
+    r = np.random.default_rng(seed)
+    model = {}
+    if risk:
+        model = {
+            "risk_aversion": risk,
+            "factor_loadings": 0.3 * r.standard_normal((n, 10)),
+            "factor_cov": np.diag(0.02 * r.random(10)),
+            "specific_var": 0.02 + 0.1 * r.random(n),
+        }
     industry = np.r_[0, r.integers(0, 25, n - 1)]
     style = r.standard_normal((n, 2))
     score = r.standard_normal(n)
@@ -23,11 +47,12 @@ def test_120_weeks_in_a_row_each_have_an_answer(kind):
     holdings = np.zeros(n)
     statuses = []
     for week in range(weeks):
-        if week % 26 == 0:  # the index changes twice a year
-            member = np.argsort(np.argsort(-cap * r.lognormal(0, 0.2, n))) < 150
+        if week % 26 == 0 or (rough and r.random() < 0.05):  # twice a year, and at random
+            member = np.argsort(np.argsort(-cap * r.lognormal(0, 0.2, n))) < n // 2
         benchmark = np.where(member, cap, 0.0) / cap[member].sum()
-        suspended = r.random(n) < (0.4 if week == 60 else 0.03)  # a week like July 2015
-        limit_up = r.random(n) < 0.02
+        crash = week == 60 or (rough and r.random() < 0.05)  # a week like July 2015
+        suspended = r.random(n) < (0.4 if crash else 0.03)
+        limit_up = r.random(n) < (0.3 if rough and r.random() < 0.05 else 0.02)
         p = EnhancementProblem(
             score=score,
             benchmark=benchmark,
@@ -37,11 +62,12 @@ def test_120_weeks_in_a_row_each_have_an_answer(kind):
             member=member,
             suspended=suspended,
             limit_up=limit_up,
-            limit_down=(r.random(n) < 0.02) & ~limit_up,
+            limit_down=(r.random(n) < (0.3 if rough and r.random() < 0.05 else 0.02)) & ~limit_up,
             stock_limit=0.01,
             **SETTINGS[kind],
+            **model,
         )
-        s = optimize(p)
+        s = optimize(p, relaxation=relaxation)
         statuses.append(s.status)
         assert s.status in ("optimal", "relaxed"), f"week {week}: {s.message}"
         assert s.largest_violation <= 1e-6
@@ -52,5 +78,4 @@ def test_120_weeks_in_a_row_each_have_an_answer(kind):
         cap *= growth
         score = 0.7 * score + 0.7 * r.standard_normal(n)
         style += 0.02 * r.standard_normal((n, 2))
-    assert statuses[0] == "relaxed"  # a cold start
-    assert statuses.count("optimal") > weeks / 3
+    return statuses
