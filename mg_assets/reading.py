@@ -65,5 +65,5 @@ def _factors(chosen: argparse.Namespace, lake_url: str) -> str:
     table = passport.overview(passport.PASSPORTS, found)
     for column in ("published", "ours"):
         table[column] = table[column].map(lambda v: "" if v != v else f"{v:.2%}")
-    note = "" if found else f"\n{lake_url} has no factor_evaluation yet: mg run builds it"
+    note = "" if found else f"\n{lake_url} has no evaluation yet: mg run builds it"
     return f"{table.to_string(index=False)}\n\nRankIC times the sign; mg factors NAME prints a passport.{note}"

@@ -2,11 +2,22 @@
 
 import dagster as dg
 
-from mg_assets.assets import bars, daily_factors, evaluation, factors, labels, models, portfolios, raw, report
+from mg_assets.assets import (
+    bars,
+    daily_factors,
+    evaluation,
+    factors,
+    input_evaluation,
+    labels,
+    models,
+    portfolios,
+    raw,
+    report,
+)
 from mg_assets.freshness import TABLES
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 
-FLOORS = (raw, bars, factors, daily_factors, labels, models, portfolios, evaluation, report)
+FLOORS = (raw, bars, factors, daily_factors, labels, models, portfolios, evaluation, input_evaluation, report)
 ASSETS: list[dg.AssetsDefinition] = [asset.definition() for floor in FLOORS for asset in floor.ASSETS]
 
 

@@ -91,7 +91,8 @@ def _table(found: dict[str, Evaluation]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _markdown(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
+def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
+    """A table for an asset's page, floats with four digits."""
     text = frame.copy()
     for column in text.columns:
         if text[column].dtype.kind == "f":
@@ -121,7 +122,7 @@ def _built(found: dict[str, Evaluation], plotted: int, extra: dict) -> Built:
     if frame.empty:
         return Built(WHOLE, frame, {"absent": f"fewer than {MIN_DAYS} days of any of them"})
     best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:plotted]
-    return Built(WHOLE, frame, {"table": _markdown(frame), **_plots(found, list(best)), **extra})
+    return Built(WHOLE, frame, {"table": markdown_table(frame), **_plots(found, list(best)), **extra})
 
 
 @lake_asset(
@@ -172,7 +173,7 @@ def signal_evaluation(build: Build) -> Iterator[Built]:
             matrix = correlations(np.stack([signals[n] for n in names]), judged_universe(market))
             frame = pd.DataFrame(matrix, columns=names)
             frame.insert(0, "name", names)
-            extra["correlations"] = _markdown(frame)
+            extra["correlations"] = markdown_table(frame)
     yield _built(found, 3, extra)
 
 

@@ -18,7 +18,8 @@ INTENT_RIVALS = (
     *ACTIVE_RIVALS,
 )
 INTENT_WHY = (
-    "The order stream tells entering and withdrawing exactly; a snapshot's difference mixes them with trades and with "
+    "The monitor points to Haitong's series 64 for the formula. The order stream tells entering and withdrawing "
+    "exactly; a snapshot's difference mixes them with trades and with "
     "levels that come into view."
 )
 INTENT_EDGE = (
@@ -45,7 +46,7 @@ SPECS = (
         RETURNS,
         f"{MOMENT} {EMPTY_BARS}",
         (REALISED_SKEW, "5-minute returns", "volume-weighted skewness of prices"),
-        "The monitor names intraday skewness and points to an earlier report; the biased g1 of minute returns is the "
+        "The monitor points to Haitong's series 19 for the formula; the biased g1 of minute returns is the "
         "same statistic as late_skew_ret, over the whole day.",
     ),
     _monitor(
