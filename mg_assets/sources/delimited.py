@@ -26,6 +26,8 @@ from mg_assets.sources.archives import is_packed
 from mg_assets.sources.columns import NULLS, TYPES, Column, FileData, parse_numbers, pick
 
 BLOCK_BYTES = 8 << 20
+ENCODINGS = ("utf8", "gb18030", "latin-1")
+"""Tried one after the other: the usual one, that of Chinese spreadsheets, one in which any byte is a character."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,13 @@ def form_of(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) 
         raise DataError(f"{path} is empty (0 bytes); fetch it again")
     if head[:2] in (b"\xff\xfe", b"\xfe\xff") or head[:200].count(0) * 4 > len(head[:200]):
         raise DataError(f"{path} is encoded as UTF-16; UTF-8 was expected: save it again as UTF-8")
-    head = head.removeprefix(b"\xef\xbb\xbf")
-    encoding = "utf8" if _decodes(head, "utf-8") else "gb18030"  # the usual encoding of Chinese spreadsheets
-    lines = head.splitlines()
-    try:
-        first = lines[0].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: the header is neither UTF-8 nor GB18030; save it again as UTF-8") from error
+    lines = head.removeprefix(b"\xef\xbb\xbf").splitlines()
+    if not lines:
+        raise DataError(f"{path} is empty ({len(head)} bytes without a line); fetch it again")
+    encoding = next((e for e in ENCODINGS if _decodes(head, e)), ENCODINGS[-1])
+    if encoding == ENCODINGS[-1] and not lines[0].isascii():
+        raise DataError(f"{path}: the header is neither UTF-8 nor GB18030; save it again as UTF-8")
+    first = lines[0].decode(encoding)
     delimiter = max(",\t|;", key=first.count)
     if header and not first.count(delimiter):
         delimiter = " "
@@ -133,6 +135,8 @@ def read_delimited(
                 return FileData(str(path), _renamed(table, chosen))
             raise SourceError(f"{path} cannot be read as CSV ({error}); it is damaged: fetch it again") from error
         return _read_text(path, content, form, chosen, columns)
+    except UnicodeDecodeError:
+        return _read_text(path, content, form, chosen, columns)
     if odd:
         return _read_text(path, content, form, chosen, columns)
     return FileData(str(path), _renamed(table, chosen))
@@ -160,9 +164,10 @@ def _read_text(
     try:
         with content() as stream:
             table = pacsv.read_csv(_arrow(stream), **_options(form, types, handler, threads=False, quotes=False))
-    except pa.ArrowInvalid as error:
-        if form.encoding == "utf8" and "UTF8" in str(error):
-            return _read_text(path, content, replace(form, encoding="gb18030"), chosen, columns)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+        further = ENCODINGS[ENCODINGS.index(form.encoding) + 1 :]
+        if further and (isinstance(error, UnicodeDecodeError) or "UTF8" in str(error)):
+            return _read_text(path, content, replace(form, encoding=further[0]), chosen, columns)
         raise DataError(
             f"{path} cannot be read as CSV ({error}); was it cut or saved in another encoding? Save it again as UTF-8"
         ) from error

@@ -138,7 +138,7 @@ def _parse_times(raw, starts, dates, values):
                     digits += 1
                 elif raw[j] not in (45, 46, 47, 32, 84):  # - . / blank T
                     clean = False
-            if not clean or (digits != 0 and digits != 8):
+            if not clean or (digits != 8 and low != at):
                 continue
             minute, used = _two(raw, colon + 1, high)
             if used != 2:
