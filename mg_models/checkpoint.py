@@ -20,15 +20,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from mg_models.catalog import InputSpec, ModelSpec, SplitSpec
 from mg_models.errors import CheckpointError
 from mg_models.networks import build
+from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec
 from mg_models.splits import Split, period_start
 
 if TYPE_CHECKING:
     from mg_models.dataset import Dataset
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,8 @@ class TrainedModel:
             The weights are not those of this version's network.
         """
         with torch.random.fork_rng(devices=[]):  # a module draws its first weights from the caller's generator
-            network = build(self.spec, {name: len(names) for name, names in self.features.items()})
+            per_day = {i.panel: i.per_day for i in self.spec.inputs}
+            network = build(self.spec, {n: len(names) // per_day[n] for n, names in self.features.items()})
         try:
             network.load_state_dict(self.state)
         except RuntimeError as error:
@@ -169,11 +170,11 @@ def _load(path: Path) -> TrainedModel:
     try:
         card = json.loads(path.read_bytes())
         weights = weights_path.read_bytes()
-        if card["format"] != FORMAT:
-            raise CheckpointError(f"{path} has format {card['format']}, this version reads {FORMAT}; train again")
+        if card["format"] not in (1, FORMAT):
+            raise CheckpointError(f"{path} has format {card['format']}, this version reads 1 and {FORMAT}; train again")
         if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
             raise CheckpointError(f"{weights_path} is not the file that {path.name} was written with; train again")
-        spec = _spec(card["catalog_entry"])
+        spec = _spec(card["catalog_entry"] if card["format"] == FORMAT else _since_format_1(card["catalog_entry"]))
         features = {name: tuple(names) for name, names in card["features"].items()}
         return TrainedModel(spec, card["retrain"], card["seed"], features, safetensors.torch.load(weights), card)
     except FileNotFoundError as error:
@@ -187,10 +188,24 @@ def _spec(entry: dict[str, Any]) -> ModelSpec:
         **{
             **entry,
             "inputs": tuple(InputSpec(**i) for i in entry["inputs"]),
+            "network": NETWORKS[entry["network"]["kind"]](**entry["network"]),
+            "loss": LOSSES[entry["loss"]["kind"]](**entry["loss"]),
+            "label": LabelSpec(**{**entry["label"], "horizons": tuple(entry["label"]["horizons"])}),
             "split": SplitSpec(**entry["split"]),
             "seeds": tuple(entry["seeds"]),
         }
     )
+
+
+def _since_format_1(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of format 1, whose network and loss were names with their settings beside them."""
+    entry = dict(entry)
+    settings = {k: entry.pop(k) for k in ("hidden", "layers", "sigmoid", "shared", "correlation_penalty", "horizon")}
+    own = {"recurrent": ("hidden", "layers", "sigmoid"), "multitask": ("hidden", "layers", "shared")}[entry["network"]]
+    entry["network"] = {"kind": entry["network"], **{k: settings[k] for k in own}}
+    penalty = {"correlation_penalty": settings["correlation_penalty"]} if entry["loss"] == "multitask_ic" else {}
+    entry["loss"] = {"kind": entry["loss"], **penalty}
+    return {**entry, "label": {"horizons": [settings["horizon"]]}}
 
 
 def _write(path: Path, content: bytes) -> Path:

@@ -11,31 +11,45 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mg_models.catalog import ModelSpec
 from mg_models.errors import DataError
+from mg_models.labels import as_heads, rank_weights, transform
 from mg_models.panel import Panel, PeriodPanel, common_axes
-from mg_models.scoring import zscore
+from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 from mg_models.windows import Windows
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of some whole days, one day after another.
+    """Rows of some whole days (or of a part of one), one day after another.
 
     Attributes
     ----------
     windows : dict of str to Tensor (steps, rows, features)
-    label : Tensor (rows,)
-        z-scored per day over the day's rows.
+    label : Tensor (rows, horizons)
+        Transformed per day over the day's rows.
     day : Tensor of int64 (rows,)
         0..days-1.
     days : int
+    weight : Tensor (rows, horizons) or None
+        Of each row in the loss, where the loss has weights.
     """
 
     windows: dict[str, Tensor]
     label: Tensor
     day: Tensor
     days: int
+    weight: Tensor | None = None
+
+    def take(self, rows: np.ndarray) -> "Batch":
+        """Some rows, by ascending index."""
+        at = torch.from_numpy(rows).to(self.label.device)
+        return Batch(
+            {name: window.index_select(1, at) for name, window in self.windows.items()},
+            self.label[at],
+            self.day[at],
+            self.days,
+            None if self.weight is None else self.weight[at],
+        )
 
 
 class Dataset:
@@ -46,7 +60,7 @@ class Dataset:
     spec : ModelSpec
     inputs : mapping of str to Panel or PeriodPanel
         Every panel that the model names; others are ignored.
-    labels : ndarray (D, S), optional
+    labels : ndarray (D, S) or (D, S, horizons), optional
         Raw returns, NaN where a stock has none. Needed for batches.
     eligible : ndarray of bool (D, S), optional
         From :func:`eligible_rows`, where a caller has it already.
@@ -71,13 +85,9 @@ class Dataset:
         self.device = device
         self.days, self.symbols = common_axes(chosen)
         self.eligible = eligible_rows(spec, chosen) if eligible is None else eligible
-        self.features = {name: panel.features for name, panel in chosen.items()}
+        self.features = {i.panel: chosen[i.panel].features for i in spec.inputs}
         self._windows = {i.panel: Windows(chosen[i.panel], i, device) for i in spec.inputs}
-        if labels is not None and labels.shape != self.eligible.shape:
-            raise DataError(
-                f"labels must be {self.eligible.shape} like the inputs' days and stocks, was {labels.shape}"
-            )
-        self.labels = labels
+        self.labels = None if labels is None else as_heads(spec, labels, self.eligible.shape)
 
     def rows(self, day: int) -> np.ndarray:
         """Stocks that take part on a day, ascending indices ``(rows,)``."""
@@ -89,78 +99,113 @@ class Dataset:
         return {name: window.gather(day, rows) for name, window in self._windows.items()}
 
     def label(self, day: int) -> np.ndarray:
-        """The raw labels of a day's :meth:`rows`, ``(rows,)`` float64, NaN where there is none."""
+        """The raw labels of a day's :meth:`rows`, ``(rows, horizons)`` float64, NaN where there is none."""
         if self.labels is None:
             raise DataError("this dataset was made without labels")
         return np.asarray(self.labels[day][self.rows(day)], np.float64)
 
     def batch(self, days: Sequence[int]) -> Batch:
-        """The labelled rows of some days.
+        """The labelled rows of some days: those with a label of every horizon.
 
         Inputs are z-scored over every stock with inputs, labelled or not, as in prediction; labels
         over the stocks that have both.
         """
         windows: dict[str, list[Tensor]] = {name: [] for name in self._windows}
-        labels, owners = [], []
+        labels, owners, weights = [], [], []
+        loss = self.spec.loss
         for at, day in enumerate(days):
-            raw = self.label(day)
-            has = np.isfinite(raw)
+            raw = self.label(day)  # (rows, horizons)
+            has = np.isfinite(raw).all(1)
             kept = None if has.all() else torch.from_numpy(np.flatnonzero(has)).to(self.device)
             for name, window in self.windows(day).items():
                 windows[name].append(window if kept is None else window.index_select(1, kept))
-            labels.append(zscore(raw[has]))
+            labels.append(transform(self.spec.label.transform, raw[has]))
             owners.append(np.full(int(has.sum()), at))
-        label = torch.from_numpy(np.concatenate(labels).astype(np.float32)).to(self.device)
-        owner = torch.from_numpy(np.concatenate(owners)).to(self.device)
+            if isinstance(loss, RankWeightedErrorSpec):
+                weights.append(rank_weights(raw[has], loss.halvings))
         joined = {n: parts[0] if len(parts) == 1 else torch.cat(parts, dim=1) for n, parts in windows.items()}
-        return Batch(joined, label, owner, len(days))
+        owner = torch.from_numpy(np.concatenate(owners)).to(self.device)
+        weight = self._float32(weights) if weights else None
+        return Batch(joined, self._float32(labels), owner, len(days), weight)
 
-    def batches(self, order: np.ndarray, rows: int) -> Iterator[list[int]]:
-        """Days in ``order`` in groups of whole days, each of about ``rows`` rows and at least one day.
+    def _float32(self, parts: list[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.concatenate(parts).astype(np.float32)).to(self.device)
 
-        A group closes with the day that brings it nearest to ``rows``.
+    def batches(self, order: np.ndarray) -> Iterator[list[int]]:
+        """Days in ``order`` in groups of whole days, as large as the model's batches.
+
+        ``batch_days`` days each; without it, a group closes with the day that brings it nearest to
+        ``batch_rows`` rows and has at least one day. Parts of a day are cut later, by :meth:`parts`.
         """
+        size = 1 if self.spec.batch_stocks else self.spec.batch_days
+        if size:
+            yield from (order[at : at + size].tolist() for at in range(0, len(order), size))
+            return
         group: list[int] = []
-        size = 0
+        rows = 0
         for day in order.tolist():
             count = int(self.eligible[day].sum())
-            if group and size + count / 2 > rows:
+            if group and rows + count / 2 > self.spec.batch_rows:
                 yield group
-                group, size = [], 0
+                group, rows = [], 0
             group.append(day)
-            size += count
+            rows += count
         if group:
             yield group
 
+    def parts(self, batch: Batch, generator: np.random.Generator) -> Iterator[Batch]:
+        """A batch, or random parts of it of nearly equal size, each of at most ``batch_stocks`` rows."""
+        most = self.spec.batch_stocks
+        rows = len(batch.day)
+        if not most or rows <= most:
+            yield batch
+            return
+        for part in np.array_split(generator.permutation(rows), -(-rows // most)):
+            yield batch.take(np.sort(part))
+
 
 def model_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> dict[str, Panel | PeriodPanel]:
-    """The panels that a model names, in its order.
+    """The panels that a model names, its universe among them, in its order.
 
     Raises
     ------
     DataError
-        One of them is missing.
+        One of them is missing, or its features do not divide into the steps of a day.
     """
-    lacking = [i.panel for i in spec.inputs if i.panel not in inputs]
+    names = [i.panel for i in spec.inputs] + ([spec.universe] if spec.universe else [])
+    lacking = [n for n in names if n not in inputs]
     if lacking:
         raise DataError(f"{spec.name} needs the inputs {lacking}, was given {sorted(inputs)}")
-    return {i.panel: inputs[i.panel] for i in spec.inputs}
+    for i in spec.inputs:
+        wide = len(inputs[i.panel].features)
+        if wide % i.per_day:
+            raise DataError(
+                f"{spec.name}: input {i.panel!r} has {wide} features a day, no multiple of its {i.per_day} steps a day"
+            )
+    return {n: inputs[n] for n in names}
+
+
+def step_features(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Number of features of one step of each input."""
+    return {i.panel: len(features[i.panel]) // i.per_day for i in spec.inputs}
 
 
 def eligible_rows(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> np.ndarray:
-    """Stocks that take part on each day, ``(D, S)`` bool: those with enough of every input.
+    """Stocks that take part on each day, ``(D, S)`` bool: those with enough of every input, in the universe.
 
     The rule is that of :meth:`Panel.eligible`: a row on the day itself, and at least ``min_share``
-    of the window's steps.
+    of the window's rows.
     """
-    masks = [inputs[i.panel].eligible(i.steps, i.min_share, bars=i.scale == "last_value") for i in spec.inputs]
+    masks = [inputs[i.panel].eligible(i.rows, i.min_share, bars=i.scale == "last_value") for i in spec.inputs]
+    if spec.universe:
+        masks.append(inputs[spec.universe].valid())
     return np.logical_and.reduce(masks)
 
 
 def usable_days(spec: ModelSpec, eligible: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Days on which enough stocks have inputs and labels, and the labels vary, ``(D,)`` bool."""
+    """Days on which enough stocks have inputs and every label, and the labels vary, ``(D,)`` bool."""
     out = np.zeros(len(labels), bool)
-    for day, (mask, label) in enumerate(zip(eligible, labels, strict=True)):
-        some = label[mask & np.isfinite(label)]
-        out[day] = len(some) >= spec.min_stocks and np.ptp(some) > 0
+    for day, (mask, label) in enumerate(zip(eligible, as_heads(spec, labels, eligible.shape), strict=True)):
+        some = label[mask & np.isfinite(label).all(1)]  # (rows, horizons)
+        out[day] = len(some) >= spec.min_stocks and bool((np.ptp(some, axis=0) > 0).all())
     return out

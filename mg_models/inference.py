@@ -15,7 +15,9 @@ from mg_models.dataset import Dataset, model_inputs
 from mg_models.errors import DataError, LeakageError
 from mg_models.panel import Panel, PeriodPanel
 from mg_models.scoring import zscore
+from mg_models.specs import ModelSpec
 from mg_models.splits import period_start
+from mg_models.trainer import predict_day
 
 
 def predict(
@@ -52,9 +54,21 @@ def predict(
     LeakageError
         A day before the models' half-year, which their training may have seen.
     """
+    return predict_signals(models, inputs, days, device, in_sample)[_one_spec(models).name]
+
+
+def predict_signals(
+    models: Sequence[TrainedModel],
+    inputs: Mapping[str, Panel | PeriodPanel],
+    days: np.ndarray,
+    device: str = "cpu",
+    in_sample: bool = False,
+) -> dict[str, np.ndarray]:
+    """Every signal of :attr:`ModelSpec.signals`, each as :func:`predict` gives the first of them."""
     spec = _one_spec(models)
     chosen = model_inputs(spec, inputs)
-    for name, panel in chosen.items():
+    for name in models[0].features:
+        panel = chosen[name]
         if tuple(panel.features) != tuple(models[0].features[name]):
             raise DataError(
                 f"{spec.name}: input {name!r} has the features {list(panel.features)}, "
@@ -67,7 +81,8 @@ def predict(
             f"{spec.name}: {wanted.min()} is before {start}, from when the model of {models[0].retrain} predicts; "
             f"use the model of that half-year (or in_sample=True to look at the fit)"
         )
-    return _predict(models, chosen, wanted, device)
+    columns = _predict(models, chosen, wanted, device)
+    return {name: columns[..., k] for k, name in enumerate(spec.signals)}
 
 
 def _predict(
@@ -82,19 +97,18 @@ def _predict(
             f"they reach from {data.days[0]} to {data.days[-1]}"
         )
     networks = [m.network(device) for m in models]
-    out = np.full((len(wanted), len(data.symbols)), np.nan)
+    out = np.full((len(wanted), len(data.symbols), len(data.spec.signals)), np.nan)
     with torch.inference_mode():
         for row, day in enumerate(at.tolist()):
             rows = data.rows(day)
             if not len(rows):
                 continue
-            windows = data.windows(day)
-            scores = np.stack([n(windows).mean(1).cpu().double().numpy() for n in networks])  # (seeds, rows)
-            out[row, rows] = zscore(scores).mean(0)
+            scores = np.stack([predict_day(n, data, day).T for n in networks])  # (seeds, signals, rows)
+            out[row, rows] = zscore(scores).mean(0).T
     return out
 
 
-def _one_spec(models: Sequence[TrainedModel]):
+def _one_spec(models: Sequence[TrainedModel]) -> ModelSpec:
     if not models:
         raise DataError("no trained model was given")
     if len({m.spec.hash for m in models}) > 1 or len({m.retrain for m in models}) > 1:

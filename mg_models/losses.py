@@ -7,11 +7,22 @@ multiplying by a mask would turn one NaN into a NaN gradient everywhere.
 Source: Huatai series 72, charts 44 and 51.
 """
 
-import torch
-from torch import Tensor
+from typing import cast
 
-from mg_models.catalog import ModelSpec
+import torch
+from torch import Tensor, nn
+
+from mg_models.dataset import Batch
 from mg_models.errors import CatalogError
+from mg_models.networks.residual import ResidualLearning
+from mg_models.specs import (
+    ModelSpec,
+    MultitaskIcSpec,
+    NegativeIcSpec,
+    RankWeightedErrorSpec,
+    ResidualLearningLossSpec,
+    SquaredErrorSpec,
+)
 
 # Inside the standard deviation: outside the root, a constant prediction has gradients of 1e8.
 EPS = 1e-4
@@ -68,13 +79,55 @@ def multitask_ic(
     return loss
 
 
-def loss_of(spec: ModelSpec, predictions: Tensor, label: Tensor, day: Tensor, days: int) -> Tensor:
-    """The entry's loss of ``predictions (rows, tasks)``."""
-    if spec.loss == "negative_ic":
-        return negative_ic(predictions[:, 0], label, day, days, spec.min_stocks)
-    if spec.loss == "multitask_ic":
-        return multitask_ic(predictions, label, day, days, spec.correlation_penalty, spec.min_stocks)
-    raise CatalogError(f"{spec.name}: no loss {spec.loss!r}; there are negative_ic and multitask_ic")
+def squared_error(
+    predictions: Tensor,
+    label: Tensor,
+    day: Tensor,
+    days: int,
+    weight: Tensor | None = None,
+    min_stocks: int = 30,
+) -> Tensor:
+    """Mean over days and heads of the weighted mean of squared errors.
+
+    Parameters
+    ----------
+    predictions, label : Tensor (rows, heads)
+        Every label finite.
+    day : Tensor of int64 (rows,)
+    days : int
+    weight : Tensor (rows, heads), optional
+        Of each squared error, above 0; equal by default.
+    min_stocks : int
+        A day with fewer rows, or whose label does not vary, takes no part for that head.
+    """
+    member = _membership(day, days, predictions.dtype)  # (days, rows)
+    error = (predictions - label).square()  # (rows, heads)
+    mean = member @ error if weight is None else (member @ (weight * error)) / (member @ weight).clamp(min=1e-12)
+    part = torch.stack([_taking_part(column, day, days, min_stocks) for column in label.unbind(1)], dim=1)
+    return torch.stack([_mean_over_days(m, p) for m, p in zip(mean.unbind(1), part.unbind(1), strict=True)]).mean()
+
+
+def batch_loss(spec: ModelSpec, network: nn.Module, batch: Batch) -> Tensor:
+    """The entry's loss of a batch, a scalar.
+
+    Raises
+    ------
+    CatalogError
+        No such loss, or a network or label that it does not fit.
+    """
+    loss, rows = spec.loss, (batch.day, batch.days)
+    if isinstance(loss, ResidualLearningLossSpec):
+        prediction, unexplained, contrast = cast(ResidualLearning, network).learn(batch.windows)
+        error = squared_error(prediction, batch.label, *rows, min_stocks=spec.min_stocks)
+        return error + loss.reconstruction * unexplained + loss.contrast * contrast
+    predictions = network(batch.windows, batch.day)  # (rows, tasks)
+    if isinstance(loss, NegativeIcSpec):
+        return negative_ic(predictions[:, 0], batch.label[:, 0], *rows, spec.min_stocks)
+    if isinstance(loss, MultitaskIcSpec):
+        return multitask_ic(predictions, batch.label[:, 0], *rows, loss.correlation_penalty, spec.min_stocks)
+    if isinstance(loss, SquaredErrorSpec | RankWeightedErrorSpec):
+        return squared_error(predictions, batch.label, *rows, batch.weight, spec.min_stocks)
+    raise CatalogError(f"{spec.name}: no loss {loss!r}")
 
 
 def _membership(day: Tensor, days: int, dtype: torch.dtype) -> Tensor:

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from mg_models import checkpoint
-from mg_models.catalog import ModelSpec
 from mg_models.checkpoint import Provenance
 from mg_models.dataset import Dataset
 from mg_models.errors import ModelError, TrainingError
 from mg_models.panel import Panel, PeriodPanel
+from mg_models.specs import ModelSpec
 from mg_models.splits import Split
 from mg_models.trainer import Progress, fit
 
@@ -121,7 +121,7 @@ def _work(task: Task, pipe: Connection) -> None:
     torch.set_num_threads(1)
     try:
         folder = Path(task.data)
-        inputs = {i.panel: _panel(folder / "inputs" / i.panel) for i in task.spec.inputs}
+        inputs = {path.name: _panel(path) for path in (folder / "inputs").iterdir()}
         labels, eligible = _mapped(folder / "labels.npy"), _mapped(folder / "eligible.npy")
         data = Dataset(task.spec, inputs, labels, eligible, task.device)
         model = fit(data, task.split, task.seed, pipe.send, task.provenance)

@@ -8,7 +8,12 @@ label is known only after validation has begun. Days are sampled every fifth fro
 has inputs; the last fifth of the samples, in time order, validates. The window expands: a later
 half-year keeps the same samples and adds new ones.
 
-Source: Huatai series 72, chart 44 (4:1, every fifth day, half-yearly); series 69 for the dropped days.
+With fixed lengths the window rolls: the ``valid_days`` trading days before the half-year validate and the
+``train_days`` before them train, each less its last ``horizon + 1`` days (one more than series 69 drops: the
+label of T is known at the close of T + horizon + 1). A history too short for the training days gives what it has.
+
+Source: Huatai series 72, chart 44 (4:1, every fifth day, half-yearly); series 69, chart 8 (252*6 and 252*2 days, the
+dropped days; its 126 test days are a half-year here); Haitong series 87 (1,200 and 120 days).
 """
 
 import re
@@ -16,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_models.catalog import SplitSpec
 from mg_models.errors import LeakageError, TrainingError
+from mg_models.specs import SplitSpec
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,8 @@ def split(
     cut = int(np.searchsorted(days, start))
     gap = horizon + 1
     first = int(np.argmax(usable)) if usable.any() else len(days)
-    samples = np.arange(first, max(cut - gap, first), spec.every)
-    samples = samples[usable[samples]]
-    valid = samples[len(samples) - round(len(samples) * spec.valid_share) :]
-    train = samples[samples < valid[0] - gap] if len(valid) else samples[:0]
+    samples = _rolling(cut, first, gap, spec) if spec.train_days else _expanding(cut, first, gap, spec, usable)
+    train, valid = (part[usable[part]] for part in samples)
     if len(train) < spec.min_train_days or len(valid) < spec.min_valid_days:
         begin = str(days[first]) if first < len(days) else "none"
         raise TrainingError(
@@ -102,6 +105,19 @@ def split(
         _no_leak(days, label_end, train, days[valid[0]], "the first validation day")
     stop = int(np.searchsorted(days, period_end(retrain), side="right"))
     return Split(retrain, train, valid, np.arange(cut, stop))
+
+
+def _expanding(cut: int, first: int, gap: int, spec: SplitSpec, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    samples = np.arange(first, max(cut - gap, first), spec.every)
+    samples = samples[usable[samples]]
+    valid = samples[len(samples) - round(len(samples) * spec.valid_share) :]
+    return samples[samples < valid[0] - gap] if len(valid) else samples[:0], valid
+
+
+def _rolling(cut: int, first: int, gap: int, spec: SplitSpec) -> tuple[np.ndarray, np.ndarray]:
+    middle = max(cut - spec.valid_days, first)
+    begin = max(middle - spec.train_days, first)
+    return np.arange(begin, max(middle - gap, begin), spec.every), np.arange(middle, max(cut - gap, middle), spec.every)
 
 
 def known_days(days: np.ndarray, horizon: int) -> np.ndarray:

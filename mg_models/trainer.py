@@ -6,10 +6,10 @@
 4. Stop after ``patience`` checks without a better one, or at ``max_epochs``.
 
 Patience is counted in checks, not epochs: at learning rate 0.005 the best weights come after some
-40-60 steps, often within the first epochs. One torch thread, so that a rerun gives the same bits
-whatever else the machine does.
+40-60 steps, often within the first epochs. With ``check_every`` 0 a check is an epoch's end. One torch
+thread, so that a rerun gives the same bits whatever else the machine does.
 
-Source: Huatai series 72, charts 44 and 51.
+Source: Huatai series 72, charts 44 and 51; series 69, chart 8; Haitong series 88.
 """
 
 import time
@@ -22,15 +22,14 @@ import torch
 from torch import nn
 
 from mg_models.checkpoint import Provenance, TrainedModel, new_card
-from mg_models.dataset import Dataset
+from mg_models.dataset import Batch, Dataset, step_features
 from mg_models.errors import TrainingError
-from mg_models.losses import loss_of
+from mg_models.losses import batch_loss
 from mg_models.networks import build
 from mg_models.scoring import rank_ic
 from mg_models.splits import Split
 
 THREADS = 1
-VALID_ROWS = 10_000  # rows of one forward pass without gradients; bounds its memory to some 100 MB
 
 
 @dataclass(frozen=True)
@@ -82,38 +81,47 @@ def fit(
         The loss or a validation score stopped being a number.
     """
     spec = data.spec
-    with _threads(THREADS), _deterministic(data.device):
-        network = _seeded(data, seed)
+    with _threads(THREADS), _deterministic(data.device), _seeded(seed, data.device):
+        network = build(spec, step_features(spec, data.features)).to(data.device).train()
         generator = np.random.default_rng(seed)
-        optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
+        optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
         course = _Course(data, split, seed, progress)
         step = 0
         for epoch in range(1, spec.max_epochs + 1):
-            for days in data.batches(generator.permutation(split.train), spec.batch_rows):
-                batch = data.batch(days)
-                loss = loss_of(spec, network(batch.windows), batch.label, batch.day, batch.days)
+            for batch in _batches(data, generator, split):
+                loss = batch_loss(spec, network, batch)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 nn.utils.clip_grad_norm_(network.parameters(), spec.grad_clip)
                 optimizer.step()
                 step += 1
                 course.add_loss(step, float(loss.detach()))
-                if step % spec.check_every == 0 and course.check(network, epoch, step):
+                if spec.check_every and step % spec.check_every == 0 and course.check(network, epoch, step):
                     break
-            if course.over:
+            if course.over or (not spec.check_every and course.check(network, epoch, step)):
                 break
-        if not course.over and step % spec.check_every:
+        if course.checked_at != step:
             course.check(network, epoch, step)
     card = new_card(spec, data, split, seed, THREADS, provenance or Provenance())
     card["training"] = course.record(epoch, step)
     return TrainedModel(spec, split.retrain, seed, data.features, course.best_state, card)
 
 
-def predict_days(network: nn.Module, data: Dataset, days: list[int]) -> list[np.ndarray]:
-    """Each day's predictions of its rows, float64: the mean over the network's tasks."""
-    network.eval()
-    with torch.inference_mode():
-        return [network(data.windows(d)).mean(1).cpu().double().numpy() for d in days]
+def _batches(data: Dataset, generator: np.random.Generator, split: Split) -> Iterator[Batch]:
+    """One epoch: the training days in random order."""
+    for days in data.batches(generator.permutation(split.train)):
+        yield from data.parts(data.batch(days), generator)
+
+
+def predict_day(network: nn.Module, data: Dataset, day: int) -> np.ndarray:
+    """A day's predictions of its rows, ``(rows, columns)`` float64.
+
+    The first column is the model's prediction, the mean over the network's tasks. With several horizons the
+    columns after it are those of :attr:`ModelSpec.heads`.
+    """
+    tasks = network(data.windows(day)).cpu().double().numpy()  # (rows, tasks)
+    mean = tasks.mean(1, keepdims=True)
+    return np.concatenate([mean, tasks, mean], axis=1) if data.spec.heads else mean
 
 
 class _Course:
@@ -126,6 +134,7 @@ class _Course:
         self._checks: list[dict[str, float]] = []
         self._best = -np.inf
         self._best_step = 0
+        self.checked_at = 0
         self._since = 0
         self._started = time.monotonic()
         self.best_state: dict[str, torch.Tensor] = {}
@@ -141,9 +150,12 @@ class _Course:
 
     def check(self, network: nn.Module, epoch: int, step: int) -> bool:
         """Score the validation days; True if training is over."""
-        scores = predict_days(network, self._data, self._split.valid.tolist())
+        self.checked_at = step
+        network.eval()
+        with torch.inference_mode():
+            scores = [predict_day(network, self._data, day) for day in self._split.valid.tolist()]
         network.train()
-        score = float(np.nanmean([rank_ic(p, y) for p, y in zip(scores, self._labels, strict=True)]))
+        score = float(np.nanmean([_rank_ic(p, y) for p, y in zip(scores, self._labels, strict=True)]))
         if not np.isfinite(score):
             raise TrainingError(f"{self._where()}: the validation RankIC was {score} at step {step}")
         self._checks.append({"step": step, "rank_ic": score, "loss": float(np.mean(self._losses))})
@@ -174,11 +186,19 @@ class _Course:
         return f"{self._data.spec.name} {self._split.retrain} seed {self._seed}"
 
 
-def _seeded(data: Dataset, seed: int) -> nn.Module:
-    with torch.random.fork_rng(devices=[]):  # the caller's generator is left as it was
+def _rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
+    """Mean RankIC over horizons of a day's columns (see :func:`predict_day`) with its labels ``(rows, horizons)``."""
+    heads = label.shape[1]
+    first = 1 if heads > 1 else 0
+    return float(np.mean([rank_ic(prediction[:, first + k], label[:, k]) for k in range(heads)]))
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """Weights and dropout drawn from the seed; the caller's generators are left as they were."""
+    with torch.random.fork_rng(devices=[device] if device.startswith("cuda") else []):
         torch.manual_seed(seed)
-        network = build(data.spec, {name: len(f) for name, f in data.features.items()})
-    return network.to(data.device).train()
+        yield
 
 
 @contextmanager

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from mg_models import checkpoint, processes
-from mg_models.catalog import ModelSpec
 from mg_models.checkpoint import Provenance, TrainedModel, git_revision
 from mg_models.dataset import Dataset, eligible_rows, model_inputs, usable_days
-from mg_models.errors import DataError, TrainingError
+from mg_models.errors import TrainingError
+from mg_models.labels import as_heads
 from mg_models.panel import Panel, PeriodPanel, common_axes
+from mg_models.specs import ModelSpec
 from mg_models.splits import Split, known_days, split
 from mg_models.trainer import Progress, fit
 
@@ -68,11 +69,11 @@ def train_many(
     spec : ModelSpec
     inputs : mapping of str to Panel or PeriodPanel
         On the same days and stocks.
-    labels : ndarray (D, S)
-        Raw returns of the spec's horizon on the inputs' axes, NaN where a stock has none.
+    labels : ndarray (D, S) or (D, S, horizons)
+        Raw returns of the spec's horizons on the inputs' axes, NaN where a stock has none.
     label_end : ndarray of datetime64[D] (D,) or None
-        The day at whose close each label is known, NaT where it is not yet. None: the trading day
-        horizon + 1 after it.
+        The day at whose close each label (of the longest horizon) is known, NaT where it is not yet. None:
+        the trading day horizon + 1 after it.
     retrains : iterable of str
         Half-years to predict, ``["2017H1", "2017H2"]``. Each uses only labels known before it.
     seeds : iterable of int, optional
@@ -109,8 +110,7 @@ def train_many(
     chosen = model_inputs(spec, inputs)
     days, _ = common_axes(chosen)
     eligible = eligible_rows(spec, chosen)
-    if labels.shape != eligible.shape:
-        raise DataError(f"labels must be {eligible.shape} like the inputs, was {labels.shape}")
+    as_heads(spec, labels, eligible.shape)
     ends = known_days(days, spec.horizon) if label_end is None else label_end
     usable = usable_days(spec, eligible, labels)
     splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}

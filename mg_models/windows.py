@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mg_models.catalog import InputSpec
 from mg_models.panel import Panel, PeriodPanel
+from mg_models.specs import InputSpec
 
 EPS = 1e-6  # a step whose ratio has a smaller standard deviation over stocks (the last one: all 1) becomes 0
 
@@ -36,7 +36,7 @@ class Windows:
             self._values = _tensor(panel.values, device)  # (D, S, F)
 
     def gather(self, day: int, rows: Tensor) -> Tensor:
-        """The standardised windows that end on a day, ``(steps, rows, features)`` float32.
+        """The standardised windows that end on a day, ``(steps, rows, features)`` float32, features of a step.
 
         ``rows`` must be every stock that takes part that day: the z-score is over them. Steps
         before the panel's beginning and values that are not finite are 0.
@@ -44,10 +44,18 @@ class Windows:
         raw = self._raw(day, rows)  # (steps, rows, F)
         if self.spec.scale == "last_value":
             return standardise(raw / raw[-1], self.spec.clip)
-        return torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0)
+        return self._steps(torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0))
+
+    def _steps(self, raw: Tensor) -> Tensor:
+        """Rows of several steps side by side ``(days, rows, per_day * F)`` as one step after another."""
+        if self.spec.per_day == 1:
+            return raw
+        days, rows, _ = raw.shape
+        steps = raw.view(days, rows, self.spec.per_day, -1).transpose(1, 2)  # (days, per_day, rows, F)
+        return steps.reshape(self.spec.steps, rows, -1)  # (steps, rows, F)
 
     def _raw(self, day: int, rows: Tensor) -> Tensor:
-        steps = self.spec.steps
+        steps = total = self.spec.rows
         source, end, tail = self._values, day + 1, None
         if self._periods:
             source, end = self._completed, int(self._period_of_day[day])
@@ -55,9 +63,9 @@ class Windows:
             steps -= 1
         begin = max(end - steps, 0)
         out = torch.full(
-            (self.spec.steps, len(rows), self._values.shape[-1]), torch.nan, dtype=torch.float32, device=rows.device
-        )
-        stop = self.spec.steps if tail is None else self.spec.steps - 1
+            (total, len(rows), self._values.shape[-1]), torch.nan, dtype=torch.float32, device=rows.device
+        )  # rows of the panel, oldest first
+        stop = total if tail is None else total - 1
         if end > begin:
             torch.index_select(source[begin:end], 1, rows, out=out[stop - (end - begin) : stop])
         if tail is not None:

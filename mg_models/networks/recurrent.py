@@ -33,7 +33,7 @@ class Recurrent(nn.Module):
         self.head = Head(hidden)
         self.sigmoid = sigmoid
 
-    def forward(self, windows: Mapping[str, Tensor]) -> Tensor:
+    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
         state = last_state(self.gru, windows[self.panel])  # (rows, hidden)
         score = self.head(state)  # (rows, 1)

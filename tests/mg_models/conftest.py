@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mg_models.bars import bar_inputs, completed_bars, month_of, week_of
-from mg_models.panel import Panel
+from mg_models.panel import Panel, PeriodPanel
 
 
 def weekdays(count: int, start: str = "2013-01-04") -> np.ndarray:
@@ -47,9 +47,67 @@ def bars_of(days: np.ndarray, daily: np.ndarray) -> dict:
     return bar_inputs(days, names(daily.shape[1]), daily, weeks, weekly, months, monthly)
 
 
+def future_changed(panel: Panel | PeriodPanel, day: int) -> Panel | PeriodPanel:
+    """Everything after ``day`` replaced; completed periods that ``day`` cannot see too."""
+    rng = np.random.default_rng(3)
+
+    def changed(values: np.ndarray, keep: int) -> np.ndarray:
+        out = values.copy()
+        out[keep:] = rng.random(out[keep:].shape) + 0.5
+        return out
+
+    if isinstance(panel, PeriodPanel):
+        seen = int(panel.period_of_day[day])
+        return PeriodPanel(
+            panel.days,
+            panel.symbols,
+            changed(panel.completed, seen),
+            changed(panel.to_date, day + 1),
+            panel.period_of_day,
+            panel.features,
+        )
+    return Panel(panel.days, panel.symbols, changed(panel.values, day + 1), panel.features)
+
+
+def permuted(panel: Panel | PeriodPanel, order: np.ndarray) -> Panel | PeriodPanel:
+    symbols = panel.symbols[order]
+    if isinstance(panel, PeriodPanel):
+        return PeriodPanel(
+            panel.days,
+            symbols,
+            panel.completed[:, order],
+            panel.to_date[:, order],
+            panel.period_of_day,
+            panel.features,
+        )
+    return Panel(panel.days, symbols, panel.values[:, order], panel.features)
+
+
+def cut_after(panel: Panel | PeriodPanel, day: int) -> Panel | PeriodPanel:
+    """The panel as it was at the close of ``day``."""
+    if isinstance(panel, PeriodPanel):
+        seen = int(panel.period_of_day[day])
+        return PeriodPanel(
+            panel.days[: day + 1],
+            panel.symbols,
+            panel.completed[:seen],
+            panel.to_date[: day + 1],
+            panel.period_of_day[: day + 1],
+            panel.features,
+        )
+    return Panel(panel.days[: day + 1], panel.symbols, panel.values[: day + 1], panel.features)
+
+
 @pytest.fixture(scope="session")
 def make() -> SimpleNamespace:
     """Makers of small inputs."""
     return SimpleNamespace(
-        weekdays=weekdays, names=names, factor_panel=factor_panel, daily_bars=daily_bars, bars_of=bars_of
+        weekdays=weekdays,
+        names=names,
+        factor_panel=factor_panel,
+        daily_bars=daily_bars,
+        bars_of=bars_of,
+        future_changed=future_changed,
+        permuted=permuted,
+        cut_after=cut_after,
     )

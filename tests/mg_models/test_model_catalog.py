@@ -4,23 +4,23 @@ import json
 
 import pytest
 
-from mg_models.catalog import CATALOG, COMBINATIONS, get, override
+from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names
 from mg_models.errors import CatalogError
 
 
 def test_series_72_hyper_parameters():
     for name in ("hf_gru", "lf_multitask"):
         spec = CATALOG[name]
-        assert (spec.hidden, spec.layers, spec.horizon, spec.learning_rate) == (30, 1, 10, 0.005)
+        assert (spec.network.hidden, spec.network.layers, spec.horizon, spec.learning_rate) == (30, 1, 10, 0.005)
         assert (spec.batch_rows, spec.max_epochs, spec.patience, len(spec.seeds)) == (5000, 100, 10, 3)
         assert (spec.split.every, spec.split.valid_share) == (5, 0.2)
     assert [(i.panel, i.steps) for i in CATALOG["lf_multitask"].inputs] == [
         ("daily", 40), ("weekly", 20), ("monthly", 12),
     ]  # fmt: skip
     assert CATALOG["hf_gru"].inputs[0].steps == 40
-    assert CATALOG["hf_gru"].sigmoid
-    assert not CATALOG["lf_multitask"].sigmoid
-    assert CATALOG["lf_multitask"].correlation_penalty == 0.01
+    assert CATALOG["hf_gru"].network.sigmoid
+    assert CATALOG["lf_multitask"].network.shared
+    assert CATALOG["lf_multitask"].loss.correlation_penalty == 0.01
     assert COMBINATIONS["fused"].weights == (1, 3)
 
 
@@ -28,14 +28,14 @@ def test_every_part_of_a_combination_exists():
     for combination in COMBINATIONS.values():
         if combination.rule == "fuse":
             assert len(combination.parts) == len(combination.weights)
-            assert all(part in CATALOG or part in COMBINATIONS for part in combination.parts)
+            assert set(combination.parts) <= set(signal_names())
 
 
 def test_override_reaches_model_split_and_inputs():
     spec = override(get("lf_multitask"), hidden=16, every=3, steps={"daily": 20}, clip=3, seeds=[4, 5], learning_rate=1)
-    assert (spec.hidden, spec.split.every, spec.seeds, spec.learning_rate) == (16, 3, (4, 5), 1.0)
+    assert (spec.network.hidden, spec.split.every, spec.seeds, spec.learning_rate) == (16, 3, (4, 5), 1.0)
     assert [(i.steps, i.clip) for i in spec.inputs] == [(20, 3.0), (20, 3.0), (12, 3.0)]
-    assert get("lf_multitask").hidden == 30
+    assert get("lf_multitask").network.hidden == 30
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,11 @@ def test_override_reaches_model_split_and_inputs():
         ({"hidden": 16.5}, "hidden must be int like 30, was 16.5"),
         ({"hidden": True}, "hidden must be int"),
         ({"hidden": 0}, "hidden must be positive"),
-        ({"sigmoid": 1}, "sigmoid must be bool"),
+        ({"shared": 1}, "shared must be bool"),
+        ({"sigmoid": True}, "no hyper-parameter 'sigmoid'"),
+        ({"kind": "recurrent"}, "no hyper-parameter 'kind'"),
+        ({"horizons": [0]}, "horizons must be at least 1"),
+        ({"train_days": 100}, "train_days and valid_days must both be given"),
         ({"seeds": [1, 1]}, "a value twice"),
         ({"seeds": []}, "seeds must be tuple"),
         ({"steps": {"hourly": 3}}, "inputs \\['hourly'\\]"),

@@ -8,40 +8,11 @@ from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
 from mg_models.errors import DataError, LeakageError
 from mg_models.inference import predict
-from mg_models.panel import Panel, PeriodPanel
+from mg_models.panel import Panel
 from mg_models.training import train
 
 DAYS, STOCKS = 240, 50
 RETRAIN = "2013H2"
-
-
-def permuted(panel: Panel | PeriodPanel, order: np.ndarray) -> Panel | PeriodPanel:
-    symbols = panel.symbols[order]
-    if isinstance(panel, PeriodPanel):
-        return PeriodPanel(
-            panel.days,
-            symbols,
-            panel.completed[:, order],
-            panel.to_date[:, order],
-            panel.period_of_day,
-            panel.features,
-        )
-    return Panel(panel.days, symbols, panel.values[:, order], panel.features)
-
-
-def cut_after(panel: Panel | PeriodPanel, day: int) -> Panel | PeriodPanel:
-    """The panel as it was at the close of ``day``."""
-    if isinstance(panel, PeriodPanel):
-        seen = int(panel.period_of_day[day])
-        return PeriodPanel(
-            panel.days[: day + 1],
-            panel.symbols,
-            panel.completed[:seen],
-            panel.to_date[: day + 1],
-            panel.period_of_day[: day + 1],
-            panel.features,
-        )
-    return Panel(panel.days[: day + 1], panel.symbols, panel.values[: day + 1], panel.features)
 
 
 @pytest.fixture(scope="module", params=["hf_gru", "lf_multitask"])
@@ -88,19 +59,19 @@ def test_one_day_at_a_time_equals_all_at_once(case):
     np.testing.assert_array_equal(single, whole[[0, 17, -1]])
 
 
-def test_a_later_day_changes_nothing(case):
+def test_a_later_day_changes_nothing(case, make):
     models, inputs, days = case
     whole = predict(models, inputs, days)
     for i in (0, 25):
         at = int(np.searchsorted(next(iter(inputs.values())).days, days[i]))
-        then = {name: cut_after(panel, at) for name, panel in inputs.items()}
+        then = {name: make.cut_after(panel, at) for name, panel in inputs.items()}
         np.testing.assert_array_equal(predict(models, then, days[i : i + 1])[0], whole[i])
 
 
-def test_permuted_stocks_permute_the_scores(case):
+def test_permuted_stocks_permute_the_scores(case, make):
     models, inputs, days = case
     order = np.random.default_rng(6).permutation(STOCKS)
-    got = predict(models, {name: permuted(panel, order) for name, panel in inputs.items()}, days)
+    got = predict(models, {name: make.permuted(panel, order) for name, panel in inputs.items()}, days)
     np.testing.assert_allclose(got, predict(models, inputs, days)[:, order], atol=2e-4)
 
 

@@ -12,7 +12,7 @@ import pytest
 from mg_models import checkpoint, training
 from mg_models.catalog import CATALOG, override
 from mg_models.errors import CheckpointError, DataError, LeakageError, TrainingError
-from mg_models.panel import Panel, PeriodPanel
+from mg_models.panel import Panel
 from mg_models.training import train, train_many
 
 DAYS, STOCKS = 260, 40
@@ -43,28 +43,6 @@ def lf(make):
     steps = {"daily": 10, "weekly": 6, "monthly": 4}
     spec = override(CATALOG["lf_multitask"], steps=steps, seeds=[0], **QUICK)
     return spec, make.bars_of(make.weekdays(DAYS), daily), labels
-
-
-def with_future_changed(panel: Panel | PeriodPanel, day: int) -> Panel | PeriodPanel:
-    """Everything after ``day`` replaced; completed periods that ``day`` cannot see too."""
-    rng = np.random.default_rng(3)
-
-    def changed(values: np.ndarray, keep: int) -> np.ndarray:
-        out = values.copy()
-        out[keep:] = rng.random(out[keep:].shape) + 0.5
-        return out
-
-    if isinstance(panel, PeriodPanel):
-        seen = int(panel.period_of_day[day])
-        return PeriodPanel(
-            panel.days,
-            panel.symbols,
-            changed(panel.completed, seen),
-            changed(panel.to_date, day + 1),
-            panel.period_of_day,
-            panel.features,
-        )
-    return Panel(panel.days, panel.symbols, changed(panel.values, day + 1), panel.features)
 
 
 def stored_bytes(folder) -> dict[str, bytes]:
@@ -101,14 +79,14 @@ def test_seeds_differ(trained):
 
 
 @pytest.mark.parametrize("kind", ["hf", "lf"])
-def test_training_cannot_see_past_the_cut(kind, request, tmp_path):
+def test_training_cannot_see_past_the_cut(kind, request, tmp_path, make):
     """Inputs from the last validation day on, and labels not known by the cut, change no byte."""
     spec, inputs, labels = request.getfixturevalue(kind)
     retrain = "2013H2"
     panel = next(iter(inputs.values()))
     cut = int(np.searchsorted(panel.days, np.datetime64("2013-07-01")))
     train(spec, inputs, labels, None, retrain, seeds=[0], out_dir=tmp_path / "a")
-    changed = {name: with_future_changed(p, cut - 1) for name, p in inputs.items()}
+    changed = {name: make.future_changed(p, cut - 1) for name, p in inputs.items()}
     other = labels.copy()
     other[cut - 11 :] = 9.0
     train(spec, changed, other, None, retrain, seeds=[0], out_dir=tmp_path / "b")

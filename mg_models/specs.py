@@ -1,0 +1,397 @@
+"""What a catalog entry is made of: inputs, label, network, loss, split, and the settings of the training.
+
+Networks and losses are small dataclasses, one for each kind, so that an entry names only what its
+report names. ``kind`` tells them apart in a stored card.
+"""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mg_models.errors import CatalogError
+
+Scale = Literal["none", "last_value"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a model.
+
+    Attributes
+    ----------
+    panel : str
+        Key of the panel in the ``inputs`` that training and prediction are given.
+    steps : int
+        Window length. In rows of the panel, times ``per_day``.
+    scale : {"none", "last_value"}
+        ``"none"``: the values are already preprocessed per day. ``"last_value"``: each feature's
+        series is divided by its own last value, then z-scored over stocks per day and step.
+    clip : float or None
+        Bound on the z-scores of ``"last_value"``.
+    min_share : float
+        Share of the rows that a stock must have to take part.
+    per_day : int
+        Steps that one row of the panel holds side by side, step by step: 8 for half-hours. Such a row
+        has ``per_day`` times the features of a step.
+
+    Raises
+    ------
+    CatalogError
+        ``steps`` is no multiple of ``per_day``.
+    """
+
+    panel: str
+    steps: int
+    scale: Scale = "none"
+    clip: float | None = None
+    min_share: float = 0.6
+    per_day: int = 1
+
+    def __post_init__(self) -> None:
+        if self.steps % self.per_day:
+            raise CatalogError(
+                f"input {self.panel}: steps must be a multiple of {self.per_day}, its steps a day, was {self.steps}"
+            )
+
+    @property
+    def rows(self) -> int:
+        """Rows of the panel in a window: days, weeks or months."""
+        return self.steps // self.per_day
+
+
+@dataclass(frozen=True)
+class LabelSpec:
+    """What a model learns.
+
+    Attributes
+    ----------
+    horizons : tuple of int
+        Trading days of the returns, from T+1 to T+1+horizon; a head for each where there are several.
+    price : {"vwap", "close"}
+        Price that the returns are made of.
+    transform : {"zscore", "rank", "normal_rank"}
+        Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; or ranked, mapped to
+        normal quantiles, then z-scored.
+    """
+
+    horizons: tuple[int, ...] = (10,)
+    price: Literal["vwap", "close"] = "vwap"
+    transform: Literal["zscore", "rank", "normal_rank"] = "zscore"
+
+
+@dataclass(frozen=True)
+class SplitSpec:
+    """How a retrain's days are divided; see :mod:`mg_models.splits`.
+
+    Attributes
+    ----------
+    every : int
+        Sample every so many trading days.
+    valid_share : float
+        The last part of the samples, in time order, that validates, where the window expands.
+    train_days, valid_days : int
+        Fixed lengths of a rolling window, trading days; 0: the window expands.
+    min_train_days, min_valid_days : int
+        Sampled days without which a retrain is refused.
+    """
+
+    every: int = 5
+    valid_share: float = 0.2
+    train_days: int = 0
+    valid_days: int = 0
+    min_train_days: int = 20
+    min_valid_days: int = 5
+
+    def __post_init__(self) -> None:
+        if bool(self.train_days) != bool(self.valid_days):
+            raise CatalogError(
+                f"train_days and valid_days must both be given or both be 0, was {self.train_days} and "
+                f"{self.valid_days}"
+            )
+
+
+@dataclass(frozen=True)
+class RecurrentSpec:
+    """GRU(F -> hidden, layers) -> BatchNorm -> Linear -> (Sigmoid)."""
+
+    hidden: int = 30
+    layers: int = 1
+    sigmoid: bool = False
+    kind: Literal["recurrent"] = "recurrent"
+
+
+@dataclass(frozen=True)
+class MultiTaskSpec:
+    """An input for each task: a GRU (``shared`` by the bars), own BatchNorm and Linear, the mean predicts."""
+
+    hidden: int = 30
+    layers: int = 1
+    shared: bool = True
+    kind: Literal["multitask"] = "multitask"
+
+
+@dataclass(frozen=True)
+class SequenceSpec:
+    """A recurrent encoder for each input, their outputs side by side, then an MLP.
+
+    Attributes
+    ----------
+    cell : {"gru", "lstm"}
+    hidden, layers : int
+    bidirectional : bool
+    attention : bool
+        Whether the additive attention over the top layer's states stands beside the last state.
+    residual : bool
+        Whether a path leads around each layer.
+    mlp : int
+        Width of the MLP between the encoders and the prediction; 0: none.
+    """
+
+    cell: Literal["gru", "lstm"] = "gru"
+    hidden: int = 50
+    layers: int = 1
+    bidirectional: bool = False
+    attention: bool = False
+    residual: bool = False
+    mlp: int = 10
+    kind: Literal["sequence"] = "sequence"
+
+
+@dataclass(frozen=True)
+class ResidualLearningSpec:
+    """Multi-granularity residual learning: a module for each input, coarse to fine.
+
+    Attributes
+    ----------
+    hidden, layers : int
+        Of each module's GRU.
+    mlp : int
+        Width of each prediction head.
+    combination : {"mean", "attention", "contrastive"}
+        Weights of the modules' predictions.
+    """
+
+    hidden: int = 50
+    layers: int = 2
+    mlp: int = 10
+    combination: Literal["mean", "attention", "contrastive"] = "mean"
+    kind: Literal["residual_learning"] = "residual_learning"
+
+
+@dataclass(frozen=True)
+class TaskMlpSpec:
+    """An MLP that the tasks share, a head for each horizon.
+
+    ``task_attention_heads`` above 0 puts multi-head attention between the tasks in front of the heads.
+    """
+
+    hidden: int = 256
+    layers: int = 2
+    task_attention_heads: int = 0
+    kind: Literal["task_mlp"] = "task_mlp"
+
+
+@dataclass(frozen=True)
+class StockAttentionSpec:
+    """Transformer encoder over the stocks of a day, without positions; a head for each horizon."""
+
+    blocks: int = 2
+    heads: int = 2
+    feedforward: int = 64
+    dropout: float = 0.1
+    kind: Literal["stock_attention"] = "stock_attention"
+
+
+@dataclass(frozen=True)
+class TemporalTransformerSpec:
+    """Transformer encoder over the steps of a stock's window, with positions."""
+
+    blocks: int = 2
+    heads: int = 2
+    feedforward: int = 256
+    dropout: float = 0.1
+    kind: Literal["temporal_transformer"] = "temporal_transformer"
+
+
+@dataclass(frozen=True)
+class NegativeIcSpec:
+    """Minus the daily correlation of prediction and label."""
+
+    kind: Literal["negative_ic"] = "negative_ic"
+
+
+@dataclass(frozen=True)
+class MultitaskIcSpec:
+    """Minus the tasks' correlations with the label, plus ``correlation_penalty`` times those with each other."""
+
+    correlation_penalty: float = 0.01
+    kind: Literal["multitask_ic"] = "multitask_ic"
+
+
+@dataclass(frozen=True)
+class SquaredErrorSpec:
+    """Squared error, the mean over heads where there are several."""
+
+    kind: Literal["squared_error"] = "squared_error"
+
+
+@dataclass(frozen=True)
+class RankWeightedErrorSpec:
+    """Squared error with weight ``0.5 ** (halvings * rank / n)``, rank 0 being the highest return of the day."""
+
+    halvings: float = 2.0
+    kind: Literal["rank_weighted_error"] = "rank_weighted_error"
+
+
+@dataclass(frozen=True)
+class ResidualLearningLossSpec:
+    """Squared error, plus weights times what the modules leave unexplained and the contrastive loss.
+
+    Attributes
+    ----------
+    reconstruction : float
+        The report's lambda_1, on the mean square of each granularity's input less its reconstruction
+        from the coarser one.
+    contrast : float
+        On the contrastive loss, where the combination is ``"contrastive"``.
+    """
+
+    reconstruction: float = 0.05
+    contrast: float = 0.1
+    kind: Literal["residual_learning_error"] = "residual_learning_error"
+
+
+NetworkSpec = (
+    RecurrentSpec
+    | MultiTaskSpec
+    | SequenceSpec
+    | ResidualLearningSpec
+    | TaskMlpSpec
+    | StockAttentionSpec
+    | TemporalTransformerSpec
+)
+LossSpec = NegativeIcSpec | MultitaskIcSpec | SquaredErrorSpec | RankWeightedErrorSpec | ResidualLearningLossSpec
+
+NETWORKS: dict[str, type] = {c.kind: c for c in NetworkSpec.__args__}
+LOSSES: dict[str, type] = {c.kind: c for c in LossSpec.__args__}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One trained model.
+
+    Attributes
+    ----------
+    name : str
+    inputs : tuple of InputSpec
+    network : NetworkSpec
+    loss : LossSpec
+    label : LabelSpec
+    universe : str
+        Key of the panel that says who takes part on a day (finite: yes); empty: whoever has inputs.
+    batch_rows : int
+        A batch is whole days that add up to about so many rows.
+    batch_days : int
+        A batch is so many days, whatever their rows; 0: by ``batch_rows``.
+    batch_stocks : int
+        A batch is at most so many stocks of one day, drawn at random; 0: whole days.
+    learning_rate, weight_decay : float
+        Of Adam.
+    max_epochs : int
+    check_every : int
+        Steps between two validations; 0: one at each epoch's end.
+    patience : int
+        Validations without a better one that end the training.
+    grad_clip : float
+        Bound on the gradient's norm.
+    min_stocks : int
+        A day with fewer stocks takes no part in the loss.
+    seeds : tuple of int
+    split : SplitSpec
+    description, source : str
+    """
+
+    name: str
+    inputs: tuple[InputSpec, ...]
+    network: NetworkSpec
+    loss: LossSpec
+    label: LabelSpec = field(default_factory=LabelSpec)
+    universe: str = ""
+    batch_rows: int = 5000
+    batch_days: int = 0
+    batch_stocks: int = 0
+    learning_rate: float = 0.005
+    weight_decay: float = 0.0
+    max_epochs: int = 100
+    check_every: int = 10
+    patience: int = 10
+    grad_clip: float = 1.0
+    min_stocks: int = 30
+    seeds: tuple[int, ...] = (0, 1, 2)
+    split: SplitSpec = field(default_factory=SplitSpec)
+    description: str = ""
+    source: str = ""
+
+    @property
+    def horizon(self) -> int:
+        """The longest of the label's horizons: what the embargo counts."""
+        return max(self.label.horizons)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """Names of the predictions beside their mean, ``("10d", "20d", "10d20d")``; none with one horizon.
+
+        The last is the mean itself, under the name that the report's tables give it.
+        """
+        each = tuple(f"{h}d" for h in self.label.horizons)
+        return (*each, "".join(each)) if len(each) > 1 else ()
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """Every signal that the model gives: its own name (the mean over heads), and one for each head."""
+        return (self.name, *(f"{self.name}_{head}" for head in self.heads))
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hex digits of everything that shapes the trained weights, seeds and prose left out."""
+        content = dataclasses.asdict(self)
+        for key in ("description", "source", "seeds"):
+            content.pop(key)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class CombinationSpec:
+    """A signal without weights to train.
+
+    Attributes
+    ----------
+    name : str
+    rule : {"equal_weight", "icir_weight", "fuse"}
+        ``equal_weight`` and ``icir_weight`` combine the factors of the panel named first in
+        ``parts``; ``fuse`` takes the z-scored signals named in ``parts``.
+    parts : tuple of str
+    weights : tuple of float
+        One per part, for ``fuse``.
+    window, min_observations : int
+        Of ``icir_weight``: weekly RankIC observations.
+    horizon : int
+        Of the return that the RankIC observations measure, trading days.
+    """
+
+    name: str
+    rule: Literal["equal_weight", "icir_weight", "fuse"]
+    parts: tuple[str, ...]
+    weights: tuple[float, ...] = ()
+    window: int = 52
+    min_observations: int = 26
+    horizon: int = 5
+    description: str = ""
+    source: str = ""
+
+
+def mean_of(name: str, parts: tuple[str, ...], description: str, source: str) -> CombinationSpec:
+    """The equal-weight mean of z-scored signals."""
+    return CombinationSpec(name, "fuse", parts, (1.0,) * len(parts), description=description, source=source)
