@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mg_assets.errors import DataError, MissingPartitionError
-from mg_assets.factors import ALL34, FACTORS, bars_from_trades, explain, intraday_factors
+from mg_assets.factors import ALL34, FACTORS, bars_from_trades, day_pass, explain, intraday_factors
 from mg_assets.sources import build_source
 from mg_assets.store import Lake
 
@@ -176,6 +176,16 @@ def test_odd_days_agree(tmp_path, seed):
     lake = Lake(tmp_path)
     fill(lake, trades, orders, bars_from_trades(trades, {"600000.SH": 9.9}))
     for symbol in symbols(lake):
+        holds(explain(lake, symbol, DAY))
+
+
+def test_the_streaming_pass_over_the_files_agrees(simulated, tmp_path):
+    lake = Lake(tmp_path)
+    for table in ("trades", "orders", "minute_bars"):
+        lake.write(table, DAY, simulated.day(table, DAY))
+    files = [lake.path(table, DAY) for table in ("trades", "orders", "minute_bars")]
+    lake.write("intraday_factors", DAY, day_pass(*files).factors.reset_index())
+    for symbol in symbols(lake)[::4]:
         holds(explain(lake, symbol, DAY))
 
 
