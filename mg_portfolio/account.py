@@ -8,9 +8,9 @@ import pandas as pd
 from mg_portfolio.holdings import DUST
 from mg_portfolio.market import MarketPanel
 
-REASONS = ("", "suspended", "no_price", "limit_up", "limit_down", "delisted")
-"""Why an order was not filled; the first stands for no reason."""
-FILLED, SUSPENDED, NO_PRICE, LIMIT_UP, LIMIT_DOWN, DELISTED = range(len(REASONS))
+REASONS = ("", "suspended", "no_price", "limit_up", "limit_down", "delisted", "capacity", "lot")
+"""Why an order was not filled, or (capacity) only in part; the first stands for no reason."""
+FILLED, SUSPENDED, NO_PRICE, LIMIT_UP, LIMIT_DOWN, DELISTED, CAPACITY, LOT = range(len(REASONS))
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,8 @@ class BacktestResult:
         over).
     rebalances : DataFrame
         One row per trading day: decided, traded, planned_two_way (target against the holdings at the decision),
-        realised_two_way, cost, orders, unfilled, unfilled_weight, cash, initial (bought from cash).
+        realised_two_way, cost (of the value before trading), orders, unfilled, unfilled_weight (what was planned and
+        could not be done), cash, value (before trading, at the day's prices), initial (bought from cash).
     """
 
     days: np.ndarray
@@ -100,6 +101,7 @@ REBALANCE_COLUMNS = (
     "unfilled",
     "unfilled_weight",
     "cash",
+    "value",
     "initial",
 )
 
@@ -129,10 +131,13 @@ def tables(
         when = np.full(len(at), decided)
         orders.append((when, at, fill.planned[at], fill.filled[at], fill.paid_out[at], fill.reason[at]))
         turnover = float(np.abs(fill.filled).sum())
-        refused = float(np.abs(fill.planned[stuck]).sum())
+        missed = np.abs(fill.planned[stuck] - np.where(fill.reason[stuck] == CAPACITY, fill.filled[stuck], 0.0))
+        refused = float(missed.sum())
         counts = (int(asked.sum()), int(stuck.sum()), refused)
         dates = (market.days[decided], market.days[decided + 1])
-        lines.append((*dates, planned, turnover, fill.cost, *counts, float(cash_share[i]), bought_in and i == 0))
+        lines.append(
+            (*dates, planned, turnover, fill.cost, *counts, float(cash_share[i]), fill.value, bought_in and i == 0)
+        )
     rebalances = pd.DataFrame(lines, columns=list(REBALANCE_COLUMNS)).astype({"initial": bool})
     none = np.zeros(0, dtype=np.int64)
     on, at, wish, done, out, why = [np.concatenate(x) for x in zip(*orders, strict=True)] if orders else [none] * 6

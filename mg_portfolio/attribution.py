@@ -1,14 +1,18 @@
 """Where the excess return came from: industries and selection (Brinson), or styles, industries and the rest (factors).
 
-Both split each period's excess return exactly: the parts sum to it, whatever the weights.
+Both split each period's excess return exactly: the parts sum to it, whatever the weights. :func:`attribute` does both
+for a backtest, day by day, and sets apart what the costs took and what the days of trading added or took.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from mg_portfolio.errors import ProblemError
+from mg_portfolio.account import BacktestResult
+from mg_portfolio.errors import BacktestError, ProblemError
+from mg_portfolio.index import Benchmark, benchmark_weights
+from mg_portfolio.market import MarketPanel
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,3 +169,120 @@ def factor_attribution(
         line |= dict(zip(exposure, parts[len(codes) :].tolist(), strict=True))
         lines.append({**line, "selection": excess - float(parts.sum()), "excess": excess})
     return pd.DataFrame(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestAttribution:
+    """Daily attribution of a backtest; all effects are fractions of the value at the close before.
+
+    Attributes
+    ----------
+    days : (T - 1,) datetime64[D]
+        The days after the first.
+    brinson : Brinson
+        Of the holdings at each close over the next day; it links to the compounded excess.
+    factors : DataFrame or None
+        Columns ``industry``, the styles, ``selection``; a row per day. Their sum is Brinson's.
+    execution : (T - 1,) float
+        What trading at the day's price instead of the close added: the trade's own day, costs apart.
+    cost : (T - 1,) float
+        What costs took, negative.
+    excess : (T - 1,) float
+        Portfolio's return less the benchmark's: the sum of all effects.
+    link : (T - 1,) float
+        Factors that make daily effects sum to the difference of the compounded returns.
+    """
+
+    days: np.ndarray
+    brinson: Brinson
+    factors: pd.DataFrame | None
+    execution: np.ndarray
+    cost: np.ndarray
+    excess: np.ndarray
+    link: np.ndarray
+
+    def table(self) -> pd.Series:
+        """Linked totals: allocation, selection, execution, cost, and ``excess``, their sum."""
+        parts = {
+            "allocation": float((self.brinson.allocation.sum(axis=1) * self.link).sum()),
+            "selection": float((self.brinson.selection.sum(axis=1) * self.link).sum()),
+            "execution": float((self.execution * self.link).sum()),
+            "cost": float((self.cost * self.link).sum()),
+        }
+        return pd.Series({**parts, "excess": sum(parts.values())})
+
+    def factor_table(self) -> pd.Series:
+        """Linked totals by factor, with execution and cost, and ``excess``, their sum.
+
+        Raises
+        ------
+        BacktestError
+            No styles were given.
+        """
+        if self.factors is None:
+            raise BacktestError("attribute was called without styles: give exposures to split by factor")
+        parts = self.factors.drop(columns="excess").mul(self.link, axis=0).sum()
+        parts = pd.concat([parts, self.table()[["execution", "cost"]]])
+        return pd.concat([parts, pd.Series({"excess": parts.sum()})])
+
+
+def attribute(
+    result: BacktestResult,
+    market: MarketPanel,
+    benchmark: Benchmark,
+    industry: np.ndarray,
+    styles: dict[str, np.ndarray] | None = None,
+    size: np.ndarray | None = None,
+) -> BacktestAttribution:
+    """Split a backtest's excess return into industries, stocks, styles, execution and cost.
+
+    Parameters
+    ----------
+    result : BacktestResult
+    market : MarketPanel
+        The panel it ran on.
+    benchmark : mapping of day to (S,) weights, or (D, S) weights
+        The backtest's own.
+    industry : (S,) or (D, S) int
+        Codes.
+    styles : dict of name to (S,) or (D, S) float, optional
+        Exposures known at each close; with them the split by factor.
+    size : (S,) or (D, S) float, optional
+        Weights of the factor regressions.
+
+    Raises
+    ------
+    BacktestError
+        The benchmark has no weights, or the result is not of this panel.
+    """
+    start = market.index(result.days[0])
+    if len(result.days) != len(market.days) - start or result.holdings.shape[1] != len(market.symbols):
+        raise BacktestError(
+            f"the result had {result.holdings.shape} days and stocks from {result.days[0]} on, where the panel has "
+            f"{(len(market.days) - start, len(market.symbols))}: give the panel that it ran on"
+        )
+    before, after = market.mark[start:-1], market.mark[start + 1 :]
+    growth = np.divide(after, before, out=np.ones_like(after), where=before > 0.0) - 1.0  # (T - 1, S)
+    held, index = result.holdings[:-1], benchmark_weights(market, benchmark, start)
+    earned = result.nav[1:] / result.nav[:-1] - 1.0
+    index_earned = (index * growth).sum(axis=1)
+    cost = np.zeros(len(earned))
+    at = np.searchsorted(result.days, result.rebalances["traded"].to_numpy("datetime64[D]")) - 1
+    paid = (result.rebalances["cost"] * result.rebalances["value"]).to_numpy(dtype=np.float64)
+    cost[at] = -paid / result.nav[at]
+    execution = earned - (held * growth).sum(axis=1) - cost
+    link = carino(earned, index_earned)
+
+    def since(x: np.ndarray) -> np.ndarray:
+        return x if np.ndim(x) == 1 else np.asarray(x)[start:-1]
+
+    by_industry = replace(brinson(held, index, growth, since(np.asarray(industry))), _link=link)
+    factors = None
+    if styles is not None:
+        exposures = {name: since(np.asarray(x)) for name, x in styles.items()}
+        weight = None if size is None else since(np.asarray(size))
+        # a stock without a price before has no return to explain
+        known = np.where(before > 0.0, growth, np.nan)
+        factors = factor_attribution(held - index, known, exposures, since(np.asarray(industry)), weight)
+        factors.index = pd.DatetimeIndex(result.days[1:])
+    return BacktestAttribution(result.days[1:], by_industry, factors, execution, cost, earned - index_earned, link)

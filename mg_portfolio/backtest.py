@@ -4,7 +4,8 @@ The clock of one rebalance:
 
 1. ``decided``, after the close of day T: a target is chosen with what is known then.
 2. Day T+1: orders are filled at the day's trade price (:func:`trade`). What cannot trade stays, and the freed or
-   missing weight is spread over the rest in proportion. Costs come out of the portfolio's value.
+   missing weight is spread over the rest in proportion (:mod:`mg_portfolio.execution`, with lots and a capacity where
+   asked). Costs come out of the portfolio's value.
 3. From the close of T+1 on, holdings drift with prices until the next trade (:func:`simulate`, :func:`drift_to`).
 
 Between trades nothing changes but prices, so a stretch of days is valued in one matrix product.
@@ -15,31 +16,35 @@ from collections.abc import Mapping
 import numpy as np
 
 from mg_portfolio.account import (
+    CAPACITY,
     DELISTED,
     FILLED,
     LIMIT_DOWN,
     LIMIT_UP,
+    LOT,
     NO_PRICE,
     SUSPENDED,
     BacktestResult,
     Fill,
     tables,
 )
-from mg_portfolio.costs import Costs
+from mg_portfolio.costs import Costs, CostSchedule
 from mg_portfolio.errors import BacktestError
+from mg_portfolio.execution import Execution, Filling, round_to_lots
 from mg_portfolio.holdings import DUST, Book, book_of, checked_weights
 from mg_portfolio.index import Benchmark, benchmark_nav
 from mg_portfolio.market import Day, MarketPanel
 
-__all__ = ["BacktestResult", "Costs", "MarketPanel", "drift_to", "simulate", "trade"]
+__all__ = ["BacktestResult", "CostSchedule", "Costs", "Execution", "MarketPanel", "drift_to", "simulate", "trade"]
 
 
 def simulate(
     market: MarketPanel,
     decisions: Mapping[Day, np.ndarray],
     start_holdings: np.ndarray | None = None,
-    cost: Costs | None = None,
+    cost: Costs | CostSchedule | None = None,
     benchmark: Benchmark = None,
+    execution: Execution | None = None,
 ) -> BacktestResult:
     """Run target weights through the market.
 
@@ -51,11 +56,13 @@ def simulate(
     start_holdings : (S,) float, optional
         Weights at the close of the panel's first day; where absent the portfolio starts in cash on the first
         decision's day.
-    cost : Costs, optional
-        Default: series 72's 0.4% two-sided.
+    cost : Costs or CostSchedule, optional
+        Default: series 72's 0.4% two-sided; :func:`~mg_portfolio.costs.chinese_costs` has the rates of each day.
     benchmark : optional
         (D,) daily returns of the index (entry t: close t-1 to close t); or (D, S) weights known at each close, held
         for a day; or a mapping of day to (S,) weights, bought at that close free of cost and drifting after.
+    execution : Execution, optional
+        Capital, and with it lots and a capacity; where absent, any fraction of a share trades at the day's price.
 
     Raises
     ------
@@ -91,7 +98,7 @@ def simulate(
         carry(now, decided + 1)
         now = decided + 1
         planned = float(np.abs(targets[decided] - holdings[decided - start]).sum())
-        book, fill = trade(market, book, targets[decided], now, cost)
+        book, fill = trade(market, book, targets[decided], now, cost.on(market.days[now]), execution)
         books.append(book.units)
         fills.append((decided, fill, planned))
     carry(now, len(market.days))
@@ -119,7 +126,8 @@ def drift_to(
     target: np.ndarray | None,
     decided: Day,
     until: Day,
-    cost: Costs | None = None,
+    cost: Costs | CostSchedule | None = None,
+    execution: Execution | None = None,
 ) -> np.ndarray:
     """Carry holdings from the close of one decision to the close of a later day.
 
@@ -133,8 +141,10 @@ def drift_to(
         Decided then, traded the next day; None only drifts.
     decided, until : day
         Index or date; ``until`` not before ``decided``.
-    cost : Costs, optional
+    cost : Costs or CostSchedule, optional
         Default: series 72's 0.4% two-sided.
+    execution : Execution, optional
+        With the capital at the decision.
 
     Returns
     -------
@@ -147,18 +157,19 @@ def drift_to(
     book = book_of(market, holdings, first)
     if target is not None and last > first:
         wanted = _target(market, decided, target)
-        book, _ = trade(market, book, wanted, first + 1, Costs() if cost is None else cost)
+        rates = (Costs() if cost is None else cost).on(market.days[first + 1])
+        book, _ = trade(market, book, wanted, first + 1, rates, execution)
     worth = book.units * market.mark[last]
     return worth / (worth.sum() + book.cash)
 
 
-def trade(market: MarketPanel, book: Book, target: np.ndarray, day: int, cost: Costs) -> tuple[Book, Fill]:
+def trade(
+    market: MarketPanel, book: Book, target: np.ndarray, day: int, cost: Costs, execution: Execution | None = None
+) -> tuple[Book, Fill]:
     """Fill one day's orders.
 
     Weights are fractions of the value after costs, which depends on the trades: a fixed point, found to rounding in a
-    few rounds because a round shrinks the error by the cost rate. A stock is frozen when its order cannot be filled;
-    that moves the others, which may turn a purchase into a sale, so freezing is repeated until no order stands in the
-    way.
+    few rounds because a round shrinks the error by the cost rate.
     """
     last = market.mark[day - 1]
     tradable = market.tradable[day]
@@ -177,34 +188,69 @@ def trade(market: MarketPanel, book: Book, target: np.ndarray, day: int, cost: C
         held_cash += float(paid_out.sum())
         worth = np.where(gone, 0.0, worth)
 
-    frozen = ~tradable
+    low, high = np.where(tradable, 0.0, worth), np.where(tradable, np.inf, worth)
+    up, down = tradable & market.limit_up[day], tradable & market.limit_down[day]
+    high[up], low[down] = worth[up], worth[down]
+    depth = _depth(market, day, execution)
+    high, low = np.minimum(high, worth + depth), np.maximum(low, worth - depth)
+    filling = Filling(target, low, high)
     invested = float(target.sum())
     net = value
-    while True:
-        share = float(target[~frozen].sum())
-        kept = float(worth[frozen].sum())
-        for _ in range(60):
-            room = max(net * invested - kept, 0.0)
-            wanted = np.where(frozen, worth, target * (room / share if share > 0.0 else 0.0))
-            traded = wanted - worth
-            paid = cost.buy * float(traded[traded > 0.0].sum()) - cost.sell * float(traded[traded < 0.0].sum())
-            before, net = net, value - paid
-            if abs(net - before) <= 1e-16 * value:
-                break
-        no_buy = ~frozen & market.limit_up[day] & (traded > DUST * value)
-        no_sell = ~frozen & market.limit_down[day] & (traded < -DUST * value)
-        if not (no_buy.any() or no_sell.any()):
+    for _ in range(60):
+        wish = filling.wish(net * invested)
+        traded = filling.clip(wish) - worth
+        paid = _paid(traded, cost)
+        before, net = net, value - paid
+        if abs(net - before) <= 1e-16 * value:
             break
-        reason[no_buy], reason[no_sell] = LIMIT_UP, LIMIT_DOWN
-        frozen |= no_buy | no_sell
+    dust = DUST * value
+    bought, sold = tradable & (wish > worth + dust), tradable & (wish < worth - dust)
+    deep = (bought & (wish > worth + depth + dust)) | (sold & (wish < worth - depth - dust))
+    reason[deep] = CAPACITY
+    reason[bought & up], reason[sold & down] = LIMIT_UP, LIMIT_DOWN
+    if execution is not None and execution.lots:
+        share = _share_value(market, day, price, traded, execution)
+        whole = round_to_lots(traded, worth, share, market.symbols, held_cash, cost.buy, cost.sell)
+        reason[(np.abs(traded) > dust) & (whole == 0.0)] = LOT
+        traded, paid = whole, _paid(whole, cost)
 
     moved = traded != 0.0
     units = book.units.copy()
-    units[moved] = wanted[moved] / price[moved]
+    units[moved] = (worth + traded)[moved] / price[moved]
     units[paid_out > 0.0] = 0.0
     after = Book(units, held_cash - float(traded.sum()) - paid)
     planned = target - worth / value
     return after, Fill(planned, traded / value, reason, paid_out / value, paid / value, value)
+
+
+def _paid(traded: np.ndarray, cost: Costs) -> float:
+    """Cost of the orders, in units of value."""
+    return cost.buy * float(traded[traded > 0.0].sum()) - cost.sell * float(traded[traded < 0.0].sum())
+
+
+def _depth(market: MarketPanel, day: int, execution: Execution | None) -> np.ndarray:
+    """Largest order of each stock in units of the portfolio's first value; infinite without a capacity."""
+    if execution is None or execution.participation is None:
+        return np.full(len(market.symbols), np.inf)
+    if market.amount is None:
+        raise BacktestError("participation was set but the panel had no amount: give yuan traded by day and stock")
+    return np.nan_to_num(market.amount[day]) * (execution.participation / execution.capital)
+
+
+def _share_value(
+    market: MarketPanel, day: int, price: np.ndarray, traded: np.ndarray, execution: Execution
+) -> np.ndarray:
+    """Value of one share at the exchange's price, in units of the portfolio's first value."""
+    if market.adj_factor is None:
+        raise BacktestError("lots were asked for but the panel had no adj_factor: give it by day and stock")
+    factor = market.adj_factor[day]
+    bad = np.flatnonzero((traded != 0.0) & ~(factor > 0.0))
+    if len(bad):
+        raise BacktestError(
+            f"adj_factor of {market.symbols[bad[0]]} on {market.days[day]} was {float(factor[bad[0]])!r}, expected a number "
+            "above 0 where the stock trades"
+        )
+    return price / np.where(factor > 0.0, factor, 1.0) / execution.capital
 
 
 def _target(market: MarketPanel, day: Day, target: np.ndarray) -> np.ndarray:

@@ -1,8 +1,22 @@
-"""What trading costs: one object for the optimiser and the backtest."""
+"""What trading costs: one object for the optimiser and the backtest, and the Chinese rates as they changed by law."""
 
-from dataclasses import dataclass
+import datetime as dt
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
 
 from mg_portfolio.errors import ProblemError
+
+Date = str | dt.date | np.datetime64
+
+STAMP_TAX = (("1900-01-01", 0.001), ("2023-08-28", 0.0005))
+"""On sales alone. 0.1% of the value since 2008-09-19 (before that both sides paid), halved from 2023-08-28 on
+(Ministry of Finance and State Taxation Administration, announcement 39 of 2023)."""
+
+TRANSFER_FEE = (("1900-01-01", 0.00002), ("2022-04-29", 0.00001))
+"""On both sides, of the clearing house. 0.002% of the value since 2015-08-01, halved from 2022-04-29 on. Before 2015-08
+Shanghai charged by face value instead; the later rate stands in for it."""
 
 
 @dataclass(frozen=True)
@@ -10,7 +24,7 @@ class Costs:
     """Rates on traded value, fractions.
 
     The reports state one rate "two-sided": a purchase and its later sale together. Half of it falls on each side
-    (:meth:`two_sided`). Series 69 states it per side (:meth:`one_sided`).
+    (:meth:`two_sided`). Series 69 states it per side (:meth:`one_sided`). By kind and by date: :func:`chinese_costs`.
 
     Attributes
     ----------
@@ -20,14 +34,17 @@ class Costs:
         On sales alone.
     slippage : float
         Price paid for trading itself, on purchases and sales.
+    transfer_fee : float
+        On purchases and sales.
     """
 
     commission: float = 0.002
     stamp_tax: float = 0.0
     slippage: float = 0.0
+    transfer_fee: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("commission", "stamp_tax", "slippage"):
+        for name in ("commission", "stamp_tax", "slippage", "transfer_fee"):
             rate = getattr(self, name)
             if not 0.0 <= rate < 0.5:
                 raise ProblemError(f"{name} was {rate!r}, expected a fraction of traded value from 0 to 0.5")
@@ -47,15 +64,19 @@ class Costs:
         """Trading for free."""
         return cls(commission=0.0)
 
+    def on(self, day: Date) -> "Costs":
+        """Rates of a day: the same on every one."""
+        return self
+
     @property
     def buy(self) -> float:
         """Rate on purchases."""
-        return self.commission + self.slippage
+        return self.commission + self.slippage + self.transfer_fee
 
     @property
     def sell(self) -> float:
         """Rate on sales."""
-        return self.commission + self.stamp_tax + self.slippage
+        return self.buy + self.stamp_tax
 
     @property
     def per_traded_weight(self) -> float:
@@ -64,3 +85,48 @@ class Costs:
         Purchases equal sales in a fully invested portfolio, so a unit pays the mean of both rates.
         """
         return 0.5 * (self.buy + self.sell)
+
+
+@dataclass(frozen=True)
+class CostSchedule:
+    """Rates that change on given days.
+
+    Attributes
+    ----------
+    steps : tuple of (date, Costs)
+        Ascending; each holds from its date on, the first also before it.
+    """
+
+    steps: tuple[tuple[str, Costs], ...]
+
+    def __post_init__(self) -> None:
+        days = [np.datetime64(day, "D") for day, _ in self.steps]
+        if not days or any(b <= a for a, b in pairwise(days)):
+            raise ProblemError(f"steps had the days {[day for day, _ in self.steps]}, expected ascending days")
+
+    def on(self, day: Date) -> Costs:
+        """Rates of a day."""
+        date = np.asarray(day, dtype="datetime64[D]")
+        known = [costs for since, costs in self.steps if np.datetime64(since, "D") <= date]
+        return known[-1] if known else self.steps[0][1]
+
+
+def chinese_costs(commission: float = 0.00025, slippage: float = 0.0) -> CostSchedule:
+    """Commission, transfer fee and stamp tax of the mainland's exchanges, as the law had them on each day.
+
+    Parameters
+    ----------
+    commission : float
+        The broker's, per side; negotiable, 0.025% is usual.
+    slippage : float
+        Per side.
+    """
+    plain = Costs(commission=commission, slippage=slippage)
+    days = sorted({day for table in (STAMP_TAX, TRANSFER_FEE) for day, _ in table})
+
+    def rate(table: tuple[tuple[str, float], ...], day: str) -> float:
+        return [r for since, r in table if since <= day][-1]
+
+    return CostSchedule(
+        tuple((d, replace(plain, stamp_tax=rate(STAMP_TAX, d), transfer_fee=rate(TRANSFER_FEE, d))) for d in days)
+    )

@@ -35,6 +35,32 @@ def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.n
     return np.concatenate([[1.0], np.cumprod(1.0 + returns)])
 
 
+def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
+    """Index weights at each close from ``start`` to the last day but one, for attribution; (T - 1, S).
+
+    Raises
+    ------
+    BacktestError
+        The benchmark was given as returns, which have no weights, or not at all.
+    """
+    if isinstance(benchmark, Mapping):
+        weights = {market.index(day): w for day, w in benchmark.items()}
+        out = np.zeros((len(market.days) - 1 - start, len(market.symbols)))
+        for t in range(start, len(market.days) - 1):
+            known = max((d for d in weights if d <= t), default=None)
+            if known is None:
+                raise BacktestError(f"benchmark weights began after {market.days[start]}, where the portfolio starts")
+            if known == t or t == start:
+                book = book_of(market, weights[known], known)
+            worth = book.units * market.mark[t]
+            out[t - start] = worth / (worth.sum() + book.cash)
+        return out
+    if benchmark is None or np.ndim(benchmark) != 2:
+        raise BacktestError("attribution needs the benchmark's weights: give them by day, not as returns")
+    w = np.nan_to_num(np.asarray(benchmark, dtype=np.float64)[start:-1])
+    return w / w.sum(axis=1, keepdims=True)
+
+
 def _daily_index_returns(market: MarketPanel, weights: np.ndarray, start: int) -> np.ndarray:
     """Returns of weights reset at each close."""
     w = np.nan_to_num(weights[start:-1])

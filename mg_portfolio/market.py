@@ -32,6 +32,10 @@ class MarketPanel:
         False from the day a stock leaves the exchange: a holding is then paid out in cash at its last price, free of
         cost, when the portfolio next trades. Where absent, a stock without prices stays in the portfolio at its last
         price.
+    amount : (D, S) float, optional
+        Yuan traded that day, for a capacity; NaN is none.
+    adj_factor : (D, S) float, optional
+        Adjusted price over the exchange's price, for lots; NaN where there was no trade.
     """
 
     days: np.ndarray
@@ -42,6 +46,8 @@ class MarketPanel:
     limit_up: np.ndarray
     limit_down: np.ndarray
     listed: np.ndarray | None = None
+    amount: np.ndarray | None = None
+    adj_factor: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -50,12 +56,13 @@ class MarketPanel:
         shape = (len(self.days), len(self.symbols))
         if len(self.days) == 0 or (np.diff(self.days) <= np.timedelta64(0, "D")).any():
             raise BacktestError("days were empty or not ascending: sort the panel by day and drop repeated days")
-        for name in ("trade_price", "close"):
+        extra = [name for name in ("amount", "adj_factor") if getattr(self, name) is not None]
+        for name in ("trade_price", "close", *extra):
             set_(self, name, np.asarray(getattr(self, name), dtype=np.float64))
         flags = ["suspended", "limit_up", "limit_down"] + (["listed"] if self.listed is not None else [])
         for name in flags:
             set_(self, name, np.asarray(getattr(self, name), dtype=bool))
-        for name in ["trade_price", "close", *flags]:
+        for name in ["trade_price", "close", *flags, *extra]:
             found = getattr(self, name).shape
             if found != shape:
                 raise BacktestError(f"{name} had shape {found}, expected {shape} (days, symbols)")

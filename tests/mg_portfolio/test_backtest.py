@@ -43,7 +43,7 @@ def weekly(m: MarketPanel, every: int = 5) -> dict[int, np.ndarray]:
 
 
 def changed(m: MarketPanel, **new) -> MarketPanel:
-    names = "days symbols trade_price close suspended limit_up limit_down listed".split()
+    names = "days symbols trade_price close suspended limit_up limit_down listed amount adj_factor".split()
     return MarketPanel(**({name: getattr(m, name) for name in names} | new))
 
 

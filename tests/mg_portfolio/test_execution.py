@@ -1,0 +1,274 @@
+"""Lots, capacity, rates by date, and the attribution of what came of them."""
+
+import numpy as np
+import pytest
+
+from mg_portfolio import BacktestError, ProblemError
+from mg_portfolio.attribution import attribute
+from mg_portfolio.backtest import MarketPanel, drift_to, simulate
+from mg_portfolio.costs import Costs, CostSchedule, chinese_costs
+from mg_portfolio.execution import Execution, Filling
+
+CAPITAL = 2e7
+NAMES = "days symbols trade_price close suspended limit_up limit_down listed amount adj_factor".split()
+
+
+def changed(m: MarketPanel, **new) -> MarketPanel:
+    return MarketPanel(**({name: getattr(m, name) for name in NAMES} | new))
+
+
+def target(stocks: int, seed: int) -> np.ndarray:
+    r = np.random.default_rng(seed)
+    w = np.where(r.random(stocks) < 0.5, r.random(stocks), 0.0)
+    return w / w.sum()
+
+
+def weekly(m: MarketPanel) -> dict[int, np.ndarray]:
+    return {d: target(len(m.symbols), d) for d in range(0, len(m.days), 5)}
+
+
+def market(days: int = 60, stocks: int = 40, seed: int = 0, halts: float = 0.03, locks: float = 0.03) -> MarketPanel:
+    r = np.random.default_rng(seed)
+    close = 10 * np.exp(np.cumsum(0.02 * r.standard_normal((days, stocks)), axis=0))
+    trade = close * np.exp(0.005 * r.standard_normal((days, stocks)))
+    suspended = r.random((days, stocks)) < halts
+    up = (r.random((days, stocks)) < locks) & ~suspended
+    down = (r.random((days, stocks)) < locks) & ~suspended & ~up
+    trade[suspended] = np.nan
+    close[suspended] = np.nan
+    close[0] = 10.0
+    symbols = np.array([f"{600000 + i}.SH" for i in range(stocks)], dtype=object)
+    return MarketPanel(np.datetime64("2020-01-01") + np.arange(days), symbols, trade, close, suspended, up, down)
+
+
+def real_market(seed: int = 0, **kwargs) -> MarketPanel:
+    """Random market with amounts and adjustment factors; a third of the codes are STAR's, some Beijing's."""
+    m = market(seed=seed, **kwargs)
+    r = np.random.default_rng(seed + 100)
+    d, s = m.close.shape
+    factor = np.cumprod(np.where(r.random((d, s)) < 0.02, 1 + 0.5 * r.random((d, s)), 1.0), axis=0) * 1.7
+    board = r.choice(["6000", "6880", "8300"], s, p=[0.5, 0.3, 0.2])
+    symbols = [f"{b}{i:02d}.{'BJ' if b == '8300' else 'SH'}" for i, b in enumerate(board)]
+    return changed(
+        m,
+        symbols=np.array(symbols, dtype=object),
+        amount=np.where(m.suspended, np.nan, r.lognormal(14, 1, (d, s))),
+        adj_factor=factor,
+    )
+
+
+def adding_up(r, m) -> None:
+    """The account's identities."""
+    assert r.nav == pytest.approx((r.units * m.mark).sum(axis=1) + r.cash, abs=1e-13)
+    assert r.holdings.sum(axis=1) + r.cash / r.nav == pytest.approx(1.0, abs=1e-13)
+    assert (r.cash >= -1e-12).all()
+    assert (r.units >= 0).all()
+
+
+def test_filling_adds_up_for_any_total():
+    r = np.random.default_rng(0)
+    for _ in range(200):
+        n = int(r.integers(1, 12))
+        wanted = np.where(r.random(n) < 0.3, 0.0, r.random(n))
+        low = np.where(r.random(n) < 0.5, 0.0, 0.2 * r.random(n))
+        high = np.where(r.random(n) < 0.5, np.inf, low + 0.3 * r.random(n) * (r.random(n) < 0.8))
+        filling = Filling(wanted, low, high)
+        for total in r.random(5) * 2:
+            got = filling.clip(filling.wish(total))
+            assert (got >= low).all()
+            assert (got <= high).all()
+            floor = low.sum()
+            top = np.where(wanted > 0, high, low).sum()
+            assert got.sum() == pytest.approx(np.clip(total, floor, top), abs=1e-12)
+            inside = (got > low + 1e-12) & (got < high - 1e-12)  # shared in proportion
+            if inside.sum() > 1:
+                assert np.ptp(got[inside] / wanted[inside]) < 1e-9
+
+
+def test_capacity_is_a_share_of_the_days_amount():
+    m = real_market()
+    execution = Execution(CAPITAL, participation=0.1)
+    r = simulate(m, weekly(m), execution=execution)
+    adding_up(r, m)
+    day = {d: i for i, d in enumerate(m.days)}
+    stock = {s: i for i, s in enumerate(m.symbols)}
+    value = r.rebalances.set_index("traded")["value"]
+    capped = 0
+    for row in r.trades.itertuples():
+        t, s = day[np.datetime64(row.traded, "D")], stock[row.symbol]
+        yuan = abs(row.filled) * value[row.traded] * CAPITAL
+        limit = 0.1 * np.nan_to_num(m.amount[t, s])
+        assert yuan <= limit * (1 + 1e-9)
+        if row.reason == "capacity":
+            capped += 1
+            assert yuan == pytest.approx(limit)
+    assert capped > 20
+    missed = r.rebalances["unfilled_weight"]
+    free = simulate(m, weekly(m)).rebalances["unfilled_weight"]
+    assert missed.mean() > 2 * free.mean()
+    roomy = simulate(m, weekly(m), execution=Execution(1.0, participation=0.1))  # one yuan has room everywhere
+    assert roomy.nav == pytest.approx(simulate(m, weekly(m)).nav, abs=1e-13)
+
+
+def test_what_capacity_refuses_the_rest_share():
+    ones = np.ones((4, 3))
+    none = np.zeros((4, 3), bool)
+    amount = np.full((4, 3), 1e9)
+    amount[2, 0] = 1e6
+    m = MarketPanel(
+        np.datetime64("2020-01-01") + np.arange(4),
+        np.array(["A", "B", "C"]),
+        ones,
+        ones,
+        none,
+        none,
+        none,
+        None,
+        amount,
+    )
+    r = simulate(
+        m,
+        {1: np.array([0.5, 0.25, 0.25])},
+        start_holdings=np.array([0.0, 0.5, 0.5]),
+        cost=Costs.none(),
+        execution=Execution(1e7, participation=0.5),
+    )
+    assert r.holdings[-1] == pytest.approx([0.05, 0.475, 0.475])
+    row = r.trades.set_index("symbol").loc["A"]
+    assert (row["reason"], row["planned"], row["filled"]) == ("capacity", 0.5, pytest.approx(0.05))
+    assert r.rebalances["unfilled_weight"].iloc[0] == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize("participation", [None, 0.2])
+def test_lots(participation):
+    m = real_market()
+    r = simulate(m, weekly(m), execution=Execution(CAPITAL, participation, lots=True))
+    adding_up(r, m)
+    day = {d: i for i, d in enumerate(m.days)}
+    stock = {s: i for i, s in enumerate(m.symbols)}
+    value = r.rebalances.set_index("traded")["value"]
+    left = dict(zip(r.days, r.holdings, strict=True))
+    bought = {"6000": 0, "6880": 0, "8300": 0}
+    for row in r.trades[r.trades["side"] != "payout"].itertuples():
+        t, s = day[np.datetime64(row.traded, "D")], stock[row.symbol]
+        raw = m.trade_price[t, s] / m.adj_factor[t, s]
+        shares = abs(row.filled) * value[row.traded] * CAPITAL / raw
+        if shares < 1e-6 or np.isnan(shares):
+            continue
+        if row.side == "sell" and left[m.days[t]][s] == 0.0:
+            continue  # sold whole
+        board = str(row.symbol)[:4]
+        step = 100 if board == "6000" else 1
+        assert shares == pytest.approx(round(shares / step) * step, rel=1e-8)
+        assert shares > (199.9 if board == "6880" else 99.9)
+        bought[board] += 1
+    assert min(bought.values()) > 5
+    small = simulate(m, weekly(m), execution=Execution(1e5, participation, lots=True))
+    adding_up(small, m)
+    refused = small.trades[small.trades["reason"] == "lot"]
+    assert len(refused) > 10
+    assert (refused["filled"] == 0.0).all()
+    if participation is None:
+        idle = r.cash[6:] / r.nav[6:]
+        assert 0 < idle.mean() < 0.01
+        big = simulate(m, weekly(m), execution=Execution(1e13, lots=True))
+        assert big.nav == pytest.approx(simulate(m, weekly(m)).nav, rel=1e-5)
+
+
+def test_week_by_week_equals_all_at_once_with_every_option():
+    m = real_market()
+    whole = simulate(m, weekly(m), cost=chinese_costs(), execution=Execution(CAPITAL, 0.2, lots=True))
+    held = np.zeros(40)
+    for day in range(0, 50, 5):
+        assert held == pytest.approx(whole.holdings[day], abs=1e-12)
+        now = Execution(CAPITAL * whole.nav[day], 0.2, lots=True)
+        held = drift_to(m, held, weekly(m)[day], day, day + 5, chinese_costs(), now)
+
+
+def test_rates_follow_the_law():
+    rates = chinese_costs(commission=0.0003, slippage=0.0001)
+    old, fee, new = rates.on("2021-06-01"), rates.on("2022-04-29"), rates.on("2023-08-28")
+    assert (old.stamp_tax, fee.stamp_tax, rates.on("2023-08-27").stamp_tax, new.stamp_tax) == (1e-3, 1e-3, 1e-3, 5e-4)
+    assert (old.transfer_fee, fee.transfer_fee) == (2e-5, 1e-5)
+    assert new.buy == pytest.approx(0.0004 + 1e-5)
+    assert new.sell == pytest.approx(0.0004 + 1e-5 + 5e-4)
+    assert Costs().on("2021-06-01") == Costs()
+    with pytest.raises(ProblemError, match="ascending"):
+        CostSchedule((("2021-01-01", Costs()), ("2020-01-01", Costs())))
+
+
+def test_the_tax_of_the_day_is_paid():
+    m = market(halts=0, locks=0)
+    m = changed(m, days=np.datetime64("2023-08-01") + np.arange(60))
+    everything = {d: np.eye(40)[d // 5 % 2] for d in range(0, 60, 5)}  # sells one stock for another each week
+    r = simulate(m, everything, cost=chinese_costs(commission=0.0))
+    later = r.rebalances[~r.rebalances["initial"]]
+    tax = later["cost"] - 1e-5 * later["realised_two_way"]
+    before = later["traded"] < np.datetime64("2023-08-28")
+    assert before.any()
+    assert tax[before].to_numpy() == pytest.approx(1e-3, rel=1e-6)
+    assert tax[~before].to_numpy() == pytest.approx(5e-4, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"execution": Execution(CAPITAL, 0.2, lots=True)}], ids=["plain", "desk"])
+@pytest.mark.parametrize("as_weights", [False, True])
+def test_attribution_of_a_backtest_sums_to_the_excess(options, as_weights):
+    m = real_market()
+    r_ = np.random.default_rng(5)
+    start = simulate(m, {}, start_holdings=target(40, 7), cost=Costs.none())
+    benchmark = start.holdings if as_weights else {0: target(40, 7), 30: target(40, 8)}
+    late = {d: w for d, w in weekly(m).items() if d >= 10}
+    r = simulate(m, late, cost=chinese_costs(), benchmark=benchmark, **options)
+    styles = {"size": r_.standard_normal((60, 40)), "beta": r_.standard_normal(40)}
+    a = attribute(r, m, benchmark, r_.integers(0, 5, 40), styles)
+    daily = r.nav[1:] / r.nav[:-1] - r.benchmark_nav[1:] / r.benchmark_nav[:-1]
+    by_part = a.brinson.allocation.sum(axis=1) + a.brinson.selection.sum(axis=1) + a.execution + a.cost
+    assert by_part == pytest.approx(daily, abs=1e-13)
+    assert a.excess == pytest.approx(daily, abs=1e-13)
+    assert a.factors.drop(columns="excess").sum(axis=1).to_numpy() + a.execution + a.cost == pytest.approx(
+        daily, abs=1e-13
+    )
+    compounded = r.nav[-1] / r.nav[0] - r.benchmark_nav[-1] / r.benchmark_nav[0]
+    assert a.table()["excess"] == pytest.approx(compounded, abs=1e-12)
+    assert a.factor_table()["excess"] == pytest.approx(compounded, abs=1e-12)
+    assert a.brinson.table()["total"].sum() == pytest.approx(a.table()[["allocation", "selection"]].sum(), abs=1e-13)
+    on_trading_days = np.isin(r.days[1:], r.rebalances["traded"].to_numpy("datetime64[D]"))
+    assert np.abs(a.execution[~on_trading_days]).max() < 1e-13
+    assert (a.cost[on_trading_days] < 0).all()
+    assert (a.cost[~on_trading_days] == 0).all()
+
+
+def test_holding_the_benchmark_has_nothing_to_attribute():
+    m = market()
+    b = target(40, 3)
+    r = simulate(m, {}, start_holdings=b, cost=Costs.none(), benchmark={0: b})
+    a = attribute(r, m, {0: b}, np.arange(40) % 4)
+    assert np.abs(a.excess).max() < 1e-14
+    assert a.table().abs().max() < 1e-13
+    with pytest.raises(BacktestError, match="without styles"):
+        a.factor_table()
+
+
+BAD = [
+    (lambda m: simulate(changed(m, amount=None), weekly(m), execution=Execution(1e6, 0.1)), "panel had no amount"),
+    (lambda m: simulate(changed(m, adj_factor=None), weekly(m), execution=Execution(1e6, lots=True)), "no adj_factor"),
+    (
+        lambda m: simulate(changed(m, adj_factor=m.adj_factor * 0), weekly(m), execution=Execution(1e6, lots=True)),
+        "adj_factor of .* on 2020-01-02 was 0.0",
+    ),
+    (lambda m: attribute(simulate(m, weekly(m)), m, np.zeros(60), np.zeros(40, int)), "needs the benchmark's weights"),
+    (lambda m: attribute(simulate(m, weekly(m)), m, {9: target(40, 1)}, np.zeros(40, int)), "began after"),
+    (lambda m: attribute(simulate(m, weekly(m)), market(days=50), {0: target(40, 1)}, np.zeros(40, int)), "ran on"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD, ids=[m for _, m in BAD])
+def test_what_is_missing_is_said(call, message):
+    with pytest.raises(BacktestError, match=message):
+        call(real_market())
+
+
+@pytest.mark.parametrize("bad", [{"capital": 0.0}, {"capital": 1e6, "participation": 1.5}])
+def test_an_execution_that_cannot_be(bad):
+    with pytest.raises(ProblemError, match="expected"):
+        Execution(**bad)
