@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mg_models.catalog import InputSpec
 from mg_models.errors import DataError
 from mg_models.panel import Panel, PeriodPanel, common_axes
+from mg_models.specs import InputSpec
 from mg_models.windows import Windows, standardise
 
 
@@ -101,3 +101,15 @@ def test_axes_are_checked(make):
         common_axes({"a": panel, "b": make.factor_panel(6, 3, 2)})
     with pytest.raises(DataError, match="period_of_day"):
         PeriodPanel(panel.days, panel.symbols, panel.values, panel.values, np.array([0, 2, 1, 3, 3]), panel.features)
+
+
+@pytest.mark.parametrize("day", [1, 40])
+def test_steps_of_a_day_follow_one_another(make, day):
+    """A row of 4 steps x 3 features side by side becomes 4 steps; days before the beginning are 0."""
+    panel = make.factor_panel(60, 12, 12, missing=0.1)
+    rows = np.array([1, 5, 11])
+    got = Windows(panel, InputSpec("features_60m", 12, per_day=4)).gather(day, torch.from_numpy(rows)).numpy()
+    assert got.shape == (12, 3, 3)
+    past = np.nan_to_num(padded(panel.values, day + 1, 3))  # three days
+    for step in range(12):
+        np.testing.assert_array_equal(got[step], past[step // 4][rows][:, 3 * (step % 4) : 3 * (step % 4) + 3])

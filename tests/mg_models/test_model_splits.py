@@ -75,3 +75,27 @@ def test_half_years():
     assert period_end("2017H1") == np.datetime64("2017-06-30")
     with pytest.raises(TrainingError, match="2017H3"):
         period_start("2017H3")
+
+
+@pytest.mark.parametrize("horizon", [5, 20])
+def test_fixed_lengths_roll(days, horizon):
+    """Validation ends at the half-year, training where validation begins, each less horizon + 1 days."""
+    spec = SplitSpec(every=1, train_days=600, valid_days=200)
+    known = known_days(days, horizon)
+    s = split(days, "2019H1", horizon, spec, known)
+    cut, gap = int(np.searchsorted(days, np.datetime64("2019-01-01"))), horizon + 1
+    np.testing.assert_array_equal(s.valid, np.arange(cut - 200, cut - gap))
+    np.testing.assert_array_equal(s.train, np.arange(cut - 800, cut - 200 - gap))
+    assert known[s.valid[-1]] == days[cut - 1]
+    assert known[s.train[-1]] == days[s.valid[0] - 1]
+    assert len(split(days, "2019H2", horizon, spec, known).train) == len(s.train)
+
+
+def test_a_fixed_length_takes_what_a_short_history_has(days):
+    spec = SplitSpec(every=1, train_days=1200, valid_days=120)
+    usable = np.arange(len(days)) >= 400
+    s = split(days, "2016H1", 10, spec, known_days(days, 10), usable)
+    assert s.train[0] == 400
+    assert len(s.valid) == 120 - 11
+    with pytest.raises(TrainingError, match="retrain 2013H2: 0 training"):
+        split(days, "2013H2", 10, spec)

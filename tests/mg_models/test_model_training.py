@@ -200,6 +200,30 @@ def test_altered_weights_are_refused(trained, tmp_path):
         checkpoint.load(tmp_path / "absent")
 
 
+def test_a_card_of_the_first_format_still_loads(trained, tmp_path):
+    """Format 1 named the network and the loss, with their settings beside them."""
+    for path in (trained / "2013H2").glob("seed0*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    card = json.loads((tmp_path / "seed0.json").read_text())
+    entry = card["catalog_entry"]
+    network, loss, label = (entry.pop(k) for k in ("network", "loss", "label"))
+    for key in ("universe", "batch_days", "batch_stocks", "weight_decay"):
+        del entry[key]
+    del entry["split"]["train_days"], entry["split"]["valid_days"]
+    for i in entry["inputs"]:
+        del i["per_day"]
+    own = {k: network[k] for k in ("hidden", "layers", "sigmoid")}
+    entry |= {"network": network["kind"], "loss": loss["kind"], "horizon": label["horizons"][0], **own}
+    entry |= {"shared": True, "correlation_penalty": 0.01}
+    (tmp_path / "seed0.json").write_text(json.dumps({**card, "format": 1}))
+    (old,), now = checkpoint.load(tmp_path), checkpoint.load_seed(trained / "2013H2", 0)
+    assert old.spec == now.spec
+    assert old.spec.hash == now.spec.hash
+    (tmp_path / "seed0.json").write_text(json.dumps({**card, "format": 3}))
+    with pytest.raises(CheckpointError, match="has format 3, this version reads 1 and 2"):
+        checkpoint.load(tmp_path)
+
+
 def test_weights_of_another_network_are_refused(trained):
     model = checkpoint.load_seed(trained / "2013H2", 0)
     other = dataclasses.replace(model, spec=override(model.spec, hidden=9))
