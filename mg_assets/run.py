@@ -84,6 +84,7 @@ def plan(config: Settings) -> Iterator[Step]:
     """The steps of a run, in the order of the data; each is decided when the one before is done."""
     from mg_assets.assets import half_yearly_tables, weekly_tables, whole_tables
     from mg_assets.assets.models import HAND_WEIGHTED, SIGNALS
+    from mg_assets.factors.granular import GRANULARITIES
     from mg_assets.market.calendar import month_of, trading_days, week_of
     from mg_assets.partitions import END
     from mg_assets.sources import build_source
@@ -98,7 +99,7 @@ def plan(config: Settings) -> Iterator[Step]:
     daily = ("reference", "daily_bars") + (("planted_signal",) if config.source["kind"] == "simulated" else ())
     with_ticks = [d for d in days if d >= since or d in single]
     shown = any(source.has("snapshots", dt.date.fromisoformat(d)) for d in with_ticks)
-    chain = (*(("snapshots",) if shown else ()), "trades", "orders", "minute_bars", "intraday_factors")
+    chain = (*(("snapshots",) if shown else ()), "trades", "orders", "minute_bars", "intraday_factors", *GRANULARITIES)
     halves = tuple(options.get("half_years", []))
 
     yield Step("daily bars and reference data", daily, tuple(d for d in days if d < since and d not in single))

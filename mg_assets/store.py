@@ -9,10 +9,11 @@ Any Parquet reader can open the files as they are.
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -107,6 +108,12 @@ class Lake:
     def folder(self, table: str, key: str) -> str:
         """Folder of a partition; a model's weights stand there beside its training curves."""
         return f"{self._base}/{table}" if key == WHOLE else f"{self._base}/{table}/{_column(table, key)}={key}"
+
+    def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
+        """The partition's Parquet file, which must be there: its path, or on an object store what opens it."""
+        if not self.has(table, key):
+            raise self._lacks(table, key)
+        return partial(self._open, table, key) if self._remote else self.path(table, key)
 
     def modified(self, table: str, key: str) -> float | None:
         """When the partition was last written, in seconds since the epoch; None where it is absent."""
@@ -314,9 +321,10 @@ class Lake:
         try:
             return self._fs.open(path, "rb") if self._remote else open(path, "rb")
         except FileNotFoundError as error:
-            raise MissingPartitionError(
-                f"table {table!r} has no partition {key} in {self.root}; materialise it first"
-            ) from error
+            raise self._lacks(table, key) from error
+
+    def _lacks(self, table: str, key: str) -> MissingPartitionError:
+        return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
 
 
 def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:

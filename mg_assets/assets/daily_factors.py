@@ -45,8 +45,8 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
     needs=[Needs("daily_bars", back=LOOK_BACK), Needs("reference", back=SHORT_LOOK_BACK)],
     kinds={"numba"},
     columns={
-        "daily_factors": {n: PASSPORTS[n].formula for n in DAILY42},
-        "common_factors": {n: PASSPORTS[n].formula for n in COMMON},
+        "daily_factors": {n: PASSPORTS[n].summary for n in DAILY42},
+        "common_factors": {n: PASSPORTS[n].summary for n in COMMON},
     },
     description={
         "daily_factors": "The 42 daily factors (Huatai 2023-08-22, chart 9) on adjusted prices, raw: valuation, "

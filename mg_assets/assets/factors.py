@@ -6,38 +6,101 @@ import numpy as np
 import pandas as pd
 
 from mg_assets import factors
+from mg_assets.factors.clock import MINUTES
 from mg_assets.factors.crosssection import preprocess, trailing_mean
-from mg_assets.factors.registry import ALL34, FACTORS, HF27
+from mg_assets.factors.granular import (
+    FEATURES,
+    GRANULARITIES,
+    HISTORY_DAYS,
+    column_names,
+    granular_features,
+    minutes_of_bars,
+    usual_levels,
+)
+from mg_assets.factors.registry import ALL34, FACTORS, HF27, PASSPORTS
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.market.calendar import shift, trading_days
 from mg_assets.market.universe import tradable_universe
 from mg_assets.store import DensePanel, Lake
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
+_LEVELS = ("volume", "amount", "num_trades", "adj_factor")
+
+
+def _feature_columns(table: str) -> dict[str, str]:
+    steps = MINUTES // GRANULARITIES[table]
+    bars = [""] if steps == 1 else [f"; bar {k} of {steps}" for k in range(1, steps + 1)]
+    texts = [PASSPORTS[f].summary + bar for f in FEATURES for bar in bars]
+    return dict(zip(column_names(table), texts, strict=True))
 
 
 @lake_asset(
-    "intraday_factors",
+    ("intraday_factors", *GRANULARITIES),
     group="factors",
-    needs=[Needs("trades"), Needs("orders"), Needs("minute_bars")],
+    needs=[Needs("trades"), Needs("orders"), Needs("minute_bars"), Needs("daily_bars", back=HISTORY_DAYS - 1)],
     kinds={"numba"},
-    columns=_COLUMNS,
-    description="The 34 intraday factors of every stock that traded: 15 of minute bars, 8 of trades, 4 of orders "
-    "(Huatai 2023-12-08, charts 6, 25, 36) and the weekly monitor's 7 (Haitong 2023-12-15). Null where a table is "
-    "absent.\n\n" + "\n".join(f"- `{n}` ({s.direction:+d}): {s.formula}" for n, s in FACTORS.items()),
+    columns={"intraday_factors": _COLUMNS, **{table: _feature_columns(table) for table in GRANULARITIES}},
+    description={
+        "intraday_factors": "The 34 intraday factors of every stock that traded: 15 of minute bars, 8 of trades, 4 of "
+        "orders (Huatai 2023-12-08, charts 6, 25, 36) and the weekly monitor's 7 (Haitong 2023-12-15). Null where a "
+        "table is absent.\n\n" + "\n".join(f"- `{n}` ({s.direction:+d}): {s.formula}" for n, s in FACTORS.items()),
+        **{
+            table: f"The 14 multi-granularity features (Haitong 2023, series 88), {MINUTES // n} bars of {n} minutes, "
+            "raw; null where a stock had no trades.\n\n"
+            + "\n".join(f"- `{f}`: {PASSPORTS[f].formula}" for f in FEATURES)
+            for table, n in GRANULARITIES.items()
+        },
+    },
 )
 def intraday_factors(build: Build) -> Iterator[Built]:
-    """All 34 intraday factors of a day."""
+    """All 34 intraday factors and the multi-granularity features of a day, from one pass over its ticks and bars."""
+    lake = build.lake
+    usual = _UsualDays(lake, build.keys)
+    threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once
 
-    def make(key: str) -> Built:
-        tables = [build.lake.day(t, key) for t in ("trades", "orders", "minute_bars")]
-        trades, orders, minutes = (t if len(t) else None for t in tables)
-        frame = factors.intraday_factors(trades, orders, minutes).reset_index()
+    def make(key: str) -> list[Built]:
+        files = [lake.file(table, key) for table in ("trades", "orders", "minute_bars")]
+        found = factors.day_pass(*files, minutes=True, threads=threads)
+        frame = found.factors.reset_index()
         share = float(frame[list(ALL34)].isna().to_numpy().mean()) if len(frame) else 1.0
-        return Built(key, frame, {"symbols": len(frame), "null_share": round(share, 4)})
+        notes = {"symbols": len(frame), "null_share": round(share, 4)}
+        return [Built(key, frame, notes, table="intraday_factors"), *_features(lake, key, found, usual)]
 
     return build.each(make)
+
+
+class _UsualDays:
+    """Reference prices, and the trailing means that a daily bar's features are relative to, of many days."""
+
+    def __init__(self, lake: Lake, keys: list[str]):
+        days = [str(d) for d in trading_days(shift(keys[0], 1 - HISTORY_DAYS), keys[-1])]
+        bars = lake.panel("daily_bars", days, ["prev_close", *_LEVELS], missing="empty")
+        self.index, self.days = pd.Index(bars.symbols), days
+        self.values = (bars["prev_close"], *usual_levels(*(bars[c] for c in _LEVELS)))
+
+    def of(self, key: str, symbols: np.ndarray) -> list[np.ndarray]:
+        """Previous close, usual volume and usual amount per trade of the symbols, ``(S,)`` each, NaN where unknown."""
+        at = self.index.get_indexer(symbols)
+        day = self.days.index(key)
+        return [np.where(at >= 0, values[day][at], np.nan) if len(self.index) else np.full(len(at), np.nan)
+                for values in self.values]  # fmt: skip
+
+
+def _features(lake: Lake, key: str, found: factors.DayPass, usual: _UsualDays) -> Iterator[Built]:
+    """The feature tables of a day: from its trades, or from its minute bars where it has no trades."""
+    symbols, minutes = found.symbols, found.minutes
+    prev_close, *levels = usual.of(key, symbols)
+    if not len(symbols) and found.rows.get("minute_bars"):
+        symbols, minutes, stated = minutes_of_bars(lake.day("minute_bars", key))
+        prev_close, *levels = usual.of(key, symbols)
+        prev_close = np.where(prev_close > 0, prev_close, stated)
+    values = granular_features(minutes, prev_close, *levels)
+    for table in GRANULARITIES:
+        frame = by_symbol(symbols, values.table(table), column_names(table))
+        share = float(np.isnan(values.table(table)).mean()) if len(frame) else 1.0
+        yield Built(key, frame, {"symbols": len(frame), "null_share": round(share, 4)}, table=table)
 
 
 def by_symbol(symbols: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
@@ -102,8 +165,6 @@ def factor_scores(build: Build) -> Iterator[Built]:
 
     What single-factor tests and the two hand-weighted syntheses use.
     """
-    from mg_assets.market.calendar import shift, trading_days
-
     first = str(shift(build.keys[0], -(MEAN_WINDOW - 1)))
     days = [str(d) for d in trading_days(first, build.keys[-1])]
     panel = build.lake.panel("intraday_factors", days, list(ALL34), missing="empty")

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
+import pandas as pd
 
 from mg_assets.errors import DataError
 from mg_assets.factors.clock import MINUTES
 from mg_assets.factors.crosssection import trailing_mean
-from mg_assets.factors.minute import minute_returns
+from mg_assets.factors.minute import bar_rows, minute_returns
 from mg_assets.factors.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
+from mg_assets.factors.session import MINUTE_ARRAYS as ARRAYS
 
 FEATURES = (
     "ret", "amplitude", "vwap_dev", "log_amount", "volume_share", "realized_vol", "skew", "down_vol_share",
@@ -22,10 +24,9 @@ FEATURES = (
 FROM_TRADES = ("active_buy_share", "big_net_buy_share")
 GRANULARITIES = {"features_240m": 240, "features_60m": 60, "features_30m": 30}
 """Table -> minutes of a bar."""
-ARRAYS = ("open", "high", "low", "close", "volume", "amount", "num_trades", "active_buy", "active_sell", "big_net")
 HISTORY_DAYS = 20  # of the daily bar's usual volume and amount per trade, today included
 _OPEN, _HIGH, _LOW, _CLOSE, _VOLUME, _AMOUNT, _TRADES, _BUY, _SELL, _BIG = range(len(ARRAYS))
-_SHARE, _PER_TRADE = FEATURES.index("volume_share"), FEATURES.index("amt_per_trade")
+_PER_TRADE = FEATURES.index("amt_per_trade")
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,9 @@ def granular_features(
     Parameters
     ----------
     minutes : ndarray of float (S, 10, 240)
-        Rows :data:`ARRAYS`: prices in yuan, of bars without trades the close before; volume in shares; amounts in
-        yuan. ``active_buy`` and ``active_sell`` are buyer- and seller-initiated amounts, ``big_net`` the amount of
+        Rows :data:`ARRAYS`, as :func:`mg_assets.factors.day_pass` or :func:`minutes_of_bars` give them: prices in
+        yuan, volume in shares, amounts in yuan; of bars without trades (volume 0) nothing is read.
+        ``active_buy`` and ``active_sell`` are buyer- and seller-initiated amounts, ``big_net`` the amount of
         trades whose buy order is big minus that whose sell order is; NaN where only minute bars exist.
     prev_close : ndarray of float (S,)
         The exchange's reference price, NaN where unknown.
@@ -100,8 +102,9 @@ def granular_features(
         raise DataError(f"previous closes and usual levels were {[np.shape(x) for x in series]}, expected ({stocks},)")
     found = Granular(*(np.empty((stocks, MINUTES // n, len(FEATURES))) for n in GRANULARITIES.values()))
     _day(
-        _plain(minutes), *(_plain(x) for x in series), found.bars_240, found.bars_60, found.bars_30
-    )  # one pass over each stock's minutes
+        _plain(minutes), _plain(prev_close), _plain(usual_volume), _plain(usual_amount_per_trade),
+        found.bars_240, found.bars_60, found.bars_30,
+    )  # fmt: skip
     return found
 
 
@@ -167,19 +170,25 @@ def stock_features(day, prev_close, usual_volume, usual_per_trade, r, traded, ou
             amount += day[_AMOUNT, m]
             trades += day[_TRADES, m]
     per_trade = amount / trades if counted else np.nan
-    _bar(day, r, traded, 0, MINUTES, prev_close, usual_volume, usual_per_trade, LEAST_PAIRS, out_240[0])
+    before = prev_close if prev_close > 0.0 else np.nan
+    _bar(day, r, traded, 0, MINUTES, before, usual_volume, usual_per_trade, LEAST_PAIRS, out_240[0])
     if not counted:
         out_240[0, _PER_TRADE] = np.nan
+    last = before
     for k in range(4):
-        _bar(day, r, traded, 60 * k, 60 * k + 60, prev_close, volume, per_trade, LEAST_PAIRS, out_60[k])
+        last = _bar(day, r, traded, 60 * k, 60 * k + 60, last, volume, per_trade, LEAST_PAIRS, out_60[k])
+    last = before
     for k in range(8):  # the first and the last are the early and the late session
-        _bar(day, r, traded, 30 * k, 30 * k + 30, prev_close, volume, per_trade, LEAST_PAIRS_SESSION, out_30[k])
+        last = _bar(day, r, traded, 30 * k, 30 * k + 30, last, volume, per_trade, LEAST_PAIRS_SESSION, out_30[k])
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _bar(day, r, traded, begin, end, prev_close, whole_volume, whole_per_trade, least, row):
-    """Fill one bar's features; ``whole_*`` are what volume and amount per trade are relative to."""
-    open_ = high = low = np.nan
+def _bar(day, r, traded, begin, end, before, whole_volume, whole_per_trade, least, row):
+    """Fill one bar's features and return its close.
+
+    ``before`` is the last price before the bar, ``whole_*`` are what volume and amount per trade are relative to.
+    """
+    open_ = high = low = close = before  # of a bar without trades
     volume = amount = trades = largest = 0.0
     bought = sold = big = 0.0
     squares = down = path = 0.0
@@ -200,6 +209,7 @@ def _bar(day, r, traded, begin, end, prev_close, whole_volume, whole_per_trade, 
         else:
             high = max(high, day[_HIGH, m])
             low = min(low, day[_LOW, m])
+        close = day[_CLOSE, m]
         volume += day[_VOLUME, m]
         amount += day[_AMOUNT, m]
         trades += day[_TRADES, m]
@@ -207,13 +217,7 @@ def _bar(day, r, traded, begin, end, prev_close, whole_volume, whole_per_trade, 
         bought += day[_BUY, m]
         sold += day[_SELL, m]
         big += day[_BIG, m]
-    close = day[_CLOSE, end - 1]
-    if volume == 0.0:  # no trades: the bar stands at the last price
-        open_ = high = low = close
-    base = open_
-    if begin == 0:
-        base = prev_close if prev_close > 0.0 else np.nan
-    row[0] = close / base - 1.0
+    row[0] = close / (before if begin == 0 else open_) - 1.0
     row[1] = high / low - 1.0
     row[2] = close * volume / amount - 1.0 if volume > 0.0 else np.nan
     row[3] = math.log1p(amount)
@@ -230,3 +234,50 @@ def _bar(day, r, traded, begin, end, prev_close, whole_volume, whole_per_trade, 
     for k in range(len(row)):
         if not math.isfinite(row[k]):
             row[k] = np.nan
+    return close
+
+
+def minutes_of_bars(bars: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Minute arrays of a day that has minute bars and no trades.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        ``minute_bars`` of one day, bars without trades present or not.
+
+    Returns
+    -------
+    symbols : ndarray of object (S,)
+        Ascending.
+    minutes : ndarray (S, 10, 240)
+        Rows :data:`ARRAYS`; what only trades tell is NaN. A bar without a volume or without a price above 0 is
+        one without trades.
+    prev_close : ndarray (S,)
+        Price stated by the bars before the first trade, NaN where there are none.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or a minute is outside 0..239 or occurs twice in a stock's day.
+    """
+    rows = bar_rows(bars)
+    stocks = len(rows)
+    minute = rows.integers("minute")
+    stock = np.repeat(np.arange(stocks), np.diff(rows.offsets))
+    outside = (minute < 0) | (minute >= MINUTES)
+    place = stock * MINUTES + np.where(outside, 0, minute)
+    wrong = outside | (np.bincount(place[~outside], minlength=stocks * MINUTES)[place] > 1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise rows.wrong_minute(row, int(minute[row]))
+    minutes = np.full((stocks, len(ARRAYS), MINUTES), np.nan)
+    for k, name in enumerate(ARRAYS[: _TRADES + 1]):
+        minutes[stock, k, minute] = rows.floats(name)
+    priced = (minutes[:, : _CLOSE + 1] > 0).all(axis=1) & np.isfinite(minutes[:, : _CLOSE + 1]).all(axis=1)
+    traded = (minutes[:, _VOLUME] > 0) & priced
+    minutes[:, _VOLUME][~traded] = 0.0
+    first = np.where(traded.any(axis=1), traded.argmax(axis=1), 0)
+    stated = np.where((np.arange(MINUTES) < first[:, None]) & (minutes[:, _CLOSE] > 0), minutes[:, _CLOSE], np.nan)
+    known = np.isfinite(stated)
+    prev_close = np.where(known.any(axis=1), stated[np.arange(stocks), known.argmax(axis=1)], np.nan)
+    return rows.symbols, minutes, prev_close
