@@ -1,0 +1,66 @@
+"""The ratios of the published tables follow from their own figures by our definitions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_portfolio.metrics import metrics
+from mg_portfolio.report.published import published
+
+RATIOS = {
+    "calmar_excess": ("excess_annual", "excess_max_drawdown", 6),
+    "excess_calmar": ("excess_annual", "excess_max_drawdown", 20),
+    "information_ratio": ("excess_annual", "tracking_error", 26),
+    "sharpe": ("annual_return", "annual_volatility", 26),
+    "calmar": ("annual_return", "max_drawdown", 20),
+}
+
+
+def wide() -> pd.DataFrame:
+    return published().pivot(index=["report", "table", "period", "subject"], columns="metric", values="value")
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_printed_ratios_are_ours_within_the_printed_digits(ratio):
+    top, bottom, count = RATIOS[ratio]
+    rows = wide()[[top, bottom, ratio]].dropna()
+    assert len(rows) == count
+    half = 0.00005  # figures are printed to 0.01%, ratios to 0.01
+    low = (rows[top] - half) / (rows[bottom] + half) - 0.005
+    high = (rows[top] + half) / (rows[bottom] - half) + 0.005
+    outside = rows[(rows[ratio] < low - 1e-9) | (rows[ratio] > high + 1e-9)]
+    assert outside.empty, outside.to_string()
+
+
+@pytest.mark.parametrize(
+    ("index", "whole", "yearly"), [("csi500", "chart 64", "chart 65"), ("csi1000", "chart 67", "chart 68")]
+)
+def test_series_72_years_compound_to_its_whole_period(index, whole, yearly):
+    rows = published()
+    rows = rows[(rows["report"] == "huatai_72") & (rows["metric"] == "annual_return")]
+    grown = 1 + rows[rows["table"] == yearly].pivot(index="period", columns="subject", values="value")
+    assert len(grown) == 7
+    total = rows[rows["table"] == whole].set_index("subject")["value"]
+    days = np.log(grown[total.index].prod()) / np.log1p(total) * 252
+    assert days.between(1670, 1700).all(), days  # 1,679 sessions from 2017-01-04 to 2023-11-30; they annualise by 1,690
+
+    # its excess lies below that of relative value: it compounds 1 + r - b, as excess="difference" does
+    base = float(grown[f"{index}_benchmark"].prod() ** (252 / days.mean()) - 1)
+    own = wide().loc["huatai_72", whole].reset_index().set_index("subject")
+    spread = (1 + own["annual_return"]) / (1 + base) - 1 - own["excess_annual"]
+    share = spread / (own["tracking_error"] ** 2)
+    assert len(own) == 3
+    assert share.between(0.25, 1.0).all(), share  # half the squared tracking error where both are as volatile
+
+
+def test_both_ways_of_compounding_differ_as_the_variances_say():
+    r = np.random.default_rng(0)
+    b = 0.25 / np.sqrt(252) * r.standard_normal(252 * 40)
+    own = 0.18 / 252 + 0.97 * b + 0.06 / np.sqrt(252) * r.standard_normal(len(b))
+    nav, index = np.cumprod(np.r_[1, 1 + own]), np.cumprod(np.r_[1, 1 + b])
+    relative = metrics(nav, index)
+    difference = metrics(nav, index, excess="difference")
+    gap = np.log1p(relative["excess_annual"]) - np.log1p(difference["excess_annual"])
+    square = {name: 252 * np.mean(x**2) for name, x in (("own", own), ("b", b), ("active", own - b))}
+    assert gap == pytest.approx((square["active"] - square["own"] + square["b"]) / 2, abs=1e-4)
+    assert relative["calmar_excess"] == pytest.approx(relative["excess_annual"] / relative["excess_max_drawdown"])
