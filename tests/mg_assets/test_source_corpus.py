@@ -9,11 +9,13 @@ same tables as from the clean file.
 import csv
 import datetime as dt
 import gzip
+import importlib.util
 import io
 import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,11 +25,11 @@ import pytest
 from mg_assets.errors import MgError
 from mg_assets.sources import archives
 from mg_assets.sources.mapped import MappedSource
-from mg_assets.sources.simulated.export import export_tonglian
-from mg_assets.sources.simulated.intraday import simulate_day
-from mg_assets.sources.simulated.plan import DayPlan
-from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.tonglian import TonglianSource
+
+_spec = importlib.util.spec_from_file_location("exported", Path(__file__).with_name("exported.py"))
+files = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(files)
 
 DAY, MERGED = dt.date(2023, 2, 1), dt.date(2023, 11, 27)
 AT = 7  # the data row that most cases damage
@@ -38,33 +40,9 @@ TABLE = {SH_T: "trades", SH_O: "orders", SH_M: "trades", SZ_T: "trades", SZ_O: "
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> dict[str, bytes]:
     """The exporter's files by stem: the separate streams, and the merged one of another day."""
-    n = 4
-    symbols = np.array(["000001.SZ", "300001.SZ", "600000.SH", "688001.SH"], object)
     root = tmp_path_factory.mktemp("clean")
-    out = {}
-    for date in (DAY, MERGED):
-        plan = DayPlan(
-            date=date,
-            symbols=symbols,
-            prev_close=np.full(n, 10.0),
-            up_limit=np.full(n, 11.0),
-            down_limit=np.full(n, 9.0),
-            open=np.full(n, 10.02),
-            close=np.linspace(9.8, 10.4, n).round(2),
-            volume=np.full(n, 2_000_000),
-            volatility=np.full(n, 0.02),
-            alpha=np.zeros(n),
-            suspended=np.zeros(n, bool),
-            one_word=np.zeros(n, bool),
-            lot=np.full(n, 100),
-            board=np.full(n, "main", object),
-            float_shares=np.full(n, 1e9),
-            st=np.zeros(n, bool),
-        )
-        orders, trades = simulate_day(plan, SimulationSettings(orders_per_stock=60))
-        for path in export_tonglian(orders, trades, date, root):
-            if date == DAY or path.stem == SH_M:
-                out[path.stem] = path.read_bytes()
+    out = {stem: path.read_bytes() for stem, path in files.exported(DAY, root).items()}
+    out[SH_M] = files.exported(MERGED, root)[SH_M].read_bytes()
     assert set(out) == set(TABLE)
     return out
 
