@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.evaluation import MIN_DAYS, judged_universe, markdown_table
-from mg_assets.factors.registry import COMMON, DAILY
+from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market_data import MarketData, market_data
@@ -14,9 +14,9 @@ from mg_assets.store import WHOLE, Lake
 from mg_portfolio.evaluation import forward_returns, rank_ic_by_day
 from mg_portfolio.layers import MIN_STOCKS
 
-INPUTS = {"daily_factors": DAILY, "common_factors": COMMON}
+INPUTS = {"daily_factors": DAILY, "common_factors": COMMON, "features_240m": GRANULAR}
 EVERY = 5
-CHUNK = 60  # days read at once: 47 columns of 5,000 stocks are 113 MB
+CHUNK = 60  # days read at once: 42 columns of 5,000 stocks are 101 MB
 COLUMNS = {
     "name": "column of the input table",
     "table": "input table",
@@ -38,7 +38,7 @@ COLUMNS = {
     columns=COLUMNS,
 )
 def input_evaluation(build: Build) -> Iterator[Built]:
-    """RankIC of the 42 daily and the 5 common factors as they are stored: raw, not neutral to anything.
+    """RankIC of the daily and common factors and the whole day's features as they are stored: raw, neutral to nothing.
 
     The universe and the return are factor_evaluation's. The sources publish no RankIC of them and no sign.
     """

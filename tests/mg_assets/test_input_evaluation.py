@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 from mg_assets.assets import input_evaluation as module
 from mg_assets.assets.evaluation import judged_universe
 from mg_assets.factors import passport
-from mg_assets.factors.registry import COMMON, DAILY
+from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake import Build
 from mg_assets.market.calendar import trading_days
 from mg_assets.market_data import market_data
@@ -39,6 +39,10 @@ def lake(tmp_path_factory):
         frame["ep_ttm"] = np.nan
         frame.loc[frame.index % 2 == 0, "kup"] = np.nan
         lake.write("daily_factors", day, frame)
+        if d >= 30:
+            values = rng.normal(size=(len(frame), len(GRANULAR)))
+            features = pd.DataFrame(values, columns=list(GRANULAR))
+            lake.write("features_240m", day, features.assign(symbol=frame["symbol"]))
     return lake
 
 
@@ -71,6 +75,7 @@ def test_it_is_the_naive_rank_correlation(lake, monkeypatch):
     assert found.loc["klen", "rank_ic_mean"] < -0.5
     assert abs(found.loc["ret_5d", "rank_ic_mean"]) < 0.15
     assert found.loc["kup", "coverage"] == pytest.approx(0.5, abs=0.1)
+    assert found.loc["amplitude", ["table", "first_day"]].tolist() == ["features_240m", DAYS[30]]
     # the last six days have no return yet
     assert found.loc["kmid", ["first_day", "last_day"]].tolist() == [DAYS[STARTS], DAYS[-7]]
 
@@ -78,7 +83,7 @@ def test_it_is_the_naive_rank_correlation(lake, monkeypatch):
 def test_what_cannot_be_judged_is_left_out(lake):
     names = set(module.evaluated_inputs(lake)["name"])
     assert not names & {"bp_lf", "ep_ttm", *COMMON}  # flat, empty, no such table
-    assert names == set(DAILY) - {"bp_lf", "ep_ttm"}
+    assert names == {*DAILY, *GRANULAR} - {"bp_lf", "ep_ttm"}
 
 
 def test_passports_show_it(lake):
