@@ -255,7 +255,7 @@ def daily():
         close, factor = 10.0, 1.0
         for i, day in enumerate(pd.bdate_range("2023-02-01", periods=5)):
             if i == 3 and symbol == "000001.SZ":
-                close, factor = np.floor(close * 50 + 0.5) / 100, 2.0  # the reference price, half up
+                close, factor = (round(close * 100) + 1) // 2 / 100, 2.0  # the reference price, half up
             before, volume = close, 0 if i == 2 and symbol == "600000.SH" else 10_000 + 100 * i
             if volume:
                 close = round(close * (1 + rng.normal(0, 0.01)), 2)
