@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
-from mg_assets.market.schema import SNAPSHOTS
+from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality.view import Rows, encode, numbers
 from mg_assets.replay.book import FAULTS, LEVELS
 from mg_assets.replay.stock import (
@@ -157,11 +157,11 @@ def replay(
         Rows are not by symbol and sequence number, or a price is beyond what a stock can cost.
     """
     alignment = Alignment() if alignment is None else alignment
-    orders, trades = _columns(orders, ORDERS, "orders"), _columns(trades, TRADES, "trades")
+    orders, trades = _columns(orders, "orders"), _columns(trades, "trades")
     of_orders, of_trades = _stocks(orders, "orders"), _stocks(trades, "trades")
     of_shown: dict[str, slice] = {}
     if snapshots is not None:
-        snapshots = _columns(snapshots, SNAPSHOTS.names, "snapshots")
+        snapshots = _columns(snapshots, "snapshots")
         of_shown = _stocks(snapshots, "snapshots")
     out = DayReplay()
     nothing = slice(0, 0)
@@ -218,7 +218,7 @@ def _parts(lake: Lake, key: str, symbols: Sequence[str] | None) -> Iterator[tupl
                     yield None, part, trades.between(first, last, TRADES)
             return
         with Rows(lake, "snapshots", key) as snapshots:
-            for _, shown in snapshots.batches(SNAPSHOTS.names):
+            for _, shown in snapshots.batches(SCHEMAS["snapshots"].names):
                 shown = _only(shown, symbols)
                 if len(shown):
                     first, last = shown["symbol"][0].as_py(), shown["symbol"][-1].as_py()
@@ -249,7 +249,7 @@ def order_book(
     """One stock's ten best levels just before a moment: level, bid_price, bid_volume, ask_price, ask_volume."""
     at = dt.time.fromisoformat(time) if isinstance(time, str) else time
     until = ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond // 1000
-    orders, trades = _columns(orders, ORDERS, "orders"), _columns(trades, TRADES, "trades")
+    orders, trades = _columns(orders, "orders"), _columns(trades, "trades")
     places = _stocks(orders, "orders"), _stocks(trades, "trades")
     if symbol not in places[0]:
         raise DataError(f"{symbol} has no orders in these tables; give a symbol that has, as 600519.SH")
@@ -264,16 +264,23 @@ def order_book(
     )  # fmt: skip
 
 
-def _columns(table: pd.DataFrame | pa.Table, names: Sequence[str], what: str) -> pa.Table:
+def _columns(table: pd.DataFrame | pa.Table, what: str) -> pa.Table:
+    """A table's columns in the lake's types."""
+    schema = SCHEMAS[what]
     have = table.columns if isinstance(table, pd.DataFrame) else table.column_names
-    lacking = [n for n in names if n not in have]
+    lacking = [n for n in schema.names if n not in have]
     if lacking:
-        raise DataError(f"{what} lack the columns {lacking}; the lake's schema has {list(names)}")
+        raise DataError(f"{what} lack the columns {lacking}; the lake's schema has {schema.names}")
     if isinstance(table, pd.DataFrame):
-        table = pa.Table.from_pandas(table[list(names)], preserve_index=False)
-        at = table.column_names.index("time")
-        return table.set_column(at, "time", table["time"].cast(pa.timestamp("ms")))
-    return table.select(list(names))
+        table = pa.Table.from_pandas(table[schema.names], preserve_index=False)
+    table = table.select(schema.names)
+    for at, (field_, column) in enumerate(zip(schema, table.columns, strict=True)):
+        if not pa.types.is_dictionary(column.type) and column.type != field_.type:
+            try:
+                table = table.set_column(at, field_.name, column.cast(field_.type))
+            except pa.ArrowInvalid as error:
+                raise DataError(f"{what}: column {field_.name!r} is no {field_.type} ({error})") from error
+    return table
 
 
 def _stocks(table: pa.Table, what: str) -> dict[str, slice]:
