@@ -5,10 +5,12 @@ for a security code in the name of a file that holds one stock.
 """
 
 import datetime as dt
+import fnmatch
 import hashlib
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,16 +46,21 @@ class Pattern:
         if not root.is_dir():
             raise SourceError(f"source folder {root} does not exist; check the source's root")
 
+        glob = self.glob(day)
+        if not any(c in glob for c in "*?["):
+            path = root / glob
+            return [path] if path.is_file() else []
+        return sorted(p for p in root.glob(glob) if p.is_file())
+
+    def glob(self, day: dt.date | None = None) -> str:
+        """The pattern as a glob, of one day or of any."""
+
         def fill(match: re.Match) -> str:
             if match[1] == "code" or day is None:
                 return "/".join("*" for _ in (match[2] or "").split("/"))
             return day.strftime(match[2] or "%Y%m%d")
 
-        glob = _HOLDER.sub(fill, self.text)
-        if not any(c in glob for c in "*?["):
-            path = root / glob
-            return [path] if path.is_file() else []
-        return sorted(p for p in root.glob(glob) if p.is_file())
+        return _HOLDER.sub(fill, self.text)
 
     @property
     def daily(self) -> bool:
@@ -112,6 +119,15 @@ class Pattern:
         return re.compile("".join(parts))
 
 
+def _names(folder: str) -> frozenset[str]:
+    """Names of the files in a folder; none where it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(e.name for e in entries if e.is_file())
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
 def _glob_expression(text: str) -> str:
     return re.escape(text).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
@@ -130,17 +146,58 @@ class Files:
             raise SourceError(f"{name} was {value!r}; give a file pattern or a list of them")
         return cls(tuple(Pattern(t) for t in texts))
 
-    def find(self, root: Path, day: dt.date | None = None) -> tuple[list[Path], Pattern | None]:
-        """Files of the first pattern that matches, and that pattern."""
+    def find(
+        self, root: Path, day: dt.date | None = None, listed: dict[str, frozenset[str]] | None = None
+    ) -> tuple[list[Path], Pattern | None]:
+        """Files of the first pattern that matches, and that pattern; ``listed`` keeps folders between calls."""
+        if not root.is_dir():
+            raise SourceError(f"source folder {root} does not exist; check the source's root")
+        listed = {} if listed is None else listed
         for pattern in self.patterns:
-            found = pattern.files(root, day)
-            if found:
-                return found, pattern
+            folder, _, name = pattern.glob(day).rpartition("/")
+            if any(c in folder for c in "*?["):
+                first = folder.split("/", 1)[0]
+                if first == "." or any(c in first for c in "*?[") or (root / first).is_dir():
+                    found = pattern.files(root, day)
+                    if found:
+                        return found, pattern
+                continue
+            place = f"{root}/{folder}" if folder else str(root)
+            if place not in listed:
+                listed[place] = _names(place)
+            here = listed[place]
+            names = sorted(fnmatch.filter(here, name)) if any(c in name for c in "*?[") else [name] * (name in here)
+            if names:
+                return [Path(place, n) for n in names], pattern
         return [], None
 
     def days(self, root: Path) -> set[dt.date]:
         """Days on which any of the patterns has a file."""
-        return set().union(*(p.days(root) for p in self.patterns if p.dated))
+        return days_of([p for p in self.patterns if p.dated], root)
+
+
+def days_of(patterns: Iterable[Pattern], root: Path) -> set[dt.date]:
+    """Days on which any of the dated patterns has a file; each folder is listed once, whatever the patterns."""
+    days: set[dt.date] = set()
+    folders: dict[str, list[tuple[Pattern, str]]] = {}
+    for pattern in patterns:
+        if pattern.daily:
+            folder, _, name = pattern.glob().rpartition("/")
+            folders.setdefault(folder or ".", []).append((pattern, name))
+        else:
+            days |= pattern.days(root)
+    if folders and not root.is_dir():
+        raise SourceError(f"source folder {root} does not exist; check the source's root")
+    for folder, wanted in folders.items():
+        for place in root.glob(folder) if folder != "." else [root]:
+            if not place.is_dir():
+                continue
+            here = _names(str(place))
+            for pattern, name in wanted:
+                found = fnmatch.filter(here, name) if any(c in name for c in "*?[") else here & {name}
+                told = (pattern.day(root, place / n) for n in found)
+                days |= {d.astype(dt.date) for d in told if d is not None}
+    return days
 
 
 def stamp(paths: Sequence[Path]) -> list[tuple[str, int, int]]:

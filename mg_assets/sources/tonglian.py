@@ -19,7 +19,7 @@ from mg_assets.errors import MgError, SourceError
 from mg_assets.market.schema import ORDERS, TRADES
 from mg_assets.sources import shanghai, shenzhen
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.layout import Files, Pattern, as_days, digest, stamp
+from mg_assets.sources.layout import Files, Pattern, as_days, days_of, digest, stamp
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import merge
 from mg_assets.sources.streams import DIALECTS, MERGED_FROM, Stream
@@ -99,11 +99,8 @@ class TonglianSource:
 
     def days(self) -> np.ndarray:
         """Days on which any stream has a file, ``datetime64[D]``, ascending."""
-        found: set[dt.date] = set()
-        for forms in self._files.values():
-            for files in {id(f): f for _, f in forms}.values():
-                found |= files.days(self.root)
-        return as_days(found)
+        patterns = dict.fromkeys(p for forms in self._files.values() for _, f in forms for p in f.patterns)
+        return as_days(days_of(patterns, self.root))
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the day has trades, or an order stream (Shenzhen's cancels alone are none)."""
@@ -154,11 +151,12 @@ class TonglianSource:
         """Streams that the day has files for, in the form that counts, and files of forms that are not of the day."""
         found: dict[str, Found] = {}
         misplaced: dict[str, Found] = {}
+        listed: dict[str, frozenset[str]] = {}
         for name, forms in self._files.items():
             for form, files in forms:
                 if name in found or (name in misplaced and not form.covers(day)):
                     continue
-                paths, pattern = files.find(self.root, day)
+                paths, pattern = files.find(self.root, day, listed)
                 if pattern is not None:
                     right = form.covers(day) or not self.check_dates
                     (found if right else misplaced)[name] = (form, paths, pattern)
