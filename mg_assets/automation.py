@@ -14,6 +14,7 @@ import numpy as np
 
 from mg_assets.assets import daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
 from mg_assets.assets.labels import HORIZONS
+from mg_assets.assets.what_if import what_if_job
 from mg_assets.freshness import TABLES
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
@@ -49,7 +50,7 @@ retrain_job = dg.define_asset_job(
 study_job = dg.define_asset_job(
     "evaluation_and_backtests", selection=whole_tables(), description="Evaluation of all factors and signals; backtests"
 )
-JOBS = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job]
+JOBS = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, what_if_job]
 
 
 def _after_sessions(job, cron: str, description: str):

@@ -251,6 +251,11 @@ def main(arguments: list[str] | None = None) -> int:
     ingesting.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
     replaying = commands.add_parser("replay", help="replay a day's order books and hold them against snapshots")
     add_replay_arguments(replaying)
+    asking = commands.add_parser("what-if", help="a stored portfolio's week under other limits; writes nothing")
+    asking.add_argument("portfolio", help="as in the catalog: csi500_turnover30, ...")
+    asking.add_argument("change", nargs="+", help="turnover_limit=0.2, size=0.1, stock_limit=none, industry[Steel]=.01")
+    asking.add_argument("--week", help="any day of it; by default the last with weights")
+    asking.add_argument("--html", metavar="FILE", help="write the tables and the plot there as well")
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
     reading.add_commands(commands)
@@ -274,6 +279,10 @@ def main(arguments: list[str] | None = None) -> int:
         from mg_assets.replay.command import run as replay
 
         return replay(chosen, settings())
+    if chosen.command == "what-if":
+        from mg_assets.whatif import command
+
+        return command(chosen.portfolio, chosen.change, chosen.week, chosen.html)
     home = prepare_home(settings())
     if chosen.command == "home":
         print(home)

@@ -1,5 +1,6 @@
 """Index-enhancement portfolios: optimisation, backtest, metrics, evaluation and the weekly report."""
 
+from mg_portfolio.comparison import Comparison, compare
 from mg_portfolio.doctor import Clash, Diagnosis, diagnose
 from mg_portfolio.errors import BacktestError, InfeasibleError, PortfolioError, ProblemError, SolverError
 from mg_portfolio.optimizer import optimize
@@ -9,6 +10,7 @@ __all__ = [
     "Attempt",
     "BacktestError",
     "Clash",
+    "Comparison",
     "Diagnosis",
     "EnhancementProblem",
     "EnhancementSolution",
@@ -16,6 +18,7 @@ __all__ = [
     "PortfolioError",
     "ProblemError",
     "SolverError",
+    "compare",
     "diagnose",
     "optimize",
 ]

@@ -247,8 +247,8 @@ def _share_value(
     bad = np.flatnonzero((traded != 0.0) & ~(factor > 0.0))
     if len(bad):
         raise BacktestError(
-            f"adj_factor of {market.symbols[bad[0]]} on {market.days[day]} was {float(factor[bad[0]])!r}, expected a number "
-            "above 0 where the stock trades"
+            f"adj_factor of {market.symbols[bad[0]]} on {market.days[day]} was {float(factor[bad[0]])!r}, expected a "
+            "number above 0 where the stock trades"
         )
     return price / np.where(factor > 0.0, factor, 1.0) / execution.capital
 

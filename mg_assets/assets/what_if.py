@@ -1,0 +1,66 @@
+"""What-if from the launchpad: one limit changed, both portfolios in the run's metadata, nothing stored."""
+
+import dagster as dg
+from pydantic import Field
+
+from mg_assets.errors import DataError
+from mg_assets.resources import LakeResource
+from mg_assets.settings import settings
+from mg_assets.whatif import parse_changes, what_if
+
+
+class WhatIf(dg.Config):
+    """A question about one week of a stored portfolio."""
+
+    portfolio: str = Field(
+        default_factory=lambda: settings().portfolios[0], description="Name in the catalog of portfolios"
+    )
+    week: str = Field(default="", description="Any day of the week; empty for the last week with weights")
+    changes: list[str] = Field(
+        default=["turnover_limit=0.25"],
+        description="name=value: turnover_limit, stock_limit, member_floor, industry_limit, cost; a style (size=0.1); "
+        "room of one constraint (industry[Banks]=0.01); none takes a limit away",
+    )
+
+
+@dg.op(out=dg.Out(dg.Nothing), description="Solve the stored week again, with and without the changes, and compare")
+def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: LakeResource) -> None:
+    """Compare; the tables and the plot stand in the output's metadata."""
+    from mg_portfolio.report.charts import markdown_image
+
+    try:
+        found = what_if(config.portfolio, config.week or None, lake.open(), **parse_changes(config.changes))
+    except DataError as error:
+        raise dg.Failure(str(error)) from error
+    context.log.info(str(found))
+    top = found.weights.head(20)
+    context.add_output_metadata(
+        {
+            "question": found.title,
+            "summary": dg.MetadataValue.md(_table(found.summary.reset_index())),
+            "weights": dg.MetadataValue.md(_table(top)),
+            "exposures": dg.MetadataValue.md(_table(found.exposures.reset_index())),
+            "shadow_prices": dg.MetadataValue.md(_table(found.prices.reset_index())),
+            "plot": dg.MetadataValue.md(markdown_image(found.plot())),
+        }
+    )
+
+
+def _table(frame) -> str:
+    """The frame as a Markdown table."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return "" if value != value else f"{value:.4g}"
+        return "" if value is None else str(value).replace("|", "\\|")
+
+    head = "| " + " | ".join(map(str, frame.columns)) + " |\n|" + "---|" * len(frame.columns)
+    return "\n".join([head, *("| " + " | ".join(map(cell, row)) + " |" for row in frame.itertuples(index=False))])
+
+
+@dg.job(
+    name="what_if", description="A stored portfolio's week under other limits, beside the one decided; stores nothing"
+)
+def what_if_job() -> None:
+    """Ask one question."""
+    compare_portfolios()
