@@ -12,7 +12,8 @@ import pytest
 from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, passport
 from mg_assets.factors.common import COMMON as COMMON_COLUMNS
-from mg_assets.factors.daily import DAILY42
+from mg_assets.factors.common import common_factors
+from mg_assets.factors.daily import DAILY42, FUNDAMENTALS, DailySeries, daily_factors
 from mg_assets.factors.granular import FEATURES
 from mg_assets.factors.intraday import intraday_factors
 from mg_assets.factors.passports.spec import UNITS
@@ -110,6 +111,50 @@ def stock_day():
     symbol = factors.index[(factors.abs() > 1e-9).all(axis=1)][0]
     tables = {"trades": trades, "orders": orders, "minute_bars": bars}
     return {k: t[t["symbol"] == symbol] for k, t in tables.items()}, factors.loc[[symbol]]
+
+
+LOOKBACKS = sorted({int(PASSPORTS[n].lookback.split()[0]) for n in (*DAILY, *COMMON) if n != "dyr12"})
+
+
+@pytest.fixture(scope="module")
+def panel():
+    """Daily columns of a few stocks over more days than the longest window."""
+    rng = np.random.default_rng(2)
+    shape = (max(LOOKBACKS) + 20, 8)
+    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.02, shape), axis=0))
+    spread = np.sort(rng.uniform(0.97, 1.03, (4, *shape)), axis=0)
+    columns = {name: close * spread[i] for i, name in enumerate(("low", "open", "vwap", "high"))}
+    columns |= {"close": close, "volume": rng.lognormal(12, 0.5, shape), "amount": rng.lognormal(15, 0.5, shape)}
+    columns |= {"adj_factor": np.ones(shape), "float_shares": np.full(shape, 1e8) * rng.uniform(0.5, 2, shape)}
+    return columns | {name: rng.uniform(0.5, 40, shape) for name in FUNDAMENTALS}
+
+
+def values(columns):
+    """Every daily and common factor of the last day, name -> (S,)."""
+    series = DailySeries(columns)
+    return dict(zip(DAILY, daily_factors(series, 1)[0].T, strict=True)) | dict(
+        zip(COMMON, common_factors(series, 1)[0].T, strict=True)
+    )
+
+
+@pytest.mark.parametrize("days", LOOKBACKS)
+def test_the_lookback_is_what_a_value_covers(panel, days):
+    """Nothing before it matters, and its first day does. (dyr12 covers 252 days within the source's column.)"""
+    expected = values(panel)
+    rng = np.random.default_rng(3)
+
+    def shaken(rows):
+        made = {name: column.copy() for name, column in panel.items()}
+        for column in made.values():
+            column[rows] *= rng.uniform(0.8, 1.25, column[rows].shape)
+        return values(made)
+
+    before, first = shaken(slice(None, -days)), shaken(-days)
+    for name in (n for n in (*DAILY, *COMMON) if PASSPORTS[n].lookback == f"{days} day{'s' * (days > 1)}"):
+        assert np.isfinite(expected[name]).all(), name
+        np.testing.assert_allclose(before[name], expected[name], rtol=1e-12, err_msg=name)
+        if name != "dyr12":
+            assert not np.isclose(first[name], expected[name], rtol=1e-12, atol=0).any(), name
 
 
 def test_what_was_published_is_shown():
