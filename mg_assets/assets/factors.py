@@ -129,7 +129,8 @@ def _crosssections(
     for d, (key, section) in enumerate(zip(build.keys, values[rows], strict=True)):
         sized = size[d] if np.isfinite(size[d]).any() else None
         inside = universe[d] & np.isfinite(section).any(axis=1)
-        clean = preprocess(section, industry[d] if sized is not None else None, sized, inside)
+        codes = industry[d] if sized is not None else None
+        clean = preprocess(section, codes, sized, inside, threads=build.workers)
         frame = by_symbol(symbols[inside], clean[inside], names)
         note = {} if sized is not None else {"not neutralised": "no market cap this day"}
         yield Built(key, frame, {"symbols": int(inside.sum()), **note})

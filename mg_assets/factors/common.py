@@ -10,7 +10,8 @@ import numpy as np
 
 from mg_assets.errors import DataError
 from mg_assets.factors.crosssection import mad_winsorise, zscore
-from mg_assets.factors.daily import DailySeries, by_stock, shared_out
+from mg_assets.factors.daily import DailySeries, by_stock
+from mg_assets.factors.sharing import shared_out
 from mg_assets.factors.windows import common_windows
 
 COMMON = ("reversal", "cap", "amount", "turnover", "beta")

@@ -11,13 +11,13 @@ Source: Huatai 2023-08-22 (series 69), chart 9.
 """
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mg_assets.errors import DataError
+from mg_assets.factors.sharing import shared_out
 from mg_assets.factors.windows import MONTH, window_factors
 
 VALUATION = ("bp_lf", "ep_ttm", "ocfp_ttm", "dyr12")
@@ -211,16 +211,6 @@ def by_stock(values: np.ndarray) -> np.ndarray:
     view = np.ascontiguousarray(values.T)
     view.flags.writeable = False
     return view
-
-
-def shared_out(kernel, stocks: int, threads: int) -> None:
-    """Run ``kernel(first, last)`` over ranges of stocks, in threads (the kernels hold no lock)."""
-    if threads <= 1 or stocks < 2 * threads:
-        kernel(0, stocks)
-        return
-    bounds = np.linspace(0, stocks, threads + 1).astype(int)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(kernel, bounds[:-1], bounds[1:]))
 
 
 def _windowed(series: DailySeries, first: int, threads: int, out: np.ndarray) -> None:

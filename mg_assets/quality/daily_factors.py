@@ -2,7 +2,8 @@
 
 The measures are those of the intraday factors (:mod:`mg_assets.quality.factors`). Returns, bar shapes and correlations
 of a day follow the market, so that more of them may lie apart from the pooled last 60 days: of the 42, at most 48% did
-on 300 simulated days and 29% on 40 real ones of 1,553 stocks, with a PSI of at most 4.3 and 1.9.
+on 300 simulated days and 29% on 40 real ones of 1,553 stocks, with a PSI of at most 4.3 and 1.9; of the daily bar's 14
+features at most 57%.
 """
 
 from functools import cache
@@ -25,8 +26,8 @@ RANGES = Check(
 )
 DRIFT = Check(
     "drift",
-    "At most half of the factors have a PSI above 0.5 against their last 60 days, and none above 5",
-    (Limit("drifted_share", None, 0.5), Limit("psi_max", None, 5.0)),
+    "At most six in ten of the factors have a PSI above 0.5 against their last 60 days, and none above 5",
+    (Limit("drifted_share", None, 0.6), Limit("psi_max", None, 5.0)),
     blocking=False,
 )
 CHECKS = (common.SCHEMA, common.UNIQUE, RANGES, NULLS, DRIFT, common.COVERAGE, common.BAND)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mg_assets.errors import DataError
 from mg_assets.factors import mad_winsorise, preprocess, trailing_mean, zscore
+from mg_assets.factors.crosssection import _median
 
 
 def day(seed, stocks=80, factors=4):
@@ -79,6 +80,30 @@ def test_any_small_day(seed, stocks):
     np.testing.assert_allclose(
         preprocess(values[at], codes[at], sizes[at], universe[at]), found[at], rtol=1e-9, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_and_memory_order_change_no_bit(threads):
+    values, codes, sizes, universe = day(9, stocks=300, factors=11)
+    expected = preprocess(values, codes, sizes, universe)
+    np.testing.assert_array_equal(preprocess(values, codes, sizes, universe, threads=threads), expected)
+    np.testing.assert_array_equal(preprocess(np.asfortranarray(values), codes, sizes, universe), expected)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(-3, 3) | st.floats(-1e9, 1e9), min_size=1, max_size=60))
+def test_median_is_numpys_with_ties_and_patterns(values):
+    for x in (values, sorted(values), sorted(values, reverse=True)):
+        assert _median(np.array(x, float)) == np.median(np.array(x, float))
+
+
+def test_values_and_sizes_far_from_zero_lose_no_digits():
+    values, codes, sizes, universe = day(10, stocks=400, factors=3)
+    rng = np.random.default_rng(0)
+    values = np.round(rng.normal(size=values.shape) * 2**20) / 2**20  # so that the shift is exact
+    sizes = np.round(sizes * 2**20) / 2**20
+    far = preprocess(values + 2**22, codes, sizes + 2**22, universe)
+    np.testing.assert_allclose(far, preprocess(values, codes, sizes, universe), rtol=1e-9, atol=1e-12)
 
 
 def test_stocks_outside_the_universe_change_nothing():
