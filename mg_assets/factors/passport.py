@@ -284,4 +284,25 @@ day.set_aside()                # rows that do not count, with the reason
 
 `mg explain 600519.SH 2023-02-01` and `mg explain 600519.SH 2023-02-01 bigorder_ret` print the same in a terminal. The
 values are worked out from those rows by plain arithmetic that shares nothing with the kernels, and are held against the
-stored ones (1e-9 relative or 1e-12 absolute)."""
+stored ones (1e-9 relative or 1e-12 absolute). `--csv FILE` writes the whole table, `--html FILE` the notebook's page.
+One factor of a simulated stock:
+
+```text
+early_bigorder_buy_perc of 000224.SZ on 2023-09-28 = 0.5903614458   (stored 0.5903614458: agrees)
+  Big buyers against big sellers in the first half-hour.
+  = B / (B + S); B, S = amount from 09:30:00.000 to before 10:00:00.000 of trades whose buy, sell order is big
+
+  restored orders                       189  104 buy, 85 sell
+  mean of ln A                  11.20070344  A in yuan, buy and sell pooled
+  std of ln A                   1.419147394  population
+  threshold of ln A             12.61985083  big above 302,504.32 yuan
+  big orders                             27
+  early amount, buy order big     2,431,527  yuan
+  early amount, sell order big    1,687,182  yuan
+
+   seq                    time session  price  volume  amount  buy_order  big_buy  sell_order  big_sell
+606338 2023-09-28 09:34:02.758   early   1.19  18,800  22,372     606337     True      606295     False
+606339 2023-09-28 09:34:02.758   early   1.19 140,000 166,600     606337     True      606335     False
+606341 2023-09-28 09:34:45.534   early   1.19 304,600 362,474     606337     True      606340      True
+... 9 more of 12 rows
+```"""
