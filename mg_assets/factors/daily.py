@@ -116,12 +116,12 @@ class DailySeries:
             value = self["close"] * self["float_shares"]
         return _finite(value, value > 0)
 
-    def adjusted(self, column: str) -> np.ndarray:
-        """An adjusted price, or adjusted volume (raw / factor), on days with trades."""
-        factor = self["adj_factor"]
+    def adjusted(self, column: str, begin: int = 0) -> np.ndarray:
+        """An adjusted price, or adjusted volume (raw / factor), on days with trades from day ``begin`` on."""
+        raw, factor = self[column][begin:], self["adj_factor"][begin:]
         with np.errstate(divide="ignore", invalid="ignore"):
-            value = self[column] / factor if column == "volume" else self[column] * factor
-        return _finite(value, self.traded)
+            value = raw / factor if column == "volume" else raw * factor
+        return _finite(value, self.traded[begin:])
 
     @cached_property
     def market(self) -> np.ndarray:
@@ -214,16 +214,17 @@ def by_stock(values: np.ndarray) -> np.ndarray:
 
 
 def _windowed(series: DailySeries, first: int, threads: int, out: np.ndarray) -> None:
-    prices = tuple(by_stock(series.adjusted(c)) for c in ("close", "open", "high", "low", "vwap"))
+    begin = max(0, first - SHORT_LOOK_BACK)  # what lies before is read of turnover alone
+    prices = tuple(by_stock(series.adjusted(c, begin)) for c in ("close", "open", "high", "low", "vwap"))
     arrays = (
-        by_stock(series.returns), by_stock(series.turnover), by_stock(series.adjusted("volume")),
-        by_stock(series.close), by_stock(series["adj_factor"]),
+        by_stock(series.returns[begin:]), by_stock(series.turnover), by_stock(series.adjusted("volume", begin)),
+        by_stock(series.close[begin:]), by_stock(series["adj_factor"][begin:]),
     )  # fmt: skip
-    styles = series.style_returns(first + 1 - MONTH)
+    styles = series.style_returns(first + 1 - MONTH)[begin:]
     styles.flags.writeable = False
 
     def run(lo: int, hi: int) -> None:
-        window_factors(lo, hi, first, *arrays, prices, styles, out)
+        window_factors(lo, hi, first - begin, begin, *arrays, prices, styles, out)
 
     shared_out(run, series.shape[1], threads)
 

@@ -181,11 +181,12 @@ def _take_out(x, unit):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def window_factors(lo, hi, first, returns, turnover, volume, close, factor, prices, styles, out):
+def window_factors(lo, hi, first, before, returns, turnover, volume, close, factor, prices, styles, out):
     """Fill ``out (D - first, S, 24)`` for the stocks ``lo..hi-1``, columns ``daily.WINDOWED``.
 
-    Series are ``(S, D)``: ``volume`` adjusted, NaN without trades; ``close`` adjusted and carried; ``prices``
-    adjusted close, open, high, low, vwap, NaN without trades; ``styles (D, 3)``.
+    Series are ``(S, D)``, ``turnover`` has ``before`` days more in front. ``volume`` is adjusted, NaN without
+    trades; ``close`` adjusted and carried; ``prices`` are adjusted close, open, high, low, vwap, NaN without
+    trades; ``styles (D, 3)``.
     """
     days = returns.shape[1]
     decay = np.exp(-np.arange(QUARTER) / QUARTER / DECAY)
@@ -193,7 +194,7 @@ def window_factors(lo, hi, first, returns, turnover, volume, close, factor, pric
     rest = np.empty(MONTH)
     for s in range(lo, hi):
         ret = returns[s]
-        turn = turnover[s]
+        turn = turnover[s, before:]
         vol = volume[s]
         for d in range(first, days):
             row = out[d - first, s]
@@ -212,7 +213,8 @@ def window_factors(lo, hi, first, returns, turnover, volume, close, factor, pric
             row[5] = residual_deviation(ret[month:end], styles[month:end], needed, basis, rest)
             row[6] = mean(turn[month:end], needed)
             row[7] = deviation(turn[month:end], needed)
-            row[8] = ratio(row[6], mean(turn[since(d, TWO_YEARS) : end], least(TWO_YEARS)))
+            long = turnover[s, since(d + before, TWO_YEARS) : end + before]
+            row[8] = ratio(row[6], mean(long, least(TWO_YEARS)))
             needed = least(SHORT)
             row[9] = deviation(ret[short:end], needed)
             row[10] = deviation(vol[short:end], needed) * factor[s, d]  # in shares of today
