@@ -20,6 +20,7 @@ CALLS = {
     "duckdb": ("peers.duckdb_day", "factors"),
     "pandas": ("peers.pandas_day", "factors"),
     "floor": ("peers.floor", "factors"),
+    "floor_default": ("peers.floor", "of_default_layout"),
 }
 TABLES = ("trades", "orders", "minute_bars")
 

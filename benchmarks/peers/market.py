@@ -4,8 +4,8 @@
 2. Their order and sequence numbers are spread as an exchange spreads them. A channel numbers all of its stocks
    together, so a stock's numbers are far apart: on the real days at hand one stock's 40 to 138 thousand orders lie in
    a range of 9 to 35 million. The numbers' order within a stock stays, so no factor changes.
-3. The set is repeated under new symbols until the rows are there, and written by ``Lake.write``. Arrow shares the
-   repeated columns, so that a day of 100 million rows needs little more memory than its symbols.
+3. The set is repeated under new symbols until the rows are there. Arrow shares the repeated columns, so that a day of
+   100 million rows needs little more memory than its symbols.
 """
 
 import datetime as dt
@@ -18,7 +18,6 @@ from mg_assets.factors import bars_from_trades
 from mg_assets.market.schema import MINUTE_BARS, ORDERS, TRADES
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.source import SimulatedExchange
-from mg_assets.store import Lake
 
 DAY = dt.date(2023, 2, 1)
 SET_ROWS = 5_000_000
@@ -124,9 +123,3 @@ def repeated(
                 symbol = pa.DictionaryArray.from_arrays(codes, new).cast(pa.string())
                 parts[name].append(table.set_column(0, "symbol", symbol))
     return {name: pa.concat_tables(p) for name, p in parts.items()}, copies * len(every)
-
-
-def write_day(lake: Lake, key: str, tables: dict[str, pa.Table]) -> None:
-    """Write a day's tables as the graph's assets do."""
-    for name in list(tables):
-        lake.write(name, key, tables.pop(name))
