@@ -360,8 +360,9 @@ def _one_day(
     key = day.isoformat()
     loaded: dict[str, SourceDay | MgError] = {}
     for source in sources:
-        if hasattr(source, "load_day"):
-            for table, got in source.load_day(day).items():
+        together = getattr(source, "load_day", None)
+        if together is not None:
+            for table, got in together(day).items():
                 loaded.setdefault(table, got)
     for table in TABLES:
         got = loaded.get(table)

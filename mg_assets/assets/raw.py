@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from mg_assets.errors import MgError
 from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.sources.base import Source
+from mg_assets.sources.base import TICKS, Source, SourceDay, ticks_of
 
 DESCRIPTIONS = {
     "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
@@ -21,12 +22,21 @@ DESCRIPTIONS = {
 }
 
 
-def _load(source: Source, table: str, key: str) -> Built:
+def _load(source: Source, tables: tuple[str, ...], key: str) -> list[Built]:
     day = pd.Timestamp(key).date()
-    if not source.has(table, day):
-        absent = {"absent": f"source {source.name} has no {table} this day"}
-        return Built(key, SCHEMAS[table].empty_table(), absent, table=table)
-    loaded = source.load(table, day)
+    ticks = ticks_of(source, day) if tables == TICKS else {}
+    return [_built(source, table, key, ticks.get(table)) for table in tables]
+
+
+def _built(source: Source, table: str, key: str, loaded: SourceDay | MgError | None) -> Built:
+    day = pd.Timestamp(key).date()
+    if isinstance(loaded, MgError):
+        raise loaded
+    if loaded is None:
+        if not source.has(table, day):
+            absent = {"absent": f"source {source.name} has no {table} this day"}
+            return Built(key, SCHEMAS[table].empty_table(), absent, table=table)
+        loaded = source.load(table, day)
     notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
     return Built(key, loaded.frame, {"set_aside": len(loaded.quarantine), **notes}, loaded.quarantine, table=table)
 
@@ -35,14 +45,14 @@ def _raw_asset(*tables: str) -> LakeAsset:
     @lake_asset(tables, group="raw", uses=("source",), raw=True, description=DESCRIPTIONS)
     def make(build: Build) -> Iterator[Built]:
         source = build.source
-        return build.each(lambda key: [_load(source, table, key) for table in tables])
+        return build.each(lambda key: _load(source, tables, key))
 
     return make
 
 
 # trades and orders come from the same files, and restoring orders needs the trades: one pass makes both
 ASSETS = [
-    _raw_asset("trades", "orders"),
+    _raw_asset(*TICKS),
     _raw_asset("snapshots"),
     _raw_asset("reference"),
     _raw_asset("planted_signal"),

@@ -1,13 +1,18 @@
 """What every source of raw tables offers."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from mg_assets.errors import MgError
+
 RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
+
+TICKS = ("trades", "orders")
 
 QUARANTINE_COLUMNS = ("table", "symbol", "file", "row", "reason", "content")
 
@@ -56,3 +61,22 @@ class Source(Protocol):
     def fingerprint(self, table: str, day: dt.date) -> str:
         """A short hash of all that decides what :meth:`load` returns (settings; files' size and time)."""
         ...
+
+
+def ticks_of(source: Source, day: dt.date, tables: Sequence[str] = TICKS) -> dict[str, SourceDay | MgError]:
+    """Trades and orders of one day, as far as the source has them; a table that cannot be read is its error.
+
+    A source with a method ``load_day`` reads the files that both need once.
+    """
+    wanted = [t for t in tables if source.has(t, day)]
+    together = getattr(source, "load_day", None)
+    if together is not None and len(wanted) > 1:
+        loaded: dict[str, SourceDay | MgError] = together(day)
+        return {t: loaded[t] for t in wanted if t in loaded}
+    out: dict[str, SourceDay | MgError] = {}
+    for table in wanted:
+        try:
+            out[table] = source.load(table, day)
+        except MgError as error:
+            out[table] = error
+    return out

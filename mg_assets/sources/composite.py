@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import SourceError
-from mg_assets.sources.base import Source, SourceDay
+from mg_assets.errors import MgError, SourceError
+from mg_assets.sources.base import TICKS, Source, SourceDay, ticks_of
 from mg_assets.sources.layout import digest
 from mg_assets.sources.quarantine import merge
 
@@ -57,6 +57,14 @@ class CompositeSource:
         if table not in FILLED or len(having) == 1:
             return SourceDay(first.frame, first.quarantine, {"source": having[0].name, **first.notes})
         return _fill(first, [(s.name, s.load(table, day)) for s in having[1:]], having[0].name)
+
+    def load_day(self, day: dt.date) -> dict[str, SourceDay | MgError]:
+        """Trades and orders of one day, each from the first source that has it; what both need is read once."""
+        out: dict[str, SourceDay | MgError] = {}
+        for source in self.sources:
+            for table, got in ticks_of(source, day, [t for t in TICKS if t not in out]).items():
+                out.setdefault(table, got)
+        return out
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the fingerprints of the sources that take part."""

@@ -131,8 +131,8 @@ class TonglianSource:
                 out[table] = self._load(table, date, read)
             except MgError as error:
                 out[table] = error
-        for name in self._streams(date)[0]:  # a stream that no table came to, for what its watcher wants to know
-            if name not in read:
+        for name in self._streams(date)[0] if self.watch is not None else ():
+            if name not in read:  # a stream that no table came to, for what its watcher wants to know
                 with suppress(MgError):
                     self._read(name, date, read)
         return out
