@@ -1,19 +1,33 @@
-"""From the lake's tables to the panels that models read."""
+"""From the lake's tables to the panels that models read, and the labels that they learn."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from mg_assets import factors
 from mg_assets.errors import DataError
+from mg_assets.factors.crosssection import preprocess
+from mg_assets.factors.daily import DAILY42
+from mg_assets.factors.granular import FEATURES, GRANULARITIES
+from mg_assets.factors.labels import eligible_entry
 from mg_assets.factors.registry import HF27
+from mg_assets.freshness import Needs
 from mg_assets.market.calendar import FIRST_DAY, month_of, shift, trading_days, week_of
+from mg_assets.market.universe import listed_days, tradable_universe
 from mg_assets.store import Lake
 from mg_models.bars import bar_inputs
-from mg_models.catalog import ModelSpec
+from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.panel import Panel, PeriodPanel
+from mg_models.universe import LISTED_DAYS, YEAR, liquid
 
-LOOKBACK = 39
+LOOKBACK = 39  # days before the first predicted one that bars are read for
 BARS = ("open", "high", "low", "close", "vwap", "volume")
+BAR_PANELS = ("daily", "weekly", "monthly")
+RAW_PANELS = ("daily_factors", *GRANULARITIES)
+"""Tables of raw factors, made into a model's input here: winsorised, z-scored, missing 0."""
+MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
+CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
+ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
 
 
 @dataclass(frozen=True)
@@ -24,23 +38,50 @@ class Axes:
     symbols: np.ndarray
 
 
-def model_inputs(
-    lake: Lake, spec: ModelSpec, since: str | None = None, until: str | None = None
-) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
-    """Panels of a catalog entry's inputs between two days, both inclusive.
+def lookback(spec: ModelSpec) -> int:
+    """Days before a predicted one that its inputs reach back."""
+    return max(LOOKBACK if i.panel in BAR_PANELS else i.rows - 1 for i in spec.inputs)
 
-    Without ``since``, from the first day that the lake has. Days without a partition are empty.
+
+def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
+    """The tables that an entry's inputs are made of, each once, the first input's first.
 
     Raises
     ------
     DataError
         The entry names an input that the lake cannot make.
     """
-    wanted = {i.panel for i in spec.inputs}
-    bars, tick = {"daily", "weekly", "monthly"}, {"hf"}
-    if wanted - bars - tick:
-        raise DataError(f"{spec.name} reads inputs {sorted(wanted - bars - tick)}, which the lake cannot make")
-    tables = (["factor_inputs"] if wanted & tick else []) + (["daily_bars"] if wanted & bars else [])
+    needs = [n for i in spec.inputs for n in _tables_of_input(spec, i)]
+    if spec.universe:
+        needs += [Needs("daily_bars", back=MEMBERS_BACK), Needs("reference", back=MEMBERS_BACK)]
+    longest = {n.table: max(m.back for m in needs if m.table == n.table) for n in needs}
+    return tuple(Needs(table, back=back) for table, back in longest.items())
+
+
+def _tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
+    if i.panel in BAR_PANELS:
+        return Needs("daily_bars", back=LOOKBACK), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)
+    if i.panel == "hf":
+        return (Needs("factor_inputs", back=i.rows - 1),)
+    if i.panel in RAW_PANELS:
+        return Needs(i.panel, back=i.rows - 1), Needs("reference", back=i.rows - 1)
+    raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
+
+
+def model_inputs(
+    lake: Lake, spec: ModelSpec, since: str | None = None, until: str | None = None
+) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
+    """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
+
+    Without ``since``, from the first day that the lake has. Days without a partition are empty. Raw factors are
+    made ready here, per day over the tradable universe: 5-MAD winsorised, z-scored, missing 0, not neutralised.
+
+    Raises
+    ------
+    DataError
+        The entry names an input or a universe that the lake cannot make.
+    """
+    tables = list(dict.fromkeys(_tables_of_input(spec, i)[0].table for i in spec.inputs))
     have = [lake.keys(t) for t in tables]
     first = since or max((k[0] for k in have if k), default=str(FIRST_DAY))
     last = until or max((k[-1] for k in have if k), default=first)
@@ -48,14 +89,71 @@ def model_inputs(
     symbols = np.array(
         sorted(set().union(*(lake.panel(t, days, [], missing="empty").symbols for t in tables))), dtype=object
     )
-    stamps = np.array(days, "datetime64[D]")
+    axes = Axes(np.array(days, "datetime64[D]"), symbols)
     out: dict[str, Panel | PeriodPanel] = {}
-    if wanted & tick:
-        panel = lake.panel("factor_inputs", days, list(HF27), symbols, missing="empty", dtype=np.float32)
-        out["hf"] = Panel(stamps, symbols, panel.stack(HF27), tuple(HF27))
-    if wanted & bars:
-        out |= _bars(lake, days, stamps, symbols)
-    return out, Axes(stamps, symbols)
+    for i in spec.inputs:
+        if i.panel == "hf":
+            panel = lake.panel("factor_inputs", days, list(HF27), symbols, missing="empty", dtype=np.float32)
+            out["hf"] = Panel(axes.days, symbols, panel.stack(HF27), tuple(HF27))
+        elif i.panel in RAW_PANELS:
+            out[i.panel] = _standardised(lake, i.panel, days, axes)
+        elif i.panel not in out:
+            out |= _bars(lake, days, axes.days, symbols)
+    if spec.universe:
+        out[spec.universe] = _members(lake, spec, axes)
+    return out, axes
+
+
+def raw_columns(table: str) -> tuple[str, ...]:
+    """Columns of a table of raw factors in the order in which models read them: step by step of the day."""
+    if table == "daily_factors":
+        return tuple(DAILY42)
+    steps = 240 // GRANULARITIES[table]
+    return FEATURES if steps == 1 else tuple(f"{f}_{k}" for k in range(1, steps + 1) for f in FEATURES)
+
+
+def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
+    names = raw_columns(table)
+    values = np.full((len(days), len(axes.symbols), len(names)), np.nan, np.float32)
+    place = {day: at for at, day in enumerate(days)}
+    have = set(lake.keys(table))
+    present = [day for day in days if day in have]
+    for begin in range(0, len(present), CHUNK):
+        keys = present[begin : begin + CHUNK]
+        raw = lake.panel(table, keys, list(names), axes.symbols).stack(names)  # (days, stocks, factors)
+        info = lake.panel("reference", keys, ["st", "suspended", "list_date"], axes.symbols)
+        for key, section, inside in zip(keys, raw, tradable_universe(keys, info), strict=True):
+            values[place[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
+    return Panel(axes.days, axes.symbols, values, names)
+
+
+def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
+    """Who takes part on each day (1, else NaN), from a year and a quarter before the first."""
+    if spec.universe != "liquid":
+        raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
+    begin = max(trading_days("2010-01-01")[0], _before(axes.days[0], MEMBERS_BACK))
+    days = [str(d) for d in trading_days(str(begin), str(axes.days[-1]))]
+    columns = ["close", "vwap", "volume", "amount", "float_shares", "suspended", "st"]
+    bars = lake.panel("daily_bars", days, columns, axes.symbols, missing="empty")
+    listed = lake.panel("reference", days, ["list_date"], axes.symbols, missing="empty")["list_date"]
+    amount = np.where(np.isfinite(bars["amount"]), bars["amount"], bars["vwap"] * bars["volume"])
+    cap = bars["close"] * bars["float_shares"]
+    if bars.present.any() and not np.isfinite(cap).any():
+        raise DataError(
+            f"{spec.name}: daily_bars has no float_shares between {days[0]} and {days[-1]}, and its universe ranks "
+            f"market values; give the source's float_shares, or leave the model out of the catalog"
+        )
+    suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
+    old = listed_days(days, np.asarray(listed, "datetime64[D]")) >= LISTED_DAYS
+    member = liquid(np.array(days, "datetime64[D]"), amount, cap, suspended, bars.present & ~st & old)
+    shown = np.where(member[-len(axes.days) :], 1.0, np.nan)[..., None]
+    return Panel(axes.days, axes.symbols, shown, ("member",))
+
+
+def _before(day: np.datetime64, sessions: int) -> np.datetime64:
+    """The trading day so many before, or the first that the calendar knows."""
+    known = trading_days("2010-01-01", str(day))
+    return known[max(len(known) - 1 - sessions, 0)]
 
 
 def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) -> dict[str, Panel | PeriodPanel]:
@@ -82,15 +180,39 @@ def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray
     return [k for k in lake.keys(table) if str(shift(first, sessions)) <= k <= str(last[0])]
 
 
-def training_labels(lake: Lake, axes: Axes, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """Raw returns ``(D, S)`` of a horizon, and the day at whose close each is known ``(D,)``."""
-    column = f"ret_{horizon}"
-    days = [str(d) for d in axes.days]
-    labels = lake.panel("labels", days, [column], axes.symbols, missing="empty")[column]
+def training_since(spec: ModelSpec, cut: str) -> str | None:
+    """The first day that a training for the half-year beginning at ``cut`` reads; None: the lake's first."""
+    if not spec.split.train_days:
+        return None
+    return str(_before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec)))
+
+
+def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Raw returns of an entry's label ``(D, S, horizons)``, and the day at whose close each day's are known ``(D,)``.
+
+    Returns at vwap are those of the lake's labels; at another price they are made from the daily bars by the
+    same rules.
+    """
+    days, horizons = [str(d) for d in axes.days], spec.label.horizons
+    if spec.label.price == "vwap":
+        columns = [f"ret_{h}" for h in horizons]
+        labels = lake.panel("labels", days, columns, axes.symbols, missing="empty").stack(columns)
+    else:
+        bars = lake.panel("daily_bars", days, [*ENTRY, "adj_factor"], axes.symbols, missing="empty")
+        suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
+        entry = eligible_entry(suspended, st, *(bars[c] for c in ENTRY[2:]))
+        price = np.where(suspended, np.nan, bars[spec.label.price])  # a carried close is nothing to sell at
+        labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons)
+        labels[~bars.present] = np.nan  # not listed yet
     every = trading_days()
-    at = np.searchsorted(every, axes.days) + horizon + 1
-    known = every[np.minimum(at, len(every) - 1)]
-    # a return that reaches past the last day of the panel is not known within it
-    labels[known > axes.days[-1]] = np.nan
+    place = np.searchsorted(every, axes.days)
+    known = every[np.minimum(place + spec.horizon + 1, len(every) - 1)]
+    for k, h in enumerate(horizons):  # a return that reaches past the last day of the panel is not known within it
+        labels[every[np.minimum(place + h + 1, len(every) - 1)] > axes.days[-1], :, k] = np.nan
     known = np.where(known > axes.days[-1], np.datetime64("NaT"), known)
     return labels, known
+
+
+def _flag(values: np.ndarray) -> np.ndarray:
+    """A column of booleans that is NaN throughout where the lake has no partition."""
+    return values if values.dtype == bool else values == 1

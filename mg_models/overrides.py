@@ -79,8 +79,11 @@ def _in_range(model: str, key: str, present: Any, value: Any) -> Any:
             raise wrong
         if len(set(value)) != len(value):
             raise CatalogError(f"{model}: {key} holds a value twice: {value!r}")
-        if key == "horizons" and min(value) < 1:
-            raise CatalogError(f"{model}: horizons must be at least 1, was {value!r}")
+        if key == "horizons" and (len(present) > 1 or len(value) > 1 or value[0] < 1):
+            raise CatalogError(
+                f"{model}: horizons must be one number above 0 and stay where they name a model's heads "
+                f"({list(present)}), was {value!r}"
+            )
         return tuple(value)
     if kind is float and type(value) is int:
         value = float(value)

@@ -1,7 +1,8 @@
 """Training (one asset a model, half-yearly), predictions (one a model, daily) and signals."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,11 @@ from mg_assets.factors.registry import FACTORS, HF27
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift, trading_days
-from mg_assets.model_inputs import LOOKBACK, model_inputs, training_labels
+from mg_assets.model_inputs import lookback, model_inputs, tables_of, training_labels, training_since
 from mg_assets.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.store import Lake
-from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override
+from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
 from mg_portfolio.evaluation import rank_ic_by_day
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: ev
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
-FACTORS_40 = (Needs("factor_inputs", back=39),)
-BARS = (Needs("daily_bars", back=39), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260))
-TABLES_OF = {"hf": FACTORS_40, "daily": BARS, "weekly": BARS, "monthly": BARS}
 GPU_TAGS = {
     "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
 }
@@ -41,14 +39,11 @@ def entry(name: str) -> ModelSpec:
     return override(get(name), **settings().models.get(name, {}))
 
 
-def _tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
-    return tuple({n.table: n for i in spec.inputs for n in TABLES_OF[i.panel]}.values())
-
-
 def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
-    needs = [Needs(n.table, back=EVERY_HALF_YEAR, ahead=-1) for n in _tables_of(spec)]
-    needs.append(Needs("labels", back=EVERY_HALF_YEAR, ahead=-1))
+    labels_from = "labels" if spec.label.price == "vwap" else "daily_bars"
+    read = dict.fromkeys([*(n.table for n in tables_of(spec)), labels_from])
+    needs = [Needs(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read]
 
     @lake_asset(
         f"{name}_model",
@@ -68,9 +63,10 @@ def _training_asset(name: str) -> LakeAsset:
         from mg_models.training import train_many
 
         names = build.keys  # 2017H1, ...
-        cut = str(half_year_start(max(names)))
-        inputs, axes = model_inputs(build.lake, spec, until=str(shift(cut, -1)))
-        labels, label_end = training_labels(build.lake, axes, spec.horizon)
+        since = training_since(spec, str(half_year_start(min(names))))
+        until = str(shift(str(half_year_start(max(names))), -1))
+        inputs, axes = model_inputs(build.lake, spec, since, until)
+        labels, label_end = training_labels(build.lake, axes, spec)
         build.log(
             f"{name}: {len(axes.days)} days x {len(axes.symbols)} stocks on {build.device}, "
             f"{len(names)} half-years x {len(spec.seeds)} seeds, {build.workers} processes"
@@ -167,6 +163,10 @@ def _nothing(key: str, why: str) -> Built:
     return _scores(key, np.array([], object), np.array([]), why)
 
 
+def _nothing_each(tables: Iterable[str], keys: list[str], why: str) -> Iterator[Built]:
+    return (replace(_nothing(key, why), table=table) for key in keys for table in tables)
+
+
 def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
     halves = np.array([half_year_name(h) for h in half_year_of(np.array(keys))])
     for half in dict.fromkeys(halves):
@@ -175,33 +175,41 @@ def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 def _prediction_asset(name: str) -> LakeAsset:
     spec = entry(name)
+    text = (
+        f"{spec.description} Mean over seeds of z-scored predictions, by the model of the day's half-year; uses data "
+        f"up to the day's close. Source: {spec.source}."
+    )
+    heads = dict(zip(spec.signals[1:], spec.heads, strict=True))
 
     @lake_asset(
-        name,
+        spec.signals,
         group="predictions",
-        needs=[*_tables_of(spec), Needs(f"{name}_model")],
-        anchor=_tables_of(spec)[0].table,
+        needs=[*tables_of(spec), Needs(f"{name}_model")],
+        anchor=tables_of(spec)[0].table,
         kinds={"pytorch"},
-        columns=SCORE,
-        description=f"{spec.description} Mean over seeds of z-scored predictions, by the model of the day's "
-        f"half-year; uses data up to the day's close. Source: {spec.source}.",
+        columns={s: SCORE for s in spec.signals},
+        description={name: text} | {s: f"{text} The prediction of {head}." for s, head in heads.items()},
     )
     def make(build: Build) -> Iterator[Built]:
-        from mg_models.inference import predict
+        from mg_models.inference import predict_signals
 
         first = half_year_start(settings().first_model).isoformat()
         for half, keys in _by_half_year(build.keys):
             if keys[-1] < first:
-                yield from (_nothing(k, f"before the first model, {settings().first_model}") for k in keys)
+                yield from _nothing_each(spec.signals, keys, f"before the first model, {settings().first_model}")
                 continue
-            begin = str(shift(keys[0], -LOOKBACK))
+            begin = str(shift(keys[0], -lookback(spec)))
             inputs, axes = model_inputs(build.lake, spec, since=begin, until=keys[-1])
             if not len(axes.symbols):
-                yield from (_nothing(k, "no inputs in the window") for k in keys)
+                yield from _nothing_each(spec.signals, keys, "no inputs in the window")
                 continue
-            values = predict(models_of(build.lake, name, half), inputs, np.array(keys, "datetime64[D]"), build.device)
-            for key, row in zip(keys, values, strict=True):
-                yield _scores(key, axes.symbols, row, "" if np.isfinite(row).any() else "no stock has its inputs")
+            models = models_of(build.lake, name, half)
+            values = predict_signals(models, inputs, np.array(keys, "datetime64[D]"), build.device)
+            for at, key in enumerate(keys):
+                for table in spec.signals:
+                    row = values[table][at]
+                    why = "" if np.isfinite(row).any() else "no stock has its inputs"
+                    yield replace(_scores(key, axes.symbols, row, why), table=table)
 
     return make
 
@@ -288,14 +296,24 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
     return make
 
 
+def _fusions_of(signals: Iterable[str]) -> Iterator[CombinationSpec]:
+    """The catalog's fusions whose parts are there, those of fusions among them."""
+    have = set(signals)
+    for combination in COMBINATIONS.values():
+        if combination.rule == "fuse" and have.issuperset(combination.parts):
+            have.add(combination.name)
+            yield combination
+
+
 ICIR_BACK = 52 * 5 + 12
-TRAINED = tuple(settings().catalog)
+TRAINED = trained_parts(settings().catalog)
 HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
-FUSED = tuple(c for c in COMBINATIONS.values() if c.rule == "fuse" and set(c.parts) <= {*TRAINED, *HAND_WEIGHTED})
+PREDICTED = tuple(signal for name in TRAINED for signal in entry(name).signals)
+FUSED = tuple(_fusions_of((*PREDICTED, *HAND_WEIGHTED)))
 ASSETS = [
     *(_training_asset(name) for name in TRAINED),
     *(_prediction_asset(name) for name in TRAINED),
     *(_hand_weighted(COMBINATIONS[name], back) for name, back in HAND_WEIGHTED.items()),
     *(_fusion(c) for c in FUSED),
 ]
-SIGNALS = (*HAND_WEIGHTED, *TRAINED, *(c.name for c in FUSED))
+SIGNALS = (*HAND_WEIGHTED, *PREDICTED, *(c.name for c in FUSED))

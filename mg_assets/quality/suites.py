@@ -12,9 +12,9 @@ from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.view import View
 from mg_assets.quality.weights import WEIGHTS
-from mg_models.catalog import CATALOG, COMBINATIONS
+from mg_models.catalog import signal_names
 
-PREDICTION_TABLES = (*CATALOG, *COMBINATIONS)  # one table a model, synthesis or fusion
+PREDICTION_TABLES = signal_names()  # one table a model, head, synthesis or fusion
 
 QUARANTINE_CHECKS = (
     common.SCHEMA,

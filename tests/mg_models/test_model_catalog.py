@@ -49,7 +49,7 @@ def test_override_reaches_model_split_and_inputs():
         ({"shared": 1}, "shared must be bool"),
         ({"sigmoid": True}, "no hyper-parameter 'sigmoid'"),
         ({"kind": "recurrent"}, "no hyper-parameter 'kind'"),
-        ({"horizons": [0]}, "horizons must be at least 1"),
+        ({"horizons": [0]}, "horizons must be one number above 0"),
         ({"train_days": 100}, "train_days and valid_days must both be given"),
         ({"seeds": [1, 1]}, "a value twice"),
         ({"seeds": []}, "seeds must be tuple"),
@@ -60,6 +60,12 @@ def test_override_reaches_model_split_and_inputs():
 def test_override_refuses(changes, message):
     with pytest.raises(CatalogError, match=message):
         override(get("lf_multitask"), **changes)
+
+
+def test_horizons_that_name_heads_stay():
+    assert override(get("hf_gru"), horizons=[5]).horizon == 5
+    with pytest.raises(CatalogError, match=r"heads \(\[10, 20\]\), was \[5, 10\]"):
+        override(get("mtl_mlp"), horizons=[5, 10])
 
 
 def test_an_unknown_model_is_named():
