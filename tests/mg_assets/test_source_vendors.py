@@ -19,8 +19,10 @@ import pandas as pd
 import py7zr
 import pytest
 
+from mg_assets.assets import raw
 from mg_assets.errors import MgError, SourceError
 from mg_assets.sources import archives, build_source
+from mg_assets.sources.base import TICKS, ticks_of
 from mg_assets.sources.streams import DIALECTS
 
 _spec = importlib.util.spec_from_file_location("exported", Path(__file__).with_name("exported.py"))
@@ -528,10 +530,19 @@ def test_a_day_is_read_once_for_both_tables(tonglian, tmp_path, monkeypatch):
     reads = []
     original = ticks.read_columns
     monkeypatch.setattr(ticks, "read_columns", lambda path, *a, **k: reads.append(path.name) or original(path, *a, **k))
-    loaded = build_source("tonglian", {"root": tmp_path}).load_day(DAY)
+    source = build_source("composite", [{"kind": "huatai", "root": tmp_path}, {"kind": "tonglian", "root": tmp_path}])
+    loaded = ticks_of(source, DAY)
     assert sorted(reads) == sorted(f"{n}.csv" for n in ("mdl_4_19_0", "Transaction", "mdl_6_33_0", "mdl_6_36_0"))
+    built = {b.table: b for b in raw._load(source, TICKS, str(DAY))}  # what the asset writes
     for table, day in loaded.items():
         pd.testing.assert_frame_equal(day.frame, expected[DAY][table])
+        pd.testing.assert_frame_equal(built[table].frame, expected[DAY][table])
+    (tmp_path / "20230201" / "mdl_6_33_0.csv").write_text("")
+    broken = ticks_of(source, DAY)
+    assert isinstance(broken["orders"], MgError)
+    pd.testing.assert_frame_equal(broken["trades"].frame, expected[DAY]["trades"])
+    with pytest.raises(MgError, match="is empty"):
+        raw._load(source, TICKS, str(DAY))
 
 
 def test_bombs_are_bounded_by_ratio_and_by_size(monkeypatch):
