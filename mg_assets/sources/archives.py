@@ -96,6 +96,17 @@ def unpacked(path: Path) -> Iterator[Callable[[], Any]]:
         yield lambda: pa.input_stream(str(path), compression=None)
 
 
+def beginning(path: Path, size: int) -> bytes:
+    """The first bytes of a file's content; of a 7z archive no more is unpacked than that."""
+    if path.suffix.lower() == ".7z" or _is_volume(path):
+        with tempfile.TemporaryDirectory(prefix="mg-7z-") as folder:
+            content = Path(folder) / "content"
+            _extract_7z(path, content, enough=size)
+            return content.read_bytes()[:size]
+    with unpacked(path) as content_of, content_of() as stream:
+        return bytes(stream.read(size))
+
+
 def allowed(packed: int) -> int:
     """Bytes that an archive of the given size may unpack to."""
     return min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * packed))
@@ -143,9 +154,12 @@ def _member_of_zip(path: Path, archive: zipfile.ZipFile) -> str:
     return member
 
 
-def _extract_7z(path: Path, target: Path) -> None:
-    """The one table of a 7z archive, to a file of our own name."""
+def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
+    """The one table of a 7z archive, or its first ``enough`` bytes, to a file of our own name."""
     import py7zr
+
+    class EnoughError(Exception):
+        """Raised where no more is wanted."""
 
     class Writer(py7zr.Py7zIO):
         """Writes to the target, never past the limit."""
@@ -157,7 +171,11 @@ def _extract_7z(path: Path, target: Path) -> None:
             self._size += len(s)
             if self._size > self._limit:
                 raise too_large(path, self._limit)
-            return self._out.write(s)
+            written = self._out.write(s)
+            if enough is not None and self._size >= enough:
+                self._out.flush()
+                raise EnoughError
+            return written
 
         def read(self, size: int | None = None) -> bytes:
             return b""
@@ -194,6 +212,8 @@ def _extract_7z(path: Path, target: Path) -> None:
                 raise too_large(path, limit)
             with open(target, "wb") as out:
                 archive.extract(targets=[member], factory=Factory(Writer(out, limit)))
+    except EnoughError:
+        return
     except (py7zr.exceptions.ArchiveError, *BROKEN) as error:
         raise SourceError(
             f"{where} cannot be unpacked ({type(error).__name__}: {error}); it is damaged, truncated or lacks a "

@@ -9,6 +9,7 @@
 
 import csv
 import datetime as dt
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mg_assets.errors import SourceError
-from mg_assets.sources.archives import unpacked
+from mg_assets.sources.archives import beginning
 from mg_assets.sources.columns import Column
 from mg_assets.sources.delimited import form_of
 from mg_assets.sources.layout import Files
@@ -279,10 +280,8 @@ def _sample(path: Path) -> _Sample:
     with reading(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return _parquet_sample(path)
-        with unpacked(path) as content:
-            form = form_of(path, content)
-            with content() as stream:
-                head = stream.read(HUNDRED_KB)
+        head = beginning(path, HUNDRED_KB)
+        form = form_of(path, lambda: io.BytesIO(head))
     lines = head.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace").splitlines()
     whole = lines[1:-1] if len(lines) > 2 else lines[1:]
     rows = list(csv.reader(whole[:SAMPLE_ROWS], delimiter=form.delimiter, quoting=csv.QUOTE_NONE))
