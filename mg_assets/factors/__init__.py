@@ -9,9 +9,12 @@ from mg_assets.factors.kernelcache import drop_stale_kernels
 drop_stale_kernels(Path(__file__).parent)
 
 from mg_assets.factors.bars import bars_from_trades, daily_from_minutes
+from mg_assets.factors.common import common_factors, style_scores
 from mg_assets.factors.crosssection import mad_winsorise, preprocess, trailing_mean, zscore
+from mg_assets.factors.daily import DailySeries, daily_factors
 from mg_assets.factors.explanation import Explanation, explain
 from mg_assets.factors.fused import DayPass, day_pass
+from mg_assets.factors.granular import Granular, granular_features
 from mg_assets.factors.intraday import intraday_factors
 from mg_assets.factors.labels import eligible_entry, labels, tradable_next
 from mg_assets.factors.minute import minute_factors
@@ -29,15 +32,20 @@ __all__ = [
     "MONITOR",
     "ORDER",
     "TRADE",
+    "DailySeries",
     "DayPass",
     "Explanation",
     "FactorSpec",
+    "Granular",
     "bars_from_trades",
+    "common_factors",
     "completed_periods",
+    "daily_factors",
     "daily_from_minutes",
     "day_pass",
     "eligible_entry",
     "explain",
+    "granular_features",
     "intraday_factors",
     "labels",
     "mad_winsorise",
@@ -47,6 +55,7 @@ __all__ = [
     "period_bars",
     "period_to_date",
     "preprocess",
+    "style_scores",
     "tradable_next",
     "trade_factors",
     "trailing_mean",
