@@ -192,9 +192,15 @@ class Sifter:
         waiting = self._can_buy.copy()
         waiting[self._buys] = waiting[self._added] = False
         while True:
-            if not self._run(stage):
-                return False
             pool = np.flatnonzero(waiting)
+            if not self._run(stage):
+                if not len(pool):
+                    return False
+                # too few columns to be feasible: all of them are cheaper than a search for the right ones
+                self._add_buys(pool, cost - gain[pool])
+                self._model.setOptionValue("simplex_strategy", DUAL_SIMPLEX)
+                waiting[pool] = False
+                continue
             if not len(pool):
                 return True
             reduced = cost - gain - self._dual[: self._block.shape[0]] @ self._block  # (N,)
