@@ -8,6 +8,7 @@ import datetime as dt
 import json
 import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -50,7 +51,15 @@ retrain_job = dg.define_asset_job(
 study_job = dg.define_asset_job(
     "evaluation_and_backtests", selection=whole_tables(), description="Evaluation of all factors and signals; backtests"
 )
-JOBS = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, what_if_job]
+JOBS: list[Any] = [
+    daily_job,
+    labels_job,
+    weekly_job,
+    monthly_job,
+    retrain_job,
+    study_job,
+    what_if_job,
+]
 
 
 def _after_sessions(job, cron: str, description: str):
