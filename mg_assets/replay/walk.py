@@ -16,6 +16,7 @@ from mg_assets.replay.book import (
     CROSSED,
     DONE,
     EXCESS_CANCEL,
+    FAULT,
     INCOMING_NUMBER,
     LAST_PRICE,
     LEVELS,
@@ -29,6 +30,7 @@ from mg_assets.replay.book import (
     apply_trade,
     enter_order,
     new_book,
+    rank_prices,
     read_auction,
     read_ladder,
     reduce_order,
@@ -60,9 +62,8 @@ def sources_version() -> int:
 
 
 @njit(nogil=True)
-def agreeing(book, ladder, shown, call):
+def agreeing(state, ladder, shown, call):
     """Bits of the fields of a snapshot (``shown``, FIELDS) that the book has just so; a call auction has two levels."""
-    state = book.state
     bits = np.int64(0)
     for row in range(4):
         for level in range(2 if call else LEVELS):
@@ -145,8 +146,8 @@ def _compiled(version):
             raise ValueError
         o_time, o_seq, o_id, o_side, o_price, o_volume = orders
         t_time, t_seq, t_price, t_volume, t_buy, t_sell = trades
-        book = new_book(o_price, t_price)
-        state, incoming = book.state, book.incoming
+        prices, o_rank, t_rank = rank_prices(o_price, t_price)
+        levels, book_orders, state = new_book(prices, o_seq.size)
         snaps = shown.shape[0]
         aligned, fixed = np.zeros(snaps, np.int64), np.zeros(snaps, np.int64)
         event, offered = np.full(snaps, -1, np.int64), np.zeros(snaps, np.int64)
@@ -172,19 +173,19 @@ def _compiled(version):
                 counted = shown[s, NUM_TRADES] == state[DONE]
                 if shown[s, NUM_TRADES] == UNPUBLISHED:
                     counted = shown[s, VOLUME] == state[TRADED]
-                candidate = counted and incoming[SLOT] == NONE and now < windows[s, 1] and following >= windows[s, 0]
+                candidate = counted and state[SLOT] == NONE and now < windows[s, 1] and following >= windows[s, 0]
                 at_moment = now <= windows[s, 2] < following
                 offered[s] += candidate
                 if not (at_moment or (candidate and score[s] < FULL)):
                     continue
                 if calls[s] and not have_auction:
-                    read_auction(book, middle, reference, tick, auction)
+                    read_auction(levels, state, middle, reference, tick, auction)
                     have_auction = True
                 elif not calls[s] and not have_ladder:
-                    read_ladder(book, ladder)
+                    read_ladder(levels, state, ladder)
                     have_ladder = True
                 view = auction if calls[s] else ladder
-                bits = agreeing(book, view, shown[s], calls[s]) & keep[s]
+                bits = agreeing(state, view, shown[s], calls[s]) & keep[s]
                 if at_moment:
                     fixed[s] = bits
                     if event[s] < 0:
@@ -203,29 +204,38 @@ def _compiled(version):
             now = following
 
             if not order_next:
-                apply_trade(book, t_price[j], t_volume[j], t_buy[j], t_sell[j])
+                apply_trade(levels, book_orders, state, t_rank[j], t_volume[j], t_buy[j], t_sell[j])
                 j += 1
             elif orders_kind[i] == CANCEL:
-                reduce_order(book, o_id[i], o_volume[i], UNKNOWN_CANCEL, EXCESS_CANCEL)
+                reduce_order(levels, book_orders, state, o_id[i], o_volume[i], UNKNOWN_CANCEL, EXCESS_CANCEL)
                 i += 1
             else:
-                enter_order(book, o_id[i], 0 if o_side[i] > 0 else 1, o_price[i], o_volume[i], orders_kind[i])
+                enter_order(
+                    levels,
+                    book_orders,
+                    state,
+                    o_id[i],
+                    0 if o_side[i] > 0 else 1,
+                    o_rank[i],
+                    o_volume[i],
+                    orders_kind[i],
+                )
                 i += 1
 
-            if incoming[SLOT] != NONE:
+            if state[SLOT] != NONE:
                 trade_next = j < t_seq.size and (i >= o_seq.size or t_seq[j] < o_seq[i])
                 withdrawn = np.int64(0)
                 if trade_next:
                     active = t_buy[j] if trades_side[j] > 0 else t_sell[j]
-                    if trades_side[j] != 0 and active == incoming[INCOMING_NUMBER]:
+                    if trades_side[j] != 0 and active == state[INCOMING_NUMBER]:
                         continue  # still trading
-                elif i < o_seq.size and orders_kind[i] == CANCEL and o_id[i] == incoming[INCOMING_NUMBER]:
+                elif i < o_seq.size and orders_kind[i] == CANCEL and o_id[i] == state[INCOMING_NUMBER]:
                     withdrawn = o_volume[i]
-                settle(book, withdrawn)
+                settle(levels, book_orders, state, withdrawn)
             if state[BEST_BID] >= state[BEST_ASK] and ((OPEN <= now < NOON) or (AFTERNOON <= now < CLOSING_CALL)):
-                book.faults[CROSSED] += 1
-        read_ladder(book, ladder)
-        return aligned, fixed, event, offered, found, book.faults, ladder
+                state[FAULT + CROSSED] += 1
+        read_ladder(levels, state, ladder)
+        return aligned, fixed, event, offered, found, state[FAULT:], ladder
 
     return replay_stock
 
