@@ -247,6 +247,17 @@ def codes_of(known, indices):
 
 
 @nb.njit(cache=True, nogil=True)
+def put_nan(values, valid):
+    """Write NaN where the validity bitmap has no bit."""
+    for at in range(0, len(values), 8):
+        bits = valid[at >> 3]
+        if bits != 255:
+            for i in range(at, min(at + 8, len(values))):
+                if not (bits >> (i & 7)) & 1:
+                    values[i] = np.nan
+
+
+@nb.njit(cache=True, nogil=True)
 def runs_of(codes):
     """Rows whose code differs from the row's before; the first row is one."""
     count = 0

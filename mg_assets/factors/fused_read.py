@@ -7,11 +7,12 @@ Row groups are read and worked on several at a time. A stock whose rows go on in
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import BinaryIO, TypeVar
 
 import numpy as np
@@ -20,13 +21,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError
-from mg_assets.factors.columns import ascending_within, codes_of, runs_of
+from mg_assets.factors.columns import ascending_within, codes_of, put_nan, runs_of
 from mg_assets.market.schema import ORDER_KINDS
+from mg_assets.storage import states_order, stocks_of
 
 Partition = str | Path | Callable[[], BinaryIO]
 """A Parquet file: its path, or what opens it (for object stores)."""
 
 Made = TypeVar("Made")
+
+
+class _WrongRowError(ValueError):
+    """What is wrong with a row of a row group; the reader of the group knows the stock."""
+
+    def __init__(self, row: int, text: str):
+        super().__init__(text)
+        self.row = row
 
 
 @dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Block:
 
     def owned(self) -> "Block":
         """The same rows in memory of their own, so that the row group can go."""
-        return Block(self.symbols, self.offsets, {name: values.copy() for name, values in self.columns.items()})
+        return Block(self.symbols, self.offsets, _read_only({name: v.copy() for name, v in self.columns.items()}))
 
 
 class TableFile:
@@ -96,10 +106,11 @@ class TableFile:
         with self._source() as source, pq.ParquetFile(source) as file:
             self.metadata = file.metadata
             self.schema = file.schema_arrow
-        self.sort = by_seq and not _states_order(self.metadata)
+        self.stocks = stocks_of(self.metadata)
+        self.sort = by_seq and not states_order(self.metadata)
         self.wanted = dict(columns) | ({"seq": pa.int64()} if self.sort else {})
         self.wanted |= {name: kind for name, kind in (optional or {}).items() if name in self.schema.names}
-        self.columns = ["symbol", *self.wanted]
+        self.columns = [*([] if self.stocks else ["symbol"]), *self.wanted]
         lacking = [c for c in self.columns if c not in self.schema.names]
         if lacking:
             raise DataError(
@@ -107,6 +118,7 @@ class TableFile:
                 "give it the lake's columns (mg_assets.market.schema)"
             )
         self.open_ends = _open_ends(self.metadata)
+        self._files: SimpleQueue[pq.ParquetFile] = SimpleQueue()
 
     def __str__(self) -> str:
         place = self.partition if isinstance(self.partition, str | Path) else "its file"
@@ -140,20 +152,23 @@ class TableFile:
             made.append(result)
 
         tasks = [partial(self._group, g, work) for g in range(self.metadata.num_row_groups)]
-        for head, inner, tail in _in_order(pool, window, tasks):
-            for piece in (head, tail):
-                if piece is None:
-                    continue
-                if waiting is not None and waiting.symbols == piece.symbols:
-                    waiting = _joined(waiting, piece)
-                    continue
-                if waiting is not None:
-                    finish(waiting, work(self._sorted(waiting)))
-                waiting = piece
-            if inner is not None:
-                finish(*inner)
-        if waiting is not None:
-            finish(waiting, work(self._sorted(waiting)))
+        try:
+            for head, inner, tail in _in_order(pool, window, tasks):
+                for piece in (head, tail):
+                    if piece is None:
+                        continue
+                    if waiting is not None and waiting.symbols == piece.symbols:
+                        waiting = _joined(waiting, piece)
+                        continue
+                    if waiting is not None:
+                        finish(waiting, work(self._sorted(waiting)))
+                    waiting = piece
+                if inner is not None:
+                    finish(*inner)
+            if waiting is not None:
+                finish(waiting, work(self._sorted(waiting)))
+        finally:
+            self._close()
         return made
 
     def _group(
@@ -171,25 +186,44 @@ class TableFile:
         tail = block.part(last, len(block)).owned() if last < len(block) else None
         return head, result, tail
 
-    def _read(self, group: int) -> Block:
-        dictionaries = [c for c in ("symbol", "kind") if c in self.columns]
-        with (
-            self._source() as source,
-            closing(pq.ParquetFile(source, metadata=self.metadata, read_dictionary=dictionaries)) as file,
-        ):
-            rows = file.read_row_group(group, columns=self.columns, use_threads=False)
-        symbol = _one(rows["symbol"])
-        self._no_nulls("symbol", symbol)
-        indices = symbol.indices.to_numpy()
-        starts = runs_of(indices)
-        symbols = symbol.dictionary.take(pa.array(indices[starts])).to_pylist()
-        columns = {name: self._values(name, wanted, rows, symbol) for name, wanted in self.wanted.items()}
-        return Block(symbols, np.append(starts, len(indices)), columns)
+    @contextmanager
+    def _file(self) -> Iterator[pq.ParquetFile]:
+        """An open file that no other thread reads."""
+        try:
+            file = self._files.get_nowait()
+        except Empty:
+            dictionaries = [c for c in ("symbol", "kind") if c in self.columns]
+            file = pq.ParquetFile(self._source(), metadata=self.metadata, read_dictionary=dictionaries)
+        yield file
+        self._files.put(file)
 
-    def _values(self, name: str, wanted: pa.DataType, rows: pa.Table, symbol: pa.Array) -> np.ndarray:
+    def _close(self) -> None:
+        while not self._files.empty():
+            self._files.get().close(force=True)
+
+    def _read(self, group: int) -> Block:
+        with self._file() as file:
+            rows = file.read_row_group(group, columns=self.columns, use_threads=False)
+        if self.stocks:
+            symbols, offsets = self.stocks[group]
+        else:
+            symbol = _one(rows["symbol"])
+            self._no_nulls("symbol", symbol)
+            indices = symbol.indices.to_numpy()
+            starts = runs_of(indices)
+            symbols = symbol.dictionary.take(pa.array(indices[starts])).to_pylist()
+            offsets = np.append(starts, len(indices))
+        try:
+            columns = {name: self._values(name, wanted, rows) for name, wanted in self.wanted.items()}
+        except _WrongRowError as error:
+            symbol = symbols[int(np.searchsorted(offsets, error.row, side="right")) - 1]
+            raise DataError(f"{self}: {symbol} has {error}") from error
+        return Block(symbols, offsets, columns)
+
+    def _values(self, name: str, wanted: pa.DataType, rows: pa.Table) -> np.ndarray:
         array = _one(rows[name])
         if name == "kind":
-            return self._kinds(array, symbol)
+            return self._kinds(array)
         if name == "time":
             self._no_nulls(name, array)
             kind = array.type
@@ -205,19 +239,17 @@ class TableFile:
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise DataError(f"{self}: column {name!r} was {array.type}, expected {wanted}; convert it") from error
         if array.null_count:
-            array = pc.fill_null(array, np.nan if wanted == pa.float64() else 0)
+            array = _without_nulls(array)
         return _buffer(array, wanted.to_pandas_dtype())
 
-    def _kinds(self, array: pa.Array, symbol: pa.Array) -> np.ndarray:
+    def _kinds(self, array: pa.Array) -> np.ndarray:
         self._no_nulls("kind", array)
         names = array.dictionary.to_pylist()
         known = np.array([ORDER_KINDS.index(n) if n in ORDER_KINDS else -1 for n in names] or [0], np.int8)
         codes = codes_of(known, array.indices.to_numpy())
         if (known < 0).any() and (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
-            raise DataError(
-                f"{self}: order kind was {array[row].as_py()!r} ({symbol[row].as_py()}), expected one of {ORDER_KINDS}"
-            )
+            raise _WrongRowError(row, f"an order of kind {array[row].as_py()!r}, expected one of {ORDER_KINDS}")
         codes.flags.writeable = False
         return codes
 
@@ -234,9 +266,7 @@ class TableFile:
         stock = np.repeat(np.arange(len(block)), np.diff(block.offsets))
         order = np.lexsort((seq, stock))
         columns = {name: values[order] for name, values in block.columns.items()}
-        for values in columns.values():
-            values.flags.writeable = False
-        return Block(block.symbols, block.offsets, columns)
+        return Block(block.symbols, block.offsets, _read_only(columns))
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -247,24 +277,24 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks else pa.array([], column.type)
 
 
-def _buffer(array: pa.Array, dtype: type) -> np.ndarray:
+def _buffer(array: pa.Array, dtype: type[np.generic]) -> np.ndarray:
     """An array without nulls as numpy, without a copy."""
     data = array.buffers()[1]
-    if data is None or not len(array):
-        values: np.ndarray = np.empty(0, dtype)
-        values.flags.writeable = False
-        return values
-    return np.frombuffer(data, dtype, len(array), array.offset * np.dtype(dtype).itemsize)
+    empty = data is None or not len(array)
+    values = np.empty(0, dtype) if empty else np.frombuffer(data, dtype, len(array), array.offset * dtype().itemsize)
+    values.flags.writeable = False  # throughout: a mix would compile a kernel of its own
+    return values
 
 
-def _states_order(metadata: pq.FileMetaData) -> bool:
-    """Whether every row group says that its rows are sorted by symbol, then seq."""
-    names = [metadata.schema.column(i).name for i in range(metadata.num_columns)]
-    for g in range(metadata.num_row_groups):
-        by = metadata.row_group(g).sorting_columns
-        if [(names[c.column_index], c.descending) for c in by[:2]] != [("symbol", False), ("seq", False)]:
-            return False
-    return metadata.num_row_groups > 0
+def _without_nulls(array: pa.Array) -> pa.Array:
+    """Null as NaN or 0; in place where the values were just read into memory of our own."""
+    if not pa.types.is_floating(array.type):
+        return pc.fill_null(array, 0)
+    valid, data = array.buffers()
+    if array.offset or not data.is_mutable:
+        return pc.fill_null(array, np.nan)
+    put_nan(np.frombuffer(data, np.float64, len(array)), np.frombuffer(valid, np.uint8))
+    return pa.Array.from_buffers(array.type, len(array), [None, data], 0)
 
 
 def _open_ends(metadata: pq.FileMetaData) -> list[bool]:
@@ -285,9 +315,13 @@ def _open_ends(metadata: pq.FileMetaData) -> list[bool]:
 
 def _joined(a: Block, b: Block) -> Block:
     columns = {name: np.concatenate([a.columns[name], b.columns[name]]) for name in a.columns}
+    return Block(a.symbols, np.array([0, a.offsets[-1] + b.offsets[-1]]), _read_only(columns))
+
+
+def _read_only(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     for values in columns.values():
         values.flags.writeable = False
-    return Block(a.symbols, np.array([0, a.offsets[-1] + b.offsets[-1]]), columns)
+    return columns
 
 
 def _in_order(pool: ThreadPoolExecutor | None, window: int, tasks: Iterable[Callable[[], Made]]) -> Iterator[Made]:

@@ -1,9 +1,11 @@
 """Restored orders: which trades bear the same order number, as dense slots.
 
-Numbers of one stock-day rise with time and lie in a range. Where the range is short against the
-count, a bitmap of the range with running counts gives each number its rank: no probing, no
-mispredicted branch, and slots that neighbour in time neighbour in memory. Else an open-addressing
-table does, sized so that it stays small for the few trades of such a stock. Measured in ``docs/storage.md``.
+An exchange numbers the orders of a channel of many stocks one after another: the numbers of one stock rise with time
+and lie far apart in a range of millions. Two levels of bitmaps with running counts rank them without a probe or a
+branch that could be mispredicted: a bit for each number stands in a word of 64 numbers, words without a number are left
+out, and a bit for each word says where the words that are there stand. Slots that are neighbours in time are neighbours
+in memory. Where the range is too long for the count (a few trades, or numbers of another kind), an open-addressing
+table takes their place, which is then small. Measured in ``docs/storage.md``.
 """
 
 import numba as nb
@@ -11,13 +13,15 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-WORDS_PER_TRADE = 4  # the bitmap is used up to 4 * 64 numbers of range a trade
-SPREAD = 4  # slots of the table a trade, at least
+TOP_WORDS = 4
+"""Bitmaps are used up to a range of 4 * 64 * 64 numbers a trade."""
+SPREAD = 4
+"""Slots of the table a trade, at least."""
 
 
 def scratch_size(most: int) -> int:
-    """Length of the two scratch arrays for stocks of at most ``most`` trades."""
-    return max(2 * SPREAD, WORDS_PER_TRADE) * most + 64
+    """Length of the scratch arrays for stocks of at most ``most`` trades."""
+    return max(2 * SPREAD, TOP_WORDS + 1) * most + 128
 
 
 @intrinsic
@@ -28,6 +32,21 @@ def _ones(typingctx, x):
         return builder.ctpop(args[0])
 
     return types.int64(types.int64), generate
+
+
+@nb.njit(cache=True, nogil=True, inline="always")
+def _below(x):
+    """Bits of a word that stand for smaller numbers than ``x``."""
+    return (np.int64(1) << (x & 63)) - np.int64(1)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _count_before(words, counts, first):
+    """Fill ``counts`` with ``first`` and the set bits of all words before; returns the total."""
+    for w in range(len(words)):
+        counts[w] = first
+        first += _ones(words[w])
+    return first
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -53,30 +72,39 @@ def order_slots(numbers, slots, words, counts):
         slots[:n] = 0
         return 1
     low = np.int64(least) + 1
-    needed = ((high - low) >> 6) + 1
-    if needed <= WORDS_PER_TRADE * n + 16:
-        return _ranks(numbers, low, needed, slots, words, counts)
+    top = ((high - low) >> 12) + 1
+    if top <= TOP_WORDS * n + 16:
+        return _ranks(numbers, low, top, slots, words, counts)
     return _table(numbers, slots, words, counts)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _ranks(numbers, low, needed, slots, words, counts):
+def _ranks(numbers, low, top, slots, words, counts):
+    """Ranks of the numbers; word ``x >> 6`` of number x is bit ``x >> 6 & 63`` of word ``x >> 12`` of the top level."""
     one = np.int64(1)
-    words[:needed] = 0
+    upper, before = words[:top], counts[:top]
+    upper[:] = 0
     for i in range(len(numbers)):
         x = np.int64(numbers[i])
         if x > 0:
             x -= low
-            words[x >> 6] |= one << (x & 63)
-    count = np.int64(1)
-    for w in range(needed):
-        counts[w] = count
-        count += _ones(words[w])
+            upper[x >> 12] |= one << ((x >> 6) & 63)
+    there = _count_before(upper, before, np.int64(0))
+    lower, smaller = words[top : top + there], counts[top : top + there]
+    lower[:] = 0
     for i in range(len(numbers)):
         x = np.int64(numbers[i])
         if x > 0:
             x -= low
-            slots[i] = counts[x >> 6] + _ones(words[x >> 6] & ((one << (x & 63)) - one))
+            word = before[x >> 12] + _ones(upper[x >> 12] & _below(x >> 6))
+            lower[word] |= one << (x & 63)
+            slots[i] = word
+    count = _count_before(lower, smaller, np.int64(1))
+    for i in range(len(numbers)):
+        x = np.int64(numbers[i])
+        if x > 0:
+            word = slots[i]
+            slots[i] = smaller[word] + _ones(lower[word] & _below(x - low))
         else:
             slots[i] = 0
     return count
