@@ -256,6 +256,9 @@ def main(arguments: list[str] | None = None) -> int:
     asking.add_argument("change", nargs="+", help="turnover_limit=0.2, size=0.1, stock_limit=none, industry[Steel]=.01")
     asking.add_argument("--week", help="any day of it; by default the last with weights")
     asking.add_argument("--html", metavar="FILE", help="write the tables and the plot there as well")
+    again = commands.add_parser("retrain-check", help="train a stored model again and compare the bytes")
+    again.add_argument("model", help="as in the catalog: lf_multitask, ...")
+    again.add_argument("half_year", help="2017H1")
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
     reading.add_commands(commands)
@@ -283,6 +286,10 @@ def main(arguments: list[str] | None = None) -> int:
         from mg_assets.whatif import command
 
         return command(chosen.portfolio, chosen.change, chosen.week, chosen.html)
+    if chosen.command == "retrain-check":
+        from mg_assets.retrain_check import command as retrain_check
+
+        return retrain_check(chosen.model, chosen.half_year, Screen().line)
     home = prepare_home(settings())
     if chosen.command == "home":
         print(home)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +12,13 @@ import pandas as pd
 import pytest
 
 from mg_assets.assets import FLOORS
-from mg_assets.errors import DataError
+from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
 from mg_assets.lake import Build
 from mg_assets.market.calendar import trading_days
 from mg_assets.model_inputs import lookback, model_inputs, raw_columns, tables_of, training_labels, training_since
+from mg_assets.retrain_check import retrain_check
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.source import SimulatedExchange
 from mg_assets.store import Lake
@@ -302,3 +304,38 @@ def test_a_name_that_the_catalog_lacks_is_an_error():
 def test_a_longer_window_is_read(lake):
     """A deployment's own steps reach the tables that its predictions ask for."""
     assert tables_of(override(CATALOG["gru_50_1_nn10"], steps=400))[0].back == 49
+
+
+CHECK = """
+import json, sys, warnings
+warnings.filterwarnings("ignore")
+from mg_assets.run import main
+print(json.dumps({"code": main(["retrain-check", *sys.argv[1:]])}))
+"""
+
+
+def test_a_stored_model_trains_to_the_same_bytes_again(deployed, lake):
+    """Weights trained through the asset, and again from the lake by `mg retrain-check`."""
+    code = run(CHECK, "30min_gru_5d", "2013H2", MG_LAKE=str(lake.root), MG_DEVICE="cpu", MG_WORKERS="1")["code"]
+    assert code == 0
+
+
+def test_a_model_that_no_longer_follows_from_the_lake_is_told(deployed, lake, tmp_path):
+    shutil.copytree(lake.root, tmp_path / "lake")
+    other = Lake(tmp_path / "lake")
+    (same,) = retrain_check(other, "mtl_task_attention", "2013H2")
+    assert same.same
+    assert same.same_inputs
+    assert "the same bytes" in str(same)
+    for key in other.keys("daily_factors")[60:90]:
+        frame = other.day("daily_factors", key)
+        other.write(
+            "daily_factors", key, frame.assign(std_1m=frame["std_1m"].sample(frac=1, random_state=1).to_numpy())
+        )
+    (changed,) = retrain_check(other, "mtl_task_attention", "2013H2")
+    assert not changed.same
+    assert "the lake's inputs or labels are not those of the training" in str(changed)
+    with pytest.raises(DataError, match=r"was trained on cpu, .* set device: cpu"):
+        retrain_check(other, "mtl_task_attention", "2013H2", device="cuda")
+    with pytest.raises(MissingPartitionError, match="has no mtl_mlp_model of 2014H1; it has 2013H2"):
+        retrain_check(other, "mtl_mlp", "2014H1")
