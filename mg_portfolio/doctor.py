@@ -19,7 +19,7 @@ import pandas as pd
 
 from mg_portfolio.constraints import Bounds, Rows, bounds, rows
 from mg_portfolio.linear import HighsFailedError, Sifter
-from mg_portfolio.problem import EnhancementProblem, loosened
+from mg_portfolio.problem import EnhancementProblem
 from mg_portfolio.relaxation import NOTED, relaxed_amounts
 
 T = TypeVar("T")
@@ -43,14 +43,14 @@ class Clash:
         to trade would end the clash.
     changes : dict
         Limit -> how far it alone has to move to end this clash (weight, standard deviations, one-way turnover).
-    enough : dict
-        Limit -> whether that move alone gives the whole problem an answer.
+    cures : dict
+        Limit -> how far it alone has to move to give the whole problem an answer; absent where no move of it does.
     """
 
     constraints: tuple[str, ...]
     stocks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     changes: dict[str, float] = field(default_factory=dict)
-    enough: dict[str, bool] = field(default_factory=dict)
+    cures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ class Diagnosis:
         for number, clash in enumerate(self.clashes, 1):
             for name in clash.constraints:
                 seen.add(name)
-                lines.append((number, name, clash.changes.get(name), clash.enough.get(name), clash.stocks.get(name)))
+                lines.append((number, name, clash.changes.get(name), clash.cures.get(name), clash.stocks.get(name)))
         others = [n for n in (self.weighted | self.ordered) if n not in seen]
         lines += [(0, name, None, None, None) for name in others]
-        frame = pd.DataFrame(lines, columns=["clash", "constraint", "alone", "enough", "stocks"])
-        frame["alone"] = frame["alone"].astype(float)
+        frame = pd.DataFrame(lines, columns=["clash", "constraint", "ends_clash", "cures_all", "stocks"])
+        frame = frame.astype({"ends_clash": float, "cures_all": float})
         frame["stocks"] = frame["stocks"].map(lambda s: "" if s is None else ", ".join(s))
         frame["weighted"] = [self.weighted.get(n, 0.0) for n in frame["constraint"]]
         frame["ordered"] = [self.ordered.get(n, 0.0) for n in frame["constraint"]]
@@ -104,8 +104,7 @@ class Diagnosis:
             return "the problem has an answer within its limits"
         lines = []
         for clash in self.clashes:
-            cures = [f"{name} by {v:.4g}" + ("" if clash.enough[name] else " (not enough for the others)")
-                     for name, v in clash.changes.items()]  # fmt: skip
+            cures = [_move(name, amount, clash.cures.get(name)) for name, amount in clash.changes.items()]
             for name, stocks in clash.stocks.items():
                 shown = ", ".join(stocks[:5]) + (f" and {len(stocks) - 5} more" if len(stocks) > 5 else "")
                 cures.append(f"any one of the {name} ({shown}) trading")
@@ -118,6 +117,13 @@ class Diagnosis:
 
     def _repr_html_(self) -> str:
         return self.table().to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}", border=0)
+
+
+def _move(name: str, amount: float, whole: float | None) -> str:
+    """A limit's move in words."""
+    if whole is None:
+        return f"{name} by {amount:.4g} (the whole problem by no move of it alone)"
+    return f"{name} by {amount:.4g}" + (f" (the whole problem by {whole:.4g})" if whole > amount + NOTED else "")
 
 
 def diagnose(problem: EnhancementProblem) -> Diagnosis:
@@ -213,13 +219,16 @@ def _clash(p: EnhancementProblem, names: list[str]) -> Clash:
     changes = {}
     for name in names:
         if name not in ("budget", *TRADABILITY):
-            amount = _least_band(p, names) if name == "stock_limit" else _least_move(p, names, name)
+            amount = _least_change(p, names, name)
             if amount is not None:
                 changes[name] = amount
-    whole = constraint_names(p)
-    enough = {name: _feasible(loosened(p, name, amount * (1 + 1e-9) + 1e-9), whole) for name, amount in changes.items()}
+    cures = {}
+    for name in changes:
+        amount = _least_change(p, constraint_names(p), name)
+        if amount is not None:
+            cures[name] = amount
     stocks = {name: _stocks(p, names, name) for name in names if name in TRADABILITY}
-    return Clash(tuple(names), stocks, changes, enough)
+    return Clash(tuple(names), stocks, changes, cures)
 
 
 def _stocks(p: EnhancementProblem, names: list[str], flag: str) -> tuple[str, ...]:
@@ -242,6 +251,11 @@ def _stocks(p: EnhancementProblem, names: list[str], flag: str) -> tuple[str, ..
     except TimeoutError:
         found = everyone
     return tuple(p.name_of(i) for i in found)
+
+
+def _least_change(p: EnhancementProblem, names: list[str], name: str) -> float | None:
+    """Smallest move of one limit that gives the named constraints common weights; None where none does."""
+    return _least_band(p, names) if name == "stock_limit" else _least_move(p, names, name)
 
 
 def _least_move(p: EnhancementProblem, names: list[str], soft: str) -> float | None:

@@ -102,7 +102,12 @@ def test_clashes_are_irreducible_and_their_cures_cure(seed):
             assert amount > 0
             assert common_weights(p, names, {name: amount + 1e-6})
             assert not common_weights(p, names, {name: amount - 1e-5})
-            assert clash.enough[name] == common_weights(p, everything, {name: amount + 1e-7})
+            if name in clash.cures:
+                assert clash.cures[name] >= amount - 1e-6
+                assert common_weights(p, everything, {name: clash.cures[name] + 1e-6})
+                assert not common_weights(p, everything, {name: clash.cures[name] - 1e-5})
+            else:
+                assert not common_weights(p, everything, {name: 1.0})
     if not found.feasible:
         assert len(found.table()) >= len(found.constraints)
         assert found.constraints[0] in str(found)
@@ -133,20 +138,22 @@ def test_both_relaxations_are_enough_and_order_spares_the_dear_limits(seed):
     assert s.largest_violation <= 1e-6
 
 
-def test_strict_order_moves_only_what_it_must():
-    # turnover may go as far as it takes; the industry may not move although that would be the smaller sum of moves
-    n = 4
+def test_strict_order_moves_the_cheap_limit_however_far():
+    # being neutral costs five times as much turnover as it saves exposure, and the style is dearer by a hundredth
     p = EnhancementProblem(
-        score=np.zeros(n),
-        benchmark=np.full(n, 0.25),
-        holdings=np.array([0.5, 0.5, 0.0, 0.0]),
-        industry=np.array([0, 0, 1, 1]),
-        industry_limit=0.0,
-        turnover_limit=0.1,
-        style_priority=None,
+        score=np.zeros(2),
+        benchmark=np.full(2, 0.5),
+        holdings=np.array([1.0, 0.0]),
+        styles=np.array([[0.1], [-0.1]]),
+        style_limits=np.zeros(1),
+        style_names=("size",),
+        style_priority=np.array([1.01]),
+        turnover_limit=0.0,
     )
-    s = optimize(p, relaxation="ordered")
-    assert s.relaxed == pytest.approx({"turnover": 0.4})
+    assert optimize(p).relaxed == pytest.approx({"style[size]": 0.1})
+    assert optimize(p, relaxation="ordered").relaxed == pytest.approx({"turnover": 0.5})
+    found = diagnose(p)
+    assert (found.weighted, found.ordered) == (pytest.approx({"style[size]": 0.1}), pytest.approx({"turnover": 0.5}))
 
 
 def test_a_hard_clash_has_a_diagnosis_too():
