@@ -260,7 +260,7 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     more = np.nan_to_num(ours[:, 4]) - np.nan_to_num(theirs[:, 4])
     covered = np.isfinite(theirs[:, 4])
     slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4])
-    bad = np.where(after_hours, more < -slack, np.abs(more) > slack)
+    bad = np.where(after_hours, (more < -slack) | ~covered, np.abs(more) > slack)
     if covered.mean() < 0.5:
         measures.notes.append(f"minute bars cover {covered.sum()} of {len(covered)} traded stocks: only these compared")
         bad &= covered
