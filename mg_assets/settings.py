@@ -36,7 +36,8 @@ class Settings:
     first_model : str
         First half-year for which models are trained, as ``2016H1`` (``MG_FIRST_MODEL``).
     catalog : list of str
-        Trained models that the graph holds, by their names in the model catalog (``MG_CATALOG``, comma-separated).
+        Signals that the graph holds, by their names in the model catalog: models, heads, and fusions, which bring
+        the models of their parts (``MG_CATALOG``, comma-separated).
     models : dict
         Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``
         (``MG_MODELS``, JSON).

@@ -1,10 +1,12 @@
 """The catalog says what the reports say, and an override changes what it names."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names
+from mg_models.catalog.table import table
 from mg_models.errors import CatalogError
 
 
@@ -80,3 +82,9 @@ def test_the_hash_is_of_what_shapes_the_weights():
     assert spec.hash != override(spec, steps=20).hash
     assert len({s.hash for s in CATALOG.values()}) == len(CATALOG)
     assert json.dumps(spec.hash)
+
+
+def test_the_page_shows_the_catalog():
+    """``python -m mg_models.catalog.table`` makes the tables at the end of docs/models.md."""
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    assert page.endswith("## The catalog\n\n" + table())

@@ -1,0 +1,35 @@
+"""The catalog as a Markdown table, for ``docs/models.md``: ``python -m mg_models.catalog.table``."""
+
+from mg_models.catalog import CATALOG, COMBINATIONS
+from mg_models.specs import ModelSpec
+
+
+def table() -> str:
+    """Trained models, then combinations, a row for each."""
+    lines = ["| model | reads | label | network | loss | days | seeds | source |", "|---|---|---|---|---|---|---|---|"]
+    lines += [_row(spec) for spec in CATALOG.values()]
+    lines += ["", "| signal | made of | source |", "|---|---|---|"]
+    for c in COMBINATIONS.values():
+        if c.rule == "fuse":
+            weights = "" if len(set(c.weights)) == 1 else f", weights {' : '.join(f'{w:g}' for w in c.weights)}"
+            made = f"mean of {', '.join(f'`{p}`' for p in c.parts)}{weights}"
+        else:
+            made = f"`{c.parts[0]}` factors, {c.rule.replace('_', ' ')}"
+        lines.append(f"| `{c.name}` | {made} | {c.source} |")
+    return "\n".join(lines) + "\n"
+
+
+def _row(spec: ModelSpec) -> str:
+    reads = ", ".join(f"`{i.panel}` x {i.steps}" for i in spec.inputs)
+    label = f"{'/'.join(str(h) for h in spec.label.horizons)} d, {spec.label.price}, {spec.label.transform}"
+    split = spec.split
+    days = f"{split.train_days} + {split.valid_days}" if split.train_days else "expanding 4:1"
+    settings = {k: v for k, v in vars(spec.network).items() if k != "kind" and v not in (False, 0)}
+    network = f"{spec.network.kind} ({', '.join(f'{k} {v}' for k, v in settings.items())})"
+    loss = f"{spec.loss.kind}"
+    days += f", every {split.every}" if split.every > 1 else ""
+    return f"| `{spec.name}` | {reads} | {label} | {network} | {loss} | {days} | {len(spec.seeds)} | {spec.source} |"
+
+
+if __name__ == "__main__":
+    print(table(), end="")
