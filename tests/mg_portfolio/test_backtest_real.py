@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_portfolio import optimize
+from mg_portfolio.attribution import attribute
 from mg_portfolio.backtest import MarketPanel, drift_to, simulate
 from mg_portfolio.catalog import PORTFOLIOS, build_problem, on_axis
 from mg_portfolio.metrics import metrics_by_year
@@ -103,6 +104,11 @@ def test_a_year_of_weeks_on_real_data(year):
     usual = np.array(statuses[1:]) == "optimal"
     assert (later["planned_two_way"].to_numpy()[usual] <= 0.30 + 1e-6).all()
     assert later["realised_two_way"].mean() == pytest.approx(0.30, abs=0.05)
+    parts = attribute(result, market, index_weights, industry, {"size": amount})
+    compounded = result.nav[-1] / result.nav[0] - result.benchmark_nav[-1] / result.benchmark_nav[0]
+    assert parts.table()["excess"] == pytest.approx(compounded, abs=1e-12)
+    assert parts.factor_table()["excess"] == pytest.approx(compounded, abs=1e-12)
+    assert -0.06 < parts.table()["cost"] < -0.03  # fifteen times the portfolio bought and sold a year, at 0.2% each
     figures = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover).loc["whole"]
     assert 0.01 < figures["tracking_error"] < 0.08  # published for 0.8% bands: 6% to 7%
     assert 0.1 < figures["annual_volatility"] < 0.4
