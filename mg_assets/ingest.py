@@ -160,7 +160,10 @@ def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognis
         except UnknownFileError:
             entry.passed_by = True
         except MgError as error:
-            entry.error = str(error)
+            if only is not None and _of_another_kind(path, folder):
+                entry.passed_by = True
+            else:
+                entry.error = str(error)
         else:
             first = answers[0]
             if first.ticks and first.day is None:
@@ -172,6 +175,14 @@ def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognis
         entry.seconds = time.perf_counter() - began
     report.options = source_options(folder, found, datasets, report)
     return report, found
+
+
+def _of_another_kind(path: Path, folder: Path) -> bool:
+    """Whether a file is sound, but of another kind than the one that is looked for."""
+    try:
+        return bool(recognise(path, folder))
+    except MgError:
+        return False
 
 
 def source_options(

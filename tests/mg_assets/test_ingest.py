@@ -92,6 +92,7 @@ def test_days_and_kinds_can_be_chosen(folder):
     read = {p.parent.name for p, f in report.files.items() if f.rows >= 0 and "level2" in p.parts}
     assert read == {"20230202"}
     only, _ = survey(folder, "baostock")
+    assert not only.failed  # files of other kinds are passed by
     assert only.options == {
         "kind": "mapped",
         "config": "baostock",
