@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from mg_models.bars import bar_inputs, completed_bars, month_of, week_of
 from mg_models.panel import Panel, PeriodPanel
@@ -96,6 +97,15 @@ def cut_after(panel: Panel | PeriodPanel, day: int) -> Panel | PeriodPanel:
             panel.features,
         )
     return Panel(panel.days[: day + 1], panel.symbols, panel.values[: day + 1], panel.features)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """As in training: networks of a few units lose more to threads than they gain."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
