@@ -11,6 +11,7 @@ from mg_portfolio.constraints import active_variance, members
 from mg_portfolio.costs import Costs
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimizer import optimize
+from mg_portfolio.prices import STEPS, annual_basis_points
 from mg_portfolio.problem import EnhancementProblem, EnhancementSolution
 
 if TYPE_CHECKING:
@@ -95,7 +96,11 @@ class Comparison:
 
     @cached_property
     def prices(self) -> pd.DataFrame:
-        """Index ``constraint``: shadow prices of both sides, score per unit of the limit; 0 where a limit is slack."""
+        """Shadow prices of both sides by constraint, score per unit of the limit; 0 where a limit is slack.
+
+        With a return per score also ``step``, a usual move of the limit, and what it earns at these prices in basis
+        points a year: ``bp_before``, ``bp_after``.
+        """
         a, b = self.solution_before.shadow_prices, self.solution_after.shadow_prices
         names = list(dict.fromkeys([*a, *b]))
         frame = pd.DataFrame(
@@ -103,6 +108,12 @@ class Comparison:
             index=pd.Index(names, name="constraint"),
         )
         frame["change"] = frame["after"] - frame["before"]
+        if self.return_per_score is not None:
+            frame["step"] = [STEPS[name.split("[")[0]] for name in names]
+            for side in ("before", "after"):
+                earned = (frame[side] * frame["step"]).to_dict()
+                points = annual_basis_points(earned, self.return_per_score, self.rebalances_per_year)
+                frame[f"bp_{side}"] = pd.Series(points, dtype=float)
         return frame.sort_values("change", key=np.abs, ascending=False, kind="stable")
 
     def plot(self) -> "Figure":

@@ -76,6 +76,9 @@ def test_tables_say_what_the_weights_say():
 
     prices = c.prices
     assert prices.loc["turnover", "before"] == optimize(before).shadow_prices["turnover"]
+    assert prices.loc["turnover", "bp_after"] == pytest.approx(
+        prices.loc["turnover", "after"] * 0.01 * 0.002 * 50 * 1e4
+    )
     assert prices.loc["turnover", "after"] < prices.loc["turnover", "before"]  # concave in the limit
 
 
