@@ -209,27 +209,38 @@ def replay_day(
 
 
 def _parts(lake: Lake, key: str, symbols: Sequence[str] | None) -> Iterator[tuple[pa.Table | None, pa.Table, pa.Table]]:
-    with Rows(lake, "orders", key, ("symbol", "kind")) as orders, Rows(lake, "trades", key) as trades:
-        if key not in lake.keys("snapshots"):
-            for _, part in orders.batches(ORDERS):
-                part = _only(part, symbols)
-                if len(part):
-                    first, last = part["symbol"][0].as_py(), part["symbol"][-1].as_py()
-                    yield None, part, trades.between(first, last, TRADES)
-            return
-        with Rows(lake, "snapshots", key) as snapshots:
-            for _, shown in snapshots.batches(SCHEMAS["snapshots"].names):
-                shown = _only(shown, symbols)
-                if len(shown):
-                    first, last = shown["symbol"][0].as_py(), shown["symbol"][-1].as_py()
-                    yield shown, orders.between(first, last, ORDERS), trades.between(first, last, TRADES)
+    """Snapshots (None: the day has none), orders and trades of some stocks at a time."""
+    compared = key in lake.keys("snapshots")
+    with (
+        Rows(lake, "orders", key, ("symbol", "kind")) as orders,
+        Rows(lake, "trades", key) as trades,
+        Rows(lake, "snapshots" if compared else "orders", key) as leading,
+    ):
+        _, words = encode(leading.file.read(columns=["symbol"])["symbol"])
+        wanted = sorted(set(words.astype(str)) & set(words.astype(str) if symbols is None else symbols))
+        for names in _by_row_group(orders, wanted):
+            tables = [(orders, ORDERS), (trades, TRADES)]
+            o, t = (_only(rows.between(names[0], names[-1], columns), names) for rows, columns in tables)
+            shown = leading.between(names[0], names[-1], SCHEMAS["snapshots"].names) if compared else None
+            yield shown if shown is None else _only(shown, names), o, t
 
 
-def _only(part: pa.Table, symbols: Sequence[str] | None) -> pa.Table:
-    if symbols is None:
-        return part
+def _by_row_group(rows: Rows, symbols: list[str]) -> Iterator[list[str]]:
+    """The symbols, ascending, that begin in one row group; all together where the file has no statistics."""
+    place = rows.schema.names.index("symbol")
+    ends = []
+    for number in range(rows.file.num_row_groups):
+        stats = rows.file.metadata.row_group(number).column(place).statistics
+        ends.append(stats.max if stats is not None and stats.has_min_max else "~")
+    at = np.searchsorted(np.array(ends, dtype=str), np.array(symbols, dtype=str))
+    for group in np.unique(at):
+        yield [s for s, g in zip(symbols, at, strict=True) if g == group]
+
+
+def _only(part: pa.Table, symbols: Sequence[str]) -> pa.Table:
     codes, words = encode(part["symbol"])
-    return part.filter(pa.array(np.isin(words.astype(str), list(symbols))[codes]))
+    kept = np.isin(words.astype(str), list(symbols))
+    return part if kept.all() else part.filter(pa.array(kept[codes]))
 
 
 def around(orders: pd.DataFrame, trades: pd.DataFrame, symbol: str, event: int, rows: int = 5) -> pd.DataFrame:

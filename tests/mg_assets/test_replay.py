@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from mg_assets.errors import DataError
@@ -289,20 +290,35 @@ def test_a_stock_without_orders_is_named_and_snapshots_without_counts_align_by_v
 # ------------------------------------------------------------------ from the lake
 
 
-def test_the_lake_by_row_groups_gives_the_same(market, tmp_path, monkeypatch):
+def test_the_lake_by_row_groups_gives_the_same(market, tmp_path):
     lake = Lake(str(tmp_path / "lake"))
     for name, frame in zip(("orders", "trades", "snapshots"), market, strict=True):
         lake.write(name, "2023-02-01", frame)
     whole = replay(*market)
-    day = replay_day(lake, "2023-02-01")
-    pd.testing.assert_frame_equal(day.agreement(), whole.agreement())
-    pd.testing.assert_frame_equal(day.by_stock(), whole.by_stock())
-    two = replay_day(lake, "2023-02-01", ["600001.SH"])
-    assert [s.symbol for s in two.stocks] == ["600001.SH"]
-    bare = Lake(str(tmp_path / "bare"))
-    for name, frame in zip(("orders", "trades"), market, strict=False):
-        bare.write(name, "2023-02-01", frame)
-    assert replay_day(bare, "2023-02-01").by_stock()["events"].sum() == len(market[0]) + len(market[1])
+    for rows in (None, 700):  # 700: stocks stand over several row groups
+        if rows is not None:
+            for name in ("orders", "trades", "snapshots"):
+                pq.write_table(lake.table(name, "2023-02-01"), lake.path(name, "2023-02-01"), row_group_size=rows)
+        day = replay_day(lake, "2023-02-01")
+        pd.testing.assert_frame_equal(day.agreement(), whole.agreement())
+        pd.testing.assert_frame_equal(day.by_stock(), whole.by_stock())
+        two = replay_day(lake, "2023-02-01", ["600001.SH", "000001.SZ", "999999.SH"])
+        assert [s.symbol for s in two.stocks] == ["000001.SZ", "600001.SH"]
+    lake.write("orders", "2023-02-01", market[0][market[0]["symbol"] != "600001.SH"])
+    assert replay_day(lake, "2023-02-01").without_orders == ["600001.SH"]
+
+
+def test_a_lake_without_snapshots_still_counts_faults(market, tmp_path):
+    orders, trades, _ = market
+    bare = Lake(str(tmp_path))
+    bare.write("orders", "2023-02-01", orders)
+    bare.write("trades", "2023-02-01", trades)
+    day = replay_day(bare, "2023-02-01")
+    assert day.by_stock()["events"].sum() == len(orders) + len(trades)
+    assert day.agreement().empty
+    assert np.isnan(day.share())
+    alone = replay_day(bare, "2023-02-01", ["600000.SH"])
+    assert ([s.symbol for s in alone.stocks], alone.without_orders) == (["600000.SH"], [])
 
 
 def outcomes(lake, table):
