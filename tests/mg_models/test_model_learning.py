@@ -5,6 +5,7 @@ import pytest
 
 from mg_models.catalog import CATALOG, override
 from mg_models.inference import predict
+from mg_models.panel import Panel
 from mg_models.scoring import rank_ic_by_day, zscore
 from mg_models.training import train
 
@@ -45,7 +46,7 @@ def found(spec, inputs, signal, labels, retrain, days, workers=1):
     models = train(spec, inputs, labels, None, retrain, workers=workers)
     start = np.searchsorted(days, np.datetime64(models[0].card["predicts_from"]))
     scores = predict(models, inputs, days[start:])
-    oracle = np.nanmean(rank_ic_by_day(signal[start:], labels[start:]))
+    oracle = np.nanmean(rank_ic_by_day(signal[start:], labels[start:] if labels.ndim == 2 else labels[start:, :, 0]))
     return np.nanmean(rank_ic_by_day(scores, signal[start:])), oracle
 
 
@@ -86,3 +87,39 @@ def test_lf_multitask_finds_a_realistic_signal(make):
     got, oracle = found(spec, make.bars_of(days, daily), signal, labels_of(signal, 0.17), "2015H1", days)
     assert 0.12 < oracle < 0.2
     assert got > 0.4
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [
+        ("daily_biagru_5d", 0.75),
+        ("residual_attention_lstm_48_2_nn10", 0.75),
+        ("mtl_mlp", 0.75),
+        ("mtl_task_attention", 0.75),
+        ("mtl_stock_attention", 0.75),
+        ("alstm", 0.75),
+        ("temporal_transformer", 0.75),
+    ],
+)
+def test_other_networks_find_a_strong_signal(make, name, least):
+    """Three factors of the day, one of three days before where the model has a window; quick settings."""
+    panel = make.factor_panel(220, 100, 4, missing=0.02)
+    spec, x = CATALOG[name], np.nan_to_num(panel.values).astype(np.float64)
+    steps = 1 if spec.inputs[0].steps == 1 else 6
+    signal = np.tanh(2 * x[..., 0]) + 0.8 * x[..., 1] * np.tanh(x[..., 2])
+    signal = zscore(signal + (0.7 * lagged(x[..., 3], 3) if steps > 1 else 0))
+    wide = {"hidden": 64} if spec.network.kind == "task_mlp" else {"hidden": 12}
+    quick = {"learning_rate": 0.005, "max_epochs": 10, "patience": 5, "train_days": 110, "valid_days": 35, "seeds": [0]}
+    quick |= wide if hasattr(spec.network, "hidden") else {}
+    quick |= {"batch_days": 3} if spec.batch_days > 1 else {"batch_rows": 300}
+    if spec.inputs[0].per_day > 1:  # the day's factors in its last half-hour, its others say nothing
+        noise = np.random.default_rng(1).standard_normal((220, 100, 7, 4)).astype(np.float32)
+        values = np.concatenate([0.1 * noise, panel.values[:, :, None]], axis=2).reshape(220, 100, -1)
+        panel = Panel(panel.days, panel.symbols, values, tuple(f"f{i}" for i in range(32)))
+        steps *= 8
+    everyone = Panel(panel.days, panel.symbols, np.ones((220, 100, 1)), ("member",))
+    labels = np.stack([labels_of(signal, 0.7)] * len(spec.label.horizons), axis=-1)
+    inputs = {spec.inputs[0].panel: panel, "liquid": everyone}
+    got, oracle = found(override(spec, steps=steps, **quick), inputs, signal, labels, "2013H2", panel.days)
+    assert 0.6 < oracle < 0.75
+    assert got > least
