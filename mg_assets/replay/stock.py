@@ -12,7 +12,7 @@ from mg_assets.market.schema import ORDER_KINDS
 from mg_assets.quality.sessions import closing_auction
 from mg_assets.quality.view import encode, numbers
 from mg_assets.replay import walk
-from mg_assets.replay.walk import BOOK_FIELDS, FIELDS, LEVELS, MINUTE, NUM_TRADES, UNPUBLISHED, VOLUME
+from mg_assets.replay.walk import FIELDS, LEVELS, MINUTE, NUM_TRADES, UNPUBLISHED, VOLUME
 
 UNIT = 1000.0  # thousandths of a yuan
 WIDEST = 50_000_000  # 50,000 yuan between a day's lowest and highest price: 200 MB of ranks
@@ -133,7 +133,8 @@ def phases(symbol: str, time: np.ndarray, shown: np.ndarray, trade_time: np.ndar
     day = time[0].astype("datetime64[D]")
     ms = (time - day.astype("datetime64[ms]")).astype(np.int64)
     second, done = 1000, shown[:, NUM_TRADES]
-    if (done < 0).all():
+    counted = bool((done >= 0).any())
+    if not counted:
         done = np.where(shown[:, VOLUME] > 0, 1, 0)
     out = np.full(len(time), PHASES.index("continuous"), np.int8)
     out[ms < 570 * MINUTE] = PHASES.index("before open")
@@ -143,7 +144,7 @@ def phases(symbol: str, time: np.ndarray, shown: np.ndarray, trade_time: np.ndar
     out[ms >= 900 * MINUTE] = PHASES.index("closed")
     if closing_auction(np.array([symbol]), day.astype(dt.date))[0]:
         before = int(np.sum(trade_time < 900 * MINUTE))
-        printed = done > before if shown[0, NUM_TRADES] >= 0 else ms >= 900 * MINUTE
+        printed = done > before if counted else ms >= 900 * MINUTE
         out[(ms >= 897 * MINUTE) & (ms < 900 * MINUTE + second) & ~printed] = PHASES.index("closing call")
     return out
 
@@ -186,21 +187,22 @@ def ticks(symbol: str, orders: pa.Table, trades: pa.Table) -> tuple:
 
 
 def _fields(shown: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Stamps and fields; a level's missing price is 0, like its shares, a column that is all null unpublished."""
+    """Stamps and fields; a level without a price has 0, one without even a volume is not published."""
     time = numbers(shown["time"]).astype("datetime64[ms]")
     if np.any(np.diff(time.astype(np.int64)) < 0):
         raise DataError(f"snapshots of {shown['symbol'][0]} do not ascend by time; sort the table by symbol, then time")
-    out = np.full((len(time), FIELDS), UNPUBLISHED, np.int64)
+    out = np.empty((len(time), FIELDS), np.int64)
     for k, name in enumerate(NAMES):
         column = shown[name]
-        if column.null_count == len(column) and k >= 4:
-            level = k < BOOK_FIELDS and shown[NAMES[k % LEVELS + LEVELS]].null_count < len(column)
-            if not level:
-                continue
-        values = numbers(column, 0).astype(np.float64)
+        values = numbers(column, -1).astype(np.float64)
+        unpublished = column.is_null().to_numpy()
+        if "price" in name:
+            unpublished = shown[name.replace("price", "volume")].is_null().to_numpy()
         if "price" in name or name in ("last", "amount"):
             values = values * UNIT
         out[:, k] = np.rint(np.nan_to_num(values))
+        if name != "last":  # null before the first trade
+            out[unpublished, k] = UNPUBLISHED
     return time, out
 
 

@@ -4,8 +4,9 @@ One source of its own, to stand beside a tick source in a composite: who does no
 market's day has some 24 million rows, so files are read block by block and only the wanted stocks are kept
 (``symbols``, or every n-th code with ``every``).
 
-A level without a price or shares is null and 0. In call auctions the exchanges show the price that would trade as
-both sides' first level, and as a second level, without a price, the shares left over at it.
+A level without a price or shares is null and 0; levels that the vendor does not have are null and null. In call
+auctions the exchanges show the price that would trade as both sides' first level, and as a second level, without a
+price, the shares left over at it.
 """
 
 import datetime as dt
@@ -297,7 +298,8 @@ class SnapshotSource:
             else:
                 scale = 1.0 if column == "num_trades" else layout.volume
                 shares = pd.array(np.rint(values * scale), dtype="Float64")
-                shares[np.isnan(values)] = 0 if column[:3] in ("bid", "ask") else pd.NA
+                published = column[:3] in ("bid", "ask") and column in numbers  # an empty level, not a missing column
+                shares[np.isnan(values)] = 0 if published else pd.NA
                 frame[column] = shares.astype("Int64")
         return pd.DataFrame(frame), aside
 

@@ -287,6 +287,24 @@ def test_a_stock_without_orders_is_named_and_snapshots_without_counts_align_by_v
     assert day.share("level_1", "continuous") == 1.0
 
 
+def test_what_a_vendor_does_not_publish_is_not_compared(market):
+    orders, trades, shown = market
+    five = shown.copy()
+    for n in range(6, 11):
+        for side in ("bid", "ask"):
+            five[f"{side}_price_{n}"], five[f"{side}_volume_{n}"] = np.nan, pd.Series(pd.NA, five.index, "Int64")
+    five["total_bid_volume"] = five["total_bid_volume"].astype("Int64").where(np.arange(len(five)) % 2 == 0)
+    day = replay(orders, trades, five, CLOSES)
+    assert differing(day).empty
+    everything = np.bitwise_or.reduce([k for s in day.stocks for k in s.keep])
+    assert everything & (1 << 5 | 1 << 15 | 1 << 25 | 1 << 35) == 0
+    stock = day.stocks[0]
+    continuous = stock.phase == 2
+    assert 0.4 < (stock.keep[continuous] >> 44 & 1).mean() < 0.6
+    wrong = five.assign(total_bid_volume=five["total_bid_volume"] + 1)
+    assert 0.4 < replay(orders, trades, wrong, CLOSES).share("everything", "continuous") < 0.6
+
+
 # ------------------------------------------------------------------ from the lake
 
 

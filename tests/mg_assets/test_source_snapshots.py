@@ -135,6 +135,7 @@ def test_unknown_files_and_options_are_named(tmp_path):
     assert frame[["time", "volume", "bid_volume_1", "ask_price_1"]].iloc[0].tolist() == [
         pd.Timestamp("2023-02-01 09:30:03"), 300, 400, 10.0
     ]  # fmt: skip
+    assert frame[["bid_volume_2", "ask_volume_10", "total_bid_volume"]].iloc[0].isna().all()  # columns the file lacks
 
 
 def test_the_vendors_own_head_rows(tmp_path, shared_data):
