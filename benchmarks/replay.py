@@ -16,10 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.replay.agreement import DayReplay, replay, replay_day
-from mg_assets.replay.stock import Alignment
+from mg_assets.replay.stock import KERNEL, Alignment, no_snapshots, ticks
+from mg_assets.replay.walk import FOREVER
 from mg_assets.sources import build_source
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.source import SimulatedExchange
@@ -93,18 +95,22 @@ def line(name: str, day: DayReplay) -> None:
 
 
 def real(data: Path) -> None:
-    ticks = build_source("tonglian", {"root": str(data), "files": "level2_by_stock"})
+    level2 = build_source("tonglian", {"root": str(data), "files": "level2_by_stock"})
     vendor = build_source("snapshots", {"root": str(data), "files": "snapshots_by_stock"})
     for key in REAL:
         day = dt.date.fromisoformat(key)
-        sources = {"orders": ticks, "trades": ticks, "snapshots": vendor}
+        sources = {"orders": level2, "trades": level2, "snapshots": vendor}
         tables = {t: s.load(t, day).frame for t, s in sources.items()}
         tables = {t: f[f["symbol"] == "600519.SH"].reset_index(drop=True) for t, f in tables.items()}
         events = len(tables["orders"]) + len(tables["trades"])
         spent = best(lambda t=tables: replay(*t.values()))
+        arrow = [pa.Table.from_pandas(tables[t], preserve_index=False) for t in ("orders", "trades")]
+        arrays = ticks("600519.SH", *arrow)
+        walk = best(lambda a=arrays: KERNEL(*a, *no_snapshots(), True, 0, 10, FOREVER))
         whole = replay(*tables.values())
         stock = whole.by_stock().iloc[0]
         print(f"\n600519.SH {key}: {events:,} events, {stock['snapshots']} snapshots, {spent * 1e3:.0f} ms CPU")
+        print(f"  the walk alone: {events / walk / 1e6:.1f} million events/s")
         print(f"  {'':34s}{'level 1':>12s}{'levels 2-10':>12s}{'totals':>12s}{'everything':>12s}")
         line("as it is", whole)
         for before, after in ((1000, 1000), (100, 1000), (0, 1000)):
