@@ -128,7 +128,7 @@ SERIES_88: dict[str, PortfolioSpec] = _index_by_name(
 SERIES_69: dict[str, PortfolioSpec] = {
     kind: PortfolioSpec(
         name=kind,
-        signal="attention",
+        signal="attention_ensemble",
         index="csi500",
         member_floor=None,
         stock_limit=stock,

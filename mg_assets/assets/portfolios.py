@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets.assets.models import SIGNALS
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.crosssection import preprocess
 from mg_assets.freshness import Needs
@@ -42,7 +43,13 @@ def portfolio(name: str) -> PortfolioSpec:
     """A portfolio of the catalog, on the signal that the settings give it."""
     if name not in PORTFOLIOS:
         raise DataError(f"settings name a portfolio {name!r}; the catalog has {', '.join(PORTFOLIOS)}")
-    return replace(PORTFOLIOS[name], signal=settings().signals.get(name, PORTFOLIOS[name].signal))
+    signal = settings().signals.get(name, PORTFOLIOS[name].signal)
+    if signal not in SIGNALS:
+        raise DataError(
+            f"portfolio {name} is built on the signal {signal!r}, which this deployment lacks (it has "
+            f"{', '.join(SIGNALS)}): add it to catalog in the settings, or give the portfolio another under signals"
+        )
+    return replace(PORTFOLIOS[name], signal=signal)
 
 
 def panel_of(market: MarketData) -> MarketPanel:
