@@ -211,6 +211,8 @@ def _news(watch: Watch, report: Report, told: set[Path], wanted: Iterable[Path])
         read, entry = watch.files[path], report.files.setdefault(path, FileReport(path))
         entry.rows, entry.others, entry.seconds = read.rows, read.others, read.seconds
         entry.error = "" if read.error is None else str(read.error)
+        if not entry.what:  # a table that a preset has beside its bars: membership, weights, industry
+            entry.what, entry.passed_by = "preset's further table", False
         told.add(path)
     return fresh
 

@@ -197,15 +197,20 @@ def source_options(
 
 def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], report: Report) -> str:
     """The pattern of a preset's table; each file that lies elsewhere is an error, for no one says which counts."""
-    own = [p for p in groups if table in ("daily", "minute") and p in _own_patterns(preset, table)]
-    best = own[0] if own else max(groups, key=lambda p: len(groups[p]))
+    usual = _own_patterns(preset, table) if table in ("daily", "minute") else []
+    every = [one for files in groups.values() for one in files]
+    named = next((u for u in usual for one in every if one.path.as_posix().endswith(f"/{u}")), None)
+    best = max(
+        groups,
+        key=lambda p: (p in usual, any(o.path.as_posix().endswith(f"/{named}") for o in groups[p]), len(groups[p])),
+    )
     for pattern, files in groups.items():
         for one in files if pattern != best else ():
             report.files[one.path].error = (
                 f"{one.path} is {preset} ({table}) as the {len(groups[best])} files {best!r} are, but lies or is named "
                 "otherwise; bring them together, or ingest them apart"
             )
-    return best
+    return named if named is not None and len(groups[best]) == 1 else best
 
 
 def _own_patterns(preset: str, table: str) -> list[str]:

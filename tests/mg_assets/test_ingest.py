@@ -145,6 +145,12 @@ def test_a_broken_stock_file_leaves_the_other_stocks(tmp_path):
     assert [f.path.name for f in report.failed] == ["sz.000002.csv"]
 
 
+def test_a_presets_own_place_counts_before_copies(shared_data):
+    report, found = survey(shared_data, "csi800_ever")
+    assert report.options["files"] == {"daily": "daily_csi800_ever_2013_2023/daily.parquet"}
+    assert ["daily_allmarket" in str(f.path) for f in report.failed] == [True]
+
+
 def test_wrong_dates_and_halves_are_the_files_errors(tmp_path):
     paths = files.exported(DAY, tmp_path)
     late = tmp_path / "20231201"
