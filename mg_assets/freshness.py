@@ -134,8 +134,9 @@ def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[s
             out.append(key)
             continue
         for need, have, times in upstream:
-            inside = np.isin(have, window(need, entry.definition, key, have)) if len(have) else np.zeros(0, bool)
-            if inside.any() and times[inside].max() > written:
+            read = window(need, entry.definition, key, have)
+            first = int(np.searchsorted(have, read[0])) if len(read) else 0  # a window is a stretch of what there is
+            if len(read) and times[first : first + len(read)].max() > written:
                 out.append(key)
                 break
     return out
