@@ -146,7 +146,7 @@ def test_a_broken_stock_file_leaves_the_other_stocks(tmp_path):
 
 
 def test_a_presets_own_place_counts_before_copies(shared_data):
-    report, found = survey(shared_data, "csi800_ever")
+    report, _ = survey(shared_data, "csi800_ever")
     assert report.options["files"] == {"daily": "daily_csi800_ever_2013_2023/daily.parquet"}
     assert ["daily_allmarket" in str(f.path) for f in report.failed] == [True]
 
