@@ -269,7 +269,7 @@ def test_memory_is_bounded_by_row_groups_not_by_the_day(tmp_path, monkeypatch):
         pa.set_memory_pool(pool)
         try:
             monkeypatch.setattr(storage.pq.ParquetFile, "read_row_group", watched)
-            day_pass(path, threads=2)
+            day_pass(path, threads=1)
         finally:
             monkeypatch.setattr(storage.pq.ParquetFile, "read_row_group", original)
             pa.set_memory_pool(before)
