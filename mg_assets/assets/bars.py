@@ -26,13 +26,14 @@ def minute_bars(build: Build) -> Iterator[Built]:
     Straight from the source where that has minute bars and no trades. Definition: factors.md, section 0.
     """
     source = build.source
+    threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once
 
     def make(key: str) -> Built:
         day = pd.Timestamp(key).date()
-        ticks = build.lake.day("trades", key)
-        if len(ticks):
+        found = factors.day_pass(build.lake.file("trades", key), minutes=True, threads=threads)
+        if found.rows:
             close = build.lake.day("reference", key, ["symbol", "prev_close"]).set_index("symbol")["prev_close"]
-            return Built(key, factors.bars_from_trades(ticks, close), {"from": "trades"})
+            return Built(key, found.minute_bars(close), {"from": "trades"})
         if source.has("minute_bars", day):
             loaded = source.load("minute_bars", day)
             return Built(key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine)
