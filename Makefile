@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PORT   ?= 3000
+WORKERS ?= -n auto --maxprocesses 4 --dist loadgroup
 
 .PHONY: run ui real test test-all lint install clean help
 
@@ -33,10 +34,10 @@ ui: install ## start Dagster on the same lake
 		$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
 
 test: install ## all tests of the default suite
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(WORKERS)
 
 test-all: install ## the slow ones too
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(WORKERS)
 
 lint: install ## style, types and import contracts
 	@$(BIN)/ruff check .
