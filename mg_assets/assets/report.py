@@ -64,7 +64,7 @@ def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
             signal = lake.panel(name, market.keys, ["score"], market.symbols, missing="empty")["score"]
             direction, every = 1, "weekly"
         else:
-            out.append(FactorSeries(name, absent="this model is not in the catalog yet"))
+            out.append(FactorSeries(name, absent="not among the models of this deployment (setting catalog)"))
             continue
         if np.isfinite(signal).any(axis=1).sum() < MIN_DAYS:
             out.append(FactorSeries(name, absent=f"fewer than {MIN_DAYS} days in the lake", rebalance=every))
