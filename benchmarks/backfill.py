@@ -24,7 +24,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars", "intraday_factors")
-TABLES += ("planted_signal", "factor_inputs")
+TABLES += ("features_240m", "features_60m", "features_30m", "planted_signal", "factor_inputs")
 
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 MUTATION = """
@@ -61,8 +61,8 @@ source = build_source(settings().source["kind"], {k: v for k, v in settings().so
 keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
 makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
 for table in sys.argv[3].split(","):
-    if table == "orders":
-        continue  # made with the trades
+    if table != makers[table].tables[0]:
+        continue  # made with another: orders with trades, features with factors
     build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
     for built in makers[table].make(build):
         name = built.table or table
