@@ -39,6 +39,7 @@ def _feature_columns(table: str) -> dict[str, str]:
 @lake_asset(
     ("intraday_factors", *GRANULARITIES),
     group="factors",
+    anchor="minute_bars",
     needs=[Needs("trades"), Needs("orders"), Needs("minute_bars"), Needs("daily_bars", back=HISTORY_DAYS - 1)],
     kinds={"numba"},
     columns={"intraday_factors": _COLUMNS, **{table: _feature_columns(table) for table in GRANULARITIES}},
