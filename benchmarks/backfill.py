@@ -1,6 +1,6 @@
 """A year of daily partitions backfilled through the UI's own API, against a plain loop over the same library calls.
 
-    python benchmarks/backfill.py [--stocks 200] [--orders 1500] [--year 2022]
+    python benchmarks/backfill.py [--stocks 200] [--orders 1500] [--year 2022] [--look-back]
 
 Starts the web server and the daemon on a new lake, asks for the backfill with the GraphQL mutation that the UI's
 "Materialize" button sends, waits until the runs have ended, and counts them. The loop calls the same asset functions
@@ -8,6 +8,9 @@ and quality suites, table by table, on a second new lake in a process of its own
 backfill's run from the mutation's answer to the end of the last run: the daemon's look at new backfills (every 30 s, a
 constant of Dagster's, so 0-30 s of waiting whatever the size), the queue, the start of the run process (imports), the
 steps and Dagster's bookkeeping. The daemon is up and healthy before the clock starts.
+
+The tables are all that a day's ticks and reference data alone decide; with --look-back also those that read other
+days, which Dagster asks for in a second run, and for the days after the year as well, which look back into it.
 """
 
 import argparse
@@ -24,7 +27,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
 TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars", "intraday_factors")
-TABLES += ("features_240m", "features_60m", "features_30m", "planted_signal", "factor_inputs")
+TABLES += ("features_day", "features_60m", "features_30m", "planted_signal", "factor_inputs")
+LOOK_BACK = ("features_240m", "factor_scores")
 
 HEALTH = "{ instance { daemonHealth { allDaemonStatuses { required healthy } } } }"
 MUTATION = """
@@ -81,6 +85,7 @@ def main() -> None:
     parser.add_argument("--stocks", type=int, default=200)
     parser.add_argument("--orders", type=int, default=1500)
     parser.add_argument("--year", type=int, default=2022)
+    parser.add_argument("--look-back", action="store_true", help=f"also {' and '.join(LOOK_BACK)}")
     parser.add_argument("--repeat", type=int, default=1, help="pairs of loop and backfill")
     chosen = parser.parse_args()
     first, last = f"{chosen.year}-01-01", f"{chosen.year}-12-31"
@@ -91,14 +96,18 @@ def main() -> None:
             wall, runs, parts = backfill(folder, chosen, first, last)
             days = len(list((folder / "ui" / "trades").glob("date=*")))
             print(
-                f"pair {pair + 1}: {days} days x {len(TABLES)} tables, {chosen.stocks} stocks, {chosen.orders} orders "
-                f"a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), ratio {wall / loop:.2f}; "
+                f"pair {pair + 1}: {days} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
+                f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), ratio {wall / loop:.2f}; "
                 f"until the run is asked for {parts[0]:.1f} s, queue and start {parts[1]:.1f} s, "
                 f"runs {parts[2]:.1f} s (ratio {parts[2] / loop:.2f})",
                 flush=True,
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def tables(chosen: argparse.Namespace) -> tuple[str, ...]:
+    return TABLES + (LOOK_BACK if chosen.look_back else ())
 
 
 def environment(folder: Path, name: str, chosen: argparse.Namespace) -> dict[str, str]:
@@ -115,7 +124,7 @@ def environment(folder: Path, name: str, chosen: argparse.Namespace) -> dict[str
 
 def plain_loop(folder: Path, chosen: argparse.Namespace, first: str, last: str) -> float:
     done = subprocess.run(
-        [sys.executable, "-c", LOOP, first, last, ",".join(TABLES)],
+        [sys.executable, "-c", LOOP, first, last, ",".join(tables(chosen))],
         env=environment(folder, "loop", chosen),
         cwd=CHECKOUT,
         capture_output=True,
@@ -160,7 +169,7 @@ def backfill(
         answer = ask(
             url,
             MUTATION,
-            {"params": {"partitionNames": days, "assetSelection": [{"path": [t]} for t in TABLES]}},
+            {"params": {"partitionNames": days, "assetSelection": [{"path": [t]} for t in tables(chosen)]}},
         )["launchPartitionBackfill"]
         if "backfillId" not in answer:
             raise SystemExit(f"the backfill was refused: {answer}")

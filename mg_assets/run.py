@@ -99,7 +99,8 @@ def plan(config: Settings) -> Iterator[Step]:
     daily = ("reference", "daily_bars") + (("planted_signal",) if config.source["kind"] == "simulated" else ())
     with_ticks = [d for d in days if d >= since or d in single]
     shown = any(source.has("snapshots", dt.date.fromisoformat(d)) for d in with_ticks)
-    chain = (*(("snapshots",) if shown else ()), "trades", "orders", "minute_bars", "intraday_factors", *GRANULARITIES)
+    chain = (*(("snapshots",) if shown else ()), "trades", "orders", "minute_bars")
+    chain += ("intraday_factors", "features_day", *GRANULARITIES)
     halves = tuple(options.get("half_years", []))
 
     yield Step("daily bars and reference data", daily, tuple(d for d in days if d < since and d not in single))

@@ -1,4 +1,4 @@
-"""Intraday factors and their cross-sectional forms."""
+"""Intraday factors, multi-granularity features and their cross-sectional forms."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,6 +18,7 @@ from mg_assets.factors.granular import (
     usual_levels,
 )
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, PASSPORTS
+from mg_assets.factors.session import MINUTE_ARRAYS
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.calendar import shift, trading_days
@@ -27,6 +28,10 @@ from mg_assets.store import DensePanel, Lake
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
 _LEVELS = ("volume", "amount", "num_trades", "adj_factor")
+_TOTALS = {"volume": "Shares traded", "amount": "Yuan traded", "num_trades": "Trades, null where a bar lacks them"}
+_RELATIVE = ("volume_share", "amt_per_trade")  # in the daily bar to the usual of 20 days
+_OF_THE_DAY = tuple(f for f in FEATURES if f not in _RELATIVE)
+_WITHIN_DAY = tuple(t for t, n in GRANULARITIES.items() if n < MINUTES)
 
 
 def _feature_columns(table: str) -> dict[str, str]:
@@ -36,29 +41,37 @@ def _feature_columns(table: str) -> dict[str, str]:
     return dict(zip(column_names(table), texts, strict=True))
 
 
+def _described(table: str) -> str:
+    n = GRANULARITIES[table]
+    return (
+        f"The 14 multi-granularity features (Haitong 2023, series 88), {MINUTES // n} bars of {n} minutes, raw; null "
+        "where a stock had no trades.\n\n" + "\n".join(f"- `{f}`: {PASSPORTS[f].formula}" for f in FEATURES)
+    )
+
+
 @lake_asset(
-    ("intraday_factors", *GRANULARITIES),
+    ("intraday_factors", "features_day", *_WITHIN_DAY),
     group="factors",
     anchor="minute_bars",
-    needs=[Needs("trades"), Needs("orders"), Needs("minute_bars"), Needs("daily_bars", back=HISTORY_DAYS - 1)],
+    needs=[Needs("trades"), Needs("orders"), Needs("minute_bars"), Needs("daily_bars")],
     kinds={"numba"},
-    columns={"intraday_factors": _COLUMNS, **{table: _feature_columns(table) for table in GRANULARITIES}},
+    columns={
+        "intraday_factors": _COLUMNS,
+        "features_day": {**{f: PASSPORTS[f].summary for f in _OF_THE_DAY}, **_TOTALS},
+        **{table: _feature_columns(table) for table in _WITHIN_DAY},
+    },
     description={
         "intraday_factors": "The 34 intraday factors of every stock that traded: 15 of minute bars, 8 of trades, 4 of "
         "orders (Huatai 2023-12-08, charts 6, 25, 36) and the weekly monitor's 7 (Haitong 2023-12-15). Null where a "
         "table is absent.\n\n" + "\n".join(f"- `{n}` ({s.direction:+d}): {s.formula}" for n, s in FACTORS.items()),
-        **{
-            table: f"The 14 multi-granularity features (Haitong 2023, series 88), {MINUTES // n} bars of {n} minutes, "
-            "raw; null where a stock had no trades.\n\n"
-            + "\n".join(f"- `{f}`: {PASSPORTS[f].formula}" for f in FEATURES)
-            for table, n in GRANULARITIES.items()
-        },
+        "features_day": "What `features_240m` takes from the day itself: 12 of its 14 features, and the totals that "
+        "the other two compare with the usual day. Apart, so that the pass over the ticks waits for no other day.",
+        **{table: _described(table) for table in _WITHIN_DAY},
     },
 )
 def intraday_factors(build: Build) -> Iterator[Built]:
-    """All 34 intraday factors and the multi-granularity features of a day, from one pass over its ticks and bars."""
+    """All 34 intraday factors and the features of a day, from one pass over its ticks and bars."""
     lake = build.lake
-    usual = _UsualDays(lake, build.keys)
     threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once
 
     def make(key: str) -> list[Built]:
@@ -67,41 +80,68 @@ def intraday_factors(build: Build) -> Iterator[Built]:
         frame = found.factors.reset_index()
         share = float(frame[list(ALL34)].isna().to_numpy().mean()) if len(frame) else 1.0
         notes = {"symbols": len(frame), "null_share": round(share, 4)}
-        return [Built(key, frame, notes, table="intraday_factors"), *_features(lake, key, found, usual)]
+        return [Built(key, frame, notes, table="intraday_factors"), *_features(lake, key, found)]
 
     return build.each(make)
 
 
-class _UsualDays:
-    """Reference prices, and the trailing means that a daily bar's features are relative to, of many days."""
-
-    def __init__(self, lake: Lake, keys: list[str]):
-        days = [str(d) for d in trading_days(shift(keys[0], 1 - HISTORY_DAYS), keys[-1])]
-        bars = lake.panel("daily_bars", days, ["prev_close", *_LEVELS], missing="empty")
-        self.index, self.days = pd.Index(bars.symbols), days
-        self.values = (bars["prev_close"], *usual_levels(*(bars[c] for c in _LEVELS)))
-
-    def of(self, key: str, symbols: np.ndarray) -> list[np.ndarray]:
-        """Previous close, usual volume and usual amount per trade of the symbols, ``(S,)`` each, NaN where unknown."""
-        at = self.index.get_indexer(symbols)
-        day = self.days.index(key)
-        return [np.where(at >= 0, values[day][at], np.nan) if len(self.index) else np.full(len(at), np.nan)
-                for values in self.values]  # fmt: skip
-
-
-def _features(lake: Lake, key: str, found: factors.DayPass, usual: _UsualDays) -> Iterator[Built]:
+def _features(lake: Lake, key: str, found: factors.DayPass) -> Iterator[Built]:
     """The feature tables of a day: from its trades, or from its minute bars where it has no trades."""
-    symbols, minutes = found.symbols, found.minutes
-    prev_close, *levels = usual.of(key, symbols)
+    symbols, minutes, stated = found.symbols, found.minutes, np.full(len(found.symbols), np.nan)
     if not len(symbols) and found.rows.get("minute_bars"):
         symbols, minutes, stated = minutes_of_bars(lake.day("minute_bars", key))
-        prev_close, *levels = usual.of(key, symbols)
-        prev_close = np.where(prev_close > 0, prev_close, stated)
-    values = granular_features(minutes, prev_close, *levels)
-    for table in GRANULARITIES:
-        frame = by_symbol(symbols, values.table(table), column_names(table))
-        share = float(np.isnan(values.table(table)).mean()) if len(frame) else 1.0
-        yield Built(key, frame, {"symbols": len(frame), "null_share": round(share, 4)}, table=table)
+    bars = lake.day("daily_bars", key, ["symbol", "prev_close"]).set_index("symbol")["prev_close"]
+    prev_close = bars.reindex(symbols).to_numpy(float)
+    unknown = np.full(len(symbols), np.nan)
+    values = granular_features(minutes, np.where(prev_close > 0, prev_close, stated), unknown, unknown)
+    day = pd.DataFrame(values.table("features_240m"), columns=list(FEATURES), dtype=float)[list(_OF_THE_DAY)]
+    day.insert(0, "symbol", pd.Series(symbols, dtype="str"))
+    yield _noted(key, day.assign(**_totals(minutes)), "features_day")
+    for table in _WITHIN_DAY:
+        yield _noted(key, by_symbol(symbols, values.table(table), column_names(table)), table)
+
+
+def _totals(minutes: np.ndarray) -> dict[str, np.ndarray]:
+    """Volume, amount and number of trades of the day, ``(S,)`` each, from minute arrays ``(S, 10, 240)``."""
+    volume, amount, trades = (minutes[:, MINUTE_ARRAYS.index(n)] for n in _TOTALS)
+    traded = volume > 0
+    uncounted = (traded & ~(trades > 0)).any(axis=1)
+    sums = [np.where(traded, x, 0.0).sum(axis=1) for x in (volume, amount, trades)]
+    return dict(zip(_TOTALS, [*sums[:2], np.where(uncounted, np.nan, sums[2])], strict=True))
+
+
+def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
+    share = float(frame.drop(columns="symbol").isna().to_numpy().mean()) if len(frame) else 1.0
+    return Built(key, frame, {"symbols": len(frame), "null_share": round(share, 4)}, table=table)
+
+
+@lake_asset(
+    "features_240m",
+    group="factors",
+    anchor="features_day",
+    needs=[Needs("features_day"), Needs("daily_bars", back=HISTORY_DAYS - 1)],
+    columns=_feature_columns("features_240m"),
+    description=_described("features_240m"),
+)
+def features_240m(build: Build) -> Iterator[Built]:
+    """The 14 features of the whole day: 12 of the day itself, volume and amount per trade against the usual day's."""
+    days = [str(d) for d in trading_days(shift(build.keys[0], 1 - HISTORY_DAYS), build.keys[-1])]
+    bars = build.lake.panel("daily_bars", days, list(_LEVELS), missing="empty")
+    index, levels = pd.Index(bars.symbols), usual_levels(*(bars[c] for c in _LEVELS))
+
+    def make(key: str) -> Built:
+        day = build.lake.day("features_day", key)
+        at = index.get_indexer(day["symbol"])
+        volume, per_trade = (np.append(level[days.index(key)], np.nan)[at] for level in levels)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = (
+                day["volume"].to_numpy() / volume,
+                day["amount"].to_numpy() / day["num_trades"].to_numpy() / per_trade,
+            )
+        relative = {name: np.where(np.isfinite(x), x, np.nan) for name, x in zip(_RELATIVE, shares, strict=True)}
+        return _noted(key, day.assign(**relative)[["symbol", *FEATURES]], "features_240m")
+
+    return build.each(make)
 
 
 def by_symbol(symbols: np.ndarray, values: np.ndarray, names: Sequence[str]) -> pd.DataFrame:
@@ -179,4 +219,4 @@ def factor_scores(build: Build) -> Iterator[Built]:
     yield from _crosssections(build, ALL34, means[at], panel.symbols, slice(None))
 
 
-ASSETS = [intraday_factors, factor_inputs, factor_scores]
+ASSETS = [intraday_factors, features_240m, factor_inputs, factor_scores]

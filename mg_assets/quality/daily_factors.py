@@ -32,11 +32,12 @@ DRIFT = Check(
 )
 CHECKS = (common.SCHEMA, common.UNIQUE, RANGES, NULLS, DRIFT, common.COVERAGE, common.BAND)
 
-TABLES = ("daily_factors", "common_factors", "features_240m", "features_60m", "features_30m")
+TABLES = ("daily_factors", "common_factors", "features_day", "features_240m", "features_60m", "features_30m")
 _SHARES = ("low2high", "kup2", "klow2", "down_vol_share", "active_buy_share", "max_minute_share")
 _SIGNED = ("kmid2", "ksft2", "big_net_buy_share")
 _POSITIVE = ("dyr12", "vstd", "turn", "bias_turn", "std_", "ivr_", "klen", "kup", "klow", "vwap2close", "amplitude",
-             "log_amount", "realized_vol", "amt_per_trade", "path_efficiency", "volume_share")  # fmt: skip
+             "log_amount", "realized_vol", "amt_per_trade", "path_efficiency", "volume", "amount",
+             "num_trades")  # fmt: skip
 
 
 def columns_of(table: str) -> tuple[str, ...]:
@@ -45,7 +46,9 @@ def columns_of(table: str) -> tuple[str, ...]:
     from mg_assets.factors.daily import DAILY42
     from mg_assets.factors.granular import column_names
 
-    fixed = {"daily_factors": DAILY42, "common_factors": COMMON}
+    day = tuple(n for n in column_names("features_240m") if n not in ("volume_share", "amt_per_trade"))
+    day += ("volume", "amount", "num_trades")
+    fixed = {"daily_factors": DAILY42, "common_factors": COMMON, "features_day": day}
     return fixed[table] if table in fixed else column_names(table)
 
 

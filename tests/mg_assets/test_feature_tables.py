@@ -20,6 +20,7 @@ from mg_assets.factors.granular import (
     granular_features,
     minutes_of_bars,
 )
+from mg_assets.freshness import TABLES
 from mg_assets.lake import Build
 from mg_assets.quality import run_suite
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -36,7 +37,6 @@ def load(name):
 
 factors_twin, plain = load("factors_twin"), load("test_factors_granular")
 SETTINGS = SimulationSettings(seed=11, stocks=24, end="2013-02-28", tick_start="2013-02-04", orders_per_stock=400)
-TABLES = ("trades", "orders", "minute_bars", "intraday_factors", *GRANULARITIES)
 
 
 def arrays_from_trades(rows, prev_close):
@@ -87,8 +87,9 @@ def lake(tmp_path_factory) -> Lake:
     for table in ("minute_bars", "daily_bars"):
         for made in build_from(lake, source, table):
             lake.write(table, made.key, made.frame)
-    for made in build(lake, "intraday_factors", lake.keys("trades"), workers=2):
-        lake.write(made.table, made.key, made.frame)
+    for table in ("intraday_factors", "features_240m"):
+        for made in build(lake, table, lake.keys("trades"), workers=2):
+            lake.write(made.table, made.key, made.frame)
     return lake
 
 
@@ -130,8 +131,14 @@ def test_intraday_factors_are_those_of_the_frames(lake):
 
 def test_one_day_at_a_time_gives_the_bytes_of_the_range(lake):
     key = lake.keys("trades")[-2]
-    for made in build(lake, "intraday_factors", [key], workers=2):
+    for made in [m for t in ("intraday_factors", "features_240m") for m in build(lake, t, [key], workers=2)]:
         pd.testing.assert_frame_equal(made.frame, lake.day(made.table, key), check_exact=True)
+
+
+def test_only_the_daily_bar_waits_for_other_days():
+    for table in ("intraday_factors", "features_day", "features_60m", "features_30m"):
+        assert all(need.back == need.ahead == 0 for need in TABLES[table].needs)
+    assert max(need.back for need in TABLES["features_240m"].needs) == 19
 
 
 def test_a_day_of_minute_bars_alone_lacks_only_what_trades_tell(lake, tmp_path):
@@ -142,7 +149,10 @@ def test_a_day_of_minute_bars_alone_lacks_only_what_trades_tell(lake, tmp_path):
     other.write("minute_bars", key, lake.table("minute_bars", key))
     for table in ("trades", "orders"):
         other.write(table, key, lake.table(table, key).slice(0, 0))
-    for made in build(other, "intraday_factors", [key]):
+    made_of_it = build(other, "intraday_factors", [key])
+    for made in made_of_it:
+        other.write(made.table, key, made.frame)
+    for made in made_of_it + build(other, "features_240m", [key]):
         if made.table == "intraday_factors":
             assert made.frame["bigorder_amt_perc"].isna().all()
             continue
@@ -153,7 +163,7 @@ def test_a_day_of_minute_bars_alone_lacks_only_what_trades_tell(lake, tmp_path):
 
 
 def test_suites_pass_on_the_tables(lake):
-    for table in GRANULARITIES:
+    for table in ("features_day", *GRANULARITIES):
         outcomes = run_suite(table, lake, lake.keys(table))
         # of 19 stocks two more without enough trades in a half-hour already warn
         assert [(o.name, o.bad[:2]) for o in outcomes if not o.passed and o.name != "nulls"] == []
