@@ -13,7 +13,8 @@ import pandas as pd
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense, flags
 from mg_portfolio.layers import MIN_STOCKS, REASONS, Tracks, forward_returns, simulate_tracks
 from mg_portfolio.orthogonal import orthogonalise
-from mg_portfolio.ranks import correlations, daily_statistics, rank_ic_by_day, rank_rows
+from mg_portfolio.pairs import correlations
+from mg_portfolio.ranks import daily_statistics, rank_ic_by_day, rank_rows, sort_rows
 from mg_portfolio.summary import (
     daily_returns,
     finite_mean,
@@ -197,7 +198,8 @@ def evaluate(
     tradable = flags("tradable", tradable, signal.shape)
     days = ascending_days(days, len(signal))
     offsets = _offsets(tracks, every)
-    daily = daily_statistics(signal, forward_returns(price, every, delay), tradable, min_stocks)
+    forward = forward_returns(price, every, delay)
+    daily = daily_statistics(signal, forward, sort_rows(signal, tradable), sort_rows(forward, tradable), min_stocks)
     schedules = [track_schedule(len(days), every, offset) for offset in offsets]
     portfolios = simulate_tracks(signal, price, tradable, schedules, groups, delay, cost, min_stocks)
 

@@ -3,7 +3,7 @@
 One pass over the days does everything for one schedule of decisions:
 
 1. Value the stocks held at today's execution price (a halted stock at its last one) and so every portfolio.
-2. If a decision taken ``delay`` days ago executes today, sort the stocks usable then, highest signal first.
+2. If a decision taken ``delay`` days ago executes today, take the stocks usable then, highest signal first.
 3. Each portfolio is a range of sorted places, equally weighted. Stocks that tie across an end of a range enter with the
    share of their tied block that lies inside, which is the mean over all ways of breaking the tie: groups stay equal in
    size and no result depends on the order of the stocks.
@@ -16,6 +16,7 @@ import numpy as np
 from numba import njit
 
 from mg_portfolio.arguments import EvaluationError, dense, flags
+from mg_portfolio.ranks import Sorted, sort_rows
 
 FIXED_COUNT = 100
 MIN_STOCKS = 30
@@ -63,7 +64,7 @@ class Tracks:
 
 
 @njit(nogil=True, cache=True)
-def _carry_forward(price):
+def carry_forward(price):
     """Last finite price at or before each day; NaN before the first. A price at or below 0 is no price."""
     days, stocks = price.shape
     out = np.empty((days, stocks))
@@ -102,7 +103,7 @@ def _ranges(count, groups, low, high):
 
 
 @njit(nogil=True, cache=True)
-def _walk(signal, universe, price, last, scheduled, delay, groups, min_stocks, cost_side):
+def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, groups, min_stocks, cost_side):
     days, stocks = signal.shape
     portfolios = groups + 4
     rebalances = 0
@@ -113,105 +114,107 @@ def _walk(signal, universe, price, last, scheduled, delay, groups, min_stocks, c
     net = np.full((portfolios, days), np.nan)
     decided = np.zeros(rebalances, np.int64)
     reason = np.zeros(rebalances, np.int64)
-    counts = np.zeros((rebalances, 3), np.int64)
+    usable = np.zeros((rebalances, 3), np.int64)
     turnover = np.full((rebalances, portfolios), np.nan)
 
-    weight = np.zeros((portfolios, stocks))  # weights when last bought
-    fresh = np.zeros((portfolios, stocks))
-    level = np.ones(portfolios)
-    level_net = np.ones(portfolios)
-    growth = np.ones(portfolios)  # of each portfolio since last bought
-    entry = np.ones(stocks)
-    held = np.empty(stocks, np.int64)  # stocks in descending order of the signal when last bought
-    block_end = np.empty(stocks, np.int64)
-    step = np.empty(stocks)  # growth of the held stocks, tied blocks averaged
+    # Of what is held, in descending order of the signal when last bought
+    held = np.empty(stocks, np.int64)
+    entry = np.empty(stocks)
+    start = np.empty(stocks, np.int64)  # of the block of ties that a place is in
+    end = np.empty(stocks, np.int64)
+    weight = np.zeros((portfolios, stocks))  # by stock, when last bought
     low = np.zeros(portfolios, np.int64)
     high = np.zeros(portfolios, np.int64)
-    keys = np.empty(stocks)
-    names = np.empty(stocks, np.int64)
+    begin = np.zeros(portfolios, np.int64)  # low and high widened to whole blocks of ties
+    finish = np.zeros(portfolios, np.int64)
+    growth = np.ones(portfolios)  # since last bought
+    level = np.ones(portfolios)
+    level_net = np.ones(portfolios)
+    step = np.empty(stocks)
+    upto = np.zeros(stocks + 1)  # running sum of the places' growth
     n_held = 0
+    ties = False
+
+    fresh = np.zeros((portfolios, stocks))
+    names = np.empty(stocks, np.int64)
+    keys = np.empty(stocks)
     r = 0
     for d in range(days):
         if n_held > 0:
-            k = 0
-            while k < n_held:
-                end = block_end[k]
-                total = 0.0
-                for j in range(k, end):
-                    total += last[d, held[j]] / entry[held[j]]
-                for j in range(k, end):
-                    step[j] = total / (end - k)
-                k = end
+            for k in range(n_held):
+                step[k] = last[d, held[k]] / entry[k]
+            if ties:
+                for k in range(n_held):
+                    if start[k] == k and end[k] > k + 1:
+                        total = 0.0
+                        for j in range(k, end[k]):
+                            total += step[j]
+                        for j in range(k, end[k]):
+                            step[j] = total / (end[k] - k)
+            for k in range(n_held):
+                upto[k + 1] = upto[k] + step[k]
             for p in range(portfolios):
-                total = 0.0
-                for k in range(low[p], high[p]):
-                    total += step[k]
-                growth[p] = total / (high[p] - low[p])
+                growth[p] = (upto[high[p]] - upto[low[p]]) / (high[p] - low[p])
                 gross[p, d] = level[p] * growth[p]
                 net[p, d] = level_net[p] * growth[p]
         t = d - delay
         if t < 0 or not scheduled[t]:
             continue
         n = 0
-        for s in range(stocks):
-            if not universe[t, s]:
-                continue
-            counts[r, 0] += 1
-            if not np.isfinite(signal[t, s]):
-                continue
-            counts[r, 1] += 1
-            if not (np.isfinite(price[d, s]) and price[d, s] > 0.0):
-                continue
-            keys[n] = -signal[t, s]
-            names[n] = s
-            n += 1
-        counts[r, 2] = n
+        for k in range(counts[t] - 1, -1, -1):
+            s = order[t, k]
+            if np.isfinite(price[d, s]) and price[d, s] > 0.0:
+                keys[n] = signal[t, s]
+                names[n] = s
+                n += 1
+        usable[r, 0], usable[r, 1], usable[r, 2] = in_universe[t], counts[t], n
         decided[r] = t
         if n < min_stocks:
-            reason[r] = 1 if counts[r, 0] < min_stocks else (2 if counts[r, 1] < min_stocks else 3)
+            reason[r] = 1 if in_universe[t] < min_stocks else (2 if counts[t] < min_stocks else 3)
             r += 1
             continue
 
-        # Drift what is held before anything is overwritten
-        if n_held > 0:
-            for p in range(portfolios):
-                for k in range(n_held):
-                    s = held[k]
-                    weight[p, s] *= last[d, s] / entry[s] / growth[p]
-        order = np.argsort(keys[:n])
-        _ranges(n, groups, low, high)
-        fresh[:] = 0.0
+        for p in range(portfolios):  # drift what is held before anything is overwritten
+            for k in range(begin[p], finish[p]):
+                s = held[k]
+                weight[p, s] *= last[d, s] / entry[k] / growth[p]
+        ties = False
         k = 0
         while k < n:
-            end = k + 1
-            while end < n and keys[order[end]] == keys[order[k]]:
-                end += 1
-            for p in range(portfolios):
-                inside = min(end, high[p]) - max(k, low[p])
-                if inside > 0:
-                    share = inside / (end - k) / (high[p] - low[p])
-                    for j in range(k, end):
-                        fresh[p, names[order[j]]] = share
-            for j in range(k, end):
-                block_end[j] = end
-            k = end
+            j = k + 1
+            while j < n and keys[j] == keys[k]:
+                j += 1
+            ties = ties or j > k + 1
+            for i in range(k, j):
+                start[i], end[i] = k, j
+            k = j
+        old_begin, old_finish = begin.copy(), finish.copy()
+        _ranges(n, groups, low, high)
         for p in range(portfolios):
+            begin[p], finish[p] = start[low[p]], end[high[p] - 1]
             traded = 0.0
-            for s in range(stocks):
+            for k in range(begin[p], finish[p]):
+                s = names[k]
+                inside = min(end[k], high[p]) - max(start[k], low[p])
+                fresh[p, s] = inside / (end[k] - start[k]) / (high[p] - low[p])
                 traded += abs(fresh[p, s] - weight[p, s])
-                weight[p, s] = fresh[p, s]
+                weight[p, s] = 0.0
+            for k in range(old_begin[p], old_finish[p]):
+                traded += weight[p, held[k]]
+                weight[p, held[k]] = 0.0
             level[p] = gross[p, d] if n_held > 0 else 1.0
             level_net[p] = (net[p, d] if n_held > 0 else 1.0) * (1.0 - cost_side * traded)
             gross[p, d] = level[p]
             net[p, d] = level_net[p]
             if n_held > 0:
                 turnover[r, p] = traded
+        weight, fresh = fresh, weight  # all of the old ones are 0 again
         for k in range(n):
-            held[k] = names[order[k]]
-            entry[held[k]] = price[d, held[k]]
+            held[k] = names[k]
+            entry[k] = price[d, names[k]]
         n_held = n
         r += 1
-    return gross, net, decided, reason, counts, turnover
+    return gross, net, decided, reason, usable, turnover
 
 
 def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray:
@@ -235,7 +238,13 @@ def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray
     """
     _check_schedule(every, delay)
     price = dense("price", price)
-    return _forward_returns(price, _carry_forward(price), every, delay)
+    return forward_from(price, carry_forward(price), every, delay)
+
+
+def forward_from(price: np.ndarray, last: np.ndarray, every: int, delay: int) -> np.ndarray:
+    """`forward_returns` where the prices have been carried forward already."""
+    _check_schedule(every, delay)
+    return _forward_returns(price, last, every, delay)
 
 
 def simulate_tracks(
@@ -272,16 +281,52 @@ def simulate_tracks(
     -------
     Tracks
     """
-    _check_schedule(1, delay)
-    if groups < 2:
-        raise EvaluationError(f"groups was {groups}, expected at least 2")
     signal = dense("signal", signal)
     price = dense("price", price, signal.shape)
     universe = flags("universe", universe, signal.shape)
-    last = _carry_forward(price)
+    last = carry_forward(price)
+    ordered = sort_rows(signal, universe)
+    return walk_tracks(signal, ordered, universe.sum(axis=1), price, last, schedules, groups, delay, cost, min_stocks)
+
+
+def walk_tracks(
+    signal: np.ndarray,
+    ordered: Sorted,
+    in_universe: np.ndarray,
+    price: np.ndarray,
+    last: np.ndarray,
+    schedules: list[np.ndarray],
+    groups: int,
+    delay: int,
+    cost: float,
+    min_stocks: int,
+) -> Tracks:
+    """`simulate_tracks` of a signal already sorted, for many signals on the same prices.
+
+    Parameters
+    ----------
+    ordered : tuple
+        `mg_portfolio.ranks.sort_rows` of the signal over the universe.
+    in_universe : ndarray of int64 (D,)
+        Stocks of the universe.
+    last : ndarray of float64 (D, S)
+        `carry_forward` of the prices.
+    """
+    _check_schedule(1, delay)
+    if groups < 2:
+        raise EvaluationError(f"groups was {groups}, expected at least 2")
     walked = [
         _walk(
-            signal, universe, price, last, flags("schedule", s, signal.shape[:1]), delay, groups, min_stocks, cost / 2
+            signal,
+            *ordered,
+            in_universe,
+            price,
+            last,
+            flags("schedule", s, signal.shape[:1]),
+            delay,
+            groups,
+            min_stocks,
+            cost / 2,
         )
         for s in schedules
     ]

@@ -7,7 +7,7 @@ flat, or has fewer than `MIN_PAIRS` stocks, has no correlation: NaN.
 import numpy as np
 from numba import njit
 
-from mg_portfolio.arguments import EvaluationError, dense, flags
+from mg_portfolio.arguments import dense, flags
 
 MIN_PAIRS = 3
 CHUNK = 256  # days sorted at once: 10 MB an array at 5,000 stocks
@@ -84,7 +84,20 @@ def _rank_rows(values, order, counts):
 
 
 @njit(nogil=True, cache=True)
-def _daily_statistics(signal, forward, order, forward_order, counts, minimum):
+def _tied_ranks(values, count, ranks):
+    """Average ranks 1..count of ascending values."""
+    first = 0
+    while first < count:
+        last = first
+        while last + 1 < count and values[last + 1] == values[first]:
+            last += 1
+        for k in range(first, last + 1):
+            ranks[k] = 0.5 * (first + last) + 1.0
+        first = last + 1
+
+
+@njit(nogil=True, cache=True)
+def _daily_statistics(signal, order, counts, forward, forward_order, forward_counts, minimum):
     days, stocks = signal.shape
     out = np.full((days, 7), np.nan)
     x = np.empty(stocks)
@@ -92,33 +105,46 @@ def _daily_statistics(signal, forward, order, forward_order, counts, minimum):
     rx = np.empty(stocks)
     ry = np.empty(stocks)
     weight = np.empty(stocks)
+    name = np.empty(stocks, np.int64)
+    place = np.full(stocks, -1, np.int64)  # of a stock among the day's, from the lowest signal up
+    ranked = np.empty(stocks, np.int64)  # places by ascending return
+    risen = np.empty(stocks)
     rank = np.empty(stocks)
-    forward_rank = np.empty(stocks)
     for d in range(days):
-        n = counts[d]
-        out[d, 0] = n
-        if n < minimum or n == 0:
-            continue
-        _ranks(signal[d], n, order[d], rank)
-        _ranks(forward[d], n, forward_order[d], forward_rank)
-        for k in range(n):  # from the lowest signal up
+        n = 0
+        for k in range(counts[d]):
             s = order[d, k]
-            x[k] = signal[d, s]
-            y[k] = forward[d, s]
-            rx[k] = rank[s]
-            ry[k] = forward_rank[s]
-            weight[k] = 0.5 ** (2.0 * (n - rx[k]) / n)  # rank 0 = the highest signal
-        out[d, 1] = _correlation(rx, ry, n)
-        out[d, 2] = _correlation(x, y, n)
-        out[d, 3] = _weighted_correlation(rx, ry, weight, n)
-        out[d, 4] = _weighted_correlation(x, y, weight, n)
-        if np.isnan(out[d, 1]):
-            continue
-        middle = forward_order[d, (n - 1) // 2], forward_order[d, n // 2]
-        median = 0.5 * (forward[d, middle[0]] + forward[d, middle[1]])
-        tenth = (n + 9) // 10
-        out[d, 5] = _share_beyond(x, y, n, n - tenth, n, median, 1.0)
-        out[d, 6] = _share_beyond(x, y, n, 0, tenth, median, -1.0)
+            if np.isfinite(forward[d, s]):
+                name[n] = s
+                place[s] = n
+                x[n] = signal[d, s]
+                y[n] = forward[d, s]
+                n += 1
+        out[d, 0] = n
+        if n >= minimum and n > 0:
+            m = 0
+            for k in range(forward_counts[d]):
+                at = place[forward_order[d, k]]
+                if at >= 0:
+                    ranked[m] = at
+                    risen[m] = y[at]
+                    m += 1
+            _tied_ranks(x, n, rx)
+            _tied_ranks(risen, n, rank)
+            for k in range(n):
+                ry[ranked[k]] = rank[k]
+                weight[k] = 0.5 ** (2.0 * (n - rx[k]) / n)  # rank 0 = the highest signal
+            out[d, 1] = _correlation(rx, ry, n)
+            out[d, 2] = _correlation(x, y, n)
+            out[d, 3] = _weighted_correlation(rx, ry, weight, n)
+            out[d, 4] = _weighted_correlation(x, y, weight, n)
+            if not np.isnan(out[d, 1]):
+                median = 0.5 * (risen[(n - 1) // 2] + risen[n // 2])
+                tenth = (n + 9) // 10
+                out[d, 5] = _share_beyond(x, y, n, n - tenth, n, median, 1.0)
+                out[d, 6] = _share_beyond(x, y, n, 0, tenth, median, -1.0)
+        for k in range(n):
+            place[name[k]] = -1
     return out
 
 
@@ -146,62 +172,6 @@ def _share_beyond(x, y, n, low, high, median, side):
 
 
 @njit(nogil=True, cache=True)
-def _mean_pair_rank_correlation(signals, universe, minimum):
-    """Mean over days of the Spearman correlation of every pair of signals, each over the stocks that have both.
-
-    A signal is sorted once a day; a pair's ranks come from walking that order, so no pair sorts again.
-    """
-    count, days, stocks = signals.shape
-    total = np.zeros((count, count))
-    used = np.zeros((count, count), np.int64)
-    order = np.empty((count, stocks), np.int64)
-    sizes = np.empty(count, np.int64)
-    rank_a = np.empty(stocks)
-    rank_b = np.empty(stocks)
-    x = np.empty(stocks)
-    y = np.empty(stocks)
-    kept = np.empty(stocks)
-    where = np.empty(stocks, np.int64)
-    present = np.empty((count, stocks), np.bool_)
-    for d in range(days):
-        for a in range(count):
-            n = 0
-            for s in range(stocks):
-                present[a, s] = universe[d, s] and np.isfinite(signals[a, d, s])
-                if present[a, s]:
-                    kept[n] = signals[a, d, s]
-                    where[n] = s
-                    n += 1
-            sizes[a] = n
-            ascending = np.argsort(kept[:n])
-            for k in range(n):
-                order[a, k] = where[ascending[k]]
-        for a in range(count):
-            for b in range(a, count):
-                n = _ranks_within(signals[a, d], order[a], sizes[a], present[b], rank_a)
-                if n < minimum:
-                    continue
-                _ranks_within(signals[b, d], order[b], sizes[b], present[a], rank_b)
-                m = 0
-                for s in range(stocks):
-                    if present[a, s] and present[b, s]:
-                        x[m] = rank_a[s]
-                        y[m] = rank_b[s]
-                        m += 1
-                value = _correlation(x, y, m)
-                if np.isfinite(value):
-                    total[a, b] += value
-                    used[a, b] += 1
-    out = np.full((count, count), np.nan)
-    for a in range(count):
-        for b in range(a, count):
-            if used[a, b] > 0:
-                out[a, b] = total[a, b] / used[a, b]
-                out[b, a] = out[a, b]
-    return out
-
-
-@njit(nogil=True, cache=True)
 def _ranks_within(values, order, size, other, ranks):
     """Average ranks, among the stocks that ``other`` also has, of a row already sorted; returns how many they are."""
     n = 0
@@ -221,13 +191,45 @@ def _ranks_within(values, order, size, other, ranks):
     return n
 
 
-def daily_statistics(signal: np.ndarray, forward: np.ndarray, universe: np.ndarray, minimum: int) -> np.ndarray:
+def sort_rows(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ascending order of each row's usable entries: those in the mask and finite.
+
+    Parameters
+    ----------
+    values : ndarray of float (D, S)
+    mask : ndarray of bool (D, S)
+
+    Returns
+    -------
+    order : ndarray of int32 (D, S)
+        The first ``counts[d]`` places of row d list its usable columns, lowest value first, ties in any order.
+    counts : ndarray of int64 (D,)
+    """
+    order = np.empty(values.shape, np.int32)
+    counts = np.empty(len(values), np.int64)
+    for start in range(0, len(values), CHUNK):
+        rows = slice(start, start + CHUNK)
+        usable = mask[rows] & np.isfinite(values[rows])
+        # numpy's argsort is five times numba's, and five times its own over NaN: what is left out sorts last as inf
+        order[rows] = np.argsort(np.where(usable, values[rows], np.inf), axis=1)
+        counts[rows] = usable.sum(axis=1)
+    return order, counts
+
+
+Sorted = tuple[np.ndarray, np.ndarray]
+"""What `sort_rows` returns."""
+
+
+def daily_statistics(
+    signal: np.ndarray, forward: np.ndarray, ordered: Sorted, forward_ordered: Sorted, minimum: int
+) -> np.ndarray:
     """Everything that one day's cross-section says about a signal.
 
     Parameters
     ----------
     signal, forward : ndarray of float64 (D, S)
-    universe : ndarray of bool (D, S)
+    ordered, forward_ordered : tuple
+        Of `sort_rows` over the same universe, so that many signals share one sort of the returns.
     minimum : int
         A day with fewer usable stocks has the count and NaN.
 
@@ -236,15 +238,7 @@ def daily_statistics(signal: np.ndarray, forward: np.ndarray, universe: np.ndarr
     ndarray of float64 (D, 7)
         Stocks, RankIC, IC, weighted RankIC, weighted IC, precision of the top tenth, of the bottom tenth.
     """
-    out = np.empty((len(signal), 7))
-    for start in range(0, len(signal), CHUNK):
-        rows = slice(start, start + CHUNK)
-        usable = universe[rows] & np.isfinite(signal[rows]) & np.isfinite(forward[rows])
-        # numpy's argsort is five times numba's, and five times its own over NaN: what is left out sorts last as inf
-        x, y = np.where(usable, signal[rows], np.inf), np.where(usable, forward[rows], np.inf)
-        orders = np.argsort(x, axis=1), np.argsort(y, axis=1)
-        out[rows] = _daily_statistics(x, y, *orders, usable.sum(axis=1), minimum)
-    return out
+    return _daily_statistics(signal, *ordered, forward, *forward_ordered, minimum)
 
 
 def rank_rows(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
@@ -263,9 +257,7 @@ def rank_rows(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """
     values = dense("values", values)
     mask = np.ones(values.shape, bool) if mask is None else flags("mask", mask, values.shape)
-    usable = mask & np.isfinite(values)
-    values = np.where(usable, values, np.inf)  # sorts last
-    return _rank_rows(values, np.argsort(values, axis=1), usable.sum(axis=1))
+    return _rank_rows(values, *sort_rows(values, mask))
 
 
 def rank_ic_by_day(
@@ -287,30 +279,6 @@ def rank_ic_by_day(
     """
     signal = dense("signal", signal)
     forward_return = dense("forward_return", forward_return, signal.shape)
-    return daily_statistics(signal, forward_return, flags("universe", universe, signal.shape), min_stocks)[:, 1]
-
-
-def correlations(signals: dict[str, np.ndarray] | np.ndarray, universe: np.ndarray, min_stocks: int = 30) -> np.ndarray:
-    """Mean over days of the Spearman correlation between signals.
-
-    Parameters
-    ----------
-    signals : dict of str to ndarray (D, S), or ndarray of float (N, D, S)
-    universe : ndarray of bool (D, S)
-    min_stocks : int
-        A day on which a pair shares fewer stocks is left out of that pair's mean.
-
-    Returns
-    -------
-    ndarray of float64 (N, N)
-        Symmetric; NaN where no day counts.
-
-    Notes
-    -----
-    Source: Huatai 2023-12-08, chart 61, and the factor correlation tables of the same report.
-    """
-    stack = np.stack(list(signals.values())) if isinstance(signals, dict) else np.asarray(signals)
-    if stack.ndim != 3:
-        raise EvaluationError(f"signals had shape {stack.shape}, expected (signal, day, stock)")
-    stack = np.ascontiguousarray(stack, np.float64)
-    return _mean_pair_rank_correlation(stack, flags("universe", universe, stack.shape[1:]), min_stocks)
+    universe = flags("universe", universe, signal.shape)
+    ordered, forward_ordered = sort_rows(signal, universe), sort_rows(forward_return, universe)
+    return daily_statistics(signal, forward_return, ordered, forward_ordered, min_stocks)[:, 1]
