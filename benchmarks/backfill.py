@@ -97,7 +97,8 @@ def main() -> None:
             days = len(list((folder / "ui" / "trades").glob("date=*")))
             print(
                 f"pair {pair + 1}: {days} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
-                f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), ratio {wall / loop:.2f}; "
+                f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), "
+                f"ratio {wall / loop:.2f}; "
                 f"until the run is asked for {parts[0]:.1f} s, queue and start {parts[1]:.1f} s, "
                 f"runs {parts[2]:.1f} s (ratio {parts[2] / loop:.2f})",
                 flush=True,
