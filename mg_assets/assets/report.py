@@ -33,6 +33,15 @@ INDEX_NAMES = {"csi300": "CSI 300", "csi500": "CSI 500", "csi1000": "CSI 1000"}
 TABLES = ("reference", "daily_bars", "intraday_factors", "factor_scores", *SIGNALS)
 SUMMARY_METRICS = ("rank_ic_mean", "rank_ic_ir", "top_excess_annual", "top_information_ratio")
 MIN_DAYS = 30
+_ABSENT = {
+    "model": {
+        "en": "not among the models of this deployment (setting catalog)",
+        "zh": "本部署的模型目录未包含该模型（设置项 catalog）",
+    },
+    "days": {"en": f"fewer than {MIN_DAYS} days in the lake", "zh": f"数据湖中不足 {MIN_DAYS} 个交易日"},
+    "rebalance": {"en": "no finished rebalance yet", "zh": "尚无完成的调仓"},
+    "weeks": {"en": "fewer than two weeks of weights", "zh": "权重不足两周"},
+}
 
 
 def _common_factors(lake: Lake, market: MarketData) -> tuple[np.ndarray, np.ndarray]:
@@ -64,16 +73,16 @@ def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
             signal = lake.panel(name, market.keys, ["score"], market.symbols, missing="empty")["score"]
             direction, every = 1, "weekly"
         else:
-            out.append(FactorSeries(name, absent="not among the models of this deployment (setting catalog)"))
+            out.append(FactorSeries(name, absent=_ABSENT["model"]))
             continue
         if np.isfinite(signal).any(axis=1).sum() < MIN_DAYS:
-            out.append(FactorSeries(name, absent=f"fewer than {MIN_DAYS} days in the lake", rebalance=every))
+            out.append(FactorSeries(name, absent=_ABSENT["days"], rebalance=every))
             continue
         first = int(np.flatnonzero(np.isfinite(signal).any(axis=1))[0])
         clean = orthogonalise(signal[first:], common[first:], inside[first:], industry[first:])
         found = long_short(clean, market.vwap[first:], inside[first:], market.days[first:], every, direction)
         if not np.isfinite(found.long_short).any():
-            out.append(FactorSeries(name, absent="no finished rebalance yet", rebalance=every))
+            out.append(FactorSeries(name, absent=_ABSENT["rebalance"], rebalance=every))
             continue
         out.append(FactorSeries(name, found.days, found.long_short, found.long_excess, every))
     return out
@@ -83,7 +92,7 @@ def _portfolio(lake: Lake, name: str, until: str) -> PortfolioSeries:
     found = backtest_of(lake, name)
     index = INDEX_NAMES[name.partition("_")[0]]
     if found is None:
-        return PortfolioSeries(name, index, absent="fewer than two weeks of weights")
+        return PortfolioSeries(name, index, absent=_ABSENT["weeks"])
     result, spec, decisions = found
     inside = result.days <= np.datetime64(until)
     day = max(d for d in decisions if d <= until)

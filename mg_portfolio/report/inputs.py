@@ -48,7 +48,7 @@ class FactorSeries:
     rebalance : {"monthly", "weekly"}
     label : mapping of language to str
         Names for a factor that the report has no words for.
-    absent : str or None
+    absent : str, mapping of language to str, or None
         Why there are no returns; the arrays are then empty.
     """
 
@@ -58,7 +58,7 @@ class FactorSeries:
     long_excess: np.ndarray = field(default_factory=lambda: np.array([]))
     rebalance: str = "weekly"
     label: Mapping[str, str] = field(default_factory=dict)
-    absent: str | None = None
+    absent: str | Mapping[str, str] | None = None
 
     def __post_init__(self):
         if not len(self.days) == len(self.long_short) == len(self.long_excess):
@@ -130,7 +130,7 @@ class PortfolioSeries:
     binding: Mapping[str, float] = field(default_factory=dict)
     relaxed: Mapping[str, float] = field(default_factory=dict)
     untraded: Mapping[str, int] = field(default_factory=dict)
-    absent: str | None = None
+    absent: str | Mapping[str, str] | None = None
 
     def __post_init__(self):
         if not len(self.days) == len(self.nav) == len(self.benchmark_nav):

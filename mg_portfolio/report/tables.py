@@ -1,6 +1,7 @@
 """The report's numbers: rows of tables 1 and 2, and the published number that belongs beside each."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,17 +81,23 @@ class PortfolioRow:
     won: Won | None
 
 
-def factor_rows(report: WeeklyReport, not_supplied: str) -> list[FactorRow]:
+def _in_language(reason: str | Mapping[str, str], lang: str) -> str:
+    return reason if isinstance(reason, str) else reason[lang]
+
+
+def factor_rows(report: WeeklyReport, lang: str, not_supplied: str) -> list[FactorRow]:
     """Table 1: the monitor's sixteen and the full-band signals in order, then any others given."""
     given = {factor.name: factor for factor in report.factors}
     names = [*EXPECTED, *(name for name in given if name not in EXPECTED)]
-    return [_factor_row(report, name, given.get(name), not_supplied) for name in names]
+    return [_factor_row(report, name, given.get(name), lang, not_supplied) for name in names]
 
 
-def _factor_row(report: WeeklyReport, name: str, factor: FactorSeries | None, not_supplied: str) -> FactorRow:
+def _factor_row(
+    report: WeeklyReport, name: str, factor: FactorSeries | None, lang: str, not_supplied: str
+) -> FactorRow:
     group = "handmade" if name in HANDMADE else "deep" if name in DEEP else "full_band"
     if factor is None or factor.absent is not None:
-        reason = not_supplied if factor is None else factor.absent
+        reason = not_supplied if factor is None else _in_language(factor.absent, lang)
         return FactorRow(name, group, None, reason, {}, {}, None, None)
     year = report_periods(report.as_of)["year"]
 
@@ -111,9 +118,9 @@ def _factor_row(report: WeeklyReport, name: str, factor: FactorSeries | None, no
     )
 
 
-def portfolio_rows(report: WeeklyReport, not_supplied: str) -> list[PortfolioRow]:
+def portfolio_rows(report: WeeklyReport, lang: str, not_supplied: str) -> list[PortfolioRow]:
     """Table 2: the portfolios given, and an absent line for an index without any."""
-    rows = [_portfolio_row(report, portfolio) for portfolio in report.portfolios]
+    rows = [_portfolio_row(report, portfolio, lang) for portfolio in report.portfolios]
     covered = {row.index for row in rows}
     for index in EXPECTED_INDICES:
         if index not in covered:
@@ -121,9 +128,9 @@ def portfolio_rows(report: WeeklyReport, not_supplied: str) -> list[PortfolioRow
     return rows
 
 
-def _portfolio_row(report: WeeklyReport, portfolio: PortfolioSeries) -> PortfolioRow:
+def _portfolio_row(report: WeeklyReport, portfolio: PortfolioSeries, lang: str) -> PortfolioRow:
     if portfolio.absent is not None:
-        return PortfolioRow(portfolio.name, portfolio.index, None, portfolio.absent, {}, None)
+        return PortfolioRow(portfolio.name, portfolio.index, None, _in_language(portfolio.absent, lang), {}, None)
     year, returns = report_periods(report.as_of)["year"], portfolio.excess_returns
     won = Won(
         *periods_won(portfolio.days, returns, year, "week"),

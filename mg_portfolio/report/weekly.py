@@ -82,8 +82,8 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
         raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
     texts = TEXTS[lang]
     words = _Words(lang, report)
-    factors = factor_rows(report, texts["not_supplied"])
-    portfolios = portfolio_rows(report, texts["no_portfolio"])
+    factors = factor_rows(report, lang, texts["not_supplied"])
+    portfolios = portfolio_rows(report, lang, texts["no_portfolio"])
     week = report_periods(report.as_of)["week"]
     groups = [(key, [row for row in factors if row.group == key]) for key in ("handmade", "deep", "full_band")]
     template = _environment().from_string(

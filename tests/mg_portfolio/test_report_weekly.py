@@ -219,8 +219,9 @@ def test_evaluation_compares_only_equal_periods(pages):
 
 
 def test_absent_factors_and_portfolios_say_why():
+    untrained = {"en": "the model was not trained", "zh": "模型未训练"}
     report = weekly(
-        factors=(factor("fused"), FactorSeries("gru_50_1_nn10", absent="the model was not trained")),
+        factors=(factor("fused"), FactorSeries("gru_50_1_nn10", absent=untrained)),
         portfolios=(PortfolioSeries("csi500_ai", "CSI 500", absent="no weights this week"),),
         evaluations=(),
     )
@@ -231,7 +232,7 @@ def test_absent_factors_and_portfolios_say_why():
             if name == "fused":
                 assert len(row) == 9
                 continue
-            reason = "the model was not trained" if name == "gru_50_1_nn10" else texts["not_supplied"]
+            reason = untrained[lang] if name == "gru_50_1_nn10" else texts["not_supplied"]
             assert row == [[name_of(name, lang)], [texts["absent_reason"].format(reason=reason)]]
         assert page.rows["data-portfolio", "csi500_ai"][1] == [
             texts["absent_reason"].format(reason="no weights this week")
