@@ -81,8 +81,8 @@ class PortfolioRow:
     won: Won | None
 
 
-def _in_language(reason: str | Mapping[str, str], lang: str) -> str:
-    return reason if isinstance(reason, str) else reason[lang]
+def _in_language(reason: str | Mapping[str, str] | None, lang: str) -> str | None:
+    return reason[lang] if isinstance(reason, Mapping) else reason
 
 
 def factor_rows(report: WeeklyReport, lang: str, not_supplied: str) -> list[FactorRow]:
