@@ -7,7 +7,7 @@ Starts the web server and the daemon on a new lake, asks for the backfill with t
 and quality suites, table by table, on a second new lake in a process of its own. Times are wall seconds. The
 backfill's run from the mutation's answer to the end of the last run: the daemon's look at new backfills (every 30 s, a
 constant of Dagster's, so 0-30 s of waiting whatever the size), the queue, the start of the run process (imports), the
-steps and Dagster's bookkeeping. The daemon is up and healthy before the clock starts.
+steps and Dagster's bookkeeping. The daemon is up and healthy before the clock starts, the kernels are compiled.
 
 The tables are all that a day's ticks and reference data alone decide; with --look-back also those that read other
 days, which Dagster asks for in a second run, and for the days after the year as well, which look back into it.
@@ -89,6 +89,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1, help="pairs of loop and backfill")
     chosen = parser.parse_args()
     first, last = f"{chosen.year}-01-01", f"{chosen.year}-12-31"
+    with tempfile.TemporaryDirectory(prefix="mg-backfill-") as folder:
+        plain_loop(Path(folder), chosen, first, f"{chosen.year}-01-10")  # kernels compiled, files in the page cache
     for pair in range(chosen.repeat):
         folder = Path(tempfile.mkdtemp(prefix="mg-backfill-"))
         try:
