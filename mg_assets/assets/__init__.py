@@ -13,11 +13,24 @@ from mg_assets.assets import (
     portfolios,
     raw,
     report,
+    signal_study,
 )
 from mg_assets.freshness import TABLES
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 
-FLOORS = (raw, bars, factors, daily_factors, labels, models, portfolios, evaluation, input_evaluation, report)
+FLOORS = (
+    raw,
+    bars,
+    factors,
+    daily_factors,
+    labels,
+    models,
+    portfolios,
+    evaluation,
+    input_evaluation,
+    signal_study,
+    report,
+)
 ASSETS: list[dg.AssetsDefinition] = [asset.definition() for floor in FLOORS for asset in floor.ASSETS]
 
 

@@ -1,0 +1,191 @@
+"""The signal study: every signal beside the published numbers, and how signals go together."""
+
+import datetime as dt
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from mg_assets.assets.evaluation import judged_universe, markdown_table
+from mg_assets.assets.models import SIGNALS
+from mg_assets.freshness import Needs
+from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.market_data import MarketData, market_data
+from mg_assets.settings import settings
+from mg_assets.store import WHOLE, Lake
+from mg_portfolio.report.study_layouts import COMMON_FACTORS
+from mg_portfolio.report.study_measures import MIN_DAYS, MeanCorrelations, Measured, measure
+from mg_portfolio.report.study_tables import COLUMNS, study_cells
+
+PLANTED = "planted_signal"
+CHUNK = 16  # days of all signals in memory at once: 65 signals of 5,000 stocks are 42 MB
+INPUTS = [*(Needs(s) for s in SIGNALS), Needs(PLANTED), Needs("daily_bars"), Needs("reference")]
+
+
+def _span(lake: Lake) -> tuple[list[str], list[str]]:
+    """Days with bars from the first signal's first to the last's last, and the signals with enough of them."""
+    bars = lake.keys("daily_bars")
+    known = set(bars)
+    days = {s: [k for k in lake.keys(s) if k in known] for s in SIGNALS}
+    days = {s: keys for s, keys in days.items() if len(keys) >= MIN_DAYS}
+    if not days:
+        return [], []
+    first, last = min(keys[0] for keys in days.values()), max(keys[-1] for keys in days.values())
+    planted = [PLANTED] if sum(first <= k <= last for k in lake.keys(PLANTED)) >= MIN_DAYS else []
+    return [k for k in bars if first <= k <= last], [*days, *planted]
+
+
+def _read(lake: Lake, name: str, keys: list[str], symbols: np.ndarray) -> np.ndarray:
+    """A signal or common factor ``(D, S)``; NaN where it has no partition or no value."""
+    table = "common_factors" if name in COMMON_FACTORS else name
+    column = name if name in COMMON_FACTORS else "signal" if name == PLANTED else "score"
+    return lake.panel(table, keys, [column], symbols, missing="empty")[column]
+
+
+def _prices(lake: Lake, market: MarketData) -> dict[str, np.ndarray]:
+    """Adjusted execution prices, NaN where the stock did not trade."""
+    bars = lake.panel("daily_bars", market.keys, ["open", "adj_factor"], market.symbols)
+    traded = ~market.suspended
+    return {
+        "vwap": market.vwap,
+        "close": np.where(traded, market.close, np.nan),
+        "open": np.where(traded, bars["open"] * bars["adj_factor"], np.nan),
+    }
+
+
+def measured_signals(lake: Lake, workers: int = 1) -> dict[str, Measured]:
+    """Figures of every signal with enough days, and of the planted one, under its report's conditions."""
+    keys, names = _span(lake)
+    if not keys:
+        return {}
+    market = market_data(lake, keys)
+    tradable, prices = judged_universe(market), _prices(lake, market)
+
+    def measured(name: str) -> Measured | None:
+        return measure(name, _read(lake, name, keys, market.symbols), prices, tradable, market.days)
+
+    with ThreadPoolExecutor(workers) as pool:
+        return {n: m for n, m in zip(names, pool.map(measured, names), strict=True) if m is not None}
+
+
+def mean_correlations(lake: Lake, workers: int = 1) -> MeanCorrelations | None:
+    """Mean daily Spearman correlations of the signals with one another and with the common factors."""
+    keys, names = _span(lake)
+    common = [c for c in COMMON_FACTORS if lake.keys("common_factors")]
+    if len(names) + len(common) < 2 or not keys:
+        return None
+    market = market_data(lake, keys)
+    tradable = judged_universe(market)
+    every = (*names, *common)
+
+    def part(start: int) -> MeanCorrelations:
+        days = slice(start, start + CHUNK)
+        found = MeanCorrelations(every)
+        found.add(np.stack([_read(lake, n, keys[days], market.symbols) for n in every]), tradable[days])
+        return found
+
+    total = MeanCorrelations(every)
+    with ThreadPoolExecutor(workers) as pool:
+        for found in pool.map(part, range(0, len(keys), CHUNK)):
+            total.join(found)
+    return total
+
+
+@lake_asset(
+    "signal_correlations",
+    group="evaluation",
+    partitions=None,
+    needs=[*INPUTS, Needs("common_factors")],
+    kinds={"numba"},
+    columns={"name": "signal or common factor", "...": "mean correlation with the one of the column's name"},
+)
+def signal_correlations(build: Build) -> Iterator[Built]:
+    """Mean daily Spearman correlations of the signals with one another and with the five common factors.
+
+    Over the evaluation's universe, on the days that a pair shares at least 30 stocks.
+    """
+    from mg_portfolio.report import charts
+    from mg_portfolio.report.study_charts import correlation_chart
+
+    found = mean_correlations(build.lake, build.workers)
+    if found is None:
+        yield Built(WHOLE, pd.DataFrame({"name": []}), {"absent": f"no signal has {MIN_DAYS} days"})
+        return
+    frame = pd.DataFrame(found.matrix, columns=list(found.names))
+    frame.insert(0, "name", list(found.names))
+    common = sum(n in COMMON_FACTORS for n in found.names)
+    chart = correlation_chart(found.names, found.matrix, common)
+    days = int(found.days.max())
+    yield Built(
+        WHOLE,
+        frame,
+        {
+            "correlations": dg.MetadataValue.md(charts.markdown_image(chart)),
+            "table": markdown_table(frame),
+            "days": days,
+        },
+        stored={"days": days},
+    )
+
+
+@lake_asset(
+    "signal_study",
+    group="evaluation",
+    partitions=None,
+    needs=[*INPUTS, Needs("signal_correlations")],
+    uses=("catalog",),
+    kinds={"numba"},
+    columns=COLUMNS,
+)
+def signal_study(build: Build) -> Iterator[Built]:
+    """Every signal beside the published numbers: RankIC, IC_IR, top excess, and the reports' tables of models.
+
+    Each under its report's conditions, over the published days where the lake has them. Tables: series 72 charts 45,
+    52, 57; series 88 tables 1, 3, 5, 6, 7; series 69 charts 10, 22, 34. One self-contained page per language beside the
+    table. A model that is not in the deployment's catalog is named as not trained.
+    """
+    from mg_portfolio.report import charts
+    from mg_portfolio.report.study import Study, layout_markdown, overview_markdown, render
+    from mg_portfolio.report.study_charts import beside_chart
+    from mg_portfolio.report.study_layouts import LAYOUTS
+
+    lake = build.lake
+    found = measured_signals(lake, build.workers)
+    cells = study_cells(found, (*SIGNALS, *(n for n in found if n == PLANTED)))
+    matrix = lake.day("signal_correlations", WHOLE)
+    names = tuple(matrix["name"])
+    study = Study(
+        cells=cells,
+        names=names,
+        correlations=matrix[list(names)].to_numpy(float).reshape(len(names), len(names)),
+        correlation_days=lake.metadata("signal_correlations", WHOLE).get("days", 0),
+        source=build.source.name,
+        lake=lake.root,
+        simulated=settings().source["kind"] == "simulated",
+        generated=dt.datetime.now(),
+    )
+    place = {
+        lang: lake.write_file("signal_study", WHOLE, f"signal_study_{lang}.html", render(study, lang).encode())
+        for lang in ("en", "zh")
+    }
+    rank_ic = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean") & cells["ours"].notna()]
+    chart = beside_chart(list(rank_ic["subject"]), rank_ic["ours"].to_numpy(), rank_ic["published"].to_numpy())
+    have, lacking = study.trained
+    yield Built(
+        WHOLE,
+        cells,
+        {
+            "models of the reports' tables": f"{have} of {have + len(lacking)}",
+            "RankIC": dg.MetadataValue.md(charts.markdown_image(chart)),
+            "signals": dg.MetadataValue.md(overview_markdown(cells)),
+            **{x.key: dg.MetadataValue.md(layout_markdown(cells, x)) for x in LAYOUTS},
+            **{f"page, {lang}": dg.MetadataValue.path(file) for lang, file in place.items()},
+            "open": dg.MetadataValue.url(f"file://{place['en']}"),
+            **({"absent": f"no signal has {MIN_DAYS} days"} if not found else {}),
+        },
+    )
+
+
+ASSETS = [signal_correlations, signal_study]
