@@ -1,8 +1,90 @@
 """A signal with the common factors taken out of it, day by day."""
 
 import numpy as np
+from numba import njit
 
 from mg_portfolio.arguments import EvaluationError, dense, flags
+
+FLAT = 1e-10
+"""A reference that the ones before it explain to this share of its own variation adds nothing."""
+
+
+@njit(nogil=True, cache=True)
+def _less_means(values, code, count, groups, sums, sizes):
+    """Take each group's mean out of the first ``count`` values."""
+    for g in range(groups):
+        sums[g] = 0.0
+    for i in range(count):
+        sums[code[i]] += values[i]
+    for i in range(count):
+        values[i] -= sums[code[i]] / sizes[code[i]]
+
+
+@njit(nogil=True, cache=True)
+def _dot(a, b, count):
+    total = 0.0
+    for i in range(count):
+        total += a[i] * b[i]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def _residuals(signal, references, usable, codes, groups):
+    """Frisch, Waugh and Lovell: within industries the dummies are gone; the references are made orthonormal."""
+    days, stocks = signal.shape
+    regressors = references.shape[2]
+    out = np.full((days, stocks), np.nan)
+    at = np.empty(stocks, np.int64)
+    code = np.empty(stocks, np.int64)
+    sums = np.empty(groups)
+    sizes = np.empty(groups)
+    x = np.empty((regressors, stocks))
+    y = np.empty(stocks)
+    for d in range(days):
+        n = 0
+        for s in range(stocks):
+            if usable[d, s]:
+                at[n] = s
+                code[n] = codes[d, s]
+                n += 1
+        sizes[:] = 0.0
+        for i in range(n):
+            sizes[code[i]] += 1.0
+        present = 0
+        for g in range(groups):
+            present += sizes[g] > 0.0
+        if n <= present + regressors:
+            continue
+        for i in range(n):
+            y[i] = signal[d, at[i]]
+        for j in range(regressors):
+            mean = 0.0
+            for i in range(n):
+                x[j, i] = references[d, at[i], j]
+                mean += x[j, i]
+            mean /= n
+            for i in range(n):
+                x[j, i] -= mean  # caps in yuan would otherwise cancel in the groups' sums
+            own = np.sqrt(_dot(x[j], x[j], n))
+            for _ in range(2):  # twice is enough to be orthogonal to rounding
+                _less_means(x[j], code, n, groups, sums, sizes)
+                for k in range(j):
+                    share = _dot(x[k], x[j], n)
+                    for i in range(n):
+                        x[j, i] -= share * x[k, i]
+            length = np.sqrt(_dot(x[j], x[j], n))
+            scale = 1.0 / length if length > FLAT * own else 0.0
+            for i in range(n):
+                x[j, i] *= scale
+        for _ in range(2):
+            _less_means(y, code, n, groups, sums, sizes)
+            for k in range(regressors):
+                share = _dot(x[k], y, n)
+                for i in range(n):
+                    y[i] -= share * x[k, i]
+        for i in range(n):
+            out[d, at[i]] = y[i]
+    return out
 
 
 def orthogonalise(
@@ -32,29 +114,13 @@ def orthogonalise(
     Source: Haitong weekly 2023-12-15, section 1 (factors are orthogonal to the usual ones).
     """
     signal = dense("signal", signal)
-    days, stocks = signal.shape
     universe = flags("universe", universe, signal.shape)
-    references = np.asarray(references, np.float64)
+    references = np.ascontiguousarray(references, np.float64)
     if references.ndim != 3 or references.shape[:2] != signal.shape:
         raise EvaluationError(f"references had shape {references.shape}, expected {(*signal.shape, 'K')}")
-    codes = None if industry is None else np.broadcast_to(np.asarray(industry, np.int64), signal.shape)
-    out = np.full((days, stocks), np.nan)
+    codes = np.zeros(signal.shape, np.int64)
+    if industry is not None:
+        codes += np.maximum(np.broadcast_to(np.asarray(industry, np.int64), signal.shape), -1)
+        codes -= codes.min(initial=0)
     usable = universe & np.isfinite(signal) & np.isfinite(references).all(axis=2)
-    for d in range(days):
-        at = np.flatnonzero(usable[d])
-        if not at.size:
-            continue
-        x = references[d, at]  # (n, K)
-        spread = x.std(axis=0)
-        x = (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)  # yuan and fractions on one scale
-        if codes is None:
-            design = np.column_stack([np.ones(at.size), x])
-        else:
-            _, group = np.unique(codes[d, at], return_inverse=True)
-            design = np.column_stack([group[:, None] == np.arange(group.max() + 1), x]).astype(np.float64)
-        if at.size <= design.shape[1]:
-            continue
-        y = signal[d, at]
-        beta, *_ = np.linalg.lstsq(design, y, rcond=None)
-        out[d, at] = y - design @ beta
-    return out
+    return _residuals(signal, references, usable, codes, int(codes.max(initial=0)) + 1)

@@ -7,6 +7,18 @@ from mg_portfolio.arguments import EvaluationError
 
 MIN_LISTED_DAYS = 63
 
+LEFT_OUT = (
+    "",
+    "not listed",
+    "not a member",
+    "ST",
+    "listed under 63 sessions",
+    "next session not known",
+    "suspended on the next session",
+    "locked at the upper limit on the next session",
+)
+"""Why a stock is not in the universe, by the codes of `universe_reasons`; 0 is in it."""
+
 
 def universe(
     listed_days: np.ndarray,
@@ -42,6 +54,34 @@ def universe(
     -----
     Source: Huatai 2023-12-08, test conditions under chart 6.
     """
+    return universe_reasons(listed_days, st, suspended, up_limit_locked, member, min_listed_days) == 0
+
+
+def universe_reasons(
+    listed_days: np.ndarray,
+    st: np.ndarray,
+    suspended: np.ndarray,
+    up_limit_locked: np.ndarray,
+    member: np.ndarray | None = None,
+    min_listed_days: int = MIN_LISTED_DAYS,
+) -> np.ndarray:
+    """Why each stock is not in `universe` on each day.
+
+    Parameters
+    ----------
+    listed_days, st, suspended, up_limit_locked, member, min_listed_days
+        See `universe`.
+
+    Returns
+    -------
+    ndarray of uint8 (D, S)
+        0 where the stock belongs to the universe; else the place in `LEFT_OUT` of the first reason that applies.
+
+    Raises
+    ------
+    EvaluationError
+        A flag is not bool or of another shape.
+    """
     shape = np.shape(listed_days)
     for name, flag in (("st", st), ("suspended", suspended), ("up_limit_locked", up_limit_locked), ("member", member)):
         if flag is None:
@@ -51,12 +91,26 @@ def universe(
                 f"{name} had dtype {np.asarray(flag).dtype} and shape {np.shape(flag)}, expected bool and {shape}; "
                 "fill what is missing before the call"
             )
-    with np.errstate(invalid="ignore"):
-        out = (np.asarray(listed_days) >= min_listed_days) & ~np.asarray(st)
-    blocked = np.asarray(suspended) | np.asarray(up_limit_locked)
-    out[:-1] &= ~blocked[1:]
-    out[-1:] = False
-    return out if member is None else out & np.asarray(member)
+    listed = np.nan_to_num(np.asarray(listed_days, np.float64), nan=0.0)
+    later = {}
+    for name, flag in (("suspended", suspended), ("up_limit_locked", up_limit_locked)):
+        later[name] = np.zeros(shape, bool)
+        later[name][:-1] = np.asarray(flag)[1:]
+    last_day = np.zeros(shape, bool)
+    last_day[-1:] = True
+    tests = (
+        listed < 1,
+        np.zeros(shape, bool) if member is None else ~np.asarray(member),
+        np.asarray(st),
+        listed < min_listed_days,
+        last_day,
+        later["suspended"],
+        later["up_limit_locked"],
+    )
+    out = np.zeros(shape, np.uint8)
+    for code in range(len(tests), 0, -1):  # the first reason is written last
+        out[tests[code - 1]] = code
+    return out
 
 
 def days_listed(days: np.ndarray, list_date: np.ndarray, delist_date: np.ndarray | None = None) -> np.ndarray:
