@@ -276,7 +276,7 @@ def _write(
     total, began = len(waiting), time.monotonic()
     every = max(1, total // PROGRESS_MESSAGES)
     rows, bad = dict.fromkeys(by_name, 0), dict.fromkeys(by_name, 0)
-    extra: dict[str, Any] = {}
+    extra: dict[str, dict[str, Any]] = {}
     for built in _made(entries, build, make):
         entry = by_name.get(built.table or first.table)
         if entry is None or (entry.table, built.key) not in waiting:
@@ -289,7 +289,7 @@ def _write(
         rows[entry.table] += len(built.frame)
         del waiting[entry.table, built.key]
         if entry.definition is None:
-            extra = built.metadata
+            extra[entry.table] = built.metadata
         else:
             context.add_asset_metadata(
                 {"dagster/partition_row_count": len(built.frame), **built.metadata},
@@ -311,7 +311,7 @@ def _write(
                 "quarantined_rows": bad[name],
                 "seconds": round(time.monotonic() - began, 2),
                 "place": dg.MetadataValue.path(f"{build.lake.root}/{name}"),
-                **extra,
+                **extra.get(name, {}),
             },
         )
 

@@ -30,6 +30,8 @@ class MarketData:
         The whole day at the limit, so that nothing could be bought (sold).
     listed_days : int
         Sessions since listing.
+    adj_factor : float
+        Adjusted price over the exchange's price; NaN without a bar.
     """
 
     days: np.ndarray
@@ -43,6 +45,7 @@ class MarketData:
     up_locked: np.ndarray
     down_locked: np.ndarray
     listed_days: np.ndarray
+    adj_factor: np.ndarray
 
     @property
     def keys(self) -> list[str]:
@@ -69,6 +72,7 @@ def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.nda
         up_locked=traded & (bars["low"] >= bars["up_limit"] - tick),
         down_locked=traded & (bars["high"] <= bars["down_limit"] + tick),
         listed_days=np.where(bars.present, listed_days(list(bars.days), listed["list_date"]), 0),
+        adj_factor=factor,
     )
 
 

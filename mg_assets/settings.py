@@ -45,6 +45,9 @@ class Settings:
         Names in the portfolio catalog that the graph builds (``MG_PORTFOLIOS``, comma-separated).
     signals : dict
         Another signal for a portfolio, e.g. ``{"csi300_turnover30": "lf_multitask"}`` (``MG_SIGNALS``, JSON).
+    trading : dict
+        How portfolios trade, see :class:`mg_assets.trading_rules.TradingRules`: the report's costs by default, e.g.
+        ``{"costs": "chinese", "capital": 5e8, "participation": 0.1, "lots": true}`` (``MG_TRADING``, JSON).
     accepted : dict
         Partitions that a person has looked at and accepts although a blocking check fails, by table and check, e.g.
         ``{"labels": {"finite": ["2015-07-07"]}}``: the check warns there (``MG_ACCEPTED``, JSON).
@@ -69,6 +72,7 @@ class Settings:
     models: dict = field(default_factory=dict)
     portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
     signals: dict = field(default_factory=dict)
+    trading: dict = field(default_factory=dict)
     accepted: dict = field(default_factory=dict)
     device: str = "auto"
     workers: int = 0
@@ -133,7 +137,7 @@ def load_settings(file: str | None = None) -> Settings:
 
 
 def _parse(name: str, raw: str) -> object:
-    if name in ("source", "models", "signals", "accepted"):
+    if name in ("source", "models", "signals", "trading", "accepted"):
         try:
             return json.loads(raw)
         except json.JSONDecodeError as error:

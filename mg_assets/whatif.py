@@ -16,18 +16,15 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.settings import settings
 from mg_assets.store import Lake
-from mg_portfolio.catalog import HEAVY_STYLES, PORTFOLIOS, PortfolioSpec, build_problem, on_axis
+from mg_assets.trading_rules import trading_rules
+from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec, build_problem, on_axis
 from mg_portfolio.comparison import Comparison, compare
 from mg_portfolio.constraints import rows
 from mg_portfolio.errors import PortfolioError, ProblemError
-from mg_portfolio.prices import return_per_score
 from mg_portfolio.problem import EnhancementProblem
 
 LIMITS = ("stock_limit", "member_floor", "industry_limit", "other_styles", "turnover_limit")
 """Limits that can be changed as a whole; a style goes by ``style_limits``, a single constraint by ``room``."""
-
-WEEKS_BEFORE = 10
-"""Decisions with known returns that the regression of returns on scores needs."""
 
 Change = float | None | Mapping[str, float | None]
 
@@ -62,8 +59,8 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     --------
     >>> what_if("csi500_turnover30", turnover_limit=0.25)  # doctest: +SKIP
     """
-    if portfolio not in PORTFOLIOS:
-        raise DataError(f"there is no portfolio {portfolio!r}; the catalog has {', '.join(PORTFOLIOS)}")
+    if portfolio not in ALL_PORTFOLIOS:
+        raise DataError(f"there is no portfolio {portfolio!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
     store = lake if isinstance(lake, Lake) else Lake(lake or settings().lake_url)
     table = f"weights_{portfolio}"
     key = _week(store, table, week)
@@ -71,7 +68,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     if stored.empty:
         raise DataError(f"{table} of {key} has no weights: {store.metadata(table, key).get('absent', 'it is empty')}")
     facts = store.metadata(table, key)
-    spec = PORTFOLIOS[portfolio]
+    spec = ALL_PORTFOLIOS[portfolio]
     other, room, cost = _changed(spec, changes)
     before = _problem(store, spec, stored, facts["decided"])
     after = _problem(store, other, stored, facts["decided"], cost)
@@ -80,8 +77,8 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     comparison = compare(
         before,
         after,
-        spec.costs,
-        _slope(store, table, facts["decided"], spec.every),
+        trading_rules().rates(spec).on(facts["decided"]),
+        facts.get("return_per_score"),
         252 / spec.every,
         f"{portfolio}, decided {facts['decided']}: {_words(spec, changes)}",
     )
@@ -182,7 +179,7 @@ def _problem(
     """The stored week's problem under a specification."""
     codes, names = pd.factorize(stored["industry"], sort=True)
     st = store.day("reference", decided, ["symbol", "st"]).set_index("symbol")["st"]
-    styles = {name: stored[name].to_numpy(float) for name in ("size",) if name in stored}
+    styles = {name: stored[name].to_numpy(float) for name in (*HEAVY_STYLES, *OTHER_STYLES) if name in stored}
     unknown = [name for name in spec.style_limits if name not in styles]
     if unknown:
         raise DataError(f"{spec.name} has no exposures to {unknown[0]!r} in its weights table; it has {list(styles)}")
@@ -222,30 +219,6 @@ def _with_room(problem: EnhancementProblem, room: dict[str, float]) -> Enhanceme
     except ProblemError as error:
         raise DataError(str(error)) from error
     return wider
-
-
-def _slope(store: Lake, table: str, decided: str, every: int) -> float | None:
-    """Return to the next rebalance per unit of score, from the decisions whose returns were known at this one."""
-    column = f"ret_{every}"
-    days = store.keys("daily_bars")
-    known_by = days[max(days.index(decided) - every - 1, 0)] if decided in days else ""
-    scores, returns = [], []
-    for key in store.keys(table):
-        day = store.metadata(table, key).get("decided")
-        if day is None or day > known_by or not store.has("labels", day):
-            continue
-        score = store.day(table, key, ["symbol", "score"]).set_index("symbol")["score"]
-        labels = store.day("labels", day)
-        if column not in labels:
-            return None
-        scores.append(score)
-        returns.append(labels.set_index("symbol")[column].reindex(score.index))
-    if len(scores) < WEEKS_BEFORE:
-        return None
-    wide = pd.concat(scores, axis=1).to_numpy(float).T
-    earned = pd.concat(returns, axis=1).to_numpy(float).T
-    slope, _ = return_per_score(wide, earned)
-    return slope if np.isfinite(slope) else None
 
 
 def _same_as_stored(c: Comparison, stored: pd.DataFrame, what: str) -> None:

@@ -156,19 +156,36 @@ def factor_attribution(
     weight = np.ones(a.shape) if size is None else np.broadcast_to(np.asarray(size, dtype=np.float64), a.shape)
     lines = []
     for t in range(len(a)):
-        codes, group = np.unique(code[t], return_inverse=True)
-        x = np.column_stack([group[:, None] == np.arange(len(codes)), *(e[t] for e in exposure.values())]).astype(
-            np.float64
-        )
         use = np.isfinite(r[t]) & (weight[t] > 0.0)
-        root = np.sqrt(weight[t][use])[:, None]
-        beta = np.linalg.lstsq(x[use] * root, r[t][use] * root[:, 0], rcond=None)[0]
-        parts = (a[t] @ x) * beta  # active exposure times factor return
+        codes, group = np.unique(code[t], return_inverse=True)
+        x = np.column_stack([e[t] for e in exposure.values()]) if exposure else np.zeros((a.shape[1], 0))
+        by_group = _WithinGroups(group, len(codes), np.where(use, weight[t], 0.0))
+        y = np.where(use, r[t], 0.0)
+        inside = x - by_group.means(x)[group]  # the dummies swept out: styles within industries
+        root = np.sqrt(by_group.weight)[:, None]
+        beta = np.linalg.lstsq(inside * root, (y - by_group.means(y[:, None])[group][:, 0]) * root[:, 0], rcond=None)[0]
+        industries = by_group.means((y - x @ beta)[:, None])[:, 0]  # (G,) return of each industry
+        by_style = (a[t] @ x) * beta  # active exposure times factor return
+        by_industry = float(np.bincount(group, a[t], len(codes)) @ industries)
         excess = float(a[t] @ np.nan_to_num(r[t]))
-        line = {"industry": float(parts[: len(codes)].sum())}
-        line |= dict(zip(exposure, parts[len(codes) :].tolist(), strict=True))
-        lines.append({**line, "selection": excess - float(parts.sum()), "excess": excess})
+        line = {"industry": by_industry, **dict(zip(exposure, by_style.tolist(), strict=True))}
+        lines.append({**line, "selection": excess - by_industry - float(by_style.sum()), "excess": excess})
     return pd.DataFrame(lines)
+
+
+class _WithinGroups:
+    """Weighted means of columns over groups of stocks; 0 in a group without weight."""
+
+    def __init__(self, group: np.ndarray, count: int, weight: np.ndarray) -> None:
+        self.group, self.count, self.weight = group, count, weight
+        self._total = np.bincount(group, weight, count)
+
+    def means(self, x: np.ndarray) -> np.ndarray:
+        """Means of (S, K) columns; (G, K)."""
+        sums = np.column_stack([np.bincount(self.group, self.weight * c, self.count) for c in x.T]) if x.size else x[:0]
+        if not x.shape[1]:
+            return np.zeros((self.count, 0))
+        return np.divide(sums, self._total[:, None], out=np.zeros_like(sums), where=self._total[:, None] > 0.0)
 
 
 @dataclass(frozen=True, eq=False)

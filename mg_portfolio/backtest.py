@@ -6,7 +6,7 @@ The clock of one rebalance:
 2. Day T+1: orders are filled at the day's trade price (:func:`trade`). What cannot trade stays, and the freed or
    missing weight is spread over the rest in proportion (:mod:`mg_portfolio.execution`, with lots and a capacity where
    asked). Costs come out of the portfolio's value.
-3. From the close of T+1 on, holdings drift with prices until the next trade (:func:`simulate`, :func:`drift_to`).
+3. From the close of T+1 on, holdings drift with prices until the next trade (:func:`simulate`, :func:`carry`).
 
 Between trades nothing changes but prices, so a stretch of days is valued in one matrix product.
 """
@@ -35,7 +35,17 @@ from mg_portfolio.holdings import DUST, Book, book_of, checked_weights
 from mg_portfolio.index import Benchmark, benchmark_nav
 from mg_portfolio.market import Day, MarketPanel
 
-__all__ = ["BacktestResult", "CostSchedule", "Costs", "Execution", "MarketPanel", "drift_to", "simulate", "trade"]
+__all__ = [
+    "BacktestResult",
+    "CostSchedule",
+    "Costs",
+    "Execution",
+    "MarketPanel",
+    "carry",
+    "drift_to",
+    "simulate",
+    "trade",
+]
 
 
 def simulate(
@@ -120,7 +130,7 @@ def simulate(
     )
 
 
-def drift_to(
+def carry(
     market: MarketPanel,
     holdings: np.ndarray,
     target: np.ndarray | None,
@@ -128,7 +138,7 @@ def drift_to(
     until: Day,
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
-) -> np.ndarray:
+) -> tuple[np.ndarray, float]:
     """Carry holdings from the close of one decision to the close of a later day.
 
     Parameters
@@ -148,8 +158,10 @@ def drift_to(
 
     Returns
     -------
-    (S,) float
-        Weights at the close of ``until``, the same as :func:`simulate` in one go gives.
+    weights : (S,) float
+        At the close of ``until``, the same as :func:`simulate` in one go gives.
+    growth : float
+        Value at the close of ``until`` over the value at the close of ``decided``.
     """
     first, last = market.index(decided), market.index(until)
     if last < first:
@@ -160,7 +172,21 @@ def drift_to(
         rates = (Costs() if cost is None else cost).on(market.days[first + 1])
         book, _ = trade(market, book, wanted, first + 1, rates, execution)
     worth = book.units * market.mark[last]
-    return worth / (worth.sum() + book.cash)
+    value = float(worth.sum()) + book.cash
+    return worth / value, value
+
+
+def drift_to(
+    market: MarketPanel,
+    holdings: np.ndarray,
+    target: np.ndarray | None,
+    decided: Day,
+    until: Day,
+    cost: Costs | CostSchedule | None = None,
+    execution: Execution | None = None,
+) -> np.ndarray:
+    """Weights that :func:`carry` gives."""
+    return carry(market, holdings, target, decided, until, cost, execution)[0]
 
 
 def trade(

@@ -13,6 +13,9 @@ from mg_portfolio.problem import EnhancementProblem
 HEAVY_STYLES = ("size", "valuation")
 """Styles that cost ten times as much to relax as the others: every report holds them tightest."""
 
+OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
+"""The common factors besides size, which ``other_styles`` limits (factors.md, section 7)."""
+
 
 @dataclass(frozen=True)
 class PortfolioSpec:
@@ -35,6 +38,8 @@ class PortfolioSpec:
         Trading days between rebalances.
     source : str
         Report and chart.
+    published : str
+        Subject in the published tables; the name where empty.
     """
 
     name: str
@@ -50,6 +55,18 @@ class PortfolioSpec:
     costs: Costs = field(default_factory=lambda: Costs.two_sided(0.004))
     every: int = 5
     source: str = ""
+    published: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Name in the published tables."""
+        return self.published or self.name
+
+    @property
+    def styles(self) -> tuple[str, ...]:
+        """Styles that the portfolio limits."""
+        others = OTHER_STYLES if self.other_styles is not None else ()
+        return tuple(dict.fromkeys((*self.style_limits, *others)))
 
     def limit_of(self, style: str) -> float:
         """Limit on a style, NaN where it has none."""
@@ -100,7 +117,7 @@ PORTFOLIOS: dict[str, PortfolioSpec] = _index_by_name(
         replace(_series_72("csi300", 30), source="Huatai 72's limits on the index whose weights are public"),
     ]
 )
-"""The portfolios that the graph builds."""
+"""Series 72's and the weekly monitor's portfolios, and one on the index whose weights are public."""
 
 SERIES_88: dict[str, PortfolioSpec] = _index_by_name(
     [
@@ -125,22 +142,39 @@ SERIES_88: dict[str, PortfolioSpec] = _index_by_name(
 )
 """The grid of series 88: 2 indices, 2 selection spaces, 2 industry and 2 stock limits, 6 models."""
 
-SERIES_69: dict[str, PortfolioSpec] = {
-    kind: PortfolioSpec(
-        name=kind,
-        signal="attention_ensemble",
+
+def _series_69(model: str, relaxed: bool) -> PortfolioSpec:
+    stock = 0.02 if relaxed else 0.01
+    return PortfolioSpec(
+        name=f"csi500_{model}_{'relaxed' if relaxed else 'original'}",
+        signal=model,
         index="csi500",
         member_floor=None,
         stock_limit=stock,
         industry_limit=stock,
-        style_limits={"size": size},
-        turnover_limit=turnover,
+        style_limits={"size": 0.2 if relaxed else 0.01},
+        turnover_limit=0.20 if relaxed else 0.15,
         costs=Costs.one_sided(0.002),
-        source="Huatai 69, charts 8, 23, 24, 29",
+        source="Huatai 69, charts 8, 11, 23, 24, 29, 35",
+        published=f"{model}_relaxed" if relaxed else model,
     )
-    for kind, stock, size, turnover in (("original", 0.01, 0.01, 0.15), ("relaxed", 0.02, 0.2, 0.20))
-}
-"""Series 69's two sets of limits; any of its attention models is the signal."""
+
+
+_TASKS = [
+    f"mtl_{kind}_{days}" for days in ("10d", "20d", "10d20d") for kind in ("mlp", "task_attention", "stock_attention")
+]
+_IN_TIME = ("lstm", "alstm", "temporal_transformer")
+
+SERIES_69: dict[str, PortfolioSpec] = _index_by_name(
+    [
+        *(_series_69(model, False) for model in (*_TASKS, *_IN_TIME, "attention_ensemble")),
+        *(_series_69(model, True) for model in _IN_TIME),
+    ]
+)
+"""Series 69's attention models under its original limits, and three of them under the relaxed ones."""
+
+ALL_PORTFOLIOS: dict[str, PortfolioSpec] = {**PORTFOLIOS, **SERIES_88, **SERIES_69}
+"""Every published portfolio, any of which a deployment may name."""
 
 
 def build_problem(

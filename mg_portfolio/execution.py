@@ -7,7 +7,7 @@
 3. Orders are rounded down to lots, sales first, and purchases to the cash that there is (:func:`round_to_lots`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -40,6 +40,10 @@ class Execution:
             raise ProblemError(
                 f"participation was {self.participation!r}, expected a share of the day's amount, 0 to 1"
             )
+
+    def grown(self, value: float) -> "Execution":
+        """The same desk when the portfolio is worth ``value`` times as much."""
+        return replace(self, capital=self.capital * value)
 
 
 class Filling:

@@ -90,6 +90,22 @@ class MarketPanel:
         filled = np.take_along_axis(price, np.maximum(day, 0), axis=0)
         return np.where(day < 0, 0.0, filled)
 
+    def cut(self, first: int, after: int, stocks: np.ndarray) -> "MarketPanel":
+        """The panel of days ``first..after - 1`` and some stocks; halted ones keep the price they had before."""
+        days = slice(first, after)
+        known = self.mark[days][:, stocks]
+        return MarketPanel(
+            self.days[days],
+            self.symbols[stocks],
+            self.trade_price[days][:, stocks],
+            np.where(known > 0.0, known, np.nan),
+            *(getattr(self, name)[days][:, stocks] for name in ("suspended", "limit_up", "limit_down")),
+            *(
+                None if getattr(self, name) is None else getattr(self, name)[days][:, stocks]
+                for name in ("listed", "amount", "adj_factor")
+            ),
+        )
+
     def index(self, day: Day) -> int:
         """Index of a day given as an index or a date.
 

@@ -1,256 +1,122 @@
 """Enhanced portfolios: weights of each rebalance week, and their backtests."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
-import dagster as dg
 import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
-from mg_assets.errors import DataError, MissingPartitionError
-from mg_assets.factors.crosssection import preprocess
+from mg_assets.assets.portfolio_metadata import (
+    attribution_tables,
+    backtest_charts,
+    mean_prices,
+    table,
+    turnover_table,
+    unfilled_table,
+    week_shown,
+)
+from mg_assets.decision_panel import Closes, panel_of
+from mg_assets.errors import DataError
 from mg_assets.freshness import Needs
 from mg_assets.lake import Build, Built, LakeAsset, lake_asset
-from mg_assets.market.calendar import shift, trading_days, week_of
-from mg_assets.market_data import MarketData, market_data
+from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.market_data import market_data
 from mg_assets.partitions import WEEKLY
+from mg_assets.portfolio_weeks import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.settings import settings
 from mg_assets.store import WHOLE, Lake
-from mg_portfolio import optimize
-from mg_portfolio.backtest import drift_to, simulate
-from mg_portfolio.catalog import PORTFOLIOS, PortfolioSpec, build_problem, on_axis
+from mg_assets.trading_rules import trading_rules
+from mg_portfolio.account import BacktestResult
+from mg_portfolio.attribution import attribute
+from mg_portfolio.backtest import simulate
+from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
+from mg_portfolio.fan import fan_of, walk_fan
 from mg_portfolio.market import Day, MarketPanel
 from mg_portfolio.metrics import metrics, metrics_by_year
+from mg_portfolio.walk import Path
 
-BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
-WEIGHT_COLUMNS = {
-    "symbol": "stock",
-    "score": "signal at the decision",
-    "benchmark": "index weight at the decision",
-    "holdings": "weight held at the decision, drifted from the last rebalance",
-    "weight": "target, traded on the next session",
-    "member": "of the index",
-    "industry": "level 1",
-    "size": "ln free-float cap, z-scored over the universe",
-    "suspended": "at the decision",
-    "limit_up": "locked at the upper limit at the decision",
-    "limit_down": "locked at the lower limit at the decision",
-}
+__all__ = ["ASSETS", "backtest_of", "decision_days", "portfolio"]
+
+HELD_ON = 6  # sessions followed after the last decision: its trade and a week of holding
+STYLES = ("size", *OTHER_STYLES)  # of the attribution by factor
 
 
 def portfolio(name: str) -> PortfolioSpec:
     """A portfolio of the catalog, on the signal that the settings give it."""
-    if name not in PORTFOLIOS:
-        raise DataError(f"settings name a portfolio {name!r}; the catalog has {', '.join(PORTFOLIOS)}")
-    signal = settings().signals.get(name, PORTFOLIOS[name].signal)
-    if signal not in SIGNALS:
+    spec = spec_of(name, settings().signals)
+    if spec.signal not in SIGNALS:
         raise DataError(
-            f"portfolio {name} is built on the signal {signal!r}, which this deployment lacks (it has "
+            f"portfolio {name} is built on the signal {spec.signal!r}, which this deployment lacks (it has "
             f"{', '.join(SIGNALS)}): add it to catalog in the settings, or give the portfolio another under signals"
         )
-    return replace(PORTFOLIOS[name], signal=signal)
-
-
-def panel_of(market: MarketData) -> MarketPanel:
-    """The market as the backtest reads it: trades at vwap, valued at the close."""
-    return MarketPanel(
-        market.days,
-        market.symbols,
-        market.vwap,
-        market.close,
-        market.suspended,
-        market.up_locked,
-        market.down_locked,
-        market.listed,
-    )
-
-
-def decision_days(weeks: list[str], last: str) -> dict[str, str]:
-    """Last session of each week that is not after ``last``."""
-    days = trading_days(weeks[0], last)
-    monday = week_of(days).astype(str)
-    return {str(w): str(d) for w, d in zip(monday, days, strict=True)}
-
-
-def _decision(lake: Lake, spec: PortfolioSpec, day: str, holdings: pd.Series) -> tuple[pd.DataFrame, dict] | str:
-    """Solve one rebalance; a sentence where something that it needs is absent."""
-    signal = lake.day(spec.signal, day).set_index("symbol")["score"]
-    info = lake.day("reference", day).set_index("symbol")
-    bench = info[f"{spec.index}_weight"].fillna(0.0)
-    if signal.empty:
-        return f"no {spec.signal} on {day}"
-    if bench.sum() <= 0:
-        return f"the source has no {spec.index} weights on {day}"
-    symbols = np.array(sorted({*signal.index, *bench.index[bench > 0], *holdings.index[holdings > 0]}), dtype=object)
-    market = market_data(lake, [day], symbols)
-    table = info.reindex(symbols)
-    close = lake.panel("daily_bars", [day], ["close"], symbols)["close"][0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cap = np.log(table["float_shares"].to_numpy(float) * close)
-    universe = signal.reindex(symbols).notna().to_numpy()
-    size = preprocess(cap[:, None], None, None, universe & np.isfinite(cap))[:, 0]
-    rows = pd.DataFrame(
-        {
-            "symbol": symbols,
-            "score": signal.reindex(symbols).to_numpy(float),
-            "benchmark": bench.reindex(symbols).fillna(0.0).to_numpy(float) / bench.sum(),
-            "holdings": holdings.reindex(symbols).fillna(0.0).to_numpy(float),
-            "member": table[f"{spec.index}_member"].fillna(False).to_numpy(bool),
-            "industry": table["industry"].fillna("unknown").astype(str).to_numpy(object),
-            "size": np.nan_to_num(size),
-            "suspended": market.suspended[0],
-            "limit_up": market.up_locked[0],
-            "limit_down": market.down_locked[0],
-        }
-    )
-    codes, names = pd.factorize(rows["industry"], sort=True)
-    problem = build_problem(
-        spec,
-        score=rows["score"].to_numpy(),
-        benchmark=rows["benchmark"].to_numpy(),
-        holdings=rows["holdings"].to_numpy(),
-        industry=codes,
-        styles={"size": rows["size"].to_numpy()},
-        member=rows["member"].to_numpy(),
-        suspended=rows["suspended"].to_numpy(),
-        limit_up=rows["limit_up"].to_numpy(),
-        limit_down=rows["limit_down"].to_numpy(),
-        buyable=~table["st"].fillna(True).to_numpy(bool),
-        symbols=symbols,
-        industry_names=dict(enumerate(map(str, names))),
-    )
-    solution = optimize(problem)
-    rows.insert(4, "weight", on_axis(problem, solution.weights, len(symbols)))
-    facts = {
-        "status": solution.status,
-        "objective": solution.objective,
-        "largest_violation": solution.largest_violation,
-        "relaxed": dict(solution.relaxed),
-        "shadow_prices": dict(solution.shadow_prices),
-        "solver": solution.solver,
-        "limits": {
-            "stock": spec.stock_limit,
-            "members": spec.member_floor,
-            "industry": spec.industry_limit,
-            "size": spec.style_limits.get("size"),
-            "turnover": spec.turnover_limit,
-        },
-        "size_neutralised": bool(np.isfinite(cap).any()),
-    }
-    return rows, facts
-
-
-def _previous(lake: Lake, table: str, first: str) -> tuple[str, pd.DataFrame, dict] | None:
-    """The week before ``first``; None where the portfolio starts now.
-
-    Raises
-    ------
-    MissingPartitionError
-        Earlier weeks exist and the one before ``first`` does not.
-    """
-    have = [k for k in lake.keys(table) if k < first]
-    if not have:
-        return None
-    weeks = WEEKLY.get_partition_keys()
-    before = weeks[weeks.index(first) - 1]
-    if before != have[-1]:
-        raise MissingPartitionError(
-            f"{table}: the weights of {before} are absent while {have[-1]} is there; holdings follow from week "
-            f"to week: materialise {before} first, or delete the earlier weeks to start anew at {first}"
-        )
-    return before, lake.day(table, before), lake.metadata(table, before)
-
-
-def _carry(lake: Lake, spec: PortfolioSpec, last: tuple[str, pd.DataFrame] | None, day: str) -> pd.Series:
-    """Weights held at the close of ``day``, drifted from the last decision."""
-    if last is None:
-        return pd.Series(dtype=float)
-    decided, rows = last
-    held = rows[(rows["weight"] > 0) | (rows["holdings"] > 0)]
-    keys = [str(d) for d in trading_days(decided, day)]
-    market = market_data(lake, keys, held["symbol"].to_numpy(object))
-    now = drift_to(
-        panel_of(market), held["holdings"].to_numpy(), held["weight"].to_numpy(), 0, len(keys) - 1, spec.costs
-    )
-    return pd.Series(now, index=held["symbol"].to_numpy(object))
+    return spec
 
 
 def _weights_asset(name: str) -> LakeAsset:
     spec = portfolio(name)
-    table = f"weights_{name}"
+    weights = f"weights_{name}"
+    columns = weight_columns(spec)
+    styled = [Needs("common_factors", back=BACK)] if set(spec.styles) & set(OTHER_STYLES) else []
 
     @lake_asset(
-        table,
+        weights,
         group="portfolios",
         partitions=WEEKLY,
-        needs=[Needs(spec.signal), Needs("reference"), Needs("daily_bars", back=BACK), Needs(table)],
-        uses=("portfolios", "signals"),
+        needs=[
+            Needs(spec.signal),
+            Needs("reference", back=BACK),
+            Needs("daily_bars", back=BACK),
+            *styled,
+            Needs(weights),
+        ],
+        version="2",
+        uses=("signals", "trading"),
         kinds={"cvxpy"},
-        columns=WEIGHT_COLUMNS,
+        columns=columns,
         single_run=True,
         description=f"{spec.index} enhanced with {spec.signal}. Source: {spec.source}.\n\n"
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "
         "the last one's weights, executed and drifted. Every constraint is recomputed on the weights (largest "
-        "violation in the metadata); what had to be relaxed is recorded.",
+        "violation in the metadata); what had to be relaxed is recorded, and what each limit costs: in score, and in "
+        "basis points a year once ten decisions have known returns.",
     )
     def make(build: Build) -> Iterator[Built]:
-        lake = build.lake
-        first = _previous(lake, table, build.keys[0])
-        last = (first[2]["decided"], first[1]) if first and len(first[1]) else None
-        decided_on = decision_days(build.keys, max(lake.keys(spec.signal), default=build.keys[0]))
-        for key in build.keys:
-            day = decided_on.get(key)
-            if day is None:
-                solved: tuple[pd.DataFrame, dict] | str = f"no session of the week has a {spec.signal}"
+        weeks = WEEKLY.get_partition_keys()
+        at = weeks.index(build.keys[0])
+        last = last_decision(build.lake, weights, build.keys[0], weeks[at - 1] if at else None)
+        for key, step, rows, facts in decided_weeks(build.lake, spec, weights, build.keys, trading_rules(), last):
+            if isinstance(step, str):
+                yield Built(key, rows, {"absent": step})
             else:
-                solved = _decision(lake, spec, day, _carry(lake, spec, last, day))
-            if isinstance(solved, str):
-                empty = pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in WEIGHT_COLUMNS})
-                yield Built(key, empty, {"absent": solved})
-                continue
-            rows, facts = solved
-            last = (str(day), rows)
-            facts |= {"decided": day, "traded": str(shift(str(day), 1))}
-            yield Built(key, rows, _shown(rows, facts), stored=facts)
+                shown = week_shown(spec, step, rows, facts, solve_again=key == build.keys[-1])
+                yield Built(key, rows, shown, stored=facts)
 
     return make
 
 
-def _shown(rows: pd.DataFrame, facts: dict) -> dict:
-    active = (rows["weight"] - rows["benchmark"]).abs().sum() / 2
-    return {
-        "decided": facts["decided"],
-        "status": facts["status"],
-        "stocks": int((rows["weight"] > 1e-9).sum()),
-        "active_share": round(float(active), 4),
-        "turnover_one_way": round(float((rows["weight"] - rows["holdings"]).abs().sum() / 2), 4),
-        "largest_violation": float(facts["largest_violation"]),
-        "relaxed": dg.MetadataValue.json(facts["relaxed"]),
-        "shadow_prices": dg.MetadataValue.json(facts["shadow_prices"]),
-    }
-
-
-def backtest_of(lake: Lake, name: str):
-    """Simulate a portfolio from its first week to the last day with bars; None before the second week.
-
-    Returns the result, the specification and the decisions ``day -> weights table``.
-    """
-    spec, table = portfolio(name), f"weights_{name}"
-    decisions = {}
-    for key in lake.keys(table):
-        rows = lake.day(table, key)
+def _stored_decisions(lake: Lake, name: str) -> tuple[dict[str, pd.DataFrame], list[dict]]:
+    """Weights tables by day of decision, and the facts of each."""
+    decisions, every = {}, []
+    for key in lake.keys(f"weights_{name}"):
+        rows = lake.day(f"weights_{name}", key)
         if len(rows):
-            decisions[lake.metadata(table, key)["decided"]] = rows
-    if len(decisions) < 2:
-        return None
-    # after the last decision its trade and a week of holding are followed, no further
-    first, last = min(decisions), max(decisions)
-    bars = [k for k in lake.keys("daily_bars") if k >= first]
-    until = [k for k in bars if k > last][:6]
-    keys = [k for k in bars if k <= last] + until
-    members = sorted({s for rows in decisions.values() for s in rows["symbol"]})
-    market = market_data(lake, keys, members)
+            facts = lake.metadata(f"weights_{name}", key)
+            decisions[facts["decided"]] = rows
+            every.append(facts)
+    return decisions, every
+
+
+def _days_of(lake: Lake, decisions: dict[str, pd.DataFrame], since: str) -> list[str]:
+    """Days with bars from ``since`` until a week after the last decision."""
+    bars = [k for k in lake.keys("daily_bars") if k >= since]
+    last = max(decisions)
+    return [k for k in bars if k <= last] + [k for k in bars if k > last][:HELD_ON]
+
+
+def _simulated(
+    market: MarketPanel, spec: PortfolioSpec, decisions: dict[str, pd.DataFrame]
+) -> tuple[BacktestResult, dict[Day, np.ndarray]]:
+    """Run stored decisions through the market, beside the index weights of each."""
     place = {s: i for i, s in enumerate(market.symbols)}
     targets: dict[Day, np.ndarray] = {}
     index: dict[Day, np.ndarray] = {}
@@ -260,58 +126,169 @@ def backtest_of(lake: Lake, name: str):
             weights = np.zeros(len(place))
             weights[at] = rows[column]
             into[np.datetime64(day)] = weights
-    result = simulate(panel_of(market), targets, cost=spec.costs, benchmark=index)
+    rules = trading_rules()
+    result = simulate(market, targets, cost=rules.rates(spec), benchmark=index, execution=rules.execution)
+    return result, index
+
+
+def backtest_of(lake: Lake, name: str) -> tuple[BacktestResult, PortfolioSpec, dict[str, pd.DataFrame]] | None:
+    """Simulate a portfolio from its first week to the last day with bars; None before the second week.
+
+    Returns the result, the specification and the decisions ``day -> weights table``.
+    """
+    spec = portfolio(name)
+    decisions, _ = _stored_decisions(lake, name)
+    if len(decisions) < 2:
+        return None
+    members = sorted({s for rows in decisions.values() for s in rows["symbol"]})
+    market = panel_of(market_data(lake, _days_of(lake, decisions, min(decisions)), members))
+    result, _ = _simulated(market, spec, decisions)
     return result, spec, decisions
 
 
 def _backtest_asset(name: str) -> LakeAsset:
+    spec = portfolio(name)
+    daily, holdings, trades, rebalances = (
+        f"{name}_{what}" for what in ("backtest", "holdings", "trades", "rebalances")
+    )
+
     @lake_asset(
-        f"{name}_backtest",
+        (daily, holdings, trades, rebalances),
         group="portfolios",
         partitions=None,
-        needs=[Needs(f"weights_{name}"), Needs("daily_bars"), Needs("reference")],
+        needs=[
+            Needs(f"weights_{name}"),
+            Needs(spec.signal),
+            Needs("daily_bars"),
+            Needs("reference"),
+            Needs("common_factors"),
+        ],
+        version="2",
+        uses=("trading",),
         columns={
-            "date": "trading day",
-            "nav": "net of costs, 1 on the first day",
-            "benchmark_nav": "index weights of each decision, drifting",
-            "relative_nav": "nav / benchmark_nav",
+            daily: {
+                "date": "trading day",
+                "nav": "net of costs, 1 on the first day",
+                "benchmark_nav": "index weights of each decision, drifting",
+                "relative_nav": "nav / benchmark_nav",
+                "cash": "in units of the first day's value",
+                "relative_nav_mon": "the same portfolio decided on Mondays, and so on to relative_nav_fri",
+            },
+            holdings: {"date": "trading day", "symbol": "stock", "weight": "at the close", "price": "adjusted close"},
+            trades: {
+                "decided": "day of the decision",
+                "traded": "the session after",
+                "symbol": "stock",
+                "planned": "change of weight that was wanted",
+                "filled": "change of weight that was made",
+                "price": "adjusted",
+                "reason": "why an order was not filled, or (capacity) only in part",
+            },
+            rebalances: {
+                "decided": "day of the decision",
+                "traded": "the session after",
+                "planned_two_way": "turnover that was wanted",
+                "realised_two_way": "turnover that was made",
+                "cost": "of the value before trading",
+            },
         },
-        description=f"Daily account of {name}: orders of each week filled at the next session's vwap, limits and "
-        "suspensions respected, costs paid. Metrics are named as in the published tables.",
+        description={
+            daily: f"Daily account of {name}: orders of each week filled at the next session's vwap, limits and "
+            "suspensions respected, costs paid. Metrics are named as in the published tables; the same portfolio "
+            "decided on each weekday shows how much of them is luck; the excess is split by industry (Brinson) and "
+            "by factor.",
+            holdings: f"What {name} holds at each close.",
+            trades: f"Every order of {name}, with the reason of each that was not filled.",
+            rebalances: f"Planned and realised turnover, cost and idle cash of each rebalance of {name}.",
+        },
     )
     def make(build: Build) -> Iterator[Built]:
-        found = backtest_of(build.lake, name)
-        if found is None:
-            yield Built(WHOLE, pd.DataFrame({"date": [], "nav": []}), {"absent": "fewer than two weeks of weights"})
+        lake = build.lake
+        decisions, facts = _stored_decisions(lake, name)
+        if len(decisions) < 2:
+            for one in (holdings, trades, rebalances, daily):
+                yield Built(WHOLE, pd.DataFrame({"date": []}), {"absent": "fewer than two weeks of weights"}, table=one)
             return
-        result, _, _ = found
+        weeks = week_of(np.array(sorted(decisions), "datetime64[D]"))
+        keys = _days_of(lake, decisions, str(trading_days(str(weeks[0]))[0]))
+        closes = Closes(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
+        result, index = _simulated(closes.market, spec, decisions)
+        panel = closes.decisions(spec, spec.signal, STYLES)
+        rules = trading_rules()
+        own = {"fri": Path(result, index)}  # the week's last session, as stored
+        fan = fan_of(walk_fan(panel, spec, weeks, own, rules.rates(spec), rules.execution))
+        styles = {n: panel.styles[n] for n in STYLES if n in panel.styles}
+        found = attribute(result, closes.market, index, panel.industry, styles or None)
         whole = metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
-        frame = pd.DataFrame(
-            {
-                "date": result.days.astype(str),
-                "nav": result.nav,
-                "benchmark_nav": result.benchmark_nav,
-                "relative_nav": result.relative_nav,
-                "cash": result.cash,
-            }
-        )
-        from mg_portfolio.report import charts
-
-        chart = charts.nav_chart(result.days, result.nav, result.benchmark_nav)
-        unfilled = result.trades[result.trades["reason"] != ""]
+        yield Built(WHOLE, holdings_table(result, closes.market), table=holdings)
+        yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)
+        yield Built(WHOLE, _dated(result.rebalances), {"turnover": table(turnover_table(result))}, table=rebalances)
+        split = attribution_tables(found, dict(panel.industry_names))
         yield Built(
             WHOLE,
-            frame,
+            account_table(result, fan.days, fan.relative_nav),
             {
                 **{k: round(float(v), 4) for k, v in whole.items() if np.isfinite(v)},
-                "orders_not_filled": dg.MetadataValue.json(unfilled["reason"].astype(str).value_counts().to_dict()),
-                "NAV": dg.MetadataValue.md(charts.markdown_image(chart)),
+                "trading": str(rules),
+                "years": table(yearly.drop(columns="calmar")),
+                "by weekday of the decision": table(fan.table()),
+                "turnover": table(turnover_table(result)),
+                "orders_not_filled": table(unfilled_table(result)),
+                **{title: table(frame) for title, frame in split.items()},
+                "what limits cost": table(mean_prices(spec, facts)),
+                **backtest_charts(result, fan, found),
             },
-            stored={"metrics": {k: float(v) for k, v in whole.items()}, "yearly": yearly.to_dict("index")},
+            stored={
+                "metrics": {k: float(v) for k, v in whole.items()},
+                "yearly": yearly.to_dict("index"),
+                "weekdays": fan.figures.to_dict("index"),
+                "attribution": found.table().to_dict(),
+                "trading": str(rules),
+            },
+            table=daily,
         )
 
     return make
+
+
+def account_table(result: BacktestResult, days: np.ndarray, paths: dict[str, np.ndarray]) -> pd.DataFrame:
+    """The daily account, and the relative NAV of each weekday's path over the days that all of them have."""
+    frame = pd.DataFrame(
+        {
+            "date": result.days.astype(str),
+            "nav": result.nav,
+            "benchmark_nav": result.benchmark_nav,
+            "relative_nav": result.relative_nav,
+            "cash": result.cash,
+        }
+    )
+    for weekday, values in paths.items():
+        frame[f"relative_nav_{weekday}"] = pd.Series(values, index=days).reindex(result.days).to_numpy()
+    return frame
+
+
+def holdings_table(result: BacktestResult, market: MarketPanel) -> pd.DataFrame:
+    """Weights at each close with the price that they are valued at, one row a day and stock held."""
+    day, stock = np.nonzero(result.holdings.T)[::-1]
+    start = market.index(result.days[0])
+    return pd.DataFrame(
+        {
+            "symbol": market.symbols[stock],
+            "date": result.days[day].astype(str),
+            "weight": result.holdings[day, stock],
+            "units": result.units[day, stock],
+            "price": market.mark[start + day, stock],
+        }
+    )
+
+
+def _dated(frame: pd.DataFrame, **kinds: type) -> pd.DataFrame:
+    """The frame with its days as text, as everywhere in the lake."""
+    out = frame.astype(kinds) if kinds else frame.copy()
+    for column in ("decided", "traded"):
+        out[column] = out[column].to_numpy("datetime64[D]").astype(str)
+    return out.reset_index(drop=True)
 
 
 ASSETS = [make(name) for name in settings().portfolios for make in (_weights_asset, _backtest_asset)]

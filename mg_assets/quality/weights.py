@@ -24,7 +24,8 @@ COLUMNS = pa.schema(
         *((c, pa.bool_()) for c in ("suspended", "limit_up", "limit_down")),
     ]
 )
-NULLABLE = ("score", "industry", "size")
+STYLES = ("valuation", "reversal", "amount", "turnover", "beta")  # columns of the portfolios that limit them
+NULLABLE = ("score", "industry", "size", *STYLES)
 
 CHECKS = (
     common.SCHEMA,
@@ -48,9 +49,9 @@ CHECKS = (
     ),
     Check(
         "exposures",
-        "Members' weight, industries, size and turnover are within their limits, moved by what the optimiser relaxed",
+        "Members' weight, industries, styles and turnover are within their limits, moved by what the optimiser relaxed",
         (Limit("members_excess", None, EXACT), Limit("industry_excess", None, EXACT),
-         Limit("size_excess", None, EXACT), Limit("turnover_excess", None, EXACT)),
+         Limit("size_excess", None, EXACT), Limit("style_excess", None, EXACT), Limit("turnover_excess", None, EXACT)),
     ),
     Check(
         "solution",
@@ -64,7 +65,7 @@ CHECKS = (
 
 def measure_weights(view: View, measures: Measures) -> None:
     """Measures of a week's weights."""
-    frame = common.table(view, measures, NULLABLE, COLUMNS)
+    frame = common.table(view, measures, NULLABLE, _columns(view))
     if frame is None:
         return
     common.symbols(measures, frame)
@@ -84,6 +85,13 @@ def measure_weights(view: View, measures: Measures) -> None:
     barred = frame["score"].isna().to_numpy() | _special(view, facts.get("decided"), symbol)
     _tradability(measures, frame, symbol, barred, limits, relaxed)
     _exposures(measures, frame, limits, relaxed)
+
+
+def _columns(view: View) -> pa.Schema:
+    """Columns of a portfolio's weights: those of every one, and the styles that it has or limits."""
+    limited = (view.metadata.get("limits") or {}).get("styles") or {}
+    found = view.lake.table(view.table, view.key).column_names
+    return pa.schema([*COLUMNS, *(pa.field(n, pa.float64()) for n in STYLES if n in found or n in limited)])
 
 
 def _gap(value: float) -> float:
@@ -168,6 +176,12 @@ def _exposures(measures: Measures, frame: pd.DataFrame, limits: dict, relaxed: d
         tilt = float(active @ size)
         allowed = limits["size"] + relaxed.get("style[size]", relaxed.get("size", 0.0))
         measures.put("size_excess", _over(abs(tilt) - allowed), exposure=tilt, limit=limits["size"])
+    tilts = {n: (float(active @ np.nan_to_num(frame[n].to_numpy(np.float64))), v)
+             for n, v in (limits.get("styles") or {}).items() if v is not None}  # fmt: skip
+    if tilts:
+        over = [abs(tilt) - limit - relaxed.get(f"style[{n}]", 0.0) for n, (tilt, limit) in tilts.items()]
+        _most(measures, "style_excess", np.array(over), np.array(list(tilts), dtype=object),
+              exposure=np.array([tilt for tilt, _ in tilts.values()]))  # fmt: skip
     if limits.get("turnover") is not None:
         traded = 0.5 * np.abs(w - w0).sum()
         allowed = limits["turnover"] + relaxed.get("turnover", 0.0)

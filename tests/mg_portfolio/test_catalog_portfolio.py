@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from mg_portfolio import ProblemError, optimize
-from mg_portfolio.catalog import PORTFOLIOS, SERIES_69, SERIES_88, build_problem, on_axis
+from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88, build_problem, on_axis
 from mg_portfolio.constraints import violations
+from mg_portfolio.report.published import published
 
 
 def day(n: int = 400, seed: int = 0, **new) -> dict:
@@ -48,10 +49,31 @@ def test_grid_and_series_69():
     spec = SERIES_88[name]
     assert (spec.member_floor, spec.industry_limit, spec.stock_limit) == (0.8, 0.0, 0.01)
     assert spec.signal == "output_ensemble3_biagru_10d"
-    assert SERIES_69["relaxed"].stock_limit == 0.02
-    assert SERIES_69["original"].turnover_limit == 0.15
+    relaxed, original = SERIES_69["csi500_lstm_relaxed"], SERIES_69["csi500_lstm_original"]
+    assert (relaxed.stock_limit, relaxed.industry_limit, relaxed.limit_of("size")) == (0.02, 0.02, 0.2)
+    assert (original.stock_limit, original.industry_limit, original.limit_of("size")) == (0.01, 0.01, 0.01)
+    assert (relaxed.turnover_limit, original.turnover_limit) == (0.20, 0.15)
+    assert original.costs.buy == original.costs.sell == 0.002
+    assert len(SERIES_69) == 16
     for catalog in (PORTFOLIOS, SERIES_88, SERIES_69):
         assert all(key == spec.name for key, spec in catalog.items())
+    assert len(ALL_PORTFOLIOS) == len(PORTFOLIOS) + 96 + 16
+
+
+def test_every_portfolio_is_published_and_built_on_a_signal_of_the_catalog():
+    from mg_models.catalog import signal_names
+
+    printed = set(published()["subject"])
+    own = {"csi300_turnover30", "csi500_ai", "csi1000_ai"}  # ours, and the monitor's, printed as csi500 and csi1000
+    for name, spec in ALL_PORTFOLIOS.items():
+        assert spec.signal in signal_names()
+        assert name in own or spec.subject in printed
+        assert name.startswith(spec.index)
+
+
+def test_styles_that_a_portfolio_limits():
+    assert PORTFOLIOS["csi500_turnover30"].styles == ("size",)
+    assert PORTFOLIOS["csi500_ai"].styles == ("size", "valuation", "reversal", "amount", "turnover", "beta")
 
 
 @pytest.mark.parametrize("name", ["csi500_turnover30", "csi1000_ai"])

@@ -1,0 +1,162 @@
+"""What people see of a portfolio in the UI: tables and charts of a week and of a backtest."""
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.account import BacktestResult
+from mg_portfolio.attribution import BacktestAttribution
+from mg_portfolio.catalog import PortfolioSpec
+from mg_portfolio.fan import Fan
+from mg_portfolio.prices import STEPS, annual_basis_points, price_table
+from mg_portfolio.walk import Step
+
+DAYS_A_YEAR = 252
+PERCENT = ("annual_return", "annual_volatility", "max_drawdown", "benchmark_annual", "excess_annual", "tracking_error",
+           "excess_max_drawdown", "monthly_win_rate", "weekly_win_rate", "turnover_two_way_per_rebalance")  # fmt: skip
+
+
+def table(frame: pd.DataFrame, digits: int = 4) -> dg.MarkdownMetadataValue:
+    """A frame for an asset's page; its index is the first column."""
+    text = frame.reset_index() if frame.index.name is not None else frame
+    cells = [["" if _blank(v) else f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row]
+             for row in text.itertuples(index=False)]  # fmt: skip
+    lines = ["| " + " | ".join(map(str, text.columns)) + " |", "|" + "---|" * len(text.columns)]
+    return dg.MetadataValue.md("\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)]))
+
+
+def _blank(value: object) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
+
+
+def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_again: bool) -> pd.DataFrame:
+    """What a usual step of each binding limit would earn: score, and basis points a year.
+
+    Parameters
+    ----------
+    slope : float, optional
+        Return per unit of score, from the decisions whose returns were known.
+    solve_again : bool
+        Also by solving with the limit moved (``gained``); a price alone is never less than that.
+    """
+    if step.problem is None or step.solution is None:
+        return pd.DataFrame()
+    yearly = DAYS_A_YEAR / spec.every
+    if solve_again:
+        return price_table(step.problem, step.solution, slope, yearly).set_index("constraint")
+    prices = step.solution.shadow_prices
+    frame = pd.DataFrame({"price": pd.Series(prices, dtype=float)}).rename_axis("constraint")
+    frame["step"] = [STEPS[name.split("[")[0]] for name in frame.index]
+    frame["at_price"] = frame["price"] * frame["step"]
+    if slope is not None:
+        frame["basis_points_a_year"] = pd.Series(annual_basis_points(frame["at_price"].to_dict(), slope, yearly))
+    return frame.sort_values("at_price", ascending=False)
+
+
+def week_shown(spec: PortfolioSpec, step: Step, rows: pd.DataFrame, facts: dict, solve_again: bool) -> dict:
+    """Metadata of one week's weights."""
+    active = (rows["weight"] - rows["benchmark"]).abs().sum() / 2
+    slope = facts["return_per_score"]
+    expected = float((np.nan_to_num(rows["score"]) * (rows["weight"] - rows["benchmark"])).sum())
+    out = {
+        "decided": facts["decided"],
+        "status": facts["status"],
+        "stocks": int((rows["weight"] > 1e-9).sum()),
+        "active_share": round(float(active), 4),
+        "turnover_one_way": round(float((rows["weight"] - rows["holdings"]).abs().sum() / 2), 4),
+        "largest_violation": float(facts["largest_violation"]),
+        "relaxed": dg.MetadataValue.json(facts["relaxed"]),
+        "active_score": round(expected, 5),
+        "shadow_prices": table(prices_shown(spec, step, slope, solve_again)),
+    }
+    if slope is not None:
+        out["return_per_score"] = round(slope, 6)
+        out["expected_excess_bp_a_year"] = round(expected * slope * DAYS_A_YEAR / spec.every * 1e4, 1)
+    if "styles_unknown" in facts:
+        out["styles_unknown"] = f"{', '.join(facts['styles_unknown'])}: the source knows none, so no limit holds them"
+    return out
+
+
+def mean_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
+    """Each limit's price over the weeks: how often it binds, and what a usual step of it would earn on the mean week.
+
+    Weeks in which a limit does not bind count as 0. Basis points take each week's own slope, where it had one.
+    """
+    prices = pd.DataFrame([f.get("shadow_prices", {}) for f in facts])
+    if prices.empty:
+        return prices
+    steps = pd.Series({name: STEPS[name.split("[")[0]] for name in prices.columns})
+    slopes = pd.Series([f.get("return_per_score") for f in facts], dtype=float)
+    earned = prices.fillna(0.0) * steps
+    yearly = DAYS_A_YEAR / spec.every * 1e4
+    points = earned.mul(slopes * yearly, axis=0)[slopes.notna()]
+    frame = pd.DataFrame(
+        {
+            "binds": prices.notna().mean(),
+            "step": steps,
+            "at_price": earned.mean(),
+            "basis_points_a_year": points.mean() if len(points) else np.nan,
+        }
+    )
+    return frame.sort_values("at_price", ascending=False).rename_axis("constraint")
+
+
+def turnover_table(result: BacktestResult) -> pd.DataFrame:
+    """Planned and realised turnover, cost, and what was not done, of the rebalances after the first purchase."""
+    later = result.rebalances[~result.rebalances["initial"]]
+    columns = ["planned_two_way", "realised_two_way", "cost", "orders", "unfilled", "unfilled_weight", "cash"]
+    return later[columns].astype(float).agg(["mean", "min", "max"]).T.rename_axis("of a rebalance")
+
+
+def unfilled_table(result: BacktestResult) -> pd.DataFrame:
+    """Orders that were not filled, or only in part, by reason: how many, and the weight that was not traded."""
+    stuck = result.trades[(result.trades["reason"] != "") & (result.trades["side"] != "payout")]
+    missed = (stuck["planned"] - stuck["filled"]).abs()
+    grouped = missed.groupby(stuck["reason"].astype(str)).agg(["size", "sum", "max"])
+    return grouped.set_axis(["orders", "weight", "largest"], axis=1).rename_axis("reason")
+
+
+def attribution_tables(found: BacktestAttribution, industries: dict[int, str]) -> dict[str, pd.DataFrame]:
+    """Linked totals by effect, by factor, and by industry (Brinson), largest first."""
+    brinson = found.brinson.table()
+    brinson.index = pd.Index([industries.get(int(c), "cash") for c in brinson.index], name="industry")
+    brinson = brinson[(brinson.abs() > 1e-12).any(axis=1)]
+    out = {
+        "attribution": found.table().to_frame("linked").rename_axis("effect"),
+        "attribution by industry": brinson.sort_values("total", ascending=False),
+    }
+    if found.factors is not None:
+        out["attribution by factor"] = found.factor_table().to_frame("linked").rename_axis("factor")
+    return out
+
+
+def attribution_parts(found: BacktestAttribution) -> dict[str, np.ndarray]:
+    """Linked daily effects: factors where there are some, else allocation and selection; execution and cost."""
+    if found.factors is not None:
+        parts = {n: found.factors[n].to_numpy() for n in found.factors.columns if n != "excess"}
+    else:
+        parts = {
+            "allocation": found.brinson.allocation.sum(axis=1),
+            "selection": found.brinson.selection.sum(axis=1),
+        }
+    parts |= {"execution": found.execution, "cost": found.cost}
+    return {name: values * found.link for name, values in parts.items()}
+
+
+def backtest_charts(
+    result: BacktestResult, fan: Fan, found: BacktestAttribution
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """NAV, the fan of weekdays, attribution and turnover as pictures."""
+    from mg_portfolio.report import charts, portfolio_charts
+
+    later = result.rebalances[~result.rebalances["initial"]]
+    drawn = {
+        "NAV": charts.nav_chart(result.days, result.nav, result.benchmark_nav),
+        "paths": portfolio_charts.fan_chart(fan.days, fan.relative_nav),
+        "attribution chart": portfolio_charts.attribution_chart(found.days, attribution_parts(found)),
+    }
+    if len(later):
+        drawn["turnover chart"] = portfolio_charts.turnover_chart(
+            later["traded"].to_numpy("datetime64[D]"), later["planned_two_way"], later["realised_two_way"]
+        )
+    return {name: dg.MetadataValue.md(charts.markdown_image(figure)) for name, figure in drawn.items()}

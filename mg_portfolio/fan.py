@@ -1,0 +1,138 @@
+"""The same portfolio decided on each weekday: how much of a result is the day it happens to trade on.
+
+A portfolio that trades once a week has five paths, one a weekday, and a published one is one of them. Their spread is
+luck: figures that differ by less do not differ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.catalog import PortfolioSpec
+from mg_portfolio.costs import Costs, CostSchedule
+from mg_portfolio.execution import Execution
+from mg_portfolio.metrics import metrics
+from mg_portfolio.walk import DecisionPanel, Path, account, walk
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
+SHOWN = (
+    "excess_annual",
+    "tracking_error",
+    "information_ratio",
+    "excess_max_drawdown",
+    "turnover_two_way_per_rebalance",
+)
+
+
+def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
+    """Decision days of each weekday's path.
+
+    Parameters
+    ----------
+    days : (D,) datetime64[D]
+        Trading days, ascending.
+
+    Returns
+    -------
+    dict of weekday to (W,) int
+        One index a calendar week: the week's last session up to the weekday, or its first where it begins later. So
+        Friday's path decides on the last session of every week.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    weekday = (days.astype("int64") + 3) % 7
+    monday = days - weekday
+    first = np.flatnonzero(np.r_[True, monday[1:] != monday[:-1]])
+    after = np.r_[first[1:], len(days)]
+    out = {}
+    for k, name in enumerate(WEEKDAYS):
+        upto = np.array([np.searchsorted(weekday[a:b], k, side="right") for a, b in zip(first, after, strict=True)])
+        out[name] = first + np.maximum(upto - 1, 0)
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Fan:
+    """The paths of one portfolio over the days that all of them have.
+
+    Attributes
+    ----------
+    days : (T,) datetime64[D]
+        From the latest start of a path to the end.
+    relative_nav : dict of weekday to (T,) float
+        1 on the first day.
+    figures : DataFrame
+        One row a weekday, columns of ``SHOWN``.
+    """
+
+    days: np.ndarray
+    relative_nav: dict[str, np.ndarray]
+    figures: pd.DataFrame
+
+    def table(self) -> pd.DataFrame:
+        """The figures, and below them their mean, standard deviation, lowest and highest."""
+        spread = self.figures.agg(["mean", "std", "min", "max"])
+        return pd.concat([self.figures, spread]).rename_axis("decided on")
+
+
+def fan_of(paths: Mapping[str, Path]) -> Fan:
+    """Set paths side by side over the days they share.
+
+    Parameters
+    ----------
+    paths : mapping of weekday to Path
+        Simulated on one panel.
+    """
+    start = max(path.result.days[0] for path in paths.values())
+    relative, figures = {}, {}
+    days = np.zeros(0, "datetime64[D]")
+    for name, path in paths.items():
+        result = path.result
+        inside = slice(int(np.searchsorted(result.days, start)), None)
+        days = result.days[inside]
+        ratio = result.relative_nav[inside]
+        relative[name] = ratio / ratio[0]
+        turnover = result.turnover
+        found = metrics(result.nav[inside], result.benchmark_nav[inside], days, turnover[turnover.index >= start])
+        figures[name] = {key: found[key] for key in SHOWN}
+    return Fan(days, relative, pd.DataFrame.from_dict(figures, orient="index"))
+
+
+def walk_fan(
+    panel: DecisionPanel,
+    spec: PortfolioSpec,
+    weeks: np.ndarray,
+    known: Mapping[str, Path] | None = None,
+    cost: Costs | CostSchedule | None = None,
+    execution: Execution | None = None,
+) -> dict[str, Path]:
+    """Walk a portfolio once for each weekday.
+
+    Parameters
+    ----------
+    panel : DecisionPanel
+    spec : PortfolioSpec
+    weeks : (W,) datetime64[D]
+        Mondays of the weeks that decide.
+    known : mapping of weekday to Path, optional
+        Paths that need no walking.
+    cost, execution : optional
+        See :func:`mg_portfolio.walk.walk`.
+
+    Returns
+    -------
+    dict of weekday to Path
+        Without the weekdays that never had a signal and a benchmark.
+    """
+    days = panel.market.days
+    monday = days - (days.astype("int64") + 3) % 7
+    out = {}
+    for name, chosen in weekday_decisions(days).items():
+        path = (known or {}).get(name)
+        if path is None:
+            inside = chosen[np.isin(monday[chosen], weeks)]
+            path = account(panel, spec, walk(panel, spec, inside, cost, execution), cost, execution)
+        if path is not None and len(path.result.days) > 1:
+            out[name] = path
+    return out
