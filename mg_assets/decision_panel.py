@@ -1,6 +1,6 @@
 """What portfolios decide on, read from the lake as dense arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -70,30 +70,19 @@ class Closes:
         """Weights, NaN where unknown, and membership of an index, ``(D, S)``."""
         return self._facts[f"{name}_weight"], self._facts[f"{name}_member"]
 
-    @cached_property
-    def raw_styles(self) -> dict[str, np.ndarray]:
-        """Exposures before they are standardised, ``(D, S)`` each; NaN where the source lacks an input."""
+    def raw_style(self, name: str) -> np.ndarray:
+        """Exposure before it is standardised, ``(D, S)``; NaN where the source lacks an input."""
+        if name in OTHER_STYLES:
+            return self._common[name]
         with np.errstate(divide="ignore", invalid="ignore"):
+            if name == "valuation":
+                return np.where(self._facts["pb"] != 0.0, 1.0 / self._facts["pb"], np.nan)  # book to price
             close = self.lake.panel("daily_bars", self.keys, ["close"], self.symbols)["close"]
-            cap = np.log(self._facts["float_shares"] * close)
-            book_to_price = np.where(self._facts["pb"] != 0.0, 1.0 / self._facts["pb"], np.nan)
-        common = self.lake.panel("common_factors", self.keys, list(OTHER_STYLES), self.symbols, missing="empty")
-        return {"size": cap, "valuation": book_to_price, **{name: common[name] for name in OTHER_STYLES}}
+            return np.log(self._facts["float_shares"] * close)
 
-    def styles(self, names: Sequence[str], universe: np.ndarray) -> dict[str, np.ndarray]:
-        """Exposures winsorised and z-scored over each day's universe ``(D, S)``; 0 for what is unknown.
-
-        A style that is unknown for every stock of every day is left out.
-        """
-        out = {}
-        for name in names:
-            raw = self.raw_styles[name]
-            known = np.isfinite(raw) & universe
-            if not known.any():
-                continue
-            scores = [preprocess(r[:, None], None, None, k)[:, 0] for r, k in zip(raw, known, strict=True)]
-            out[name] = np.nan_to_num(np.stack(scores))
-        return out
+    @cached_property
+    def _common(self) -> dict[str, np.ndarray]:
+        return self.lake.panel("common_factors", self.keys, OTHER_STYLES, self.symbols, missing="empty").values
 
     def decisions(self, spec: PortfolioSpec, signal: str, extra_styles: Sequence[str] = ()) -> DecisionPanel:
         """One portfolio's panel.
@@ -110,11 +99,25 @@ class Closes:
         weights, member = self.index(spec.index)
         codes, names = self.industry
         wanted = tuple(dict.fromkeys((*spec.styles, *extra_styles)))
-        styles = self.styles(wanted, np.isfinite(score))
+        styles = style_scores({n: self.raw_style(n) for n in wanted}, np.isfinite(score))
         for name in spec.style_limits:  # a limit on what nobody knows binds nobody
             styles.setdefault(name, np.zeros(score.shape))
         return DecisionPanel(self.market, score, weights, member, codes, names, styles, self.buyable)
 
     def unknown_styles(self, spec: PortfolioSpec) -> list[str]:
         """Styles that the portfolio limits and the source knows nothing of."""
-        return [name for name in spec.styles if not np.isfinite(self.raw_styles[name]).any()]
+        return [name for name in spec.styles if not np.isfinite(self.raw_style(name)).any()]
+
+
+def style_scores(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict[str, np.ndarray]:
+    """Exposures winsorised and z-scored over each day's universe ``(D, S)``; 0 for what is unknown.
+
+    A style that is unknown for every stock of every day is left out.
+    """
+    out = {}
+    for name, values in raw.items():
+        known = np.isfinite(values) & universe
+        if known.any():
+            scores = [preprocess(r[:, None], None, None, k)[:, 0] for r, k in zip(values, known, strict=True)]
+            out[name] = np.nan_to_num(np.stack(scores))
+    return out

@@ -346,6 +346,8 @@ def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
 
 
 def _column(table: str, key: str) -> str:
+    if table == "portfolio_cells":
+        return "cell"
     if len(key) == 6 and key[4] == "H":
         return "period"
     if table.startswith("weekly_") or table.startswith("weights_"):

@@ -1,0 +1,133 @@
+"""The reports' portfolio tables, every cell a walked portfolio, ours beside theirs."""
+
+import hashlib
+from collections.abc import Iterator
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from mg_assets.assets.models import SIGNALS
+from mg_assets.assets.portfolio_metadata import table as shown_table
+from mg_assets.freshness import Needs, recipe
+from mg_assets.lake import Build, Built, LakeAsset, lake_asset
+from mg_assets.portfolio_weeks import spec_of
+from mg_assets.settings import settings
+from mg_assets.store import WHOLE, Lake
+from mg_assets.study_cells import TABLE, Job, fingerprint, run_cells
+from mg_assets.trading_rules import trading_rules
+from mg_portfolio.report.portfolio_tables import STUDIES, Account, compose, markdown, portfolios_of
+
+READ = ("daily_bars", "reference", "common_factors")
+COLUMNS = {
+    "table": "as printed",
+    "row": "labels of the row",
+    "column": "head of the column",
+    "portfolio": "name in the catalog",
+    "metric": "as published",
+    "period": "of the published figure",
+    "ours": "over the days of the period that the lake has",
+    "published": "the report's figure",
+    "first_day": "of ours",
+    "last_day": "of ours",
+    "note": "why ours is empty",
+}
+TITLES = {
+    "series_88": "Series 88 (Haitong): tables 8 to 13, the AI portfolios by index, limits and model",
+    "series_72": "Series 72 (Huatai): charts 63 to 68, the enhanced portfolios by turnover limit",
+    "series_69": "Series 69 (Huatai): charts 11, 23, 24 and 35, portfolios of the attention models",
+}
+
+
+def _data_mark(lake: Lake, signal: str) -> str:
+    """Hash of the recipes and the write times of all that a portfolio on the signal reads."""
+    parts = [f"{t}:{recipe(t)}" for t in (signal, *READ)]
+    parts += [f"{t}/{k}:{lake.modified(t, k)}" for t in (signal, *READ) for k in lake.keys(t)]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _study_asset(study: str) -> LakeAsset:
+    specs = {name: spec_of(name, settings().signals) for name in portfolios_of(study)}
+    signals = sorted({spec.signal for spec in specs.values()} & set(SIGNALS))
+
+    @lake_asset(
+        f"portfolio_study_{study}",
+        group="evaluation",
+        partitions=None,
+        needs=[*(Needs(s) for s in signals), *(Needs(t) for t in READ)],
+        uses=("signals", "trading"),
+        kinds={"cvxpy"},
+        columns=COLUMNS,
+        description=f"{TITLES[study]}.\n\nEach portfolio is walked from week to week over the days of its signal, in "
+        "parallel processes, and kept in the lake when it is finished: a study that was stopped goes on where it was. "
+        "A portfolio whose signal this deployment lacks says so.",
+    )
+    def make(build: Build) -> Iterator[Built]:
+        lake, rules = build.lake, trading_rules()
+        marks = {signal: _data_mark(lake, signal) for signal in signals}
+        accounts: dict[str, Account | str] = {
+            name: f"{spec.signal} is not among the signals of this deployment (setting catalog)"
+            for name, spec in specs.items()
+            if spec.signal not in marks
+        }
+        jobs = [
+            Job(spec, fingerprint(spec, rules, marks[spec.signal])) for spec in specs.values() if spec.signal in marks
+        ]
+
+        def tell(done: int, total: int, name: str) -> None:
+            build.log(f"{study}: {done} of {total} portfolios, {name}")
+
+        accounts |= run_cells(lake, jobs, rules, build.workers, tell)
+        frames = [compose(one, accounts) for one in STUDIES[study]]
+        tables = {
+            one.table: dg.MetadataValue.md(markdown(one, f)) for one, f in zip(STUDIES[study], frames, strict=True)
+        }
+        walked = [name for name, found in accounts.items() if isinstance(found, Account)]
+        yield Built(
+            WHOLE,
+            pd.concat(frames, ignore_index=True),
+            {
+                "portfolios": len(accounts),
+                "walked": len(walked),
+                "trading": str(rules),
+                **tables,
+                **_pictures({name: found for name, found in accounts.items() if isinstance(found, Account)}),
+                **({"walks": shown_table(_walks(lake, walked))} if walked else {}),
+            },
+        )
+
+    return make
+
+
+def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
+    """How each walk went: weeks, relaxed ones, largest violation, CPU seconds."""
+    facts = [{"portfolio": n, **lake.metadata(TABLE, n)} for n in names]
+    columns = ["portfolio", "signal", "weeks", "without_decision", "relaxed", "largest_violation", "cpu_seconds"]
+    frame = pd.DataFrame(facts)[columns]
+    return frame.assign(largest_violation=[f"{v:.0e}" for v in frame["largest_violation"]])
+
+
+def _pictures(accounts: dict[str, Account], most: int = 6) -> dict[str, dg.MarkdownMetadataValue]:
+    """Relative NAVs by index, of the portfolios with the highest excess where there are many."""
+    from mg_portfolio.report import charts, portfolio_charts
+
+    out = {}
+    for index in ("csi500", "csi1000"):
+        own = {n: a for n, a in accounts.items() if n.startswith(f"{index}_")}
+        best = sorted(own, key=lambda n: -float(own[n].relative_nav[-1]))[:most]
+        if not best:
+            continue
+        days = np.unique(np.concatenate([own[n].days for n in best]))
+        lines = {}
+        for name in (n for n in own if n in best):
+            line = np.full(len(days), np.nan)
+            line[np.searchsorted(days, own[name].days)] = own[name].relative_nav
+            lines[name.removeprefix(f"{index}_")] = line
+        title = f"{index.upper()}: relative NAV" + (f", the {most} highest of {len(own)}" if len(own) > most else "")
+        figure = portfolio_charts.relative_chart(days, lines, title)
+        out[f"relative NAV {index}"] = dg.MetadataValue.md(charts.markdown_image(figure))
+    return out
+
+
+ASSETS = [_study_asset(study) for study in STUDIES]
+"""One asset a series."""

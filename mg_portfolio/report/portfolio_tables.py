@@ -1,0 +1,341 @@
+"""The reports' tables about portfolios, cell by cell, and our figure of each.
+
+Series 88 tables 8, 9, 11 and 12 (grids of limits and models), 10 and 13 (years); series 72 charts 64 and 67 (figures),
+65 and 68 (years); series 69 charts 11, 23, 24 and 35. Portfolios are names of the catalog; periods and metrics are
+those of the published numbers, so that both join.
+
+Two captions of series 88 do not fit its own figures: table 10 prints the whole period and 2023 of table 8's second
+output ensemble (daily and 30 minutes), and table 13 those of table 11, which has no floor on members. The cells here
+are the captions'; the notes say so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.catalog import SERIES_69
+from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, metrics
+from mg_portfolio.report.published import period_bounds, published
+
+FEWEST = 20  # returns that a figure of ours needs
+EARNED = {"annual_return": "annual_return", "excess_return": "excess_annual", "excess_ytd": "excess_annual"}
+"""Printed figures that, within one calendar year, are what was earned in it."""
+PLAIN = ("sharpe", "calmar", "information_ratio", "calmar_excess", "excess_calmar", "turnover_two_way_annual")
+"""Figures that are not percentages."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One printed number: a portfolio (or its index), a metric and a period."""
+
+    portfolio: str
+    subject: str
+    metric: str
+    period: str
+    of_index: bool = False
+
+
+@dataclass(frozen=True)
+class PortfolioTable:
+    """One table of a report, laid out as there."""
+
+    report: str
+    table: str
+    title: str
+    labels: tuple[str, ...]
+    heads: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    excess: Excess = "relative"
+    note: str = ""
+
+    @property
+    def portfolios(self) -> tuple[str, ...]:
+        """Portfolios that the table needs, each once."""
+        return tuple(dict.fromkeys(cell.portfolio for _, cells in self.rows for cell in cells))
+
+
+@dataclass(frozen=True, eq=False)
+class Account:
+    """A portfolio's daily account.
+
+    Attributes
+    ----------
+    days : (T,) datetime64[D]
+    nav, benchmark_nav : (T,) float
+    turnover : Series
+        Two-way turnover of each rebalance after the first purchase, by trading day.
+    """
+
+    days: np.ndarray
+    nav: np.ndarray
+    benchmark_nav: np.ndarray
+    turnover: pd.Series
+
+    @cached_property
+    def relative_nav(self) -> np.ndarray:
+        """``nav / benchmark_nav``."""
+        return self.nav / self.benchmark_nav
+
+
+def measured(account: Account, cell: Cell, excess: Excess = "relative") -> tuple[float, str, str]:
+    """Our figure of a cell, over the days of its period that we have.
+
+    Returns
+    -------
+    value : float
+        NaN where we have fewer than twenty returns in the period.
+    first, last : str
+        The days it covers; empty where it has none.
+    """
+    start, end = period_bounds(cell.period)
+    inside = np.flatnonzero((account.days >= start) & (account.days <= end))
+    if not len(inside):
+        return float("nan"), "", ""
+    part = slice(max(int(inside[0]) - 1, 0), int(inside[-1]) + 1)  # from the last close before the period
+    days, returns = account.days[part], part.stop - part.start - 1
+    first, last = str(days[min(1, returns)]), str(days[-1])
+    if returns < FEWEST:
+        return float("nan"), first, last
+    traded = account.turnover.index.to_numpy("datetime64[D]")
+    own = account.turnover[(traded >= start) & (traded <= end)]
+    nav = account.benchmark_nav if cell.of_index else account.nav
+    found = metrics(nav[part], account.benchmark_nav[part], days, own, excess)
+    value = found[EARNED.get(cell.metric, cell.metric)]
+    if cell.metric in EARNED and str(start)[:4] == str(end)[:4]:
+        value = (1.0 + value) ** (returns / DAYS_PER_YEAR) - 1.0
+    return float(value), first, last
+
+
+def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.DataFrame:
+    """One row a cell: ours beside theirs.
+
+    Parameters
+    ----------
+    table : PortfolioTable
+    accounts : mapping of portfolio to Account, or to the reason why there is none
+
+    Returns
+    -------
+    DataFrame
+        Columns ``table``, ``row``, ``column``, ``portfolio``, ``metric``, ``period``, ``ours``, ``published``,
+        ``first_day``, ``last_day`` and ``note`` (why ours is empty).
+    """
+    printed = published(report=table.report, table=table.table).set_index(["subject", "metric", "period"])["value"]
+    lines = []
+    for labels, cells in table.rows:
+        for head, cell in zip(table.heads, cells, strict=True):
+            account = accounts.get(cell.portfolio, "not asked for")
+            value, first, last, note = float("nan"), "", "", account if isinstance(account, str) else ""
+            if isinstance(account, Account):
+                value, first, last = measured(account, cell, table.excess)
+                if np.isnan(value):
+                    note = f"fewer than {FEWEST} days of {cell.period} in the lake"
+            theirs = printed.get((cell.subject, cell.metric, cell.period), float("nan"))
+            name = f"{cell.portfolio} benchmark" if cell.of_index else cell.portfolio
+            row = ", ".join(x for x in labels if x)
+            lines.append((table.table, row, head, name, cell.metric, cell.period, value, theirs, first, last, note))
+    names = ["table", "row", "column", "portfolio", "metric", "period", "ours", "published", "first_day", "last_day"]
+    return pd.DataFrame(lines, columns=[*names, "note"])
+
+
+def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
+    """The table as in the report, each cell ours and, in brackets, theirs; below it what ours lacks."""
+    shown = [f"{_text(o, m)} ({_text(p, m)})" if not np.isnan(p) else _text(o, m)
+             for o, p, m in zip(frame["ours"], frame["published"], frame["metric"], strict=True)]  # fmt: skip
+    width = len(table.heads)
+    lines = [f"**{table.title}** Ours (published)", ""]
+    lines.append("| " + " | ".join((*table.labels, *table.heads)) + " |")
+    lines.append("|" + "---|" * (len(table.labels) + width))
+    for i, (labels, _) in enumerate(table.rows):
+        lines.append("| " + " | ".join((*labels, *shown[i * width : (i + 1) * width])) + " |")
+    ours = frame[frame["first_day"] != ""]
+    if len(ours):
+        lines += ["", f"Ours: {ours['first_day'].min()} to {ours['last_day'].max()}."]
+    why = frame[frame["note"] != ""].groupby("note", sort=False)["portfolio"].nunique()
+    lines += ["", *(f"- {note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items())]
+    return "\n".join([*lines, *(["", table.note] if table.note else [])])
+
+
+def _text(value: float, metric: str) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.2f}" if metric in PLAIN else f"{100 * value:.1f}%"
+
+
+_WHOLE_88, _YTD_88 = "2017-01-01/2023-07-31", "2023-01-01/2023-07-31"
+_MODELS_88 = (
+    ("mixed_input", "mixed input"),
+    ("output_ensemble3", "output ensemble"),
+    ("output_ensemble2", "output ensemble 1"),
+)
+_INDUSTRIES = (("ind_neutral", "industry neutral"), ("ind_2pct", "industry 2%"))
+_STOCKS = (("0.5pct", "stock 0.5%"), ("1pct", "stock 1%"))
+
+
+def _grid(number: int, index: str, space: str, what: str) -> PortfolioTable:
+    periods = ((_WHOLE_88, "excess_annual", "2017-2023.07 a year"), (_YTD_88, "excess_ytd", "2023.01-07"))
+    columns = list(product(periods, _INDUSTRIES, _STOCKS))
+    rows = []
+    for horizon, (model, label) in product(("5d", "10d"), _MODELS_88):
+        names = [f"{index}_{space}_{ind}_stock_{stock}_{model}_biagru_{horizon}" for _, (ind, _), (stock, _) in columns]
+        cells = tuple(Cell(n, n, m, p) for n, ((p, m, _), _, _) in zip(names, columns, strict=True))
+        first = label == _MODELS_88[0][1]
+        rows.append(((f"{horizon[:-1]} days" if first else "", label), cells))
+    return PortfolioTable(
+        "haitong_88",
+        f"table {number}",
+        f"Table {number}: excess return of the {index.upper()} portfolios, {what}.",
+        ("label", "model"),
+        tuple(f"{head}, {ind}, {stock}" for (_, _, head), (_, ind), (_, stock) in columns),
+        tuple(rows),
+    )
+
+
+def _years_88(number: int, portfolio: str, what: str, note: str) -> PortfolioTable:
+    names = ("excess_return", "excess_max_drawdown", "tracking_error", "information_ratio", "monthly_win_rate")
+    periods = (*(str(y) for y in range(2017, 2023)), _YTD_88, _WHOLE_88)
+    labels = (*(str(y) for y in range(2017, 2023)), "2023.01-07", "whole")
+    return PortfolioTable(
+        "haitong_88",
+        f"table {number}",
+        f"Table {number}: years of the {what}.",
+        ("period",),
+        ("excess", "excess drawdown", "tracking error", "information ratio", "months won"),
+        tuple(((label,), tuple(Cell(portfolio, portfolio, m, p) for m in names))
+              for label, p in zip(labels, periods, strict=True)),
+        note=note,
+    )  # fmt: skip
+
+
+_WHOLE_72 = "2017-01-04/2023-11-30"
+_TURNOVERS = (30, 40, 50)
+
+
+def _figures_72(number: int, index: str) -> PortfolioTable:
+    names = {
+        "annual_return": "return a year",
+        "annual_volatility": "volatility",
+        "sharpe": "Sharpe",
+        "max_drawdown": "drawdown",
+        "excess_annual": "excess a year",
+        "tracking_error": "tracking error",
+        "excess_max_drawdown": "excess drawdown",
+        "information_ratio": "information ratio",
+        "calmar_excess": "Calmar",
+        "monthly_win_rate": "months won",
+        "turnover_two_way_per_rebalance": "two-way turnover",
+    }
+    rows = [((f"turnover {t}%",), tuple(Cell(f"{index}_turnover{t}", f"{index}_turnover{t}", m, _WHOLE_72)
+             for m in names)) for t in _TURNOVERS]  # fmt: skip
+    return PortfolioTable(
+        "huatai_72",
+        f"chart {number}",
+        f"Chart {number}: figures of the {index.upper()} portfolios by turnover limit.",
+        ("portfolio",),
+        tuple(names.values()),
+        tuple(rows),
+        excess="difference",
+        note="Excess compounds the daily differences, as the report's figures do.",
+    )
+
+
+def _years_72(number: int, index: str) -> PortfolioTable:
+    periods = (*(str(y) for y in range(2017, 2023)), "2023-01-01/2023-11-30")
+    own = [(f"turnover {t}%", f"{index}_turnover{t}", f"{index}_turnover{t}", False) for t in _TURNOVERS]
+    lines = [*own, (index.upper(), f"{index}_turnover30", f"{index}_benchmark", True)]
+    return PortfolioTable(
+        "huatai_72",
+        f"chart {number}",
+        f"Chart {number}: returns of the {index.upper()} portfolios by year.",
+        ("portfolio",),
+        (*periods[:-1], "2023.01-11"),
+        tuple(((label,), tuple(Cell(name, subject, "annual_return", p, of_index) for p in periods))
+              for label, name, subject, of_index in lines),
+    )  # fmt: skip
+
+
+_WHOLE_69 = "2011-01-04/2023-07-31"
+_FIGURES_69 = {
+    "annual_return": "return a year",
+    "annual_volatility": "volatility",
+    "sharpe": "Sharpe",
+    "max_drawdown": "drawdown",
+    "calmar": "Calmar",
+    "excess_annual": "excess a year",
+    "tracking_error": "tracking error",
+    "information_ratio": "information ratio",
+    "excess_max_drawdown": "excess drawdown",
+    "excess_calmar": "excess Calmar",
+    "monthly_win_rate": "months won",
+    "turnover_two_way_annual": "two-way turnover a year",
+}
+
+
+def _figures_69(number: int, what: str, lines: list[tuple[tuple[str, ...], str, str]]) -> PortfolioTable:
+    """Rows are (labels, portfolio, printed subject)."""
+    missing = [name for _, name, _ in lines if name not in SERIES_69]
+    if missing:
+        raise KeyError(f"series 69 has no portfolio {missing[0]!r}")
+    labels = ("label", "model") if len(lines[0][0]) == 2 else ("model",)
+    return PortfolioTable(
+        "huatai_69",
+        f"chart {number}",
+        f"Chart {number}: CSI 500 portfolios of {what}.",
+        labels,
+        tuple(_FIGURES_69.values()),
+        tuple((row, tuple(Cell(name, subject, m, _WHOLE_69) for m in _FIGURES_69)) for row, name, subject in lines),
+    )
+
+
+_TASKS = {"mlp": "multi-task baseline", "task_attention": "attention between tasks",
+          "stock_attention": "attention between stocks"}  # fmt: skip
+_HORIZONS = {"10d": "10 days", "20d": "20 days", "10d20d": "both"}
+_IN_TIME = {"lstm": "LSTM", "alstm": "ALSTM", "temporal_transformer": "Transformer"}
+_CHART_11 = [((horizon if kind == "mlp" else "", label), f"csi500_mtl_{kind}_{days}_original", f"mtl_{kind}_{days}")
+             for (days, horizon), (kind, label) in product(_HORIZONS.items(), _TASKS.items())]  # fmt: skip
+_CHART_35 = [
+    *(((label,), f"csi500_mtl_{kind}_10d20d_original", f"mtl_{kind}") for kind, label in _TASKS.items()),
+    (("attention in time",), "csi500_temporal_transformer_original", "temporal_transformer"),
+    (("ensemble",), "csi500_attention_ensemble_original", "attention_ensemble"),
+]
+
+STUDIES: dict[str, tuple[PortfolioTable, ...]] = {
+    "series_88": (
+        _grid(8, "csi500", "all", "from all stocks"),
+        _grid(9, "csi500", "80pct", "80% in members"),
+        _years_88(
+            10,
+            "csi500_all_ind_neutral_stock_1pct_output_ensemble3_biagru_10d",
+            "CSI500 portfolio: all stocks, industry neutral, stock 1%, output ensemble, 10 days",
+            "Printed is, by its whole period and 2023, table 8's output ensemble 1.",
+        ),
+        _grid(11, "csi1000", "all", "from all stocks"),
+        _grid(12, "csi1000", "80pct", "80% in members"),
+        _years_88(
+            13,
+            "csi1000_80pct_ind_neutral_stock_1pct_output_ensemble3_biagru_10d",
+            "CSI1000 portfolio: 80% in members, industry neutral, stock 1%, output ensemble, 10 days",
+            "Printed is, by its whole period and 2023, table 11's portfolio from all stocks.",
+        ),
+    ),
+    "series_72": (_figures_72(64, "csi500"), _years_72(65, "csi500"), _figures_72(67, "csi1000"),
+                  _years_72(68, "csi1000")),
+    "series_69": (
+        _figures_69(11, "attention between tasks and between stocks", _CHART_11),
+        _figures_69(23, "attention in time, original limits",
+                    [((t,), f"csi500_{m}_original", m) for m, t in _IN_TIME.items()]),
+        _figures_69(24, "attention in time, relaxed limits",
+                    [((t,), f"csi500_{m}_relaxed", f"{m}_relaxed") for m, t in _IN_TIME.items()]),
+        _figures_69(35, "the ensemble and its parts", _CHART_35),
+    ),
+}  # fmt: skip
+"""Tables by series, in the order of the report."""
+
+
+def portfolios_of(study: str) -> tuple[str, ...]:
+    """Portfolios that a study runs, each once."""
+    return tuple(dict.fromkeys(name for table in STUDIES[study] for name in table.portfolios))
