@@ -7,6 +7,7 @@
 
 import datetime as dt
 import math
+import re
 from dataclasses import dataclass, field
 from importlib.resources import files
 from itertools import groupby
@@ -15,7 +16,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.study_charts import beside_chart, correlation_chart
@@ -107,6 +108,7 @@ def render(study: Study, lang: str = "en") -> str:
         span=(tested["first_day"].min(), tested["last_day"].max()) if len(tested) else None,
         trained=t["trained"].format(have=have, all=have + len(lacking)),
         lacking=lacking,
+        lacking_text=_marked(t["lacking"]),
         overview=_overview(shown, lang),
         rank_ic=_rank_ic(shown, lang),
         tables=[_table(study.cells, layout, lang) for layout in LAYOUTS],
@@ -119,11 +121,17 @@ def render(study: Study, lang: str = "en") -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A figure as the tables write it: ratios with two digits, fractions as percent."""
+    """A figure of ours as the tables write it: ratios with two digits, fractions as percent."""
     if math.isnan(value):
         return ""
     text = f"{value:.2f}" if metric in _RATIOS else f"{100 * value:.2f}%"
     return text.lstrip("-") if float(text.rstrip("%")) == 0 else text  # a rounded zero has no sign
+
+
+def printed(metric: str, value: float) -> str:
+    """A published figure with no more digits than were printed."""
+    text = number(metric, value)
+    return f"{text.rstrip('%').rstrip('0').rstrip('.')}%" if text.endswith("%") else text
 
 
 def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
@@ -139,7 +147,7 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
             pairs = [
                 text
                 for r in rows.itertuples()
-                for text in (_ours(r, lang), number(r.metric, r.published) or t["not_published"])
+                for text in (_brief(r, lang), printed(r.metric, r.published) or t["not_published"])
             ]
             lines.append(f"| {subject} | " + " | ".join(pairs) + f" | {_days(rows.iloc[0], lang)} |")
         lines.append("")
@@ -155,10 +163,10 @@ def layout_markdown(cells: pd.DataFrame, layout: Layout, lang: str = "en") -> st
         label = ", ".join(filter(None, (words.get(row.group, ""), words[row.label])))
         mine = [_ours(r, lang) for r in own.itertuples()]
         if not own["days"].iloc[0]:  # the whole reason once, then its short form
-            mine[1:] = [t[own["why"].iloc[0].replace(" ", "_")]] * (len(mine) - 1)
+            mine[1:] = [_brief(r, lang) for r in own.iloc[1:].itertuples()]
         lines.append(f"| {label} | {t['ours']} | " + " | ".join(mine) + " |")
-        printed = [number(r.metric, r.published) for r in own.itertuples()]
-        lines.append(f"| | {t['published']} | " + " | ".join(printed) + " |")
+        theirs = [printed(r.metric, r.published) for r in own.itertuples()]
+        lines.append(f"| | {t['published']} | " + " | ".join(theirs) + " |")
     return "\n".join(lines)
 
 
@@ -168,12 +176,22 @@ def conditions_text(report: str, lang: str) -> str:
     return t["conditions"].format(every=how.every, groups=how.groups, price=t[f"price_{how.price}"])
 
 
+def _marked(text: str) -> Markup:
+    """Words in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def _word(key: str, lang: str) -> str:
     return METRICS[lang][key] if key else ""
 
 
 def _ours(row: Any, lang: str) -> str:
     return REASONS[lang][row.why] if row.why else number(row.metric, row.ours)
+
+
+def _brief(row: Any, lang: str) -> str:
+    """As `_ours`, with a reason in two words."""
+    return TEXTS[lang][row.why.replace(" ", "_")] if row.why else number(row.metric, row.ours)
 
 
 def _days(row: Any, lang: str) -> str:
@@ -200,7 +218,7 @@ def _overview(shown: pd.DataFrame, lang: str) -> list[dict[str, Any]]:
                     "subject": subject,
                     "about": TEXTS[lang]["planted_signal"] if subject == "planted_signal" else "",
                     "reason": "" if first["days"] else REASONS[lang][first["why"]],
-                    "cells": [(_ours(r, lang), number(r.metric, r.published)) for r in own.itertuples()],
+                    "cells": [(_brief(r, lang), printed(r.metric, r.published)) for r in own.itertuples()],
                     "days": _days(first, lang),
                 }
             )
@@ -243,9 +261,9 @@ def _table(cells: pd.DataFrame, layout: Layout, lang: str) -> dict[str, Any]:
                 "subject": row.subject,
                 "label": words[row.label],
                 "group": words[row.group] if row.group and row.group != last_group else "",
-                "absent": REASONS[lang][absent] if absent else "",
+                "absent": _marked(REASONS[lang][absent]) if absent else "",
                 "ours": values,
-                "published": [number(r.metric, r.published) for r in own.itertuples()],
+                "published": [printed(r.metric, r.published) for r in own.itertuples()],
             }
         )
         last_group = row.group
@@ -319,8 +337,8 @@ def _pairs(study: Study) -> list[dict[str, str]]:
     """Pairs of signals whose correlation was published, with ours."""
     signals = [n for n in study.names if n not in COMMON_FACTORS]
     return [
-        {"pair": f"{a}, {b}", "ours": _value(study, a, b), "published": f"{printed:.2f}"}
+        {"pair": f"{a}, {b}", "ours": _value(study, a, b), "published": f"{value:.2f}"}
         for i, a in enumerate(signals)
         for b in signals[i + 1 :]
-        if (printed := published_correlation(a, b)) is not None
+        if (value := published_correlation(a, b)) is not None
     ]

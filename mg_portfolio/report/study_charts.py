@@ -90,8 +90,12 @@ def beside_chart(
     ax = fig.add_subplot()
     place = np.arange(len(names))
     both = np.isfinite(mine) & np.isfinite(theirs)
-    ax.hlines(place[both], np.minimum(mine, theirs)[both], np.maximum(mine, theirs)[both], color=LINE, linewidth=1.4)
-    ax.scatter(theirs, place, s=34, facecolors="white", edgecolors=BRICK, linewidths=1.3, label=words["published"])
+    ax.hlines(
+        place[both], np.minimum(mine, theirs)[both], np.maximum(mine, theirs)[both], color=LINE, linewidth=1.4, zorder=1
+    )
+    ax.scatter(
+        theirs, place, s=34, facecolors="white", edgecolors=BRICK, linewidths=1.3, zorder=2, label=words["published"]
+    )
     ax.scatter(mine, place, s=26, color=BLUE, zorder=3, label=words["ours"])
     ax.axvline(0, color=GREY, linewidth=0.8)
     ax.set_yticks(place, names, color=INK)

@@ -48,7 +48,7 @@ class Measured:
         return FEW_STOCKS if few else UNDEFINED
 
 
-def tested_rows(signal: np.ndarray, days: np.ndarray, period: str) -> slice:
+def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> slice:
     """The days on which a signal is tested.
 
     Those of the published period where at least `MIN_DAYS` of them have the signal, so that both figures are of the
@@ -100,7 +100,7 @@ def measure(
         None where the signal has fewer than `MIN_DAYS` days.
     """
     report = report_of(subject)
-    rows = tested_rows(signal, days, period_of(report))
+    rows = study_rows(signal, days, period_of(report))
     if rows.stop == 0:
         return None
     how = CONDITIONS[report]

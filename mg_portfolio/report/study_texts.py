@@ -252,6 +252,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "not_published": "not published",
         "not_trained": "not trained",
         "few_days": "too few days",
+        "few_stocks": "too few stocks",
+        "undefined": "undefined",
         "rank_ic": "RankIC",
         "overview_note": "IC_IR and the top portfolio are those of the signal's own report: mean over deviation "
         "(series 72), annualised (88), of 10-day returns (69, which prints the top layer's return and not its excess).",
@@ -259,6 +261,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "correlations_note": "Mean of the daily Spearman correlations over {days} days of the universe above; below "
         "and right of the line the five common factors.",
         "correlations_published": "Beside the correlations that were published",
+        "correlations_sign": "The reports do not say with which sign they take their common factors; ours are raw: "
+        "reversal is the past month's return.",
         "pair": "Signals",
         "correlation": "Correlation",
         "no_correlations": "Fewer than two signals have 30 days.",
@@ -309,12 +313,15 @@ TEXTS: dict[str, dict[str, str]] = {
         "not_published": "未发表",
         "not_trained": "未训练",
         "few_days": "日数不足",
+        "few_stocks": "股票不足",
+        "undefined": "无定义",
         "rank_ic": "RankIC",
         "overview_note": "IC_IR 与多头组合按各自报告的口径：系列七十二为均值除以标准差，八十八为年化，"
         "六十九为 10 日收益（其只给出 Top 组收益而非超额）。",
         "correlations": "信号之间的相关性",
         "correlations_note": "上述股票池内 {days} 日截面 Spearman 相关系数的均值；线以下及以右为五个常见因子。",
         "correlations_published": "与发表的相关系数并列",
+        "correlations_sign": "报告未说明常见因子的方向；本湖为原始值：反转即过去一个月收益率。",
         "pair": "信号",
         "correlation": "相关系数",
         "no_correlations": "有 30 日数据的信号不足两个。",
