@@ -15,22 +15,11 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, trading_days
+from mg_assets.needs import Needs
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 from mg_assets.settings import settings
 from mg_assets.sources.base import Source
 from mg_assets.store import Lake
-
-
-@dataclass(frozen=True)
-class Needs:
-    """An upstream table and the window of it that one partition reads.
-
-    ``back`` and ``ahead`` count partitions of the downstream asset (sessions for a daily one).
-    """
-
-    table: str
-    back: int = 0
-    ahead: int = 0
 
 
 @dataclass(frozen=True)

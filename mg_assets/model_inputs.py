@@ -11,9 +11,9 @@ from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
 from mg_assets.factors.labels import eligible_entry
 from mg_assets.factors.registry import HF27
-from mg_assets.freshness import Needs
 from mg_assets.market.calendar import FIRST_DAY, month_of, shift, trading_days, week_of
 from mg_assets.market.universe import listed_days, tradable_universe
+from mg_assets.needs import Needs
 from mg_assets.store import Lake
 from mg_models.bars import bar_inputs
 from mg_models.catalog import InputSpec, ModelSpec
@@ -51,14 +51,15 @@ def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
     DataError
         The entry names an input that the lake cannot make.
     """
-    needs = [n for i in spec.inputs for n in _tables_of_input(spec, i)]
+    needs = [n for i in spec.inputs for n in tables_of_input(spec, i)]
     if spec.universe:
         needs += [Needs("daily_bars", back=MEMBERS_BACK), Needs("reference", back=MEMBERS_BACK)]
     longest = {n.table: max(m.back for m in needs if m.table == n.table) for n in needs}
     return tuple(Needs(table, back=back) for table, back in longest.items())
 
 
-def _tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
+def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
+    """The tables that one of an entry's inputs is made of; the first is the one that its rows come from."""
     if i.panel in BAR_PANELS:
         return Needs("daily_bars", back=LOOKBACK), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)
     if i.panel == "hf":
@@ -81,7 +82,7 @@ def model_inputs(
     DataError
         The entry names an input or a universe that the lake cannot make.
     """
-    tables = list(dict.fromkeys(_tables_of_input(spec, i)[0].table for i in spec.inputs))
+    tables = list(dict.fromkeys(tables_of_input(spec, i)[0].table for i in spec.inputs))
     have = [lake.keys(t) for t in tables]
     first = since or max((k[0] for k in have if k), default=str(FIRST_DAY))
     last = until or max((k[-1] for k in have if k), default=first)

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -79,9 +80,13 @@ class TrainedModel:
 
 
 def save(model: TrainedModel, folder: str | Path) -> Path:
-    """Write a model and return its card's path. Each file appears whole or not at all."""
+    """Write a model and return its card's path. Each file appears whole or not at all, the card last.
+
+    An older card goes first, so that a kill between the files leaves no model rather than one that does not fit.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"seed{model.seed}.json").unlink(missing_ok=True)
     weights = safetensors.torch.save({k: model.state[k].contiguous() for k in sorted(model.state)})
     card = {**model.card, "weights_sha256": hashlib.sha256(weights).hexdigest()}
     _write(folder / f"seed{model.seed}.safetensors", weights)
@@ -109,6 +114,25 @@ def load_seed(folder: str | Path, seed: int) -> TrainedModel | None:
     return _load(path) if path.exists() else None
 
 
+def card_id(card: dict[str, Any]) -> str:
+    """Sixteen hex digits that name a stored model's card, its weights' digest included."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def keep_only(folder: str | Path, seeds: Iterable[int]) -> None:
+    """Remove what a folder holds of other seeds, left by an older training that had more."""
+    wanted = set(seeds)
+    for path in Path(folder).glob("seed*.*"):
+        if path.suffix in (".json", ".safetensors") and int(path.stem.removeprefix("seed")) not in wanted:
+            path.unlink()
+
+
+def weights_of(folder: str | Path) -> dict[str, str]:
+    """The weights' digest on each card in a folder, by seed."""
+    cards = sorted(Path(folder).glob("seed*.json"))
+    return {card.stem.removeprefix("seed"): json.loads(card.read_bytes())["weights_sha256"] for card in cards}
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a training's data and code come from, for the card.
@@ -120,11 +144,17 @@ class Provenance:
     data_digest : str
         Of exactly the inputs and labels that the training can see.
     git_revision : str or None
+    input_digests : dict of str to str
+        The same for each input, and for the labels.
+    label_known : dict of str to str
+        For ``train`` and ``valid``, the day at whose close the last label is known.
     """
 
     fingerprints: dict[str, str] = field(default_factory=dict)
     data_digest: str = ""
     git_revision: str | None = None
+    input_digests: dict[str, str] = field(default_factory=dict)
+    label_known: dict[str, str] = field(default_factory=dict)
 
 
 def new_card(
@@ -135,6 +165,8 @@ def new_card(
     for part in ("train", "valid"):
         index = getattr(split, part)
         ranges[part] = {"first": str(data.days[index[0]]), "last": str(data.days[index[-1]]), "days": len(index)}
+        if part in provenance.label_known:
+            ranges[part]["label_known"] = provenance.label_known[part]
     return {
         "format": FORMAT,
         "catalog_entry": dataclasses.asdict(spec),
@@ -147,11 +179,18 @@ def new_card(
         "features": {name: list(names) for name, names in data.features.items()},
         "fingerprints": dict(sorted(provenance.fingerprints.items())),
         "data_digest": provenance.data_digest,
+        "input_digests": dict(sorted(provenance.input_digests.items())),
+        "embargo": spec.horizon + 1,
         "git_revision": provenance.git_revision,
-        "versions": {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")},
+        "versions": versions(),
         "device": torch.device(data.device).type,
         "threads": threads,
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries that a training's bits depend on."""
+    return {name: metadata.version(name) for name in ("torch", "numpy", "safetensors")}
 
 
 def git_revision() -> str | None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mg_models.errors import DataError
+from mg_models.fingerprint import Fed, digest
 from mg_models.labels import as_heads, rank_weights, transform
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
@@ -97,6 +98,17 @@ class Dataset:
         """The standardised windows of a day's :meth:`rows`, ``{input: (steps, rows, features)}``."""
         rows = torch.from_numpy(self.rows(day)).to(self.device)
         return {name: window.gather(day, rows) for name, window in self._windows.items()}
+
+    def fed(self, day: int) -> dict[str, Fed]:
+        """What :meth:`windows` of a day are made of, by input: the panels' values themselves, before any scaling."""
+        rows = torch.from_numpy(self.rows(day)).to(self.device)
+        words = self.symbols[self.rows(day)].tolist()
+        return {
+            name: Fed(
+                str(self.days[day]), window.reach(day), len(rows), digest([window.raw(day, rows).cpu().numpy()], words)
+            )
+            for name, window in self._windows.items()
+        }
 
     def label(self, day: int) -> np.ndarray:
         """The raw labels of a day's :meth:`rows`, ``(rows, horizons)`` float64, NaN where there is none."""

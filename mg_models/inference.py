@@ -13,11 +13,12 @@ import torch
 from mg_models.checkpoint import TrainedModel
 from mg_models.dataset import Dataset, model_inputs
 from mg_models.errors import DataError, LeakageError
+from mg_models.fingerprint import Fed
 from mg_models.panel import Panel, PeriodPanel
 from mg_models.scoring import zscore
 from mg_models.specs import ModelSpec
 from mg_models.splits import period_start
-from mg_models.trainer import predict_day
+from mg_models.trainer import predict_windows
 
 
 def predict(
@@ -63,8 +64,12 @@ def predict_signals(
     days: np.ndarray,
     device: str = "cpu",
     in_sample: bool = False,
+    fed: list[dict[str, Fed]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every signal of :attr:`ModelSpec.signals`, each as :func:`predict` gives the first of them."""
+    """Every signal of :attr:`ModelSpec.signals`, each as :func:`predict` gives the first of them.
+
+    ``fed``, where given, is filled with what the networks were fed, an entry for each of ``days``.
+    """
     spec = _one_spec(models)
     chosen = model_inputs(spec, inputs)
     for name in models[0].features:
@@ -81,12 +86,16 @@ def predict_signals(
             f"{spec.name}: {wanted.min()} is before {start}, from when the model of {models[0].retrain} predicts; "
             f"use the model of that half-year (or in_sample=True to look at the fit)"
         )
-    columns = _predict(models, chosen, wanted, device)
+    columns = _predict(models, chosen, wanted, device, fed)
     return {name: columns[..., k] for k, name in enumerate(spec.signals)}
 
 
 def _predict(
-    models: Sequence[TrainedModel], inputs: dict[str, Panel | PeriodPanel], wanted: np.ndarray, device: str
+    models: Sequence[TrainedModel],
+    inputs: dict[str, Panel | PeriodPanel],
+    wanted: np.ndarray,
+    device: str,
+    fed: list[dict[str, Fed]] | None,
 ) -> np.ndarray:
     data = Dataset(models[0].spec, inputs, device=device)
     at = np.searchsorted(data.days, wanted)
@@ -101,9 +110,12 @@ def _predict(
     with torch.inference_mode():
         for row, day in enumerate(at.tolist()):
             rows = data.rows(day)
+            if fed is not None:
+                fed.append(data.fed(day))
             if not len(rows):
                 continue
-            scores = np.stack([predict_day(n, data, day).T for n in networks])  # (seeds, signals, rows)
+            windows = data.windows(day)
+            scores = np.stack([predict_windows(n, data.spec, windows).T for n in networks])  # (seeds, signals, rows)
             out[row, rows] = zscore(scores).mean(0).T
     return out
 

@@ -59,8 +59,15 @@ def shared(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, eligible:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def run(tasks: list[Task], count: int, progress: Callable[[Progress], None] | None = None) -> None:
+def run(
+    tasks: list[Task],
+    count: int,
+    progress: Callable[[Progress], None] | None = None,
+    finished: Callable[[str, int], None] | None = None,
+) -> None:
     """Run the tasks, at most ``count`` at a time; the first failure stops the others.
+
+    ``finished`` is told the half-year and the seed of each whose model is stored.
 
     Raises
     ------
@@ -82,7 +89,7 @@ def run(tasks: list[Task], count: int, progress: Callable[[Progress], None] | No
                 there.close()  # only the child holds it now, so its death ends the pipe
                 running[here] = (task, process)
             for pipe in wait(list(running)):
-                _receive(cast(Connection, pipe), running, progress)
+                _receive(cast(Connection, pipe), running, progress, finished)
     finally:
         for pipe, (_, process) in running.items():
             process.terminate()
@@ -91,7 +98,10 @@ def run(tasks: list[Task], count: int, progress: Callable[[Progress], None] | No
 
 
 def _receive(
-    pipe: Connection, running: dict[Connection, tuple[Task, Any]], progress: Callable[[Progress], None] | None
+    pipe: Connection,
+    running: dict[Connection, tuple[Task, Any]],
+    progress: Callable[[Progress], None] | None,
+    finished: Callable[[str, int], None] | None,
 ) -> None:
     task, process = running[pipe]
     where = f"{task.spec.name} {task.split.retrain} seed {task.seed}"
@@ -114,6 +124,8 @@ def _receive(
         process.join()
         pipe.close()
         del running[pipe]
+        if finished is not None:
+            finished(task.split.retrain, task.seed)
 
 
 def _work(task: Task, pipe: Connection) -> None:

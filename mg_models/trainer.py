@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mg_models.checkpoint import Provenance, TrainedModel, new_card
 from mg_models.dataset import Batch, Dataset, step_features
@@ -27,6 +27,7 @@ from mg_models.errors import TrainingError
 from mg_models.losses import batch_loss
 from mg_models.networks import build
 from mg_models.scoring import rank_ic
+from mg_models.specs import ModelSpec
 from mg_models.splits import Split
 
 THREADS = 1
@@ -43,6 +44,10 @@ class Progress:
     valid_rank_ic, best_rank_ic : float
     seconds_left : float
         Until this (retrain, seed) stops, if no later check is better than the best so far.
+    loss : float
+        Mean training loss since the check before.
+    seconds : float
+        Since this (retrain, seed) began.
     """
 
     model: str
@@ -53,6 +58,8 @@ class Progress:
     valid_rank_ic: float
     best_rank_ic: float
     seconds_left: float
+    loss: float = float("nan")
+    seconds: float = 0.0
 
 
 def fit(
@@ -81,7 +88,7 @@ def fit(
         The loss or a validation score stopped being a number.
     """
     spec = data.spec
-    with _threads(THREADS), _deterministic(data.device), _seeded(seed, data.device):
+    with reproducible(seed, data.device):
         network = build(spec, step_features(spec, data.features)).to(data.device).train()
         generator = np.random.default_rng(seed)
         optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
@@ -114,14 +121,31 @@ def _batches(data: Dataset, generator: np.random.Generator, split: Split) -> Ite
 
 
 def predict_day(network: nn.Module, data: Dataset, day: int) -> np.ndarray:
-    """A day's predictions of its rows, ``(rows, columns)`` float64.
+    """A day's predictions of its rows; see :func:`predict_windows`."""
+    return predict_windows(network, data.spec, data.windows(day))
+
+
+def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Tensor]) -> np.ndarray:
+    """Predictions of a day's windows, ``(rows, columns)`` float64.
 
     The first column is the model's prediction, the mean over the network's tasks. With several horizons the
     columns after it are those of :attr:`ModelSpec.heads`.
     """
-    tasks = network(data.windows(day)).cpu().double().numpy()  # (rows, tasks)
+    tasks = network(windows).cpu().double().numpy()  # (rows, tasks)
     mean = tasks.mean(1, keepdims=True)
-    return np.concatenate([mean, tasks, mean], axis=1) if data.spec.heads else mean
+    return np.concatenate([mean, tasks, mean], axis=1) if spec.heads else mean
+
+
+def validate(network: nn.Module, data: Dataset, split: Split, labels: list[np.ndarray] | None = None) -> float:
+    """Mean RankIC over the validation days of a network in evaluation mode; NaN days are left out.
+
+    ``labels`` are those of the days, where a caller has them already.
+    """
+    days = split.valid.tolist()
+    with torch.inference_mode():
+        scores = [predict_day(network, data, day) for day in days]
+    known = [data.label(d) for d in days] if labels is None else labels
+    return float(np.nanmean([_rank_ic(p, y) for p, y in zip(scores, known, strict=True)]))
 
 
 class _Course:
@@ -152,13 +176,12 @@ class _Course:
         """Score the validation days; True if training is over."""
         self.checked_at = step
         network.eval()
-        with torch.inference_mode():
-            scores = [predict_day(network, self._data, day) for day in self._split.valid.tolist()]
+        score = validate(network, self._data, self._split, self._labels)
         network.train()
-        score = float(np.nanmean([_rank_ic(p, y) for p, y in zip(scores, self._labels, strict=True)]))
         if not np.isfinite(score):
             raise TrainingError(f"{self._where()}: the validation RankIC was {score} at step {step}")
-        self._checks.append({"step": step, "rank_ic": score, "loss": float(np.mean(self._losses))})
+        loss = float(np.mean(self._losses))
+        self._checks.append({"step": step, "epoch": epoch, "rank_ic": score, "loss": loss})
         self._losses = []
         self._since += 1
         if score > self._best:
@@ -167,10 +190,10 @@ class _Course:
         patience = self._data.spec.patience
         self.over = self._since >= patience
         if self._progress is not None:
-            each = (time.monotonic() - self._started) / len(self._checks)
-            left = (patience - self._since) * each
-            name = self._data.spec.name
-            self._progress(Progress(name, self._split.retrain, self._seed, epoch, step, score, self._best, left))
+            passed = time.monotonic() - self._started
+            left = (patience - self._since) * passed / len(self._checks)
+            name, retrain = self._data.spec.name, self._split.retrain
+            self._progress(Progress(name, retrain, self._seed, epoch, step, score, self._best, left, loss, passed))
         return self.over
 
     def record(self, epochs: int, steps: int) -> dict[str, object]:
@@ -191,6 +214,13 @@ def _rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
     heads = label.shape[1]
     first = 1 if heads > 1 else 0
     return float(np.mean([rank_ic(prediction[:, first + k], label[:, k]) for k in range(heads)]))
+
+
+@contextmanager
+def reproducible(seed: int, device: str) -> Iterator[None]:
+    """One thread, deterministic algorithms, and torch's generators drawn from the seed; all as before afterwards."""
+    with _threads(THREADS), _deterministic(device), _seeded(seed, device):
+        yield
 
 
 @contextmanager

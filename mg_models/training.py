@@ -9,19 +9,22 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mg_models import checkpoint, processes
-from mg_models.checkpoint import Provenance, TrainedModel, git_revision
+from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
 from mg_models.dataset import Dataset, eligible_rows, model_inputs, usable_days
-from mg_models.errors import TrainingError
+from mg_models.errors import CheckpointError, TrainingError
 from mg_models.labels import as_heads
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec
 from mg_models.splits import Split, known_days, split
 from mg_models.trainer import Progress, fit
+
+PARTS = ("train", "valid")
 
 
 def train(
@@ -49,6 +52,50 @@ def train(
     )[retrain]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a training is about to do.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    inputs : dict of str to Panel or PeriodPanel
+        Those that the model reads.
+    labels : ndarray (D, S) or (D, S, horizons)
+    eligible : ndarray of bool (D, S)
+    splits : dict of str to Split
+        By half-year.
+    seeds : tuple of int
+    device : str
+    origins : dict of str to Provenance
+        By half-year.
+    done : dict of (str, int) to TrainedModel
+        The (half-year, seed) pairs that an earlier run finished.
+    damaged : tuple of str
+        Stored ones that cannot be used, and why; they are trained again.
+    """
+
+    spec: ModelSpec
+    inputs: dict[str, Panel | PeriodPanel]
+    labels: np.ndarray
+    eligible: np.ndarray
+    splits: dict[str, Split]
+    seeds: tuple[int, ...]
+    device: str
+    origins: dict[str, Provenance]
+    done: dict[tuple[str, int], TrainedModel]
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> list[tuple[str, int]]:
+        """The (half-year, seed) pairs to train, in order."""
+        return [(r, s) for r in self.splits for s in self.seeds if (r, s) not in self.done]
+
+    def dataset(self) -> Dataset:
+        """The inputs and labels on the device."""
+        return Dataset(self.spec, self.inputs, self.labels, self.eligible, self.device)
+
+
 def train_many(
     spec: ModelSpec,
     inputs: Mapping[str, Panel | PeriodPanel],
@@ -61,6 +108,8 @@ def train_many(
     progress: Callable[[Progress], None] | None = None,
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
+    launch: Callable[[Plan], None] | None = None,
+    finished: Callable[[str, int], None] | None = None,
 ) -> dict[str, list[TrainedModel]]:
     """Train a model for several half-years.
 
@@ -86,9 +135,13 @@ def train_many(
         Given a :class:`~mg_models.trainer.Progress` at every validation check.
     out_dir : str or Path, optional
         Each model is stored in ``<out_dir>/<retrain>``. One that is there already, of the same
-        configuration, data and fingerprints, is loaded and not trained again.
+        configuration, data, fingerprints and library versions, is loaded and not trained again.
     fingerprints : mapping of str to str, optional
         The caller's names for the inputs' versions, kept in the card.
+    launch : callable, optional
+        Given the :class:`Plan` before anything is trained.
+    finished : callable, optional
+        Given the half-year and the seed of each model as soon as it is trained (and stored).
 
     Returns
     -------
@@ -103,57 +156,79 @@ def train_many(
     TrainingError
         Too little data, a training that broke, or a process that died.
     """
-    seeds = tuple(spec.seeds if seeds is None else seeds)
-    retrains = list(retrains)
     if workers < 1:
         raise TrainingError(f"workers must be at least 1, was {workers}")
+    todo = plan(spec, inputs, labels, label_end, retrains, seeds, device, out_dir, fingerprints)
+    if launch is not None:
+        launch(todo)
+    done, jobs = dict(todo.done), todo.jobs
+    if min(workers, len(jobs)) > 1:
+        done |= _in_processes(todo, workers, progress, finished, out_dir)
+    elif jobs:
+        data = todo.dataset()
+        for retrain, seed in jobs:
+            model = fit(data, todo.splits[retrain], seed, progress, todo.origins[retrain])
+            if out_dir is not None:
+                checkpoint.save(model, Path(out_dir) / retrain)
+            done[retrain, seed] = model
+            if finished is not None:
+                finished(retrain, seed)
+    return {r: [done[r, s] for s in todo.seeds] for r in todo.splits}
+
+
+def plan(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrains: Iterable[str],
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> Plan:
+    """What :func:`train_many` would do with the same arguments; it raises what that would, and trains nothing."""
     chosen = model_inputs(spec, inputs)
     days, _ = common_axes(chosen)
     eligible = eligible_rows(spec, chosen)
     as_heads(spec, labels, eligible.shape)
-    ends = known_days(days, spec.horizon) if label_end is None else label_end
+    ends = known_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
     usable = usable_days(spec, eligible, labels)
     splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
     marks, revision = dict(fingerprints or {}), git_revision()
-    origins = {r: Provenance(marks, digest, revision) for r, digest in _digests(chosen, labels, splits).items()}
-
-    done: dict[tuple[str, int], TrainedModel] = {}
-    for retrain in retrains:
-        for seed in seeds:
-            stored = checkpoint.load_seed(Path(out_dir) / retrain, seed) if out_dir is not None else None
+    origins = {
+        r: Provenance(marks, whole, revision, each, {p: str(ends[getattr(splits[r], p)].max()) for p in PARTS})
+        for r, (whole, each) in _digests(chosen, labels, splits).items()
+    }
+    chosen_seeds = tuple(spec.seeds if seeds is None else seeds)
+    done, damaged = {}, []
+    for retrain in splits if out_dir is not None else ():
+        for seed in chosen_seeds:
+            try:
+                stored = checkpoint.load_seed(Path(out_dir or "") / retrain, seed)
+            except CheckpointError as error:  # half written by a crash of the machine, or by another version
+                damaged.append(str(error))
+                continue
             if stored is not None and _same_job(stored, spec, origins[retrain], device):
                 done[retrain, seed] = stored
-    jobs = [(r, s) for r in retrains for s in seeds if (r, s) not in done]
-    if min(workers, len(jobs)) > 1:
-        done |= _in_processes(spec, chosen, labels, eligible, splits, origins, jobs, device, workers, progress, out_dir)
-    elif jobs:
-        data = Dataset(spec, chosen, labels, eligible, device)
-        for retrain, seed in jobs:
-            model = fit(data, splits[retrain], seed, progress, origins[retrain])
-            if out_dir is not None:
-                checkpoint.save(model, Path(out_dir) / retrain)
-            done[retrain, seed] = model
-    return {r: [done[r, s] for s in seeds] for r in retrains}
+    return Plan(spec, chosen, labels, eligible, splits, chosen_seeds, device, origins, done, tuple(damaged))
 
 
 def _in_processes(
-    spec: ModelSpec,
-    inputs: dict[str, Panel | PeriodPanel],
-    labels: np.ndarray,
-    eligible: np.ndarray,
-    splits: dict[str, Split],
-    origins: dict[str, Provenance],
-    jobs: list[tuple[str, int]],
-    device: str,
+    todo: Plan,
     count: int,
     progress: Callable[[Progress], None] | None,
+    finished: Callable[[str, int], None] | None,
     out_dir: str | Path | None,
 ) -> dict[tuple[str, int], TrainedModel]:
-    with processes.shared(inputs, labels, eligible) as folder:
+    with processes.shared(todo.inputs, todo.labels, todo.eligible) as folder:
         target = Path(out_dir) if out_dir is not None else folder / "models"
-        tasks = [processes.Task(spec, splits[r], s, device, origins[r], str(folder), str(target / r)) for r, s in jobs]
-        processes.run(tasks, count, progress)
-        return {(r, s): _stored(target / r, s) for r, s in jobs}
+        tasks = [
+            processes.Task(todo.spec, todo.splits[r], s, todo.device, todo.origins[r], str(folder), str(target / r))
+            for r, s in todo.jobs
+        ]
+        processes.run(tasks, count, progress, finished)
+        return {(r, s): _stored(target / r, s) for r, s in todo.jobs}
 
 
 def _stored(folder: Path, seed: int) -> TrainedModel:
@@ -170,11 +245,14 @@ def _same_job(model: TrainedModel, spec: ModelSpec, origin: Provenance, device: 
         and card["data_digest"] == origin.data_digest
         and card["fingerprints"] == origin.fingerprints
         and card["device"] == device.partition(":")[0]
+        and card["versions"] == versions()
     )
 
 
-def _digests(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, splits: dict[str, Split]) -> dict[str, str]:
-    """A digest, per retrain, of exactly the inputs and labels that its training can see."""
+def _digests(
+    inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, splits: dict[str, Split]
+) -> dict[str, tuple[str, dict[str, str]]]:
+    """Digests, per retrain, of exactly the inputs and labels that its training can see: of all, and of each."""
     out = {}
     running = {name: hashlib.blake2b(digest_size=16) for name in (*inputs, "labels")}
     at = {name: 0 for name in running} | {f"{name} periods": 0 for name in inputs}
@@ -194,5 +272,5 @@ def _digests(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, splits:
         whole = hashlib.blake2b(digest_size=16)
         for name, digest in running.items():
             whole.update(name.encode() + digest.digest())
-        out[retrain] = whole.hexdigest()
+        out[retrain] = whole.hexdigest(), {name: digest.hexdigest() for name, digest in running.items()}
     return out

@@ -41,10 +41,15 @@ class Windows:
         ``rows`` must be every stock that takes part that day: the z-score is over them. Steps
         before the panel's beginning and values that are not finite are 0.
         """
-        raw = self._raw(day, rows)  # (steps, rows, F)
+        raw = self.raw(day, rows)  # (steps, rows, F)
         if self.spec.scale == "last_value":
             return standardise(raw / raw[-1], self.spec.clip)
         return self._steps(torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0))
+
+    def reach(self, day: int) -> int:
+        """Rows of the panel that the window of a day holds, the day's own among them."""
+        past = int(self._period_of_day[day]) + 1 if self._periods else day + 1
+        return min(past, self.spec.rows)
 
     def _steps(self, raw: Tensor) -> Tensor:
         """Rows of several steps side by side ``(days, rows, per_day * F)`` as one step after another."""
@@ -54,7 +59,11 @@ class Windows:
         steps = raw.view(days, rows, self.spec.per_day, -1).transpose(1, 2)  # (days, per_day, rows, F)
         return steps.reshape(self.spec.steps, rows, -1)  # (steps, rows, F)
 
-    def _raw(self, day: int, rows: Tensor) -> Tensor:
+    def raw(self, day: int, rows: Tensor) -> Tensor:
+        """The panel's values of the windows that end on a day, ``(rows of the panel, stocks, F)`` float32.
+
+        Nothing is computed; NaN before the panel's beginning.
+        """
         steps = total = self.spec.rows
         source, end, tail = self._values, day + 1, None
         if self._periods:
