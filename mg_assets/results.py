@@ -33,6 +33,8 @@ def print_results(config: Settings) -> None:
         print(_portfolios(lake, built), "\n")
     for key in lake.keys("weekly_report")[-1:]:
         print(f"Weekly report:   {lake.folder('weekly_report', key)}/report_{config.language}.html")
+    if lake.has("signal_study", WHOLE):
+        print(f"Signal study:    {lake.folder('signal_study', WHOLE)}/signal_study_{config.language}.html")
     print(f"Lake:            {lake.root}")
     print("Next:            make ui   (graph, partitions, checks and plots of the same lake)")
 
