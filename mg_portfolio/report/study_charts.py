@@ -33,8 +33,8 @@ def correlation_chart(names: Sequence[str], matrix: np.ndarray, common: int = 0,
     if matrix.shape != (count, count):
         raise EvaluationError(f"matrix had shape {matrix.shape}, expected ({count}, {count}) for its names")
     numbered = count <= NUMBERED
-    font = 8.0 if numbered else max(3.6, 8.0 * NUMBERED / count)
     side = width - 2.2
+    font = min(8.0, 0.7 * 72 * side / max(count, 1))  # a name keeps within its row
     fig = Figure(figsize=(width, max(2.6, 1.3 + side * min(1.0, max(count, 4) / 14))), layout="constrained")
     ax = fig.add_subplot()
     colours = _DIVERGING.with_extremes(bad="#d9dde2")
