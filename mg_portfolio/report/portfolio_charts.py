@@ -160,7 +160,7 @@ def relative_chart(
     low, high = ax.get_ylim()
     for i, (name, height) in enumerate(zip(relative_nav, spread_labels(ends, (high - low) * 0.072), strict=True)):
         ax.annotate(
-            f"{name}  {ends[i]:.2f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+            f"{name}  {ends[i]:.3f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
             color=colours[i % len(colours)], fontsize=7.5,
         )  # fmt: skip
     ax.set_title(title or "relative NAV")

@@ -9,7 +9,7 @@ output ensemble (daily and 30 minutes), and table 13 those of table 11, which ha
 are the captions'; the notes say so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -275,7 +275,7 @@ _FIGURES_69 = {
 }
 
 
-def _figures_69(number: int, what: str, lines: list[tuple[tuple[str, ...], str, str]]) -> PortfolioTable:
+def _figures_69(number: int, what: str, lines: Sequence[tuple[tuple[str, ...], str, str]]) -> PortfolioTable:
     """Rows are (labels, portfolio, printed subject)."""
     missing = [name for _, name, _ in lines if name not in SERIES_69]
     if missing:

@@ -1,7 +1,9 @@
 """Identities of the backtest: accounts that add up, no look-ahead, one week at a time equals all at once."""
 
 import datetime as dt
+import importlib.util
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,41 +12,10 @@ from mg_portfolio import BacktestError
 from mg_portfolio.backtest import MarketPanel, drift_to, simulate
 from mg_portfolio.costs import Costs
 
-
-def market(days: int = 60, stocks: int = 40, seed: int = 0, halts: float = 0.03, locks: float = 0.03) -> MarketPanel:
-    r = np.random.default_rng(seed)
-    close = 10 * np.exp(np.cumsum(0.02 * r.standard_normal((days, stocks)), axis=0))
-    trade = close * np.exp(0.005 * r.standard_normal((days, stocks)))
-    suspended = r.random((days, stocks)) < halts
-    up = (r.random((days, stocks)) < locks) & ~suspended
-    down = (r.random((days, stocks)) < locks) & ~suspended & ~up
-    trade[suspended] = np.nan
-    close[suspended] = np.nan
-    close[0] = 10.0
-    return MarketPanel(
-        days=np.datetime64("2020-01-01") + np.arange(days),
-        symbols=np.array([f"{600000 + i}.SH" for i in range(stocks)], dtype=object),
-        trade_price=trade,
-        close=close,
-        suspended=suspended,
-        limit_up=up,
-        limit_down=down,
-    )
-
-
-def target(stocks: int, seed: int) -> np.ndarray:
-    r = np.random.default_rng(seed)
-    w = np.where(r.random(stocks) < 0.5, r.random(stocks), 0.0)
-    return w / w.sum()
-
-
-def weekly(m: MarketPanel, every: int = 5) -> dict[int, np.ndarray]:
-    return {d: target(len(m.symbols), d) for d in range(0, len(m.days), every)}
-
-
-def changed(m: MarketPanel, **new) -> MarketPanel:
-    names = "days symbols trade_price close suspended limit_up limit_down listed amount adj_factor".split()
-    return MarketPanel(**({name: getattr(m, name) for name in names} | new))
+_spec = importlib.util.spec_from_file_location("backtest_frames", Path(__file__).with_name("backtest_frames.py"))
+frames = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(frames)
+changed, market, target, weekly = frames.changed, frames.market, frames.target, frames.weekly
 
 
 def naive(m: MarketPanel, decisions: dict[int, np.ndarray], cost: Costs) -> np.ndarray:
