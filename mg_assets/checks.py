@@ -10,12 +10,14 @@ from typing import Any
 
 import dagster as dg
 
+from mg_assets.market.calendar import half_year_name
 from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
 from mg_assets.quality.suite import CheckOutcome, Suite
-from mg_assets.quality.suites import PREDICTION_TABLES, SUITES, suite_for
+from mg_assets.quality.suites import MODEL_TABLES, PREDICTION_TABLES, SUITES, suite_for
 from mg_assets.resources import LakeResource
 from mg_assets.settings import settings
 from mg_assets.store import Lake
+from mg_models.catalog import trained_parts
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
@@ -36,9 +38,10 @@ READS = {
 
 
 def checked_tables(portfolios: Iterable[str] | None = None) -> list[str]:
-    """Tables with checks: every suite's, and the weights of the deployment's portfolios."""
+    """Tables with checks: every suite's, the deployment's models and the weights of its portfolios."""
     names = settings().portfolios if portfolios is None else portfolios
-    return [t for t in SUITES if t not in ("weights", "quarantine")] + [f"weights_{p}" for p in names]
+    others = {"weights", "quarantine", *MODEL_TABLES} - {f"{m}_model" for m in trained_parts(settings().catalog)}
+    return [t for t in SUITES if t not in others] + [f"weights_{p}" for p in names]
 
 
 def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefinition]:
@@ -49,11 +52,12 @@ def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefi
 def lake_keys(context: dg.AssetCheckExecutionContext) -> list[str] | None:
     """Lake keys of the run's partitions, ascending; None in an unpartitioned run.
 
-    A day's, week's or month's partition key is its lake key.
+    A day's, week's or month's partition key is its lake key; a model's is the name of its half-year.
     """
     if not (context.has_partition_key or context.has_partition_key_range):
         return None
-    return sorted(context.partition_keys)
+    models = any(key.asset_key.to_user_string() in MODEL_TABLES for key in context.selected_asset_check_keys)
+    return sorted(map(half_year_name, context.partition_keys) if models else context.partition_keys)
 
 
 def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:

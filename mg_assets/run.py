@@ -260,6 +260,11 @@ def main(arguments: list[str] | None = None) -> int:
     again = commands.add_parser("retrain-check", help="train a stored model again and compare the bytes")
     again.add_argument("model", help="as in the catalog: lf_multitask, ...")
     again.add_argument("half_year", help="2017H1")
+    costing = commands.add_parser("cost", help="what a half-year's training will take: steps, minutes, memory")
+    costing.add_argument("model", help="as in the catalog: lf_multitask, ...")
+    costing.add_argument("half_year", help="2017H1")
+    costing.add_argument("--measure", action="store_true", help="time some steps, though an earlier training was timed")
+    costing.add_argument("--json", action="store_true", help="print the figures as JSON")
     commands.add_parser("home", help="prepare the Dagster home of the lake and print it")
     commands.add_parser("table", help="print the results of the last run again")
     reading.add_commands(commands)
@@ -291,6 +296,10 @@ def main(arguments: list[str] | None = None) -> int:
         from mg_assets.retrain_check import command as retrain_check
 
         return retrain_check(chosen.model, chosen.half_year, Screen().line)
+    if chosen.command == "cost":
+        from mg_assets.training_watch import command as cost
+
+        return cost(chosen.model, chosen.half_year, chosen.measure, chosen.json, Screen().line)
     home = prepare_home(settings())
     if chosen.command == "home":
         print(home)

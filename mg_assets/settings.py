@@ -55,6 +55,9 @@ class Settings:
         ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
     workers : int
         Threads and processes used inside an asset; 0 is one for each core (``MG_WORKERS``).
+    training_logs : str
+        ``tensorboard`` writes each training's curves as TensorBoard files into the lake's ``.tensorboard``,
+        ``tensorboard:<folder>`` elsewhere; empty for none (``MG_TRAINING_LOGS``).
     webhook : str
         URL that a failed run is posted to; empty for none (``MG_WEBHOOK``).
     language : str
@@ -76,6 +79,7 @@ class Settings:
     accepted: dict = field(default_factory=dict)
     device: str = "auto"
     workers: int = 0
+    training_logs: str = ""
     webhook: str = ""
     language: str = "en"
     run: dict = field(default_factory=dict)

@@ -2,32 +2,34 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets.assets.factors import by_symbol
-from mg_assets.errors import MissingPartitionError
-from mg_assets.factors.registry import FACTORS, HF27
-from mg_assets.freshness import Needs
+from mg_assets import lake as lake_floor
+from mg_assets.certificates import HAND_WEIGHTED
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.freshness import Needs, recipe
 from mg_assets.lake import Build, Built, LakeAsset, lake_asset
-from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift, trading_days
-from mg_assets.model_inputs import lookback, model_inputs, tables_of, training_labels, training_since
+from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
+from mg_assets.model_inputs import model_inputs, tables_of, training_labels, training_since
 from mg_assets.partitions import HALF_YEARLY
 from mg_assets.settings import settings
+from mg_assets.signals import Scored, fused, nothing, of_model, weighted_by_hand
 from mg_assets.store import Lake
+from mg_assets.training_watch import Watch, open_logs, stored_rate
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
-from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
-from mg_portfolio.evaluation import rank_ic_by_day
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
     from mg_models.checkpoint import TrainedModel
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
+CURVE_ROWS = 150  # of a model's checks, shown in the UI
+PREDICTION_VERSION = "2"  # with certificates
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
 GPU_TAGS = {
     "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
@@ -63,6 +65,7 @@ def _training_asset(name: str) -> LakeAsset:
         from mg_models.training import train_many
 
         names = build.keys  # 2017H1, ...
+        logs = open_logs(settings().training_logs, build.lake, name)  # what it lacks is said before hours of work
         since = training_since(spec, str(half_year_start(min(names))))
         until = str(shift(str(half_year_start(max(names))), -1))
         inputs, axes = model_inputs(build.lake, spec, since, until)
@@ -71,6 +74,9 @@ def _training_asset(name: str) -> LakeAsset:
             f"{name}: {len(axes.days)} days x {len(axes.symbols)} stocks on {build.device}, "
             f"{len(names)} half-years x {len(spec.seeds)} seeds, {build.workers} processes"
         )
+        workers = build.workers if build.device == "cpu" else 1
+        rate = stored_rate(build.lake, spec, min(names), build.device)
+        watch = Watch(name, build.log, lake_floor.on_progress, logs, workers, rate)
         # a seed that is finished survives a kill here; a partition appears only when all its seeds are
         under_way = Path(build.lake.folder(f"{name}_model", names[0])).parent / ".training"
         trained = train_many(
@@ -80,35 +86,22 @@ def _training_asset(name: str) -> LakeAsset:
             label_end,
             names,
             device=build.device,
-            workers=build.workers if build.device == "cpu" else 1,
-            progress=_reporter(build, name, len(names) * len(spec.seeds)),
+            workers=workers,
+            progress=watch.progress,
             out_dir=under_way,
+            fingerprints={table: recipe(table) for table in read},
+            launch=watch.launch,
+            finished=watch.finished,
         )
         for half_year in names:
-            yield _stored(build, f"{name}_model", half_year, trained[half_year])
+            yield _stored(build, f"{name}_model", half_year, trained[half_year], watch)
             shutil.rmtree(under_way / half_year, ignore_errors=True)
 
     return make
 
 
-def _reporter(build: Build, name: str, jobs: int):
-    """Log a line for each (retrain, seed) whenever its best RankIC has not been logged for a while."""
-    seen: dict[tuple[str, int], int] = {}
-
-    def report(p) -> None:
-        key = (p.retrain, p.seed)
-        count = seen[key] = seen.get(key, 0) + 1
-        if count % 10 == 1:
-            build.log(
-                f"{name} {p.retrain} seed {p.seed} ({len(seen)} of {jobs} begun): step {p.step}, validation RankIC "
-                f"{p.valid_rank_ic:+.4f}, best {p.best_rank_ic:+.4f}, at least {p.seconds_left:.0f} s left"
-            )
-
-    return report
-
-
-def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]") -> Built:
-    """Move the finished seeds beside their training curves."""
+def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", watch: Watch) -> Built:
+    """Move the finished seeds beside their training curves; seeds of an older training that had more go."""
     from mg_models import checkpoint
     from mg_portfolio.report import charts
 
@@ -118,23 +111,55 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         checkpoint.save(model, folder)
         for check in model.card["training"]["checks"]:
             curves.append({"seed": model.seed, **check})
+    checkpoint.keep_only(folder, [m.seed for m in models])
     frame = pd.DataFrame(curves)
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
+    known = {
+        part: f"{r['first']} to {r['last']}, labels known {r['label_known']}" for part, r in card["ranges"].items()
+    }
     return Built(
         half_year,
         frame,
         {
             "best_validation_rank_ic": round(float(np.mean(best)), 4),
-            "train": f"{card['ranges']['train']['first']} to {card['ranges']['train']['last']}",
-            "valid": f"{card['ranges']['valid']['first']} to {card['ranges']['valid']['last']}",
+            **known,
+            "embargo": card["embargo"],
             "stocks": card["stocks"],
             "device": card["device"],
             "seeds": len(models),
             "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(_by_seed(frame)))),
+            "checks": _table(frame),
+            "cards": ", ".join(checkpoint.card_id(c.card) for c in checkpoint.load(folder)),
+            **({"cost": dg.MetadataValue.md(_markdown(watch.cost.lines()))} if watch.cost is not None else {}),
             "folder": dg.MetadataValue.path(str(folder)),
         },
+        stored={
+            "seeds": [m.seed for m in models],
+            "weights": checkpoint.weights_of(folder),
+            "training": {"config": card["config_hash"], **watch.measured(half_year)},
+        },
     )
+
+
+def _table(curves: pd.DataFrame) -> dg.TableMetadataValue:
+    """The checks of every seed as a table, evenly thinned where there are many."""
+    each = max(CURVE_ROWS // max(curves["seed"].nunique(), 1), 2)
+    shown = [
+        rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
+        for _, rows in curves.groupby("seed")
+    ]
+    columns = ["seed", "epoch", "step", "loss", "rank_ic"]
+    records = [
+        dg.TableRecord({c: (int if c in columns[:3] else float)(row[c]) for c in columns})
+        for _, row in pd.concat(shown)[columns].iterrows()
+    ]
+    kinds = {"seed": "int", "epoch": "int", "step": "int", "loss": "float", "rank_ic": "float"}
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(c, kinds[c]) for c in columns]))
+
+
+def _markdown(lines: list[tuple[str, str]]) -> str:
+    return "\n".join(["| estimate before launch | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in lines)])
 
 
 def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
@@ -150,21 +175,32 @@ def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
             f"{name} has no model for {half_year}: materialise {name}_model for "
             f"{half_year_start(half_year)} first (or set MG_FIRST_MODEL to the first half-year that has one)"
         )
-    return checkpoint.load(lake.folder(f"{name}_model", half_year))
+    models = checkpoint.load(lake.folder(f"{name}_model", half_year))
+    stored = lake.metadata(f"{name}_model", half_year).get("weights")
+    if stored is not None and stored != checkpoint.weights_of(lake.folder(f"{name}_model", half_year)):
+        raise DataError(
+            f"{name} {half_year} holds seeds {[m.seed for m in models]} that are not those of its last whole training: "
+            f"a later one was broken off while it was stored; materialise {name}_model for {half_year} again"
+        )
+    return models
 
 
-def _scores(key: str, symbols: np.ndarray, score: np.ndarray, why: str = "") -> Built:
-    here = np.isfinite(score)
-    frame = by_symbol(symbols[here], score[here][:, None], ["score"])
-    return Built(key, frame, {"symbols": int(here.sum()), **({"absent": why} if why else {})})
-
-
-def _nothing(key: str, why: str) -> Built:
-    return _scores(key, np.array([], object), np.array([]), why)
+def _built(made: Scored) -> Built:
+    """A day's scores for the lake: the certificate goes into the file's footer, and what it says into the UI."""
+    shown: dict[str, Any] = {"symbols": len(made.frame)}
+    if made.why:
+        return Built(made.key, made.frame, {**shown, "absent": made.why}, table=made.table)
+    return Built(
+        made.key,
+        made.frame,
+        {**shown, "certificate": dg.MetadataValue.json(made.certificate)},
+        stored={"certificate": made.certificate},
+        table=made.table,
+    )
 
 
 def _nothing_each(tables: Iterable[str], keys: list[str], why: str) -> Iterator[Built]:
-    return (replace(_nothing(key, why), table=table) for key in keys for table in tables)
+    return (_built(nothing(table, key, why)) for key in keys for table in tables)
 
 
 def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -186,30 +222,19 @@ def _prediction_asset(name: str) -> LakeAsset:
         group="predictions",
         needs=[*tables_of(spec), Needs(f"{name}_model")],
         anchor=tables_of(spec)[0].table,
+        version=PREDICTION_VERSION,
         kinds={"pytorch"},
         columns={s: SCORE for s in spec.signals},
         description={name: text} | {s: f"{text} The prediction of {head}." for s, head in heads.items()},
     )
     def make(build: Build) -> Iterator[Built]:
-        from mg_models.inference import predict_signals
-
         first = half_year_start(settings().first_model).isoformat()
         for half, keys in _by_half_year(build.keys):
             if keys[-1] < first:
                 yield from _nothing_each(spec.signals, keys, f"before the first model, {settings().first_model}")
                 continue
-            begin = str(shift(keys[0], -lookback(spec)))
-            inputs, axes = model_inputs(build.lake, spec, since=begin, until=keys[-1])
-            if not len(axes.symbols):
-                yield from _nothing_each(spec.signals, keys, "no inputs in the window")
-                continue
-            models = models_of(build.lake, name, half)
-            values = predict_signals(models, inputs, np.array(keys, "datetime64[D]"), build.device)
-            for at, key in enumerate(keys):
-                for table in spec.signals:
-                    row = values[table][at]
-                    why = "" if np.isfinite(row).any() else "no stock has its inputs"
-                    yield replace(_scores(key, axes.symbols, row, why), table=table)
+            load = partial(models_of, build.lake, name, half)
+            yield from map(_built, of_model(build.lake, spec, load, keys, build.device))
 
     return make
 
@@ -222,54 +247,14 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         group="predictions",
         needs=needs,
         anchor="factor_scores",
+        version=PREDICTION_VERSION,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
-        directions = np.array([FACTORS[n].direction for n in HF27], float)
-        days = [str(d) for d in trading_days(shift(build.keys[0], -back) if back else build.keys[0], build.keys[-1])]
-        panel = build.lake.panel("factor_scores", days, list(HF27), missing="empty")
-        at = np.searchsorted(panel.days.astype(str), build.keys)
-        scores = panel.stack(HF27)  # (day, stock, factor)
-        if not len(panel.symbols):
-            yield from (_nothing(k, "no factor scores in the window") for k in build.keys)
-            return
-        if spec.rule == "equal_weight":
-            values = equal_weight(scores[at], directions)
-        else:
-            values = icir_weight(scores[at], _icir(build.lake, spec, scores, panel.days, panel.symbols, at))
-        for key, row in zip(build.keys, values, strict=True):
-            few = (
-                f"fewer than {spec.min_observations} weekly RankICs known"
-                if spec.rule == "icir_weight"
-                else "no factors"
-            )
-            yield _scores(key, panel.symbols, row, "" if np.isfinite(row).any() else few)
+        return map(_built, weighted_by_hand(build.lake, spec, back, build.keys))
 
     return make
-
-
-def _icir(
-    lake: Lake, spec: CombinationSpec, scores: np.ndarray, days: np.ndarray, symbols: np.ndarray, at: np.ndarray
-) -> np.ndarray:
-    """Weights ``(len(at), F)`` from weekly RankICs, each used only once its exit price is known."""
-    bars = lake.panel("daily_bars", list(days), ["vwap", "adj_factor"], symbols, missing="empty")
-    price = bars["vwap"] * bars["adj_factor"]
-    gap = spec.horizon + 1
-    forward = np.full(price.shape, np.nan)
-    forward[:-gap] = price[gap:] / price[1 : -spec.horizon] - 1
-    # weeks are counted from the calendar's start, so that a day's weights do not depend on the run's first day
-    ordinal = np.searchsorted(trading_days(), np.array(days, "datetime64[D]"))
-    weekly = np.flatnonzero(ordinal % spec.horizon == 0)
-    everyone = np.ones((len(weekly), len(symbols)), bool)
-    rank_ic = np.stack(
-        [rank_ic_by_day(scores[weekly, :, f], forward[weekly], everyone) for f in range(scores.shape[2])], axis=1
-    )
-    stamps = np.array(days, "datetime64[D]")
-    known = np.full(len(weekly), np.datetime64("NaT"), "datetime64[D]")
-    inside = weekly + gap < len(days)
-    known[inside] = stamps[weekly[inside] + gap]
-    return icir_weights(rank_ic, known, stamps[at], spec.window, spec.min_observations)
 
 
 def _fusion(spec: CombinationSpec) -> LakeAsset:
@@ -277,21 +262,12 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         spec.name,
         group="signals",
         needs=[Needs(p) for p in spec.parts],
+        version=PREDICTION_VERSION,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
-        def fused(key: str) -> Built:
-            parts = [build.lake.panel(p, [key], ["score"]) for p in spec.parts]
-            absent = [p for p, panel in zip(spec.parts, parts, strict=True) if not len(panel.symbols)]
-            if absent:
-                return _nothing(key, f"no {' and no '.join(absent)} this day")
-            symbols = np.array(sorted(set.intersection(*(set(p.symbols) for p in parts))), dtype=object)
-            rows = [build.lake.panel(p, [key], ["score"], symbols)["score"] for p in spec.parts]
-            value = fuse(list(zip(rows, spec.weights, strict=True)))[0]
-            return _scores(key, symbols, value)
-
-        return build.each(fused)
+        return build.each(lambda key: _built(fused(build.lake, spec, key)))
 
     return make
 
@@ -305,9 +281,7 @@ def _fusions_of(signals: Iterable[str]) -> Iterator[CombinationSpec]:
             yield combination
 
 
-ICIR_BACK = 52 * 5 + 12
 TRAINED = trained_parts(settings().catalog)
-HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
 PREDICTED = tuple(signal for name in TRAINED for signal in entry(name).signals)
 FUSED = tuple(_fusions_of((*PREDICTED, *HAND_WEIGHTED)))
 ASSETS = [

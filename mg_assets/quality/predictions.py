@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from mg_assets import certificates
 from mg_assets.quality import common
 from mg_assets.quality.factors import HORIZONS
-from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
 from mg_assets.quality.view import View, sound
 
 LOOK_BACK = 20
@@ -14,6 +15,7 @@ ENOUGH = 5
 IMPLAUSIBLE = 0.3  # no published A-share signal has half of this as its mean RankIC
 SECTION = 20  # stocks
 SCORED_SHARE = 0.5
+DEEP_EVERY = 40  # of a run's partitions, the first and each fortieth are made again from what was known then
 
 CHECKS = (
     common.SCHEMA,
@@ -27,6 +29,18 @@ CHECKS = (
         "leakage",
         "The mean RankIC with the labels of the last 20 scored days, of any horizon, is below 0.3 in size",
         (Limit("rank_ic_mean", None, IMPLAUSIBLE),),
+    ),
+    Check(
+        "certificate",
+        "The leakage certificate is borne out by calendar and lake: no input later than the day, the last labels known "
+        "before the model's half-year (training's before validation), the weights and scores those that are certified",
+        tuple(map(Limit, ("uncertified", "late_inputs", "late_labels", "other_model", "other_scores"))),
+    ),
+    Check(
+        "made_again",
+        "Made once more from the lake as it was at the day's close, inputs and scores are the same (a run's first day "
+        f"and each {DEEP_EVERY}th; fusions every day)",
+        (Limit("changed_inputs"), Limit("score_difference", None, 1.0)),
     ),
     common.BAND,
 )
@@ -47,7 +61,22 @@ def measure_predictions(view: View, measures: Measures) -> None:
     if len(finite) >= 2:
         measures.put("constant", float(np.ptp(finite) <= 1e-12 * np.abs(finite).max()), score=finite[0])
     _leakage(view, measures)
+    _certificate(view, measures)
     common.band(view, measures, len(frame), frame["symbol"].nunique())
+
+
+def _certificate(view: View, measures: Measures) -> None:
+    """The findings of :func:`mg_assets.certificates.verify`."""
+    looked = view.chunk.cached(("certificates",), lambda: {"count": 0})
+    deep = looked["count"] % DEEP_EVERY == 0
+    found = list(certificates.verify(view.lake, view.table, view.key, deep))
+    if not found:
+        measures.notes.append("certificate: a day without scores, or not made by the graph")
+        return
+    looked["count"] += 1
+    for finding in found:
+        measures.put(finding.measure, finding.value)
+        measures.examples[finding.measure] = finding.observed[:EXAMPLES]
 
 
 def _leakage(view: View, measures: Measures) -> None:

@@ -5,6 +5,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import common
 from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
 from mg_assets.quality.factors import DAILY, FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
+from mg_assets.quality.models import MODELS
 from mg_assets.quality.predictions import PREDICTIONS
 from mg_assets.quality.reference import PLANTED_SIGNAL, REFERENCE_SUITE
 from mg_assets.quality.replay import SNAPSHOTS
@@ -12,9 +13,10 @@ from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.view import View
 from mg_assets.quality.weights import WEIGHTS
-from mg_models.catalog import signal_names
+from mg_models.catalog import CATALOG, signal_names
 
 PREDICTION_TABLES = signal_names()  # one table a model, head, synthesis or fusion
+MODEL_TABLES = tuple(f"{name}_model" for name in CATALOG)
 
 QUARANTINE_CHECKS = (
     common.SCHEMA,
@@ -47,6 +49,7 @@ SUITES: dict[str, Suite] = {
 }  # fmt: skip
 """Suites by table; ``weights`` and ``quarantine`` serve every ``weights_<portfolio>`` and ``quarantine_<table>``."""
 SUITES |= {name: Suite(name, PREDICTIONS.checks, PREDICTIONS.measure) for name in PREDICTION_TABLES}
+SUITES |= {name: Suite(name, MODELS.checks, MODELS.measure) for name in MODEL_TABLES}
 
 
 def suite_for(table: str) -> Suite:
