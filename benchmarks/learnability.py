@@ -3,14 +3,15 @@
     python benchmarks/learnability.py [--models hf_gru ...] [--seeds 0 1 2] [--minutes 7] [--folder DIR]
         [--page docs/models.md]
 
-Trains on the synthetic panels of benchmarks/synthetic.py (oracle RankIC about 0.12) and predicts a half-year after the cut. The figure is
-the mean over days of the correlation of prediction and planted signal; that of several seeds is of the mean of their z-scored
-predictions, as everywhere. Each (model, seed) is stored in ``--folder`` as it ends and is not trained again, and with
-``--minutes`` none is begun after that time: call it until it says that nothing is left. Figures go to
-benchmarks/results/learnability.json, and as a table into ``--page``.
+Trains on the synthetic panels of benchmarks/synthetic.py (oracle RankIC about 0.12) and predicts a half-year after
+the cut. The figure is the mean over days of the correlation of prediction and planted signal; that of several seeds is
+of the mean of their z-scored predictions, as everywhere. Each (model, seed) is stored in ``--folder`` as it ends and is
+not trained again, and with ``--minutes`` none is begun after that time: call it until it says that nothing is left.
+Figures go to benchmarks/results/learnability.json, and as a table into ``--page``.
 
 ``hf_gru`` and the models of bars run as the catalog has them. For the others the panels, histories and windows are
-smaller and the learning rates higher, so that a core trains each in about a minute (:data:`QUICK`, stated in the table).
+smaller and the learning rates higher, so that a core trains each in about a minute (:data:`QUICK`, stated in the
+table).
 """
 
 import argparse
@@ -186,9 +187,11 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         for name, r in mine.items():
             each = " ".join(f"{x:.3f}" for x in r["each"])
             goal = f"{TARGETS[name]:.2f}" if name in TARGETS else ""
+            model, comma, variant = name.partition(",")
+            entry = f"`{model}`{comma}{variant}"
             steps, seconds = np.mean(r["steps"]), np.mean(r["cpu_seconds"])
             lines.append(
-                f"| `{name.split(',')[0]}`{name[len(name.split(',')[0]) :]} | {r['correlation']:.3f} | {each} | {goal} | "
+                f"| {entry} | {r['correlation']:.3f} | {each} | {goal} | "
                 f"{r['rank_ic']:.3f} | {r['oracle_rank_ic']:.3f} | {steps:.0f} | {seconds:.0f} |"
             )
         lines.append("")
@@ -224,7 +227,9 @@ def main() -> None:
         prediction, figures = one(spec, seed, made[1], retrain)
         store.save(store.path(name, spec, seed), prediction, **figures)
         found = correlation(prediction, made[1].signal[test_days(made[1], retrain)])
-        print(f"{name} seed {seed}: {found:.3f} in {figures['cpu']:.0f} CPU s, {figures['steps']:.0f} steps", flush=True)
+        print(
+            f"{name} seed {seed}: {found:.3f} in {figures['cpu']:.0f} CPU s, {figures['steps']:.0f} steps", flush=True
+        )
 
     rows: dict[str, dict[str, Any]] = {}
     for key, (retrain, make) in PANELS.items():

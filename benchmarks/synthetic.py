@@ -4,22 +4,25 @@ A stock's return over the next h days is, at day T,
 
     y_T = 0.03 * (c * s_T + sqrt(1 - c^2) * (e_{T+2} + ... + e_{T+1+h}) / sqrt(h))
 
-with e the standard normal daily shocks of the stock and s the planted signal, z-scored over the stocks of each day: the best
-possible prediction is s itself, and its RankIC with y is about c (:data:`STRENGTH`). Returns of neighbouring days share shocks, as real
-ones do. Bars move by the same shocks (20% a year of market and 32% of the stock's own), so that y is the return that the bars show
-plus the planted part; the planted part is left out of the bars' prices, else the signal would feed on itself.
+with e the standard normal daily shocks of the stock and s the planted signal, z-scored over the stocks of each day:
+the best possible prediction is s itself, and its RankIC with y is about c (:data:`STRENGTH`). Returns of neighbouring
+days share shocks, as real ones do. Bars move by the same shocks (20% a year of market and 32% of the stock's own), so
+that y is the return that the bars show plus the planted part; the planted part is left out of the bars' prices, else
+the signal would feed on itself.
 
-The signals, every term scaled to variance 1 over stocks and days before it is weighted (L_k: k days earlier; a factor x
-is a first-order autoregression over days with a half-life of its own, 1 to 20 days, variance 1):
+The signals, every term scaled to variance 1 over stocks and days before it is weighted (L_k: k days earlier; a factor
+x is a first-order autoregression over days with a half-life of its own, 1 to 20 days, variance 1):
 
 ``factors`` (27 factors, models of series 72)
     0.5 tanh(2 x0) + 0.5 x1 tanh(x2) + 0.5 L_3 tanh(2 x3) + 0.4 mean of x4 over 10 days + 0.3 |x5|
 ``bars``
     0.7 R (1 + tanh V) + 0.5 M + 0.3 A, with R minus the log return of 5 days, V the log of the volume against 10 days
-    earlier, M minus the log return from 60 to 5 days ago, A the low volatility: minus the mean of log(high / low) over 20 days
+    earlier, M minus the log return from 60 to 5 days ago, A the low volatility: minus the mean of log(high / low)
+    over 20 days
 ``granular`` (14 features of each half-hour, models of series 88 and of the weekly)
-    0.6 tanh(2 d0) + 0.5 d1 tanh(d2) + 0.5 L_3 d3 + 0.5 (b4 - a4), with d the mean of a feature over the day's half-hours, a4 and b4
-    feature 4 in the first and the second half of the day. A coarser granularity holds the means of the finer.
+    0.6 tanh(2 d0) + 0.5 d1 tanh(d2) + 0.5 L_3 d3 + 0.5 (b4 - a4), with d the mean of a feature over the day's
+    half-hours, a4 and b4 feature 4 in the first and the second half of the day; a coarser granularity holds the means
+    of the finer
 ``daily`` (42 factors, models of series 69)
     0.6 tanh(2 x0) + 0.6 x1 tanh(x2) + 0.3 |x5|, and 0.5 L_3 tanh(2 x3) for models that read 21 days
 """
