@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import DataError, MgError
+from mg_assets.errors import MgError
 from mg_assets.sources import build_source
-from mg_assets.sources.base import Source, SourceDay
+from mg_assets.sources.base import Loaded, Source
 from mg_assets.sources.recognise import Recognised
 from mg_assets.sources.watch import Watch
 from mg_assets.survey import FileReport, Report, survey
@@ -30,7 +30,7 @@ from mg_assets.survey import FileReport, Report, survey
 TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars")
 """Tables that come straight from a source, in the order of the graph."""
 
-Write = Callable[[Source, str, str, SourceDay], None]
+Write = Callable[[Source, str, str, Loaded], None]
 """Keeps one day's table: source, table, key, what was loaded."""
 Tell = Callable[[int, int, FileReport | None], None]
 """Told of progress: days done, of how many, and a file that is finished."""
@@ -152,7 +152,7 @@ def _one_day(
     whole: Source, sources: list[Source], day: dt.date, report: Report, write: Write | None, seen: set
 ) -> None:
     key = day.isoformat()
-    loaded: dict[str, SourceDay | MgError] = {}
+    loaded: dict[str, Loaded | MgError] = {}
     for source in sources:
         together = getattr(source, "load_day", None)
         if together is not None:
@@ -170,21 +170,23 @@ def _one_day(
         if isinstance(got, MgError):
             _not_written(report, table, key, str(got))
             continue
-        _count_set_aside(got.quarantine, report, seen)
-        report.rows[table] += len(got.frame)
-        if write is None or not _belongs(table, loaded):
-            continue
+        kept = write is not None and _belongs(table, loaded)
         try:
-            write(whole, table, key, got)
-        except (DataError, OSError) as error:
-            report.unwritten[table, key] = f"could not be written: {error}"
+            if write is not None and kept:
+                write(whole, table, key, got)
+            quarantine, rows = got.quarantine, got.rows  # a large day's are known once its rows went by
+        except (MgError, OSError) as error:
+            report.unwritten[table, key] = f"could not be {'written' if kept else 'read'}: {error}"
             continue
-        report.written.setdefault(table, []).append(key)
+        _count_set_aside(quarantine, report, seen)
+        report.rows[table] += rows
+        if kept:
+            report.written.setdefault(table, []).append(key)
 
 
 def _belongs(table: str, loaded: Mapping[str, object]) -> bool:
     """Whether the graph takes the table from the source: minute bars of a day with trades are made from these."""
-    return table != "minute_bars" or not isinstance(loaded.get("trades"), SourceDay)
+    return table != "minute_bars" or isinstance(loaded.get("trades"), MgError | None)
 
 
 def _not_written(report: Report, table: str, key: str, error: str) -> None:

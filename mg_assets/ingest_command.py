@@ -16,7 +16,7 @@ import yaml
 from mg_assets.errors import MgError
 from mg_assets.ingest import TABLES, FileReport, Opened, Report, Write, ingest, open_sources, survey
 from mg_assets.settings import CHECKOUT
-from mg_assets.sources.base import Source, SourceDay
+from mg_assets.sources.base import Loaded, Source
 
 MANY = 300
 """With more files than this, only those with something to say are listed."""
@@ -152,20 +152,23 @@ def _prepare(lake: str, report: Report, opened: Opened) -> tuple[Write, set[str]
     from mg_assets.freshness import TABLES as REGISTERED
     from mg_assets.freshness import recipe, source_mark
     from mg_assets.run import partition_keys
+    from mg_assets.sources.mapping import VOLUME_STEP
     from mg_assets.store import Lake
 
     store, instance = Lake(settings().lake_url), dg.DagsterInstance.get()
 
-    def write(source: Source, table: str, key: str, loaded: SourceDay) -> None:
+    def write(source: Source, table: str, key: str, loaded: Loaded) -> None:
         kept: dict[str, object] = {"recipe": recipe(table)}
         if REGISTERED[table].raw:
             kept["source"] = source_mark(source, table, key)
-        store.write(table, key, loaded.frame, kept)
+        if VOLUME_STEP in loaded.notes:
+            kept[VOLUME_STEP] = loaded.notes[VOLUME_STEP]
+        store.write(table, key, loaded.data, kept)
         if len(loaded.quarantine):
             store.write(f"quarantine_{table}", key, loaded.quarantine)
         else:
             store.remove(f"quarantine_{table}", key)
-        metadata: dict[str, Any] = {"dagster/partition_row_count": len(loaded.frame), "by": "mg ingest"}
+        metadata: dict[str, Any] = {"dagster/partition_row_count": loaded.rows, "by": "mg ingest"}
         metadata["set_aside"] = len(loaded.quarantine)
         instance.report_runless_asset_event(dg.AssetMaterialization(table, partition=key, metadata=metadata))
 

@@ -26,7 +26,7 @@ from mg_assets.freshness import TABLES, Needs, TableAsset, recipe, rejections, s
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.partitions import DAILY, lake_key, mapping
 from mg_assets.resources import ComputeResource, LakeResource, SourceResource
-from mg_assets.sources.base import Source
+from mg_assets.sources.base import Source, StreamedDay
 from mg_assets.store import WHOLE, Lake
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
@@ -39,11 +39,12 @@ class Built:
     """A finished partition: its lake key, its rows, and what a person wants to know of it."""
 
     key: str
-    frame: pd.DataFrame | pa.Table
+    frame: pd.DataFrame | pa.Table | StreamedDay
     metadata: dict[str, Any] = field(default_factory=dict)
     quarantine: pd.DataFrame | None = None
     stored: dict[str, Any] = field(default_factory=dict)  # kept in the file's footer
     table: str = ""  # needed where an asset makes several tables
+    ended: Callable[[], "Built"] | None = None  # the same with all that is known once its rows are written
 
 
 @dataclass(frozen=True)
@@ -285,6 +286,7 @@ def _write(
         if entry.raw:
             kept["source"] = source_mark(build.source, entry.table, built.key)
         build.lake.write(entry.table, built.key, built.frame, kept)
+        built = built.ended() if built.ended is not None else built
         bad[entry.table] += _set_aside(build.lake, entry, built)
         rows[entry.table] += len(built.frame)
         del waiting[entry.table, built.key]

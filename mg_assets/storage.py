@@ -4,11 +4,19 @@ Measured in ``docs/storage.md``. Any Parquet reader reads the files as they are.
 """
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from mg_assets.errors import DataError
 
 ROW_GROUP = 1 << 18
 """Rows of a row group of ticks, about: what two readers decode stays in the cache while it is worked on."""
@@ -28,33 +36,136 @@ COMPRESSION = {"trades": "lz4", "orders": "lz4"}
 """Codec per table; ``zstd`` for all others."""
 
 
-def write_parquet(table: str, data: pa.Table, out: BinaryIO, row_group_size: int = 1 << 20) -> None:
-    """Write a table's rows with the layout of its name.
+def write_parquet(table: str, parts: Iterable[pa.Table], out: BinaryIO, row_group_size: int = 1 << 20) -> None:
+    """Write a table's rows, given in one piece or several, with the layout of its name; the file is the same.
 
     ``trades`` and ``orders`` get row groups of about :data:`ROW_GROUP` rows, each cut where a stock ends. Where
     they are sorted by symbol and seq, the file says so, and which stocks stand where: readers then need not look.
+    ``out`` is a file that can be read again.
+
+    Raises
+    ------
+    DataError
+        There was no piece, which would leave the columns unknown.
     """
-    encodings = ENCODINGS.get(table)
-    if encodings is None:
-        pq.write_table(data, out, compression="zstd", row_group_size=row_group_size)
+    pieces = iter(parts)
+    first = next(pieces, None)
+    if first is None:
+        raise DataError(f"table {table!r}: no rows and no columns were given; give an empty table with its columns")
+    if table in ENCODINGS:
+        with closing(_TickFile(table, first, out)) as file:
+            for part in chain([first], pieces):
+                file.add(part)
+            file.finish()
         return
-    codes = _codes(data)
-    groups = _groups(codes)
-    in_order = _sorted(data, codes)
-    data = _required(data)
-    with pq.ParquetWriter(
-        out,
-        data.schema,
-        compression=COMPRESSION[table],
-        use_dictionary=[name for name in data.column_names if name not in encodings],
-        column_encoding=encodings,
-        sorting_columns=[pq.SortingColumn(data.schema.get_field_index(n)) for n in ORDER] if in_order else None,
-    ) as writer:
+    with pq.ParquetWriter(out, first.schema, compression="zstd") as writer:
+        for part in chain([first], pieces):
+            writer.write_table(part, row_group_size=row_group_size)
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a file of ticks says of all its rows.
+
+    Attributes
+    ----------
+    in_order : bool
+        They are sorted by symbol, then seq.
+    nullable : frozenset of str
+        Columns that have nulls.
+    """
+
+    in_order: bool
+    nullable: frozenset[str]
+
+
+class _TickFile:
+    """A file of ticks whose row groups are written as they fill up.
+
+    What it says of its rows stands before the first row group, so the first piece decides; where a later one does not
+    keep to it, the file is copied with what is true and goes on.
+    """
+
+    def __init__(self, table: str, first: pa.Table, out: BinaryIO):
+        self._table, self._schema, self._out = table, first.schema, out
+        self._claims = _claims(Claims(True, frozenset()), None, first)
+        self._writer = self._open()
+        self._stocks: list[list[tuple[str, int]]] = []
+        self._rest, self._last = first.slice(0, 0), None
+
+    def add(self, part: pa.Table) -> None:
+        """Write the row groups that are full with these rows; the last one, or its last stock, may go on."""
+        claims = _claims(self._claims, self._last, part)
+        if claims != self._claims:
+            self._claims = claims
+            self._rewrite()
+        self._last = part.slice(len(part) - 1) if len(part) else self._last
+        data = pa.concat_tables([self._rest, part]) if len(self._rest) else part
+        codes = _codes(data)
+        groups = _groups(codes)
+        self._write(data, codes, groups[:-1])
+        self._rest = data.slice(groups[-1][0])
+
+    def finish(self) -> None:
+        """Write what is left and what the footer says."""
+        codes = _codes(self._rest)
+        self._write(self._rest, codes, _groups(codes))
+        if self._claims.in_order:
+            self._writer.add_key_value_metadata({STOCKS: json.dumps(self._stocks)})
+
+    def close(self) -> None:
+        """Write the footer."""
+        self._writer.close()
+
+    def _open(self) -> pq.ParquetWriter:
+        encodings, names = ENCODINGS[self._table], self._schema.names
+        order = [pq.SortingColumn(names.index(n)) for n in ORDER]
+        return pq.ParquetWriter(
+            self._out,
+            _required(self._schema, self._claims),
+            compression=COMPRESSION[self._table],
+            use_dictionary=[name for name in names if name not in encodings],
+            column_encoding=encodings,
+            sorting_columns=order if self._claims.in_order else None,
+        )
+
+    def _write(self, data: pa.Table, codes: np.ndarray, groups: list[tuple[int, int]]) -> None:
         for first, last in groups:
-            writer.write_table(data.slice(first, last - first), row_group_size=max(1, last - first))
-        if in_order:
-            stocks = [_stocks(data, codes, first, last) for first, last in groups]
-            writer.add_key_value_metadata({STOCKS: json.dumps(stocks)})
+            self._write_group(data.slice(first, last - first))
+            self._stocks.append(_stocks(data, codes, first, last))
+
+    def _write_group(self, group: pa.Table) -> None:
+        group = pa.Table.from_arrays(group.columns, schema=_required(group.schema, self._claims))
+        self._writer.write_table(group, row_group_size=max(1, len(group)))
+
+    def _rewrite(self) -> None:
+        """Put the same row groups into a file with the present claims."""
+        self._writer.close()
+        with tempfile.TemporaryFile() as old:
+            self._out.seek(0)
+            shutil.copyfileobj(self._out, old, 1 << 20)
+            self._out.seek(0)
+            self._out.truncate()
+            self._writer = self._open()
+            with pq.ParquetFile(old) as file:
+                for group in range(file.num_row_groups):
+                    self._write_group(file.read_row_group(group).cast(self._schema))
+
+
+def _claims(before: Claims, last: pa.Table | None, part: pa.Table) -> Claims:
+    """What is true of all rows with those of ``part``; ``last`` is the row before them."""
+    return Claims(
+        before.in_order and _sorted(part, _codes(part)) and _follows(last, part),
+        before.nullable | {n for n in part.column_names if part[n].null_count},
+    )
+
+
+def _follows(last: pa.Table | None, part: pa.Table) -> bool:
+    """Whether the first row of a piece comes after the last row of the one before."""
+    if last is None or not len(part):
+        return True
+    before, after = (tuple(t[n][0].as_py() for n in ORDER) for t in (last, part))
+    return None not in (*before, *after) and before <= after
 
 
 def stocks_of(metadata: pq.FileMetaData) -> list[tuple[list[str], np.ndarray]] | None:
@@ -81,10 +192,9 @@ def states_order(metadata: pq.FileMetaData) -> bool:
     return metadata.num_row_groups > 0
 
 
-def _required(data: pa.Table) -> pa.Table:
+def _required(schema: pa.Schema, claims: Claims) -> pa.Schema:
     """The same columns, those without nulls marked so: readers are spared a third of their time on them."""
-    fields = [f.with_nullable(data[f.name].null_count > 0) for f in data.schema]
-    return pa.Table.from_arrays(data.columns, schema=pa.schema(fields, data.schema.metadata))
+    return pa.schema([f.with_nullable(f.name in claims.nullable) for f in schema], schema.metadata)
 
 
 def _stocks(data: pa.Table, codes: np.ndarray, first: int, last: int) -> list[tuple[str, int]]:

@@ -8,6 +8,8 @@ Any Parquet reader can open the files as they are.
 
 import json
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,7 +70,7 @@ def atomic_file(path: str) -> Iterator[BinaryIO]:
     os.makedirs(folder, exist_ok=True)
     beside = f"{folder}/.{os.path.basename(path)}.{uuid.uuid4().hex}.tmp"
     try:
-        with open(beside, "wb") as out:
+        with open(beside, "w+b") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -148,28 +150,31 @@ class Lake:
         self,
         table: str,
         key: str,
-        frame: pd.DataFrame | pa.Table,
+        frame: pd.DataFrame | pa.Table | Iterable[pa.Table],
         metadata: dict[str, object] | None = None,
         row_group_size: int = 1 << 20,
     ) -> str:
         """Replace one partition atomically and return its path.
 
-        Rows must be sorted by symbol where the table has symbols. Columns of a table in
+        Rows must be sorted by symbol where the table has symbols. They may come in pieces (an iterable of tables with
+        the same columns, at least one), of which one at a time is in memory. Columns of a table in
         :data:`mg_assets.market.schema.SCHEMAS` are cast to its schema. ``metadata`` is kept in
         the file's footer as JSON and returned by :meth:`metadata`. Layout: :mod:`mg_assets.storage`
         (``row_group_size`` is for tables without one of their own).
         """
-        data = conform(table, frame)
-        if metadata is not None:
-            kept = {**(data.schema.metadata or {}), b"mg": json.dumps(metadata, default=str).encode()}
-            data = data.replace_schema_metadata(kept)
+        kept = None if metadata is None else {b"mg": json.dumps(metadata, default=str).encode()}
+        parts = [frame] if isinstance(frame, pd.DataFrame | pa.Table) else frame
+        data = (conform(table, part).replace_schema_metadata(kept) for part in parts)
         path = self.path(table, key)
-        if self._remote:
-            with self._fs.open(path, "wb") as out:
+        if not self._remote:
+            with atomic_file(path) as out:
                 write_parquet(table, data, out, row_group_size)
             return path
-        with atomic_file(path) as out:
-            write_parquet(table, data, out, row_group_size)
+        with tempfile.TemporaryFile() as whole:
+            write_parquet(table, data, whole, row_group_size)
+            whole.seek(0)
+            with self._fs.open(path, "wb") as out:
+                shutil.copyfileobj(whole, out, 1 << 20)
         return path
 
     def write_file(self, table: str, key: str, name: str, content: bytes) -> str:

@@ -10,6 +10,7 @@ from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.partitions import MONTHLY, WEEKLY
+from mg_assets.sources.mapping import VOLUME_STEP
 from mg_assets.store import Lake
 
 
@@ -36,7 +37,8 @@ def minute_bars(build: Build) -> Iterator[Built]:
             return Built(key, found.minute_bars(close), {"from": "trades"})
         if source.has("minute_bars", day):
             loaded = source.load("minute_bars", day)
-            return Built(key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine)
+            stored = {VOLUME_STEP: loaded.notes[VOLUME_STEP]} if VOLUME_STEP in loaded.notes else {}
+            return Built(key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine, stored)
         return Built(key, MINUTE_BARS.empty_table(), {"absent": "neither trades nor minute bars this day"})
 
     return build.each(make)

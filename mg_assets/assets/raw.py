@@ -7,7 +7,7 @@ import pandas as pd
 from mg_assets.errors import MgError
 from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.sources.base import TICKS, Source, SourceDay, ticks_of
+from mg_assets.sources.base import TICKS, Loaded, Source, ticks_of
 
 DESCRIPTIONS = {
     "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
@@ -28,7 +28,7 @@ def _load(source: Source, tables: tuple[str, ...], key: str) -> list[Built]:
     return [_built(source, table, key, ticks.get(table)) for table in tables]
 
 
-def _built(source: Source, table: str, key: str, loaded: SourceDay | MgError | None) -> Built:
+def _built(source: Source, table: str, key: str, loaded: Loaded | MgError | None) -> Built:
     day = pd.Timestamp(key).date()
     if isinstance(loaded, MgError):
         raise loaded
@@ -37,8 +37,14 @@ def _built(source: Source, table: str, key: str, loaded: SourceDay | MgError | N
             absent = {"absent": f"source {source.name} has no {table} this day"}
             return Built(key, SCHEMAS[table].empty_table(), absent, table=table)
         loaded = source.load(table, day)
-    notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
-    return Built(key, loaded.frame, {"set_aside": len(loaded.quarantine), **notes}, loaded.quarantine, table=table)
+    day_of_table = loaded
+
+    def ended() -> Built:
+        notes = {f"note: {k}": str(v) for k, v in day_of_table.notes.items()}
+        bad = day_of_table.quarantine
+        return Built(key, day_of_table.data, {"set_aside": len(bad), **notes}, bad, table=table)
+
+    return Built(key, loaded.data, table=table, ended=ended)
 
 
 def _raw_asset(*tables: str) -> LakeAsset:

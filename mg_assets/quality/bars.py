@@ -10,6 +10,7 @@ from mg_assets.quality import common, kernels, kernels_bars
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
 from mg_assets.quality.view import Rows, View, encode, numbers, sound
+from mg_assets.sources.mapping import VOLUME_STEP
 
 AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4 shares of 165 million
@@ -27,8 +28,9 @@ MINUTE_CHECKS = (
     ),
     Check(
         "ohlc",
-        "Low <= open, close <= high; average price between low and high; no negative volume, amount or count; a bar "
-        "without trades repeats the last close with amount 0",
+        "Low <= open, close <= high; average price between low and high, for some volume that rounds to the stated one "
+        "where the source rounds volumes; no negative volume, amount or count; a bar without trades repeats the last "
+        "close with amount 0",
         (Limit("bad_ohlc"), Limit("negative"), Limit("bad_empty"), Limit("no_price"), Limit("bad_vwap")),
     ),
     PRICES,
@@ -110,6 +112,7 @@ def measure_minutes(view: View, measures: Measures) -> None:
             return
         met: list[np.ndarray] = []
         totals: list[pd.DataFrame] = []
+        step = _volume_step(view)
         for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
             common.nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
             codes, words = encode(part["symbol"])
@@ -118,9 +121,8 @@ def measure_minutes(view: View, measures: Measures) -> None:
             volume, amount, count = (numbers(part[c], m) for c, m in (("volume", 0), ("amount", 0), ("num_trades", -1)))
             found = kernels.table(kernels_bars.BAR_RULES)
             open_, high, low, close = (numbers(part[c]) for c in PRICE_COLUMNS)
-            kernels_bars.scan_bars(
-                codes, numbers(part["minute"], -1), open_, high, low, close, volume, amount, count, up, down, found
-            )
+            minute = numbers(part["minute"], -1)
+            kernels_bars.scan_bars(codes, minute, open_, high, low, close, volume, amount, count, up, down, step, found)
             _keep(measures, kernels_bars.BAR_RULES, found, part, offset)
             counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
             totals.append(_by_symbol(codes, words, volume, amount, counts))
@@ -130,6 +132,11 @@ def measure_minutes(view: View, measures: Measures) -> None:
     common.coverage(view, measures, present)
     common.band(view, measures, rows.count, len(present))
     common.set_aside(view, measures, rows.count)
+
+
+def _volume_step(view: View) -> int:
+    """Shares to whose multiples the volumes of the day's minute bars are rounded: 1 unless their source says so."""
+    return int(view.lake.metadata("minute_bars", view.key).get(VOLUME_STEP, 1))
 
 
 def _by_symbol(codes: np.ndarray, words: np.ndarray, *columns: np.ndarray) -> pd.DataFrame:
@@ -260,6 +267,9 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     more = np.nan_to_num(ours[:, 4]) - np.nan_to_num(theirs[:, 4])
     covered = np.isfinite(theirs[:, 4])
     slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4])
+    step = _volume_step(view)
+    if step > 1:
+        slack += 0.5 * step * (kernels_bars.MINUTES + 2)  # each bar and both auctions are rounded on their own
     bad = np.where(after_hours, (more < -slack) | ~covered, np.abs(more) > slack)
     if covered.mean() < 0.5:
         measures.notes.append(f"minute bars cover {covered.sum()} of {len(covered)} traded stocks: only these compared")

@@ -12,8 +12,11 @@ BAR_RULES = ("bad_grid", "bad_ohlc", "negative", "bad_empty", "no_price", "bad_v
 
 
 @njit(cache=True)
-def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, up, down, found):
+def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, up, down, step, found):
     """Rules of minute bars.
+
+    The average price is that of some volume within ``step / 2`` of the stated one: a vendor that rounds volumes to
+    lots states the amount of all shares. In bars 0 and 239, where an auction's row was added, within ``step``.
 
     Parameters
     ----------
@@ -25,10 +28,13 @@ def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, 
     trades : int32 (N,)
         -1 where the source has no count.
     up, down : float64 (S,)
+    step : int
+        Volumes are rounded to multiples of so many shares; 1 where they are exact.
     found : int64 (8, 1 + E)
         Filled in; rules as ``BAR_RULES``.
     """
     place = 0
+    rounding = 0.5 * step if step > 1 else 0.0
     for i in range(len(codes)):
         s = codes[i]
         new = i == 0 or codes[i - 1] != s
@@ -46,17 +52,18 @@ def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, 
             _mark(found, 1, i)
         if volume[i] < 0 or amount[i] < 0 or trades[i] < -1:
             _mark(found, 2, i)
+        off = 2.0 * rounding if place == 0 or place == MINUTES - 1 else rounding
         if volume[i] == 0:
             flat = not priced or (o == high and high == low and low == c)
             carried = new or not np.isfinite(close[i - 1]) or c == close[i - 1]
-            if not flat or not carried or amount[i] > 0 or trades[i] > 0:
+            unseen = off > 0 and priced and amount[i] <= off * (high + CENT)
+            if not flat or not carried or (not unseen and (amount[i] > 0 or trades[i] > 0)):
                 _mark(found, 3, i)
             continue
         if not priced or trades[i] == 0:
             _mark(found, 4, i)
             continue
-        average = amount[i] / volume[i]
-        if average < low - CENT or average > high + CENT:
+        if amount[i] < (low - CENT) * (volume[i] - off) or amount[i] > (high + CENT) * (volume[i] + off):
             _mark(found, 5, i)
         if _off_tick(o) or _off_tick(high) or _off_tick(low) or _off_tick(c):
             _mark(found, 6, i)

@@ -48,14 +48,16 @@ class FileData:
     table : Table
         The wanted columns that the file has, under our names, typed; null where empty or not parsed.
     rows : ndarray of int64 or None
-        0-based data row of each row of ``table``; None where it is just its position.
+        0-based data row of each row of ``table``, counted from ``first``; None where it is just its position.
     unparsed : dict of str to ndarray of bool
         Per column, the rows whose text is no number.
     broken : list of (int, str, str)
-        Rows that are no rows of this table: data row, reason, line.
+        Rows that are no rows of this table: data row (counted like ``rows``, from ``first``), reason, line.
     text : Table or None
         The columns as text, where the slow path was taken.
     notes : dict
+    first : int
+        Data rows before this block of the file.
     """
 
     path: str
@@ -65,10 +67,11 @@ class FileData:
     broken: list[tuple[int, str, str]] = field(default_factory=list)
     text: pa.Table | None = None
     notes: dict[str, object] = field(default_factory=dict)
+    first: int = 0
 
     def row_numbers(self, at: np.ndarray) -> np.ndarray:
         """Data rows in the file of the given rows of ``table``."""
-        return at if self.rows is None else self.rows[at]
+        return self.first + (at if self.rows is None else self.rows[at])
 
 
 def pick(path: Path, header: list[str], columns: Mapping[str, Column]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
-from mg_assets.sources.base import TICKS, Source, SourceDay, ticks_of
+from mg_assets.sources.base import TICKS, Loaded, Source, SourceDay, StreamedDay, ticks_of
 from mg_assets.sources.layout import digest
 from mg_assets.sources.quarantine import merge
 
@@ -46,7 +46,7 @@ class CompositeSource:
         """Whether any source has the table on the day."""
         return any(s.has(table, day) for s in self.sources)
 
-    def load(self, table: str, day: dt.date) -> SourceDay:
+    def load(self, table: str, day: dt.date) -> Loaded:
         """The table from the first source that has it. Raises SourceError where none has."""
         having = [s for s in self.sources if s.has(table, day)]
         if not having:
@@ -54,13 +54,15 @@ class CompositeSource:
                 f"none of the sources {[s.name for s in self.sources]} has {table} on {day}; add one that has"
             )
         first = having[0].load(table, day)
+        if isinstance(first, StreamedDay):
+            return first
         if table not in FILLED or len(having) == 1:
             return SourceDay(first.frame, first.quarantine, {"source": having[0].name, **first.notes})
         return _fill(first, [(s.name, s.load(table, day)) for s in having[1:]], having[0].name)
 
-    def load_day(self, day: dt.date) -> dict[str, SourceDay | MgError]:
+    def load_day(self, day: dt.date) -> dict[str, Loaded | MgError]:
         """Trades and orders of one day, each from the first source that has it; what both need is read once."""
-        out: dict[str, SourceDay | MgError] = {}
+        out: dict[str, Loaded | MgError] = {}
         for source in self.sources:
             for table, got in ticks_of(source, day, [t for t in TICKS if t not in out]).items():
                 out.setdefault(table, got)
@@ -73,7 +75,7 @@ class CompositeSource:
         return digest([(s.name, s.fingerprint(table, day)) for s in used])
 
 
-def _fill(first: SourceDay, later: list[tuple[str, SourceDay]], name: str) -> SourceDay:
+def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDay:
     frame = first.frame.reset_index(drop=True).copy()
     unknown = set(_absent(first))
     filled: dict[str, list[str]] = {}
@@ -95,7 +97,7 @@ def _fill(first: SourceDay, later: list[tuple[str, SourceDay]], name: str) -> So
     return SourceDay(frame, merge([first.quarantine, *(d.quarantine for _, d in later)]), notes)
 
 
-def _absent(day: SourceDay) -> list[str]:
+def _absent(day: Loaded) -> list[str]:
     absent = day.notes.get("absent_columns", [])
     return list(absent) if isinstance(absent, (list, tuple, set)) else []
 

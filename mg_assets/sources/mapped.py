@@ -19,7 +19,7 @@ from mg_assets.sources.base import SourceDay
 from mg_assets.sources.dates import to_date
 from mg_assets.sources.history import HISTORIES, History, Shared
 from mg_assets.sources.layout import as_days, digest, stamp
-from mg_assets.sources.mapping import Mapped, Section, parse_mapping
+from mg_assets.sources.mapping import VOLUME_STEP, Mapped, Section, parse_mapping
 from mg_assets.sources.members import Industries, Ranges, Weights, listing_days
 from mg_assets.sources.minutes import MinuteRows, minute_bars, place_rows
 from mg_assets.sources.panel import NUMBERS, DailyRows, build_panel
@@ -206,7 +206,8 @@ class MappedSource:
             bars = self._history.panel.bars(day)
             known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
         loaded = minute_bars(self._minute_rows(_date(day) if dated else None), day, known)
-        return replace(loaded, notes={"source": self.name, **loaded.notes})
+        step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
+        return replace(loaded, notes={"source": self.name, **loaded.notes, **step})
 
 
 def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from mg_assets.sources.panel import NUMBERS
 DAILY = ("date", "symbol", *NUMBERS)
 MINUTE = ("date", "symbol", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
 LABELS = ("end", "start")
+VOLUME_STEP = "volume_step"
+"""Option and note: minute volumes are rounded to the nearest multiple of so many shares."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,15 @@ def parse_mapping(content: Mapping[str, Any], where: str) -> Mapped:
     daily = _section(content, "daily", where, DAILY, ("date", "symbol", "open", "high", "low", "close", "volume"),
                      options=("drop_before_listing",), flags=("suspended", "st"), more=DAILY)  # fmt: skip
     minute = _section(content, "minute", where, MINUTE, ("time", "open", "high", "low", "close", "volume"),
-                      options=("label",))  # fmt: skip
+                      options=("label", VOLUME_STEP))  # fmt: skip
     if minute is not None and minute.options.get("label") not in LABELS:
         raise SourceError(f"{where}: minute.label was {minute.options.get('label')!r}; 'end' or 'start' was expected")
+    step = None if minute is None else minute.options.get(VOLUME_STEP, 1)
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int) or step < 1):
+        raise SourceError(
+            f"{where}: minute.{VOLUME_STEP} was {step!r}; the number of shares to whose multiples the file's volumes "
+            "are rounded was expected (100 for whole lots, 1 where they are exact)"
+        )
     if daily is None and minute is None:
         raise SourceError(f"{where}: neither 'daily' nor 'minute' is mapped; map at least one")
     indexed: dict[str, dict[str, Section]] = {"membership": {}, "weights": {}}

@@ -63,9 +63,7 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
     number = np.where(hit["side"] > 0, hit["buy_order"], hit["sell_order"])
     hit, number = hit.where(number > 0), number[number > 0]
     trade_key = order_key(hit["code"], number)
-    at = np.searchsorted(sorted_key, trade_key)
-    known = at < len(sorted_key)
-    known[known] = sorted_key[at[known]] == trade_key[known]
+    at, known = _find(sorted_key, trade_key)
 
     owner = by_key[at[known]]
     before = hit["seq"][known] < add["seq"][owner]
@@ -103,10 +101,20 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
     odd = {
         "sh_order_numbers_published_twice": repeated,
         "sh_aggressor_trades_after_publication": int(np.sum(~before)),
-        "sh_cancels_of_unknown_orders": int(np.sum(~np.isin(order_key(cancel["code"], cancel["order_id"]), key))),
+        "sh_cancels_of_unknown_orders": int(
+            np.sum(~_find(sorted_key, order_key(cancel["code"], cancel["order_id"]))[1])
+        ),
     }
     notes.update({k: v for k, v in odd.items() if v})
     return {k: v[order] for k, v in restored.items()}, notes
+
+
+def _find(sorted_key: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places in ascending keys, and whether the key stands there."""
+    at = np.searchsorted(sorted_key, wanted)
+    known = at < len(sorted_key)
+    known[known] = sorted_key[at[known]] == wanted[known]
+    return at, known
 
 
 __all__ = ["MERGED_FROM", "restore_orders", "split_merged"]

@@ -8,26 +8,32 @@ the exchanges' publication rules leave out.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import MgError, SourceError
 from mg_assets.market.schema import ORDERS, TRADES
 from mg_assets.sources import shanghai, shenzhen
-from mg_assets.sources.base import SourceDay
+from mg_assets.sources.base import Loaded, StreamedDay
 from mg_assets.sources.layout import Files, Pattern, as_days, days_of, digest, stamp
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import merge
+from mg_assets.sources.runs import ranges
 from mg_assets.sources.streams import DIALECTS, MERGED_FROM, Stream
-from mg_assets.sources.ticks import KIND_NAMES, Ticks, read_stream
+from mg_assets.sources.ticks import KIND_NAMES, Ticks, TickStream, read_stream
 from mg_assets.sources.watch import Watch
 
 VERSION = 1  # raise it when the same files give another table
 Found = tuple[Stream, list[Path], Pattern]
+Restored = tuple[dict[str, np.ndarray], dict[str, object]]
+BATCH_ROWS = 1 << 19
+"""Published rows that are restored and made a table at once."""
 STREAMS = ("sz_orders", "sz_trades", "sh_orders", "sh_trades", "sh_merged")
 
 
@@ -114,16 +120,16 @@ class TonglianSource:
             return "sh_merged" in here or {"sh_orders", "sh_trades"} <= here or {"sz_orders", "sz_trades"} <= here
         return False
 
-    def load(self, table: str, day: dt.date) -> SourceDay:
+    def load(self, table: str, day: dt.date) -> Loaded:
         """Trades or orders of one day. Raises SourceError where there are none."""
         date = _date(day)
         return self._load(table, date, {})
 
-    def load_day(self, day: dt.date) -> dict[str, "SourceDay | MgError"]:
+    def load_day(self, day: dt.date) -> dict[str, "Loaded | MgError"]:
         """Trades and orders of one day, each file read once; a table that cannot be read is its error."""
         date = _date(day)
-        read: dict[str, Ticks | MgError] = {}
-        out: dict[str, SourceDay | MgError] = {}
+        read: dict[str, TickStream | MgError] = {}
+        out: dict[str, Loaded | MgError] = {}
         for table in ("trades", "orders"):
             if not self.has(table, date):
                 continue
@@ -179,7 +185,7 @@ class TonglianSource:
                 wrong.append(name)
         return wrong if table in ("trades", "orders") else []
 
-    def _load(self, table: str, day: dt.date, read: dict[str, "Ticks | MgError"]) -> SourceDay:
+    def _load(self, table: str, day: dt.date, read: dict[str, "TickStream | MgError"]) -> Loaded:
         found, misplaced = self._streams(day)
         for name in self._wrong_date(table, found, misplaced):
             every = DIALECTS[self.dialect].items()
@@ -195,13 +201,13 @@ class TonglianSource:
                 f"{self.name} has no {table} on {day} below {self.root}; streams found: {sorted(found)}, "
                 f"file patterns: {patterns}. Add the files or pass the option 'files'"
             )
-        loaded = self._trades(day, read) if table == "trades" else self._orders(day, read)
+        parts, notes = self._parts(table, day, read)
         if misplaced:
             names = [p.name for _, paths, _ in misplaced.values() for p in paths]
-            loaded.notes["files_outside_their_dates"] = f"{names}: passed by"
-        return loaded
+            notes["files_outside_their_dates"] = f"{names}: passed by"
+        return _streamed(table, day, self.name, parts, notes)
 
-    def _read(self, name: str, day: dt.date, read: dict[str, "Ticks | MgError"]) -> Ticks:
+    def _read(self, name: str, day: dt.date, read: dict[str, "TickStream | MgError"]) -> TickStream:
         if name not in read:
             try:
                 read[name] = self._read_files(name, day)
@@ -212,7 +218,7 @@ class TonglianSource:
             raise ticks
         return ticks
 
-    def _read_files(self, name: str, day: dt.date) -> Ticks:
+    def _read_files(self, name: str, day: dt.date) -> TickStream:
         found = self._streams(day)[0].get(name)
         if found is None:
             raise SourceError(f"{self.name}: stream {name} vanished from {self.root} while {day} was read")
@@ -228,82 +234,111 @@ class TonglianSource:
             name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.watch
         )  # fmt: skip
 
-    def _trades(self, day: dt.date, kept: dict[str, "Ticks | MgError"]) -> SourceDay:
+    def _parts(
+        self, table: str, day: dt.date, kept: dict[str, "TickStream | MgError"]
+    ) -> tuple[list["Part"], dict[str, object]]:
+        """What each exchange gives to a table, Shenzhen first, and what is to be said of the day."""
         here = self._streams(day)[0]
-        parts: list[dict[str, np.ndarray]] = []
-        read: dict[str, Ticks] = {}
         notes: dict[str, object] = {}
-        if "sz_trades" in here:
-            read["sz_trades"] = self._read("sz_trades", day, kept)
-            parts.append(shenzhen.fills_with_side(read["sz_trades"]))
-            cancels = len(read["sz_trades"]) - len(parts[-1]["code"])
-            if "sz_orders" not in here and cancels:
-                notes["sz_cancels_left_out"] = f"{cancels} cancels, for the day has no Shenzhen order stream"
-            notes["sz_side_rule"] = "larger order number in 09:30-14:57, else 0"
-        if "sh_merged" in here:
-            read["sh_merged"] = self._read("sh_merged", day, kept)
-            parts.append(shanghai.split_merged(read["sh_merged"])[1].columns)
-        elif "sh_trades" in here:
-            read["sh_trades"] = self._read("sh_trades", day, kept)
-            parts.append(read["sh_trades"].columns)
-        return self._day("trades", day, parts, read, notes)
+        parts: list[Part] = []
 
-    def _orders(self, day: dt.date, kept: dict[str, "Ticks | MgError"]) -> SourceDay:
-        here = self._streams(day)[0]
-        parts: list[dict[str, np.ndarray]] = []
-        read: dict[str, Ticks] = {}
-        notes: dict[str, object] = {}
+        def take(restore: Restore, *names: str) -> None:
+            parts.append((restore, [self._read(n, day, kept) for n in names]))
+
+        if table == "trades":
+            if "sz_trades" in here:
+                take(partial(_shenzhen_trades, "sz_orders" in here), "sz_trades")
+            if "sh_merged" in here:
+                take(_merged_trades, "sh_merged")
+            elif "sh_trades" in here:
+                take(_shanghai_trades, "sh_trades")
+            return parts, notes
         if {"sz_orders", "sz_trades"} <= set(here):
-            read["sz_orders"], read["sz_trades"] = (
-                self._read("sz_orders", day, kept),
-                self._read("sz_trades", day, kept),
-            )
-            columns, said = shenzhen.restore_orders(
-                read["sz_orders"], read["sz_trades"], here["sz_orders"][0].one_sequence
-            )
-            parts.append(columns)
-            notes.update(said)
+            take(partial(shenzhen.restore_orders, one_sequence=here["sz_orders"][0].one_sequence), *SHENZHEN)
         elif "sz_orders" in here or "sz_trades" in here:
             lacking = "sz_trades (which hold the cancels)" if "sz_orders" in here else "sz_orders"
             notes["sz_orders_absent"] = f"no Shenzhen orders on {day}: the day lacks {lacking}"
         if "sh_merged" in here:
-            read["sh_merged"] = self._read("sh_merged", day, kept)
-            columns, said = shanghai.restore_orders(*shanghai.split_merged(read["sh_merged"]))
-            parts.append(columns)
-            notes.update(said)
+            take(_merged_orders, "sh_merged")
         elif {"sh_orders", "sh_trades"} <= set(here):
-            read["sh_orders"], read["sh_trades"] = (
-                self._read("sh_orders", day, kept),
-                self._read("sh_trades", day, kept),
-            )
-            columns, said = shanghai.restore_orders(read["sh_orders"], read["sh_trades"])
-            parts.append(columns)
-            notes.update(said)
+            take(shanghai.restore_orders, *SHANGHAI)
         elif set(here) & {"sh_orders", "sh_trades"}:
             lacking = "sh_trades (needed to restore volumes)" if "sh_orders" in here else "sh_orders"
             notes["sh_orders_absent"] = f"no Shanghai orders on {day}: the day lacks {lacking}"
-        return self._day("orders", day, parts, read, notes)
+        return parts, notes
 
-    def _day(self, table, day, parts, read: dict[str, Ticks], notes: dict[str, object]) -> SourceDay:
-        midnight = np.datetime64(day, "ms").astype(np.int64)
-        frames = []
-        for part, ticks in zip(parts, _owners(table, read), strict=True):
-            frames.append((part, ticks.exchange))
-        frames.sort(key=lambda f: f[1], reverse=True)  # 000001.SZ..309999.SZ before 600000.SH..689999.SH
-        arrow = pa.concat_tables([_table(table, part, exchange, midnight) for part, exchange in frames])
-        bad = merge([t.quarantine for t in read.values()])
+
+SHENZHEN, SHANGHAI = ("sz_orders", "sz_trades"), ("sh_orders", "sh_trades")
+Restore = Callable[..., Restored]
+"""Takes the ticks of some stocks, one a stream; gives a table's columns of them and what is to be said."""
+Part = tuple[Restore, list[TickStream]]
+
+
+def _shenzhen_trades(orders_here: bool, ticks: Ticks) -> Restored:
+    columns = shenzhen.fills_with_side(ticks)
+    notes: dict[str, object] = {}
+    cancels = len(ticks) - len(columns["code"])
+    if cancels and not orders_here:
+        notes["sz_cancels_left_out"] = cancels
+    return columns, {**notes, "sz_side_rule": "larger order number in 09:30-14:57, else 0"}
+
+
+def _merged_trades(ticks: Ticks) -> Restored:
+    return shanghai.split_merged(ticks)[1].columns, {}
+
+
+def _shanghai_trades(ticks: Ticks) -> Restored:
+    return ticks.columns, {}
+
+
+def _merged_orders(ticks: Ticks) -> Restored:
+    return shanghai.restore_orders(*shanghai.split_merged(ticks))
+
+
+def _streamed(table: str, day: dt.date, source: str, parts: Sequence[Part], said: Mapping[str, object]) -> StreamedDay:
+    """A table of the day, made some stocks at a time; where no stream was too large for memory, at once."""
+    midnight = np.datetime64(day, "ms").astype(np.int64)
+    streams = [t for _, used in parts for t in used]
+    doubled: dict[str, list[pd.DataFrame]] = {}
+    notes: dict[str, object] = {}
+
+    def make() -> Iterator[pa.Table]:
+        notes.clear()
+        notes.update(said)
+        doubled.update({t.name: [] for t in streams})
+        for restore, used in parts:
+            for low, high in _batches(used):
+                ticks = [t.between(low, high) for t in used]
+                for stream, some in zip(used, ticks, strict=True):
+                    doubled[stream.name].append(some.quarantine)
+                columns, told = restore(*ticks)
+                _add(notes, told)
+                yield _table(table, columns, used[0].exchange, midnight)
+
+    def told(rows: int) -> tuple[pd.DataFrame, dict[str, object]]:
+        bad = merge([f for t in streams for f in (t.quarantine, *doubled[t.name])])
         bad = bad[bad["table"] == table].reset_index(drop=True)
-        streams = {name: t.notes for name, t in read.items()}
-        notes = {"source": self.name, "streams": streams, **notes, "rows": arrow.num_rows, "quarantined": len(bad)}
-        return SourceDay(arrow.to_pandas(), bad, notes)
+        by_stream = {t.name: t.notes for t in streams}
+        if left := notes.get("sz_cancels_left_out"):
+            notes["sz_cancels_left_out"] = f"{left} cancels, for the day has no Shenzhen order stream"
+        return bad, {"source": source, "streams": by_stream, **notes, "rows": rows, "quarantined": len(bad)}
+
+    return StreamedDay(make, told, keep=not any(t.rows.on_disk for t in streams))
 
 
-def _owners(table: str, read: dict[str, Ticks]) -> list[Ticks]:
-    """The stream that each part of a table came from, one an exchange."""
-    by_exchange: dict[str, Ticks] = {}
-    for ticks in read.values():
-        by_exchange.setdefault(ticks.exchange, ticks)
-    return list(by_exchange.values())
+def _batches(streams: Sequence[TickStream]) -> Iterator[tuple[int, int]]:
+    """Ranges of stocks with about ``BATCH_ROWS`` rows in the streams together; one empty range where there is none."""
+    found = [t.rows.stocks() for t in streams]
+    codes, place = np.unique(np.concatenate([c for c, _ in found]), return_inverse=True)
+    counts = np.bincount(place, weights=np.concatenate([n for _, n in found]), minlength=len(codes))
+    yield from ranges(codes, counts.astype(np.int64), BATCH_ROWS) if len(codes) else [(0, 0)]
+
+
+def _add(notes: dict[str, object], more: Mapping[str, object]) -> None:
+    """Counts are added up, words said once."""
+    for key, value in more.items():
+        before = notes.get(key, 0)
+        notes[key] = before + value if isinstance(value, int) and isinstance(before, int) else value
 
 
 def _table(table: str, part: dict[str, np.ndarray], exchange: str, midnight: np.int64) -> pa.Table:

@@ -528,15 +528,15 @@ def test_a_day_is_read_once_for_both_tables(tonglian, tmp_path, monkeypatch):
     frames, expected = tonglian
     write(tmp_path / "20230201", [(n, frames[n]) for n in ("mdl_4_19_0", "Transaction", "mdl_6_33_0", "mdl_6_36_0")])
     reads = []
-    original = ticks.read_columns
-    monkeypatch.setattr(ticks, "read_columns", lambda path, *a, **k: reads.append(path.name) or original(path, *a, **k))
+    original = ticks.read_blocks
+    monkeypatch.setattr(ticks, "read_blocks", lambda path, *a, **k: reads.append(path.name) or original(path, *a, **k))
     source = build_source("composite", [{"kind": "huatai", "root": tmp_path}, {"kind": "tonglian", "root": tmp_path}])
     loaded = ticks_of(source, DAY)
     assert sorted(reads) == sorted(f"{n}.csv" for n in ("mdl_4_19_0", "Transaction", "mdl_6_33_0", "mdl_6_36_0"))
     built = {b.table: b for b in raw._load(source, TICKS, str(DAY))}  # what the asset writes
     for table, day in loaded.items():
         pd.testing.assert_frame_equal(day.frame, expected[DAY][table])
-        pd.testing.assert_frame_equal(built[table].frame, expected[DAY][table])
+        pd.testing.assert_frame_equal(built[table].frame.frame, expected[DAY][table])
     (tmp_path / "20230201" / "mdl_6_33_0.csv").write_text("")
     broken = ticks_of(source, DAY)
     assert isinstance(broken["orders"], MgError)
