@@ -20,6 +20,12 @@ def test_120_weeks_in_a_row_each_have_an_answer(kind, relaxation):
     assert statuses.count("optimal") > 120 / 3
 
 
+@pytest.mark.parametrize("kind", SETTINGS)
+def test_60_weeks_of_a_rough_market_each_have_an_answer(kind):
+    statuses = weeks_in_a_row(kind, 200, 60, seed=11, rough=True)
+    assert statuses.count("infeasible") == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("risk", [0.0, 100.0], ids=["linear", "quadratic"])
 @pytest.mark.parametrize("kind", SETTINGS)
