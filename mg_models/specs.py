@@ -216,6 +216,23 @@ class TemporalTransformerSpec:
 
 
 @dataclass(frozen=True)
+class LinearSpec:
+    """A linear map of the last step of one input."""
+
+    kind: Literal["linear"] = "linear"
+
+
+@dataclass(frozen=True)
+class MlpSpec:
+    """An MLP over the last step of one input."""
+
+    hidden: int = 64
+    layers: int = 1
+    dropout: float = 0.5
+    kind: Literal["mlp"] = "mlp"
+
+
+@dataclass(frozen=True)
 class NegativeIcSpec:
     """Minus the daily correlation of prediction and label."""
 
@@ -271,6 +288,8 @@ NetworkSpec = (
     | TaskMlpSpec
     | StockAttentionSpec
     | TemporalTransformerSpec
+    | LinearSpec
+    | MlpSpec
 )
 LossSpec = NegativeIcSpec | MultitaskIcSpec | SquaredErrorSpec | RankWeightedErrorSpec | ResidualLearningLossSpec
 

@@ -7,7 +7,7 @@ are those of the reports' published tables, so that results join to them.
 
 from collections.abc import Iterable
 
-from mg_models.catalog import series_69, series_72, series_88, weekly_monitor
+from mg_models.catalog import series_69, series_72, series_88, variants, weekly_monitor
 from mg_models.errors import CatalogError
 from mg_models.overrides import override
 from mg_models.specs import CombinationSpec, InputSpec, LabelSpec, ModelSpec, SplitSpec
@@ -26,7 +26,7 @@ __all__ = [
     "trained_parts",
 ]
 
-_REPORTS = (series_72, series_88, weekly_monitor, series_69)
+_REPORTS = (series_72, series_88, weekly_monitor, series_69, variants)
 
 CATALOG: dict[str, ModelSpec] = {entry.name: entry for report in _REPORTS for entry in report.MODELS}
 COMBINATIONS: dict[str, CombinationSpec] = {entry.name: entry for report in _REPORTS for entry in report.COMBINATIONS}

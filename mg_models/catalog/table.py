@@ -3,6 +3,8 @@
 from mg_models.catalog import CATALOG, COMBINATIONS
 from mg_models.specs import ModelSpec
 
+ALL_YEARS = 250 * 15  # a rolling window that is longer than any history here
+
 
 def table() -> str:
     """Trained models, then combinations, a row for each."""
@@ -24,8 +26,11 @@ def _row(spec: ModelSpec) -> str:
     label = f"{'/'.join(str(h) for h in spec.label.horizons)} d, {spec.label.price}, {spec.label.transform}"
     split = spec.split
     days = f"{split.train_days} + {split.valid_days}" if split.train_days else "expanding 4:1"
+    if split.train_days > ALL_YEARS:
+        days = f"all before the last {split.valid_days}"
     settings = {k: v for k, v in vars(spec.network).items() if k != "kind" and v not in (False, 0)}
-    network = f"{spec.network.kind} ({', '.join(f'{k} {v}' for k, v in settings.items())})"
+    sizes = ", ".join(f"{k} {v}" for k, v in settings.items())
+    network = f"{spec.network.kind} ({sizes})" if sizes else spec.network.kind
     loss = f"{spec.loss.kind}"
     days += f", every {split.every}" if split.every > 1 else ""
     return f"| `{spec.name}` | {reads} | {label} | {network} | {loss} | {days} | {len(spec.seeds)} | {spec.source} |"

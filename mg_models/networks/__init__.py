@@ -6,6 +6,7 @@ from itertools import pairwise
 from torch import nn
 
 from mg_models.errors import CatalogError
+from mg_models.networks.mlp import Mlp
 from mg_models.networks.multitask import MultiTask
 from mg_models.networks.recurrent import Recurrent
 from mg_models.networks.residual import ResidualLearning
@@ -13,6 +14,8 @@ from mg_models.networks.sequence import Sequence
 from mg_models.networks.tasks import TaskMlp
 from mg_models.networks.transformer import StockAttention, TemporalTransformer
 from mg_models.specs import (
+    LinearSpec,
+    MlpSpec,
     ModelSpec,
     MultiTaskSpec,
     RecurrentSpec,
@@ -66,4 +69,8 @@ def build(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
         return StockAttention(first, width, heads, network)
     if isinstance(network, TemporalTransformerSpec):
         return TemporalTransformer(first, width, network)
+    if isinstance(network, MlpSpec):
+        return Mlp(first, width, network.hidden, network.layers, network.dropout)
+    if isinstance(network, LinearSpec):
+        return Mlp(first, width, 0, 0, 0.0)
     raise CatalogError(f"{spec.name}: no network {network!r}")

@@ -20,7 +20,7 @@ from mg_models.training import train
 
 DAYS, STOCKS, RETRAIN = 170, 36, "2013H2"
 STEPS = {
-    "hf": 6, "daily": 8, "weekly": 4, "monthly": 3, "daily_factors": 5,
+    "hf": 6, "daily": 8, "weekly": 4, "monthly": 3, "daily_factors": 5, "price_volume": 1,
     "features_240m": 2, "features_60m": 8, "features_30m": 16,
 }  # fmt: skip
 SMALL = {
@@ -57,6 +57,7 @@ def inputs(make) -> dict:
         "features_240m": make.factor_panel(DAYS, STOCKS, 3, seed=3, missing=0.02),
         "features_60m": make.factor_panel(DAYS, STOCKS, 12, seed=4, missing=0.02),
         "features_30m": make.factor_panel(DAYS, STOCKS, 24, seed=5, missing=0.02),
+        "price_volume": make.factor_panel(DAYS, STOCKS, 6, seed=6, missing=0.02),
         **make.bars_of(make.weekdays(DAYS), make.daily_bars(DAYS, STOCKS)),
     }
     member = np.ones((DAYS, STOCKS, 1))
