@@ -54,12 +54,12 @@ def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Fan:
-    """The paths of one portfolio over the days that all of them have.
+    """The paths of one portfolio over the days on which all of them are invested.
 
     Attributes
     ----------
     days : (T,) datetime64[D]
-        From the latest start of a path to the end.
+        From the day of the latest first purchase to the end.
     relative_nav : dict of weekday to (T,) float
         1 on the first day.
     figures : DataFrame
@@ -77,14 +77,14 @@ class Fan:
 
 
 def fan_of(paths: Mapping[str, Path]) -> Fan:
-    """Set paths side by side over the days they share.
+    """Set paths side by side over the days on which all are invested.
 
     Parameters
     ----------
     paths : mapping of weekday to Path
         Simulated on one panel.
     """
-    start = max(path.result.days[0] for path in paths.values())
+    start = max(np.datetime64(path.result.rebalances["traded"].iloc[0], "D") for path in paths.values())
     relative, figures = {}, {}
     days = np.zeros(0, "datetime64[D]")
     for name, path in paths.items():
@@ -94,7 +94,7 @@ def fan_of(paths: Mapping[str, Path]) -> Fan:
         ratio = result.relative_nav[inside]
         relative[name] = ratio / ratio[0]
         turnover = result.turnover
-        found = metrics(result.nav[inside], result.benchmark_nav[inside], days, turnover[turnover.index >= start])
+        found = metrics(result.nav[inside], result.benchmark_nav[inside], days, turnover[turnover.index > start])
         figures[name] = {key: found[key] for key in SHOWN}
     return Fan(days, relative, pd.DataFrame.from_dict(figures, orient="index"))
 
@@ -123,7 +123,7 @@ def walk_fan(
     Returns
     -------
     dict of weekday to Path
-        Without the weekdays that never had a signal and a benchmark.
+        Without the weekdays that never traded.
     """
     days = panel.market.days
     monday = days - (days.astype("int64") + 3) % 7
@@ -133,6 +133,6 @@ def walk_fan(
         if path is None:
             inside = chosen[np.isin(monday[chosen], weeks)]
             path = account(panel, spec, walk(panel, spec, inside, cost, execution), cost, execution)
-        if path is not None and len(path.result.days) > 1:
+        if path is not None and len(path.result.rebalances):
             out[name] = path
     return out

@@ -144,7 +144,7 @@ def attribution_parts(found: BacktestAttribution) -> dict[str, np.ndarray]:
 
 
 def backtest_charts(
-    result: BacktestResult, fan: Fan, found: BacktestAttribution
+    result: BacktestResult, fan: Fan, found: BacktestAttribution, industries: pd.DataFrame
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """NAV, the fan of weekdays, attribution and turnover as pictures."""
     from mg_portfolio.report import charts, portfolio_charts
@@ -154,6 +154,7 @@ def backtest_charts(
         "NAV": charts.nav_chart(result.days, result.nav, result.benchmark_nav),
         "paths": portfolio_charts.fan_chart(fan.days, fan.relative_nav),
         "attribution chart": portfolio_charts.attribution_chart(found.days, attribution_parts(found)),
+        "industries chart": portfolio_charts.industries_chart(industries),
     }
     if len(later):
         drawn["turnover chart"] = portfolio_charts.turnover_chart(

@@ -237,7 +237,7 @@ def _backtest_asset(name: str) -> LakeAsset:
                 "orders_not_filled": table(unfilled_table(result)),
                 **{title: table(frame) for title, frame in split.items()},
                 "what limits cost": table(mean_prices(spec, facts)),
-                **backtest_charts(result, fan, found),
+                **backtest_charts(result, fan, found, split["attribution by industry"]),
             },
             stored={
                 "metrics": {k: float(v) for k, v in whole.items()},
@@ -253,7 +253,7 @@ def _backtest_asset(name: str) -> LakeAsset:
 
 
 def account_table(result: BacktestResult, days: np.ndarray, paths: dict[str, np.ndarray]) -> pd.DataFrame:
-    """The daily account, and the relative NAV of each weekday's path over the days that all of them have."""
+    """The daily account, and the relative NAV of each weekday's path over the days on which all are invested."""
     frame = pd.DataFrame(
         {
             "date": result.days.astype(str),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 
 from mg_portfolio.arguments import EvaluationError
@@ -103,6 +104,35 @@ def attribution_chart(days: np.ndarray, parts: Mapping[str, np.ndarray], width: 
     percent_axis(ax, 1 if high - low < 0.05 else 0)
     ax.set_title("where the excess came from, running sum")
     date_axis(ax, days)
+    return fig
+
+
+@styled
+def industries_chart(table: pd.DataFrame, most: int = 14, width: float = 7.2) -> Figure:
+    """Brinson's allocation and selection by industry, the largest totals first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index of industries; columns ``allocation``, ``selection`` and ``total``, linked fractions.
+    most : int
+        Industries shown, by the size of their totals.
+    width : float
+        Inches.
+    """
+    shown = table.loc[table["total"].abs().sort_values(ascending=False).index[:most]].sort_values("total")
+    fig = Figure(figsize=(width, 0.9 + 0.2 * len(shown)), layout="constrained")
+    ax = fig.add_subplot()
+    place = np.arange(len(shown))
+    for offset, column, colour in ((0.19, "allocation", "#8fb0d3"), (-0.19, "selection", BLUE)):
+        ax.barh(place + offset, 100 * shown[column], height=0.36, color=colour, linewidth=0, label=column)
+    ax.plot(100 * shown["total"], place, "|", color=INK, markersize=11, markeredgewidth=1.6, label="total")
+    ax.axvline(0, color=LINE, linewidth=0.8)
+    ax.set_yticks(place, [str(name) for name in shown.index], color=INK, fontsize=7.5)
+    ax.grid(False, axis="y")
+    ax.grid(True, axis="x")
+    ax.set_title("excess by industry, %")
+    ax.legend(loc="lower right")
     return fig
 
 

@@ -170,8 +170,9 @@ def test_the_fan_has_the_portfolio_itself_and_four_others(week_ends):
     assert paths["fri"] is own
     assert (again["fri"].result.nav == own.result.nav).all()
     fan = fan_of(paths)
-    assert len(fan.days) == len(p.market.days) - week_ends[0]
-    assert fan.days[0] == p.market.days[week_ends[0]]
+    assert len(fan.days) == len(p.market.days) - week_ends[0] - 1
+    assert fan.days[0] == p.market.days[week_ends[0] + 1]  # Friday's path buys on Monday; by then all are invested
+    assert all(path.result.holdings[path.result.days == fan.days[0]].sum() > 0.9 for path in paths.values())
     for name, path in paths.items():
         r = path.result
         inside = r.days >= fan.days[0]
