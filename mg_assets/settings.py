@@ -55,6 +55,10 @@ class Settings:
         ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
     workers : int
         Threads and processes used inside an asset; 0 is one for each core (``MG_WORKERS``).
+    evaluation : dict
+        What factors and signals are judged under: ``universes``, ``executions`` and ``every``, the first of each
+        being the main case, and ``whole`` for every combination of them; docs/evaluation.md
+        (``MG_EVALUATION``, JSON).
     training_logs : str
         ``tensorboard`` writes each training's curves as TensorBoard files into the lake's ``.tensorboard``,
         ``tensorboard:<folder>`` elsewhere; empty for none (``MG_TRAINING_LOGS``).
@@ -76,6 +80,7 @@ class Settings:
     portfolios: tuple[str, ...] = ("csi500_turnover30", "csi1000_turnover30")
     signals: dict = field(default_factory=dict)
     trading: dict = field(default_factory=dict)
+    evaluation: dict = field(default_factory=dict)
     accepted: dict = field(default_factory=dict)
     device: str = "auto"
     workers: int = 0
@@ -141,7 +146,7 @@ def load_settings(file: str | None = None) -> Settings:
 
 
 def _parse(name: str, raw: str) -> object:
-    if name in ("source", "models", "signals", "trading", "accepted"):
+    if name in ("source", "models", "signals", "trading", "accepted", "evaluation"):
         try:
             return json.loads(raw)
         except json.JSONDecodeError as error:

@@ -10,29 +10,52 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.factors.passport import comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.freshness import Needs
+from mg_assets.judging import COMMON, MIN_DAYS, Column, Findings, by_case, judged, pair_correlations, rows
 from mg_assets.lake import Build, Built, lake_asset
-from mg_assets.market_data import MarketData, market_data
-from mg_assets.store import WHOLE, Lake
-from mg_portfolio.evaluation import Evaluation, correlations, evaluate, universe
+from mg_assets.market_data import MarketData
+from mg_assets.store import WHOLE
+from mg_portfolio.evaluation import universe
+from mg_portfolio.ledger import COLUMNS as LEDGER_COLUMNS
 from mg_portfolio.report.published import published_value
 
-SHOWN = (
+FIRST = (
+    "name",
     "rank_ic_mean",
+    "published_rank_ic",
     "rank_ic_ir",
     "rank_ic_positive_ratio",
     "top_excess_annual",
     "top_information_ratio",
     "top_turnover_two_way",
 )
-_COLUMNS = {
+SHOWN = (*FIRST, "rank_ic_mean_t", "rank_ic_mean_low", "rank_ic_mean_high", "rank_ic_track_std", "top10pct_excess_net")
+COLUMNS = {
     "name": "factor or signal",
-    "rank_ic_mean": "mean Spearman correlation with the next week's return, five tracks",
+    "rank_ic_mean": "mean Spearman correlation with the return to the next rebalance, mean over tracks",
     "published_rank_ic": "the report's figure",
     "rank_ic_ir": "mean / std",
+    "rank_ic_mean_t": "Newey-West t of all days' RankIC",
+    "rank_ic_mean_low": "lower end of the 95% interval, stationary bootstrap",
+    "rank_ic_mean_high": "upper end",
+    "rank_ic_track_std": "std over tracks",
     "top_excess_annual": "of the highest layer over the equal-weight universe, geometric",
     "top_information_ratio": "annualised excess over tracking error",
+    "top10pct_excess_net": "of the top tenth, net of 0.3% two-sided cost",
+    "top100_excess_net": "of the top 100, net; empty with fewer than 200 stocks",
+    "rank_ic_lag_1": "RankIC with the return of the first single day after the purchase; further lags to 20",
+    "orthogonal_long_short_annual": "top tenth less bottom tenth of what is orthogonal to industry and common factors",
 }
-MIN_DAYS = 30
+DETAIL = {
+    "name": "factor or signal",
+    "universe": "case: universe",
+    "execution": "case: execution price",
+    "every": "case: trading days between rebalances",
+    "period": "whole, or a calendar year (of the main case)",
+    "track": "mean over tracks, std over tracks, or the starting offset",
+    "...": "every metric, named as published",
+}
+CORRELATIONS = {"name": "factor", "...": "mean daily Spearman correlation with the one of the column's name"}
+INPUTS = [Needs("daily_bars"), Needs("reference"), Needs("common_factors"), Needs("daily_factors")]
 
 
 def judged_universe(market: MarketData) -> np.ndarray:
@@ -40,55 +63,13 @@ def judged_universe(market: MarketData) -> np.ndarray:
     return universe(market.listed_days, market.st, market.suspended, market.up_locked)
 
 
-def _judge(
-    lake: Lake, tables: dict[str, tuple[str, str, int]], groups: int
-) -> tuple[dict[str, Evaluation], dict[str, np.ndarray], MarketData | None]:
-    """Evaluate ``name -> (table, column, direction)`` on the days that have the table."""
-    found: dict[str, Evaluation] = {}
-    signals: dict[str, np.ndarray] = {}
-    bars = lake.keys("daily_bars")
-    days = {t: [k for k in lake.keys(t) if k in set(bars)] for t in {t for t, _, _ in tables.values()}}
-    every = sorted({k for keys in days.values() for k in keys})
-    if len(every) < MIN_DAYS:
-        return {}, {}, None
-    span = [k for k in bars if every[0] <= k <= every[-1]]
-    market = market_data(lake, span)
-    inside = judged_universe(market)
-    panels = {
-        t: lake.panel(t, span, sorted({c for u, c, _ in tables.values() if u == t}), market.symbols, missing="empty")
-        for t in days
-    }
-    for name, (table, column, direction) in tables.items():
-        signal = panels[table][column]
-        has = np.flatnonzero(np.isfinite(signal).any(axis=1))
-        if len(has) < MIN_DAYS:
-            continue
-        rows = slice(has[0], len(span))
-        signals[name] = signal * direction
-        found[name] = evaluate(
-            signal[rows], market.vwap[rows], inside[rows], market.days[rows], direction, every=5, groups=groups
-        )
-    return found, signals, market
-
-
-def _table(found: dict[str, Evaluation]) -> pd.DataFrame:
-    rows = []
-    for name, result in found.items():
-        shown = {m: result.summary[m] for m in SHOWN}
-        published = published_value(name, "rank_ic_mean")
-        rows.append(
-            {
-                "name": name,
-                "rank_ic_mean": shown.pop("rank_ic_mean"),
-                "published_rank_ic": np.nan if published is None else published,
-                **shown,
-                "first_day": str(result.days[0]),
-                "last_day": str(result.days[-1]),
-                "skipped_rebalances": len(result.ledger),
-            }
-        )
-    columns = ["name", "rank_ic_mean", "published_rank_ic", *SHOWN[1:], "first_day", "last_day", "skipped_rebalances"]
-    return pd.DataFrame(rows, columns=columns)
+def _table(findings: Findings) -> pd.DataFrame:
+    table = pd.DataFrame(rows(findings))
+    if table.empty:
+        return pd.DataFrame(columns=list(SHOWN))
+    published = [published_value(name, "rank_ic_mean") for name in table["name"]]
+    table["published_rank_ic"] = np.array([np.nan if v is None else v for v in published])
+    return table[[*FIRST, *(c for c in table.columns if c not in FIRST)]]
 
 
 def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
@@ -102,79 +83,124 @@ def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def _plots(found: dict[str, Evaluation], names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
+def _plots(findings: Findings, names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
     from mg_portfolio.report import charts
+    from mg_portfolio.report.evaluation_charts import decay_chart, years_chart
 
     out = {}
     for name in names:
-        result = found[name]
-        out[f"RankIC: {name}"] = dg.MetadataValue.md(
-            charts.markdown_image(charts.ic_chart(result.days, result.rank_ic, every=5))
-        )
-        out[f"layers: {name}"] = dg.MetadataValue.md(
-            charts.markdown_image(charts.layers_chart(result.days, result.layer_nav))
-        )
+        result, lags = findings.main[name], findings.more[name]
+        decay = np.array([v for k, v in lags.items() if k.startswith("rank_ic_lag_")])
+        drawn = {
+            "RankIC": charts.ic_chart(result.days, result.rank_ic, every=result.every),
+            "layers": charts.layers_chart(result.days, result.layer_nav),
+            "decay": decay_chart(decay),
+            "years": years_chart(result.by_year_and_track),
+        }
+        for kind, figure in drawn.items():
+            out[f"{kind}: {name}"] = dg.MetadataValue.md(charts.markdown_image(figure))
     return out
 
 
-def _built(found: dict[str, Evaluation], plotted: int, extra: dict) -> Built:
-    frame = _table(found)
+def _built(tables: tuple[str, ...], findings: Findings, plotted: int, extra: dict) -> Iterator[Built]:
+    """The table of signals, its detail and its ledger."""
+    frame = _table(findings)
+    ledger = pd.concat(findings.ledger, ignore_index=True)
+    detail = pd.DataFrame(findings.detail, columns=None if findings.detail else list(DETAIL)[:-1])
+    left = ledger[ledger["scope"].isin(["day", "factor"])].groupby(["scope", "reason"], as_index=False)["count"].sum()
     if frame.empty:
-        return Built(WHOLE, frame, {"absent": f"fewer than {MIN_DAYS} days of any of them"})
-    best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:plotted]
-    return Built(WHOLE, frame, {"table": markdown_table(frame), **_plots(found, list(best)), **extra})
+        shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
+    else:
+        best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:plotted]
+        shown = {
+            "table": markdown_table(frame[list(SHOWN)]),
+            "RankIC by case": markdown_table(by_case(findings.detail)),
+            **{f"absent: {what}": why for what, why in findings.absent.items()},
+            **_plots(findings, list(best)),
+        }
+    yield Built(WHOLE, frame, {**shown, **extra}, table=tables[0])
+    yield Built(WHOLE, detail, {"cases": ", ".join(map(str, findings.plan))}, table=tables[1])
+    yield Built(WHOLE, ledger, {"left out": markdown_table(left)}, table=tables[2])
+
+
+_FACTOR_TABLES = ("factor_evaluation", "factor_evaluation_detail", "factor_evaluation_ledger", "factor_correlations")
+_SIGNAL_TABLES = ("signal_evaluation", "signal_evaluation_detail", "signal_evaluation_ledger")
+_SIDE = {
+    "detail": "by universe, execution price, rebalance, track and calendar year: every metric.",
+    "ledger": "what was left out and why: days, stocks, factors and rebalances with reason and count.",
+    "correlations": "mean daily Spearman correlations of the factors with one another and with the common factors.",
+}
+
+
+def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
+    about = "Of " + ("the 34 factors" if tables is _FACTOR_TABLES else "the signals") + ", "
+    return {tables[0]: main} | {t: about + _SIDE[t.rpartition("_")[2]] for t in tables[1:]}
 
 
 @lake_asset(
-    "factor_evaluation",
+    _FACTOR_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[Needs("factor_scores"), Needs("daily_bars"), Needs("reference")],
+    needs=[Needs("factor_scores"), *INPUTS],
+    version="2",
+    uses=("evaluation",),
     kinds={"numba"},
-    columns=_COLUMNS,
+    columns=dict(zip(_FACTOR_TABLES, (COLUMNS, DETAIL, LEDGER_COLUMNS, CORRELATIONS), strict=True)),
+    description=_descriptions(
+        _FACTOR_TABLES,
+        "RankIC, five layers, top excess and information ratio of each of the 34 factors, weekly, T+1 vwap, five "
+        "tracks, with their spread, confidence, decay and orthogonal monthly long-short; other universes, prices and "
+        "rebalances by the setting evaluation.\n\nDefinitions: docs/evaluation.md. The published RankIC stands beside "
+        "ours.",
+    ),
 )
 def factor_evaluation(build: Build) -> Iterator[Built]:
-    """RankIC, five layers, top excess and information ratio of each of the 34 factors, weekly, T+1 vwap, five tracks.
+    """Judge the 34 factors under every case of the settings."""
+    columns = {n: Column("factor_scores", n, FACTORS[n].direction) for n in ALL34}
+    findings = judged(build.lake, columns, groups=5, rebalance="monthly", workers=build.workers)
+    extra: dict = {}
+    about_pairs: dict = {"absent": "no factor was evaluated"}
+    pairs = pd.DataFrame({"name": pd.Series(dtype="str")})
+    if findings.main and findings.market is not None:
+        from mg_portfolio.report import charts
+        from mg_portfolio.report.study_charts import correlation_chart
 
-    Definitions: evaluation.md. The published RankIC stands beside ours.
-    """
-    tables = {n: ("factor_scores", n, FACTORS[n].direction) for n in ALL34}
-    found, _, _ = _judge(build.lake, tables, groups=5)
-    beside = dg.MetadataValue.md(comparison(_table(found)))
-    yield _built(found, 4, {"published and measured": beside})
+        kept = {n: columns[n] for n in findings.main}
+        matrix = pair_correlations(build.lake, kept, findings.market, judged_universe(findings.market))
+        pairs = matrix.reset_index()
+        common = sum(n in COMMON for n in matrix.columns)
+        figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), common)
+        about_pairs = {"correlations": dg.MetadataValue.md(charts.markdown_image(figure))}
+        extra = {"published and measured": dg.MetadataValue.md(comparison(_table(findings)))}
+    yield from _built(_FACTOR_TABLES, findings, 3, extra)
+    yield Built(WHOLE, pairs, about_pairs, table=_FACTOR_TABLES[3])
 
 
 @lake_asset(
-    "signal_evaluation",
+    _SIGNAL_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[*(Needs(s) for s in SIGNALS), Needs("planted_signal"), Needs("daily_bars"), Needs("reference")],
+    needs=[*(Needs(s) for s in SIGNALS), Needs("planted_signal"), *INPUTS],
+    version="2",
+    uses=("evaluation",),
     kinds={"numba"},
-    columns=_COLUMNS,
+    columns=dict(zip(_SIGNAL_TABLES, (COLUMNS, DETAIL, LEDGER_COLUMNS), strict=True)),
+    description=_descriptions(
+        _SIGNAL_TABLES,
+        "RankIC, ten layers, top excess and information ratio of each model signal, and of a planted signal where one "
+        "is, weekly, T+1 vwap, five tracks, from the first prediction on; spread, confidence, decay and orthogonal "
+        "weekly long-short; other universes, prices and rebalances by the setting evaluation.\n\nDefinitions: "
+        "docs/evaluation.md.",
+    ),
 )
 def signal_evaluation(build: Build) -> Iterator[Built]:
-    """RankIC, ten layers, top excess and information ratio of each model signal, and of a planted signal where one is.
-
-    Weekly, T+1 vwap, five tracks, over the days from the first prediction on.
-    """
-    lake = build.lake
-    tables = {s: (s, "score", 1) for s in SIGNALS}
-    first = min((k[0] for k in (lake.keys(s) for s in SIGNALS) if k), default=None)
-    found, signals, market = _judge(lake, tables, groups=10)
-    extra = {}
-    if market is not None and first is not None:
-        planted = lake.panel("planted_signal", market.keys, ["signal"], market.symbols, missing="empty")["signal"]
-        if np.isfinite(planted).any():
-            inside = judged_universe(market)
-            found["planted_signal"] = evaluate(planted, market.vwap, inside, market.days, every=5, groups=10)
-            signals["planted_signal"] = planted
-        names = list(signals)
-        if len(names) > 1:
-            matrix = correlations(np.stack([signals[n] for n in names]), judged_universe(market))
-            frame = pd.DataFrame(matrix, columns=names)
-            frame.insert(0, "name", names)
-            extra["correlations"] = markdown_table(frame)
-    yield _built(found, 3, extra)
+    """Judge every signal under every case of the settings."""
+    columns = {s: Column(s, "score") for s in SIGNALS}
+    first = min((k[0] for k in map(build.lake.keys, SIGNALS) if k), default=None)
+    if first is not None:
+        columns["planted_signal"] = Column("planted_signal", "signal")
+    findings = judged(build.lake, columns, groups=10, rebalance="weekly", since=first, workers=build.workers)
+    yield from _built(_SIGNAL_TABLES, findings, 3, {})
 
 
 ASSETS = [factor_evaluation, signal_evaluation]
