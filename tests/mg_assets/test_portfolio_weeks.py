@@ -365,3 +365,45 @@ def test_closes_carry_what_left_the_exchange(market):
     at = list(closes.symbols).index("999999.SH")
     assert not closes.buyable[:, at].any()
     assert not closes.market.tradable[:, at].any()
+
+
+def run_study(study: str, lake: Lake):
+    from mg_assets.assets import portfolio_studies
+
+    asset = next(a for a in portfolio_studies.ASSETS if a.tables == (f"portfolio_study_{study}",))
+    build_ = Build([WHOLE], lake, lambda: None, 1, lambda: "cpu", lambda _: None)
+    (made,) = asset.make(build_)
+    return made
+
+
+def test_a_study_puts_ours_beside_theirs(market, tmp_path):
+    lake = copy_of(market, tmp_path)
+    made = run_study("series_72", lake)
+    assert made.metadata["walked"] == made.metadata["portfolios"] == 6
+    rows = made.frame
+    assert rows["published"].notna().all()
+    of_2023 = rows[rows["period"].str.startswith("2023-01-01")]
+    assert of_2023["ours"].notna().all()
+    assert (rows.loc[rows["period"] == "2018", "note"] == "fewer than 20 days of 2018 in the lake").all()
+    cell = of_2023[(of_2023["portfolio"] == NAME) & (of_2023["column"] == "2023.01-11")].iloc[0]
+    stored = lake.day(CELLS, NAME)
+    year = stored["nav"].iloc[-1] / stored["nav"].iloc[0] - 1
+    assert cell["ours"] == pytest.approx(year)
+    assert cell["first_day"] == stored["date"][1]
+    assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
+    assert made.metadata["relative NAV csi1000"].value.startswith("![](data:image/png")
+    written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
+    assert run_study("series_72", lake).frame.equals(rows)
+    assert written == {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
+
+
+def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
+    made = run_study("series_88", copy_of(market, tmp_path))
+    assert made.metadata["walked"] == 0
+    rows = made.frame
+    assert rows["ours"].isna().all()
+    assert len(rows) == len(rows.dropna(subset="published")) == 272
+    why = "output_ensemble3_biagru_10d is not among the signals of this deployment (setting catalog)"
+    assert why in set(rows["note"])
+    assert why in made.metadata["table 10"].value
+    assert "16.2%" in made.metadata["table 10"].value
