@@ -18,6 +18,7 @@ from mg_assets.store import Lake
 from mg_models.bars import bar_inputs
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.panel import Panel, PeriodPanel
+from mg_models.price_volume import LOOK_BACK, price_volume_panel
 from mg_models.universe import LISTED_DAYS, YEAR, liquid
 
 LOOKBACK = 39  # days before the first predicted one that bars are read for
@@ -40,7 +41,8 @@ class Axes:
 
 def lookback(spec: ModelSpec) -> int:
     """Days before a predicted one that its inputs reach back."""
-    return max(LOOKBACK if i.panel in BAR_PANELS else i.rows - 1 for i in spec.inputs)
+    back = {**dict.fromkeys(BAR_PANELS, LOOKBACK), "price_volume": LOOK_BACK}
+    return max(back[i.panel] if i.panel in back else i.rows - 1 for i in spec.inputs)
 
 
 def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
@@ -62,6 +64,8 @@ def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
     """The tables that one of an entry's inputs is made of; the first is the one that its rows come from."""
     if i.panel in BAR_PANELS:
         return Needs("daily_bars", back=LOOKBACK), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)
+    if i.panel == "price_volume":
+        return (Needs("daily_bars", back=LOOK_BACK),)
     if i.panel == "hf":
         return (Needs("factor_inputs", back=i.rows - 1),)
     if i.panel in RAW_PANELS:
@@ -98,6 +102,8 @@ def model_inputs(
             out["hf"] = Panel(axes.days, symbols, panel.stack(HF27), tuple(HF27))
         elif i.panel in RAW_PANELS:
             out[i.panel] = _standardised(lake, i.panel, days, axes)
+        elif i.panel == "price_volume":
+            out["price_volume"] = price_volume_panel(axes.days, symbols, _adjusted(lake, days, symbols))
         elif i.panel not in out:
             out |= _bars(lake, days, axes.days, symbols)
     if spec.universe:
@@ -157,12 +163,18 @@ def _before(day: np.datetime64, sessions: int) -> np.datetime64:
     return known[max(len(known) - 1 - sessions, 0)]
 
 
-def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) -> dict[str, Panel | PeriodPanel]:
+def _adjusted(lake: Lake, days: list[str], symbols: np.ndarray) -> np.ndarray:
+    """Adjusted daily bars ``(D, S, 6)`` in the order of BARS."""
     panel = lake.panel("daily_bars", days, [*BARS, "adj_factor"], symbols, missing="empty")
     factor = panel["adj_factor"][..., None]
     daily = panel.stack(BARS)
     daily[..., :5] *= factor
     daily[..., 5] /= factor[..., 0]
+    return daily
+
+
+def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) -> dict[str, Panel | PeriodPanel]:
+    daily = _adjusted(lake, days, symbols)
     weeks = _periods(lake, "weekly_bars", days[0], -100, week_of(stamps[-1:]))
     months = _periods(lake, "monthly_bars", days[0], -260, month_of(stamps[-1:]))
     return bar_inputs(
