@@ -57,7 +57,8 @@ def week_shown(spec: PortfolioSpec, step: Step, rows: pd.DataFrame, facts: dict,
     """Metadata of one week's weights."""
     active = (rows["weight"] - rows["benchmark"]).abs().sum() / 2
     slope = facts["return_per_score"]
-    expected = float((np.nan_to_num(rows["score"]) * (rows["weight"] - rows["benchmark"])).sum())
+    p, solution = step.problem, step.solution
+    expected = 0.0 if p is None or solution is None else float(p.score @ (solution.weights - p.benchmark))
     out = {
         "decided": facts["decided"],
         "status": facts["status"],

@@ -217,7 +217,7 @@ def _backtest_asset(name: str) -> LakeAsset:
         rules = trading_rules()
         own = {"fri": Path(result, index)}  # the week's last session, as stored
         fan = fan_of(walk_fan(panel, spec, weeks, own, rules.rates(spec), rules.execution))
-        styles = {n: panel.styles[n] for n in STYLES if n in panel.styles}
+        styles = {n: panel.styles[n] for n in STYLES if n in panel.styles and panel.styles[n].any()}
         found = attribute(result, closes.market, index, panel.industry, styles or None)
         whole = metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
