@@ -47,18 +47,22 @@ PANELS: dict[str, tuple[str, Callable[[], synthetic.Synthetic]]] = {
     "factors": ("2016H2", lambda: synthetic.factors(1000, 1000)),
     "bars": ("2016H2", lambda: synthetic.bars(1000, 1000)),
     "factors_and_bars": ("2016H2", lambda: synthetic.factors_and_bars(1000, 1000)),
-    "granular": ("2015H1", lambda: synthetic.granular(640, 400)),
+    "granular": ("2014H2", lambda: synthetic.granular(480, 500)),
     "daily": ("2015H2", lambda: synthetic.daily(760, 500, lagged=False)),
     "daily_lagged": ("2015H2", lambda: synthetic.daily(760, 500, lagged=True)),
 }
 QUICK: dict[str, dict[str, Any]] = {
-    "granular": {"train_days": 400, "valid_days": 80, "every": 2, "learning_rate": 0.005, "max_epochs": 15},
-    "daily": {"train_days": 500, "valid_days": 120, "learning_rate": 0.0005, "max_epochs": 40, "patience": 8},
-    "daily_lagged": {
+    "granular": {
+        "train_days": 300, "valid_days": 60, "every": 3, "learning_rate": 0.005, "batch_rows": 2000, "max_epochs": 8,
+    },
+    "daily": {
         "train_days": 500, "valid_days": 120, "every": 2, "learning_rate": 0.0005, "max_epochs": 20, "patience": 5,
     },
+    "daily_lagged": {
+        "train_days": 500, "valid_days": 120, "every": 5, "learning_rate": 0.001, "max_epochs": 12, "patience": 4,
+    },
 }  # fmt: skip
-GRANULAR_DAYS = 8
+GRANULAR_DAYS = 5
 """Days of the window of models that read granular features; 60 or 30 in the catalog."""
 
 
@@ -204,6 +208,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "mg_learnability")
+    parser.add_argument("--report", action="store_true", help="train nothing, tell what is stored")
     parser.add_argument("--page", type=Path)
     args = parser.parse_args()
 
@@ -215,7 +220,7 @@ def main() -> None:
     waiting.sort(key=lambda job: (job[1], list(PANELS).index(panel_of(every[job[0]]))))
     made: tuple[str, synthetic.Synthetic] | None = None
     for at, (name, seed) in enumerate(waiting):
-        if time.monotonic() - began > 60 * args.minutes:
+        if args.report or time.monotonic() - began > 60 * args.minutes:
             left = len(waiting) - at
             break
         spec = every[name]
@@ -238,10 +243,10 @@ def main() -> None:
             for n, spec in every.items()
             if panel_of(spec) == key and (paths := [p for s in args.seeds if (p := store.path(n, spec, s)).exists()])
         }
-        if mine and not left:
+        if mine and (args.report or not left):
             data = make()
             rows |= {n: summary(n, every[n], paths, data, retrain) for n, paths in mine.items()}
-    if left:
+    if left and not args.report:
         print(f"{left} (model, seed) pairs left: call it again")
         return
     RESULTS.parent.mkdir(exist_ok=True)

@@ -79,8 +79,8 @@ def _block(rows: int, vectors: int) -> Callable[..., None]:
             o_rows = [at(array(10), o_at, builder.mul(o_row, constants[i])) for i in range(rows)]
             first = {(i, v): vector(s_rows[i], lane[v]) for i, v in blocks}
             b_first = at(array(4), b_at)
-            fma = cgutils.get_or_insert_function(
-                builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+            multiply_add = cgutils.get_or_insert_function(
+                builder.module, ir.FunctionType(_VECTOR, [_VECTOR] * 3), f"llvm.fmuladd.v{LANES}f32"
             )
             nothing = ir.Constant(_VECTOR, ir.Undefined)
             everywhere = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
@@ -102,7 +102,7 @@ def _block(rows: int, vectors: int) -> Callable[..., None]:
                 one = builder.insert_element(nothing, value, ir.Constant(_INT, 0))
                 spread = builder.shuffle_vector(one, nothing, everywhere)
                 for v in range(vectors):
-                    added[i, v] = builder.call(fma, [spread, columns[v], sums[i, v]])
+                    added[i, v] = builder.call(multiply_add, [spread, columns[v], sums[i, v]])
             following = builder.add(k, constants[1])
             k.add_incoming(following, body)
             for key in blocks:

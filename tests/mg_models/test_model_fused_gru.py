@@ -1,5 +1,10 @@
 """The fused GRU against torch's own layer."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +124,34 @@ def test_what_it_does_not_fit_is_left_to_torch():
     assert not fits(nn.LSTM(4, 5), window)
     assert not fits(nn.GRU(4, 5), window.double())
     assert not fits(nn.GRU(4, 5), window.requires_grad_())
+
+
+OTHER_MACHINE = """
+import torch
+from llvmlite import binding
+
+binding.get_host_cpu_features = lambda: {"avx2": True, "fma": True}
+from mg_models.networks import fused_gru
+
+assert fused_gru.LANES == 8
+torch.manual_seed(0)
+gru, window, weight = torch.nn.GRU(27, 30), torch.randn(12, 150, 27), torch.randn(150, 30)
+(gru(window)[1][-1] * weight).sum().backward()
+expected = [p.grad.clone() for p in gru.parameters()]
+gru.zero_grad()
+(fused_gru.fused_last_state(gru, window) * weight).sum().backward()
+for p, want in zip(gru.parameters(), expected):
+    assert float((p.grad - want).abs().max()) <= 2e-5 * float(want.abs().max())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the widths of x86")
+def test_a_machine_without_avx512(tmp_path):
+    env = os.environ | {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "+avx2,+fma",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    done = subprocess.run([sys.executable, "-c", OTHER_MACHINE], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
