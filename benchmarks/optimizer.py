@@ -5,7 +5,8 @@ last one's weights, drifted; the index changes in the 26th. All ways get the sam
 median CPU seconds a week (so that a busy machine does not matter), the ratio to ours, the objective's largest distance
 from ours (above it only by violation), and the largest violation in the weights, recomputed. Ours includes the check
 and the shadow prices; the others only building and solving. A way that used up ``--patience`` CPU seconds stops, and
-the table says after how many weeks. qlib, skfolio and cvxportfolio take part where they are installed and can express
+the table says after how many weeks. ``--tables`` and ``--ways`` cut a run into pieces on the same problems (ours is
+always run). qlib, skfolio and cvxportfolio take part where they are installed and can express
 the problem (``pip install pyqlib skfolio cvxportfolio``).
 """
 
@@ -165,22 +166,33 @@ def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], 
         print(f"| {name} | {done} | {median:.4f} | {median / median_ours:.1f} | {gap:+.1e} | {worst:.0e} |", flush=True)
 
 
+TABLES = ("linear", "neutral", "quadratic")
+
+
+def chosen(ways: dict[str, Way], words: list[str] | None) -> dict[str, Way]:
+    return {name: way for name, way in ways.items() if not words or name == "ours" or any(w in name for w in words)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 3000, 5000, 10000])
     parser.add_argument("--weeks", type=int, default=50)
     parser.add_argument("--patience", type=float, default=60.0, help="CPU seconds that one way may use on one table")
     parser.add_argument("--risk", type=float, default=300.0, help="risk aversion of the quadratic; 0 leaves them out")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
+    parser.add_argument("--ways", nargs="+", metavar="WORD", help="only ways whose names have one of the words")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     for n in options.sizes:
-        for neutral in (False, True):
-            kind = "neutral, 0.3 one-way" if neutral else "series 72, 0.15 one-way"
-            table(f"Linear, {n} stocks, {kind}", LINEAR, weeks(n, options.weeks, neutral=neutral), options.patience)
-        if options.risk:
+        for kind, title in (("linear", "series 72, 0.15 one-way"), ("neutral", "neutral, 0.3 one-way")):
+            if kind in options.tables:
+                problems = weeks(n, options.weeks, neutral=kind == "neutral")
+                table(f"Linear, {n} stocks, {title}", chosen(LINEAR, options.ways), problems, options.patience)
+        if options.risk and "quadratic" in options.tables:
             ways = QUADRATIC if n <= 2000 else {k: v for k, v in QUADRATIC.items() if "dense" not in k}
             problems = weeks(n, options.weeks, risk=options.risk, plain=True)
-            table(f"Quadratic, {n} stocks, risk aversion {options.risk:g}", ways, problems, options.patience)
+            title = f"Quadratic, {n} stocks, risk aversion {options.risk:g}"
+            table(title, chosen(ways, options.ways), problems, options.patience)
 
 
 if __name__ == "__main__":
