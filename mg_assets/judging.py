@@ -27,6 +27,7 @@ from mg_portfolio.memberships import memberships
 from mg_portfolio.outcomes import EXECUTIONS, FREQUENCIES, Case, cases
 from mg_portfolio.pairs import correlation_sums
 from mg_portfolio.ranks import sort_rows
+from mg_portfolio.summary import mean_metrics
 from mg_portfolio.universe import universe_reasons
 
 MIN_DAYS = 30
@@ -41,7 +42,7 @@ COMMON = {
 INDICES = ("csi300", "csi500", "csi1000")
 DEFAULTS: dict[str, object] = {
     "universes": ("all", "csi300", "csi500", "csi1000"),
-    "executions": ("t1_vwap", "t0_close", "t1_open", "t1_close"),
+    "executions": ("t1_vwap", "t0_close"),
     "every": (5, 10),
     "whole": False,
 }
@@ -82,6 +83,7 @@ class Findings:
     plan: list[Case] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     market: MarketData | None = None
+    signals: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def planned() -> list[Case]:
@@ -155,6 +157,8 @@ def judged(
             absent.append((name, f"fewer than {MIN_DAYS} days with a value", with_value[name]))
             del signals[name]
         signs = {n: columns[n].direction for n in signals}
+        if len(names) <= size:
+            out.signals = signals
         for case in out.plan:
             price, delay = prices[EXECUTIONS[case.execution][0]], EXECUTIONS[case.execution][1]
             followed = outcomes(price, reasons[case.universe] == 0, market.days, case.every, delay)
@@ -177,24 +181,37 @@ def judged(
     return out
 
 
-def pair_correlations(
-    lake: Lake, columns: Mapping[str, Column], market: MarketData, tradable: np.ndarray
-) -> pd.DataFrame:
-    """Mean daily Spearman correlations of signals with one another and with the common factors of the lake.
+def pair_correlations(lake: Lake, columns: Mapping[str, Column], findings: Findings) -> pd.DataFrame:
+    """Mean daily Spearman correlations of the judged signals with one another and with the lake's common factors.
+
+    Parameters
+    ----------
+    lake : Lake
+    columns : mapping of str to Column
+        As `judged` was given.
+    findings : Findings
 
     Returns
     -------
     DataFrame
-        Index and columns the names; signals as they are used, times their sign.
+        Index and columns the names; signals as they are used, times their sign. Over the default universe.
     """
-    every = dict(columns) | {n: Column(t, n) for n, t in COMMON.items() if n not in columns and lake.keys(t)}
+    market = findings.market
+    if market is None:
+        return pd.DataFrame(index=pd.Index([], name="name"))
+    tradable = universe_reasons(market.listed_days, market.st, market.suspended, market.up_locked) == 0
+    kept = {n: columns[n] for n in findings.main}
+    common = {n: Column(t, n) for n, t in COMMON.items() if n not in columns and lake.keys(t)}
+    every = kept | common
     total = np.zeros((len(every), len(every)))
     used = np.zeros((len(every), len(every)), np.int64)
     for start in range(0, len(market.days), PAIR_DAYS):
         rows = slice(start, start + PAIR_DAYS)
-        panels = _panels(lake, every, market.keys[rows], market.symbols)
-        stack = np.stack([panels[c.table][c.column] * c.direction for c in every.values()])
-        sums, counts = correlation_sums(stack, tradable[rows])
+        absent = {n: c for n, c in every.items() if n not in findings.signals}
+        panels = _panels(lake, absent, market.keys[rows], market.symbols)
+        values = {n: panels[c.table][c.column] for n, c in absent.items()}
+        values |= {n: findings.signals[n][rows] for n in kept if n not in absent}
+        sums, counts = correlation_sums(np.stack([values[n] * c.direction for n, c in every.items()]), tradable[rows])
         total += sums
         used += counts
     matrix = np.where(used > 0, total / np.maximum(used, 1), np.nan)
@@ -259,12 +276,18 @@ def _detail(name: str, case: Case, found: Evaluation, yearly: bool) -> list[dict
     """Mean over tracks, every track and the spread; the main case's years."""
     head = {"name": name, "universe": case.universe, "execution": case.execution, "every": case.every}
     rows = [{**head, "period": "whole", "track": "mean", **found.summary}]
-    rows += [{**head, "period": "whole", "track": str(k), **row} for k, row in found.by_track.to_dict("index").items()]
-    rows += [{**head, "period": "whole", "track": "std", **found.spread["std"].to_dict()}]
+    rows += [
+        {**head, "period": "whole", "track": str(k), **row}
+        for k, row in zip(found.tracks, found.track_metrics, strict=True)
+    ]
+    names = list(found.summary)
+    table = np.array([[row[n] for n in names] for row in found.track_metrics])
+    with np.errstate(invalid="ignore"):
+        spread = table.std(axis=0, ddof=1) if len(table) > 1 else np.full(len(names), np.nan)
+    rows.append({**head, "period": "whole", "track": "std", **dict(zip(names, spread.tolist(), strict=True))})
     if yearly:
-        rows += [
-            {**head, "period": str(y), "track": "mean", **row} for y, row in found.by_year.to_dict("index").items()
-        ]
+        for year, tracks in found.year_metrics.items():
+            rows.append({**head, "period": str(year), "track": "mean", **mean_metrics(tracks)})
     return rows
 
 

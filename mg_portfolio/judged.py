@@ -9,7 +9,8 @@ import pandas as pd
 
 from mg_portfolio.confidence import DRAWS, LEVEL, automatic_lags, bootstrap, newey_west
 from mg_portfolio.layers import REASONS, Tracks
-from mg_portfolio.summary import YEAR, long_short_nav, mean_metrics, mean_over_tracks, track_metrics
+from mg_portfolio.summary import YEAR, long_short_nav, mean_metrics, mean_over_tracks
+from mg_portfolio.summary import track_metrics as metrics_of
 from mg_portfolio.universe import track_schedule
 
 
@@ -85,14 +86,19 @@ class Evaluation:
         return int(((self.daily[:, 0] >= self.min_stocks) & np.isnan(self.rank_ic)).sum())
 
     @cached_property
+    def track_metrics(self) -> list[dict[str, float]]:
+        """Metrics of each track, in the order of ``tracks``."""
+        return [self._metrics(k) for k in range(len(self.tracks))]
+
+    @property
     def by_track(self) -> pd.DataFrame:
         """Metrics of each track: index track, columns the metrics."""
-        return pd.DataFrame([self._metrics(k) for k in range(len(self.tracks))], pd.Index(self.tracks, name="track"))
+        return pd.DataFrame(self.track_metrics, pd.Index(self.tracks, name="track"))
 
     @cached_property
     def summary(self) -> dict[str, float]:
         """Metric (named as in the published tables) to its mean over tracks; fractions. NaN where not meaningful."""
-        return mean_metrics(self.by_track.to_dict("records"))
+        return mean_metrics(self.track_metrics)
 
     @cached_property
     def spread(self) -> pd.DataFrame:
@@ -103,23 +109,23 @@ class Evaluation:
         ).rename_axis("metric")
 
     @cached_property
-    def by_year_and_track(self) -> pd.DataFrame:
-        """Metrics of each calendar year and track. Returns are the year's own, not annualised."""
+    def year_metrics(self) -> dict[int, list[dict[str, float]]]:
+        """Metrics of each calendar year, by track. Returns are the year's own, not annualised."""
         years = np.unique(self.days.astype("datetime64[Y]"))
-        rows = {
-            (int(year.astype(int)) + 1970, track): self._metrics(k, year)
-            for year in years
-            for k, track in enumerate(self.tracks)
-        }
-        table = pd.DataFrame.from_dict(rows, orient="index")
-        table.index = pd.MultiIndex.from_tuples(list(rows), names=["year", "track"])
-        return table
+        return {int(y.astype(int)) + 1970: [self._metrics(k, y) for k in range(len(self.tracks))] for y in years}
 
-    @cached_property
+    @property
+    def by_year_and_track(self) -> pd.DataFrame:
+        """Metrics of each calendar year and track: index year and track, columns the metrics."""
+        rows = {(y, t): m for y, found in self.year_metrics.items() for t, m in zip(self.tracks, found, strict=True)}
+        index = pd.MultiIndex.from_tuples(list(rows), names=["year", "track"])
+        return pd.DataFrame(list(rows.values()), index)
+
+    @property
     def by_year(self) -> pd.DataFrame:
-        """Metrics of each calendar year, mean over tracks. Returns are the year's own, not annualised."""
-        found = {year: mean_metrics(part.to_dict("records")) for year, part in self.by_year_and_track.groupby("year")}
-        return pd.DataFrame.from_dict(found, orient="index").rename_axis("year")
+        """Metrics of each calendar year, mean over tracks: index year, columns the metrics."""
+        means = {year: mean_metrics(found) for year, found in self.year_metrics.items()}
+        return pd.DataFrame.from_dict(means, orient="index").rename_axis("year")
 
     @cached_property
     def confidence(self) -> pd.DataFrame:
@@ -153,7 +159,7 @@ class Evaluation:
 
     def _metrics(self, k: int, year: np.datetime64 | None = None) -> dict[str, float]:
         schedule = track_schedule(len(self.days), self.every, self.tracks[k])
-        return track_metrics(self.daily, self.portfolios, k, schedule, self.days, self.every, year)
+        return metrics_of(self.daily, self.portfolios, k, schedule, self.days, self.every, year)
 
     def nav(self, name: str, net: bool = False) -> np.ndarray:
         """Daily NAV ``(D,)`` of a portfolio, mean over tracks; NaN before the first track holds it."""

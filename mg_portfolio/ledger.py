@@ -1,5 +1,6 @@
 """What an evaluation left out and why: by day, by stock, by factor, and the cross-sections that were skipped."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.judged import Evaluation
+from mg_portfolio.layers import REASONS
 from mg_portfolio.universe import LEFT_OUT
 
 COLUMNS = {
@@ -82,27 +84,28 @@ def factor_ledger(
         Columns `COLUMNS`: a row a signal and reason with its stock-days, and a row a signal, day and reason of a
         skipped rebalance with the tracks that skipped it.
     """
-    parts = []
+    rows: dict[str, list] = {c: [] for c in ("scope", "name", "date", "reason", "count")}
+
+    def add(scope: str, name: str, date: np.datetime64, reason: str, count: int) -> None:
+        for column, value in zip(rows, (scope, name, date, reason, count), strict=True):
+            rows[column].append(value)
+
     for name, result in found.items():
-        left = {reason: count for reason, count in result.left_out.items() if count}
-        parts.append(
-            _rows(len(left), scope="factor", case=case, name=name, reason=list(left), count=list(left.values()))
+        for reason, count in result.left_out.items():
+            if count:
+                add("factor", name, np.datetime64("NaT", "D"), reason, count)
+        held = result.portfolios
+        skipped = Counter(
+            (int(held.decided[k][r]), REASONS[held.reason[k][r]])
+            for k in range(len(result.tracks))
+            for r in np.flatnonzero(held.reason[k])
         )
-        skipped = result.ledger.groupby(["date", "reason"], as_index=False).size()
-        parts.append(
-            _rows(
-                len(skipped),
-                scope="rebalance",
-                case=case,
-                name=name,
-                date=skipped["date"].to_numpy("datetime64[D]"),
-                reason=skipped["reason"].to_list(),
-                count=skipped["size"].to_numpy(),
-            )
-        )
+        for (d, reason), count in sorted(skipped.items()):
+            add("rebalance", name, result.days[d], reason, count)
     for name, reason, count in absent:
-        parts.append(_rows(1, scope="factor", case=case, name=name, reason=reason, count=count))
-    return _joined(parts)
+        add("factor", name, np.datetime64("NaT", "D"), reason, count)
+    length = len(rows["count"])
+    return _joined([_rows(length, case=case, **{**rows, "date": np.array(rows["date"], "datetime64[D]")})])
 
 
 def _rows(length: int, **values: object) -> pd.DataFrame:

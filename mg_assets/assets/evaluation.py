@@ -102,9 +102,10 @@ def _plots(findings: Findings, names: Sequence[str]) -> dict[str, dg.MarkdownMet
     return out
 
 
-def _built(tables: tuple[str, ...], findings: Findings, plotted: int, extra: dict) -> Iterator[Built]:
+def _built(
+    tables: tuple[str, ...], findings: Findings, frame: pd.DataFrame, plotted: int, extra: dict
+) -> Iterator[Built]:
     """The table of signals, its detail and its ledger."""
-    frame = _table(findings)
     ledger = pd.concat(findings.ledger, ignore_index=True)
     detail = pd.DataFrame(findings.detail, columns=None if findings.detail else list(DETAIL)[:-1])
     left = ledger[ledger["scope"].isin(["day", "factor"])].groupby(["scope", "reason"], as_index=False)["count"].sum()
@@ -158,22 +159,19 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     """Judge the 34 factors under every case of the settings."""
     columns = {n: Column("factor_scores", n, FACTORS[n].direction) for n in ALL34}
     findings = judged(build.lake, columns, groups=5, rebalance="monthly", workers=build.workers)
+    frame = _table(findings)
     extra: dict = {}
     about_pairs: dict = {"absent": "no factor was evaluated"}
-    pairs = pd.DataFrame({"name": pd.Series(dtype="str")})
-    if findings.main and findings.market is not None:
+    matrix = pair_correlations(build.lake, columns, findings)
+    if len(matrix):
         from mg_portfolio.report import charts
         from mg_portfolio.report.study_charts import correlation_chart
 
-        kept = {n: columns[n] for n in findings.main}
-        matrix = pair_correlations(build.lake, kept, findings.market, judged_universe(findings.market))
-        pairs = matrix.reset_index()
-        common = sum(n in COMMON for n in matrix.columns)
-        figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), common)
+        figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), sum(n in COMMON for n in matrix.columns))
         about_pairs = {"correlations": dg.MetadataValue.md(charts.markdown_image(figure))}
-        extra = {"published and measured": dg.MetadataValue.md(comparison(_table(findings)))}
-    yield from _built(_FACTOR_TABLES, findings, 3, extra)
-    yield Built(WHOLE, pairs, about_pairs, table=_FACTOR_TABLES[3])
+        extra = {"published and measured": dg.MetadataValue.md(comparison(frame))}
+    yield from _built(_FACTOR_TABLES, findings, frame, 2, extra)
+    yield Built(WHOLE, matrix.reset_index(), about_pairs, table=_FACTOR_TABLES[3])
 
 
 @lake_asset(
@@ -200,7 +198,7 @@ def signal_evaluation(build: Build) -> Iterator[Built]:
     if first is not None:
         columns["planted_signal"] = Column("planted_signal", "signal")
     findings = judged(build.lake, columns, groups=10, rebalance="weekly", since=first, workers=build.workers)
-    yield from _built(_SIGNAL_TABLES, findings, 3, {})
+    yield from _built(_SIGNAL_TABLES, findings, _table(findings), 2, {})
 
 
 ASSETS = [factor_evaluation, signal_evaluation]
