@@ -87,7 +87,7 @@ def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Find
     if table in MODEL_OF:
         models, other = _models(lake, MODEL_OF[table], certificate, key)
         yield _finding("other_model", other)
-        yield _finding("late_labels", [f for m in models for f in late_labels(m.card, key)])
+        yield _finding("late_labels", [f for m in models for f in late_labels(m, key)])
     elif "weights" in certificate:
         yield _finding("late_labels", _late_weights(table, certificate["weights"], key))
     found = signals.of_scores(frame)
@@ -139,14 +139,13 @@ def _models(
     return models, faults
 
 
-def late_labels(card: dict[str, Any], key: str | None = None) -> list[dict[str, Any]]:
+def late_labels(model: "TrainedModel", key: str | None = None) -> list[dict[str, Any]]:
     """Labels of a training that were not known in time, by the calendar: ``ret_h`` of T is known at T + h + 1.
 
     ``key`` is a day that the model predicts: it must not come before the model's half-year either.
     """
-    start = np.datetime64(half_year_start(card["retrain"]))
-    gap = max(card["catalog_entry"]["label"]["horizons"]) + 1
-    ranges = card["ranges"]
+    start = np.datetime64(half_year_start(model.retrain))
+    gap, ranges = model.spec.horizon + 1, model.card["ranges"]
     ends = {part: shift(ranges[part]["last"], gap) for part in ("train", "valid")}
     bounds = {"train": np.datetime64(ranges["valid"]["first"]), "valid": start}
     faults = [
@@ -238,7 +237,7 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[Finding]:
         yield _finding("other_weights", [{"model": f"{name} {half_year}", "fault": str(error)}])
         return
     yield _finding("other_weights", [])
-    faults = [f for m in models for f in late_labels(m.card)]
+    faults = [f for m in models for f in late_labels(m)]
     yield _finding("late_labels", faults)
     spec, cut = models[0].spec, str(half_year_start(half_year))
     eve = str(shift(cut, -1))
@@ -251,6 +250,7 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[Finding]:
         yield _finding("changed_inputs", [{"model": f"{name} {half_year}", "fault": str(error)}])
         return
     now = todo.origins[half_year]
+    stated = all(m.card.get("input_digests") for m in models)  # a card of an older version does not
     changed = [
         {
             "seed": m.seed,
@@ -259,11 +259,11 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[Finding]:
             "known_then": d[:16],
         }
         for m in models
-        if m.card["data_digest"] != now.data_digest
         for n, d in now.input_digests.items()
-        if m.card.get("input_digests", {}).get(n) != d
+        if stated and m.card["input_digests"].get(n) != d
     ]
-    yield _finding("changed_inputs", changed)
+    if stated:
+        yield _finding("changed_inputs", changed)
     data = todo.dataset()
     gaps = []
     for m in models:

@@ -27,8 +27,11 @@ class Outcome:
     seed : int
     same : bool
         Whether the weights are the same bytes.
-    same_inputs : bool
-        Whether the inputs and labels up to the last validation day are the same bytes, on the same stocks.
+    same_inputs : bool or None
+        Whether the inputs and labels up to the last validation day are the same bytes; None where the card is of an
+        older version that does not tell.
+    changed_inputs : tuple of str
+        Those that are not.
     versions : dict of str to (str, str)
         Libraries of another version: then and now.
     stored_rank_ic, rank_ic : float
@@ -37,7 +40,8 @@ class Outcome:
 
     seed: int
     same: bool
-    same_inputs: bool
+    same_inputs: bool | None
+    changed_inputs: tuple[str, ...]
     versions: dict[str, tuple[str, str]]
     stored_rank_ic: float
     rank_ic: float
@@ -46,8 +50,11 @@ class Outcome:
         if self.same:
             return f"seed {self.seed}: the same bytes (validation RankIC {self.rank_ic:+.4f})"
         changed = [f"{name} was {then}, is {now}" for name, (then, now) in self.versions.items()]
-        if not self.same_inputs:
-            changed.append("the lake's inputs or labels are not those of the training")
+        if self.same_inputs is None:
+            changed.append("the card is of an older version and does not tell whether the inputs are the same")
+        elif not self.same_inputs:
+            which = ", ".join(self.changed_inputs)
+            changed.append(f"the lake's inputs or labels are not those of the training ({which})")
         return (
             f"seed {self.seed}: other weights (validation RankIC {self.stored_rank_ic:+.4f} then, {self.rank_ic:+.4f} "
             f"now); {'; '.join(changed) or 'inputs and libraries are the same: look at the processor or the code'}"
@@ -119,10 +126,12 @@ def _compared(then: dict, now: dict) -> Outcome:
         for name, old in then["versions"].items()
         if now["versions"].get(name) != old
     }
+    old, new = then.get("input_digests", {}), now["input_digests"]
     return Outcome(
         seed=then["seed"],
         same=then["weights_sha256"] == now["weights_sha256"],
-        same_inputs=then["data_digest"] == now["data_digest"],
+        same_inputs=old == new if old else None,
+        changed_inputs=tuple(n for n in new if old.get(n) != new[n]),
         versions=versions,
         stored_rank_ic=then["training"]["best_valid_rank_ic"],
         rank_ic=now["training"]["best_valid_rank_ic"],

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mg_models.training import Plan
 
 EVERY_SECONDS = 15.0  # between two lines of the log
+SETTLED = 5  # checks after which a pair's own pace counts: the first one compiles kernels
 TENSORBOARD = "tensorboard"
 
 Pair = tuple[str, int]
@@ -60,6 +61,7 @@ class Watch:
         self.cost: Cost | None = None
         self._seconds: dict[Pair, float] = {}  # of the finished pairs
         self._last: dict[Pair, Progress] = {}
+        self._checks: dict[Pair, int] = {}
         self._done: set[Pair] = set()
         self._total = 0
         self._logged = -np.inf
@@ -87,6 +89,7 @@ class Watch:
         pair = (p.retrain, p.seed)
         begun = pair not in self._last
         self._last[pair] = p
+        self._checks[pair] = self._checks.get(pair, 0) + 1
         if self._logs is not None:
             self._logs.add(p)
         left = self.seconds_left()
@@ -123,7 +126,12 @@ class Watch:
         """Until all pairs are trained: those under way by their own count, the others by the usual length of one."""
         usual = self._usual()
         running = [p for pair, p in self._last.items() if pair not in self._done]
-        under_way = [max(usual - p.seconds, p.seconds_left) for p in running]
+        under_way = [
+            usual - p.seconds
+            if usual > p.seconds and self._checks[p.retrain, p.seed] < SETTLED
+            else max(usual - p.seconds, p.seconds_left)
+            for p in running
+        ]
         waiting = max(self._total - len(self._done) - len(running), 0)
         lanes = max(min(self._workers, len(running) + waiting), 1)
         return max((sum(under_way) + waiting * usual) / lanes, max(under_way, default=0.0))

@@ -7,7 +7,6 @@
 4. Store each as it finishes.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from mg_models import checkpoint, processes
 from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
 from mg_models.dataset import Dataset, eligible_rows, model_inputs, usable_days
 from mg_models.errors import CheckpointError, TrainingError
+from mg_models.fingerprint import training_digests
 from mg_models.labels import as_heads
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec
@@ -198,7 +198,7 @@ def plan(
     marks, revision = dict(fingerprints or {}), git_revision()
     origins = {
         r: Provenance(marks, whole, revision, each, {p: str(ends[getattr(splits[r], p)].max()) for p in PARTS})
-        for r, (whole, each) in _digests(chosen, labels, splits).items()
+        for r, (whole, each) in training_digests(spec, chosen, labels, eligible, splits).items()
     }
     chosen_seeds = tuple(spec.seeds if seeds is None else seeds)
     done, damaged = {}, []
@@ -247,30 +247,3 @@ def _same_job(model: TrainedModel, spec: ModelSpec, origin: Provenance, device: 
         and card["device"] == device.partition(":")[0]
         and card["versions"] == versions()
     )
-
-
-def _digests(
-    inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, splits: dict[str, Split]
-) -> dict[str, tuple[str, dict[str, str]]]:
-    """Digests, per retrain, of exactly the inputs and labels that its training can see: of all, and of each."""
-    out = {}
-    running = {name: hashlib.blake2b(digest_size=16) for name in (*inputs, "labels")}
-    at = {name: 0 for name in running} | {f"{name} periods": 0 for name in inputs}
-    for retrain in sorted(splits, key=lambda r: splits[r].valid[-1]):
-        end = int(splits[retrain].valid[-1]) + 1
-        for name, panel in inputs.items():
-            if isinstance(panel, PeriodPanel):
-                periods = int(panel.period_of_day[end - 1])
-                running[name].update(panel.completed[at[f"{name} periods"] : periods].data)
-                running[name].update(panel.to_date[at[name] : end].data)
-                at[f"{name} periods"] = periods
-            else:
-                running[name].update(panel.values[at[name] : end].data)
-            at[name] = end
-        running["labels"].update(np.ascontiguousarray(labels[at["labels"] : end], np.float64).data)
-        at["labels"] = end
-        whole = hashlib.blake2b(digest_size=16)
-        for name, digest in running.items():
-            whole.update(name.encode() + digest.digest())
-        out[retrain] = whole.hexdigest(), {name: digest.hexdigest() for name, digest in running.items()}
-    return out

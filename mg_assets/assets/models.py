@@ -28,6 +28,13 @@ if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: ev
     from mg_models.checkpoint import TrainedModel
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
+CHECK_COLUMNS = {
+    "seed": "of the ensemble",
+    "epoch": "under way",
+    "step": "optimiser steps so far",
+    "loss": "mean of the training loss since the check before",
+    "rank_ic": "mean over the validation days",
+}
 CURVE_ROWS = 150  # of a model's checks, shown in the UI
 PREDICTION_VERSION = "2"  # with certificates
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
@@ -56,7 +63,7 @@ def _training_asset(name: str) -> LakeAsset:
         kinds={"pytorch"},
         pool="gpu",
         op_tags=GPU_TAGS,
-        columns={"seed": "of the ensemble", "step": "optimiser steps so far", "rank_ic": "on the validation days"},
+        columns=CHECK_COLUMNS,
         description=f"{spec.description}\n\nTrained anew for each half-year on all days before it, less the label's "
         f"horizon. Stored: weights (safetensors) and a JSON card for each seed, and the validation curves as this "
         f"table. Source: {spec.source}.",
@@ -112,7 +119,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         for check in model.card["training"]["checks"]:
             curves.append({"seed": model.seed, **check})
     checkpoint.keep_only(folder, [m.seed for m in models])
-    frame = pd.DataFrame(curves)
+    frame = pd.DataFrame(curves, columns=list(CHECK_COLUMNS))
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
     known = {
@@ -149,13 +156,11 @@ def _table(curves: pd.DataFrame) -> dg.TableMetadataValue:
         rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
         for _, rows in curves.groupby("seed")
     ]
-    columns = ["seed", "epoch", "step", "loss", "rank_ic"]
-    records = [
-        dg.TableRecord({c: (int if c in columns[:3] else float)(row[c]) for c in columns})
-        for _, row in pd.concat(shown)[columns].iterrows()
-    ]
-    kinds = {"seed": "int", "epoch": "int", "step": "int", "loss": "float", "rank_ic": "float"}
-    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn(c, kinds[c]) for c in columns]))
+    kinds = {c: float if c in ("loss", "rank_ic") else int for c in CHECK_COLUMNS}
+    records = [dg.TableRecord({c: kind(row[c]) for c, kind in kinds.items()}) for _, row in pd.concat(shown).iterrows()]
+    return dg.MetadataValue.table(
+        records, dg.TableSchema([dg.TableColumn(c, kind.__name__) for c, kind in kinds.items()])
+    )
 
 
 def _markdown(lines: list[tuple[str, str]]) -> str:

@@ -305,7 +305,7 @@ def test_labels_that_were_not_known_are_found(certified, tmp_path):
     outcome = {o.name: o for o in run_suite("lf_multitask_model", lake, [HALF])}
     assert not outcome["labels_known"].passed
     assert outcome["labels_known"].bad[0]["needed_before"] == "2013-07-01"
-    (fault,) = late_labels(card)
+    (fault,) = late_labels(checkpoint.load(folder)[0])
     assert fault["known"] == str(shift(EVE, 6))
 
 

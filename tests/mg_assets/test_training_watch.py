@@ -16,6 +16,7 @@ import pytest
 from mg_assets.errors import DataError
 from mg_assets.factors.registry import HF27
 from mg_assets.market.calendar import trading_days
+from mg_assets.retrain_check import retrain_check
 from mg_assets.store import Lake
 from mg_assets.training_watch import TensorBoardLogs, Watch, cost_of, open_logs, stored_rate
 from mg_models import checkpoint
@@ -30,13 +31,15 @@ SIZES = {
 }  # fmt: skip
 SCRIPT = """
 import sys, warnings
-warnings.filterwarnings("ignore")
-from mg_assets.assets import FLOORS
-from mg_assets.lake import Build
-from mg_assets.store import Lake
-import mg_models.training as training
 
-def main():
+def main():  # what is spawned reads this file too, and needs none of it
+    warnings.filterwarnings("ignore")
+    from mg_assets.assets import FLOORS
+    from mg_assets.lake import Build
+    from mg_assets.retrain_check import retrain_check
+from mg_assets.store import Lake
+    import mg_models.training as training
+
     training.git_revision = lambda: None
     lake = Lake(sys.argv[1])
     maker = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}["hf_gru_model"]
@@ -53,10 +56,11 @@ if __name__ == "__main__":
 
 def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
-    models = json.dumps({"hf_gru": SIZES})
-    return (
-        kept | {"OMP_NUM_THREADS": "1", "MG_CATALOG": "hf_gru", "MG_MODELS": models, "MG_FIRST_MODEL": "2013H2"} | more
-    )
+    graph = {
+        "MG_CATALOG": "hf_gru", "MG_MODELS": json.dumps({"hf_gru": SIZES}), "MG_FIRST_MODEL": "2013H2",
+        "MG_PORTFOLIOS": "csi500_turnover30", "MG_SIGNALS": json.dumps({"csi500_turnover30": "hf_gru"}),
+    }  # fmt: skip
+    return kept | {"OMP_NUM_THREADS": "1"} | graph | more
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +163,7 @@ def test_a_run_tells_its_cost_its_progress_and_its_curves(whole):
     assert "METADATA checks TableMetadataValue" in log
     assert "METADATA cost MarkdownMetadataValue" in log
     curves = lake.day("hf_gru_model", "2013H2")
-    assert list(curves.columns) == ["seed", "step", "epoch", "rank_ic", "loss"]
+    assert list(curves.columns) == ["seed", "epoch", "step", "loss", "rank_ic"]
     card = json.loads(stored(lake)["seed1.json"])
     assert curves[curves["seed"] == 1]["rank_ic"].tolist() == [c["rank_ic"] for c in card["training"]["checks"]]
     assert set(card["fingerprints"]) == {"factor_inputs", "labels"}
@@ -254,6 +258,14 @@ def test_without_the_package_the_setting_says_what_to_do(monkeypatch, tmp_path):
     assert open_logs("", lake, "hf_gru") is None
     with pytest.raises(DataError, match="was 'mlflow'"):
         open_logs("mlflow", lake, "hf_gru")
+
+
+def test_all_seeds_train_to_the_same_bytes_again_in_processes(whole):
+    """`mg retrain-check` of every seed, trained side by side as the asset did and one after the other."""
+    for workers in (2, 1):
+        outcomes = retrain_check(whole[0], "hf_gru", "2013H2", workers=workers)
+        assert [o.seed for o in outcomes] == SEEDS
+        assert all(o.same and o.same_inputs for o in outcomes), [str(o) for o in outcomes]
 
 
 def test_seeds_that_the_last_training_did_not_store_are_refused(whole, tmp_path):
