@@ -5,76 +5,144 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from mg_assets.assets.evaluation import MIN_DAYS, judged_universe, markdown_table
+from mg_assets.assets.evaluation import judged_universe, markdown_table
+from mg_assets.factors.granular import GRANULARITIES, column_names
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.freshness import Needs
+from mg_assets.judging import MIN_DAYS
 from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.store import WHOLE, Lake
-from mg_portfolio.evaluation import forward_returns, rank_ic_by_day
+from mg_portfolio.confidence import automatic_lags, newey_west
+from mg_portfolio.evaluation import forward_returns
 from mg_portfolio.layers import MIN_STOCKS
+from mg_portfolio.ranks import daily_statistics, sort_rows
 
 INPUTS = {"daily_factors": DAILY, "common_factors": COMMON, "features_240m": GRANULAR}
+STEPPED = tuple(table for table in GRANULARITIES if table not in INPUTS)
 EVERY = 5
-CHUNK = 60  # days read at once: 42 columns of 5,000 stocks are 101 MB
+VALUES = 1 << 24  # read at once: 134 MB
 COLUMNS = {
     "name": "column of the input table",
     "table": "input table",
     "rank_ic_mean": "mean over days of the Spearman correlation with the return T+1..T+6 (vwap), no sign applied",
     "rank_ic_ir": "mean / std over days",
     "rank_ic_positive_ratio": "share of days with a positive one",
+    "rank_ic_t": "Newey-West t of the daily ones",
     "coverage": "share of the universe with a value",
     "first_day": "first day with a correlation",
     "last_day": "last day with a correlation",
 }
 
 
+STEPS = {
+    "name": "column: feature and step of the day",
+    "feature": "one of the 14",
+    "step": "from 1, the day's first bar",
+    **{n: text for n, text in COLUMNS.items() if n != "name"},
+}
+_TABLES = ("input_evaluation", "input_evaluation_steps")
+
+
 @lake_asset(
-    "input_evaluation",
+    _TABLES,
     group="evaluation",
     partitions=None,
-    needs=[*(Needs(t) for t in INPUTS), Needs("daily_bars"), Needs("reference")],
+    needs=[*(Needs(t) for t in (*INPUTS, *STEPPED)), Needs("daily_bars"), Needs("reference")],
+    version="2",
     kinds={"numba"},
-    columns=COLUMNS,
+    columns=dict(zip(_TABLES, (COLUMNS, STEPS), strict=True)),
+    description={
+        "input_evaluation": "RankIC of the daily and common factors and the whole day's features as they are stored: "
+        "raw, neutral to nothing.\n\nThe universe and the return are factor_evaluation's. The sources publish no "
+        "RankIC of them and no sign.",
+        "input_evaluation_steps": "The same of every column of the 60- and 30-minute features; the page shows each "
+        "feature's mean over its steps, and its best step.",
+    },
 )
 def input_evaluation(build: Build) -> Iterator[Built]:
-    """RankIC of the daily and common factors and the whole day's features as they are stored: raw, neutral to nothing.
-
-    The universe and the return are factor_evaluation's. The sources publish no RankIC of them and no sign.
-    """
-    frame = evaluated_inputs(build.lake)
-    if frame.empty:
-        yield Built(WHOLE, frame, {"absent": f"fewer than {MIN_DAYS} days of any of them"})
-    else:
-        yield Built(WHOLE, frame, {"table": markdown_table(frame)})
+    """Judge every raw input of the models."""
+    frame, steps = evaluated_inputs(build.lake), evaluated_steps(build.lake)
+    absent = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
+    yield Built(WHOLE, frame, {"table": markdown_table(frame)} if len(frame) else absent, table=_TABLES[0])
+    yield Built(WHOLE, steps, {"table": markdown_table(by_feature(steps))} if len(steps) else absent, table=_TABLES[1])
 
 
 def evaluated_inputs(lake: Lake) -> pd.DataFrame:
     """One row an input, columns :data:`COLUMNS`; without rows where no table has enough days."""
+    return _frame(_rows(lake, INPUTS), COLUMNS)
+
+
+def evaluated_steps(lake: Lake) -> pd.DataFrame:
+    """One row a column of the features by step of the day, columns :data:`STEPS`."""
+    rows = _rows(lake, {table: column_names(table) for table in STEPPED})
+    for row in rows:
+        feature, _, step = row["name"].rpartition("_")
+        row |= {"feature": feature, "step": int(step)}
+    return _frame(rows, STEPS).astype({"feature": "str", "step": "int64"})
+
+
+def by_feature(steps: pd.DataFrame) -> pd.DataFrame:
+    """Each feature's mean RankIC over the steps of its day, and the step with the largest.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        From `evaluated_steps`.
+
+    Returns
+    -------
+    DataFrame
+        Columns table, feature, steps, rank_ic_mean and coverage (means over steps), best_step, best_rank_ic, best_t.
+    """
+    rows = []
+    for (table, feature), part in steps.groupby(["table", "feature"], sort=False):
+        best = part.loc[part["rank_ic_mean"].abs().idxmax()]
+        rows.append(
+            {
+                "table": table,
+                "feature": feature,
+                "steps": len(part),
+                "rank_ic_mean": part["rank_ic_mean"].mean(),
+                "coverage": part["coverage"].mean(),
+                "best_step": best["step"],
+                "best_rank_ic": best["rank_ic_mean"],
+                "best_t": best["rank_ic_t"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _frame(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype({"name": "str", "table": "str"})
+
+
+def _rows(lake: Lake, tables: dict[str, tuple[str, ...]]) -> list[dict]:
     bars = lake.keys("daily_bars")
-    days = {table: sorted(set(lake.keys(table)) & set(bars)) for table in INPUTS}
+    days = {table: sorted(set(lake.keys(table)) & set(bars)) for table in tables}
     days = {table: keys for table, keys in days.items() if len(keys) >= MIN_DAYS}
-    rows: list[dict] = []
-    if days:
-        first, last = min(keys[0] for keys in days.values()), max(keys[-1] for keys in days.values())
-        market = market_data(lake, [k for k in bars if first <= k <= last])
-        for table, keys in days.items():
-            rows += _evaluated(lake, table, keys, market)
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"name": "str", "table": "str"})
+    if not days:
+        return []
+    first, last = min(keys[0] for keys in days.values()), max(keys[-1] for keys in days.values())
+    market = market_data(lake, [k for k in bars if first <= k <= last])
+    return [row for table, keys in days.items() for row in _evaluated(lake, table, tables[table], keys, market)]
 
 
-def _evaluated(lake: Lake, table: str, keys: list[str], market: MarketData) -> Iterator[dict]:
-    names = INPUTS[table]
+def _evaluated(lake: Lake, table: str, names: tuple[str, ...], keys: list[str], market: MarketData) -> Iterator[dict]:
     inside, returns = judged_universe(market), forward_returns(market.vwap, EVERY)
     at = np.searchsorted(market.days, np.array(keys, "datetime64[D]"))
     rank_ic = np.full((len(names), len(keys)), np.nan)
     known = np.zeros(len(names))
-    for start in range(0, len(keys), CHUNK):
-        part = slice(start, start + CHUNK)
+    chunk = max(1, VALUES // max(len(names) * len(market.symbols), 1))
+    for start in range(0, len(keys), chunk):
+        part = slice(start, start + chunk)
         panel = lake.panel(table, keys[part], list(names), market.symbols)
+        later, tradable = returns[at[part]], inside[at[part]]
+        later_ordered = sort_rows(later, tradable)
         for i, name in enumerate(names):
-            rank_ic[i, part] = rank_ic_by_day(panel[name], returns[at[part]], inside[at[part]], MIN_STOCKS)
-            known[i] += (np.isfinite(panel[name]) & inside[at[part]]).sum()
+            ordered = sort_rows(panel[name], tradable)
+            rank_ic[i, part] = daily_statistics(panel[name], later, ordered, later_ordered, MIN_STOCKS)[:, 1]
+            known[i] += ordered[1].sum()
     for i, name in enumerate(names):
         has = np.flatnonzero(np.isfinite(rank_ic[i]))
         if len(has) < MIN_DAYS:
@@ -86,6 +154,7 @@ def _evaluated(lake: Lake, table: str, keys: list[str], market: MarketData) -> I
             "rank_ic_mean": values.mean(),
             "rank_ic_ir": values.mean() / values.std(ddof=1) if values.std() > 0 else np.nan,
             "rank_ic_positive_ratio": (values > 0).mean(),
+            "rank_ic_t": newey_west(values, automatic_lags(len(values), EVERY - 1))[1],
             "coverage": known[i] / inside[at].sum(),
             "first_day": keys[has[0]],
             "last_day": keys[has[-1]],

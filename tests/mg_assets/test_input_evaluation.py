@@ -53,7 +53,7 @@ def weekly_returns(market):
 
 
 def test_it_is_the_naive_rank_correlation(lake, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(module, "VALUES", 7 * 42 * 100)
     found = module.evaluated_inputs(lake).set_index("name")
     market = market_data(lake, DAYS)
     later, inside = weekly_returns(market), judged_universe(market)
@@ -88,7 +88,7 @@ def test_what_cannot_be_judged_is_left_out(lake):
 
 def test_passports_show_it(lake):
     build = Build(["all"], lake, lambda: None, 1, lambda: "cpu", print)
-    (built,) = module.input_evaluation.make(build)
+    built, _ = module.input_evaluation.make(build)
     assert "| kmid | daily_factors | 1.0000 |" in built.metadata["table"].value
     lake.write("input_evaluation", WHOLE, built.frame)
     found = passport.measured(lake)
@@ -99,6 +99,6 @@ def test_passports_show_it(lake):
 
 def test_a_lake_without_inputs_says_so(tmp_path):
     build = Build(["all"], Lake(tmp_path), lambda: None, 1, lambda: "cpu", print)
-    (built,) = module.input_evaluation.make(build)
+    built, _ = module.input_evaluation.make(build)
     assert "fewer than 30 days" in built.metadata["absent"]
     assert list(built.frame.columns) == list(module.COLUMNS)
