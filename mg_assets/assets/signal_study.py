@@ -15,11 +15,13 @@ from mg_assets.lake import Build, Built, lake_asset
 from mg_assets.market_data import MarketData, market_data
 from mg_assets.settings import settings
 from mg_assets.store import WHOLE, Lake
+from mg_portfolio.pairs import correlation_sums
 from mg_portfolio.report.study_layouts import COMMON_FACTORS
-from mg_portfolio.report.study_measures import MIN_DAYS, MeanCorrelations, Measured, measure
+from mg_portfolio.report.study_measures import MIN_DAYS, Measured, measure_all
 from mg_portfolio.report.study_tables import COLUMNS, study_cells
 
 PLANTED = "planted_signal"
+BUDGET = 1 << 30  # bytes of signals in memory at once
 CHUNK = 16  # days of all signals in memory at once: 65 signals of 5,000 stocks are 42 MB
 INPUTS = [*(Needs(s) for s in SIGNALS), Needs(PLANTED), Needs("daily_bars"), Needs("reference")]
 
@@ -62,35 +64,43 @@ def measured_signals(lake: Lake, workers: int = 1) -> dict[str, Measured]:
         return {}
     market = market_data(lake, keys)
     tradable, prices = judged_universe(market), _prices(lake, market)
+    size = max(1, BUDGET // max(len(keys) * len(market.symbols) * 8, 1))
+    out: dict[str, Measured] = {}
+    for start in range(0, len(names), size):
+        signals = {n: _read(lake, n, keys, market.symbols) for n in names[start : start + size]}
+        out |= measure_all(signals, prices, tradable, market.days, workers)
+    return out
 
-    def measured(name: str) -> Measured | None:
-        return measure(name, _read(lake, name, keys, market.symbols), prices, tradable, market.days)
 
-    with ThreadPoolExecutor(workers) as pool:
-        return {n: m for n, m in zip(names, pool.map(measured, names), strict=True) if m is not None}
+def mean_correlations(lake: Lake, workers: int = 1) -> tuple[list[str], np.ndarray, int]:
+    """Mean daily Spearman correlations of the signals with one another and with the common factors.
 
-
-def mean_correlations(lake: Lake, workers: int = 1) -> MeanCorrelations | None:
-    """Mean daily Spearman correlations of the signals with one another and with the common factors."""
-    keys, names = _span(lake)
-    common = [c for c in COMMON_FACTORS if lake.keys("common_factors")]
-    if len(names) + len(common) < 2 or not keys:
-        return None
+    Returns
+    -------
+    names : list of str (N,)
+        Signals, then common factors; empty where no signal has enough days.
+    matrix : ndarray of float (N, N)
+    days : int
+        Most days behind one of them.
+    """
+    keys, signals = _span(lake)
+    if not keys:
+        return [], np.empty((0, 0)), 0
+    names = [*signals, *(COMMON_FACTORS if lake.keys("common_factors") else ())]
     market = market_data(lake, keys)
     tradable = judged_universe(market)
-    every = (*names, *common)
 
-    def part(start: int) -> MeanCorrelations:
-        days = slice(start, start + CHUNK)
-        found = MeanCorrelations(every)
-        found.add(np.stack([_read(lake, n, keys[days], market.symbols) for n in every]), tradable[days])
-        return found
+    def part(start: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = slice(start, start + CHUNK)
+        stack = np.stack([_read(lake, n, keys[rows], market.symbols) for n in names])
+        return correlation_sums(stack, tradable[rows])
 
-    total = MeanCorrelations(every)
+    total, used = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)), np.int64)
     with ThreadPoolExecutor(workers) as pool:
-        for found in pool.map(part, range(0, len(keys), CHUNK)):
-            total.join(found)
-    return total
+        for sums, counts in pool.map(part, range(0, len(keys), CHUNK)):
+            total += sums
+            used += counts
+    return names, np.where(used > 0, total / np.maximum(used, 1), np.nan), int(used.max())
 
 
 @lake_asset(
@@ -109,25 +119,15 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     from mg_portfolio.report import charts
     from mg_portfolio.report.study_charts import correlation_chart
 
-    found = mean_correlations(build.lake, build.workers)
-    if found is None:
-        yield Built(WHOLE, pd.DataFrame({"name": []}), {"absent": f"no signal has {MIN_DAYS} days"})
+    names, matrix, days = mean_correlations(build.lake, build.workers)
+    frame = pd.DataFrame(matrix, columns=names)
+    frame.insert(0, "name", pd.Series(names, dtype="str"))
+    if not names:
+        yield Built(WHOLE, frame, {"absent": f"no signal has {MIN_DAYS} days"})
         return
-    frame = pd.DataFrame(found.matrix, columns=list(found.names))
-    frame.insert(0, "name", list(found.names))
-    common = sum(n in COMMON_FACTORS for n in found.names)
-    chart = correlation_chart(found.names, found.matrix, common)
-    days = int(found.days.max())
-    yield Built(
-        WHOLE,
-        frame,
-        {
-            "correlations": dg.MetadataValue.md(charts.markdown_image(chart)),
-            "table": markdown_table(frame),
-            "days": days,
-        },
-        stored={"days": days},
-    )
+    chart = correlation_chart(names, matrix, sum(n in COMMON_FACTORS for n in names))
+    shown = {"correlations": dg.MetadataValue.md(charts.markdown_image(chart)), "table": markdown_table(frame)}
+    yield Built(WHOLE, frame, {**shown, "days": days}, stored={"days": days})
 
 
 @lake_asset(

@@ -173,7 +173,8 @@ def layout_markdown(cells: pd.DataFrame, layout: Layout, lang: str = "en") -> st
 def conditions_text(report: str, lang: str) -> str:
     """How a report's signals are tested, in words."""
     how, t = CONDITIONS[report], TEXTS[lang]
-    return t["conditions"].format(every=how.every, groups=how.groups, price=t[f"price_{how.price}"])
+    price = METRICS[lang][how.case.execution]
+    return t["conditions"].format(every=how.case.every, groups=how.groups, price=price)
 
 
 def _marked(text: str) -> Markup:

@@ -5,31 +5,18 @@ the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate`, so
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
+from mg_portfolio.outcomes import EXECUTIONS, FREQUENCIES, Case
 from mg_portfolio.report.published import published, published_value
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a signal is tested.
+    """How a report tests a signal: universe, execution and rebalance, and the layers, the first of them the top."""
 
-    Attributes
-    ----------
-    every : int
-        Trading days between rebalances, and tracks.
-    price : {"vwap", "open", "close"}
-        Execution price.
-    delay : int
-        Trading days from decision to execution.
-    groups : int
-        Layers; the first is the top portfolio.
-    """
-
-    every: int = 5
-    price: str = "vwap"
-    delay: int = 1
+    case: Case = field(default_factory=Case)
     groups: int = 10
 
 
@@ -82,7 +69,7 @@ CONDITIONS = {
     "huatai_72": Conditions(groups=5),
     "haitong_88": Conditions(),
     # Under chart 10: correlations with the 10-day return, whose label runs from close to close
-    "huatai_69": Conditions(every=10, price="close"),
+    "huatai_69": Conditions(Case(execution="t1_close", every=10)),
     GENERAL: Conditions(),
 }
 """By report, and what is used for a signal that none of the tables has."""
@@ -95,11 +82,9 @@ OVERVIEW = {
 }
 """A signal's three figures in the first table, each as its report prints it."""
 
-PRICES = {"t0_close": ("close", 0), "t1_vwap": ("vwap", 1), "t1_open": ("open", 1), "t1_close": ("close", 1)}
-CYCLES = {"weekly": 5, "biweekly": 10}
 RANK_IC_GRID = {
-    f"rank_ic_mean_{cycle}_{name}": Conditions(every, *PRICES[name])
-    for (cycle, every), name in product(CYCLES.items(), PRICES)
+    f"rank_ic_mean_{cycle}_{execution}": Case(execution=execution, every=every)
+    for (every, cycle), execution in product(FREQUENCIES.items(), EXECUTIONS)
 }
 """Metric of series 88's table 3 -> the rebalance cycle and execution price that it stands for."""
 
@@ -153,8 +138,9 @@ _LONG = (
     Column("top100_excess_net", "net", "top100"),
 )
 _GRID = tuple(
-    Column(f"rank_ic_mean_{cycle}_{name}", name, cycle) for cycle, name in product(CYCLES, PRICES)
-)  # fmt: skip
+    Column(f"rank_ic_mean_{cycle}_{execution}", execution, cycle)
+    for cycle, execution in product(FREQUENCIES.values(), EXECUTIONS)
+)
 _FACTOR = tuple(
     Column(metric, metric)
     for metric in (

@@ -1,21 +1,16 @@
-"""A signal's figures under the conditions of the report that published it."""
+"""Signals' figures under the conditions of the reports that published them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from mg_portfolio.evaluation import correlations, evaluate, forward_returns, rank_ic_by_day
+from mg_portfolio.evaluation import evaluate_all, outcomes
 from mg_portfolio.layers import MIN_STOCKS
+from mg_portfolio.outcomes import EXECUTIONS, Case, Outcomes
+from mg_portfolio.ranks import daily_statistics, sort_rows
 from mg_portfolio.report.published import period_bounds
-from mg_portfolio.report.study_layouts import (
-    CONDITIONS,
-    RANK_IC_GRID,
-    Conditions,
-    period_of,
-    report_of,
-    subjects,
-)
+from mg_portfolio.report.study_layouts import CONDITIONS, RANK_IC_GRID, period_of, report_of, subjects
 from mg_portfolio.summary import TOP_COUNT_NEEDS, finite_mean
 
 MIN_DAYS = 30
@@ -48,7 +43,7 @@ class Measured:
         return FEW_STOCKS if few else UNDEFINED
 
 
-def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> slice:
+def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> tuple[int, int]:
     """The days on which a signal is tested.
 
     Those of the published period where at least `MIN_DAYS` of them have the signal, so that both figures are of the
@@ -63,97 +58,80 @@ def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> slice:
 
     Returns
     -------
-    slice
-        Empty where the signal has fewer than `MIN_DAYS` days.
+    first, stop : int
+        Both 0 where the signal has fewer than `MIN_DAYS` days.
     """
     has = np.isfinite(signal).any(axis=1)
     if has.sum() < MIN_DAYS:
-        return slice(0, 0)
+        return 0, 0
     stop = len(days)
     if period:
         start, end = period_bounds(period)
         inside = (days >= start) & (days <= end)
         if (has & inside).sum() >= MIN_DAYS:
             has, stop = has & inside, int(np.flatnonzero(inside)[-1]) + 1
-    return slice(int(np.flatnonzero(has)[0]), stop)
+    return int(np.flatnonzero(has)[0]), stop
 
 
-def measure(
-    subject: str, signal: np.ndarray, prices: Mapping[str, np.ndarray], tradable: np.ndarray, days: np.ndarray
-) -> Measured | None:
-    """Test a signal as the report that has it did.
+def measure_all(
+    signals: Mapping[str, np.ndarray],
+    prices: Mapping[str, np.ndarray],
+    tradable: np.ndarray,
+    days: np.ndarray,
+    workers: int = 1,
+) -> dict[str, Measured]:
+    """Test each signal as the report that has it did; signals of one report and the same days in one pass.
 
     Parameters
     ----------
-    subject : str
-        The signal's name in the catalog; what no table has is tested weekly at T+1 vwap in ten layers.
-    signal : ndarray of float (D, S)
-        NaN where a stock has none: it is not in the universe that day.
+    signals : mapping of str to ndarray of float (D, S)
+        By the name in the catalog; what no table has is tested weekly at T+1 vwap in ten layers. NaN where a stock has
+        none: it is not in the universe that day.
     prices : mapping of str to ndarray of float (D, S)
         ``vwap``, ``open``, ``close``: adjusted, yuan, NaN where the stock did not trade.
     tradable : ndarray of bool (D, S)
     days : ndarray of datetime64[D] (D,)
+    workers : int
+        Threads.
 
     Returns
     -------
-    Measured or None
-        None where the signal has fewer than `MIN_DAYS` days.
+    dict of str to Measured
+        Without the signals that have fewer than `MIN_DAYS` days.
     """
-    report = report_of(subject)
-    rows = study_rows(signal, days, period_of(report))
-    if rows.stop == 0:
-        return None
-    how = CONDITIONS[report]
-    values = dict(
-        evaluate(
-            signal[rows], prices[how.price][rows], tradable[rows], days[rows],
-            every=how.every, groups=how.groups, delay=how.delay,
-        ).summary
-    )  # fmt: skip
-    if subject in subjects("table 3", "haitong_88"):
-        for metric, grid in RANK_IC_GRID.items():
-            values[metric] = _rank_ic(signal[rows], prices[grid.price][rows], tradable[rows], grid)
-    tested = days[rows]
-    return Measured(values, tested[0], tested[-1], len(tested))
+    together: dict[tuple[str, int, int], list[str]] = {}
+    for name, signal in signals.items():
+        first, stop = study_rows(signal, days, period_of(report_of(name)))
+        if stop:
+            together.setdefault((report_of(name), first, stop), []).append(name)
+    out = {}
+    for (report, first, stop), names in together.items():
+        rows, how = slice(first, stop), CONDITIONS[report]
+        here = {name: signals[name][rows] for name in names}
+        followed = _outcomes(how.case, prices, tradable, days, rows)
+        found = evaluate_all(here, followed, groups=how.groups, workers=workers)
+        values = {name: dict(found[name].summary) for name in names}
+        gridded = [name for name in names if name in subjects("table 3", "haitong_88")]
+        if gridded:
+            ordered = {name: sort_rows(here[name], tradable[rows]) for name in gridded}
+            for metric, case in RANK_IC_GRID.items():
+                followed = _outcomes(case, prices, tradable, days, rows)
+                for name in gridded:
+                    values[name][metric] = _rank_ic(here[name], ordered[name], followed)
+        for name in names:
+            out[name] = Measured(values[name], days[first], days[stop - 1], stop - first)
+    return {name: out[name] for name in signals if name in out}
 
 
-def _rank_ic(signal: np.ndarray, price: np.ndarray, tradable: np.ndarray, how: Conditions) -> float:
+def _outcomes(
+    case: Case, prices: Mapping[str, np.ndarray], tradable: np.ndarray, days: np.ndarray, rows: slice
+) -> Outcomes:
+    price, delay = EXECUTIONS[case.execution]
+    return outcomes(prices[price][rows], tradable[rows], days[rows], case.every, delay)
+
+
+def _rank_ic(signal: np.ndarray, ordered: tuple[np.ndarray, np.ndarray], followed: Outcomes) -> float:
     """RankIC's mean over each track's days, mean over tracks: `evaluate`'s ``rank_ic_mean`` without its portfolios."""
-    daily = rank_ic_by_day(signal, forward_returns(price, how.every, how.delay), tradable, MIN_STOCKS)
-    return finite_mean(np.array([finite_mean(daily[track :: how.every]) for track in range(how.every)]))
-
-
-class MeanCorrelations:
-    """Mean over days of the Spearman correlations between signals, a stretch of days at a time.
-
-    The whole history of every signal need not be in memory at once: 65 signals of 5,000 stocks and 1,650 days are
-    4.3 GB. Adding stretch by stretch gives what `correlations` gives for all days.
-    """
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self._total = np.zeros((len(names), len(names)))
-        self._days = np.zeros((len(names), len(names)), np.int64)
-
-    def add(self, signals: np.ndarray, universe: np.ndarray) -> None:
-        """Add days: ``signals`` of shape ``(N, D, S)``, ``universe`` ``(D, S)``."""
-        for d in range(universe.shape[0]):
-            daily = correlations(signals[:, d : d + 1], universe[d : d + 1])
-            counts = np.isfinite(daily)
-            self._total[counts] += daily[counts]
-            self._days += counts
-
-    def join(self, other: "MeanCorrelations") -> None:
-        """Add the days of another one of the same names."""
-        self._total += other._total
-        self._days += other._days
-
-    @property
-    def days(self) -> np.ndarray:
-        """Days behind each mean ``(N, N)``."""
-        return self._days.copy()
-
-    @property
-    def matrix(self) -> np.ndarray:
-        """The means ``(N, N)``; NaN where no day counts."""
-        return np.where(self._days > 0, self._total / np.maximum(self._days, 1), np.nan)
+    returns = followed.forward_order, followed.forward_counts
+    daily = daily_statistics(signal, followed.forward, ordered, returns, MIN_STOCKS)[:, 1]
+    return finite_mean(np.array([finite_mean(daily[track :: followed.every]) for track in range(followed.every)]))

@@ -124,8 +124,11 @@ def test_correlations_are_the_naive_ones_whatever_the_stretch(lake, built, monke
     assert frame.loc["hf_gru", "cap"] == pytest.approx(np.mean(daily), abs=1e-12)
     assert frame.loc["hf_gru", "cap"] > 0.2 > abs(frame.loc["hf_gru", "beta"])
     monkeypatch.setattr(module, "CHUNK", 7)
-    again = module.mean_correlations(lake, workers=2)
-    np.testing.assert_allclose(again.matrix, frame.to_numpy(), atol=1e-12)
+    names, again, days = module.mean_correlations(lake, workers=2)
+    assert names == list(frame.columns)
+    np.testing.assert_allclose(again, frame.to_numpy(), atol=1e-12)
+    assert days == built["signal_correlations"].metadata["days"]
+    assert 70 <= days < len(DAYS)
 
 
 def test_pages_stand_beside_the_table(lake, built):
@@ -139,7 +142,8 @@ def test_pages_stand_beside_the_table(lake, built):
     assert lake.keys("signal_study") == [WHOLE]
 
 
-def test_workers_change_nothing(lake, built):
+def test_workers_and_parts_change_nothing(lake, built, monkeypatch):
+    monkeypatch.setattr(module, "BUDGET", 1)  # a signal at a time
     (again,) = module.signal_study.make(build(lake, workers=2))
     pd.testing.assert_frame_equal(again.frame, built["signal_study"].frame, check_exact=True)
 

@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.evaluation import correlations, evaluate
+from mg_portfolio.evaluation import evaluate
+from mg_portfolio.outcomes import EXECUTIONS
 from mg_portfolio.report.published import published
 from mg_portfolio.report.study import Study, layout_markdown, number, overview_markdown, printed, render
 from mg_portfolio.report.study_charts import beside_chart, correlation_chart
@@ -24,8 +25,7 @@ from mg_portfolio.report.study_measures import (
     FEW_DAYS,
     FEW_STOCKS,
     NOT_TRAINED,
-    MeanCorrelations,
-    measure,
+    measure_all,
     study_rows,
 )
 from mg_portfolio.report.study_tables import COLUMNS, SIGNALS, study_cells
@@ -48,6 +48,10 @@ def market():
     signal = later.to_numpy() + rng.normal(0, 0.1, close.shape)
     signal[:8] = np.nan
     return prices, tradable, signal
+
+
+def measure(subject, signal, prices, tradable, days):
+    return measure_all({subject: signal}, prices, tradable, days).get(subject)
 
 
 def naive_rank_ic(signal, price, tradable, every, delay):
@@ -113,7 +117,8 @@ def test_table_3_is_the_naive_rank_ic_of_each_cycle_and_price(market):
     prices, tradable, signal = market
     found = measure("60min_gru_10d", signal, prices, tradable, DAYS).values
     for metric, how in RANK_IC_GRID.items():
-        expected = naive_rank_ic(signal[8:], prices[how.price][8:], tradable[8:], how.every, how.delay)
+        price, delay = EXECUTIONS[how.execution]
+        expected = naive_rank_ic(signal[8:], prices[price][8:], tradable[8:], how.every, delay)
         assert found[metric] == pytest.approx(expected, abs=1e-12), metric
     assert found["rank_ic_mean_weekly_t1_vwap"] == pytest.approx(found["rank_ic_mean"], abs=1e-12)
     assert len({round(found[m], 6) for m in RANK_IC_GRID}) == len(RANK_IC_GRID)
@@ -123,12 +128,12 @@ def test_table_3_is_the_naive_rank_ic_of_each_cycle_and_price(market):
 def test_a_signal_is_tested_on_the_published_days_where_it_has_them():
     signal = np.ones((70, 3))
     signal[:4] = np.nan
-    assert study_rows(signal, DAYS, "") == slice(4, 70)
-    assert study_rows(signal, DAYS, f"{DAYS[10]}/{DAYS[45]}") == slice(10, 46)
-    assert study_rows(signal, DAYS, f"2001-01-01/{DAYS[20]}") == slice(4, 70)  # 17 shared days are too few
-    assert study_rows(signal, DAYS, "2001") == slice(4, 70)
+    assert study_rows(signal, DAYS, "") == (4, 70)
+    assert study_rows(signal, DAYS, f"{DAYS[10]}/{DAYS[45]}") == (10, 46)
+    assert study_rows(signal, DAYS, f"2001-01-01/{DAYS[20]}") == (4, 70)  # 17 shared days are too few
+    assert study_rows(signal, DAYS, "2001") == (4, 70)
     signal[20:] = np.nan
-    assert study_rows(signal, DAYS, "") == slice(0, 0)
+    assert study_rows(signal, DAYS, "") == (0, 0)
 
 
 def test_the_order_of_stocks_changes_nothing(market):
@@ -139,25 +144,19 @@ def test_the_order_of_stocks_changes_nothing(market):
     assert again.values == pytest.approx(ours, abs=1e-12, nan_ok=True)
 
 
-def test_correlations_of_stretches_are_those_of_all_days(market):
-    _, tradable, signal = market
-    rng = np.random.default_rng(2)
-    stack = np.stack([signal, signal + rng.normal(0, 0.2, signal.shape), rng.normal(size=signal.shape)])
-    stack[2, 40:] = np.nan
-    whole, halves, other = (MeanCorrelations(("a", "b", "c")) for _ in range(3))
-    whole.add(stack, tradable)
-    halves.add(stack[:, :31], tradable[:31])
-    other.add(stack[:, 31:], tradable[31:])
-    halves.join(other)
-    np.testing.assert_allclose(whole.matrix, correlations(stack, tradable), atol=1e-12)
-    np.testing.assert_allclose(halves.matrix, whole.matrix, atol=1e-12)
-    naive = []
-    for d in range(8, 63):  # the last seven days have no signal
-        both = tradable[d] & np.isfinite(stack[0, d])
-        naive.append(spearmanr(stack[0, d][both], stack[1, d][both])[0])
-    assert whole.matrix[0, 1] == pytest.approx(np.mean(naive), abs=1e-12)
-    assert whole.days[0, 1] == 55
-    assert whole.days[0, 2] == 32
+def test_signals_tested_together_have_the_figures_of_each_alone(market):
+    prices, tradable, signal = market
+    late = np.where(np.arange(70)[:, None] < 20, np.nan, signal)
+    signals = {"fused": signal, "alstm": -signal, "hf_gru": late, "daily_gru_5d": late, "few": signal}
+    signals["few"] = np.where(np.arange(70)[:, None] < 50, np.nan, signal)
+    for workers in (1, 2):
+        found = measure_all(signals, prices, tradable, DAYS, workers)
+        assert list(found) == ["fused", "alstm", "hf_gru", "daily_gru_5d"]
+        for name, own in found.items():
+            alone = measure(name, signals[name], prices, tradable, DAYS)
+            assert own.values == pytest.approx(alone.values, abs=0, nan_ok=True)
+            assert (own.first, own.days) == (alone.first, alone.days)
+    assert found["hf_gru"].first == DAYS[20]
 
 
 @pytest.fixture(scope="module")
