@@ -28,14 +28,14 @@ from mg_portfolio.prices import return_per_score
 NAME = "csi500_turnover30"
 TABLE = f"weights_{NAME}"
 DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
-FIRST, LAST = "2023-01-03", "2023-05-12"
+FIRST, LAST = "2023-01-03", "2023-04-28"
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory) -> Lake:
-    """Four months of a simulated market of 160 stocks, a noisy signal, and styles of noise."""
+    """Four months of a simulated market of 130 stocks, a noisy signal, and styles of noise."""
     lake = Lake(tmp_path_factory.mktemp("market"))
-    source = build_source("simulated", {"stocks": 160, "tick_start": "2030-01-01"})
+    source = build_source("simulated", {"stocks": 130, "tick_start": "2030-01-01"})
     r = np.random.default_rng(3)
     for day in (str(d) for d in trading_days(FIRST, LAST)):
         date = dt.date.fromisoformat(day)
@@ -52,7 +52,7 @@ def market(tmp_path_factory) -> Lake:
 
 @pytest.fixture(scope="module")
 def weeks(market) -> list[str]:
-    return [str(w) for w in np.unique(week_of(trading_days(FIRST, "2023-05-05")))]
+    return [str(w) for w in np.unique(week_of(trading_days(FIRST, "2023-04-21")))]
 
 
 def build(lake: Lake, spec, weeks: list[str], rules: TradingRules, at_once: int = 99) -> dict[str, tuple]:
@@ -87,9 +87,9 @@ def test_a_scheduled_week_gives_the_bits_of_the_backfill(market, weeks, tmp_path
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     one, other = copy_of(market, tmp_path / "a"), copy_of(market, tmp_path / "b")
-    build(one, PORTFOLIOS[NAME], weeks, rules)
-    build(other, PORTFOLIOS[NAME], weeks, rules, at_once=1)
-    for key in weeks:
+    build(one, PORTFOLIOS[NAME], weeks[:8], rules)
+    build(other, PORTFOLIOS[NAME], weeks[:8], rules, at_once=1)
+    for key in weeks[:8]:
         pd.testing.assert_frame_equal(one.day(TABLE, key), other.day(TABLE, key), check_exact=True)
         assert one.metadata(TABLE, key) == other.metadata(TABLE, key)
 
@@ -188,7 +188,7 @@ def test_weeks_without_a_signal_are_empty_and_the_next_goes_on(market, weeks, tm
 
 def test_a_gap_between_weeks_is_an_error(lake, weeks):
     with pytest.raises(MissingPartitionError, match="materialise 2023-05-08 first"):
-        last_decision(lake, TABLE, "2023-05-15", "2023-05-08")
+        last_decision(lake, TABLE, "2023-05-15", "2023-05-08")  # the last is of April
     assert last_decision(lake, TABLE, weeks[0], None) is None
 
 
