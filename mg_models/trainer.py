@@ -25,6 +25,7 @@ from mg_models.checkpoint import Provenance, TrainedModel, new_card
 from mg_models.dataset import Batch, Dataset, step_features
 from mg_models.errors import TrainingError
 from mg_models.losses import batch_loss
+from mg_models.memory import reuse_freed_memory
 from mg_models.networks import build
 from mg_models.scoring import rank_ic
 from mg_models.specs import ModelSpec
@@ -219,6 +220,7 @@ def _rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
 @contextmanager
 def reproducible(seed: int, device: str) -> Iterator[None]:
     """One thread, deterministic algorithms, and torch's generators drawn from the seed; all as before afterwards."""
+    reuse_freed_memory()
     with _threads(THREADS), _deterministic(device), _seeded(seed, device):
         yield
 
