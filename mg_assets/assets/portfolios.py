@@ -84,14 +84,23 @@ def _weights_asset(name: str) -> LakeAsset:
         weeks = WEEKLY.get_partition_keys()
         at = weeks.index(build.keys[0])
         last = last_decision(build.lake, weights, build.keys[0], weeks[at - 1] if at else None)
+        newest = _newest(build.lake, spec.signal, build.keys)
         for key, step, rows, facts in decided_weeks(build.lake, spec, weights, build.keys, trading_rules(), last):
             if isinstance(step, str):
                 yield Built(key, rows, {"absent": step})
             else:
-                shown = week_shown(spec, step, rows, facts, solve_again=key == build.keys[-1])
+                shown = week_shown(spec, step, rows, facts, solve_again=key == newest)
                 yield Built(key, rows, shown, stored=facts)
 
     return make
+
+
+def _newest(lake: Lake, signal: str, keys: list[str]) -> str:
+    """The last of the weeks that has a signal to decide on; empty where none has."""
+    days = decision_days(keys, max(lake.keys(signal), default=keys[0]))
+    return next(
+        (k for k in reversed(keys) if k in days and lake.has(signal, days[k]) and lake.rows(signal, days[k])), ""
+    )
 
 
 def _stored_decisions(lake: Lake, name: str) -> tuple[dict[str, pd.DataFrame], list[dict]]:
