@@ -241,3 +241,28 @@ def test_few_may_lack_limits_or_the_tick(tmp_path, stocks, column, value, fails)
     outcome = {o.name: o for o in run_suite("daily_bars", lake, ["2023-01-04"])}["price_limits"]
     assert outcome.passed is not fails
     assert outcome.blocking
+
+
+@pytest.mark.parametrize(
+    ("row", "off", "step", "passes"),
+    [
+        (5, 45, 1, False),
+        (5, 45, 100, True),
+        (5, 160, 100, False),
+        (0, 95, 100, True),  # the bar and the opening auction, each rounded
+        (0, 260, 100, False),
+    ],
+)
+def test_volumes_rounded_by_their_source(tmp_path, row, off, step, passes):
+    """One trade a minute at one price: the average price tells how far the stated volume is off."""
+    lake, true = Lake(tmp_path), 1_000
+    bars = pd.DataFrame({"symbol": "600000.SH", "minute": np.arange(240), "volume": true, "amount": true * 10.0})
+    bars = bars.assign(**dict.fromkeys(("open", "high", "low", "close"), 10.0), num_trades=None)
+    bars.loc[row, "volume"] = true + off
+    lake.write("minute_bars", "2023-02-01", bars, {} if step == 1 else {"volume_step": step})
+    outcomes = {o.name: o for o in run_suite("minute_bars", lake, ["2023-02-01"])}
+    assert outcomes["ohlc"].passed == passes
+    bars.loc[row, ["volume", "amount"]] = 0, 400.0  # 40 shares, rounded away
+    lake.write("minute_bars", "2023-02-01", bars, {} if step == 1 else {"volume_step": step})
+    outcomes = {o.name: o for o in run_suite("minute_bars", lake, ["2023-02-01"])}
+    assert outcomes["ohlc"].passed == (step == 100)
