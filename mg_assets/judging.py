@@ -42,7 +42,7 @@ COMMON = {
 INDICES = ("csi300", "csi500", "csi1000")
 DEFAULTS: dict[str, object] = {
     "universes": ("all", "csi300", "csi500", "csi1000"),
-    "executions": ("t1_vwap", "t0_close"),
+    "executions": ("t1_vwap",),
     "every": (5, 10),
     "whole": False,
 }
