@@ -100,7 +100,10 @@ def mean_correlations(lake: Lake, workers: int = 1) -> tuple[list[str], np.ndarr
         for sums, counts in pool.map(part, range(0, len(keys), CHUNK)):
             total += sums
             used += counts
-    return names, np.where(used > 0, total / np.maximum(used, 1), np.nan), int(used.max())
+    seen = np.flatnonzero(used.diagonal())  # partitions without values, in a signal's first weeks, are no days
+    total, used = total[np.ix_(seen, seen)], used[np.ix_(seen, seen)]
+    mean = np.where(used > 0, total / np.maximum(used, 1), np.nan)
+    return [names[i] for i in seen], mean, int(used.max(initial=0))
 
 
 @lake_asset(

@@ -33,6 +33,7 @@ from mg_portfolio.report.study_measures import NOT_TRAINED
 from mg_portfolio.report.study_tables import SIGNALS
 from mg_portfolio.report.study_texts import METRICS, MODELS, REASONS, REPORTS, TABLE_NAMES, TEXTS
 from mg_portfolio.report.style import svg
+from mg_portfolio.summary import YEAR
 
 _RATIOS = {"rank_ic_ir", "rank_icir", "rank_icir_annual", "icir", "weighted_icir", "weighted_rank_icir",
            "top_information_ratio"}  # fmt: skip
@@ -106,6 +107,7 @@ def render(study: Study, lang: str = "en") -> str:
         lang=lang,
         study=study,
         span=(tested["first_day"].min(), tested["last_day"].max()) if len(tested) else None,
+        short=bool((tested["days"] < YEAR).any()),
         trained=t["trained"].format(have=have, all=have + len(lacking)),
         lacking=lacking,
         lacking_text=_marked(t["lacking"]),

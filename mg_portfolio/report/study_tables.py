@@ -43,7 +43,7 @@ def study_cells(found: Mapping[str, Measured], signals: Iterable[str]) -> pd.Dat
     """
     signals = tuple(signals)
     rows = []
-    for subject in signals:
+    for subject in sorted(signals, key=lambda s: list(OVERVIEW).index(report_of(s))):
         report = report_of(subject)
         for metric in OVERVIEW[report]:
             printed = None if report == GENERAL else published_value(subject, metric, report=report)

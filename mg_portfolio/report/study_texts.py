@@ -229,6 +229,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "figure is the mean over all tracks. Excess is over the equal-weight universe, geometric, without costs unless "
         "it says net (0.3% for a purchase and its sale).",
         "period": "Days: those of the printed period where the lake has the signal on at least 30 of them, else all.",
+        "short": "Some are tested on less than a year: what is said of a year is then a few weeks stretched to one.",
         "lines": "Upper line of a model: ours. Lower line: as published.",
         "conditions": "Every {every} sessions, {every} tracks, {price}; {groups} layers.",
         "conditions_grid": "Rebalance cycle and execution price as in the heads; a track for each day of the cycle.",
@@ -287,6 +288,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "price": "相关系数与组合均以各表上方注明的成交价起止，各数字为全部轨道的平均。"
         "超额相对等权股票池，几何口径，除注明费后（双边千分之三）外均为费前。",
         "period": "日期：若数据湖在发表区间内至少有 30 日信号，则取该区间，否则取全部日期。",
+        "short": "部分信号检验不足一年：其年化数字由数周外推，仅供参考。",
         "lines": "每个模型上行为本湖数字，下行为发表数字。",
         "conditions": "每 {every} 个交易日调仓，{every} 条轨道，{price}；{groups} 层。",
         "conditions_grid": "调仓周期与成交价见表头；周期内每日各一条轨道。",

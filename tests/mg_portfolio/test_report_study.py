@@ -169,6 +169,8 @@ def cells(market):
 
 def test_a_cell_without_a_figure_says_why(cells):
     assert list(cells.columns) == list(COLUMNS)
+    overview = cells.loc[cells["table"] == SIGNALS, "subject"].unique().tolist()
+    assert overview == ["fused", "lf_multitask", "daily_gru_5d", "alstm", "lf_weekly_only"]  # by report
     assert (cells["ours"].isna() == (cells["why"] != "")).all()
     reason = cells.groupby("subject")["why"].agg(set)
     assert reason["hf_gru"] == {NOT_TRAINED}
@@ -242,6 +244,7 @@ def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
                 assert len(ours) == 3
                 want = "catalog" if state["why"].iloc[0] == NOT_TRAINED else "30"
                 assert want in ours[2]
+    assert TEXTS[lang]["short"] in text  # 62 days
     for subject in ("hf_gru", "mtl_mlp_20d"):
         assert f"<li><code>{subject}</code></li>" in text
     assert "<li><code>fused</code></li>" not in text
@@ -254,6 +257,7 @@ def test_a_real_market_has_no_notice_and_an_empty_lake_has_a_page():
     text = render(Study(empty))
     assert TEXTS["en"]["simulated"] not in text
     assert TEXTS["en"]["no_correlations"] in text
+    assert TEXTS["en"]["short"] not in text
     assert text.count(TEXTS["en"]["ours_none"].replace("'", "&#39;")) == len(LAYOUTS)
     with pytest.raises(EvaluationError, match="lang was 'fr'"):
         render(Study(empty), "fr")
