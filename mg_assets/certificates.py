@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ICIR_BACK = 52 * 5 + 12
 HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
 """Signals weighted by hand, and the days before one that count for its weights."""
-TOLERANCE = {"same": 1e-4, "other": 2e-2}
+TOLERANCE = {"same": 1e-3, "other": 2e-2}
 """Of z-scored scores made on the same kind of device (threads move a float32's last bits) and on another kind."""
 MODEL_OF = {signal: name for name, spec in CATALOG.items() for signal in spec.signals}
 
