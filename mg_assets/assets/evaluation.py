@@ -108,7 +108,9 @@ def _built(
     """The table of signals, its detail and its ledger."""
     ledger = pd.concat(findings.ledger, ignore_index=True)
     detail = pd.DataFrame(findings.detail, columns=None if findings.detail else list(DETAIL)[:-1])
-    left = ledger[ledger["scope"].isin(["day", "factor"])].groupby(["scope", "reason"], as_index=False)["count"].sum()
+    main = findings.plan[0]
+    counted = ledger[ledger["case"].isin([str(main), main.universe]) & ledger["scope"].isin(["day", "factor"])]
+    left = counted.groupby(["scope", "reason"], as_index=False)["count"].sum()
     if frame.empty:
         shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
     else:
@@ -121,7 +123,7 @@ def _built(
         }
     yield Built(WHOLE, frame, {**shown, **extra}, table=tables[0])
     yield Built(WHOLE, detail, {"cases": ", ".join(map(str, findings.plan))}, table=tables[1])
-    yield Built(WHOLE, ledger, {"left out": markdown_table(left)}, table=tables[2])
+    yield Built(WHOLE, ledger, {f"left out, {main}": markdown_table(left)}, table=tables[2])
 
 
 _FACTOR_TABLES = ("factor_evaluation", "factor_evaluation_detail", "factor_evaluation_ledger", "factor_correlations")
