@@ -122,8 +122,10 @@ QUADRATIC: dict[str, Way] = {
 }
 
 
-def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], patience: float) -> None:
-    """Print one table: every way on every week."""
+def table(
+    title: str, ways: dict[str, Way], problems: list[EnhancementProblem], warm: EnhancementProblem, patience: float
+) -> None:
+    """Print one table: every way on every week, after a small problem for imports and caches."""
     print(f"\n{title}\n\n| way | weeks | CPU seconds | times ours | objective - ours | violation |")
     print("|---|---|---|---|---|---|")
     ours: list[float] = []
@@ -132,7 +134,7 @@ def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], 
         seconds, values, worst, none = [], [], 0.0, 0
         reason = ""
         try:
-            way(problems[0])  # imports and caches
+            way(warm)
         except ImportError as failure:
             reason = f"not installed ({failure.name})"
         except peers.Inexpressible as failure:
@@ -146,6 +148,9 @@ def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], 
             started = time.process_time()
             try:
                 weights = way(p)
+            except peers.Inexpressible as failure:
+                reason = str(failure)
+                break
             except Exception:
                 weights = None
             seconds.append(time.process_time() - started)
@@ -157,6 +162,9 @@ def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], 
                 worst = max(worst, largest_violation(p, weights))
             if sum(seconds) > patience:
                 break
+        if reason:
+            print(f"| {name} | 0 | {reason} | | | |", flush=True)
+            continue
         median = statistics.median(seconds)
         if name == "ours":
             ours, median_ours = values, median
@@ -166,11 +174,17 @@ def table(title: str, ways: dict[str, Way], problems: list[EnhancementProblem], 
         print(f"| {name} | {done} | {median:.4f} | {median / median_ours:.1f} | {gap:+.1e} | {worst:.0e} |", flush=True)
 
 
+WARM = 300  # stocks
 TABLES = ("linear", "neutral", "quadratic")
 
 
 def chosen(ways: dict[str, Way], words: list[str] | None) -> dict[str, Way]:
     return {name: way for name, way in ways.items() if not words or name == "ours" or any(w in name for w in words)}
+
+
+def sizes(n: int, options: argparse.Namespace) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Stocks and weeks of the problems, and of the one that warms up."""
+    return (n, options.weeks), (WARM, 1)
 
 
 def main() -> None:
@@ -186,13 +200,13 @@ def main() -> None:
     for n in options.sizes:
         for kind, title in (("linear", "series 72, 0.15 one-way"), ("neutral", "neutral, 0.3 one-way")):
             if kind in options.tables:
-                problems = weeks(n, options.weeks, neutral=kind == "neutral")
-                table(f"Linear, {n} stocks, {title}", chosen(LINEAR, options.ways), problems, options.patience)
+                problems, (warm,) = (weeks(size, count, neutral=kind == "neutral") for size, count in sizes(n, options))
+                table(f"Linear, {n} stocks, {title}", chosen(LINEAR, options.ways), problems, warm, options.patience)
         if options.risk and "quadratic" in options.tables:
             ways = QUADRATIC if n <= 2000 else {k: v for k, v in QUADRATIC.items() if "dense" not in k}
-            problems = weeks(n, options.weeks, risk=options.risk, plain=True)
+            problems, (warm,) = (weeks(size, count, risk=options.risk, plain=True) for size, count in sizes(n, options))
             title = f"Quadratic, {n} stocks, risk aversion {options.risk:g}"
-            table(title, chosen(ways, options.ways), problems, options.patience)
+            table(title, chosen(ways, options.ways), problems, warm, options.patience)
 
 
 if __name__ == "__main__":

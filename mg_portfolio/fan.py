@@ -123,7 +123,7 @@ def walk_fan(
     Returns
     -------
     dict of weekday to Path
-        Without the weekdays that never traded.
+        Without the weekdays that were not invested for a day.
     """
     days = panel.market.days
     monday = days - (days.astype("int64") + 3) % 7
@@ -133,6 +133,12 @@ def walk_fan(
         if path is None:
             inside = chosen[np.isin(monday[chosen], weeks)]
             path = account(panel, spec, walk(panel, spec, inside, cost, execution), cost, execution)
-        if path is not None and len(path.result.rebalances):
+        if path is not None and _invested(path):
             out[name] = path
     return out
+
+
+def _invested(path: Path) -> bool:
+    """Whether there is a day after the first purchase."""
+    traded = path.result.rebalances["traded"]
+    return len(traded) > 0 and np.datetime64(traded.iloc[0], "D") < path.result.days[-1]

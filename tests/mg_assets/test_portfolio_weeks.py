@@ -261,6 +261,23 @@ def test_fewer_than_two_weeks_are_said(market, tmp_path):
     assert len(made) == 4
 
 
+@pytest.mark.parametrize("days_after", [0, 1, 3])
+def test_the_first_two_weeks_have_a_page(market, weeks, tmp_path, days_after):
+    """The last decision may not be traded yet, and not every weekday invested."""
+    last = decision_days(weeks, LAST)[weeks[1]]
+    keys = market.keys("daily_bars")
+    for table in ("daily_bars", "reference", "fused", "common_factors"):
+        (tmp_path / table).mkdir()
+        for key in keys[: keys.index(last) + 1 + days_after]:
+            (tmp_path / table / f"date={key}").symlink_to(market.folder(table, key), target_is_directory=True)
+    lake = Lake(tmp_path)
+    build(lake, PORTFOLIOS[NAME], weeks[:2], TradingRules())
+    made = run_asset(f"{NAME}_backtest", lake)
+    assert made[f"{NAME}_backtest"].frame["date"].iloc[-1] == lake.keys("daily_bars")[-1]
+    assert "fri" in made[f"{NAME}_backtest"].stored["weekdays"]
+    assert len(made[f"{NAME}_rebalances"].frame) == 1 + (days_after > 0)
+
+
 def test_costs_of_the_day_and_lots_are_a_setting(market, weeks, tmp_path, monkeypatch):
     lake = copy_of(market, tmp_path)
     build(lake, PORTFOLIOS[NAME], weeks[:6], DESK)
