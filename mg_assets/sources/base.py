@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import MgError
+from mg_assets.sources.ahead import ahead
 
 RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
 
@@ -86,7 +87,7 @@ class StreamedDay:
             yield from self._kept
             return
         rows = 0
-        for part in self._make():
+        for part in ahead(self._make()):
             rows += part.num_rows
             yield part
         self._known = rows, *self._told(rows)

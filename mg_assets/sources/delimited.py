@@ -31,8 +31,8 @@ from mg_assets.sources.columns import NULLS, TYPES, Column, FileData, parse_numb
 
 BLOCK_BYTES = 8 << 20
 """Bytes that Arrow parses as one piece, on one core."""
-READ_BYTES = 32 << 20
-"""Bytes of a block of :func:`delimited_blocks`, about: some 300,000 rows of ticks."""
+READ_BYTES = 8 << 20
+"""Bytes of a block of :func:`delimited_blocks`, about: some 80,000 rows of ticks, whose columns fit into the cache."""
 ENCODINGS = ("utf8", "gb18030", "latin-1")
 """Tried one after the other: the usual one, that of Chinese spreadsheets, one in which any byte is a character."""
 

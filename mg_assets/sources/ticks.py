@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mg_assets.errors import DataError
+from mg_assets.sources.ahead import ahead
 from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.files import Column, FileData, read_blocks
 from mg_assets.sources.layout import Pattern
@@ -142,7 +143,7 @@ def read_stream(
         with watch.reading(path) as told:
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
-            for data in read_blocks(path, columns, stream.header):
+            for data in ahead(read_blocks(path, columns, stream.header)):
                 part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here)
                 runs.add(part)
                 bad.append(aside)
