@@ -23,6 +23,7 @@ from peers.report import machine, put
 from scipy import stats
 
 from mg_portfolio.evaluation import (
+    Evaluation,
     correlations,
     evaluate,
     evaluate_all,
@@ -86,6 +87,12 @@ def timed(run: Callable[[], object], repeats: int) -> tuple[float, object]:
     return best, result
 
 
+def whole(found: Evaluation) -> Evaluation:
+    """Ask for what an evaluation works out when it is asked for."""
+    _ = found.summary, found.spread, found.by_year, found.left_out, found.confidence
+    return found
+
+
 def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: int) -> list[str]:
     """Every factor judged here, a slice of them by alphalens; lines of Markdown."""
     noise, price, universe, calendar = market(days, stocks)
@@ -99,7 +106,7 @@ def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: 
         own = np.random.default_rng(k).standard_normal(noise.shape)
         return np.where(missing, np.nan, 0.3 * np.nan_to_num(noise) + own)
 
-    _ = evaluate(*market(60, 80)).confidence  # compiled and cached before the clock starts
+    whole(evaluate(*market(60, 80)))  # compiled and cached before the clock starts
     start = time.process_time()
     followed = outcomes(price, universe, calendar)
     spent = time.process_time() - start
@@ -110,7 +117,7 @@ def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: 
         start = time.process_time()
         (result,) = evaluate_all({"f": values}, followed, groups=5).values()
         between = time.process_time()
-        _ = result.summary, result.spread, result.by_year, result.left_out, result.confidence
+        whole(result)
         tables += time.process_time() - between
         parts["correlations, portfolios, all tracks"] += between - start
         found[k] = result.rank_ic
@@ -207,7 +214,7 @@ def beside_pandas(full: bool) -> list[str]:
 
     signal, price, universe, days = market(400, 200)
     forward = forward_returns(price, 5)
-    evaluate(signal, price, universe, days)  # compiled and cached before the clock starts
+    whole(evaluate(signal, price, universe, days))  # compiled and cached before the clock starts
     correlations(np.stack([signal, signal]), universe)
     ours, found = timed(lambda: rank_ic_by_day(signal, forward, universe), 5)
     for peer, run in (("scipy, a call a day", scipy_rank_ic), ("pandas rank, corrwith", pandas_rank_ic)):
@@ -215,13 +222,13 @@ def beside_pandas(full: bool) -> list[str]:
         np.testing.assert_allclose(found, expected, atol=1e-12)
         row("RankIC, 400 days x 200 stocks", peer, peer_time, ours)
 
-    ours, found = timed(lambda: evaluate(signal, price, universe, days, tracks=0), 5)
+    ours, found = timed(lambda: whole(evaluate(signal, price, universe, days, tracks=0)), 5)
     peer_time, expected = timed(lambda: pandas_layers(signal, price, universe, 5, 10), 2)
     length = min(len(expected), len(days) - 2)
     np.testing.assert_allclose(found.portfolios.gross[0, :10, 2 : 2 + length], expected[:length].T, rtol=1e-10)
     row("10 layers of one track (ours: with every metric)", "pandas, a frame a period", peer_time, ours)
 
-    ours, _ = timed(lambda: [evaluate(signal, price, universe, days, groups=5) for _ in range(34)], 3)
+    ours, _ = timed(lambda: [whole(evaluate(signal, price, universe, days, groups=5)) for _ in range(34)], 3)
     row("34 factors, all metrics, 5 tracks, 400 x 200", "", None, ours)
     stack = np.random.default_rng(1).standard_normal((34, *signal.shape))
     ours, found = timed(lambda: correlations(stack, universe), 2)
@@ -230,7 +237,7 @@ def beside_pandas(full: bool) -> list[str]:
     row("weekly long-short, 400 x 200", "", None, ours)
     if full:
         signal, price, universe, days = market(2670, 5000)
-        ours, _ = timed(lambda: evaluate(signal, price, universe, days), 1)
+        ours, _ = timed(lambda: whole(evaluate(signal, price, universe, days)), 1)
         row("one signal, all metrics, 5 tracks, 2,670 x 5,000", "", None, ours)
     head = ["| task | peer | peer, s of one core | ours, s of one core | ratio |", "|---|---|---:|---:|---:|"]
     return head + ["| " + " | ".join(cells) + " |" for cells in rows]

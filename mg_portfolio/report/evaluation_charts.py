@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.style import BLUE, GOLD, GREY, INK, LINE, percent_axis, styled
@@ -41,7 +42,10 @@ def years_chart(by_year_and_track: pd.DataFrame) -> Figure:
         Of `mg_portfolio.judged.Evaluation`: index year and track, columns ``rank_ic_mean``, ``top_excess_annual``, ...
     """
     fig = Figure(figsize=(7.2, 2.4), layout="constrained")
-    panels = (("rank_ic_mean", "RankIC", BLUE), ("top_excess_annual", "excess of the top layer", GOLD))
+    panels = (
+        ("rank_ic_mean", "RankIC (line: worst to best track)", BLUE),
+        ("top_excess_annual", "excess of the top layer", GOLD),
+    )
     for i, (metric, title, colour) in enumerate(panels):
         ax = fig.add_subplot(1, 2, i + 1)
         grouped = by_year_and_track[metric].groupby("year")
@@ -53,6 +57,7 @@ def years_chart(by_year_and_track: pd.DataFrame) -> Figure:
         ax.set_xticks(place, [str(y) for y in mean.index], color=GREY, fontsize=7.5)
         ax.set_title(title)
         ax.grid(False, axis="x")
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         if metric == "top_excess_annual":
             percent_axis(ax)
     return fig
