@@ -47,6 +47,7 @@ PANELS: dict[str, tuple[str, Callable[[], synthetic.Synthetic]]] = {
     "factors": ("2016H2", lambda: synthetic.factors(1000, 1000)),
     "bars": ("2016H2", lambda: synthetic.bars(1000, 1000)),
     "factors_and_bars": ("2016H2", lambda: synthetic.factors_and_bars(1000, 1000)),
+    "price_volume": ("2016H2", lambda: synthetic.price_volume(1000, 500)),
     "granular": ("2014H2", lambda: synthetic.granular(480, 500)),
     "daily": ("2015H2", lambda: synthetic.daily(760, 500, lagged=False)),
     "daily_lagged": ("2015H2", lambda: synthetic.daily(760, 500, lagged=True)),
@@ -75,6 +76,8 @@ def panel_of(spec: ModelSpec) -> str:
         return "factors_and_bars"
     if "daily" in names or names & {"weekly", "monthly"}:
         return "bars"
+    if "price_volume" in names:
+        return "price_volume"
     if "daily_factors" in names:
         return "daily" if spec.inputs[0].steps == 1 else "daily_lagged"
     return "granular"

@@ -33,6 +33,7 @@ import numpy as np
 
 from mg_models.bars import HIGH, LOW, VOLUME, bar_inputs, completed_bars, month_of, week_of
 from mg_models.panel import Panel, PeriodPanel
+from mg_models.price_volume import price_volume_panel
 from mg_models.scoring import zscore
 
 STRENGTH = 0.125
@@ -121,6 +122,14 @@ def bars(days: int, stocks: int, seed: int = 0) -> Synthetic:
     months, monthly = completed_bars(daily, month_of(axis))
     inputs = bar_inputs(axis, _names(stocks), daily, weeks, weekly, months, monthly)
     return Synthetic(inputs, zscore(signal), shocks)
+
+
+def price_volume(days: int, stocks: int, seed: int = 0) -> Synthetic:
+    """The price-volume features of the bars, and the bars' signal."""
+    made = bars(days, stocks, seed)
+    panel = made.inputs["daily"]
+    features = price_volume_panel(panel.days, panel.symbols, panel.values)
+    return Synthetic({"price_volume": features}, made.signal, made.shocks)
 
 
 def factors_and_bars(days: int, stocks: int, seed: int = 0) -> Synthetic:
