@@ -327,10 +327,12 @@ class _LastState(torch.autograd.Function):
         w_x, w_h, bias = ctx.weights
         back = np.zeros_like(w_h)
         back[:, :, :hidden] = w_hh.detach().numpy().reshape(3, hidden, hidden)
+        states, ctx.states = ctx.states, None  # the graph may outlive this pass
+        if states is None:
+            raise RuntimeError("the fused GRU keeps its states for one backward pass; run forward again for another")
         g_x, g_h, g_bias = _backward(
-            window.numpy(), w_x, w_h, back, bias, ctx.states, np.ascontiguousarray(grads[0].numpy())
+            window.numpy(), w_x, w_h, back, bias, states, np.ascontiguousarray(grads[0].numpy())
         )
-        ctx.states = None
         of_inner = g_bias[[0, 1, 3]]
         return None, *(
             torch.from_numpy(np.ascontiguousarray(g, np.float32))

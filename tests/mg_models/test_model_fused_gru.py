@@ -80,6 +80,14 @@ def test_gradients_are_the_same_bits_again():
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
+def test_a_second_backward_pass_is_refused():
+    gru = nn.GRU(3, 4)
+    total = fused_last_state(gru, torch.randn(5, 6, 3)).sum()
+    total.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="one backward pass"):
+        total.backward()
+
+
 def test_rows_without_weight_add_nothing():
     """Their values do not leak into others' gradients through tiles, padding or a read past a row's end."""
     torch.manual_seed(2)
