@@ -13,6 +13,7 @@ from mg_portfolio.ledger import factor_ledger, universe_ledger
 from mg_portfolio.memberships import UNIVERSES, by_cni_rule, memberships, top_by_amount
 from mg_portfolio.outcomes import Case, cases
 from mg_portfolio.pairs import correlation_sums, correlations
+from mg_portfolio.report.evaluation_charts import decay_chart, years_chart
 from mg_portfolio.universe import LEFT_OUT, universe_reasons
 
 
@@ -352,3 +353,33 @@ def test_cni_places_change_in_january_and_july_and_look_back():
     later[start:] = 1.0
     np.testing.assert_array_equal(by_cni_rule(amount, later, np.ones((170, 30), bool), days), places)
     assert top_by_amount(amount, np.ones((170, 30), bool))[50].sum() == 6
+
+
+def test_cni_universes_are_cut_from_the_places(monkeypatch):
+    monkeypatch.setattr("mg_portfolio.memberships.CNI_BOUNDS", {"cni2000": (10, 25), "outside_cni3000": (25, None)})
+    days = np.busday_offset("2023-01-03", np.arange(30), roll="forward")
+    size = np.broadcast_to(np.arange(40, 0, -1.0), (30, 40)).copy()  # the first stock is the largest
+    listed = np.ones((30, 40), bool)
+    listed[:15, 39] = False  # listed after the review
+    size[:15, 39] = np.nan
+    masks, absent = memberships(["cni2000", "outside_cni3000"], {}, size, size, listed, days)
+    assert not absent
+    assert np.flatnonzero(masks["cni2000"][20]).tolist() == list(range(10, 25))
+    assert np.flatnonzero(masks["outside_cni3000"][20]).tolist() == list(range(25, 40))
+    assert np.flatnonzero(masks["outside_cni3000"][10]).tolist() == list(range(25, 39))
+    official = np.zeros((30, 40), bool)
+    official[:, 5:20] = True
+    given = {"cni1000": np.zeros_like(official) | (np.arange(40) < 5), "cni2000": official}
+    masks, _ = memberships(["cni2000"], given, size, size, listed, days)
+    np.testing.assert_array_equal(masks["cni2000"], official)
+
+
+def test_pictures_show_the_figures():
+    found = evaluate(*market(17, days=150))
+    bars = decay_chart(np.linspace(0.05, -0.01, 20)).axes[0].patches
+    np.testing.assert_allclose([b.get_height() for b in bars], np.linspace(0.05, -0.01, 20))
+    left, right = years_chart(found.by_year_and_track).axes
+    np.testing.assert_allclose([b.get_height() for b in left.patches], found.by_year["rank_ic_mean"])
+    np.testing.assert_allclose([b.get_height() for b in right.patches], found.by_year["top_excess_annual"])
+    with pytest.raises(EvaluationError, match="expected one value a lag"):
+        decay_chart(np.zeros((2, 3)))
