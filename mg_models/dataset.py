@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mg_models.errors import DataError
 from mg_models.fingerprint import Fed, digest
-from mg_models.labels import as_heads, rank_weights, transform
+from mg_models.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 from mg_models.windows import Windows
@@ -87,6 +87,7 @@ class Dataset:
         self.days, self.symbols = common_axes(chosen)
         self.eligible = eligible_rows(spec, chosen) if eligible is None else eligible
         self.features = {i.panel: chosen[i.panel].features for i in spec.inputs}
+        self._style_columns = _style_columns(spec, self.features)
         self._windows = {i.panel: Windows(chosen[i.panel], i, device) for i in spec.inputs}
         self.labels = None if labels is None else as_heads(spec, labels, self.eligible.shape)
 
@@ -131,7 +132,8 @@ class Dataset:
             kept = None if has.all() else torch.from_numpy(np.flatnonzero(has)).to(self.device)
             for name, window in self.windows(day).items():
                 windows[name].append(window if kept is None else window.index_select(1, kept))
-            labels.append(transform(self.spec.label.transform, raw[has]))
+            label = transform(self.spec.label.transform, raw[has])
+            labels.append(neutral(label, self._styles(day)[has]) if self._style_columns else label)
             owners.append(np.full(int(has.sum()), at))
             if isinstance(loss, RankWeightedErrorSpec):
                 weights.append(rank_weights(raw[has], loss.halvings))
@@ -139,6 +141,10 @@ class Dataset:
         owner = torch.from_numpy(np.concatenate(owners)).to(self.device)
         weight = self._float32(weights) if weights else None
         return Batch(joined, self._float32(labels), owner, len(days), weight)
+
+    def _styles(self, day: int) -> np.ndarray:
+        """What a neutral label leaves out, of a day's :meth:`rows`, ``(rows, K)``."""
+        return self.windows(day)[self.spec.inputs[0].panel][-1][:, self._style_columns].cpu().double().numpy()
 
     def _float32(self, parts: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts).astype(np.float32)).to(self.device)
@@ -195,6 +201,20 @@ def model_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> 
                 f"{spec.name}: input {i.panel!r} has {wide} features a day, no multiple of its {i.per_day} steps a day"
             )
     return {n: inputs[n] for n in names}
+
+
+def _style_columns(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> list[int]:
+    """Where a neutral label's styles stand in a step of the first input; none for another label."""
+    if spec.label.transform != NEUTRAL:
+        return []
+    panel = spec.inputs[0].panel
+    lacking = [s for s in STYLES if s not in features[panel]]
+    if lacking:
+        raise DataError(
+            f"{spec.name}: a {NEUTRAL} label needs the features {lacking} of its first input, {panel!r}, which has "
+            f"{', '.join(features[panel])}"
+        )
+    return [features[panel].index(s) for s in STYLES]
 
 
 def step_features(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -7,6 +7,10 @@ from mg_models.errors import DataError
 from mg_models.scoring import ranks, zscore
 from mg_models.specs import ModelSpec
 
+NEUTRAL = "neutral_normal_rank"
+STYLES = ("amount_20", "beta_60", "mom_240_20")
+"""Features of ``price_volume`` that a neutral label is free of: liquidity, market risk, momentum."""
+
 
 def as_heads(spec: ModelSpec, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Labels as ``(D, S, horizons)``; ``(D, S)`` will do for one horizon.
@@ -31,9 +35,10 @@ def transform(kind: str, raw: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    kind : {"zscore", "rank", "normal_rank"}
+    kind : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
         ``rank``: ranks, ties at their average. ``normal_rank``: the normal quantile of
-        ``(rank - 0.5) / n``, ranks from 1. Both are z-scored in the end, population std.
+        ``(rank - 0.5) / n``, ranks from 1; ``neutral_normal_rank`` begins as that (:func:`neutral` follows).
+        All are z-scored in the end, population std.
     raw : ndarray (rows, horizons)
         Every one finite.
 
@@ -45,9 +50,16 @@ def transform(kind: str, raw: np.ndarray) -> np.ndarray:
     columns = raw.T
     if kind != "zscore":
         columns = np.stack([ranks(c) for c in columns])  # (horizons, rows)
-    if kind == "normal_rank":
+    if kind in ("normal_rank", NEUTRAL):
         columns = torch.special.ndtri(torch.from_numpy((columns - 0.5) / max(columns.shape[1], 1))).numpy()
     return zscore(columns).T
+
+
+def neutral(label: np.ndarray, styles: np.ndarray) -> np.ndarray:
+    """Labels ``(rows, horizons)`` less their regression on an intercept and ``styles (rows, K)``, z-scored again."""
+    known = np.column_stack([np.ones(len(styles)), styles])  # (rows, 1 + K)
+    fitted = known @ np.linalg.lstsq(known, label, rcond=None)[0]
+    return zscore((label - fitted).T).T
 
 
 def rank_weights(raw: np.ndarray, halvings: float) -> np.ndarray:

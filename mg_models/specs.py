@@ -71,14 +71,15 @@ class LabelSpec:
         Trading days of the returns, from T+1 to T+1+horizon; a head for each where there are several.
     price : {"vwap", "close"}
         Price that the returns are made of.
-    transform : {"zscore", "rank", "normal_rank"}
-        Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; or ranked, mapped to
-        normal quantiles, then z-scored.
+    transform : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
+        Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; ranked, mapped to
+        normal quantiles, then z-scored; or that less what the style features of the first input explain
+        (:data:`~mg_models.labels.STYLES`).
     """
 
     horizons: tuple[int, ...] = (10,)
     price: Literal["vwap", "close"] = "vwap"
-    transform: Literal["zscore", "rank", "normal_rank"] = "zscore"
+    transform: Literal["zscore", "rank", "normal_rank", "neutral_normal_rank"] = "zscore"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,9 @@ Why, measured on validation days of the real panel (``docs/real_panel.md``):
   :mod:`mg_models.price_volume`) gives that back.
 - A z-scored 10-day return is ruled by a few jumps; the RankIC is not. Ranks mapped to normal quantiles as the label
   raise the RankIC with everything else alike.
+- A model of the whole return leans on the styles of its training years (small, little traded, recent losers). The mean
+  with a model of the return free of them is steadier: mean over deviation of the daily RankIC 0.93 against 0.84, at
+  nearly the same mean.
 - Validation by a fifth of all years takes the latest years from training. Half a year is enough to stop by.
 """
 
@@ -35,7 +38,7 @@ _BARS = (
 )
 _LABEL = LabelSpec(transform="normal_rank")
 _RECENT = SplitSpec(train_days=5000, valid_days=120)  # all history trains, the last half-year validates
-_SLOW: dict[str, Any] = {"learning_rate": 0.001, "max_epochs": 15, "check_every": 0, "patience": 15}
+_SLOW: dict[str, Any] = {"learning_rate": 0.001, "max_epochs": 40, "check_every": 0, "patience": 10}
 SOURCE = "ours (docs/real_panel.md)"
 
 MODELS = (
@@ -70,13 +73,24 @@ MODELS = (
         source=SOURCE,
         **_SLOW,
     ),
+    ModelSpec(
+        name="price_volume_neutral_mlp",
+        inputs=(_TODAY,),
+        network=MlpSpec(),
+        loss=SquaredErrorSpec(),
+        label=LabelSpec(transform="neutral_normal_rank"),
+        split=_RECENT,
+        description="price_volume_mlp with a label free of liquidity, market risk and momentum.",
+        source=SOURCE,
+        **_SLOW,
+    ),
 )
 
 COMBINATIONS = (
     mean_of(
         "price_volume_ensemble",
-        ("price_volume_linear", "price_volume_mlp"),
-        "Mean of the linear model and the MLP over price-volume features.",
+        ("price_volume_mlp", "price_volume_neutral_mlp"),
+        "Mean of two MLPs over price-volume features: of the return, and of the return free of styles.",
         SOURCE,
     ),
 )

@@ -13,6 +13,7 @@ from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names
 from mg_models.dataset import Dataset, step_features
 from mg_models.errors import CatalogError
 from mg_models.inference import predict, predict_signals
+from mg_models.labels import STYLES
 from mg_models.networks import build
 from mg_models.panel import Panel
 from mg_models.scoring import zscore
@@ -57,9 +58,11 @@ def inputs(make) -> dict:
         "features_240m": make.factor_panel(DAYS, STOCKS, 3, seed=3, missing=0.02),
         "features_60m": make.factor_panel(DAYS, STOCKS, 12, seed=4, missing=0.02),
         "features_30m": make.factor_panel(DAYS, STOCKS, 24, seed=5, missing=0.02),
-        "price_volume": make.factor_panel(DAYS, STOCKS, 6, seed=6, missing=0.02),
         **make.bars_of(make.weekdays(DAYS), make.daily_bars(DAYS, STOCKS)),
     }
+    features = make.factor_panel(DAYS, STOCKS, 6, seed=6, missing=0.02).values
+    named = (*STYLES, "std_20", "corr_20", "ret")
+    panels["price_volume"] = Panel(make.weekdays(DAYS), make.names(STOCKS), features, named)
     member = np.ones((DAYS, STOCKS, 1))
     member[:, 30:] = np.nan
     panels["liquid"] = Panel(make.weekdays(DAYS), make.names(STOCKS), member, ("member",))

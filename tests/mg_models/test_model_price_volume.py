@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mg_models.catalog import get
+from mg_models.dataset import Dataset
 from mg_models.errors import DataError
+from mg_models.labels import STYLES, neutral, transform
+from mg_models.panel import Panel
 from mg_models.price_volume import FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
 
 DAYS, STOCKS = 330, 24
@@ -129,3 +133,28 @@ def test_a_panel_is_standardised_per_day(bars, make):
 def test_bars_of_another_shape_are_refused(bars):
     with pytest.raises(DataError, match=r"daily must be \(days, stocks, 6\)"):
         price_volume_features(bars[..., :5], np.array([0]))
+
+
+def test_a_neutral_label_has_nothing_of_the_styles():
+    rng = np.random.default_rng(1)
+    styles = rng.standard_normal((300, 3))
+    label = 0.3 * styles @ np.array([[1.0], [-1.0], [0.5]]) + rng.standard_normal((300, 1))
+    got = neutral(label, styles)
+    np.testing.assert_allclose(styles.T @ got / 300, np.outer(styles.mean(0), got.mean(0)), atol=1e-12)
+    np.testing.assert_allclose([got.mean(), got.std()], [0, 1], atol=1e-12)
+
+
+def test_a_neutral_label_is_what_the_dataset_hands_out(bars, make):
+    days, names = make.weekdays(DAYS), make.names(STOCKS)
+    panel = price_volume_panel(days, names, bars, np.array([320]))
+    returns = np.random.default_rng(2).standard_normal((DAYS, STOCKS))
+    returns[320, :3] = np.nan
+    data = Dataset(get("price_volume_neutral_mlp"), {"price_volume": panel}, returns)
+    rows = data.rows(320)
+    rows = rows[np.isfinite(returns[320, rows])]
+    plain = transform("normal_rank", returns[320, rows, None])
+    expected = neutral(plain, panel.values[320][np.ix_(rows, [FEATURES.index(s) for s in STYLES])])
+    np.testing.assert_allclose(data.batch([320]).label.numpy(), expected, atol=1e-6)
+    other = Panel(days, names, panel.values[..., :2], ("a", "b"))
+    with pytest.raises(DataError, match=r"needs the features \['amount_20'"):
+        Dataset(get("price_volume_neutral_mlp"), {"price_volume": other}, returns)
