@@ -7,7 +7,7 @@
    day of 100 million rows, 8 GB); none of that is measured.
 2. One process a day, after a tiny day for warming up, makes the lake's tables with the graph's own asset functions:
    ``read`` (vendor files to checked, restored and sorted trades and orders), ``write`` (both to Parquet, piece by piece
-   as they are read), ``bars`` (minute bars from the lake's trades, written), ``factors`` (the 34 factors from the
+   as they are read), ``bars`` (minute bars from the lake's trades, and daily ones, written), ``factors`` (the 34 factors from the
    lake's files, written).
 3. Figures are CPU seconds (user and system, all threads) per million rows: the medians over the days, times 100 for a
    full-market day (5,000 stocks, 100 million trades and orders); times 20 (20,000 rows a stock, as on such a day) and
@@ -88,7 +88,7 @@ def day(raw, key, folder):
 
     for table, make, write in (
         ("reference", None, None), ("trades", "read", "write"), ("minute_bars", "bars", "bars"),
-        ("intraday_factors", "factors", "factors"),
+        ("daily_bars", "bars", "bars"), ("intraday_factors", "factors", "factors"),
     ):
         began = clock()
         for built in makers[table].make(build):
@@ -185,7 +185,9 @@ def tables(by_copies: dict[int, list[dict]]) -> list[str]:
     rate = rates(by_copies[max(by_copies)])
     spread = [sum(r["stages"][s][0] for s in STAGES) / r["million"] for r in by_copies[max(by_copies)]]
     days = len(trading_days(*TEN_YEARS))
-    lines.append(_line(f"full-market day, {FULL_DAY} million rows (scaled)", rate, FULL_DAY))
+    largest = statistics.median(r["million"] for r in by_copies[max(by_copies)])
+    how = f"at the rate of days of {largest:.0f} million"
+    lines.append(_line(f"full-market day, {FULL_DAY} million rows, {how}", rate, FULL_DAY))
     hours = {s: v * STOCKS * MILLION_PER_STOCK * days / 3600 for s, v in rate.items()}
     lines.append(_line(f"{days:,} days of {STOCKS:,} stocks, **hours** (extrapolated)", hours, 1))
     lines += [
@@ -193,6 +195,17 @@ def tables(by_copies: dict[int, list[dict]]) -> list[str]:
         f"All stages together, the days differ from {min(spread):.3f} to {max(spread):.3f} s per million rows.",
     ]
     return lines
+
+
+def _with_kept(file: Path, found: dict[int, list[dict]]) -> dict[int, list[dict]]:
+    """Runs of this call and those of earlier calls, by copies: a full-market day is measured on its own."""
+    with open(file, "a") as out:
+        for copies, runs in found.items():
+            out.writelines(json.dumps({"copies": copies, **r}) + "\n" for r in runs)
+    every: dict[int, list[dict]] = {}
+    for run in map(json.loads, file.read_text().splitlines()):
+        every.setdefault(run["copies"], []).append(run)
+    return dict(sorted(every.items()))
 
 
 def _line(name: str, rate: dict[str, float], times: float) -> str:
@@ -204,14 +217,17 @@ def _line(name: str, rate: dict[str, float], times: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=3)
-    parser.add_argument("--copies", type=int, nargs="+", default=[1, 2], help="each about 5 million rows")
+    parser.add_argument("--copies", type=int, nargs="+", default=[1, 2], help="each about 5 million rows; 20: 100 million, 8 GB")
     parser.add_argument("--folder", type=Path, help="where the vendor files stay (default: a temporary folder)")
+    parser.add_argument("--kept", type=Path, help="JSON lines of runs: those measured are added, all are reported")
     parser.add_argument("--page", type=Path, help="Markdown page whose part 'market day' is replaced")
     args = parser.parse_args()
     days = [d.item() for d in trading_days("2023-02-01")[: args.days]]
     with tempfile.TemporaryDirectory(prefix="mg-benchmark-") as temporary:
         folder = args.folder or Path(temporary)
         found = {copies: measure(folder, days, copies) for copies in sorted(args.copies)}
+    if args.kept:
+        found = _with_kept(args.kept, found)
     text = "\n".join([f"{machine('pyarrow', 'numba', 'pandas')}.", "", *tables(found)])
     print(text)
     if args.page:

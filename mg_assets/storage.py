@@ -88,28 +88,34 @@ class _TickFile:
 
     def __init__(self, table: str, first: pa.Table, out: BinaryIO):
         self._table, self._schema, self._out = table, first.schema, out
-        self._claims = _claims(Claims(True, frozenset()), None, first)
+        self._claims = _claims(Claims(True, frozenset()), None, first, _codes(first))
         self._writer = self._open()
         self._stocks: list[list[tuple[str, int]]] = []
         self._rest, self._last = first.slice(0, 0), None
+        self._rest_codes = np.empty(0, np.int32)
 
     def add(self, part: pa.Table) -> None:
         """Write the row groups that are full with these rows; the last one, or its last stock, may go on."""
-        claims = _claims(self._claims, self._last, part)
+        codes = _codes(part)
+        claims = _claims(self._claims, self._last, part, codes)
         if claims != self._claims:
             self._claims = claims
             self._rewrite()
         self._last = part.slice(len(part) - 1) if len(part) else self._last
-        data = pa.concat_tables([self._rest, part]) if len(self._rest) else part
-        codes = _codes(data)
+        data = part
+        if len(self._rest) and len(part):
+            goes_on = self._rest["symbol"][-1] == part["symbol"][0]
+            codes = codes - codes[0] + self._rest_codes[-1] + (0 if goes_on else 1)
+        if len(self._rest):
+            data, codes = pa.concat_tables([self._rest, part]), np.concatenate([self._rest_codes, codes])
         groups = _groups(codes)
         self._write(data, codes, groups[:-1])
-        self._rest = data.slice(groups[-1][0])
+        first = groups[-1][0]
+        self._rest, self._rest_codes = data.slice(first), codes[first:]
 
     def finish(self) -> None:
         """Write what is left and what the footer says."""
-        codes = _codes(self._rest)
-        self._write(self._rest, codes, _groups(codes))
+        self._write(self._rest, self._rest_codes, _groups(self._rest_codes))
         if self._claims.in_order:
             self._writer.add_key_value_metadata({STOCKS: json.dumps(self._stocks)})
 
@@ -152,10 +158,10 @@ class _TickFile:
                     self._write_group(file.read_row_group(group).cast(self._schema))
 
 
-def _claims(before: Claims, last: pa.Table | None, part: pa.Table) -> Claims:
+def _claims(before: Claims, last: pa.Table | None, part: pa.Table, codes: np.ndarray) -> Claims:
     """What is true of all rows with those of ``part``; ``last`` is the row before them."""
     return Claims(
-        before.in_order and _sorted(part, _codes(part)) and _follows(last, part),
+        before.in_order and _sorted(part, codes) and _follows(last, part),
         before.nullable | {n for n in part.column_names if part[n].null_count},
     )
 
@@ -206,7 +212,7 @@ def _stocks(data: pa.Table, codes: np.ndarray, first: int, last: int) -> list[tu
 
 
 def _codes(data: pa.Table) -> np.ndarray:
-    """Codes of the symbols, equal where the symbols are."""
+    """Codes of the symbols, equal where neighbours' symbols are."""
     column = data["symbol"].combine_chunks() if data["symbol"].num_chunks != 1 else data["symbol"].chunk(0)
     if not len(column):
         return np.empty(0, np.int32)
