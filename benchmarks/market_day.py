@@ -7,8 +7,8 @@
    day of 100 million rows, 8 GB); none of that is measured.
 2. One process a day, after a tiny day for warming up, makes the lake's tables with the graph's own asset functions:
    ``read`` (vendor files to checked, restored and sorted trades and orders), ``write`` (both to Parquet, piece by piece
-   as they are read), ``bars`` (minute bars from the lake's trades, and daily ones, written), ``factors`` (the 34 factors from the
-   lake's files, written).
+   as they are read), ``bars`` (minute bars from the lake's trades, and daily ones, written), ``factors`` (the 34
+   factors from the lake's files, written).
 3. Figures are CPU seconds (user and system, all threads) per million rows: the medians over the days, times 100 for a
    full-market day (5,000 stocks, 100 million trades and orders); times 20 (20,000 rows a stock, as on such a day) and
    the number of trading days for ten years of 1,000 stocks. ``--copies 1 4`` measures two sizes, which shows
@@ -217,7 +217,9 @@ def _line(name: str, rate: dict[str, float], times: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--days", type=int, default=3)
-    parser.add_argument("--copies", type=int, nargs="+", default=[1, 2], help="each about 5 million rows; 20: 100 million, 8 GB")
+    parser.add_argument(
+        "--copies", type=int, nargs="+", default=[1, 2], help="each about 5 million rows; 20: 100 million, 8 GB"
+    )
     parser.add_argument("--folder", type=Path, help="where the vendor files stay (default: a temporary folder)")
     parser.add_argument("--kept", type=Path, help="JSON lines of runs: those measured are added, all are reported")
     parser.add_argument("--page", type=Path, help="Markdown page whose part 'market day' is replaced")
