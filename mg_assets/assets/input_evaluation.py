@@ -1,6 +1,6 @@
 """RankIC of every raw model input, so that its passport has a figure of the user's own lake."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -62,24 +62,28 @@ _TABLES = ("input_evaluation", "input_evaluation_steps")
 )
 def input_evaluation(build: Build) -> Iterator[Built]:
     """Judge every raw input of the models."""
-    frame, steps = evaluated_inputs(build.lake), evaluated_steps(build.lake)
+    market = _market(build.lake, _days(build.lake, (*INPUTS, *STEPPED)))
+    frame, steps = evaluated_inputs(build.lake, market), evaluated_steps(build.lake, market)
     absent = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
     yield Built(WHOLE, frame, {"table": markdown_table(frame)} if len(frame) else absent, table=_TABLES[0])
     yield Built(WHOLE, steps, {"table": markdown_table(by_feature(steps))} if len(steps) else absent, table=_TABLES[1])
 
 
-def evaluated_inputs(lake: Lake) -> pd.DataFrame:
-    """One row an input, columns :data:`COLUMNS`; without rows where no table has enough days."""
-    return _frame(_rows(lake, INPUTS), COLUMNS)
+def evaluated_inputs(lake: Lake, market: MarketData | None = None) -> pd.DataFrame:
+    """One row an input, columns :data:`COLUMNS`; without rows where no table has enough days.
+
+    ``market`` is of the tables' days or more, where it is at hand.
+    """
+    return _frame(_rows(lake, INPUTS, market), COLUMNS)
 
 
-def evaluated_steps(lake: Lake) -> pd.DataFrame:
+def evaluated_steps(lake: Lake, market: MarketData | None = None) -> pd.DataFrame:
     """One row a column of the features by step of the day, columns :data:`STEPS`.
 
     Of every fifth day where there are 150 or more, whose returns do not overlap: 168 columns of every day took half
     the time of all evaluation.
     """
-    rows = _rows(lake, {table: column_names(table) for table in STEPPED}, EVERY)
+    rows = _rows(lake, {table: column_names(table) for table in STEPPED}, market, EVERY)
     for row in rows:
         feature, _, step = row["name"].rpartition("_")
         row |= {"feature": feature, "step": int(step)}
@@ -121,15 +125,26 @@ def _frame(rows: list[dict], columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns)).astype({"name": "str", "table": "str"})
 
 
-def _rows(lake: Lake, tables: dict[str, tuple[str, ...]], stride: int = 1) -> list[dict]:
-    bars = lake.keys("daily_bars")
-    days = {table: sorted(set(lake.keys(table)) & set(bars)) for table in tables}
-    days = {table: keys for table, keys in days.items() if len(keys) >= MIN_DAYS}
-    taken = {table: stride if len(keys) >= stride * MIN_DAYS else 1 for table, keys in days.items()}
+def _days(lake: Lake, tables: Iterable[str]) -> dict[str, list[str]]:
+    """Days with bars of the tables that have enough of them."""
+    bars = set(lake.keys("daily_bars"))
+    days = {table: [k for k in lake.keys(table) if k in bars] for table in tables}
+    return {table: keys for table, keys in days.items() if len(keys) >= MIN_DAYS}
+
+
+def _market(lake: Lake, days: dict[str, list[str]]) -> MarketData | None:
     if not days:
-        return []
+        return None
     first, last = min(keys[0] for keys in days.values()), max(keys[-1] for keys in days.values())
-    market = market_data(lake, [k for k in bars if first <= k <= last])
+    return market_data(lake, [k for k in lake.keys("daily_bars") if first <= k <= last])
+
+
+def _rows(lake: Lake, tables: dict[str, tuple[str, ...]], market: MarketData | None, stride: int = 1) -> list[dict]:
+    days = _days(lake, tables)
+    market = _market(lake, days) if market is None else market
+    if not days or market is None:
+        return []
+    taken = {table: stride if len(keys) >= stride * MIN_DAYS else 1 for table, keys in days.items()}
     return [
         row
         for table, keys in days.items()

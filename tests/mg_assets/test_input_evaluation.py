@@ -16,6 +16,7 @@ from mg_assets.market.calendar import trading_days
 from mg_assets.market_data import market_data
 from mg_assets.sources import build_source
 from mg_assets.store import WHOLE, Lake
+from mg_portfolio.evaluation import rank_ic_by_day
 
 DAYS = [str(d) for d in trading_days("2022-09-01", "2022-12-30")]
 STARTS = 15  # the first input partition: inputs need not reach as far back as bars
@@ -102,3 +103,30 @@ def test_a_lake_without_inputs_says_so(tmp_path):
     built, _ = module.input_evaluation.make(build)
     assert "fewer than 30 days" in built.metadata["absent"]
     assert list(built.frame.columns) == list(module.COLUMNS)
+
+
+def test_every_step_of_the_day_is_judged_and_summed_up_by_feature(lake):
+    """Alone: `lake` has no features by step, this one has them of the last half-hours knowing the future."""
+    market = market_data(lake, DAYS)
+    later, rng = weekly_returns(market), np.random.default_rng(8)
+    names = module.column_names("features_60m")
+    for d, day in enumerate(DAYS[STARTS:], STARTS):
+        frame = pd.DataFrame(rng.normal(size=(len(market.symbols), len(names))), columns=list(names))
+        frame["ret_3"] = later[d]
+        lake.write("features_60m", day, frame.assign(symbol=market.symbols))
+    steps = module.evaluated_steps(lake)
+    assert len(steps) == len(names) == 56
+    row = steps.set_index("name").loc["ret_3"]
+    assert row[["feature", "step", "table"]].tolist() == ["ret", 3, "features_60m"]
+    assert row["rank_ic_mean"] == pytest.approx(1)
+    summed = module.by_feature(steps).set_index("feature")
+    assert len(summed) == 14
+    assert summed.loc["ret", ["steps", "best_step"]].tolist() == [4, 3]
+    mine = steps[steps["feature"] == "amplitude"]["rank_ic_mean"]
+    assert summed.loc["amplitude", "rank_ic_mean"] == pytest.approx(mine.mean())
+    assert abs(summed.loc["amplitude", "best_rank_ic"]) == pytest.approx(mine.abs().max())
+    # 66 days are enough for every second of them
+    sparse = {row["name"]: row for row in module._rows(lake, {"features_60m": names}, market, stride=2)}
+    values = lake.panel("features_60m", DAYS[STARTS::2], ["amplitude_1"], market.symbols)["amplitude_1"]
+    expected = rank_ic_by_day(values, later[STARTS::2], judged_universe(market)[STARTS::2], 30)
+    assert sparse["amplitude_1"]["rank_ic_mean"] == pytest.approx(np.nanmean(expected))
