@@ -63,6 +63,10 @@ QUICK: dict[str, dict[str, Any]] = {
         "train_days": 500, "valid_days": 120, "every": 5, "learning_rate": 0.001, "max_epochs": 12, "patience": 4,
     },
 }  # fmt: skip
+INPUTS = {
+    "hf", "daily", "weekly", "monthly", "price_volume", "daily_factors",
+    "features_240m", "features_60m", "features_30m",
+}  # fmt: skip
 GRANULAR_DAYS = 5
 """Days of the window of models that read granular features; 60 or 30 in the catalog."""
 
@@ -92,8 +96,8 @@ def quick(spec: ModelSpec) -> ModelSpec:
 
 
 def specs() -> dict[str, ModelSpec]:
-    """Every trained entry, and the same networks with the other loss."""
-    out = {name: quick(spec) for name, spec in CATALOG.items()}
+    """Every trained entry that reads :data:`INPUTS` alone, and the same networks with the other loss."""
+    out = {name: quick(spec) for name, spec in CATALOG.items() if {i.panel for i in spec.inputs} <= INPUTS}
     plain = override(CATALOG["hf_gru"], sigmoid=False)
     variants = {
         "hf_gru, no sigmoid": plain,
