@@ -94,18 +94,22 @@ def lake(tmp_path_factory) -> Lake:
     return lake
 
 
-def disturbed(lake: Lake, folder: Path, first: str, last: str) -> Lake:
+EVERY = ("daily_bars", *RAW, "factor_inputs", "factor_scores")
+
+
+def disturbed(lake: Lake, folder: Path, first: str, last: str, tables: tuple[str, ...] = EVERY) -> Lake:
     """A copy in which every day from ``first`` to ``last`` says something else; bars of periods and labels follow."""
     other = Lake(shutil.copytree(lake.root, folder))
     rng = np.random.default_rng(5)
-    for table in ("daily_bars", *RAW, "factor_inputs", "factor_scores"):
+    for table in tables:
         for key in [k for k in other.keys(table) if first <= k <= last]:
             frame = other.day(table, key)
             for column in frame.select_dtypes("float").columns.difference(["up_limit", "down_limit", "adj_factor"]):
                 frame[column] *= np.exp(rng.normal(0, 0.3, len(frame)))
             other.write(table, key, frame)
-    periods(other)
-    make(other, "labels", other.keys("daily_bars"))
+    if "daily_bars" in tables:
+        periods(other)
+        make(other, "labels", other.keys("daily_bars"))
     return other
 
 
@@ -135,10 +139,16 @@ def union():
 @pytest.fixture(scope="module")
 def panels(lake, after_the_eve, after_the_day, in_the_past) -> dict:
     """Every input of each lake, up to the eve (as training reads it) and up to the last day (as a backfill does)."""
-    lakes = {"lake": lake, "eve": after_the_eve, "day": after_the_day, "past": in_the_past}
+    both = (EVE, LAST)
+    lakes = {
+        "lake": (lake, both),
+        "eve": (after_the_eve, both),
+        "day": (after_the_day, (LAST,)),
+        "past": (in_the_past, (EVE,)),
+    }
     return {
-        name: {until: (at, *model_inputs(at, union(), until=until)) for until in (EVE, LAST)}
-        for name, at in lakes.items()
+        name: {until: (at, *model_inputs(at, union(), until=until)) for until in wanted}
+        for name, (at, wanted) in lakes.items()
     }
 
 
@@ -357,10 +367,10 @@ def test_a_models_certificate_is_borne_out_by_the_lake_of_the_eve(certified, tmp
         found = {f.measure: f.value for f in verify_model(certified, name, HALF)}
         assert found.pop("rank_ic_difference") < 1e-12
         assert found == {"other_weights": 0, "late_labels": 0, "changed_inputs": 0}
-    lake = disturbed(certified, tmp_path / "past", "2013-03-01", "2013-05-10")
+    lake = disturbed(certified, tmp_path / "past", "2013-03-01", "2013-05-10", ("daily_factors",))
     found = {f.measure: f for f in verify_model(lake, "mtl_task_attention", HALF)}
     assert {o["input"] for o in found["changed_inputs"].observed} >= {"daily_factors"}
-    late = disturbed(certified, tmp_path / "future", str(shift(EVE, 1)), LAST)
+    late = disturbed(certified, tmp_path / "future", str(shift(EVE, 1)), LAST, ("daily_factors",))
     assert not any(f.value for f in verify_model(late, "mtl_task_attention", HALF) if f.measure == "changed_inputs")
     failed = {o.name for o in run_suite("mtl_task_attention_model", lake, [HALF]) if not o.passed}
     assert "made_of_the_known" in failed
