@@ -190,10 +190,9 @@ def tables(by_copies: dict[int, list[dict]]) -> list[str]:
     lines.append(_line(f"full-market day, {FULL_DAY} million rows, {how}", rate, FULL_DAY))
     hours = {s: v * STOCKS * MILLION_PER_STOCK * days / 3600 for s, v in rate.items()}
     lines.append(_line(f"{days:,} days of {STOCKS:,} stocks, **hours** (extrapolated)", hours, 1))
-    lines += [
-        "",
-        f"All stages together, the days differ from {min(spread):.3f} to {max(spread):.3f} s per million rows.",
-    ]
+    if len(spread) > 1:
+        said = f"from {min(spread):.3f} to {max(spread):.3f} s per million rows"
+        lines += ["", f"All stages together, the days differ {said}."]
     return lines
 
 
