@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mg_assets.factors import order_factors
-from mg_assets.factors.columns import put_nan
+from mg_assets.factors.columns import codes_of, put_nan
 from mg_assets.factors.minute import _top_bars_return
 from mg_assets.factors.moments import corr, corr_of, kurt, skew, skew_kurt_of
 from mg_assets.factors.trade import log_return
@@ -80,6 +80,14 @@ def test_nulls_become_nan(n):
     values = np.ones(n)
     put_nan(values, np.append(np.packbits(known, bitorder="little"), np.uint8(0)))
     assert (np.isnan(values) == ~known).all()
+
+
+@pytest.mark.parametrize("names", [1, 4, 8, 9, 40])
+def test_codes_of_a_dictionary(names):
+    rng = np.random.default_rng(names)
+    known = rng.integers(-1, 4, names).astype(np.int8)
+    indices = rng.integers(0, names, 1001).astype(np.int32)
+    assert (codes_of(known, indices) == known[indices]).all()
 
 
 def test_orders_whose_time_runs_back_count_the_same():
