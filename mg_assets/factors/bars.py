@@ -79,6 +79,7 @@ def _day_kernel(offsets, stamps, price, volume, day):
     for s in range(len(offsets) - 1):
         most = max(most, offsets[s + 1] - offsets[s])
     amount = np.empty(most)
+    last_price = np.empty(most)
     run_end = np.empty(most, np.int64)
     run_minute = np.empty(most, np.int16)
     run_phase = np.empty(most, np.int8)
@@ -87,7 +88,16 @@ def _day_kernel(offsets, stamps, price, volume, day):
         rows = slice(offsets[s], offsets[s + 1])
         n = offsets[s + 1] - offsets[s]
         session_minutes(
-            stamps[rows], price[rows], volume[rows], side[:n], day[s], amount, run_end, run_minute, run_phase
+            stamps[rows],
+            price[rows],
+            volume[rows],
+            side[:n],
+            day[s],
+            amount,
+            last_price,
+            run_end,
+            run_minute,
+            run_phase,
         )
 
 

@@ -88,15 +88,10 @@ def trade_piece(ms):
 
 
 @nb.njit(cache=True, nogil=True)
-def order_piece(ms):
-    """Stretch of the clock that an order's stamp lies in: early bar (-1: none), phase, first millisecond, end."""
-    if ms < AUCTION_OPEN:
-        return -1, OUTSIDE, 0, AUCTION_OPEN
-    if ms > ORDERS_END:
-        return -1, OUTSIDE, ORDERS_END + 1, MS_PER_DAY
+def order_phase(ms):
+    """Phase that an order's stamp lies in."""
+    if ms < AUCTION_OPEN or ms > ORDERS_END:
+        return OUTSIDE
     if ms < MORNING:
-        return -1, AUCTION, AUCTION_OPEN, MORNING
-    if ms >= EARLY_END:
-        return -1, CONTINUOUS, EARLY_END, ORDERS_END + 1
-    first = ms - ms % MS_PER_MINUTE
-    return (ms - MORNING) // MS_PER_MINUTE, EARLY, first, first + MS_PER_MINUTE
+        return AUCTION
+    return EARLY if ms < EARLY_END else CONTINUOUS

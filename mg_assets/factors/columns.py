@@ -239,10 +239,17 @@ def _string_runs(offsets, data):
 
 @nb.njit(cache=True, nogil=True)
 def codes_of(known, indices):
-    """``known[indices]`` of a dictionary's positions."""
-    codes = np.empty(len(indices), known.dtype)
+    """``known[indices]`` of a dictionary's positions, ``known`` being int8."""
+    codes = np.empty(len(indices), np.int8)
+    if len(known) > 8:
+        for i in range(len(indices)):
+            codes[i] = known[indices[i]]
+        return codes
+    packed = np.uint64(0)  # all codes in one number: shifts are vectorised, look-ups are not
+    for k in range(len(known)):
+        packed |= np.uint64(np.uint8(known[k])) << np.uint64(8 * k)
     for i in range(len(indices)):
-        codes[i] = known[indices[i]]
+        codes[i] = np.int8(packed >> (np.uint64(indices[i]) << np.uint64(3)))
     return codes
 
 

@@ -128,7 +128,8 @@ class TableFile:
         return self.metadata.num_rows
 
     def _source(self):
-        return open(self.partition, "rb") if isinstance(self.partition, str | Path) else self.partition()
+        # Arrow's own file: one of Python's would copy every read twice, under the interpreter's lock.
+        return pa.OSFile(str(self.partition), "rb") if isinstance(self.partition, str | Path) else self.partition()
 
     def each(self, pool: ThreadPoolExecutor | None, window: int, work: Callable[[Block], Made]) -> list[Made]:
         """Apply ``work`` to blocks that hold each stock exactly once; ``window`` row groups are in memory at most.

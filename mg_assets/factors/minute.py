@@ -128,9 +128,8 @@ def _kernel(offsets, minute, open_, high, low, close, volume, amount, trades, pr
     r = np.empty(MINUTES)
     seen = np.empty(MINUTES, np.bool_)
     traded = np.empty(MINUTES, np.bool_)
-    bars = np.empty(MINUTES, np.int64)
-    spare = np.empty(MINUTES, np.int64)
     cents = np.empty(MINUTES, np.int64)
+    quotients = np.empty(MINUTES)
     for s in range(len(offsets) - 1):
         v[:] = 0.0
         a[:] = 0.0
@@ -200,7 +199,7 @@ def _kernel(offsets, minute, open_, high, low, close, volume, amount, trades, pr
         row[10] = corr(v, n, LEAST_PAIRS)
         row[11] = corr(v[:EARLY_MINUTES], r[:EARLY_MINUTES], LEAST_PAIRS_SESSION)
         if counted:
-            row[12] = _top_bars_return(a, n, r, traded, cents, bars, spare)
+            row[12] = _top_bars_return(a, n, r, traded, cents, quotients)
             row[13] = ratio(ratio(down_amount, down_trades), ratio(day_amount, day_trades))
         row[14] = corr(v, amplitude, LEAST_PAIRS)
         row[15] = skew(r)
@@ -210,51 +209,60 @@ def _kernel(offsets, minute, open_, high, low, close, volume, amount, trades, pr
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def _top_bars_return(a, n, r, traded, cents, bars, spare):
+def _top_bars_return(a, n, r, traded, cents, quotients):
     """Compound the returns of the 30% of bars with trades that have the largest amount per trade."""
     count = 0
     for m in range(MINUTES):
-        if traded[m]:
-            cents[m] = round(a[m] * 100.0)
-            bars[count] = m
-            count += 1
-    ranked = _rank_descending(cents, n, bars, spare, count)
+        cents[m] = round(a[m] * 100.0) if traded[m] else 0
+        quotients[m] = cents[m] / n[m] if traded[m] else -np.inf
+        count += traded[m]
+    keys = quotients.view(np.int64)
+    for m in range(MINUTES):  # as integers in the order of the numbers
+        keys[m] ^= (keys[m] >> 63) & np.int64(0x7FFFFFFFFFFFFFFF)
+    wanted = (3 * count + 9) // 10
+    limit, above = _limit(keys, wanted)
     product = 1.0
-    for i in range((3 * count + 9) // 10):
-        x = r[ranked[i]]
-        if math.isfinite(x):
-            product *= 1.0 + x
+    for m in range(MINUTES):
+        if keys[m] > limit or (keys[m] == limit and _equals_before(m, keys, cents, n) < wanted - above):
+            product *= 1.0 + r[m] if math.isfinite(r[m]) else 1.0
     return product - 1.0
 
 
 @nb.njit(cache=True, nogil=True)
-def _rank_descending(cents, n, bars, spare, count):
-    """Stable merge sort of ``bars`` by amount per trade, largest first.
+def _limit(keys, wanted):
+    """A key that at most ``wanted`` keys are above, and at least as many not below; how many are above.
 
-    Quotients are compared crosswise in integers, so that equal ones tie: whole cents times a
-    number of trades stay below 2^63 for any bar under 10^12 yuan.
+    Halving, with counts that are vectorised: a sort of the bars takes ten times as long.
     """
-    source, target = bars, spare
-    width = 1
-    while width < count:
-        for lo in range(0, count, 2 * width):
-            mid = min(lo + width, count)
-            hi = min(lo + 2 * width, count)
-            i, j = lo, mid
-            for k in range(lo, hi):
-                if i >= mid:
-                    left = False
-                elif j >= hi:
-                    left = True
-                else:
-                    x, y = source[i], source[j]
-                    left = cents[x] * np.int64(n[y]) >= cents[y] * np.int64(n[x])
-                if left:
-                    target[k] = source[i]
-                    i += 1
-                else:
-                    target[k] = source[j]
-                    j += 1
-        source, target = target, source
-        width *= 2
-    return source
+    low = high = keys[0]
+    for m in range(1, MINUTES):
+        low = min(low, keys[m])
+        high = max(high, keys[m])
+    above = 0  # keys above ``high``; below ``low`` there are none that count
+    while low < high:
+        middle = (low & high) + ((low ^ high) >> 1)  # the mean, rounded down, without an overflow
+        count = 0
+        for m in range(MINUTES):
+            count += keys[m] > middle
+        if count > wanted:
+            low = middle + 1
+        else:
+            high, above = middle, count
+            if count == wanted:
+                break
+    return high, above
+
+
+@nb.njit(cache=True, nogil=True)
+def _equals_before(m, keys, cents, n):
+    """How many bars of bar m's key rank before it: by the exact amount per trade, then the earlier.
+
+    Quotients are compared crosswise in integers, so that equal ones tie: whole cents times a number of trades stay
+    below 2^63 for any bar under 10^12 yuan.
+    """
+    count = 0
+    for k in range(MINUTES):
+        if keys[k] == keys[m]:
+            x, y = cents[k] * np.int64(n[m]), cents[m] * np.int64(n[k])
+            count += x > y or (x == y and k < m)
+    return count

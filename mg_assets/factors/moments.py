@@ -145,6 +145,24 @@ def skew_kurt(x):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
+def skew_kurt_of(n, mean, m2, m3, m4):
+    """:func:`skew` and :func:`kurt` of n positive values from sums of powers about their mean.
+
+    The mean stands for the largest value: where the series is flat, they are one number.
+    """
+    if n < LEAST_OBSERVATIONS or math.sqrt(m2 / n) <= FLAT * mean:
+        return np.nan, np.nan
+    m2 /= n
+    return m3 / n / (m2 * math.sqrt(m2)), m4 / n / (m2 * m2) - 3.0
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def corr_of(n, mean_x, mean_y, xx, yy, xy, least):
+    """:func:`corr` of n pairs of positive values from sums of squares and products about their means."""
+    return np.nan if n < least else _correlation(n, xx, yy, xy, mean_x, mean_y)
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def mean_over_std(x):
     """Mean divided by population standard deviation of all values; NaN where flat."""
     n = len(x)

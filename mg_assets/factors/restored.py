@@ -26,27 +26,32 @@ def scratch_size(most: int) -> int:
 
 @intrinsic
 def _ones(typingctx, x):
-    """Number of set bits of an int64."""
+    """Number of set bits of an uint64."""
 
     def generate(context, builder, signature, args):
         return builder.ctpop(args[0])
 
-    return types.int64(types.int64), generate
+    return types.uint64(types.uint64), generate
+
+
+# Unsigned throughout: an index that may be below 0 costs a test each time.
+_ONE, _SIX, _TWELVE, _LAST = np.uint64(1), np.uint64(6), np.uint64(12), np.uint64(63)
 
 
 @nb.njit(cache=True, nogil=True, inline="always")
 def _below(x):
     """Bits of a word that stand for smaller numbers than ``x``."""
-    return (np.int64(1) << (x & 63)) - np.int64(1)
+    return (_ONE << (x & _LAST)) - _ONE
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _count_before(words, counts, first):
     """Fill ``counts`` with ``first`` and the set bits of all words before; returns the total."""
+    total = np.uint64(first)
     for w in range(len(words)):
-        counts[w] = first
-        first += _ones(words[w])
-    return first
+        counts[w] = total
+        total += _ones(words[w])
+    return np.int64(total)
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
@@ -56,10 +61,10 @@ def order_slots(numbers, slots, words, counts):
     Parameters
     ----------
     numbers : ndarray of int (n,)
-    slots : ndarray of int32 (>= n,)
+    slots : ndarray of uint32 (>= n,)
         Filled: 1..k for k different numbers.
-    words : ndarray of int64 (scratch_size(n),)
-    counts : ndarray of int32 (scratch_size(n),)
+    words : ndarray of uint64 (scratch_size(n),)
+    counts : ndarray of uint32 (scratch_size(n),)
     """
     n = len(numbers)
     least = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -81,30 +86,27 @@ def order_slots(numbers, slots, words, counts):
 @nb.njit(cache=True, nogil=True, error_model="numpy")
 def _ranks(numbers, low, top, slots, words, counts):
     """Ranks of the numbers; word ``x >> 6`` of number x is bit ``x >> 6 & 63`` of word ``x >> 12`` of the top level."""
-    one = np.int64(1)
+    least = np.uint64(low)
     upper, before = words[:top], counts[:top]
     upper[:] = 0
     for i in range(len(numbers)):
-        x = np.int64(numbers[i])
-        if x > 0:
-            x -= low
-            upper[x >> 12] |= one << ((x >> 6) & 63)
-    there = _count_before(upper, before, np.int64(0))
+        if numbers[i] > 0:
+            x = np.uint64(numbers[i]) - least
+            upper[x >> _TWELVE] |= _ONE << ((x >> _SIX) & _LAST)
+    there = _count_before(upper, before, 0)
     lower, smaller = words[top : top + there], counts[top : top + there]
     lower[:] = 0
     for i in range(len(numbers)):
-        x = np.int64(numbers[i])
-        if x > 0:
-            x -= low
-            word = before[x >> 12] + _ones(upper[x >> 12] & _below(x >> 6))
-            lower[word] |= one << (x & 63)
+        if numbers[i] > 0:
+            x = np.uint64(numbers[i]) - least
+            word = before[x >> _TWELVE] + _ones(upper[x >> _TWELVE] & _below(x >> _SIX))
+            lower[word] |= _ONE << (x & _LAST)
             slots[i] = word
-    count = _count_before(lower, smaller, np.int64(1))
+    count = _count_before(lower, smaller, 1)
     for i in range(len(numbers)):
-        x = np.int64(numbers[i])
-        if x > 0:
+        if numbers[i] > 0:
             word = slots[i]
-            slots[i] = smaller[word] + _ones(lower[word] & _below(x - low))
+            slots[i] = smaller[word] + _ones(lower[word] & _below(np.uint64(numbers[i]) - least))
         else:
             slots[i] = 0
     return count
@@ -115,21 +117,21 @@ def _table(numbers, slots, words, counts):
     bits = 6
     while (1 << bits) < SPREAD * len(numbers):
         bits += 1
-    mask = (np.int64(1) << bits) - 1
+    mask = np.uint64((1 << bits) - 1)
     words[: mask + 1] = 0
-    count = np.int64(1)
+    count = np.uint32(1)
     for i in range(len(numbers)):
-        x = np.int64(numbers[i])
-        if x <= 0:
+        x = np.uint64(numbers[i])
+        if numbers[i] <= 0:
             slots[i] = 0
             continue
-        at = np.int64((np.uint64(x) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits))
+        at = (x * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
         while words[at] != 0 and words[at] != x:
-            at = (at + 1) & mask
+            at = (at + _ONE) & mask
         fresh = words[at] == 0  # stores without a branch: new and known numbers come in no order
-        slot = count if fresh else np.int64(counts[at])
+        slot = count if fresh else counts[at]
         words[at] = x
         counts[at] = slot
         slots[i] = slot
-        count += fresh
-    return count
+        count += np.uint32(fresh)
+    return np.int64(count)

@@ -24,8 +24,8 @@ def is_valid_trade(price, volume):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
-def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_minute, run_phase):
-    """Fill the minute arrays, each row's amount (0: set aside) and the runs of one stock; how many runs.
+def session_minutes(stamps, price, volume, side, minutes, amount, last_price, run_end, run_minute, run_phase):
+    """Fill the minute arrays, rows' amounts (0: set aside) and last prices, and the runs of one stock; how many runs.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
     minutes : ndarray (10, 240)
         Rows :data:`MINUTE_ARRAYS`; all but ``big_net`` are filled. Prices of bars without trades are NaN.
     amount : ndarray (>= n,)
+    last_price : ndarray (>= n,)
+        Price of the row or, where it is set aside, of the trade before; before the first trade, the first trade's.
     run_end, run_minute, run_phase : ndarray (>= n,)
         Row after a run's last, its bar and its phase; rows outside the session are runs, too.
     """
@@ -44,6 +46,8 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
         minutes[k] = 0.0
     runs = 0
     i = 0
+    last = 0.0
+    first_trade = -1
     while i < n:
         ms = stamps[i] % MS_PER_DAY
         m, phase, first, end = trade_piece(ms)
@@ -53,6 +57,7 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
         if phase == OUTSIDE:
             while i < n and begin <= stamps[i] < beyond:
                 amount[i] = 0.0
+                last_price[i] = last
                 i += 1
         else:
             count = minutes[TRADES, m]
@@ -64,6 +69,7 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
             total = minutes[AMOUNT, m]
             bought = minutes[ACTIVE_BUY, m]
             sold = minutes[ACTIVE_SELL, m]
+            start = i
             while i < n and begin <= stamps[i] < beyond:
                 p = price[i]
                 v = np.float64(volume[i])
@@ -72,7 +78,7 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
                     a = p * v
                     if count == 0.0:
                         open_ = p
-                    close = p
+                    close = last = p
                     high = max(high, p)
                     low = min(low, p)
                     shares += v
@@ -81,7 +87,12 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
                     bought += a if side[i] == 1 else 0.0
                     sold += a if side[i] == -1 else 0.0
                 amount[i] = a
+                last_price[i] = last
                 i += 1
+            if first_trade < 0 and last > 0.0:
+                first_trade = start
+                while amount[first_trade] == 0.0:
+                    first_trade += 1
             if count > 0.0:
                 minutes[OPEN, m] = open_
                 minutes[HIGH, m] = high
@@ -97,6 +108,8 @@ def session_minutes(stamps, price, volume, side, minutes, amount, run_end, run_m
         run_minute[runs] = m
         run_phase[runs] = phase
         runs += 1
+    if first_trade > 0:
+        last_price[:first_trade] = last_price[first_trade]
     return runs
 
 

@@ -15,7 +15,7 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.clock import EARLY, EARLY_MINUTES, MINUTES, OUTSIDE
+from mg_assets.factors.clock import EARLY, EARLY_MINUTES, MINUTES
 from mg_assets.factors.columns import StockRows
 from mg_assets.factors.logs import logs_in_place
 from mg_assets.factors.minute import minute_returns
@@ -210,6 +210,77 @@ def mark_big(logs, count, threshold, big):
 
 
 @nb.njit(cache=True, nogil=True, error_model="numpy")
+def mark_trades(buy_slot, sell_slot, buy_big, sell_big, marks):
+    """Mark every trade: 1 where its buy order is big, 2 where its sell order is, 3 where both are."""
+    for i in range(len(buy_slot)):
+        marks[i] = np.int8(buy_big[buy_slot[i]]) + 2 * np.int8(sell_big[sell_slot[i]])
+
+
+# Factors in place of selections, which would keep the loops from being vectorised.
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+def _big_net(amount, marks):
+    """Amount whose buy order is big minus that whose sell order is."""
+    total = 0.0
+    for i in range(len(amount)):
+        total += amount[i] * (np.float64(marks[i] & 1) - np.float64(marks[i] >> 1))
+    return total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+def _big_amounts(amount, marks):
+    """Amount of all trades, of those whose buy order is big, and of those whose sell order is."""
+    total = big_buy = big_sell = 0.0
+    for i in range(len(amount)):
+        total += amount[i]
+        big_buy += amount[i] * np.float64(marks[i] & 1)
+        big_sell += amount[i] * np.float64(marks[i] >> 1)
+    return total, big_buy, big_sell
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def _keep_active(marks, side):
+    """Keep of the marks only those of a trade's active side."""
+    for i in range(len(marks)):
+        marks[i] &= np.int8(side[i] == 1) + 2 * np.int8(side[i] == -1)
+
+
+AT_ONCE = 128
+"""Price ratios multiplied before their logarithm is taken."""
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
+def log_return(price, before, marks):
+    """Sum of the marked trades' log price changes; ``before`` is the price before the first trade."""
+    n = len(price)
+    if n == 0:
+        return 0.0
+    total = 0.0
+    product = price[0] / before if marks[0] else 1.0
+    for begin in range(1, n, AT_ONCE):
+        end = min(begin + AT_ONCE, n)
+        ratio_ = _product(price[begin - 1 : end - 1], price[begin:end], marks[begin:end])
+        if 1e-200 < ratio_ < 1e200:
+            product *= ratio_
+        else:  # beyond what a product can hold
+            for i in range(begin, end):
+                total += math.log(price[i] / price[i - 1]) if marks[i] else 0.0
+        if not 1e-100 < product < 1e100:
+            total += math.log(product)
+            product = 1.0
+    return total + math.log(product) if product != 1.0 else total
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+def _product(before, price, marks):
+    product = 1.0
+    for i in range(len(price)):
+        product *= (price[i] if marks[i] else before[i]) / before[i]
+    return product
+
+
+@nb.njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(
     offsets,
     stamps,
@@ -233,14 +304,16 @@ def _kernel(
     run_end = np.empty(most, np.int64)
     run_minute = np.empty(most, np.int16)
     run_phase = np.empty(most, np.int8)
-    buy_slot = np.empty(most, np.int32)
-    sell_slot = np.empty(most, np.int32)
+    last_price = np.empty(most)
+    marks = np.empty(most, np.int8)
+    buy_slot = np.empty(most, np.uint32)
+    sell_slot = np.empty(most, np.uint32)
     buy_big = np.empty(most + 1, np.bool_)
     sell_big = np.empty(most + 1, np.bool_)
     buy_log = np.empty(most + 1)
     sell_log = np.empty(most + 1)
-    words = np.empty(scratch, np.int64)
-    counts = np.empty(scratch, np.int32)
+    words = np.empty(scratch, np.uint64)
+    counts = np.empty(scratch, np.uint32)
     minutes = np.empty((len(MINUTE_ARRAYS), MINUTES))
     traded = np.empty(MINUTES, np.bool_)
     r = np.empty(MINUTES)
@@ -249,11 +322,11 @@ def _kernel(
     for s in range(len(offsets) - 1):
         lo, hi = offsets[s], offsets[s + 1]
         n = hi - lo
-        px = price[lo:hi]
         direction = side[lo:hi]
         runs = session_minutes(
-            stamps[lo:hi], px, volume[lo:hi], direction, minutes, amount, run_end, run_minute, run_phase
-        )
+            stamps[lo:hi], price[lo:hi], volume[lo:hi], direction, minutes, amount, last_price, run_end, run_minute,
+            run_phase,
+        )  # fmt: skip
         day_amount = 0.0
         for m in range(MINUTES):
             traded[m] = minutes[TRADES, m] > 0.0
@@ -275,57 +348,35 @@ def _kernel(
         mark_big(buy_log, buys, threshold, buy_big)
         mark_big(sell_log, sells, threshold, sell_big)
 
-        last = 0.0
+        mark_trades(buy_slot[:n], sell_slot[:n], buy_big, sell_big, marks)
         big_orders = big_return = early_active_return = 0.0
         early_amount = early_buy = early_known = early_big_buy = early_big_sell = 0.0
-        begin = 0
-        for k in range(runs):
-            end = run_end[k]
-            phase = run_phase[k]
-            if phase == OUTSIDE:
+        begin = k = 0
+        while k < runs:
+            early = run_phase[k] == EARLY
+            lo_run = begin
+            while k < runs and (run_phase[k] == EARLY) == early:  # a stretch of runs, as long as it goes
+                end = run_end[k]
+                if early or len(out_minutes):
+                    m = run_minute[k]
+                    big_net = _big_net(amount[begin:end], marks[begin:end])
+                    minutes[BIG_NET, m] += big_net
+                    if early:
+                        early_big[s, m] += big_net
                 begin = end
-                continue
-            early = phase == EARLY
-            big_buy = big_sell = big_net = total = 0.0
-            up = active_up = 1.0  # products of price ratios: one logarithm a run
-            # Selections, no branches: whether an order is big comes in no order that could be foretold.
-            for i in range(begin, end):
-                a = amount[i]
-                if a == 0.0:
-                    continue
-                bought = buy_big[buy_slot[i]]
-                sold = sell_big[sell_slot[i]]
-                g = px[i] / last if last > 0.0 else 1.0
-                last = px[i]
-                total += a
-                b = a if bought else 0.0
-                c = a if sold else 0.0
-                big_buy += b
-                big_sell += c
-                big_net += b - c
-                up *= g if bought | sold else 1.0
-                if early:
-                    active = ((direction[i] == 1) & bought) | ((direction[i] == -1) & sold)
-                    active_up *= g if active else 1.0
-                    if not 1e-100 < active_up < 1e100:
-                        early_active_return += math.log(active_up)
-                        active_up = 1.0
-                if not 1e-100 < up < 1e100:
-                    big_return += math.log(up)
-                    up = 1.0
-            begin = end
+                k += 1
+            # the stretch's rows, and the price before each
+            stretch, before = slice(lo_run, begin), max(lo_run - 1, 0)
+            a, mark, p = amount[stretch], marks[stretch], last_price[stretch]
+            total, big_buy, big_sell = _big_amounts(a, mark)
             big_orders += big_buy + big_sell
-            if up != 1.0:
-                big_return += math.log(up)
-            m = run_minute[k]
-            minutes[BIG_NET, m] += big_net
+            big_return += log_return(p, last_price[before], mark)
             if early:
                 early_amount += total
                 early_big_buy += big_buy
                 early_big_sell += big_sell
-                early_big[s, m] += big_net
-                if active_up != 1.0:
-                    early_active_return += math.log(active_up)
+                _keep_active(mark, direction[stretch])
+                early_active_return += log_return(p, last_price[before], mark)
 
         for m in range(MINUTES):
             net[m] = minutes[ACTIVE_BUY, m] - minutes[ACTIVE_SELL, m]

@@ -328,8 +328,9 @@ def test_slots_tell_order_numbers_apart_whatever_their_spread(data):
     numbers = np.array(data.draw(st.lists(st.integers(-2, top), max_size=80)), np.int64)
     numbers = np.where(numbers > 0, numbers + base, numbers)
     n = len(numbers)
-    slots = np.empty(n, np.int32)
-    count = order_slots(numbers, slots, np.full(scratch_size(n), -1, np.int64), np.full(scratch_size(n), -1, np.int32))
+    slots = np.empty(n, np.uint32)
+    size = scratch_size(n)
+    count = order_slots(numbers, slots, np.full(size, 2**64 - 1, np.uint64), np.full(size, 2**32 - 1, np.uint32))
     kept = numbers > 0
     assert count == len(np.unique(numbers[kept])) + 1
     assert (slots[~kept] == 0).all()
