@@ -8,7 +8,6 @@ Source: factors.md, section 7.
 
 import numpy as np
 
-from mg_assets.errors import DataError
 from mg_assets.factors.crosssection import mad_winsorise, zscore
 from mg_assets.factors.daily import DailySeries, by_stock
 from mg_assets.factors.sharing import shared_out
@@ -41,11 +40,9 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
     DataError
         ``last`` is not within the panel.
     """
-    days, stocks = series.shape
-    count = days if last is None else last
-    if not 0 <= count <= days:
-        raise DataError(f"last was {last}, expected 0..{days}: the panel has {days} days")
-    first = days - count
+    _, stocks = series.shape
+    first = series.first_of(last)
+    count = days - first
     amount = np.where(series.traded, series["amount"], np.nan)
     arrays = by_stock(series.returns), by_stock(series.turnover), by_stock(amount), by_stock(series.close)
     windows = np.empty((count, stocks, 4))

@@ -80,6 +80,13 @@ class DailySeries:
         days, stocks = np.shape(self.columns["close"])
         return days, stocks
 
+    def first_of(self, last: int | None) -> int:
+        """Index of the first of the ``last`` days (None: of all); DataError where there are not so many."""
+        days, _ = self.shape
+        if last is not None and not 0 <= last <= days:
+            raise DataError(f"last was {last}, expected 0..{days}: the panel has {days} days")
+        return 0 if last is None else days - last
+
     def __getitem__(self, column: str) -> np.ndarray:
         if column not in self.columns:
             return np.full(self.shape, np.nan)
@@ -190,11 +197,9 @@ def daily_factors(series: DailySeries, last: int | None = None, threads: int = 1
     DataError
         ``last`` is not within the panel.
     """
-    days, stocks = series.shape
-    count = days if last is None else last
-    if not 0 <= count <= days:
-        raise DataError(f"last was {last}, expected 0..{days}: the panel has {days} days")
-    first = days - count
+    _, stocks = series.shape
+    first = series.first_of(last)
+    count = days - first
     out = np.empty((count, stocks, len(DAILY42)))
     at = len(VALUATION) + len(EXPECTATION)
     _valuation(series, first, out[:, :, : len(VALUATION)])
