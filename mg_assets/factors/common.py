@@ -40,7 +40,7 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
     DataError
         ``last`` is not within the panel.
     """
-    _, stocks = series.shape
+    days, stocks = series.shape
     first = series.first_of(last)
     count = days - first
     amount = np.where(series.traded, series["amount"], np.nan)

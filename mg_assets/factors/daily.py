@@ -197,7 +197,7 @@ def daily_factors(series: DailySeries, last: int | None = None, threads: int = 1
     DataError
         ``last`` is not within the panel.
     """
-    _, stocks = series.shape
+    days, stocks = series.shape
     first = series.first_of(last)
     count = days - first
     out = np.empty((count, stocks, len(DAILY42)))
