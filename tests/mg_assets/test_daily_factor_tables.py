@@ -99,6 +99,8 @@ def test_passports_and_tables_name_the_same_factors():
         for name in columns_of(table):
             low, high = bounds(table, name)
             assert low < high
+            if table == "features_day" and name in ("volume", "amount", "num_trades"):
+                continue  # totals, no factors
             base = name.rpartition("_")[0] if name not in PASSPORTS else name
             if PASSPORTS[base].units == "correlation":
                 assert (low, high) == (-1, 1)

@@ -81,8 +81,8 @@ def test_unsound_neighbours_do_not_crash_a_suite(lake):
         part = lake.table(table, key)
         os.unlink(lake.path(table, key))
         pq.write_table(part.drop_columns(["symbol"]), lake.path(table, key))
-    for table in SUITES:
-        if table not in ("weights", "quarantine"):
+    for table, suite in SUITES.items():
+        if table not in ("weights", "quarantine") and any(c.name == "schema" for c in suite.checks):
             keys = [k for k in lake.keys(table) if abs(np.datetime64(k) - np.datetime64(key)).astype(int) < 9]
             outcomes = {o.name: o for o in run_suite(table, lake, keys)}
             assert outcomes["schema"].passed == (key not in outcomes["schema"].observed["bad_partitions"])
