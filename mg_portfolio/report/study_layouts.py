@@ -10,6 +10,7 @@ from itertools import product
 
 from mg_portfolio.outcomes import EXECUTIONS, FREQUENCIES, Case
 from mg_portfolio.report.published import published, published_value
+from mg_portfolio.report.tables import EVALUATION_METRICS
 
 
 @dataclass(frozen=True)
@@ -115,19 +116,7 @@ def published_correlation(a: str, b: str) -> float | None:
     return None
 
 
-_LAYERS = tuple(
-    Column(metric, metric)
-    for metric in (
-        "rank_ic_mean",
-        "rank_ic_std",
-        "rank_ic_ir",
-        "rank_ic_positive_ratio",
-        "top_excess_annual",
-        "top_information_ratio",
-        "top_monthly_win_rate",
-        "top_turnover_two_way",
-    )
-)
+_LAYERS = tuple(Column(metric, metric) for metric in EVALUATION_METRICS)
 _LONG = (
     Column("rank_ic_mean", "rank_ic_mean"),
     Column("rank_icir_annual", "rank_icir_annual"),
