@@ -111,7 +111,7 @@ def round_to_lots(
     held : (S,) float
         Value held.
     share : (S,) float
-        Value of one share; any where nothing is traded.
+        Value of one share; any, 0 and NaN too, where nothing is traded: a stock not yet listed has no price.
     symbols : (S,)
     cash : float
         Before the orders.
@@ -126,8 +126,9 @@ def round_to_lots(
     least, step = lot_rules(symbols)
 
     def whole(value: np.ndarray) -> np.ndarray:
-        shares = np.floor(value / share / step * (1.0 + 1e-12) + 1e-9) * step
-        return np.where(shares >= least, shares * share, 0.0)
+        shares = np.divide(value, share, out=np.zeros_like(value), where=value > 0.0)
+        shares = np.floor(shares / step * (1.0 + 1e-12) + 1e-9) * step
+        return np.multiply(shares, share, out=np.zeros_like(value), where=shares >= least)
 
     selling = traded < 0.0
     leaving = selling & (-traded >= held * (1.0 - 1e-12))

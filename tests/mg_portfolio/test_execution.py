@@ -10,7 +10,7 @@ from mg_portfolio import BacktestError, ProblemError
 from mg_portfolio.attribution import attribute
 from mg_portfolio.backtest import MarketPanel, drift_to, simulate
 from mg_portfolio.costs import Costs, CostSchedule, chinese_costs
-from mg_portfolio.execution import Execution, Filling
+from mg_portfolio.execution import Execution, Filling, round_to_lots
 
 _spec = importlib.util.spec_from_file_location("backtest_frames", Path(__file__).with_name("backtest_frames.py"))
 frames = importlib.util.module_from_spec(_spec)
@@ -131,6 +131,25 @@ def test_lots(participation):
         assert big.nav == pytest.approx(simulate(m, weekly(m)).nav, rel=1e-5)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("unpriced", [0.0, np.nan])
+def test_a_stock_without_a_price_needs_no_lots(unpriced):
+    traded = np.array([0.035, -0.02, 0.0, 0.0])
+    share = np.array([1e-4, 1e-4, 1e-4, unpriced])
+    symbols = np.array(["600000.SH", "600001.SH", "688001.SH", "688002.SH"])
+    made = round_to_lots(traded, np.array([0.0, 0.05, 0.3, 0.0]), share, symbols, 0.1, 0.0, 0.0)
+    assert made == pytest.approx([0.03, -0.02, 0.0, 0.0])
+    m = real_market()  # the last stock is listed halfway
+    later = np.arange(60)[:, None] >= np.where(np.arange(40) == 39, 30, 0)
+    m = changed(
+        m,
+        close=np.where(later, m.close, np.nan),
+        trade_price=np.where(later, m.trade_price, np.nan),
+        adj_factor=np.where(later, m.adj_factor, np.nan),
+    )
+    adding_up(simulate(m, weekly(m), execution=Execution(CAPITAL, 0.2, lots=True)), m)
+
+
 def test_week_by_week_equals_all_at_once_with_every_option():
     m = real_market()
     whole = simulate(m, weekly(m), cost=chinese_costs(), execution=Execution(CAPITAL, 0.2, lots=True))
@@ -192,6 +211,23 @@ def test_attribution_of_a_backtest_sums_to_the_excess(options, as_weights):
     assert np.abs(a.execution[~on_trading_days]).max() < 1e-13
     assert (a.cost[on_trading_days] < 0).all()
     assert (a.cost[~on_trading_days] == 0).all()
+
+
+def test_the_day_before_the_first_purchase_is_the_cashs():
+    m = real_market()
+    benchmark = {0: target(40, 7)}
+    r = simulate(m, {d: w for d, w in weekly(m).items() if d >= 10}, cost=Costs.none(), benchmark=benchmark)
+    a = attribute(r, m, benchmark, np.arange(40) % 5)
+    index = r.benchmark_nav[1:] / r.benchmark_nav[:-1] - 1
+    bought = np.searchsorted(r.days, r.rebalances["traded"].iloc[0].to_datetime64().astype("datetime64[D]")) - 1
+    assert bought == 0
+    assert a.brinson.allocation[0, -1] == pytest.approx(-index[0])
+    assert a.brinson.allocation[0].sum() == pytest.approx(-index[0])
+    assert a.brinson.selection[0] == pytest.approx(0.0, abs=1e-15)
+    earned = r.nav[1] / r.nav[0] - 1  # bought at the day's price, held to its close
+    assert a.execution[0] == pytest.approx(earned)
+    assert a.brinson.table().loc[-1, "total"] == pytest.approx(-index[0] * a.link[0], abs=1e-12)
+    assert a.brinson.table()["total"].sum() + a.table()["execution"] == pytest.approx(r.nav[-1] - r.benchmark_nav[-1])
 
 
 def test_holding_the_benchmark_has_nothing_to_attribute():
