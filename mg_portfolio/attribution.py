@@ -22,7 +22,7 @@ class Brinson:
     Attributes
     ----------
     industries : (G,) int
-        Codes; the last column is the cash where weights did not sum to one (code -1 unless an industry has it).
+        Codes; the last is the cash (code -1 unless an industry has it), with zeros where both sides summed to one.
     allocation : (T, G) float
         ``(Wp - Wb) * (Rb_industry - Rb)``: the weight given to industries that beat the benchmark.
     selection : (T, G) float
@@ -64,6 +64,15 @@ def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, i
     Brinson
         An industry that only one side holds is given the benchmark's whole return (the other side's industry return)
         on the missing side, so all of its effect is selection (allocation).
+
+    Notes
+    -----
+    Cash is an industry that earns nothing: ``Wp - Wb`` of it costs ``Rb`` while the index rises and earns it while it
+    falls, all of that allocation. An account that starts in cash holds nothing else on its first day: the industries'
+    allocations of that day, ``-Wb * (Rb_industry - Rb)``, cancel out, and its whole excess, ``-Rb``, is the cash's.
+    Left out of the table it would be missing from the sum.
+
+    Source: Brinson and Fachler (1985); compounded after Carino (1999), :func:`carino`.
     """
     wp, wb = (
         np.atleast_2d(np.asarray(portfolio, dtype=np.float64)),

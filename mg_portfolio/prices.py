@@ -122,8 +122,17 @@ def price_table(
     DataFrame
         Dearest first, columns ``constraint``, ``price`` (score per unit of the limit), ``step`` (a usual move of it),
         ``at_price`` (their product) and ``gained`` (score found by solving with the limit moved by the step, NaN for
-        the budget), and with a regression slope ``basis_points_a_year`` of what is gained. A price is a slope, and
-        where the optimum is degenerate (industries sum to the budget) one of several: what is gained is never more.
+        the budget), and with a regression slope ``basis_points_a_year`` of what is gained.
+
+    Notes
+    -----
+    A price is a slope, and where the optimum is degenerate (industries sum to the budget) one of several: the objective
+    is concave in each limit, so what is gained is not more than ``at_price``. One limit is an exception. Tradability
+    wins over the band, so a stock that may not be bought and lies below its band stays where it is, and may be sold
+    once a wider band reaches it; likewise one that may not be sold, above its band, and buying. At such a stock the
+    room for trading does not grow with the band until the two meet, then it does: ``stock_limit`` can gain more than
+    its price says. Where limits had to be relaxed, the least relaxation comes before the score: loosening another
+    limit may shorten it and cost score, and ``gained`` be below zero. Trust ``gained``.
     """
     from mg_portfolio.optimizer import optimize
 

@@ -193,6 +193,30 @@ def test_brinson_by_hand():
     assert out.excess[0] == pytest.approx(0.04)
 
 
+def test_brinson_of_an_account_that_starts_in_cash():
+    """Day 1 in cash, day 2 bought but for a tenth, then invested: what the cash missed stands under cash."""
+    w, b, ret, r = books()
+    held = w.copy()
+    held[0] = 0.0
+    held[1] *= 0.9
+    industry = r.integers(0, 6, 50)
+    out = brinson(held, b, ret, industry)
+    index = (b * ret).sum(axis=1)
+    assert out.industries[-1] == -1
+    assert out.allocation[0, -1] == pytest.approx(-index[0], abs=1e-15)
+    assert out.allocation[1, -1] == pytest.approx(-0.1 * index[1], abs=1e-15)
+    assert out.allocation[2:, -1] == pytest.approx(0.0, abs=1e-15)
+    assert (out.selection[:, -1] == 0.0).all()
+    assert out.selection[0] == pytest.approx(0.0, abs=1e-15)
+    assert out.allocation[0, :-1].sum() == pytest.approx(0.0, abs=1e-15)
+    assert (np.abs(out.allocation[0, :-1]) > 1e-5).all()  # industry by industry they are not nothing
+    assert (out.allocation + out.selection).sum(axis=1) == pytest.approx((held * ret).sum(axis=1) - index, abs=1e-15)
+    whole = np.prod(1 + (held * ret).sum(axis=1)) - np.prod(1 + index)
+    table = out.table()
+    assert table["total"].sum() == pytest.approx(whole, abs=1e-14)
+    assert abs(table["total"].drop(-1).sum() - whole) > 1e-4  # without the cash it would not add up
+
+
 def test_carino_factors_are_one_when_there_is_nothing_to_link():
     assert carino(np.array([0.05]), np.array([0.02])) == pytest.approx([1.0])
     assert carino(np.zeros(3), np.zeros(3)) == pytest.approx(np.ones(3))

@@ -296,6 +296,43 @@ def test_price_table_says_what_a_step_earns():
     assert np.isnan(table.loc["budget", "gained"])
 
 
+def unlike_its_price(p: EnhancementProblem) -> tuple[set[str], set[str]]:
+    """Limits whose step gains more than its price says, and those whose step loses."""
+    table = price_table(p, optimize(p)).query("constraint != 'budget'").set_index("constraint")
+    more = table.index[table["gained"] > table["at_price"] + 1e-9]
+    return set(more), set(table.index[table["gained"] < -1e-9])
+
+
+def test_a_wider_band_gains_more_than_its_price_only_where_it_reaches_a_barred_stock():
+    reached = 0
+    for seed in range(30):
+        p = enhancement(80, seed=seed, stock_limit=0.01)
+        assert unlike_its_price(p) == (set(), set())
+        bottom = np.maximum(p.benchmark - 0.01, 0.0)
+        barred = (np.random.default_rng(seed).random(80) < 0.1) & (bottom > 0.003)
+        assert unlike_its_price(changed(p, limit_up=barred)) == (set(), set())  # within their bands: no exception
+        p = changed(p, limit_up=barred, holdings=np.where(barred, bottom - 0.0005, p.holdings))
+        more, less = unlike_its_price(p)
+        assert more <= {"stock_limit"}
+        assert not less
+        if more:
+            reached += 1
+            s, wider = optimize(p), optimize(changed(p, stock_limit=p.stock_limit + 0.001))
+            assert s.weights[barred] == pytest.approx(p.holdings[barred], abs=1e-12)
+            assert (wider.weights[barred] < p.holdings[barred] - 1e-6).any()  # sold at last
+    assert reached > 2
+
+
+def test_where_limits_were_relaxed_another_step_may_cost_score():
+    r = np.random.default_rng(0)
+    held = np.where(r.random(80) < 0.6, r.random(80), 0.0)
+    p = enhancement(80, industry_limit=0.0, turnover_limit=0.1, suspended=r.random(80) < 0.3, holdings=held / held.sum())
+    assert optimize(p).status == "relaxed"
+    more, less = unlike_its_price(p)
+    assert not more
+    assert less
+
+
 def test_return_per_score_finds_the_slope_that_was_planted():
     r = np.random.default_rng(0)
     score = r.standard_normal((50, 400))
