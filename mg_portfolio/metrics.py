@@ -14,9 +14,11 @@ With ``n`` daily returns, 252 days a year, ``R`` the portfolio's and ``B`` the b
 - ``turnover_two_way_per_rebalance``: mean of ``sum|w - w_before|``; ``turnover_two_way_annual``: their sum per 252
   days.
 
-Note: the page defines excess by the relative value. The numbers in series 72, charts 64 and 67 fit ``prod(1 + r -
-r_b)`` instead: 17.19% against -2.08% a year would be 19.7% of relative value, printed is 19.46%, and all six rows
-differ by half the squared tracking error. ``excess="difference"`` computes that.
+Note: excess is by the relative value here, in the backtests and in the weekly report. The printed figures of series 69
+and 72 compound daily differences, ``prod(1 + r - r_b)``, instead: 17.19% against -2.08% a year would be 19.7% of
+relative value, printed is 19.46%; in all 26 rows what is left of return over excess is the index's mean return, as
+differences leave it (``tests/mg_portfolio/test_published_metrics.py``). ``excess="difference"`` computes that, and the
+tables of those two reports use it. Series 88 prints no return beside its excess, so its figures do not tell.
 """
 
 from collections.abc import Sequence
@@ -100,7 +102,7 @@ def metrics(
 
     index = _values("benchmark_nav", benchmark_nav, len(value))
     index_growth = index[1:] / index[:-1] - 1.0
-    relative = _excess_nav(growth, index_growth, excess)
+    relative = excess_nav(value, index, excess)
     out["benchmark_annual"] = _annual(index, years)
     out["excess_annual"] = _annual(relative, years)
     out["tracking_error"] = _yearly_std(growth - index_growth)
@@ -156,6 +158,30 @@ def metrics_by_year(
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("period")
 
 
+def excess_nav(nav: np.ndarray, benchmark_nav: np.ndarray, excess: Excess = "relative") -> np.ndarray:
+    """Value of one unit of excess, 1 on the first day.
+
+    Parameters
+    ----------
+    nav, benchmark_nav : (T,) float
+    excess : "relative" or "difference"
+        ``prod((1 + r) / (1 + r_b))``, or ``prod(1 + r - r_b)`` as series 69 and 72 have it.
+
+    Raises
+    ------
+    ProblemError
+        ``excess`` is neither.
+    """
+    growth, index_growth = nav[1:] / nav[:-1], benchmark_nav[1:] / benchmark_nav[:-1]
+    if excess == "relative":
+        step = growth / index_growth
+    elif excess == "difference":
+        step = 1.0 + growth - index_growth
+    else:
+        raise ProblemError(f"excess was {excess!r}, expected 'relative' or 'difference'")
+    return np.concatenate([[1.0], np.cumprod(step)])
+
+
 def max_drawdown(nav: np.ndarray) -> float:
     """Largest fall from an earlier peak, as a positive fraction of the peak."""
     return float(np.max(1.0 - nav / np.maximum.accumulate(nav)))
@@ -184,16 +210,6 @@ def _values(name: str, nav: Sequence[float] | np.ndarray, length: int | None = N
     if len(bad):
         raise ProblemError(f"{name} was {value[bad[0]]!r} at day {bad[0]}, expected a value above 0 on every day")
     return value
-
-
-def _excess_nav(growth: np.ndarray, index_growth: np.ndarray, excess: Excess) -> np.ndarray:
-    if excess == "relative":
-        step = (1.0 + growth) / (1.0 + index_growth)
-    elif excess == "difference":
-        step = 1.0 + growth - index_growth
-    else:
-        raise ProblemError(f"excess was {excess!r}, expected 'relative' or 'difference'")
-    return np.concatenate([[1.0], np.cumprod(step)])
 
 
 def _annual(value: np.ndarray, years: float) -> float:

@@ -1,12 +1,14 @@
 """The reports' portfolio tables, every cell a walked portfolio, ours beside theirs."""
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets import lake as lake_floor
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolio_metadata import table as shown_table
 from mg_assets.freshness import Needs, recipe
@@ -28,10 +30,13 @@ COLUMNS = {
     "period": "of the published figure",
     "ours": "over the days of the period that the lake has",
     "published": "the report's figure",
+    "by_relative_nav": "ours by relative NAV, where the report's excess compounds daily differences",
     "first_day": "of ours",
     "last_day": "of ours",
     "note": "why ours is empty",
 }
+MOST = 6  # portfolios in one picture
+LOGGED = 10  # lines about the walks in a run's log
 TITLES = {
     "series_88": "Series 88 (Haitong): tables 8 to 13, the AI portfolios by index, limits and model",
     "series_72": "Series 72 (Huatai): charts 63 to 68, the enhanced portfolios by turnover limit",
@@ -57,6 +62,7 @@ def _study_asset(study: str) -> LakeAsset:
         needs=[*(Needs(s) for s in signals), *(Needs(t) for t in READ)],
         uses=("signals", "trading"),
         kinds={"cvxpy"},
+        version="2",
         columns=COLUMNS,
         description=f"{TITLES[study]}.\n\nEach portfolio is walked from week to week over the days of its signal, in "
         "parallel processes, and kept in the lake when it is finished: a study that was stopped goes on where it was. "
@@ -66,7 +72,7 @@ def _study_asset(study: str) -> LakeAsset:
         lake, rules = build.lake, trading_rules()
         marks = {signal: _data_mark(lake, signal) for signal in signals}
         accounts: dict[str, Account | str] = {
-            name: f"{spec.signal} is not among the signals of this deployment (setting catalog)"
+            name: f"{spec.signal} is not among the signals of this deployment: add it to catalog in the settings"
             for name, spec in specs.items()
             if spec.signal not in marks
         }
@@ -74,10 +80,7 @@ def _study_asset(study: str) -> LakeAsset:
             Job(spec, fingerprint(spec, rules, marks[spec.signal])) for spec in specs.values() if spec.signal in marks
         ]
 
-        def tell(done: int, total: int, name: str) -> None:
-            build.log(f"{study}: {done} of {total} portfolios, {name}")
-
-        accounts |= run_cells(lake, jobs, rules, build.workers, tell)
+        accounts |= run_cells(lake, jobs, rules, build.workers, _teller(build, f"portfolio_study_{study}", len(jobs)))
         frames = [compose(one, accounts) for one in STUDIES[study]]
         tables = {
             one.table: dg.MetadataValue.md(markdown(one, f)) for one, f in zip(STUDIES[study], frames, strict=True)
@@ -91,12 +94,28 @@ def _study_asset(study: str) -> LakeAsset:
                 "walked": len(walked),
                 "trading": str(rules),
                 **tables,
-                **_pictures({name: found for name, found in accounts.items() if isinstance(found, Account)}),
+                **_pictures(study, {name: found for name, found in accounts.items() if isinstance(found, Account)}),
                 **({"walks": shown_table(_walks(lake, walked))} if walked else {}),
             },
         )
 
     return make
+
+
+def _teller(build: Build, study: str, jobs: int) -> Callable[[int, int, str], None]:
+    """Says how far a study is: on the terminal each portfolio, in the log each tenth of them."""
+    began = time.monotonic()
+
+    def tell(done: int, total: int, name: str) -> None:
+        left = (time.monotonic() - began) / done * (total - done)
+        if lake_floor.on_progress is not None:
+            lake_floor.on_progress(study, done, total, left)
+        if done == 1 and total < jobs:
+            build.log(f"{study}: {jobs - total} of {jobs} portfolios were kept from an earlier run")
+        if done % -(-total // LOGGED) == 0 or done == total:
+            build.log(f"{study}: {done} of {total} portfolios, {left:.0f} s left, last {name}")
+
+    return tell
 
 
 def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
@@ -107,26 +126,28 @@ def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
     return frame.assign(largest_violation=[f"{v:.0e}" for v in frame["largest_violation"]])
 
 
-def _pictures(accounts: dict[str, Account], most: int = 6) -> dict[str, dg.MarkdownMetadataValue]:
-    """Relative NAVs by index, of the portfolios with the highest excess where there are many."""
+def _pictures(study: str, accounts: dict[str, Account]) -> dict[str, dg.MarkdownMetadataValue]:
+    """Cumulative excess by index, as the study's tables compound it, of the highest where there are many."""
     from mg_portfolio.report import charts, portfolio_charts
 
-    out = {}
+    how = STUDIES[study][0].excess
+    drawn = {}
     for index in ("csi500", "csi1000"):
-        own = {n: a for n, a in accounts.items() if n.startswith(f"{index}_")}
-        best = sorted(own, key=lambda n: -float(own[n].relative_nav[-1]))[:most]
+        own = {n: a.excess_nav(how) for n, a in accounts.items() if n.startswith(f"{index}_")}
+        best = sorted(own, key=lambda n: -float(own[n][-1]))[:MOST]
         if not best:
             continue
-        days = np.unique(np.concatenate([own[n].days for n in best]))
+        days = np.unique(np.concatenate([accounts[n].days for n in best]))
         lines = {}
-        for name in (n for n in own if n in best):
+        for name in best:
             line = np.full(len(days), np.nan)
-            line[np.searchsorted(days, own[name].days)] = own[name].relative_nav
+            line[np.searchsorted(days, accounts[name].days)] = own[name]
             lines[name.removeprefix(f"{index}_")] = line
-        title = f"{index.upper()}: relative NAV" + (f", the {most} highest of {len(own)}" if len(own) > most else "")
+        what = "relative NAV" if how == "relative" else "excess, daily differences compounded"
+        title = f"{index.upper()}: {what}" + (f", the {MOST} highest of {len(own)}" if len(own) > MOST else "")
         figure = portfolio_charts.relative_chart(days, lines, title)
-        out[f"relative NAV {index}"] = dg.MetadataValue.md(charts.markdown_image(figure))
-    return out
+        drawn[f"excess {index}"] = dg.MetadataValue.md(charts.markdown_image(figure))
+    return drawn
 
 
 ASSETS = [_study_asset(study) for study in STUDIES]

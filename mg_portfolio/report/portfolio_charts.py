@@ -166,13 +166,13 @@ def turnover_chart(days: np.ndarray, planned: np.ndarray, realised: np.ndarray, 
 def relative_chart(
     days: np.ndarray, relative_nav: Mapping[str, np.ndarray], title: str = "", width: float = 7.2
 ) -> Figure:
-    """Relative NAVs of several portfolios, as in series 72's charts 63 and 66.
+    """Cumulative excess of several portfolios, as in series 72's charts 63 and 66.
 
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
     relative_nav : mapping of name to ndarray of float (D,)
-        NaN where a portfolio has none.
+        1 on a portfolio's first day, NaN where it has none: relative NAV, or differences compounded.
     title : str
     width : float
         Inches.

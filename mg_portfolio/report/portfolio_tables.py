@@ -4,6 +4,9 @@ Series 88 tables 8, 9, 11 and 12 (grids of limits and models), 10 and 13 (years)
 65 and 68 (years); series 69 charts 11, 23, 24 and 35. Portfolios are names of the catalog; periods and metrics are
 those of the published numbers, so that both join.
 
+Excess compounds as in each report: daily differences in series 69 and 72, whose printed figures fit nothing else
+(:mod:`mg_portfolio.metrics`), relative value in series 88, whose figures do not tell. Each table says which.
+
 Two captions of series 88 do not fit its own figures: table 10 prints the whole period and 2023 of table 8's second
 output ensemble (daily and 30 minutes), and table 13 those of table 11, which has no floor on members. The cells here
 are the captions'; the notes say so.
@@ -11,17 +14,22 @@ are the captions'; the notes say so.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from mg_portfolio.catalog import SERIES_69
-from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, metrics
+from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, excess_nav, metrics
 from mg_portfolio.report.published import period_bounds, published
 
 FEWEST = 20  # returns that a figure of ours needs
+FEW = f"fewer than {FEWEST} days of"
+HOLIDAYS = np.timedelta64(12, "D")  # a period may begin or end with so many days without a session
+HOW = {
+    "relative": "Excess is that of the relative NAV, portfolio over index.",
+    "difference": "Excess compounds daily differences, as the report's printed figures do.",
+}
 EARNED = {"annual_return": "annual_return", "excess_return": "excess_annual", "excess_ytd": "excess_annual"}
 """Printed figures that, within one calendar year, are what was earned in it."""
 PLAIN = ("sharpe", "calmar", "information_ratio", "calmar_excess", "excess_calmar", "turnover_two_way_annual")
@@ -41,7 +49,21 @@ class Cell:
 
 @dataclass(frozen=True)
 class PortfolioTable:
-    """One table of a report, laid out as there."""
+    """One table of a report, laid out as there.
+
+    Attributes
+    ----------
+    report, table : str
+        As in the published numbers: "huatai_72", "chart 64".
+    title : str
+    labels, heads : tuple of str
+        Heads of the columns that name a row, and of the figures.
+    rows : tuple of (labels, cells)
+        A label for each of ``labels``, a cell for each of ``heads``.
+    excess : "relative" or "difference"
+        How the report compounds excess.
+    note : str
+    """
 
     report: str
     table: str
@@ -75,10 +97,9 @@ class Account:
     benchmark_nav: np.ndarray
     turnover: pd.Series
 
-    @cached_property
-    def relative_nav(self) -> np.ndarray:
-        """``nav / benchmark_nav``."""
-        return self.nav / self.benchmark_nav
+    def excess_nav(self, excess: Excess = "relative") -> np.ndarray:
+        """Value of one unit of excess, 1 on the first day; (T,)."""
+        return excess_nav(self.nav, self.benchmark_nav, excess)
 
 
 def measured(account: Account, cell: Cell, excess: Excess = "relative") -> tuple[float, str, str]:
@@ -122,6 +143,7 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
     -------
     DataFrame
         Columns ``table``, ``row``, ``column``, ``portfolio``, ``metric``, ``period``, ``ours``, ``published``,
+        ``by_relative_nav`` (an excess of ours by relative value, where the report's own compounds differences),
         ``first_day``, ``last_day`` and ``note`` (why ours is empty).
     """
     printed = published(report=table.report, table=table.table).set_index(["subject", "metric", "period"])["value"]
@@ -129,35 +151,74 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
     for labels, cells in table.rows:
         for head, cell in zip(table.heads, cells, strict=True):
             account = accounts.get(cell.portfolio, "not asked for")
-            value, first, last, note = float("nan"), "", "", account if isinstance(account, str) else ""
+            value, relative, first, last = float("nan"), float("nan"), "", ""
+            note = account if isinstance(account, str) else ""
             if isinstance(account, Account):
                 value, first, last = measured(account, cell, table.excess)
                 if np.isnan(value):
-                    note = f"fewer than {FEWEST} days of {cell.period} in the lake"
+                    note = f"{FEW} {cell.period} in the lake"
+                elif table.excess != "relative" and cell.metric == "excess_annual":
+                    relative = measured(account, cell)[0]
             theirs = printed.get((cell.subject, cell.metric, cell.period), float("nan"))
             name = f"{cell.portfolio} benchmark" if cell.of_index else cell.portfolio
             row = ", ".join(x for x in labels if x)
-            lines.append((table.table, row, head, name, cell.metric, cell.period, value, theirs, first, last, note))
-    names = ["table", "row", "column", "portfolio", "metric", "period", "ours", "published", "first_day", "last_day"]
-    return pd.DataFrame(lines, columns=[*names, "note"])
+            lines.append(
+                (table.table, row, head, name, cell.metric, cell.period, value, theirs, relative, first, last, note)
+            )
+    names = ["table", "row", "column", "portfolio", "metric", "period", "ours", "published", "by_relative_nav"]
+    return pd.DataFrame(lines, columns=[*names, "first_day", "last_day", "note"])
 
 
 def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
-    """The table as in the report, each cell ours and, in brackets, theirs; below it what ours lacks."""
+    """The table as in the report, each cell ours and, in brackets, theirs; below it its days and what ours lacks."""
     shown = [f"{_text(o, m)} ({_text(p, m)})" if not np.isnan(p) else _text(o, m)
              for o, p, m in zip(frame["ours"], frame["published"], frame["metric"], strict=True)]  # fmt: skip
     width = len(table.heads)
     lines = [f"**{table.title}** Ours (published)", ""]
     lines.append("| " + " | ".join((*table.labels, *table.heads)) + " |")
     lines.append("|" + "---|" * (len(table.labels) + width))
+    above: tuple[str, ...] = ()
     for i, (labels, _) in enumerate(table.rows):
-        lines.append("| " + " | ".join((*labels, *shown[i * width : (i + 1) * width])) + " |")
-    ours = frame[frame["first_day"] != ""]
-    if len(ours):
-        lines += ["", f"Ours: {ours['first_day'].min()} to {ours['last_day'].max()}."]
-    why = frame[frame["note"] != ""].groupby("note", sort=False)["portfolio"].nunique()
-    lines += ["", *(f"- {note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items())]
-    return "\n".join([*lines, *(["", table.note] if table.note else [])])
+        fresh = [x if i == 0 or labels[: k + 1] != above[: k + 1] else "" for k, x in enumerate(labels)]
+        lines.append("| " + " | ".join((*fresh, *shown[i * width : (i + 1) * width])) + " |")
+        above = labels
+    how = f"{HOW[table.excess]}{_otherwise(frame)}" if frame["metric"].str.startswith("excess").any() else ""
+    below = [_days(frame), how, *_lacking(frame), table.note]
+    return "\n".join([*lines, *(f"\n{text}" for text in below if text)])
+
+
+def _days(frame: pd.DataFrame) -> str:
+    """The days of ours, and the periods of which they are a part only."""
+    ours = frame[frame["ours"].notna()]
+    if not len(ours):
+        return ""
+    parts = []
+    for period, own in ours.groupby("period", sort=False):
+        first, last = own["first_day"].min(), own["last_day"].max()
+        start, end = period_bounds(str(period))
+        if np.datetime64(first) > start + HOLIDAYS or np.datetime64(last) < end - HOLIDAYS:
+            parts.append(f"{str(period).replace('/', ' to ')} ({first} to {last})")
+    said = f"Ours: {ours['first_day'].min()} to {ours['last_day'].max()}."
+    return f"{said} In part only: {', '.join(parts)}." if parts else said
+
+
+def _otherwise(frame: pd.DataFrame) -> str:
+    """Excess by relative value, of the rows whose own compounds differences."""
+    rows = frame[frame["by_relative_nav"].notna()]
+    if not len(rows):
+        return ""
+    each = ", ".join(f"{r.row} {_text(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
+    return f" By relative NAV, as elsewhere here, ours would be a year: {each}."
+
+
+def _lacking(frame: pd.DataFrame) -> list[str]:
+    """Why cells of ours are empty: each reason once."""
+    noted = frame[frame["note"] != ""]
+    few = noted["note"].str.startswith(FEW)
+    out = [f"- {FEW} {', '.join(noted.loc[few, 'period'].unique())} in the lake"] if few.any() else []
+    why = noted[~few].groupby("note", sort=False)["portfolio"].nunique()
+    out += [f"- {note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items()]
+    return ["\n".join(out)] if out else []
 
 
 def _text(value: float, metric: str) -> str:
@@ -183,8 +244,7 @@ def _grid(number: int, index: str, space: str, what: str) -> PortfolioTable:
     for horizon, (model, label) in product(("5d", "10d"), _MODELS_88):
         names = [f"{index}_{space}_{ind}_stock_{stock}_{model}_biagru_{horizon}" for _, (ind, _), (stock, _) in columns]
         cells = tuple(Cell(n, n, m, p) for n, ((p, m, _), _, _) in zip(names, columns, strict=True))
-        first = label == _MODELS_88[0][1]
-        rows.append(((f"{horizon[:-1]} days" if first else "", label), cells))
+        rows.append(((f"{horizon[:-1]} days", label), cells))
     return PortfolioTable(
         "haitong_88",
         f"table {number}",
@@ -239,7 +299,6 @@ def _figures_72(number: int, index: str) -> PortfolioTable:
         tuple(names.values()),
         tuple(rows),
         excess="difference",
-        note="Excess compounds the daily differences, as the report's figures do.",
     )
 
 
@@ -288,6 +347,7 @@ def _figures_69(number: int, what: str, lines: Sequence[tuple[tuple[str, ...], s
         labels,
         tuple(_FIGURES_69.values()),
         tuple((row, tuple(Cell(name, subject, m, _WHOLE_69) for m in _FIGURES_69)) for row, name, subject in lines),
+        excess="difference",
     )
 
 
@@ -295,7 +355,7 @@ _TASKS = {"mlp": "multi-task baseline", "task_attention": "attention between tas
           "stock_attention": "attention between stocks"}  # fmt: skip
 _HORIZONS = {"10d": "10 days", "20d": "20 days", "10d20d": "both"}
 _IN_TIME = {"lstm": "LSTM", "alstm": "ALSTM", "temporal_transformer": "Transformer"}
-_CHART_11 = [((horizon if kind == "mlp" else "", label), f"csi500_mtl_{kind}_{days}_original", f"mtl_{kind}_{days}")
+_CHART_11 = [((horizon, label), f"csi500_mtl_{kind}_{days}_original", f"mtl_{kind}_{days}")
              for (days, horizon), (kind, label) in product(_HORIZONS.items(), _TASKS.items())]  # fmt: skip
 _CHART_35 = [
     *(((label,), f"csi500_mtl_{kind}_10d20d_original", f"mtl_{kind}") for kind, label in _TASKS.items()),

@@ -359,7 +359,7 @@ def test_processes_give_the_bits_of_one(market, tmp_path, monkeypatch):
 def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, backtest):
     found = run_cells(copy_of(market, tmp_path), jobs([NAME]), TradingRules())[NAME]
     daily = backtest[f"{NAME}_backtest"].frame
-    both = pd.Series(found.relative_nav, index=found.days.astype(str)).reindex(daily["date"]).dropna()
+    both = pd.Series(found.excess_nav(), index=found.days.astype(str)).reindex(daily["date"]).dropna()
     until = lake.metadata(TABLE, weeks[-1])["decided"]
     own = daily.set_index("date").loc[:until, "relative_nav"]
     np.testing.assert_allclose(both.loc[:until], own, rtol=1e-10)
@@ -408,7 +408,7 @@ def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     assert cell["ours"] == pytest.approx(year)
     assert cell["first_day"] == stored["date"][1]
     assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
-    assert made.metadata["relative NAV csi1000"].value.startswith("![](data:image/png")
+    assert made.metadata["excess csi1000"].value.startswith("![](data:image/png")
     written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
     assert run_study("series_72", lake).frame.equals(rows)
     assert written == {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
@@ -420,7 +420,7 @@ def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
     rows = made.frame
     assert rows["ours"].isna().all()
     assert len(rows) == len(rows.dropna(subset="published")) == 272
-    why = "output_ensemble3_biagru_10d is not among the signals of this deployment (setting catalog)"
+    why = "output_ensemble3_biagru_10d is not among the signals of this deployment: add it to catalog in the settings"
     assert why in set(rows["note"])
     assert why in made.metadata["table 10"].value
     assert "16.2%" in made.metadata["table 10"].value

@@ -326,7 +326,9 @@ def test_a_wider_band_gains_more_than_its_price_only_where_it_reaches_a_barred_s
 def test_where_limits_were_relaxed_another_step_may_cost_score():
     r = np.random.default_rng(0)
     held = np.where(r.random(80) < 0.6, r.random(80), 0.0)
-    p = enhancement(80, industry_limit=0.0, turnover_limit=0.1, suspended=r.random(80) < 0.3, holdings=held / held.sum())
+    p = enhancement(
+        80, industry_limit=0.0, turnover_limit=0.1, suspended=r.random(80) < 0.3, holdings=held / held.sum()
+    )
     assert optimize(p).status == "relaxed"
     more, less = unlike_its_price(p)
     assert not more

@@ -38,6 +38,7 @@ def test_every_printed_number_has_a_cell(study, table):
     assert frame["published"].sum() == pytest.approx(printed["value"].sum())
     assert set(table.portfolios) <= set(ALL_PORTFOLIOS)
     assert (frame["note"] == "not asked for").all()
+    assert not frame.duplicated(["table", "row", "column"]).any()  # a cell is named by its row and column alone
     for _, cells in table.rows:
         assert len(cells) == len(table.heads)
 
@@ -91,6 +92,54 @@ def test_what_ours_lacks_is_said(account):
     assert rows[0].count("(") == 7
     assert "- (21.1%)" in rows[0]
     assert f"{100 * ours['ours'].iloc[-1]:.1f}% (2.7%)" in rows[0]
+
+
+def test_the_days_of_ours_stand_below_the_table_and_parts_of_periods_are_named(account):
+    table = STUDIES["series_88"][2]
+    since = np.flatnonzero(account.days >= np.datetime64("2022-07-01"))[0] - 1
+    short = Account(*(x[since:] for x in (account.days, account.nav, account.benchmark_nav)), account.turnover)
+    page = markdown(table, compose(table, dict.fromkeys(table.portfolios, short)))
+    assert "Ours: 2022-07-01 to 2023-07-31." in page
+    assert "In part only: 2022 (2022-07-01 to 2022-12-30), 2017-01-01 to 2023-07-31 (2022-07-01 to 2023-07-31)." in page
+    assert "- fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake" in page
+    assert "Excess is that of the relative NAV" in page
+    whole = markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
+    assert "In part only" not in whole
+    assert "fewer than" not in whole
+
+
+@pytest.mark.parametrize(("study", "at"), [("series_72", 0), ("series_69", 0), ("series_69", 2)])
+def test_excess_of_series_69_and_72_compounds_differences_and_relative_nav_stands_below(account, study, at):
+    table = STUDIES[study][at]
+    frame = compose(table, dict.fromkeys(table.portfolios, account))
+    start, end = (np.datetime64(x) for x in table.rows[0][1][0].period.split("/"))
+    inside = np.flatnonzero((account.days >= start) & (account.days <= end))
+    before = max(inside[0] - 1, 0)
+    r, b = (x[before + 1 : inside[-1] + 1] / x[before : inside[-1]] - 1 for x in (account.nav, account.benchmark_nav))
+    years = len(r) / 252
+    own = frame[frame["metric"] == "excess_annual"]
+    assert own["ours"].to_numpy() == pytest.approx(np.prod(1 + r - b) ** (1 / years) - 1)
+    assert own["by_relative_nav"].to_numpy() == pytest.approx(np.prod((1 + r) / (1 + b)) ** (1 / years) - 1)
+    assert frame.loc[frame["metric"] != "excess_annual", "by_relative_nav"].isna().all()
+    page = markdown(table, frame)
+    assert "Excess compounds daily differences, as the report's printed figures do. By relative NAV" in page
+    assert f"{own['row'].iloc[0]} {100 * own['by_relative_nav'].iloc[0]:.1f}%" in page
+
+
+def test_a_table_without_excess_does_not_explain_it(account):
+    table = STUDIES["series_72"][1]
+    assert "xcess" not in markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
+
+
+def test_a_label_that_repeats_the_one_above_is_left_out_on_the_page(account):
+    table = STUDIES["series_69"][0]
+    page = markdown(table, compose(table, dict.fromkeys(table.portfolios, account))).splitlines()
+    assert [line.split(" | ")[0] for line in page if line.startswith("| ")][1:5] == [
+        "| 10 days",
+        "| ",
+        "| ",
+        "| 20 days",
+    ]
 
 
 def test_yearly_ratios_of_series_88_are_excess_over_tracking_error_within_the_printed_digits():

@@ -64,3 +64,33 @@ def test_both_ways_of_compounding_differ_as_the_variances_say():
     square = {name: 252 * np.mean(x**2) for name, x in (("own", own), ("b", b), ("active", own - b))}
     assert gap == pytest.approx((square["active"] - square["own"] + square["b"]) / 2, abs=1e-4)
     assert relative["calmar_excess"] == pytest.approx(relative["excess_annual"] / relative["excess_max_drawdown"])
+
+
+def index_means(report: str, tables: list[str]) -> tuple[pd.Series, pd.Series]:
+    """What differences leave of return over excess in each printed row, and what relative value leaves.
+
+    With means a year m and variances v of r, b and r - b: ln(1 + R) = m_r - v_r / 2. Compounding differences gives
+    ln(1 + E) = m_r - m_b - v_e / 2, so ln(1 + R) - ln(1 + E) + (v_r - v_e) / 2 = m_b, the same in every row. Relative
+    value gives ln(1 + R) - ln(1 + E) = ln(1 + B), the same in every row as it is.
+    """
+    rows = wide().loc[report].loc[tables]
+    rows = rows.dropna(subset=["excess_annual", "annual_return", "annual_volatility", "tracking_error"])
+    log = np.log1p(rows["annual_return"]) - np.log1p(rows["excess_annual"])
+    return log + (rows["annual_volatility"] ** 2 - rows["tracking_error"] ** 2) / 2, log
+
+
+def test_series_69_compounds_differences():
+    differences, relative = index_means("huatai_69", ["chart 11", "chart 23", "chart 24", "chart 35"])
+    assert len(differences) == 20
+    assert np.ptp(differences) < 1.5e-4  # what the printed digits leave open
+    assert np.ptp(relative) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("table", "index", "volatility"), [("chart 64", -0.0208, 0.2037), ("chart 67", -0.0508, 0.2237)]
+)
+def test_series_72_compounds_differences_from_its_own_index(table, index, volatility):
+    differences, relative = index_means("huatai_72", [table])
+    assert len(differences) == 3
+    assert differences.to_numpy() == pytest.approx(np.log1p(index) + volatility**2 / 2, abs=1e-4)
+    assert (np.abs(relative - np.log1p(index)) > 1e-3).all()
