@@ -1,10 +1,11 @@
 """Infeasible problems in short: hard clashes, relaxed amounts and the words for them; the doctor knows more."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from mg_portfolio.constraints import Bounds, Rows, violations
+from mg_portfolio.constraints import Bounds, Rows, bounds, violations
 from mg_portfolio.problem import EnhancementProblem
 
 NOTED = 1e-9
@@ -38,7 +39,7 @@ def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], 
         if reach < 1.0
         else f"the stocks' lower bounds sum to {least:.6g}, above 1"
     )
-    extra = _band_that_fits(p, b, buying=reach < 1.0)
+    extra = _band_that_fits(p, buying=reach < 1.0)
     remedy = (
         "no stock band is wide enough: fewer stocks may be locked, or part of the portfolio stays in cash"
         if extra is None or p.stock_limit is None
@@ -48,27 +49,20 @@ def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], 
     return message, tuple(names), {} if extra is None else {"stock_limit": extra}
 
 
-def _band_that_fits(p: EnhancementProblem, b: Bounds, buying: bool) -> float | None:
+def _band_that_fits(p: EnhancementProblem, buying: bool) -> float | None:
     """Smallest widening of the stock band that lets the bounds meet the budget; None where none does."""
     if p.stock_limit is None:
         return None
     width = p.stock_limit
-    moving = np.ones(p.size, dtype=bool)
-    for flags in (p.suspended, p.limit_up if buying else p.limit_down):
-        if flags is not None:
-            moving &= ~flags
-    # piecewise linear in the widening: bisection to rounding
+
+    def fits(extra: float) -> bool:
+        wider = bounds(replace(p, stock_limit=width + extra))
+        return bool(wider.upper.sum() >= 1.0 if buying else wider.lower.sum() <= 1.0)
+
     low, high = 0.0, 1.0
-
-    def total(extra: float) -> float:
-        if buying:
-            return float(np.where(moving, np.minimum(p.benchmark + width + extra, 1.0), b.upper).sum())
-        return float(np.where(moving, np.maximum(p.benchmark - width - extra, 0.0), b.lower).sum())
-
-    fits = (lambda x: total(x) >= 1.0) if buying else (lambda x: total(x) <= 1.0)
     if not fits(high):
         return None
-    for _ in range(60):
+    for _ in range(60):  # bounds do not narrow as the band widens: bisection to rounding
         middle = 0.5 * (low + high)
         low, high = (low, middle) if fits(middle) else (middle, high)
     return high

@@ -335,6 +335,25 @@ def test_where_limits_were_relaxed_another_step_may_cost_score():
     assert less
 
 
+@pytest.mark.parametrize("buying", [True, False])
+def test_the_band_that_a_hard_clash_asks_for_is_the_smallest_that_fits(buying):
+    r = np.random.default_rng(3)
+    n = 40
+    b = np.full(n, 1 / n)
+    # bought too little: 25 are locked at the upper limit, some of them held above the band, whose top then binds
+    # sold too little: 25 are locked at the lower limit, some of them held below it
+    locked = np.arange(n) < 25
+    held = np.where(locked, b * r.uniform(0.2, 1.9, n) if buying else b * r.uniform(0.2, 2.6, n), b)
+    flags = {"limit_up": locked} if buying else {"limit_down": locked}
+    given = {"score": r.standard_normal(n), "benchmark": b, "holdings": held / max(1.0, held.sum())}
+    p = EnhancementProblem(**given, **flags, stock_limit=0.001)
+    with pytest.raises(InfeasibleError) as error:
+        optimize(p, allow_relaxation=False)
+    extra = error.value.changes["stock_limit"]
+    assert optimize(changed(p, stock_limit=0.001 + extra)).status == "optimal"
+    assert optimize(changed(p, stock_limit=0.001 + extra * 0.999)).status == "infeasible"
+
+
 def test_return_per_score_finds_the_slope_that_was_planted():
     r = np.random.default_rng(0)
     score = r.standard_normal((50, 400))
