@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from mg_portfolio.errors import PortfolioError
+from mg_portfolio.errors import EvaluationError
 
-
-class EvaluationError(PortfolioError, ValueError):
-    """A signal, price, universe or calendar handed to evaluation or to the report does not fit."""
+__all__ = ["EvaluationError", "ascending_days", "dense", "flags"]
 
 
 def dense(name: str, values: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:

@@ -19,7 +19,9 @@ OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
 
 @dataclass(frozen=True)
 class PortfolioSpec:
-    """One published portfolio: what it follows, what binds it, how it trades.
+    """One published portfolio: what it follows, what binds it, what trading costs it.
+
+    Orders of every published portfolio are filled at the vwap of the day after the decision.
 
     Attributes
     ----------
@@ -31,8 +33,6 @@ class PortfolioSpec:
         Standard deviations; ``other_styles`` is the limit of every style that is not named (None: no limit).
     turnover_limit : float
         One-way per rebalance. A two-way limit of 30% in a report is 0.15 here.
-    price : str
-        What orders are filled at, the day after the decision.
     costs : Costs
     every : int
         Trading days between rebalances.
@@ -51,7 +51,6 @@ class PortfolioSpec:
     style_limits: Mapping[str, float] = field(default_factory=dict)
     other_styles: float | None = None
     turnover_limit: float = 0.15
-    price: str = "vwap"
     costs: Costs = field(default_factory=lambda: Costs.two_sided(0.004))
     every: int = 5
     source: str = ""

@@ -16,6 +16,10 @@ class BacktestError(PortfolioError, ValueError):
     """Prices, flags, weights or dates handed to the backtest do not fit together."""
 
 
+class EvaluationError(PortfolioError, ValueError):
+    """A signal, price, universe or calendar handed to evaluation or to the report does not fit."""
+
+
 class SolverError(PortfolioError, RuntimeError):
     """No solver returned weights that pass the check of every constraint."""
 

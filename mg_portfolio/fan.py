@@ -26,6 +26,12 @@ SHOWN = (
 )
 
 
+def mondays(days: np.ndarray) -> np.ndarray:
+    """Monday of each day's calendar week, ``datetime64[D] (D,)``."""
+    days = np.asarray(days, "datetime64[D]")
+    return days - (days.astype("int64") + 3) % 7  # 1970-01-01 was a Thursday
+
+
 def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
     """Decision days of each weekday's path.
 
@@ -41,8 +47,8 @@ def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
         Friday's path decides on the last session of every week.
     """
     days = np.asarray(days, "datetime64[D]")
-    weekday = (days.astype("int64") + 3) % 7
-    monday = days - weekday
+    monday = mondays(days)
+    weekday = (days - monday).astype("int64")
     first = np.flatnonzero(np.r_[True, monday[1:] != monday[:-1]])
     after = np.r_[first[1:], len(days)]
     out = {}
@@ -126,7 +132,7 @@ def walk_fan(
         Without the weekdays that were not invested for a day.
     """
     days = panel.market.days
-    monday = days - (days.astype("int64") + 3) % 7
+    monday = mondays(days)
     out = {}
     for name, chosen in weekday_decisions(days).items():
         path = (known or {}).get(name)

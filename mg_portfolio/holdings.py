@@ -6,10 +6,7 @@ import numpy as np
 
 from mg_portfolio.errors import BacktestError
 from mg_portfolio.market import MarketPanel
-
-SUM_TOLERANCE = 1e-6
-DUST = 1e-12
-"""Weight below this is rounding: no position, no order."""
+from mg_portfolio.validation import DUST, SUM_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,22 +34,31 @@ def checked_weights(market: MarketPanel, weights: np.ndarray, what: str) -> np.n
         raise BacktestError(f"{what} had shape {w.shape}, expected ({len(market.symbols)},) like the panel's symbols")
     bad = np.flatnonzero(~(w >= -DUST))
     if len(bad):
-        raise BacktestError(f"{what} was {w[bad[0]]!r} for {market.symbols[bad[0]]}, expected a weight of 0 or more")
+        raise BacktestError(
+            f"{what} was {float(w[bad[0]])!r} for {market.symbols[bad[0]]}, expected a weight of 0 or more: "
+            "0 for what is not held"
+        )
     if w.sum() > 1.0 + SUM_TOLERANCE:
-        raise BacktestError(f"{what} summed to {w.sum():.8g}, expected at most 1")
+        raise BacktestError(f"{what} summed to {w.sum():.8g}, expected at most 1: give fractions, not percent")
     w[w < DUST] = 0.0
     total = w.sum()
     return w / total if total > 1.0 - DUST else w
 
 
-def book_of(market: MarketPanel, holdings: np.ndarray, day: int) -> Book:
-    """Units and cash that have these weights, and the value one, at the close of a day."""
-    w = checked_weights(market, holdings, f"holdings on {market.days[day]}")
+def book_of(market: MarketPanel, weights: np.ndarray, day: int, what: str = "holdings") -> Book:
+    """Units and cash that have these weights, and the value one, at the close of a day.
+
+    Raises
+    ------
+    BacktestError
+        A weight is not usable, or that of a stock without a price; names ``what``, the day and the stock.
+    """
+    w = checked_weights(market, weights, f"{what} on {market.days[day]}")
     price = market.mark[day]
     unpriced = np.flatnonzero((w > 0.0) & (price <= 0.0))
     if len(unpriced):
         raise BacktestError(
-            f"{market.symbols[unpriced[0]]} was held on {market.days[day]} but had no price up to then "
+            f"{what} on {market.days[day]} had {market.symbols[unpriced[0]]}, which had no price up to then "
             f"({len(unpriced)} such stocks): begin the panel earlier or carry the close of halted stocks forward"
         )
     return Book(np.divide(w, price, out=np.zeros_like(w), where=price > 0.0), 1.0 - float(w.sum()))

@@ -1,11 +1,12 @@
 """Value of the benchmark: from its returns, or from its weights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 import numpy as np
 
 from mg_portfolio.errors import BacktestError
-from mg_portfolio.holdings import book_of
+from mg_portfolio.holdings import Book, book_of
 from mg_portfolio.market import Day, MarketPanel
 
 Benchmark = np.ndarray | Mapping[Day, np.ndarray] | None
@@ -43,17 +44,13 @@ def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> 
     BacktestError
         The benchmark was given as returns, which have no weights, or not at all.
     """
+    last = len(market.days) - 1
     if isinstance(benchmark, Mapping):
-        weights = {market.index(day): w for day, w in benchmark.items()}
-        out = np.zeros((len(market.days) - 1 - start, len(market.symbols)))
-        for t in range(start, len(market.days) - 1):
-            known = max((d for d in weights if d <= t), default=None)
-            if known is None:
-                raise BacktestError(f"benchmark weights began after {market.days[start]}, where the portfolio starts")
-            if known == t or t == start:
-                book = book_of(market, weights[known], known)
-            worth = book.units * market.mark[t]
-            out[t - start] = worth / (worth.sum() + book.cash)
+        out = np.zeros((last - start, len(market.symbols)))
+        for first, after, book in _held(market, benchmark, start):
+            first, after = max(first, start), min(after, last)
+            worth = market.mark[first:after] * book.units  # (days, S)
+            out[first - start : after - start] = worth / (worth.sum(axis=1, keepdims=True) + book.cash)
         return out
     if benchmark is None or np.ndim(benchmark) != 2:
         raise BacktestError("attribution needs the benchmark's weights: give them by day, not as returns")
@@ -66,27 +63,32 @@ def _daily_index_returns(market: MarketPanel, weights: np.ndarray, start: int) -
     w = np.nan_to_num(weights[start:-1])
     total = w.sum(axis=1)
     if (total <= 0.0).any():
-        raise BacktestError(f"benchmark weights were all zero on {market.days[start + int(np.argmin(total))]}")
+        raise BacktestError(
+            f"benchmark weights were all zero on {market.days[start + int(np.argmin(total))]}: give every day's, or a "
+            "mapping of the days on which they were set"
+        )
     before, after = market.mark[start:-1], market.mark[start + 1 :]
     growth = np.divide(after, before, out=np.ones_like(before), where=before > 0.0)
     return (w * growth).sum(axis=1) / total - 1.0
 
 
 def _drifting_index(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> np.ndarray:
-    """Weights bought at the close of their days without cost, drifting in between."""
+    """Value of weights bought at the close of their days without cost, drifting in between; 1 at ``start``."""
+    nav, level = np.empty(len(market.days)), 1.0
+    for first, after, book in _held(market, schedule, start):
+        nav[first : after + 1] = level * (market.mark[first : after + 1] @ book.units + book.cash)
+        level = nav[min(after, len(nav) - 1)]  # the day of the next weights is still earned with these
+    return nav[start:] / nav[start]
+
+
+def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Book]]:
+    """What the index holds from the close of day ``first`` to the close of day ``after``, from ``start`` to the end."""
     weights = {market.index(day): w for day, w in schedule.items()}
-    order = sorted(weights)
-    known = [d for d in order if d <= start]
+    known = [d for d in weights if d <= start]
     if not known:
-        raise BacktestError(f"benchmark weights began after {market.days[start]}, where the portfolio starts")
-    order = [known[-1], *(d for d in order if d > start)]
-    nav = np.empty(len(market.days) - known[-1])
-    level = 1.0
-    for i, day in enumerate(order):
-        after = order[i + 1] + 1 if i + 1 < len(order) else len(market.days)
-        book = book_of(market, weights[day], day)
-        at = slice(day - known[-1], after - known[-1])
-        nav[at] = level * (market.mark[day:after] @ book.units + book.cash)
-        level = nav[after - 1 - known[-1]]
-    nav = nav[start - known[-1] :]
-    return nav / nav[0]
+        raise BacktestError(
+            f"benchmark weights began after {market.days[start]}, where the portfolio starts: give those known then"
+        )
+    order = [max(known), *sorted(d for d in weights if d > start)]
+    for first, after in pairwise([*order, len(market.days)]):
+        yield first, after, book_of(market, weights[first], first, "benchmark weights")

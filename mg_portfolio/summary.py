@@ -3,8 +3,9 @@
 import numpy as np
 
 from mg_portfolio.layers import Tracks
+from mg_portfolio.metrics import DAYS_PER_YEAR, max_drawdown
 
-YEAR = 252
+YEAR = DAYS_PER_YEAR
 TOP_COUNT_NEEDS = 200  # with fewer stocks the top 100 are half of all, and no selection
 
 
@@ -116,10 +117,7 @@ def _volatility(nav: np.ndarray, span: tuple[int, int]) -> float:
 
 
 def _drawdown(nav: np.ndarray, span: tuple[int, int]) -> float:
-    if span[1] <= span[0]:
-        return np.nan
-    window = nav[span[0] : span[1] + 1]
-    return float(np.max(1.0 - window / np.maximum.accumulate(window)))
+    return max_drawdown(nav[span[0] : span[1] + 1]) if span[1] > span[0] else np.nan
 
 
 def _monthly_win_rate(relative: np.ndarray, days: np.ndarray, span: tuple[int, int]) -> float:

@@ -14,7 +14,7 @@ SUM_TOLERANCE = 1e-6
 """How far the benchmark's sum may be from one, and the holdings' above it. Weights within it are rescaled exactly."""
 
 DUST = 1e-12
-"""Weights smaller than this are zero: no fund holds a millionth of a yuan."""
+"""Weights smaller than this are rounding: no position, no order. No fund holds a millionth of a yuan."""
 
 TIGHT_STYLE = 0.2
 """Limits up to this mark size and valuation in every published portfolio; other styles have 0.8."""

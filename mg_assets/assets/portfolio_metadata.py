@@ -8,10 +8,10 @@ from mg_portfolio.account import BacktestResult
 from mg_portfolio.attribution import BacktestAttribution
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.fan import Fan
+from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.prices import STEPS, annual_basis_points, price_table
 from mg_portfolio.walk import Step
 
-DAYS_A_YEAR = 252
 PERCENT = ("annual_return", "annual_volatility", "max_drawdown", "benchmark_annual", "excess_annual", "tracking_error",
            "excess_max_drawdown", "monthly_win_rate", "weekly_win_rate", "turnover_two_way_per_rebalance")  # fmt: skip
 
@@ -41,7 +41,7 @@ def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_aga
     """
     if step.problem is None or step.solution is None:
         return pd.DataFrame()
-    yearly = DAYS_A_YEAR / spec.every
+    yearly = DAYS_PER_YEAR / spec.every
     if solve_again:
         return price_table(step.problem, step.solution, slope, yearly).set_index("constraint")
     prices = step.solution.shadow_prices
@@ -72,7 +72,7 @@ def week_shown(spec: PortfolioSpec, step: Step, rows: pd.DataFrame, facts: dict,
     }
     if slope is not None:
         out["return_per_score"] = round(slope, 6)
-        out["expected_excess_bp_a_year"] = round(expected * slope * DAYS_A_YEAR / spec.every * 1e4, 1)
+        out["expected_excess_bp_a_year"] = round(expected * slope * DAYS_PER_YEAR / spec.every * 1e4, 1)
     if "styles_unknown" in facts:
         out["styles_unknown"] = f"{', '.join(facts['styles_unknown'])}: the source knows none, so no limit holds them"
     return out
@@ -89,7 +89,7 @@ def mean_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
     steps = pd.Series({name: STEPS[name.split("[")[0]] for name in prices.columns})
     slopes = pd.Series([f.get("return_per_score") for f in facts], dtype=float)
     earned = prices.fillna(0.0) * steps
-    yearly = DAYS_A_YEAR / spec.every * 1e4
+    yearly = DAYS_PER_YEAR / spec.every * 1e4
     points = earned.mul(slopes * yearly, axis=0)[slopes.notna()]
     frame = pd.DataFrame(
         {
