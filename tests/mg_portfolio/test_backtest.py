@@ -61,6 +61,23 @@ def test_buy_and_hold_of_the_benchmark_tracks_it_exactly():
     assert r.relative_nav == pytest.approx(1.0, abs=1e-14)
 
 
+def test_buying_the_benchmark_for_free_tracks_it_from_the_purchase_on():
+    """Bought on day 8 at its trade price: what it earns after that day's close is the index's."""
+    m = market()
+    others = (np.arange(60) != 8)[:, None]  # on day 8 everything trades
+    flags = {name: getattr(m, name) & others for name in ("suspended", "limit_up", "limit_down")}
+    price = np.where(flags["suspended"], np.nan, np.where(np.isnan(m.trade_price), m.mark, m.trade_price))
+    m = changed(m, trade_price=price, **flags)
+    b = target(40, 99)
+    drift = m.mark[8] / price[8]  # from the day's trade price to its close
+    r = simulate(m, {7: b}, cost=Costs.none(), benchmark={7: b, 8: b * drift / (b @ drift)})
+    assert r.days[1] == m.days[8]
+    assert r.nav[1] == pytest.approx(b @ drift, abs=1e-14)
+    assert r.relative_nav[1:] == pytest.approx(r.relative_nav[1], abs=1e-13)
+    paid = simulate(m, {7: b}, benchmark={7: b})
+    assert paid.nav[1:] * 1.002 == pytest.approx(r.nav[1:], abs=1e-13)  # the purchase's 0.2%, and nothing else
+
+
 def test_benchmark_from_returns_weights_and_schedule_agree():
     m = market(halts=0, locks=0)
     b = target(40, 99)

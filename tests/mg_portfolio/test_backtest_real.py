@@ -8,6 +8,7 @@ from mg_portfolio import optimize
 from mg_portfolio.attribution import attribute
 from mg_portfolio.backtest import MarketPanel, drift_to, simulate
 from mg_portfolio.catalog import PORTFOLIOS, build_problem, on_axis
+from mg_portfolio.costs import Costs
 from mg_portfolio.metrics import metrics_by_year
 
 SPEC = PORTFOLIOS["csi300_turnover30"]
@@ -113,3 +114,22 @@ def test_a_year_of_weeks_on_real_data(year):
     assert 0.01 < figures["tracking_error"] < 0.08  # published for 0.8% bands: 6% to 7%
     assert 0.1 < figures["annual_volatility"] < 0.4
     assert figures["turnover_two_way_annual"] == pytest.approx(0.30 * 252 / 5, rel=0.1)
+
+
+def test_holding_the_real_index_for_free_tracks_it_and_its_account_adds_up(year):
+    """The weights of mid-2019 held for a year: with every halt and missing price that the year had."""
+    market, table, industry, amount = year
+    start = market.index(np.datetime64("2019-07-01"))
+    weights = table[table.index <= pd.Timestamp(market.days[start])].iloc[-1].to_numpy(dtype=float)
+    weights = np.where(market.mark[start] > 0.0, np.nan_to_num(weights), 0.0)
+    weights /= weights.sum()
+    days = market.cut(start, len(market.days), np.arange(len(market.symbols)))
+    assert (weights > 0).sum() > 280
+    assert days.suspended[:, weights > 0].any()
+    held = simulate(days, {}, start_holdings=weights, cost=Costs.none(), benchmark={0: weights})
+    np.testing.assert_allclose(held.relative_nav, 1.0, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(held.nav, (held.units * days.mark).sum(axis=1) + held.cash, rtol=0, atol=1e-13)
+    parts = attribute(held, days, {0: weights}, industry, {"size": amount[start:]})
+    assert np.abs(parts.excess).max() < 1e-13
+    assert parts.table().abs().max() < 1e-12
+    assert parts.factor_table().abs().max() < 1e-12
