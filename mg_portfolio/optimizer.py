@@ -10,6 +10,7 @@
 5. Shadow prices from the multipliers of the (linearised) problem.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 from mg_portfolio.constraints import (
@@ -22,7 +23,7 @@ from mg_portfolio.constraints import (
     rows,
 )
 from mg_portfolio.doctor import diagnose
-from mg_portfolio.errors import InfeasibleError, SolverError
+from mg_portfolio.errors import InfeasibleError, ProblemError, SolverError
 from mg_portfolio.linear import LADDER, SLACK_DUST, HighsFailedError, LinearResult, Sifter
 from mg_portfolio.prices import shadow_prices
 from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
@@ -56,12 +57,16 @@ def optimize(
 
     Raises
     ------
+    ProblemError
+        ``relaxation`` is neither of the two.
     InfeasibleError
         Relaxation was not allowed and would be needed; names irreducible clashes and the smallest change, and holds
         the :class:`~mg_portfolio.doctor.Diagnosis`.
     SolverError
         No solver's weights passed the check of every constraint.
     """
+    if relaxation not in ("weighted", "ordered"):
+        raise ProblemError(f"relaxation was {relaxation!r}, expected 'weighted' or 'ordered'")
     b, r = bounds(problem), rows(problem)
     clash = hard_clash(problem, b)
     if clash is not None:
@@ -130,23 +135,19 @@ def _linear(
         if relaxed:
             relaxed = relaxed_amounts(p, result.weights)
         worst = max(largest_violation(p, result.weights, relaxed), weighted(r, relaxed) - total)
-        attempts[-1] = _with_violation(attempts[-1], worst)
+        attempts[-1] = replace(attempts[-1], largest_violation=worst)
         if worst <= ACCEPTED_VIOLATION:
             return result, relaxed
         reasons.append(f"weights broke a constraint by {worst:.2g}")
     raise SolverError(f"no setting of HiGHS gave weights that pass the check: {'; '.join(reasons)}")
 
 
-def _with_violation(a: Attempt, worst: float) -> Attempt:
-    return Attempt(a.solver, a.stage, a.status, a.seconds, worst, a.gap, a.note)
-
-
 def _loosened(r: Rows, linear: LinearResult, relaxed: bool) -> Rows:
     """The rows with the limits moved by the slack that the linear problem used."""
     if not relaxed:
         return r
-    return Rows(
-        r.matrix, r.names, r.lower - linear.slack, r.upper + linear.slack, r.penalty, r.turnover + linear.turnover_slack
+    return replace(
+        r, lower=r.lower - linear.slack, upper=r.upper + linear.slack, turnover=r.turnover + linear.turnover_slack
     )
 
 

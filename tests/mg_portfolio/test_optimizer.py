@@ -374,6 +374,11 @@ def test_return_per_score_finds_the_slope_that_was_planted():
         return_per_score(score, returns[:5])
 
 
+def test_an_unknown_relaxation_is_refused():
+    with pytest.raises(ProblemError, match="relaxation was 'strict', expected 'weighted' or 'ordered'"):
+        optimize(enhancement(), relaxation="strict")
+
+
 def test_risk_aversion_lowers_risk():
     from mg_portfolio.constraints import active_variance
 
