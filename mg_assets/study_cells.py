@@ -4,18 +4,22 @@
 2. What the others decide on is read once and written as ``.npy`` files that all processes map, so that memory does not
    grow with their number (:class:`Shelf`). Processes are spawned, not forked.
 3. Each account goes to the lake (``portfolio_cells/cell=<portfolio>``) as soon as it is made: a study that is stopped
-   goes on where it was.
+   goes on where it was. Where it is killed, its processes end with it, and the next study takes its shelf away.
 """
 
 import hashlib
 import json
 import multiprocessing
+import os
+import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +40,7 @@ TABLE = "portfolio_cells"
 VERSION = "1"  # raised when the walk changes: accounts of an older one are walked again
 HELD_ON = 6  # sessions followed after the last decision
 INLINE = 400  # decisions that are not worth starting processes for
+SHELF = "mg_study_"  # begins the name of a shelf's folder, its process follows
 _MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "listed", "amount", "adj_factor")
 
 
@@ -103,7 +108,8 @@ def run_cells(
             out[job.spec.name] = found
     if not todo:
         return out
-    with tempfile.TemporaryDirectory(prefix="mg_study_") as folder:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{SHELF}{os.getpid()}_") as folder:
         shelf = Shelf.fill(Path(folder), lake, todo)
         if shelf is None:
             return out | {j.spec.name: f"no day has {j.spec.signal}, bars and reference data" for j in todo}
@@ -131,7 +137,7 @@ def _walked(shelf: "Shelf", todo: list[Job], rules: TradingRules, workers: int) 
             yield job, walked(shelf, job.spec, rules)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
+    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
         waiting = {pool.submit(walked, shelf, job.spec, rules): job for job in todo}
         try:
             for future in as_completed(waiting):
@@ -144,6 +150,36 @@ def _walked(shelf: "Shelf", todo: list[Job], rules: TradingRules, workers: int) 
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _end_with_parent() -> None:
+    """In a process of the pool: end when the study's process does, which a pool leaves waiting where it is killed."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _sweep() -> None:
+    """Take away the shelves of studies that were killed: gigabytes for years of a whole market."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SHELF}*"):
+        process = folder.name.removeprefix(SHELF).partition("_")[0]
+        if process.isdecimal() and not _alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def walked(shelf: "Shelf", spec: PortfolioSpec, rules: TradingRules) -> Made:

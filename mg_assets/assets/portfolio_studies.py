@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import dagster as dg
 import numpy as np
@@ -44,10 +44,10 @@ TITLES = {
 }
 
 
-def _data_mark(lake: Lake, signal: str) -> str:
-    """Hash of the recipes and the write times of all that a portfolio on the signal reads."""
-    parts = [f"{t}:{recipe(t)}" for t in (signal, *READ)]
-    parts += [f"{t}/{k}:{lake.modified(t, k)}" for t in (signal, *READ) for k in lake.keys(t)]
+def _mark(lake: Lake, tables: Iterable[str]) -> str:
+    """Hash of the tables' recipes and of when each of their partitions was written."""
+    parts = [f"{t}:{recipe(t)}" for t in tables]
+    parts += [f"{t}/{k}:{lake.modified(t, k)}" for t in tables for k in lake.keys(t)]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -70,7 +70,8 @@ def _study_asset(study: str) -> LakeAsset:
     )
     def make(build: Build) -> Iterator[Built]:
         lake, rules = build.lake, trading_rules()
-        marks = {signal: _data_mark(lake, signal) for signal in signals}
+        read = _mark(lake, READ)
+        marks = {signal: f"{read} {_mark(lake, [signal])}" for signal in signals}
         accounts: dict[str, Account | str] = {
             name: f"{spec.signal} is not among the signals of this deployment: add it to catalog in the settings"
             for name, spec in specs.items()

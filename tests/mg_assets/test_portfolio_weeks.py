@@ -1,7 +1,8 @@
-"""Weights, backtests and studies of portfolios on a small simulated lake, without Dagster runs."""
+"""Weights and backtests of portfolios on a small simulated lake, without Dagster runs."""
 
-import datetime as dt
+import importlib.util
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,38 +17,26 @@ from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.portfolio_weeks import ENOUGH, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.quality import run_suite
 from mg_assets.settings import load_settings
-from mg_assets.sources import build_source
 from mg_assets.store import WHOLE, Lake
-from mg_assets.study_cells import TABLE as CELLS
-from mg_assets.study_cells import Job, fingerprint, run_cells
+from mg_assets.study_cells import Job, run_cells
 from mg_assets.trading_rules import TradingRules, trading_rules
 from mg_assets.whatif import what_if
-from mg_portfolio.catalog import ALL_PORTFOLIOS, OTHER_STYLES, PORTFOLIOS, SERIES_88
+from mg_portfolio.catalog import OTHER_STYLES, PORTFOLIOS
 from mg_portfolio.prices import return_per_score
 
 NAME = "csi500_turnover30"
 TABLE = f"weights_{NAME}"
 DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
-FIRST, LAST = "2023-01-03", "2023-04-28"
+
+_spec = importlib.util.spec_from_file_location("portfolio_market", Path(__file__).with_name("portfolio_market.py"))
+helper = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(helper)
+copy_of, FIRST, LAST = helper.copy_of, helper.FIRST, helper.LAST
 
 
 @pytest.fixture(scope="module")
 def market(tmp_path_factory) -> Lake:
-    """Four months of a simulated market of 130 stocks, a noisy signal, and styles of noise."""
-    lake = Lake(tmp_path_factory.mktemp("market"))
-    source = build_source("simulated", {"stocks": 130, "tick_start": "2030-01-01"})
-    r = np.random.default_rng(3)
-    for day in (str(d) for d in trading_days(FIRST, LAST)):
-        date = dt.date.fromisoformat(day)
-        for table in ("daily_bars", "reference"):
-            lake.write(table, day, source.load(table, date).data)
-        planted = source.load("planted_signal", date).data
-        n = len(planted)
-        score = 0.6 * planted["signal"].to_numpy() + 0.8 * r.standard_normal(n)
-        lake.write("fused", day, pd.DataFrame({"symbol": planted["symbol"], "score": score})[r.random(n) < 0.97])
-        noise = pd.DataFrame(r.standard_normal((n, len(OTHER_STYLES))), columns=list(OTHER_STYLES))
-        lake.write("common_factors", day, noise.assign(symbol=planted["symbol"].to_numpy()))
-    return lake
+    return helper.small_market(tmp_path_factory.mktemp("market"))
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +54,6 @@ def build(lake: Lake, spec, weeks: list[str], rules: TradingRules, at_once: int 
             lake.write(table, key, rows, {"absent": step} if isinstance(step, str) else facts)
             made[key] = (step, rows, facts)
     return made
-
-
-def copy_of(market: Lake, folder) -> Lake:
-    """A lake that shares the market's tables, so that each test writes its own."""
-    for table in ("daily_bars", "reference", "fused", "common_factors"):
-        (folder / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
-    return Lake(folder)
 
 
 @pytest.fixture(scope="module")
@@ -319,61 +301,13 @@ def test_any_published_portfolio_can_be_named():
         spec_of("csi800", {})
 
 
-def jobs(names, mark: str = "a", rules: TradingRules | None = None) -> list[Job]:
-    specs = [replace(ALL_PORTFOLIOS[n], signal="fused") for n in names]
-    return [Job(spec, fingerprint(spec, rules or TradingRules(), mark)) for spec in specs]
-
-
-GRID = [n for n in SERIES_88 if n.endswith("mixed_input_biagru_5d")][:3]
-
-
-def test_a_study_goes_on_where_it_was(market, tmp_path):
-    lake, seen = copy_of(market, tmp_path), []
-    run_cells(lake, jobs(GRID[:2]), TradingRules(), progress=lambda *told: seen.append(told))
-    assert [s[:2] for s in seen] == [(1, 2), (2, 2)]
-    written = {n: lake.modified(CELLS, n) for n in GRID[:2]}
-    assert lake.path(CELLS, GRID[0]).endswith(f"portfolio_cells/cell={GRID[0]}/part.parquet")
-    seen.clear()
-    found = run_cells(lake, jobs(GRID), TradingRules(), progress=lambda *told: seen.append(told))
-    assert seen == [(1, 1, GRID[2])]
-    assert written == {n: lake.modified(CELLS, n) for n in GRID[:2]}
-    assert set(found) == set(GRID)
-    seen.clear()
-    run_cells(lake, jobs(GRID[:1], mark="b"), TradingRules(), progress=lambda *told: seen.append(told))
-    run_cells(lake, jobs(GRID[:1], "b", DESK), DESK, progress=lambda *told: seen.append(told))
-    assert len(seen) == 2  # other data, other trading: walked again
-
-
-def test_processes_give_the_bits_of_one(market, tmp_path, monkeypatch):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    one, other = copy_of(market, tmp_path / "a"), copy_of(market, tmp_path / "b")
-    serial = run_cells(one, jobs(GRID[:2]), TradingRules())
-    monkeypatch.setattr("mg_assets.study_cells.INLINE", 1)
-    parallel = run_cells(other, jobs(GRID[:2]), TradingRules(), workers=2)
-    for name in GRID[:2]:
-        np.testing.assert_array_equal(serial[name].nav, parallel[name].nav)
-        np.testing.assert_array_equal(serial[name].turnover, parallel[name].turnover)
-
-
 def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, backtest):
-    found = run_cells(copy_of(market, tmp_path), jobs([NAME]), TradingRules())[NAME]
+    found = run_cells(copy_of(market, tmp_path), [Job(PORTFOLIOS[NAME], "a")], TradingRules())[NAME]
     daily = backtest[f"{NAME}_backtest"].frame
     both = pd.Series(found.excess_nav(), index=found.days.astype(str)).reindex(daily["date"]).dropna()
     until = lake.metadata(TABLE, weeks[-1])["decided"]
     own = daily.set_index("date").loc[:until, "relative_nav"]
     np.testing.assert_allclose(both.loc[:until], own, rtol=1e-10)
-
-
-def test_an_index_without_weights_is_a_sentence(market, tmp_path):
-    for table in ("daily_bars", "fused", "common_factors"):
-        (tmp_path / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
-    lake = Lake(tmp_path)
-    for key in market.keys("reference")[:20]:
-        lake.write("reference", key, market.day("reference", key).assign(csi500_weight=np.nan))
-    found = run_cells(lake, jobs([NAME]), TradingRules())
-    assert found == {NAME: "the source has no csi500 weights"}
-    assert run_cells(lake, jobs([NAME]), TradingRules(), progress=lambda *_: pytest.fail("walked again")) == found
 
 
 def test_closes_carry_what_left_the_exchange(market):
@@ -382,45 +316,3 @@ def test_closes_carry_what_left_the_exchange(market):
     at = list(closes.symbols).index("999999.SH")
     assert not closes.buyable[:, at].any()
     assert not closes.market.tradable[:, at].any()
-
-
-def run_study(study: str, lake: Lake):
-    from mg_assets.assets import portfolio_studies
-
-    asset = next(a for a in portfolio_studies.ASSETS if a.tables == (f"portfolio_study_{study}",))
-    build_ = Build([WHOLE], lake, lambda: None, 1, lambda: "cpu", lambda _: None)
-    (made,) = asset.make(build_)
-    return made
-
-
-def test_a_study_puts_ours_beside_theirs(market, tmp_path):
-    lake = copy_of(market, tmp_path)
-    made = run_study("series_72", lake)
-    assert made.metadata["walked"] == made.metadata["portfolios"] == 6
-    rows = made.frame
-    assert rows["published"].notna().all()
-    of_2023 = rows[rows["period"].str.startswith("2023-01-01")]
-    assert of_2023["ours"].notna().all()
-    assert (rows.loc[rows["period"] == "2018", "note"] == "fewer than 20 days of 2018 in the lake").all()
-    cell = of_2023[(of_2023["portfolio"] == NAME) & (of_2023["column"] == "2023.01-11")].iloc[0]
-    stored = lake.day(CELLS, NAME)
-    year = stored["nav"].iloc[-1] / stored["nav"].iloc[0] - 1
-    assert cell["ours"] == pytest.approx(year)
-    assert cell["first_day"] == stored["date"][1]
-    assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
-    assert made.metadata["excess csi1000"].value.startswith("![](data:image/png")
-    written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
-    assert run_study("series_72", lake).frame.equals(rows)
-    assert written == {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
-
-
-def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
-    made = run_study("series_88", copy_of(market, tmp_path))
-    assert made.metadata["walked"] == 0
-    rows = made.frame
-    assert rows["ours"].isna().all()
-    assert len(rows) == len(rows.dropna(subset="published")) == 272
-    why = "output_ensemble3_biagru_10d is not among the signals of this deployment: add it to catalog in the settings"
-    assert why in set(rows["note"])
-    assert why in made.metadata["table 10"].value
-    assert "16.2%" in made.metadata["table 10"].value
