@@ -1,8 +1,10 @@
 """The reports' portfolio tables, every cell a walked portfolio, ours beside theirs."""
 
+import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import numpy as np
@@ -19,6 +21,9 @@ from mg_assets.store import WHOLE, Lake
 from mg_assets.study_cells import TABLE, Job, fingerprint, run_cells
 from mg_assets.trading_rules import trading_rules
 from mg_portfolio.report.portfolio_tables import STUDIES, Account, compose, markdown, portfolios_of
+
+if TYPE_CHECKING:  # drawing is loaded by the step that draws
+    from matplotlib.figure import Figure
 
 READ = ("daily_bars", "reference", "common_factors")
 COLUMNS = {
@@ -66,9 +71,12 @@ def _study_asset(study: str) -> LakeAsset:
         columns=COLUMNS,
         description=f"{TITLES[study]}.\n\nEach portfolio is walked from week to week over the days of its signal, in "
         "parallel processes, and kept in the lake when it is finished: a study that was stopped goes on where it was. "
-        "A portfolio whose signal this deployment lacks says so.",
+        "A portfolio whose signal this deployment lacks says so. One self-contained page beside the table.",
     )
     def make(build: Build) -> Iterator[Built]:
+        from mg_portfolio.report import charts
+        from mg_portfolio.report.portfolio_page import PortfolioPage, render
+
         lake, rules = build.lake, trading_rules()
         read = _mark(lake, READ)
         marks = {signal: f"{read} {_mark(lake, [signal])}" for signal in signals}
@@ -82,21 +90,35 @@ def _study_asset(study: str) -> LakeAsset:
         ]
 
         accounts |= run_cells(lake, jobs, rules, build.workers, _teller(build, f"portfolio_study_{study}", len(jobs)))
-        frames = [compose(one, accounts) for one in STUDIES[study]]
-        tables = {
-            one.table: dg.MetadataValue.md(markdown(one, f)) for one, f in zip(STUDIES[study], frames, strict=True)
-        }
-        walked = [name for name, found in accounts.items() if isinstance(found, Account)]
+        tables = [(one, compose(one, accounts)) for one in STUDIES[study]]
+        found = {name: account for name, account in accounts.items() if isinstance(account, Account)}
+        walks = _walks(lake, list(found)) if found else None
+        figures = _figures(study, found)
+        page = PortfolioPage(
+            tables,
+            figures,
+            walks,
+            str(rules),
+            build.source.name,
+            lake.root,
+            settings().source["kind"] == "simulated",
+            dt.datetime.now(),
+        )
+        place = lake.write_file(
+            f"portfolio_study_{study}", WHOLE, f"portfolio_study_{study}.html", render(page).encode()
+        )
         yield Built(
             WHOLE,
-            pd.concat(frames, ignore_index=True),
+            pd.concat([frame for _, frame in tables], ignore_index=True),
             {
                 "portfolios": len(accounts),
-                "walked": len(walked),
+                "walked": len(found),
                 "trading": str(rules),
-                **tables,
-                **_pictures(study, {name: found for name, found in accounts.items() if isinstance(found, Account)}),
-                **({"walks": shown_table(_walks(lake, walked))} if walked else {}),
+                **{one.table: dg.MetadataValue.md(markdown(one, frame)) for one, frame in tables},
+                **{title: dg.MetadataValue.md(charts.markdown_image(figure)) for title, figure in figures.items()},
+                **({"walks": shown_table(walks)} if walks is not None else {}),
+                "page": dg.MetadataValue.path(place),
+                "open": dg.MetadataValue.url(f"file://{place}"),
             },
         )
 
@@ -127,12 +149,12 @@ def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
     return frame.assign(largest_violation=[f"{v:.0e}" for v in frame["largest_violation"]])
 
 
-def _pictures(study: str, accounts: dict[str, Account]) -> dict[str, dg.MarkdownMetadataValue]:
+def _figures(study: str, accounts: dict[str, Account]) -> "dict[str, Figure]":
     """Cumulative excess by index, as the study's tables compound it, of the highest where there are many."""
-    from mg_portfolio.report import charts, portfolio_charts
+    from mg_portfolio.report.portfolio_charts import relative_chart
 
     how = STUDIES[study][0].excess
-    drawn = {}
+    drawn: dict[str, Figure] = {}
     for index in ("csi500", "csi1000"):
         own = {n: a.excess_nav(how) for n, a in accounts.items() if n.startswith(f"{index}_")}
         best = sorted(own, key=lambda n: -float(own[n][-1]))[:MOST]
@@ -146,8 +168,7 @@ def _pictures(study: str, accounts: dict[str, Account]) -> dict[str, dg.Markdown
             lines[name.removeprefix(f"{index}_")] = line
         what = "relative NAV" if how == "relative" else "excess, daily differences compounded"
         title = f"{index.upper()}: {what}" + (f", the {MOST} highest of {len(own)}" if len(own) > MOST else "")
-        figure = portfolio_charts.relative_chart(days, lines, title)
-        drawn[f"excess {index}"] = dg.MetadataValue.md(charts.markdown_image(figure))
+        drawn[f"excess {index}"] = relative_chart(days, lines, title)
     return drawn
 
 

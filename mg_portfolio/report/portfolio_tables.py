@@ -171,7 +171,7 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
 
 def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
     """The table as in the report, each cell ours and, in brackets, theirs; below it its days and what ours lacks."""
-    shown = [f"{_text(o, m)} ({_text(p, m)})" if not np.isnan(p) else _text(o, m)
+    shown = [f"{text_of(o, m)} ({text_of(p, m)})" if not np.isnan(p) else text_of(o, m)
              for o, p, m in zip(frame["ours"], frame["published"], frame["metric"], strict=True)]  # fmt: skip
     width = len(table.heads)
     lines = [f"**{table.title}** Ours (published)", ""]
@@ -182,12 +182,11 @@ def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
         fresh = [x if i == 0 or labels[: k + 1] != above[: k + 1] else "" for k, x in enumerate(labels)]
         lines.append("| " + " | ".join((*fresh, *shown[i * width : (i + 1) * width])) + " |")
         above = labels
-    how = f"{HOW[table.excess]}{_otherwise(frame)}" if frame["metric"].str.startswith("excess").any() else ""
-    below = [_days(frame), how, *_lacking(frame), table.note]
+    below = [days_said(frame), excess_said(table, frame), *_lacking(frame), table.note]
     return "\n".join([*lines, *(f"\n{text}" for text in below if text)])
 
 
-def _days(frame: pd.DataFrame) -> str:
+def days_said(frame: pd.DataFrame) -> str:
     """The days of ours, and the periods of which they are a part only."""
     ours = frame[frame["ours"].notna()]
     if not len(ours):
@@ -202,13 +201,15 @@ def _days(frame: pd.DataFrame) -> str:
     return f"{said} In part only: {', '.join(parts)}." if parts else said
 
 
-def _otherwise(frame: pd.DataFrame) -> str:
-    """Excess by relative value, of the rows whose own compounds differences."""
+def excess_said(table: PortfolioTable, frame: pd.DataFrame) -> str:
+    """How excess compounds in a table that has some; where by differences, ours a year by relative NAV too."""
+    if not frame["metric"].str.startswith("excess").any():
+        return ""
     rows = frame[frame["by_relative_nav"].notna()]
     if not len(rows):
-        return ""
-    each = ", ".join(f"{r.row} {_text(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
-    return f" By relative NAV, as elsewhere here, ours would be a year: {each}."
+        return HOW[table.excess]
+    each = ", ".join(f"{r.row} {text_of(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
+    return f"{HOW[table.excess]} By relative NAV, as elsewhere here, ours would be a year: {each}."
 
 
 def _lacking(frame: pd.DataFrame) -> list[str]:
@@ -221,7 +222,8 @@ def _lacking(frame: pd.DataFrame) -> list[str]:
     return ["\n".join(out)] if out else []
 
 
-def _text(value: float, metric: str) -> str:
+def text_of(value: float, metric: str) -> str:
+    """A figure as the tables write it: ratios with two digits, fractions as percent, ``-`` where there is none."""
     if np.isnan(value):
         return "-"
     return f"{value:.2f}" if metric in PLAIN else f"{100 * value:.1f}%"

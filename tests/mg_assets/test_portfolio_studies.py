@@ -166,6 +166,9 @@ def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     assert cell["first_day"] == stored["date"][1]
     assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
     assert made.metadata["excess csi1000"].value.startswith("![](data:image/png")
+    page = Path(made.metadata["page"].value).read_text()
+    assert page.count("<svg") == 2
+    assert f">{100 * year:.1f}%</td>" in page
     written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
     assert run_study("series_72", lake).frame.equals(rows)
     assert written == {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
