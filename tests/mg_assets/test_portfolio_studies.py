@@ -9,6 +9,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -145,7 +146,8 @@ def run_study(study: str, lake: Lake, said: list[str] | None = None):
     from mg_assets.assets import portfolio_studies
 
     asset = next(a for a in portfolio_studies.ASSETS if a.tables == (f"portfolio_study_{study}",))
-    build_ = Build([WHOLE], lake, lambda: None, 1, lambda: "cpu", [].append if said is None else said.append)
+    source = SimpleNamespace(name="a simulated market")
+    build_ = Build([WHOLE], lake, lambda: source, 1, lambda: "cpu", [].append if said is None else said.append)
     (made,) = asset.make(build_)
     return made
 
