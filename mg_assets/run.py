@@ -142,6 +142,7 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
     import dagster as dg
 
     from mg_assets import lake as lake_assets
+    from mg_assets import rehearsal
     from mg_assets.definitions import CHECKS, defs
     from mg_assets.freshness import stale
     from mg_assets.sources import build_source
@@ -149,6 +150,8 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
 
     lake_assets.on_progress = screen.progress
     lake_assets.on_message = screen.message
+    if rehearsal.start():
+        screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
     lake = Lake(config.lake_url)
     source = build_source(config.source["kind"], {k: v for k, v in config.source.items() if k != "kind"})
     instance = dg.DagsterInstance.get()

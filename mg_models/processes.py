@@ -1,5 +1,7 @@
 """Each (retrain, seed) in a single-threaded process, over panels that all of them map from one copy.
 
+A process that is done with one takes the next: importing torch costs seconds.
+
 The panels are written once as ``.npy`` files and mapped by every process, so that memory does not
 grow with their number. Processes are spawned, not forked: a fork after torch or Arrow has started
 threads can hang. A process sends its progress through a pipe; if it dies, the pipe's end says so.
@@ -80,16 +82,16 @@ def run(
     waiting = list(reversed(tasks))
     running: dict[Connection, tuple[Task, Any]] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < count:
-                task = waiting.pop()
-                here, there = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(task, there), daemon=True)
-                process.start()
-                there.close()  # only the child holds it now, so its death ends the pipe
-                running[here] = (task, process)
+        while waiting and len(running) < count:
+            here, there = context.Pipe()
+            process = context.Process(target=_work, args=(there,), daemon=True)
+            process.start()
+            there.close()  # only the child holds it now, so its death ends the pipe
+            running[here] = (waiting.pop(), process)
+            here.send(running[here][0])
+        while running:
             for pipe in wait(list(running)):
-                _receive(cast(Connection, pipe), running, progress, finished)
+                _receive(cast(Connection, pipe), running, waiting, progress, finished)
     finally:
         for pipe, (_, process) in running.items():
             process.terminate()
@@ -100,14 +102,16 @@ def run(
 def _receive(
     pipe: Connection,
     running: dict[Connection, tuple[Task, Any]],
+    waiting: list[Task],
     progress: Callable[[Progress], None] | None,
     finished: Callable[[str, int], None] | None,
 ) -> None:
+    """Take a process's message; one that is done gets the next task, or ends."""
     task, process = running[pipe]
     where = f"{task.spec.name} {task.split.retrain} seed {task.seed}"
     try:
         message = pipe.recv()
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         process.join()
         raise TrainingError(
             f"the process that trained {where} died with exit code {process.exitcode} (-9: killed, often for want of "
@@ -121,16 +125,28 @@ def _receive(
     elif message is not None:
         raise TrainingError(f"training {where} failed:\n{message}")
     else:
-        process.join()
-        pipe.close()
-        del running[pipe]
+        if waiting:
+            running[pipe] = (waiting.pop(), process)
+            pipe.send(running[pipe][0])
+        else:
+            del running[pipe]
+            pipe.close()
+            process.join()
         if finished is not None:
             finished(task.split.retrain, task.seed)
 
 
-def _work(task: Task, pipe: Connection) -> None:
-    """What a process does: train, store, and say None when done."""
+def _work(pipe: Connection) -> None:
+    """What a process does until its pipe ends: train a task, store it, and say None when done."""
     torch.set_num_threads(1)
+    try:
+        while True:
+            _train(pipe.recv(), pipe)
+    except (EOFError, OSError):
+        return  # no more tasks, or the parent is gone
+
+
+def _train(task: Task, pipe: Connection) -> None:
     try:
         folder = Path(task.data)
         inputs = {path.name: _panel(path) for path in (folder / "inputs").iterdir()}
@@ -139,8 +155,8 @@ def _work(task: Task, pipe: Connection) -> None:
         model = fit(data, task.split, task.seed, pipe.send, task.provenance)
         checkpoint.save(model, task.target)
         pipe.send(None)
-    except BrokenPipeError:
-        return  # the parent is gone
+    except (BrokenPipeError, ConnectionResetError):
+        raise  # the parent is gone
     except ModelError as error:
         pipe.send(error)
     except Exception:

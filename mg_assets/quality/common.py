@@ -1,5 +1,6 @@
 """Measures that most suites share: schema, symbol order, coverage, and size against the past."""
 
+import datetime as dt
 from collections.abc import Sequence
 
 import numpy as np
@@ -106,12 +107,13 @@ def floats(columns: Sequence[str]) -> pa.Schema:
 def symbols(measures: Measures, frame: pd.DataFrame) -> None:
     """Measures of one row a symbol."""
     symbol = frame["symbol"].fillna("")
-    measures.rows("repeated", symbol.duplicated().to_numpy(), symbol=symbol.to_numpy())
     text = symbol.to_numpy(dtype=object)
+    measures.rows("repeated", symbol.duplicated().to_numpy(), symbol=text)
     down = np.zeros(len(text), bool)
     down[1:] = text[1:] < text[:-1]
     measures.rows("unsorted", down, symbol=text)
-    measures.rows("bad_symbol", ~symbol.str.match(SYMBOL).to_numpy(dtype=bool), symbol=text)
+    known = pc.match_substring_regex(pa.array(text, pa.string()), SYMBOL)
+    measures.rows("bad_symbol", ~known.to_numpy(zero_copy_only=False), symbol=text)
 
 
 def band(view: View, measures: Measures, rows: int, found: int) -> None:
@@ -129,12 +131,13 @@ def band(view: View, measures: Measures, rows: int, found: int) -> None:
             measures.put(name, now / was, now=now, median_of_past=was)
 
 
-def expected_symbols(reference: pd.DataFrame, day) -> pd.Series:
-    """Symbols listed and not suspended on a day, by its reference."""
-    listed = reference["list_date"].isna() | (pd.to_datetime(reference["list_date"]) <= pd.Timestamp(day))
-    gone = reference["delist_date"].notna() & (pd.to_datetime(reference["delist_date"]) <= pd.Timestamp(day))
-    halted = reference["suspended"].fillna(False).astype(bool)
-    return reference["symbol"][listed & ~gone & ~halted]
+def expected_symbols(reference: pd.DataFrame, day: dt.date) -> np.ndarray:
+    """Symbols listed and not suspended on a day ``(S,)``, by the `LISTING` columns of its reference."""
+    since, until = (reference[c].to_numpy("datetime64[D]") for c in ("list_date", "delist_date"))
+    listed = np.isnat(since) | (since <= np.datetime64(day))
+    gone = until <= np.datetime64(day)  # never true of NaT
+    halted = reference["suspended"].fillna(False).to_numpy(bool)
+    return reference["symbol"].to_numpy(object)[listed & ~gone & ~halted]
 
 
 def coverage(view: View, measures: Measures, present: np.ndarray) -> None:
@@ -146,11 +149,11 @@ def coverage(view: View, measures: Measures, present: np.ndarray) -> None:
     if reference is None:
         measures.notes.append("coverage: no reference that day")
         return
-    should = expected_symbols(reference, view.day).to_numpy(dtype=object)
-    lacking = should[~np.isin(should.astype(str), np.asarray(present, dtype=str))]
+    should = expected_symbols(reference, view.day)
+    lacking = should[~pd.Index(should).isin(present)]
     if len(should):
         measures.put("no_data_share", len(lacking) / len(should), lacking=", ".join(lacking[:10]), of=len(should))
-    unknown = ~np.isin(np.asarray(present, dtype=str), reference["symbol"].to_numpy(dtype=str))
+    unknown = ~pd.Index(present).isin(reference["symbol"])
     measures.rows("unknown_symbols", unknown, symbol=present)
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.store import Lake
 
+LISTING = ("symbol", "list_date", "delist_date", "suspended", "up_limit", "down_limit")
 CACHED = 96  # partitions' summaries and small frames kept at once: the longest look-back is 60
 
 
@@ -92,8 +93,14 @@ class View:
         return frame if len(frame) else None
 
     def reference(self) -> pd.DataFrame | None:
-        """The day's reference rows, or None where the lake has none."""
-        return self.chunk.cached(("reference", self.key), lambda: self.other("reference"))
+        """The day's `LISTING` columns of the reference, dates as datetime64, or None where the lake has none."""
+        return self.chunk.cached(("reference", self.key), self._reference)
+
+    def _reference(self) -> pd.DataFrame | None:
+        if not self.has("reference") or not sound(self.lake, "reference", self.key):
+            return None
+        part = self.lake.table("reference", self.key, LISTING)
+        return part.to_pandas(date_as_object=False) if len(part) else None
 
     def trailing(self, count: int, summary: Callable[[Lake, str, str], Any], name: str) -> list:
         """``summary(lake, table, key)`` of the last ``count`` partitions before this one."""
