@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import Any
 
 import numba
 import numpy as np
@@ -22,7 +23,7 @@ from mg_assets.settings import CHECKOUT
 
 PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
 MARK = CHECKOUT / "mg_assets" / "__pycache__" / "rehearsed"
-MARKET = {"kind": "simulated", "stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
+MARKET: dict[str, Any] = {"stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
 DAYS = ("2022-02-07", "2022-02-08", "2022-02-09")
 CHAIN = (
     "planted_signal", "reference", "trades", "minute_bars", "daily_bars", "intraday_factors", "features_240m",
@@ -77,7 +78,7 @@ def _days(folder: str) -> None:
     from mg_assets.store import Lake
 
     lake = Lake(folder)
-    source = build_source(MARKET["kind"], {k: v for k, v in MARKET.items() if k != "kind"})
+    source = build_source("simulated", MARKET)
     makers = {t: asset for floor in FLOORS for asset in floor.ASSETS for t in asset.tables}
     for table in CHAIN:
         keys = list(DAYS) if TABLES[table].definition is TABLES["trades"].definition else []
