@@ -15,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from mg_portfolio.report.portfolio_tables import PortfolioTable, days_said, excess_said, text_of
+from mg_portfolio.report.portfolio_tables import PortfolioTable, days_said, excess_said, lacking_said, text_of
 from mg_portfolio.report.style import svg
 
 REPORTS = {
@@ -99,6 +99,7 @@ def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
     width = len(table.heads)
     firsts = [first for _, _, first in head_rows(table.heads)[-1]]
     rows, above = [], ("",) * len(table.labels)
+    partly = []  # rows in which only some cells of ours are empty: a dash, and the reason below the table
     for i, (labels, _) in enumerate(table.rows):
         own = frame.iloc[i * width : (i + 1) * width]
         reasons = list(dict.fromkeys(own["note"]))
@@ -112,6 +113,8 @@ def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
             }
         )
         above = labels
+        if not rows[-1]["absent"]:
+            partly.append(own)
     return {
         "key": f"{table.report}_{table.table.replace(' ', '_')}",
         "title": table.title,
@@ -121,4 +124,5 @@ def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
         "firsts": firsts,
         "width": width,
         "rows": rows,
+        "notes": lacking_said(pd.concat(partly)) if partly else [],
     }

@@ -182,7 +182,8 @@ def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
         fresh = [x if i == 0 or labels[: k + 1] != above[: k + 1] else "" for k, x in enumerate(labels)]
         lines.append("| " + " | ".join((*fresh, *shown[i * width : (i + 1) * width])) + " |")
         above = labels
-    below = [days_said(frame), excess_said(table, frame), *_lacking(frame), table.note]
+    why = "\n".join(f"- {sentence}" for sentence in lacking_said(frame))
+    below = [days_said(frame), excess_said(table, frame), why, table.note]
     return "\n".join([*lines, *(f"\n{text}" for text in below if text)])
 
 
@@ -212,14 +213,13 @@ def excess_said(table: PortfolioTable, frame: pd.DataFrame) -> str:
     return f"{HOW[table.excess]} By relative NAV, as elsewhere here, ours would be a year: {each}."
 
 
-def _lacking(frame: pd.DataFrame) -> list[str]:
-    """Why cells of ours are empty: each reason once."""
+def lacking_said(frame: pd.DataFrame) -> list[str]:
+    """Why cells of ours are empty: a sentence a reason."""
     noted = frame[frame["note"] != ""]
     few = noted["note"].str.startswith(FEW)
-    out = [f"- {FEW} {', '.join(noted.loc[few, 'period'].unique())} in the lake"] if few.any() else []
+    out = [f"{FEW} {', '.join(noted.loc[few, 'period'].unique())} in the lake"] if few.any() else []
     why = noted[~few].groupby("note", sort=False)["portfolio"].nunique()
-    out += [f"- {note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items()]
-    return ["\n".join(out)] if out else []
+    return out + [f"{note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items()]
 
 
 def text_of(value: float, metric: str) -> str:

@@ -108,5 +108,6 @@ def test_charts_and_walks_stand_on_the_page():
     walks = pd.DataFrame({"portfolio": list(accounts), "weeks": 53, "largest_violation": "1e-15"})
     page = render(PortfolioPage(tables, {"excess csi500": chart}, walks))
     assert page.count("<svg") == 1
+    assert page.count("- : fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake") == 2
     assert "largest violation" in page
     assert page.count("<code>csi") == 6
