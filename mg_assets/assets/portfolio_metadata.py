@@ -37,7 +37,8 @@ def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_aga
     slope : float, optional
         Return per unit of score, from the decisions whose returns were known.
     solve_again : bool
-        Also by solving with the limit moved (``gained``); a price alone is never less than that.
+        Also by solving with the limit moved (``gained``), which a price alone exceeds but for the cases that
+        :func:`mg_portfolio.prices.price_table` names.
     """
     if step.problem is None or step.solution is None:
         return pd.DataFrame()
