@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from peers.alpha158 import LightGbm, Linear, alpha158, standardised
+from peers.alpha158 import LightGbm, Linear, alpha158
 
 from mg_assets.factors.labels import eligible_entry, labels
 from mg_assets.sources.mapped import MappedSource
@@ -150,7 +150,7 @@ def simple(market: Market, name: str, half_year: str) -> np.ndarray:
 
 
 def peer(market: Market, name: str, half_year: str) -> np.ndarray:
-    """Linear or LightGBM on Alpha158: trained on the ranked 10-day return, every fifth day, as Qlib's linear preset."""
+    """Linear or LightGBM on Alpha158, trained as Qlib's examples do on the 10-day return of every fifth day."""
     cut = int(np.searchsorted(market.days, period_start(half_year)))
     known = np.arange(61, cut - HORIZON - 1, EVERY)
 
@@ -158,11 +158,11 @@ def peer(market: Market, name: str, half_year: str) -> np.ndarray:
         for d, section in zip(days, alpha158(market.bars, days), strict=True):
             rows = market.traded[d] & np.isfinite(market.returns[HORIZON][d])
             if rows.sum() >= 30:
-                label = zscore(ranks(market.returns[HORIZON][d, rows]))
-                yield standardised(section[market.traded[d]])[rows[market.traded[d]]], label
+                label = market.returns[HORIZON][d, rows]
+                yield section[rows], zscore(ranks(label) if name == "linear_alpha158" else label)
 
     if name == "linear_alpha158":
-        model = Linear().fit(learned(known[known >= cut - YEARS * 244]))
+        model = Linear().fit(list(learned(known[known >= cut - YEARS * 244])))
     else:
         held = len(known) // 5
         train_days = known[:-held][known[:-held] < known[-held] - HORIZON - 1]
@@ -170,7 +170,7 @@ def peer(market: Market, name: str, half_year: str) -> np.ndarray:
     days = market.tested(half_year)
     out = np.full((len(days), len(market.symbols)), np.nan)
     for row, d, section in zip(out, days, alpha158(market.bars, days), strict=True):
-        row[market.traded[d]] = model.predict(standardised(section[market.traded[d]]))
+        row[market.traded[d]] = model.predict(section[market.traded[d]])
     return out
 
 

@@ -16,7 +16,7 @@ from mg_models.fingerprint import Fed, digest
 from mg_models.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
-from mg_models.windows import Windows
+from mg_models.windows import Windows, standardise
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,9 @@ class Dataset:
         return Batch(joined, self._float32(labels), owner, len(days), weight)
 
     def _styles(self, day: int) -> np.ndarray:
-        """What a neutral label leaves out, of a day's :meth:`rows`, ``(rows, K)``."""
-        return self.windows(day)[self.spec.inputs[0].panel][-1][:, self._style_columns].cpu().double().numpy()
+        """What a neutral label leaves out, of a day's :meth:`rows`, z-scored and clipped at 3 ``(rows, K)``."""
+        today = self.windows(day)[self.spec.inputs[0].panel][-1:, :, self._style_columns]
+        return standardise(today, 3.0)[0].cpu().double().numpy()
 
     def _float32(self, parts: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts).astype(np.float32)).to(self.device)

@@ -22,12 +22,22 @@ liquidity      ``amount_w`` mean a, ``amount_std_w`` its std, ``amount_5_60`` an
                means, ``illiq`` ln of the mean of \|r\| / (v V)
 past year      ``mom`` C / c of w days ago - 1, ``mom_240_20`` the same without the last month, ``high`` C / max h,
                ``vol`` std r
+overnight      of n = o / last c - 1: ``night_w`` mean n, ``night_abs_20`` mean \|n\|
+days apart     x's mean over the quarter of the window's days on which y was highest less that over the quarter on which
+               it was lowest (the later of equal days counts as higher): ``range_by_close`` of h/l - 1 by c,
+               ``ret_by_range`` of r by h/l, ``ret_by_volume`` and ``range_by_volume`` by V, ``volume_by_close`` of V
+               over its mean by c
+common w       the last w days' sum of the part of r - m (r within 11%) that the 20 strongest principal components of
+               the past 240 days explain: what the stocks that move with this one earned
 =============  ====================================================================================
 
-Standard deviations and regressions are the population's.
+Standard deviations and regressions are the population's. The principal components are those of the returns'
+correlations between the stocks that trade today and have 60% of the window (a missing return counts as m); a tenth
+of their number, at most 20; from 120 days on.
 
-Source: ours. The first four groups are those of Qlib's Alpha158 less what repeats itself; the rest are common
-daily risk and liquidity factors.
+Source: ours. The first four groups are those of Qlib's Alpha158 less what repeats itself, the rest common daily risk
+and liquidity factors; days apart in the manner of brokers' notes on amplitude and reversal, common returns after
+Avellaneda and Lee, Statistical arbitrage in the US equities market (2010).
 """
 
 from math import fsum
@@ -47,26 +57,37 @@ ROLLING = (
 MARKET = ("beta", "idio", "alpha")
 LIQUIDITY = ("amount_20", "amount_120", "amount_std_20", "amount_5_60", "amount_20_240", "illiq_20", "illiq_60")
 YEAR = ("mom_120", "mom_240", "mom_240_20", "high_120", "high_240", "vol_120", "vol_240")
+NIGHT = ("night_5", "night_20", "night_60", "night_abs_20")
+APART = ("range_by_close", "ret_by_range", "ret_by_volume", "range_by_volume", "volume_by_close")
+APART_WINDOWS = (20, 60)
+COMMON_WINDOWS = (5, 20, 60, 120)
 FEATURES = (
     *TODAY,
     *(f"{name}_{w}" for w in WINDOWS for name in ROLLING),
     *(f"{name}_{w}" for w in MARKET_WINDOWS for name in MARKET),
     *LIQUIDITY,
     *YEAR,
+    *NIGHT,
+    *(f"{name}_{w}" for w in APART_WINDOWS for name in APART),
+    "ret_by_range_120",
+    *(f"common_{w}" for w in COMMON_WINDOWS),
 )
 FORGOTTEN = 20  # trading days after which a last close is none: a return over a long suspension is no day's return
 LOOK_BACK = 240 + FORGOTTEN
 """Days before the day itself that its features read."""
 SHARE = 0.6
-CLIP = 3.0
+COMMON_DAYS, COMMON_LEAST, COMPONENTS, MOVE = 240, 120, 20, 0.11
 OPEN, HIGH, LOW, CLOSE, VWAP, VOLUME = range(6)
-RETURN, LOG_VOLUME, GROWN, LOG_AMOUNT, ILLIQUIDITY = range(5)
+RETURN, LOG_VOLUME, GROWN, LOG_AMOUNT, ILLIQUIDITY, RANGE, NIGHT_RETURN = range(7)
 
 
 def price_volume_panel(
     days: np.ndarray, symbols: np.ndarray, daily: np.ndarray, rows: np.ndarray | None = None
 ) -> Panel:
-    """The features of :data:`FEATURES`, per day z-scored over the stocks that traded, clipped at 3, missing 0.
+    """The features of :data:`FEATURES`, each less its median over the stocks that traded that day, missing 0.
+
+    Nothing is divided: how far the stocks are apart on a day, in a feature's own unit, is part of what it says
+    (``docs/real_panel.md``). Networks scale by what their training days had (:mod:`mg_models.networks.mlp`).
 
     Parameters
     ----------
@@ -91,7 +112,7 @@ def price_volume_panel(
     values = np.full((len(days), len(symbols), len(FEATURES)), np.nan, np.float32)
     series = _series(daily)
     for at in wanted:  # day by day: the raw features are never held beside the panel
-        values[at] = _standardised(_features(*series, np.array([at]))[0])
+        values[at] = _centred(_features(*series, np.array([at]))[0])
     return Panel(days, symbols, values, FEATURES)
 
 
@@ -104,7 +125,7 @@ def price_volume_features(daily: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def _series(daily: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Bars ``(D, S, 6)``, NaN without a trade; what windows run over ``(D, S, 5)``; the last close; the market."""
+    """Bars ``(D, S, 6)``, NaN without a trade; what windows run over ``(D, S, 7)``; the last close; the market."""
     if daily.ndim != 3 or daily.shape[-1] != 6:
         raise DataError(f"daily must be (days, stocks, 6): open, high, low, close, vwap, volume; was {daily.shape}")
     bars = np.array(daily, np.float64)
@@ -123,7 +144,9 @@ def _series(daily: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     amount = bars[..., VWAP] * bars[..., VOLUME]
     grown = np.full(traded.shape, np.nan)
     grown[1:] = np.log1p(bars[1:, :, VOLUME] / bars[:-1, :, VOLUME])
-    series = np.stack([returns, np.log(bars[..., VOLUME]), grown, np.log(amount), np.abs(returns) / amount], axis=-1)
+    ranges, night = bars[..., HIGH] / bars[..., LOW] - 1, bars[..., OPEN] / before - 1
+    log_volume, illiquidity = np.log(bars[..., VOLUME]), np.abs(returns) / amount
+    series = np.stack([returns, log_volume, grown, np.log(amount), illiquidity, ranges, night], axis=-1)
     return bars, series, before, market
 
 
@@ -132,21 +155,39 @@ def _features(
 ) -> np.ndarray:
     out = np.full((len(rows), bars.shape[1], len(FEATURES)), np.nan, np.float32)
     _fill(bars, series, before, market, rows, out)
+    for d, section in zip(rows, out, strict=True):
+        if d >= COMMON_LEAST:
+            past = slice(max(d + 1 - COMMON_DAYS, 1), d + 1)
+            _common(series[past, :, RETURN], market[past], section[:, -len(COMMON_WINDOWS) :])
     return out
 
 
-def _standardised(section: np.ndarray) -> np.ndarray:
-    """One day's features ``(S, F)``: z-scored, clipped, missing 0; NaN for stocks without any."""
+def _common(returns: np.ndarray, market: np.ndarray, out: np.ndarray) -> None:
+    """Fill ``out (S, COMMON_WINDOWS)`` from the window's ``returns (days, S)`` and ``market (days,)``."""
+    seen = np.isfinite(returns)
+    here = np.flatnonzero(seen[-1] & (seen.sum(0) >= SHARE * len(returns)))
+    own = np.where(seen[:, here], np.clip(returns[:, here], -MOVE, MOVE) - market[:, None], 0.0)
+    spread = own.std(0)
+    here, own, spread = here[spread > 0], own[:, spread > 0], spread[spread > 0]
+    count = min(COMPONENTS, len(here) // 10)
+    if not count:
+        return
+    scaled = (own - own.mean(0)) / spread
+    # eigenvectors over days, of the correlations between stocks: a matrix of days, however many stocks there are
+    strongest = np.linalg.eigh(scaled @ scaled.T)[1][:, -count:]  # (days, count)
+    known = strongest.T @ own  # (count, stocks)
+    for k, w in enumerate(COMMON_WINDOWS):
+        out[here, k] = strongest[-w:].sum(0) @ known
+
+
+def _centred(section: np.ndarray) -> np.ndarray:
+    """One day's features ``(S, F)`` less their medians, missing 0; NaN for stocks without any."""
     here = np.isfinite(section).any(1)
-    values = section[here].astype(np.float64)
-    values[~np.isfinite(values)] = np.nan
-    finite = np.isfinite(values)
-    count = np.maximum(finite.sum(0), 1)
-    centred = values - np.where(finite, values, 0.0).sum(0) / count
-    std = np.sqrt(np.where(finite, centred * centred, 0.0).sum(0) / count)
-    scaled = np.divide(centred, std, out=np.zeros_like(centred), where=std > 1e-9)
+    values = np.where(np.isfinite(section[here]), section[here], np.nan)
+    known = np.isfinite(values).any(0)
+    values[:, known] -= np.nanmedian(values[:, known], axis=0)
     out = np.full(section.shape, np.nan, np.float32)
-    out[here] = np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
+    out[here] = np.nan_to_num(values, nan=0.0)
     return out
 
 
@@ -188,6 +229,19 @@ def _fill(bars, series, before, market, rows, out):
             f[at + 4] = close / _highest(bars[: d + 1, s, HIGH], 240)
             f[at + 5] = _moments(series[: d + 1, s, RETURN], 120)[1]
             f[at + 6] = _moments(series[: d + 1, s, RETURN], 240)[1]
+            at += 7
+            night = series[: d + 1, s, NIGHT_RETURN]
+            for k, w in enumerate((5, 20, 60)):
+                f[at + k] = _moments(night, w)[0]
+            f[at + 3] = _moments(np.abs(night[max(d - 19, 0) :]), 20)[0]
+            at += 4
+            for w in (20, 60):
+                if d >= w:
+                    part = slice(d + 1 - w, d + 1)
+                    _apart(bars[part, s], series[part, s], f[at : at + 5])
+                at += 5
+            if d >= 120:
+                f[at] = _difference(series[d - 119 : d + 1, s, RETURN], series[d - 119 : d + 1, s, RANGE])
 
 
 @njit(cache=True, error_model="numpy")
@@ -281,6 +335,27 @@ def _market(returns, market, f):
     f[0] = beta
     f[1] = np.sqrt(max(yy - beta * xy, 0.0) / count)
     f[2] = y - beta * x
+
+
+@njit(cache=True, error_model="numpy")
+def _apart(bars, series, f):
+    """The window's APART."""
+    f[0] = _difference(series[:, RANGE], bars[:, CLOSE])
+    f[1] = _difference(series[:, RETURN], series[:, RANGE])
+    f[2] = _difference(series[:, RETURN], bars[:, VOLUME])
+    f[3] = _difference(series[:, RANGE], bars[:, VOLUME])
+    f[4] = _difference(bars[:, VOLUME], bars[:, CLOSE]) / _moments(bars[:, VOLUME], len(bars))[0]
+
+
+@njit(cache=True, error_model="numpy")
+def _difference(values, keys):
+    """Mean of the values over the quarter with the highest keys less that over the quarter with the lowest."""
+    known = np.flatnonzero(~np.isnan(values) & ~np.isnan(keys))
+    if len(known) < SHARE * len(values):
+        return np.nan
+    order = known[np.argsort(keys[known], kind="mergesort")]
+    part = max(len(order) // 4, 1)
+    return values[order[len(order) - part :]].mean() - values[order[:part]].mean()
 
 
 @njit(cache=True, error_model="numpy")

@@ -218,18 +218,20 @@ class TemporalTransformerSpec:
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A linear map of the last step of one input."""
+    """A linear map of the last step of one input, each feature over its scale on the training days, within ``clip``."""
 
+    clip: float = 3.0
     kind: Literal["linear"] = "linear"
 
 
 @dataclass(frozen=True)
 class MlpSpec:
-    """An MLP over the last step of one input."""
+    """An MLP over the last step of one input, each feature over its scale on the training days, within ``clip``."""
 
     hidden: int = 64
     layers: int = 1
     dropout: float = 0.5
+    clip: float = 3.0
     kind: Literal["mlp"] = "mlp"
 
 

@@ -27,6 +27,7 @@ from mg_models.errors import TrainingError
 from mg_models.losses import batch_loss
 from mg_models.memory import reuse_freed_memory
 from mg_models.networks import build
+from mg_models.networks.mlp import Mlp
 from mg_models.scoring import rank_ic
 from mg_models.specs import ModelSpec
 from mg_models.splits import Split
@@ -91,6 +92,8 @@ def fit(
     spec = data.spec
     with reproducible(seed, data.device):
         network = build(spec, step_features(spec, data.features)).to(data.device).train()
+        if isinstance(network, Mlp):
+            network.calibrate(data.windows(day) for day in split.train.tolist())
         generator = np.random.default_rng(seed)
         optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
         course = _Course(data, split, seed, progress)

@@ -3,6 +3,9 @@
 Formulas of ``qlib.contrib.data.loader.Alpha158DL`` (pyqlib 0.9.7): 9 of the bar's shape, 4 prices over the close,
 29 operators over 5, 10, 20, 30 and 60 days. A day without a trade is no observation (Qlib has NaN there); a window
 needs 60% of its days.
+
+Both models are trained as Qlib's examples train them (``examples/benchmarks``): the linear one on robust z-scores over
+the whole training span and the label's percentile of the day, the trees on raw features and the label's z-score.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,34 +36,34 @@ def alpha158(bars: np.ndarray, days: Iterable[int]) -> Iterator[np.ndarray]:
         yield out
 
 
-def standardised(section: np.ndarray) -> np.ndarray:
-    """One day's features, z-scored over stocks, clipped at 3, missing 0 ``(rows, F)``."""
-    values = np.where(np.isfinite(section), section, np.nan)
-    finite = np.isfinite(values)
-    count = np.maximum(finite.sum(0), 1)
-    centred = values - np.where(finite, values, 0.0).sum(0) / count
-    std = np.sqrt(np.where(finite, centred * centred, 0.0).sum(0) / count)
-    scaled = np.divide(centred, std, out=np.zeros_like(centred), where=std > 1e-9)
-    return np.nan_to_num(np.clip(scaled, -CLIP, CLIP), nan=0.0)
-
-
 class Linear:
-    """Least squares with a trace of ridge, every day weighing the same."""
+    """Least squares without intercept on robust z-scores of the training span (median, 1.4826 MAD), clipped at 3.
 
-    def __init__(self, ridge: float = 1e-3):
-        self.ridge = ridge
+    Missing is 0. Qlib's ``RobustZScoreNorm``, ``Fillna`` and ``LinearModel("ols")``; every row weighs the same.
+    """
 
-    def fit(self, days: Iterable[tuple[np.ndarray, np.ndarray]]) -> "Linear":
-        """``days`` gives each day's features ``(rows, F)`` and labels of mean 0 ``(rows,)``, all finite."""
-        count, gram, moment = 0, 0.0, 0.0
+    def fit(self, days: list[tuple[np.ndarray, np.ndarray]]) -> "Linear":
+        """``days`` holds each day's raw features ``(rows, F)`` and labels ``(rows,)``, the labels finite."""
+        every = np.concatenate([x for x, _ in days]).astype(np.float32)
+        every[~np.isfinite(every)] = np.nan
+        self.median, self.scale = np.empty(every.shape[1]), np.empty(every.shape[1])
+        for k, column in enumerate(every.T):  # column by column: a median of the whole copies it
+            self.median[k] = np.nanmedian(column)
+            self.scale[k] = 1.4826 * (np.nanmedian(np.abs(column - self.median[k])) + 1e-12)
+        gram = moment = 0.0
         for x, y in days:
-            gram, moment, count = gram + x.T @ x / len(y), moment + x.T @ y / len(y), count + 1
-        self.weights = np.linalg.solve(gram / count + self.ridge * np.eye(len(moment)), moment / count)
+            z = self._scaled(x)
+            gram, moment = gram + z.T @ z, moment + z.T @ y
+        self.weights = np.linalg.lstsq(gram, moment, rcond=1e-12)[0]  # some features are sums of others
         return self
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Scores ``(rows,)``."""
-        return x @ self.weights
+        return self._scaled(x) @ self.weights
+
+    def _scaled(self, x: np.ndarray) -> np.ndarray:
+        values = np.where(np.isfinite(x), x, np.nan)
+        return np.nan_to_num(np.clip((values - self.median) / self.scale, -CLIP, CLIP), nan=0.0)
 
 
 class LightGbm:
@@ -74,7 +77,7 @@ class LightGbm:
     ROUNDS, PATIENCE = 300, 30
 
     def fit(self, train: list[tuple[np.ndarray, np.ndarray]], valid: list[tuple[np.ndarray, np.ndarray]]) -> "LightGbm":
-        """Days as in :class:`Linear`."""
+        """Days as in :class:`Linear`; a missing feature is a value of its own to the trees."""
         import lightgbm
 
         x, y = (np.concatenate(p) for p in zip(*train, strict=True))

@@ -4,12 +4,14 @@ Why, measured on validation days of the real panel (``docs/real_panel.md``):
 
 - Dividing each bar series by its own last value takes away how the day's open, high, low and close stand to each
   other, how large the stock's moves are and how much it trades. On the same days and labels a ridge on those windows
-  reaches half of the RankIC of one on hand-made features of the same bars. ``price_volume`` (77 such features,
+  reaches half of the RankIC of one on hand-made features of the same bars. ``price_volume`` (96 such features,
   :mod:`mg_models.price_volume`) gives that back.
+- How far the stocks are apart in a feature on a day is information, which a z-score per day takes away: features are
+  centred per day and divided by one constant of the training days (:mod:`mg_models.networks.mlp`).
 - A z-scored 10-day return is ruled by a few jumps; the RankIC is not. Ranks mapped to normal quantiles as the label
   raise the RankIC with everything else alike.
 - A model of the whole return leans on the styles of its training years (small, little traded, recent losers). The mean
-  with a model of the return free of them is steadier: mean over deviation of the daily RankIC 0.93 against 0.84, at
+  with a model of the return free of them is steadier: mean over deviation of the daily RankIC 1.01 against 0.89, at
   nearly the same mean.
 - Validation by a fifth of all years takes the latest years from training. Half a year is enough to stop by.
 """
@@ -58,7 +60,7 @@ MODELS = (
         loss=NegativeIcSpec(),
         label=_LABEL,
         split=_RECENT,
-        description="Linear model of the day's 77 price-volume features.",
+        description="Linear model of the day's 96 price-volume features.",
         source=SOURCE,
         **_SLOW,
     ),
@@ -69,7 +71,7 @@ MODELS = (
         loss=SquaredErrorSpec(),
         label=_LABEL,
         split=_RECENT,
-        description="MLP(64) with dropout over the day's 77 price-volume features.",
+        description="MLP(64) with dropout over the day's 96 price-volume features.",
         source=SOURCE,
         **_SLOW,
     ),

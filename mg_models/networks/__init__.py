@@ -70,7 +70,7 @@ def build(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
     if isinstance(network, TemporalTransformerSpec):
         return TemporalTransformer(first, width, network)
     if isinstance(network, MlpSpec):
-        return Mlp(first, width, network.hidden, network.layers, network.dropout)
+        return Mlp(first, width, network.hidden, network.layers, network.dropout, network.clip)
     if isinstance(network, LinearSpec):
-        return Mlp(first, width, 0, 0, 0.0)
+        return Mlp(first, width, 0, 0, 0.0, network.clip)
     raise CatalogError(f"{spec.name}: no network {network!r}")

@@ -12,7 +12,7 @@ from mg_models.specs import InputSpec
 
 FEATURES = {
     "hf": 27, "daily": 6, "weekly": 6, "monthly": 6, "daily_factors": 42,
-    "features_240m": 14, "features_60m": 14, "features_30m": 14, "price_volume": 77,
+    "features_240m": 14, "features_60m": 14, "features_30m": 14, "price_volume": 96,
 }  # fmt: skip
 GRU_OF_BARS = 3 * 30 * (6 + 30 + 2)
 GRU_OF_FACTORS = 3 * 30 * (27 + 30 + 2)

@@ -3,15 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from mg_models.catalog import get
 from mg_models.dataset import Dataset
 from mg_models.errors import DataError
 from mg_models.labels import STYLES, neutral, transform
+from mg_models.networks.mlp import Mlp
 from mg_models.panel import Panel
-from mg_models.price_volume import FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
+from mg_models.price_volume import COMMON_WINDOWS, FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
 
 DAYS, STOCKS = 330, 24
+OWN = FEATURES[: -len(COMMON_WINDOWS)]
+"""Those that a stock's own bars (and the market) are enough for."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +77,38 @@ def twin(daily: np.ndarray, day: int, stock: int) -> dict[str, float]:
     out |= {f"mom_{w}": now.c / f.c.iloc[-w - 1] - 1 for w in (120, 240)}
     out["mom_240_20"] = f.c.iloc[-21] / f.c.iloc[-241] - 1
     out |= {f"high_{w}": now.c / f.h.iloc[-w:].max() for w in (120, 240)}
-    return out | {f"vol_{w}": f.r.iloc[-w:].std(ddof=0) for w in (120, 240)}
+    out |= {f"vol_{w}": f.r.iloc[-w:].std(ddof=0) for w in (120, 240)}
+    f["n"], f["b"] = f.o / f["last"] - 1, f.h / f.l - 1
+    out |= {f"night_{w}": f.n.iloc[-w:].mean() for w in (5, 20, 60)} | {"night_abs_20": f.n.iloc[-20:].abs().mean()}
+    for w in (20, 60, 120):
+        x = f.iloc[-w:].assign(share=f.V.iloc[-w:] / f.V.iloc[-w:].mean())
+        pairs = {"range_by_close": "bc", "ret_by_range": "rb", "ret_by_volume": "rV", "range_by_volume": "bV"}
+        apart = {k: quarters(x[list(p)]) for k, p in pairs.items()} | {"volume_by_close": quarters(x[["share", "c"]])}
+        out |= {f"{k}_{w}": v for k, v in apart.items() if w < 120 or k == "ret_by_range"}
+    return out
+
+
+def quarters(x: pd.DataFrame) -> float:
+    """Mean of the first column where the second is highest less where it is lowest."""
+    known = x.dropna()
+    known = known.sort_values(known.columns[1], kind="stable").iloc[:, 0]
+    return known.iloc[-(len(known) // 4) :].mean() - known.iloc[: len(known) // 4].mean()
+
+
+def common(daily: np.ndarray, day: int) -> dict[int, pd.DataFrame]:
+    """Each stock's common returns on one day by number of stocks: from the correlation matrix of the stocks."""
+    traded = np.isfinite(daily).all(-1) & (daily[..., 5] > 0)
+    close = pd.DataFrame(np.where(traded, daily[..., 3], np.nan)).iloc[: day + 1]
+    returns = close / close.ffill(limit=19).shift(1) - 1
+    excess = returns.clip(-0.11, 0.11).sub(returns.mean(axis=1), axis=0).iloc[1:].iloc[-240:]
+    enough = excess.notna().sum() >= 0.6 * len(excess)
+    own = excess.loc[:, enough & excess.iloc[-1].notna()].fillna(0.0)
+    values, vectors = np.linalg.eigh(own.corr())
+    largest = np.argsort(values)[::-1][: min(20, own.shape[1] // 10)]
+    scores = (own - own.mean()) / own.std(ddof=0) @ vectors[:, largest]  # the components' returns
+    scores = scores / np.sqrt((scores**2).sum())
+    explained = pd.DataFrame(scores @ (scores.T @ own))
+    return pd.DataFrame({w: explained.iloc[-w:].sum() for w in COMMON_WINDOWS})
 
 
 @pytest.mark.parametrize("day", [300, 329])
@@ -83,8 +118,25 @@ def test_every_feature_is_its_definition(bars, day):
     assert len(live) > 15
     for s in live:
         expected = twin(bars, day, s)
-        assert set(expected) == set(FEATURES)
-        np.testing.assert_allclose(got[s], [expected[n] for n in FEATURES], rtol=2e-5, atol=2e-6, err_msg=str(s))
+        assert set(expected) == set(OWN)
+        np.testing.assert_allclose(got[s, : len(OWN)], [expected[n] for n in OWN], rtol=2e-5, atol=2e-6, err_msg=str(s))
+
+
+@pytest.mark.parametrize("day", [150, 300, 329])
+def test_common_returns_are_those_of_the_principal_components(make, day):
+    daily = make.daily_bars(DAYS, 64, seed=6, suspended=0.04)
+    rng = np.random.default_rng(8)  # three groups of stocks that move together
+    daily[..., :5] *= np.exp(np.cumsum(0.02 * rng.standard_normal((DAYS, 3)), 0)[:, np.arange(64) % 3, None])
+    daily[day - 120 :, 7, 5] = 0.0
+    daily[day, 8, 5] = 0.0
+    got = price_volume_features(daily, np.array([day]))[0, :, len(OWN) :]
+    expected = common(daily, day)
+    assert np.flatnonzero(np.isfinite(got).all(1)).tolist() == expected.index.tolist()
+    assert 7 not in expected.index
+    assert len(expected) > 50
+    np.testing.assert_allclose(got[expected.index], expected, rtol=1e-4, atol=1e-7)
+    sixty = expected[60].groupby(expected.index % 3)
+    assert sixty.mean().std() > 5 * sixty.std().mean()  # what a stock's group earned, the same for all of it
 
 
 def test_who_does_not_trade_has_no_features_and_a_short_history_few(bars):
@@ -118,16 +170,45 @@ def test_prices_in_another_unit_and_stocks_in_another_order(bars):
     split[..., 5] /= 8.0
     np.testing.assert_allclose(price_volume_features(split, rows), whole, rtol=1e-5, atol=1e-6)
     order = np.random.default_rng(0).permutation(STOCKS)
-    np.testing.assert_array_equal(price_volume_features(bars[:, order], rows), whole[:, order])
+    other = price_volume_features(bars[:, order], rows)
+    np.testing.assert_array_equal(other[..., : len(OWN)], whole[:, order, : len(OWN)])
+    np.testing.assert_allclose(other[..., len(OWN) :], whole[:, order, len(OWN) :], rtol=1e-4, atol=1e-7)
 
 
-def test_a_panel_is_standardised_per_day(bars, make):
-    panel = price_volume_panel(make.weekdays(DAYS), make.names(STOCKS), bars, np.array([250, 320]))
-    assert np.isnan(panel.values[[0, 249, 321]]).all()
-    section = panel.values[320][bars[320, :, 5] > 0]
-    assert np.isfinite(section).all()
-    assert np.abs(section).max() <= 3
-    np.testing.assert_allclose(section[:, FEATURES.index("amount_20")].mean(), 0, atol=0.1)
+def test_a_panel_is_centred_per_day_and_keeps_its_units(bars, make):
+    panel = price_volume_panel(make.weekdays(DAYS), make.names(STOCKS), bars, np.array([100, 299]))
+    assert np.isnan(panel.values[[0, 99, 298, 321]]).all()
+    raw = pd.DataFrame(price_volume_features(bars, np.array([100, 299]))[1]).dropna(how="all")
+    idle = np.setdiff1d(np.arange(STOCKS), raw.index)
+    assert len(idle)
+    assert np.isnan(panel.values[299, idle]).all()
+    np.testing.assert_allclose(panel.values[299, raw.index], (raw - raw.median()).fillna(0.0), rtol=1e-5, atol=1e-7)
+    early = panel.values[100][bars[100, :, 5] > 0]
+    assert (early[:, FEATURES.index("mom_240")] == 0).all()  # nobody has it yet
+
+
+def test_a_network_scales_by_its_training_days_and_clips():
+    rng = np.random.default_rng(3)
+    unit = np.array([1.0, 1e-3, 50.0, 1.0])
+    days = [torch.from_numpy(rng.standard_normal((1, 301, 4)) * unit * k).float() for k in (1.0, 3.0)]
+    days[0][..., 3] = 0.0  # not there on the first day
+    mlp = Mlp("x", 4, 8, 1, 0.5, clip=3.0)
+    mlp.calibrate({"x": d} for d in days)
+    middle = np.array([np.median(np.abs(d[0].numpy()), axis=0) for d in days])
+    expected = 1.4826 * np.append(middle[:, :3].mean(0), middle[1, 3])
+    np.testing.assert_allclose(mlp.scale.numpy(), expected, rtol=1e-6)
+    mlp.eval()
+    inside, beyond = days[1].clone(), days[1].clone()
+    bound = torch.from_numpy(3 * expected).float()
+    inside = torch.minimum(torch.maximum(inside, -bound), bound)
+    assert not torch.equal(inside, beyond)
+    torch.testing.assert_close(mlp({"x": inside}), mlp({"x": beyond}))
+    np.testing.assert_allclose(
+        mlp({"x": beyond})[:, 0].detach(), mlp.net(inside[0] / mlp.scale)[:, 0].detach(), rtol=1e-5, atol=1e-6
+    )
+    alone = Mlp("x", 4, 0, 0, 0.0, clip=3.0)
+    alone.calibrate({"x": torch.zeros(1, 5, 4)} for _ in range(2))
+    assert (alone.scale == 1).all()
 
 
 def test_bars_of_another_shape_are_refused(bars):
@@ -153,7 +234,10 @@ def test_a_neutral_label_is_what_the_dataset_hands_out(bars, make):
     rows = data.rows(320)
     rows = rows[np.isfinite(returns[320, rows])]
     plain = transform("normal_rank", returns[320, rows, None])
-    expected = neutral(plain, panel.values[320][np.ix_(rows, [FEATURES.index(s) for s in STYLES])])
+    columns = [FEATURES.index(s) for s in STYLES]
+    styles = panel.values[320][data.rows(320)][:, columns].astype(np.float64)
+    styles = np.clip((styles - styles.mean(0)) / styles.std(0), -3, 3)
+    expected = neutral(plain, styles[np.isin(data.rows(320), rows)])
     np.testing.assert_allclose(data.batch([320]).label.numpy(), expected, atol=1e-6)
     other = Panel(days, names, panel.values[..., :2], ("a", "b"))
     with pytest.raises(DataError, match=r"needs the features \['amount_20'"):
