@@ -6,8 +6,8 @@ reads was written later. So a second run does only what changed.
 """
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 import dagster as dg
@@ -33,7 +33,7 @@ class TableAsset:
     settings: tuple[str, ...]
     raw: bool
     anchor: str | None = None
-    columns: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)  # described, of tables without a fixed schema
 
 
 TABLES: dict[str, TableAsset] = {}

@@ -31,6 +31,7 @@ from mg_assets.store import WHOLE, Lake
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
 PROGRESS_MESSAGES = 10
+LISTED_COLUMNS = 2000  # in one step's events: Dagster repeats them for each partition
 OWNERS = ["team:mg"]
 
 
@@ -161,9 +162,7 @@ def lake_asset(
     names = (tables,) if isinstance(tables, str) else tables
     needs = tuple(needs)
     for name in names:
-        TABLES[name] = TableAsset(
-            name, partitions, needs, version, uses, raw, anchor, tuple(_columns_of(name, columns))
-        )
+        TABLES[name] = TableAsset(name, partitions, needs, version, uses, raw, anchor, _columns_of(name, columns))
 
     def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
         return LakeAsset(names, make, lambda: define(make))

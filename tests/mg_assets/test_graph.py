@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +49,16 @@ def test_a_second_run_builds_nothing(built, lake):
     assert "done in" not in again.stdout
     assert again.stdout.count("up to date") >= 9
     assert {p: p.stat().st_mtime_ns for p in Path(lake.root).rglob("part.parquet")} == before
+
+
+def test_a_page_lists_the_columns_as_they_are(built):
+    with dg.DagsterInstance.from_config(str(built.folder / "lake" / ".dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("signal_evaluation"))
+        schema = event.asset_materialization.metadata["dagster/column_schema"].value
+    found = {c.name: c for c in schema.columns}
+    assert "string" in found["name"].type
+    assert found["rank_ic_mean"].type == "double"
+    assert found["rank_ic_mean"].description
 
 
 def test_models_are_stored_without_pickle_and_with_their_card(lake):
