@@ -249,6 +249,14 @@ def _static_metadata(table: str, columns: dict[str, str], make: Callable) -> dic
     }
 
 
+def _found_schema(entry: TableAsset, frame: pd.DataFrame) -> dg.TableSchema:
+    """Columns as they were made: a table without a fixed schema may hold text and dates among its figures."""
+    schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    return dg.TableSchema(
+        columns=[dg.TableColumn(f.name, str(f.type), description=entry.columns.get(f.name)) for f in schema]
+    )
+
+
 def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> list[tuple[str, str]]:
     if partitions is None:
         return [("", WHOLE)]
@@ -277,6 +285,7 @@ def _write(
     every = max(1, total // PROGRESS_MESSAGES)
     rows, bad = dict.fromkeys(by_name, 0), dict.fromkeys(by_name, 0)
     extra: dict[str, dict[str, Any]] = {}
+    types: dict[str, dict[str, Any]] = {}
     for built in _made(entries, build, make):
         entry = by_name.get(built.table or first.table)
         if entry is None or (entry.table, built.key) not in waiting:
@@ -288,6 +297,8 @@ def _write(
         built = built.ended() if built.ended is not None else built
         bad[entry.table] += _set_aside(build.lake, entry, built)
         rows[entry.table] += len(built.frame)
+        if isinstance(built.frame, pd.DataFrame) and built.frame.shape[1] * len(keys) <= LISTED_COLUMNS:
+            types[entry.table] = {"dagster/column_schema": _found_schema(entry, built.frame)}
         del waiting[entry.table, built.key]
         if entry.definition is None:
             extra[entry.table] = built.metadata
@@ -312,6 +323,7 @@ def _write(
                 "quarantined_rows": bad[name],
                 "seconds": round(time.monotonic() - began, 2),
                 "place": dg.MetadataValue.path(f"{build.lake.root}/{name}"),
+                **types.get(name, {}),
                 **extra.get(name, {}),
             },
         )
