@@ -252,8 +252,9 @@ def _static_metadata(table: str, columns: dict[str, str], make: Callable) -> dic
 def _found_schema(entry: TableAsset, frame: pd.DataFrame) -> dg.TableSchema:
     """Columns as they were made: a table without a fixed schema may hold text and dates among its figures."""
     schema = pa.Schema.from_pandas(frame, preserve_index=False)
+    kinds = {f.name: str(f.type).removeprefix("large_") for f in schema}
     return dg.TableSchema(
-        columns=[dg.TableColumn(f.name, str(f.type), description=entry.columns.get(f.name)) for f in schema]
+        columns=[dg.TableColumn(name, kind, description=entry.columns.get(name)) for name, kind in kinds.items()]
     )
 
 
