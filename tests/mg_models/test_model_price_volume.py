@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 import torch
 
-from mg_models.catalog import get
+from mg_models.catalog import get, override
 from mg_models.dataset import Dataset
 from mg_models.errors import DataError
 from mg_models.labels import STYLES, neutral, transform
 from mg_models.networks.mlp import Mlp
 from mg_models.panel import Panel
 from mg_models.price_volume import COMMON_WINDOWS, FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
+from mg_models.training import plan, train
 
 DAYS, STOCKS = 330, 24
 OWN = FEATURES[: -len(COMMON_WINDOWS)]
@@ -242,3 +243,17 @@ def test_a_neutral_label_is_what_the_dataset_hands_out(bars, make):
     other = Panel(days, names, panel.values[..., :2], ("a", "b"))
     with pytest.raises(DataError, match=r"needs the features \['amount_20'"):
         Dataset(get("price_volume_neutral_mlp"), {"price_volume": other}, returns)
+
+
+def test_the_scale_of_a_trained_model_is_that_of_its_training_days(make):
+    spec = override(
+        get("price_volume_mlp"), max_epochs=1, train_days=60, valid_days=40, min_train_days=5, min_valid_days=2,
+        min_stocks=10, seeds=[0],
+    )  # fmt: skip
+    panel = make.factor_panel(170, 36, 6, seed=6, missing=0.0)
+    returns = 0.05 * np.random.default_rng(4).standard_normal((170, 36))
+    data = {"price_volume": panel}
+    days = plan(spec, data, returns, None, ["2013H2"]).splits["2013H2"].train
+    (model,) = train(spec, data, returns, None, "2013H2")
+    expected = 1.4826 * np.mean([np.sort(np.abs(panel.values[d]), axis=0)[17] for d in days], axis=0)
+    np.testing.assert_allclose(model.state["scale"].numpy(), expected, rtol=1e-5)
