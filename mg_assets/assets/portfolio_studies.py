@@ -168,7 +168,8 @@ def _figures(study: str, accounts: dict[str, Account]) -> "dict[str, Figure]":
             lines[name.removeprefix(f"{index}_")] = line
         what = "relative NAV" if how == "relative" else "excess, daily differences compounded"
         title = f"{index.upper()}: {what}" + (f", the {MOST} highest of {len(own)}" if len(own) > MOST else "")
-        drawn[f"excess {index}"] = relative_chart(days, lines, title)
+        longest = max(map(len, lines))  # names stand beside the lines, and are not to narrow them
+        drawn[f"excess {index}"] = relative_chart(days, lines, title, width=max(7.2, 5.4 + 0.08 * longest))
     return drawn
 
 

@@ -209,7 +209,7 @@ def excess_said(table: PortfolioTable, frame: pd.DataFrame) -> str:
     rows = frame[frame["by_relative_nav"].notna()]
     if not len(rows):
         return HOW[table.excess]
-    each = ", ".join(f"{r.row} {text_of(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
+    each = "; ".join(f"{r.row} {text_of(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
     return f"{HOW[table.excess]} By relative NAV, as elsewhere here, ours would be a year: {each}."
 
 
