@@ -135,14 +135,19 @@ def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
 
 
 def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
-    """Who takes part on each day (1, else NaN), from a year and a quarter before the first."""
+    """Who takes part on each day (1, else NaN), from a year and a quarter before the first.
+
+    A quarter's end ranks every stock of its day, those among them that have left since: the axes of a later day lack
+    them, and its members would otherwise not be those that a longer read gives.
+    """
     if spec.universe != "liquid":
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
     begin = max(trading_days("2010-01-01")[0], _before(axes.days[0], MEMBERS_BACK))
     days = [str(d) for d in trading_days(str(begin), str(axes.days[-1]))]
     columns = ["close", "vwap", "volume", "amount", "float_shares", "suspended", "st"]
-    bars = lake.panel("daily_bars", days, columns, axes.symbols, missing="empty")
-    listed = lake.panel("reference", days, ["list_date"], axes.symbols, missing="empty")["list_date"]
+    everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
+    bars = lake.panel("daily_bars", days, columns, everyone, missing="empty")
+    listed = lake.panel("reference", days, ["list_date"], everyone, missing="empty")["list_date"]
     amount = np.where(np.isfinite(bars["amount"]), bars["amount"], bars["vwap"] * bars["volume"])
     cap = bars["close"] * bars["float_shares"]
     if bars.present.any() and not np.isfinite(cap).any():
@@ -153,7 +158,8 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
     suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
     old = listed_days(days, np.asarray(listed, "datetime64[D]")) >= LISTED_DAYS
     member = liquid(np.array(days, "datetime64[D]"), amount, cap, suspended, bars.present & ~st & old)
-    shown = np.where(member[-len(axes.days) :], 1.0, np.nan)[..., None]
+    own = np.searchsorted(everyone, axes.symbols)
+    shown = np.where(member[-len(axes.days) :, own], 1.0, np.nan)[..., None]
     return Panel(axes.days, axes.symbols, shown, ("member",))
 
 

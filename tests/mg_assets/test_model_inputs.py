@@ -101,6 +101,32 @@ def test_a_days_inputs_do_not_depend_on_the_range(lake):
         np.testing.assert_array_equal(short[name].values, long[name].values[40:51][:, both])
 
 
+def test_who_has_left_since_still_ranks_at_the_quarters_end(lake, tmp_path):
+    """Six members of the second quarter leave in May: on the days after, the others are the same from any range."""
+    spec, tables = CATALOG["mtl_stock_attention"], ("daily_bars", "reference", "daily_factors")
+    for table in tables:
+        shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
+    market = Lake(tmp_path)
+    keys = market.keys("daily_factors")
+    may = next(k for k in keys if k >= "2013-05-06")
+    inputs, axes = model_inputs(market, spec, "2013-04-08", may)
+    gone = axes.symbols[np.isfinite(inputs["liquid"].values[-1, :, 0])][:6]
+    for table in tables:
+        for key in [k for k in keys if k >= may]:
+            rows = market.day(table, key)
+            market.write(table, key, rows[~rows["symbol"].isin(gone)])
+    day = keys[keys.index(may) + 5]
+    long, wide = model_inputs(market, spec, "2013-04-08", day)
+    one, narrow = model_inputs(market, spec, day, day)
+    assert len(narrow.symbols) < len(wide.symbols)
+    members = [
+        set(axes.symbols[np.isfinite(inputs["liquid"].values[-1, :, 0])])
+        for inputs, axes in ((long, wide), (one, narrow))
+    ]
+    assert members[0] == members[1]
+    assert len(members[0]) > 10
+
+
 def test_members_are_traded_listed_and_not_st(lake):
     inputs, axes = model_inputs(lake, CATALOG["lstm"])
     member = np.isfinite(inputs["liquid"].values[..., 0])
