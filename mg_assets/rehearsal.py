@@ -70,7 +70,7 @@ def rehearse() -> None:
 
 def _days(folder: str) -> None:
     """Ticks, bars, factors and their checks."""
-    from mg_assets.assets import FLOORS
+    from mg_assets.assets import ASSET_OF
     from mg_assets.freshness import TABLES
     from mg_assets.lake import Build
     from mg_assets.quality import SUITES, run_suite
@@ -79,14 +79,13 @@ def _days(folder: str) -> None:
 
     lake = Lake(folder)
     source = build_source("simulated", MARKET)
-    makers = {t: asset for floor in FLOORS for asset in floor.ASSETS for t in asset.tables}
     for table in CHAIN:
         keys = list(DAYS) if TABLES[table].definition is TABLES["trades"].definition else []
         keys = keys or [{"weekly_bars": "2022-02-07", "monthly_bars": "2022-02-01"}[table]]
         build = Build(keys, lake, lambda: source, 1, lambda: "cpu", lambda line: None)
-        for built in makers[table].make(build):
+        for built in ASSET_OF[table].make(build):
             lake.write(built.table or table, built.key, built.frame, built.stored)
-        for name in makers[table].tables:
+        for name in ASSET_OF[table].tables:
             if name in SUITES:
                 run_suite(name, lake, keys)
 

@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -141,8 +141,8 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
     """Build every step's missing and stale partitions; returns seconds by step."""
     import dagster as dg
 
+    from mg_assets import abandoned, rehearsal
     from mg_assets import lake as lake_assets
-    from mg_assets import rehearsal
     from mg_assets.definitions import CHECKS, defs
     from mg_assets.freshness import stale
     from mg_assets.sources import build_source
@@ -155,6 +155,8 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
     lake = Lake(config.lake_url)
     source = build_source(config.source["kind"], {k: v for k, v in config.source.items() if k != "kind"})
     instance = dg.DagsterInstance.get()
+    for run in abandoned.end(instance):
+        screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     spent: dict[str, float] = {}
     for number, step in enumerate(plan(config), 1):
         if not step.keys or not step.tables:
@@ -166,14 +168,12 @@ def build(config: Settings, screen: Screen) -> dict[str, float]:
             wanted = sorted({k for keys in todo.values() for k in keys})
             if not wanted:
                 break
-            tables = [t for t in step.tables if todo[t]] if built else list(step.tables)
             if not built:
-                screen.line(
-                    f"{number}. {step.title}: {len(wanted)} of {len(step.keys)} partitions of {len(tables)} tables"
-                )
+                count = sum(map(bool, todo.values()))
+                screen.line(f"{number}. {step.title}: {len(wanted)} of {len(step.keys)} partitions of {count} tables")
             built += len(wanted)
-            for first, last in _ranges(wanted, partition_keys(step.tables[0])):
-                _materialise(dg, defs, CHECKS, instance, tables, first, last)
+            for tables, first, last in _ranges(todo, partition_keys(step.tables[0])):
+                _materialise(dg, defs, CHECKS, instance, list(tables), first, last)
         spent[step.title] = time.monotonic() - began
         screen.line(f"   done in {spent[step.title]:.0f} s" if built else f"{number}. {step.title}: up to date")
     return spent
@@ -188,33 +188,47 @@ def partition_keys(table: str) -> list[str]:
     return ["all"] if definition is None else [lake_key(k, definition) for k in definition.get_partition_keys()]
 
 
-def _ranges(wanted: list[str], keys: list[str]) -> Iterator[tuple[str, str]]:
-    """Contiguous stretches of the wanted keys, at most ``CHUNK`` long."""
+def _ranges(todo: Mapping[str, Sequence[str]], keys: list[str]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Contiguous stretches, at most ``CHUNK`` long, over which the same tables are to be built: tables, first, last.
+
+    ``todo`` has the keys that each table of a step wants, in the order of the data; ``keys`` are all keys there are.
+    What reads a table that is built is built after it on the same day, and tables that come from one pass over their
+    source are built together.
+    """
+    from mg_assets.assets import ASSET_OF
+    from mg_assets.freshness import TABLES
+
+    wanted: dict[str, dict[str, None]] = {}  # key -> tables, in the step's order
+    for table, missing in todo.items():
+        reads = {n.table for n in TABLES[table].needs}
+        for key in {*missing, *(k for k, built in wanted.items() if not reads.isdisjoint(built))}:
+            wanted.setdefault(key, {}).update(dict.fromkeys(ASSET_OF[table].tables))
     place = {k: i for i, k in enumerate(keys)}
     run: list[str] = []
-    for key in wanted:
-        if run and (place[key] != place[run[-1]] + 1 or len(run) == CHUNK):
-            yield run[0], run[-1]
+    for key in sorted(wanted):
+        if run and (place[key] != place[run[-1]] + 1 or len(run) == CHUNK or set(wanted[key]) != set(wanted[run[0]])):
+            yield tuple(wanted[run[0]]), run[0], run[-1]
             run = []
         run.append(key)
     if run:
-        yield run[0], run[-1]
+        yield tuple(wanted[run[0]]), run[0], run[-1]
 
 
 def _materialise(dg, defs, checks, instance, tables: list[str], first: str, last: str) -> None:
+    from mg_assets import abandoned
     from mg_assets.assets import ASSETS
     from mg_assets.freshness import TABLES
     from mg_assets.partitions import HALF_YEARLY
     from mg_assets.resources import ComputeResource, LakeResource, SourceResource
 
     definition = TABLES[tables[0]].definition
-    tags = {}
+    tags = abandoned.tag()
     if definition is not None:
         if definition == HALF_YEARLY:
             from mg_assets.market.calendar import half_year_start
 
             first, last = half_year_start(first).isoformat(), half_year_start(last).isoformat()
-        tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+        tags |= {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
     result = dg.materialize(
         [*ASSETS, *checks],
         selection=dg.AssetSelection.assets(*tables),

@@ -7,6 +7,7 @@ grow with their number. Processes are spawned, not forked: a fork after torch or
 threads can hang. A process sends its progress through a pipe; if it dies, the pipe's end says so.
 """
 
+import fcntl
 import multiprocessing
 import shutil
 import tempfile
@@ -30,6 +31,9 @@ from mg_models.specs import ModelSpec
 from mg_models.splits import Split
 from mg_models.trainer import Progress, fit
 
+PREFIX = "mg_models_"  # of temporary folders
+LOCK = "lock"
+
 
 @dataclass(frozen=True)
 class Task:
@@ -46,9 +50,12 @@ class Task:
 
 @contextmanager
 def shared(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, eligible: np.ndarray) -> Iterator[Path]:
-    """A temporary folder with the arrays as ``.npy`` files, removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="mg_models_"))
+    """A temporary folder with the arrays as ``.npy`` files, removed at the end; if killed before, by the next."""
+    _remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    held = open(folder / LOCK, "w")
     try:
+        fcntl.flock(held, fcntl.LOCK_EX)  # as long as this process lives
         np.save(folder / "labels.npy", labels)
         np.save(folder / "eligible.npy", eligible)
         for name, panel in inputs.items():
@@ -58,7 +65,19 @@ def shared(inputs: dict[str, Panel | PeriodPanel], labels: np.ndarray, eligible:
                 np.save(folder / "inputs" / name / f"{field}.npy", array)
         yield folder
     finally:
+        held.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of killed processes: those whose lock nobody holds."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            with open(folder / LOCK) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # in use, another user's, or only just made
+            continue
 
 
 def run(

@@ -17,6 +17,7 @@ from mg_assets.assets import (
     signal_study,
 )
 from mg_assets.freshness import TABLES
+from mg_assets.lake import LakeAsset
 from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 
 FLOORS = (
@@ -33,6 +34,8 @@ FLOORS = (
     signal_study,
     report,
 )
+ASSET_OF: dict[str, LakeAsset] = {table: asset for floor in FLOORS for asset in floor.ASSETS for table in asset.tables}
+"""The asset that makes each table."""
 ASSETS: list[dg.AssetsDefinition] = [asset.definition() for floor in FLOORS for asset in floor.ASSETS]
 
 

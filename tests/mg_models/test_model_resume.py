@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from mg_models import training
 from mg_models.catalog import CATALOG, override
 from mg_models.panel import Panel
+from mg_models.processes import shared
 from mg_models.training import train_many
 
 CHECKOUT = Path(__file__).parents[2]
@@ -46,7 +48,7 @@ def revision(monkeypatch):
     monkeypatch.setattr(training, "git_revision", lambda: None)
 
 
-def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path):
+def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path, monkeypatch):
     """SIGKILL to the run and the processes that train, as soon as a seed is stored; the same bytes come out."""
     panel: Panel = make.factor_panel(130, 30, 4, missing=0.02)
     labels = np.nan_to_num(panel.values[..., 0]) + np.random.default_rng(1).standard_normal((130, 30))
@@ -58,8 +60,8 @@ def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path):
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(tmp_path / "train.py"), str(tmp_path / "data.npz"), repr(SIZES), str(target)],
-            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, stdout=log, stderr=log,
-            start_new_session=True,
+            env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TMPDIR": str(tmp_path)},
+            stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         while not list(target.glob("2013H2/seed*.json")):
@@ -71,6 +73,10 @@ def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path):
     kept = {p.stem: p.read_bytes() for p in target.glob("2013H2/seed*.json")}
     assert 1 <= len(kept) < len(SEEDS), "the kill came after the last seed was trained"
 
+    assert len(list(tmp_path.glob("mg_models_*"))) == 1  # the killed one's arrays
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with shared({}, labels, labels > 0) as own:
+        assert list(tmp_path.glob("mg_models_*")) == [own]  # the next has removed them
     spec, plans, ran = override(CATALOG["hf_gru"], **SIZES), [], []
     args = (spec, {"hf": panel}, labels, None, ["2013H2"])
     train_many(*args, out_dir=target, launch=plans.append, finished=lambda _, seed: ran.append(f"seed{seed}"))
