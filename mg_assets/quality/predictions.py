@@ -3,15 +3,22 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from mg_assets import certificates
 from mg_assets.quality import common
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
 from mg_assets.quality.view import View, sound
+from mg_models.scoring import rank_ic
 
-LOOK_BACK = 20
-ENOUGH = 5
+WINDOWS = 4
+"""Lengths of its label that a mean RankIC looks back on.
+
+Labels of neighbouring days overlap: 20 days of 20-day returns are one observation, and an honest signal had 0.33 once
+in seven years of real bars. Over four lengths it had 0.21 at most, with a standard deviation of 0.06.
+"""
+ENOUGH = 2  # lengths below which nothing is said
 IMPLAUSIBLE = 0.3  # no published A-share signal has half of this as its mean RankIC
 SECTION = 20  # stocks
 SCORED_SHARE = 0.5
@@ -27,7 +34,8 @@ CHECKS = (
     ),
     Check(
         "leakage",
-        "The mean RankIC with the labels of the last 20 scored days, of any horizon, is below 0.3 in size",
+        "The mean RankIC with each label is below 0.3 in size, over the last scored days of four times its length: 20, "
+        "40 and 80 days",
         (Limit("rank_ic_mean", None, IMPLAUSIBLE),),
     ),
     Check(
@@ -85,16 +93,17 @@ def _leakage(view: View, measures: Measures) -> None:
     if not labelled:
         measures.notes.append("leakage: no labels in the lake")
         return
-    # the exit of the longest label is 21 sessions away: the last 20 known of 41 days
-    keys = [k for k in [*view.chunk.before(view.key, LOOK_BACK + max(HORIZONS)), view.key] if k in labelled]
+    # the exit of the longest label is 21 sessions away
+    reach = (WINDOWS + 1) * max(HORIZONS) + 1
+    keys = [k for k in [*view.chunk.before(view.key, reach), view.key] if k in labelled]
     daily = [view.chunk.cached(("rank_ic", k), partial(_rank_ic, view, k)) for k in keys]
     if not daily:
         return
     table = np.array(daily)  # (days, horizons)
     means = np.full(len(HORIZONS), np.nan)
-    for h in range(len(HORIZONS)):
-        known = table[np.isfinite(table[:, h]), h][-LOOK_BACK:]
-        if len(known) >= ENOUGH:
+    for h, length in enumerate(HORIZONS):
+        known = table[np.isfinite(table[:, h]), h][-WINDOWS * length :]
+        if len(known) >= ENOUGH * length:
             means[h] = abs(known.mean())
     measures.worst("rank_ic_mean", means, {"label": np.array([f"ret_{h}" for h in HORIZONS], object)})
 
@@ -107,17 +116,16 @@ def _rank_ic(view: View, key: str) -> np.ndarray:
         and sound(view.lake, "labels", key, common.floats(names))
     ):
         return np.full(len(HORIZONS), np.nan)
-    scores = view.lake.day(view.table, key, ["symbol", "score"]).set_index("symbol")["score"]
-    scores = scores[~scores.index.duplicated()]
-    known = view.lake.day("labels", key, ["symbol", *names]).set_index("symbol")
-    both = known[~known.index.duplicated()].join(scores.replace([np.inf, -np.inf], np.nan), how="inner")
+    scores = view.lake.day(view.table, key, ["symbol", "score"]).drop_duplicates("symbol")
+    known = view.lake.day("labels", key, ["symbol", *names]).drop_duplicates("symbol")
+    at = pd.Index(known["symbol"]).get_indexer(scores["symbol"])
+    score = np.where(at >= 0, scores["score"].to_numpy(np.float64), np.nan)
     out = np.full(len(HORIZONS), np.nan)
     for h, name in enumerate(names):
-        pair = both[["score", name]].dropna()
-        if len(pair) >= SECTION:
-            a, b = (pair[c].rank().to_numpy() for c in pair.columns)
-            if a.std() > 0 and b.std() > 0:
-                out[h] = np.corrcoef(a, b)[0, 1]
+        label = known[name].to_numpy(np.float64)[at] if len(known) else np.full(len(score), np.nan)
+        both = np.isfinite(score) & np.isfinite(label)
+        if both.sum() >= SECTION and np.ptp(score[both]) > 0 and np.ptp(label[both]) > 0:
+            out[h] = rank_ic(score[both], label[both])
     return out
 
 

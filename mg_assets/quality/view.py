@@ -18,7 +18,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.store import Lake
 
 LISTING = ("symbol", "list_date", "delist_date", "suspended", "up_limit", "down_limit")
-CACHED = 96  # partitions' summaries and small frames kept at once: the longest look-back is 60
+CACHED = 160  # partitions' summaries and small frames kept at once: the longest look-back is 101
 
 
 @dataclass

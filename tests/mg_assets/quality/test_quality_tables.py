@@ -260,10 +260,34 @@ def test_scores_that_know_the_label_raise_the_alarm(lake):
         assert (leakage.passed, leakage.blocking) == (passed, True)
     assert leakage.bad[0]["label"] == "ret_10"
     reversed_sign = days[-1]
-    for day in days[-20:]:
+    for day in days:
         frame = lake.day("fused", day)
         lake.write("fused", day, frame.assign(score=-frame["score"]))
     assert not {o.name: o for o in run_suite("fused", lake, [reversed_sign])}["leakage"].passed
+
+
+def test_one_month_of_luck_is_no_leak(tmp_path):
+    """Twenty neighbouring days share their 20-day return: what a score does with it is one observation."""
+    from mg_assets.market.calendar import trading_days
+    from mg_assets.store import Lake
+
+    lake, rng = Lake(tmp_path), np.random.default_rng(1)
+    days = [str(d) for d in trading_days("2022-01-04", "2022-09-30")]
+    symbols = pd.Series([f"{600000 + i}.SH" for i in range(200)])
+    walk = rng.normal(size=(len(days) + 22, 200)).cumsum(axis=0)
+    month = walk[121] - walk[101]  # the 20-day return of day 100
+    for d, day in enumerate(days):
+        returns = {f"ret_{h}": walk[d + 1 + h] - walk[d + 1] for h in (5, 10, 20)}
+        lake.write("labels", day, pd.DataFrame({"symbol": symbols, **returns}))
+        luck = month * (90 <= d < 110)
+        lake.write("fused", day, pd.DataFrame({"symbol": symbols, "score": luck + 6 * rng.normal(size=200)}))
+    found = {o.name: o for o in run_suite("fused", lake, days[110:150])}["leakage"]
+    assert found.passed, found.bad
+    assert found.observed["measures"]["rank_ic_mean"][1] > 0.1
+    for d, day in enumerate(days[70:150], start=70):
+        leak = walk[d + 21] - walk[d + 1]
+        lake.write("fused", day, pd.DataFrame({"symbol": symbols, "score": leak + 6 * rng.normal(size=200)}))
+    assert not {o.name: o for o in run_suite("fused", lake, days[150:])}["leakage"].passed
 
 
 def test_leakage_needs_labels(lake):
