@@ -84,4 +84,4 @@ def test_a_run_finds_its_kernels_compiled(tmp_path):
         )
         found.append([m for m in json.loads(done.stdout.splitlines()[-1]) if m.startswith("mg_")])
     assert len(found[0]) > 100
-    assert found[1] == []
+    assert found[1] == ["mg_assets.sources.simulated.book"]  # its reset is compiled by each process, in a moment
