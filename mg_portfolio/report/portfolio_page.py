@@ -7,16 +7,15 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mg_portfolio.report.portfolio_tables import PortfolioTable, days_said, excess_said, lacking_said, text_of
 from mg_portfolio.report.style import svg
+from mg_portfolio.report.templates import template
 
 REPORTS = {
     "haitong_88": "Haitong series 88 (2023), AI portfolios by index, limits and model",
@@ -56,12 +55,9 @@ class PortfolioPage:
 
 def render(page: PortfolioPage) -> str:
     """The page as one HTML document: style sheet and charts are inside, it refers to nothing outside itself."""
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(files("mg_portfolio.report").joinpath("portfolio_page.html").read_text(encoding="utf-8"))
     cells = pd.concat([frame for _, frame in page.tables], ignore_index=True)
     have = cells.loc[cells["ours"].notna(), "portfolio"].str.removesuffix(" benchmark").nunique()
-    return template.render(
+    return template("portfolio_page.html").render(
         page=page,
         title=REPORTS[page.tables[0][0].report],
         every=cells["portfolio"].str.removesuffix(" benchmark").nunique(),

@@ -9,11 +9,9 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
@@ -33,6 +31,7 @@ from mg_portfolio.report.study_measures import NOT_TRAINED
 from mg_portfolio.report.study_tables import SIGNALS
 from mg_portfolio.report.study_texts import METRICS, MODELS, REASONS, REPORTS, TABLE_NAMES, TEXTS
 from mg_portfolio.report.style import svg
+from mg_portfolio.report.templates import template
 from mg_portfolio.summary import YEAR
 
 _RATIOS = {"rank_ic_ir", "rank_icir", "rank_icir_annual", "icir", "weighted_icir", "weighted_rank_icir",
@@ -97,12 +96,9 @@ def render(study: Study, lang: str = "en") -> str:
         raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
     t = TEXTS[lang]
     have, lacking = study.trained
-    template = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).from_string(files("mg_portfolio.report").joinpath("study.html").read_text(encoding="utf-8"))
     shown = study.cells[study.cells["table"] == SIGNALS]
     tested = shown[shown["days"] > 0]
-    return template.render(
+    return template("study.html").render(
         t=t,
         lang=lang,
         study=study,

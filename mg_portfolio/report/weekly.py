@@ -6,10 +6,8 @@
 """
 
 import math
-from importlib.resources import files
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
@@ -39,6 +37,7 @@ from mg_portfolio.report.tables import (
     factor_rows,
     portfolio_rows,
 )
+from mg_portfolio.report.templates import template
 from mg_portfolio.report.texts import TEXTS, name_of, period_names, portfolio_name
 
 __all__ = [
@@ -86,10 +85,7 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
     portfolios = portfolio_rows(report, lang, texts["no_portfolio"])
     week = report_periods(report.as_of)["week"]
     groups = [(key, [row for row in factors if row.group == key]) for key in ("handmade", "deep", "full_band")]
-    template = _environment().from_string(
-        files("mg_portfolio.report").joinpath("weekly.html").read_text(encoding="utf-8")
-    )
-    return template.render(
+    return template("weekly.html").render(
         t=texts,
         lang=lang,
         report=report,
@@ -108,10 +104,6 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
         evaluation_metrics=EVALUATION_METRICS,
         quality=_quality(report, texts),
     )
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 class _Words:

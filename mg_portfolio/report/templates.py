@@ -1,0 +1,18 @@
+"""The pages' templates and the style sheets that they share, written into each page."""
+
+from functools import cache
+
+import jinja2
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("mg_portfolio", "report"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def template(name: str) -> jinja2.Template:
+    """A page by its file: ``weekly.html``, ``study.html``, ``portfolio_page.html``."""
+    return _environment().get_template(name)
