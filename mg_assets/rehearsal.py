@@ -25,6 +25,7 @@ PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
 MARK = CHECKOUT / "mg_assets" / "__pycache__" / "rehearsed"
 MARKET: dict[str, Any] = {"stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
 DAYS = ("2022-02-07", "2022-02-08", "2022-02-09")
+PERIODS = {"weekly_bars": ("2022-02-07",), "monthly_bars": ("2022-02-01",)}
 CHAIN = (
     "planted_signal", "reference", "trades", "minute_bars", "daily_bars", "intraday_factors", "features_240m",
     "factor_inputs", "factor_scores", "weekly_bars", "monthly_bars", "daily_factors", "labels",
@@ -71,7 +72,6 @@ def rehearse() -> None:
 def _days(folder: str) -> None:
     """Ticks, bars, factors and their checks."""
     from mg_assets.assets import ASSET_OF
-    from mg_assets.freshness import TABLES
     from mg_assets.lake import Build
     from mg_assets.quality import SUITES, run_suite
     from mg_assets.sources import build_source
@@ -80,8 +80,7 @@ def _days(folder: str) -> None:
     lake = Lake(folder)
     source = build_source("simulated", MARKET)
     for table in CHAIN:
-        keys = list(DAYS) if TABLES[table].definition is TABLES["trades"].definition else []
-        keys = keys or [{"weekly_bars": "2022-02-07", "monthly_bars": "2022-02-01"}[table]]
+        keys = list(PERIODS.get(table, DAYS))
         build = Build(keys, lake, lambda: source, 1, lambda: "cpu", lambda line: None)
         for built in ASSET_OF[table].make(build):
             lake.write(built.table or table, built.key, built.frame, built.stored)
