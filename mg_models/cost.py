@@ -240,7 +240,8 @@ def _step(data: Dataset, network: nn.Module, optimizer: torch.optim.Optimizer, b
 
 def _step_saved(data: Dataset, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
     """A step; returns the bytes that it keeps for its gradients, each storage once, and those of the windows."""
-    storages = {w.untyped_storage().data_ptr(): w.untyped_storage().nbytes() for w in batch.windows.values()}
+    given = [w.untyped_storage() for w in batch.windows.values() if isinstance(w, torch.Tensor)]
+    storages = {storage.data_ptr(): storage.nbytes() for storage in given}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()

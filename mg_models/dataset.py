@@ -16,7 +16,7 @@ from mg_models.fingerprint import Fed, digest
 from mg_models.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
-from mg_models.windows import Windows, standardise
+from mg_models.windows import Section, Window, Windows, as_tensor, standardise
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Batch:
 
     Attributes
     ----------
-    windows : dict of str to Tensor (steps, rows, features)
+    windows : dict of str to Tensor or Section (steps, rows, features)
+        A section on a CPU; see :mod:`mg_models.windows`.
     label : Tensor (rows, horizons)
         Transformed per day over the day's rows.
     day : Tensor of int64 (rows,)
@@ -35,7 +36,7 @@ class Batch:
         Of each row in the loss, where the loss has weights.
     """
 
-    windows: dict[str, Tensor]
+    windows: dict[str, Window]
     label: Tensor
     day: Tensor
     days: int
@@ -45,7 +46,7 @@ class Batch:
         """Some rows, by ascending index."""
         at = torch.from_numpy(rows).to(self.label.device)
         return Batch(
-            {name: window.index_select(1, at) for name, window in self.windows.items()},
+            {n: w.take(rows) if isinstance(w, Section) else w.index_select(1, at) for n, w in self.windows.items()},
             self.label[at],
             self.day[at],
             self.days,
@@ -95,10 +96,24 @@ class Dataset:
         """Stocks that take part on a day, ascending indices ``(rows,)``."""
         return np.flatnonzero(self.eligible[day])
 
-    def windows(self, day: int) -> dict[str, Tensor]:
+    def windows(self, day: int) -> dict[str, Window]:
         """The standardised windows of a day's :meth:`rows`, ``{input: (steps, rows, features)}``."""
-        rows = torch.from_numpy(self.rows(day)).to(self.device)
-        return {name: window.gather(day, rows) for name, window in self._windows.items()}
+        return self._read([day], [self.rows(day)])
+
+    def _read(self, days: Sequence[int], chosen: Sequence[np.ndarray]) -> dict[str, Window]:
+        """Windows of some stocks of some days, scaled over everybody of each day."""
+        everyone = [self.rows(day) for day in days]
+        if self.device == "cpu":
+            return {name: window.section(days, everyone, chosen) for name, window in self._windows.items()}
+        out: dict[str, Window] = {}
+        for name, window in self._windows.items():
+            parts = []
+            for day, rows, wanted in zip(days, everyone, chosen, strict=True):
+                whole = window.gather(day, torch.from_numpy(rows).to(self.device))
+                at = torch.from_numpy(np.searchsorted(rows, wanted)).to(self.device)
+                parts.append(whole if len(wanted) == len(rows) else whole.index_select(1, at))
+            out[name] = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        return out
 
     def fed(self, day: int) -> dict[str, Fed]:
         """What :meth:`windows` of a day are made of, by input: the panels' values themselves, before any scaling."""
@@ -123,28 +138,24 @@ class Dataset:
         Inputs are z-scored over every stock with inputs, labelled or not, as in prediction; labels
         over the stocks that have both.
         """
-        windows: dict[str, list[Tensor]] = {name: [] for name in self._windows}
-        labels, owners, weights = [], [], []
+        labels, owners, weights, chosen = [], [], [], []
         loss = self.spec.loss
         for at, day in enumerate(days):
             raw = self.label(day)  # (rows, horizons)
             has = np.isfinite(raw).all(1)
-            kept = None if has.all() else torch.from_numpy(np.flatnonzero(has)).to(self.device)
-            for name, window in self.windows(day).items():
-                windows[name].append(window if kept is None else window.index_select(1, kept))
+            chosen.append(self.rows(day)[has])
             label = transform(self.spec.label.transform, raw[has])
             labels.append(neutral(label, self._styles(day)[has]) if self._style_columns else label)
             owners.append(np.full(int(has.sum()), at))
             if isinstance(loss, RankWeightedErrorSpec):
                 weights.append(rank_weights(raw[has], loss.halvings))
-        joined = {n: parts[0] if len(parts) == 1 else torch.cat(parts, dim=1) for n, parts in windows.items()}
         owner = torch.from_numpy(np.concatenate(owners)).to(self.device)
         weight = self._float32(weights) if weights else None
-        return Batch(joined, self._float32(labels), owner, len(days), weight)
+        return Batch(self._read(days, chosen), self._float32(labels), owner, len(days), weight)
 
     def _styles(self, day: int) -> np.ndarray:
         """What a neutral label leaves out, of a day's :meth:`rows`, z-scored and clipped at 3 ``(rows, K)``."""
-        today = self.windows(day)[self.spec.inputs[0].panel][-1:, :, self._style_columns]
+        today = as_tensor(self.windows(day)[self.spec.inputs[0].panel])[-1:, :, self._style_columns]
         return standardise(today, 3.0)[0].cpu().double().numpy()
 
     def _float32(self, parts: list[np.ndarray]) -> Tensor:

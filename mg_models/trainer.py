@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from mg_models.checkpoint import Provenance, TrainedModel, new_card
 from mg_models.dataset import Batch, Dataset, step_features
@@ -31,6 +31,7 @@ from mg_models.networks.mlp import Mlp
 from mg_models.scoring import rank_ic
 from mg_models.specs import ModelSpec
 from mg_models.splits import Split
+from mg_models.windows import Window
 
 THREADS = 1
 
@@ -129,7 +130,7 @@ def predict_day(network: nn.Module, data: Dataset, day: int) -> np.ndarray:
     return predict_windows(network, data.spec, data.windows(day))
 
 
-def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Tensor]) -> np.ndarray:
+def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Window]) -> np.ndarray:
     """Predictions of a day's windows, ``(rows, columns)`` float64.
 
     The first column is the model's prediction, the mean over the network's tasks. With several horizons the

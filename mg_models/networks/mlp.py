@@ -14,6 +14,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from mg_models.windows import Window, as_tensor
+
 TO_STD = 1.4826
 """Standard deviations of a normal variable in its median absolute deviation."""
 
@@ -32,7 +34,7 @@ class Mlp(nn.Module):
         inner = (m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU(), nn.Dropout(dropout)))
         self.net = nn.Sequential(*inner, nn.Linear(widths[-1], 1))
 
-    def calibrate(self, days: Iterable[Mapping[str, Tensor]]) -> None:
+    def calibrate(self, days: Iterable[Mapping[str, Window]]) -> None:
         """Set the scale: 1.4826 times the mean over days of the median absolute value over stocks.
 
         ``days`` gives each training day's windows. A day on which that median is 0 (a feature whose history has not
@@ -40,11 +42,11 @@ class Mlp(nn.Module):
         """
         total, count = torch.zeros_like(self.scale), torch.zeros_like(self.scale)
         for windows in days:
-            middle = windows[self.panel][-1].abs().median(dim=0).values  # (features,)
+            middle = as_tensor(windows[self.panel])[-1].abs().median(dim=0).values  # (features,)
             total += middle
             count += middle > 0
         self.scale.copy_(torch.where(count > 0, TO_STD * total / count.clamp(min=1), 1.0))
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
-        return self.net((windows[self.panel][-1] / self.scale).clamp(-self.clip, self.clip))  # (rows, 1)
+        return self.net((as_tensor(windows[self.panel])[-1] / self.scale).clamp(-self.clip, self.clip))  # (rows, 1)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.networks.recurrent import Head, last_state
+from mg_models.windows import Window
 
 
 class MultiTask(nn.Module):
@@ -33,7 +34,7 @@ class MultiTask(nn.Module):
         self.grus = nn.ModuleDict({self.owner[p]: nn.GRU(features[p], hidden, layers) for p in self.panels})
         self.heads = nn.ModuleDict({p: Head(hidden) for p in self.panels})
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, tasks)`` of windows ``(steps, rows, features)``, steps by input."""
         scores = [self.heads[p](last_state(self.grus[self.owner[p]], windows[p])) for p in self.panels]  # (rows, 1)
         return torch.cat(scores, dim=1)  # (rows, tasks)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.networks import fused_gru
+from mg_models.windows import Window, as_tensor
 
 
 class Recurrent(nn.Module):
@@ -33,7 +34,7 @@ class Recurrent(nn.Module):
         self.head = Head(hidden)
         self.sigmoid = sigmoid
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
         state = last_state(self.gru, windows[self.panel])  # (rows, hidden)
         score = self.head(state)  # (rows, 1)
@@ -53,9 +54,9 @@ class Head(nn.Module):
         return self.linear(self.norm(state))  # (rows, 1)
 
 
-def last_state(gru: nn.Module, window: Tensor) -> Tensor:
+def last_state(gru: nn.Module, window: Window) -> Tensor:
     """The top layer's state after the last step, ``(rows, hidden)``, of ``(steps, rows, features)``."""
     if fused_gru.fits(gru, window):
         return fused_gru.fused_last_state(gru, window)
-    _, state = gru(window)  # (layers, rows, hidden)
+    _, state = gru(as_tensor(window))  # (layers, rows, hidden)
     return state[-1]

@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from mg_models.networks.sequence import mlp
 from mg_models.specs import ResidualLearningSpec
+from mg_models.windows import Window, as_tensor
 
 MOST_NEGATIVES = 1024  # rows of the contrastive loss: its table of scores is square in them
 
@@ -54,11 +55,11 @@ class ResidualLearning(nn.Module):
             self.inner = nn.Linear(spec.hidden, spec.hidden)
             self.score = nn.Linear(spec.hidden, 1, bias=False)
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
         return self._pass(windows)[0]
 
-    def learn(self, windows: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def learn(self, windows: Mapping[str, Window]) -> tuple[Tensor, Tensor, Tensor]:
         """Predictions ``(rows, 1)``, the mean square of what is left unexplained, and the contrastive loss."""
         prediction, residuals, states = self._pass(windows)
         unexplained = torch.stack([r.square().mean() for r in residuals[1:]]).sum()
@@ -68,11 +69,12 @@ class ResidualLearning(nn.Module):
             contrast = torch.stack([granule.contrast(r, s) for granule, r, s in each]).sum()
         return prediction, unexplained, contrast
 
-    def _pass(self, windows: Mapping[str, Tensor]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    def _pass(self, windows: Mapping[str, Window]) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         residuals, states, predictions = [], [], []
         told: Tensor | None = None
         for panel, granule in zip(self.panels, self._granules(), strict=True):
-            residual = windows[panel] if told is None else windows[panel] - told  # (steps, rows, features)
+            window = as_tensor(windows[panel])
+            residual = window if told is None else window - told  # (steps, rows, features)
             state = granule.rnn(residual)[0]  # (steps, rows, hidden)
             predictions.append(granule.head(state[-1]))  # (rows, 1)
             told = granule.reconstruct(state)

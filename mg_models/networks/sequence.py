@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from mg_models.networks.attention import AdditiveAttention
 from mg_models.networks.recurrent import last_state
 from mg_models.specs import SequenceSpec
+from mg_models.windows import Window, as_tensor
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -31,7 +32,7 @@ class Sequence(nn.Module):
         self.encoders = nn.ModuleDict(encoders)
         self.head = mlp(sum(e.width for e in encoders.values()), spec.mlp)
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
         encoded = torch.cat([encoder(windows[p]) for p, encoder in self.encoders.items()], dim=1)  # (rows, width)
         return self.head(encoded)  # (rows, 1)
@@ -56,11 +57,11 @@ class Encoder(nn.Module):
         self._backward = spec.bidirectional
         self.width = states * (2 if spec.attention else 1)
 
-    def forward(self, window: Tensor) -> Tensor:
+    def forward(self, window: Window) -> Tensor:
         """``(rows, width)`` of ``(steps, rows, features)``."""
         if self.attention is None and isinstance(self.rnn, nn.GRU) and not self._backward:
             return last_state(self.rnn, window)  # (rows, hidden)
-        states = self.states(window)  # (steps, rows, states)
+        states = self.states(as_tensor(window))  # (steps, rows, states)
         last = states[-1]  # (rows, states)
         if self._backward:
             last = torch.cat([states[-1, :, : self._hidden], states[0, :, self._hidden :]], dim=1)

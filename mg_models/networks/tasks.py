@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.specs import TaskMlpSpec
+from mg_models.windows import Window, as_tensor
 
 
 class TaskMlp(nn.Module):
@@ -30,9 +31,9 @@ class TaskMlp(nn.Module):
         self.between = TaskAttention(spec.hidden, tasks, attention) if attention else None
         self.heads = nn.ModuleList(nn.Linear(spec.hidden, 1) for _ in range(tasks))
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, tasks)`` of windows ``(steps, rows, features)``."""
-        shared = self.shared(windows[self.panel][-1])  # (rows, hidden)
+        shared = self.shared(as_tensor(windows[self.panel])[-1])  # (rows, hidden)
         each = [shared] * len(self.heads) if self.between is None else self.between(shared).unbind(0)
         return torch.cat([head(x) for head, x in zip(self.heads, each, strict=True)], dim=1)  # (rows, tasks)
 

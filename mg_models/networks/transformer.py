@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.specs import StockAttentionSpec, TemporalTransformerSpec
+from mg_models.windows import Window, as_tensor
 
 
 def encoder(width: int, spec: StockAttentionSpec | TemporalTransformerSpec) -> nn.TransformerEncoder:
@@ -31,9 +32,9 @@ class StockAttention(nn.Module):
         self.encoder = encoder(features, spec)
         self.heads = nn.Linear(features, tasks)
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, tasks)`` of windows ``(steps, rows, features)``, days one after another."""
-        x = windows[self.panel][-1]  # (rows, features)
+        x = as_tensor(windows[self.panel])[-1]  # (rows, features)
         if day is None:
             return self.heads(self.encoder(x[:, None])[:, 0])  # (rows, tasks)
         days = int(day[-1]) + 1 if len(day) else 0
@@ -56,9 +57,9 @@ class TemporalTransformer(nn.Module):
         self.encoder = encoder(features, spec)
         self.head = nn.Linear(features, 1)
 
-    def forward(self, windows: Mapping[str, Tensor], day: Tensor | None = None) -> Tensor:
+    def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
-        x = windows[self.panel]  # (steps, rows, features)
+        x = as_tensor(windows[self.panel])  # (steps, rows, features)
         x = x + positions(len(x), x.shape[2], x.device)[:, None]
         return self.head(self.encoder(x)[-1])  # (rows, 1)
 

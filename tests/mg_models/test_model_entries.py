@@ -18,6 +18,7 @@ from mg_models.networks import build
 from mg_models.panel import Panel
 from mg_models.scoring import zscore
 from mg_models.training import train
+from mg_models.windows import as_tensor
 
 DAYS, STOCKS, RETRAIN = 170, 36, "2013H2"
 STEPS = {
@@ -156,7 +157,7 @@ def test_a_stock_is_scored_as_if_alone(case, inputs):
     at = np.searchsorted(data.days, days[:3]).tolist()
     network = models[0].network()
     each = [data.windows(d) for d in at]
-    few = [{p: w[:, : 5 + 3 * k] for p, w in windows.items()} for k, windows in enumerate(each)]
+    few = [{p: as_tensor(w)[:, : 5 + 3 * k] for p, w in windows.items()} for k, windows in enumerate(each)]
     with torch.inference_mode():
         if spec.network.kind != "stock_attention":
             torch.testing.assert_close(network(few[0]), network(each[0])[:5], atol=2e-6, rtol=1e-4)
@@ -186,7 +187,7 @@ def test_residual_learning_combines_in_each_way(inputs, combination, tmp_path):
     data, network = Dataset(spec, inputs), models[0].network()
     windows = data.windows(140)
     with torch.inference_mode():
-        few = network({p: w[:, :5] for p, w in windows.items()})
+        few = network({p: as_tensor(w)[:, :5] for p, w in windows.items()})
         torch.testing.assert_close(few, network(windows)[:5], atol=2e-6, rtol=1e-4)
 
 

@@ -4,14 +4,27 @@ import os
 import platform
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from mg_models.networks import fused_gru
-from mg_models.networks.fused_gru import _sigmoid, _tanh, fits, fused_last_state
+from mg_models import kernels
+from mg_models.kernels import _sigmoid, _tanh
+from mg_models.networks.fused_gru import fits, fused_last_state
+from mg_models.panel import Panel, PeriodPanel
+from mg_models.specs import InputSpec
+from mg_models.windows import Section, Windows
+
+SPECS = (
+    InputSpec("hf", 40),
+    InputSpec("features_60m", 24, per_day=4),
+    InputSpec("daily", 40, "last_value"),
+    InputSpec("weekly", 12, "last_value", clip=1.5),
+    InputSpec("monthly", 3, "last_value"),
+)
 
 
 def gradients(gru: nn.GRU, state: torch.Tensor, weight: torch.Tensor) -> list[torch.Tensor]:
@@ -25,9 +38,9 @@ def gradients(gru: nn.GRU, state: torch.Tensor, weight: torch.Tensor) -> list[to
     [
         (2, 3, 2, 4),
         (1, 5, 1, 1),
-        (7, fused_gru.TILE, 14, 50),
+        (7, kernels.TILE, 14, 50),
         (12, 37, 6, 30),
-        (5, 2 * fused_gru.TILE, 3, 64),
+        (5, 2 * kernels.TILE, 3, 64),
         (40, 1100, 27, 30),
     ],
 )
@@ -80,11 +93,15 @@ def test_gradients_are_the_same_bits_again():
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_a_second_backward_pass_is_refused():
+def test_a_graph_that_is_kept_gives_its_gradients_again():
     gru = nn.GRU(3, 4)
     total = fused_last_state(gru, torch.randn(5, 6, 3)).sum()
     total.backward(retain_graph=True)
-    with pytest.raises(RuntimeError, match="one backward pass"):
+    once = [p.grad.clone() for p in gru.parameters()]
+    total.backward()
+    for p, first in zip(gru.parameters(), once, strict=True):
+        assert torch.equal(p.grad, 2 * first)
+    with pytest.raises(RuntimeError, match="second time"):
         total.backward()
 
 
@@ -112,7 +129,7 @@ def test_the_window_may_be_strided():
 def test_a_row_does_not_depend_on_its_tile():
     """Rows of the last, shorter tile have the state that they have alone, to rounding."""
     gru = nn.GRU(4, 8)
-    window = torch.randn(10, fused_gru.TILE + 3, 4)
+    window = torch.randn(10, kernels.TILE + 3, 4)
     with torch.inference_mode():
         whole = fused_last_state(gru, window)
         torch.testing.assert_close(fused_last_state(gru, window[:, -3:]), whole[-3:], atol=1e-6, rtol=1e-5)
@@ -122,6 +139,63 @@ def test_the_approximations_are_those_of_libm():
     x = np.linspace(-30, 30, 20001).astype(np.float32)
     np.testing.assert_allclose([_tanh.py_func(v) for v in x], np.tanh(x), atol=5e-7)
     np.testing.assert_allclose([_sigmoid(v) for v in x], 1 / (1 + np.exp(-x.astype(np.float64))), atol=5e-7)
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=[f"{s.panel}-{s.scale}-{s.per_day}" for s in SPECS])
+def test_read_from_the_panel_it_is_what_it_is_of_the_gathered_window(spec, make):
+    """Bit by bit, states and gradients; of days before the panel's beginning and of some of a day's stocks too."""
+    panel = panel_of(spec, make)
+    windows, days = Windows(panel, spec), [3, 70, 41]
+    everyone = [np.flatnonzero(panel.valid(bars=spec.scale == "last_value")[d]) for d in days]
+    some = [rows[np.random.default_rng(d).random(len(rows)) < 0.8] for d, rows in zip(days, everyone, strict=True)]
+    section = windows.section(days, everyone, some)
+    gathered = torch.cat([windows.gather(d, torch.from_numpy(r))[:, np.isin(r, s)] for d, r, s in
+                          zip(days, everyone, some, strict=True)], dim=1)  # fmt: skip
+    torch.testing.assert_close(section.tensor(), gathered, atol=2e-4, rtol=1e-5)
+    gru, weight = nn.GRU(gathered.shape[2], 9), torch.randn(gathered.shape[1], 9)
+    straight, whole = fused_last_state(gru, section), fused_last_state(gru, section.tensor())
+    assert torch.equal(straight, whole)
+    pairs = zip(gradients(gru, straight, weight), gradients(gru, whole, weight), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    half = np.arange(0, gathered.shape[1], 2)
+    assert torch.equal(section.take(half).tensor(), section.tensor()[:, half])
+
+
+def panel_of(spec: InputSpec, make) -> Panel | PeriodPanel:
+    if spec.scale == "last_value":
+        return make.bars_of(make.weekdays(90), make.daily_bars(90, 130, suspended=0.1))[spec.panel]
+    return make.factor_panel(90, 130, 7 * spec.per_day, missing=0.1)
+
+
+def test_no_window_is_held_while_it_learns():
+    """A step of 5,000 windows of 40 days keeps its states, 4 bytes a unit, and nothing of the windows."""
+    days = np.arange("2013-01-04", np.datetime64("2013-01-04") + 60, dtype="datetime64[D]")
+    names = np.array([str(i) for i in range(1000)], object)
+    panel = Panel(days, names, np.zeros((60, 1000, 27), np.float32), tuple(map(str, range(27))))
+    everybody = [np.arange(1000)] * 5
+    section = Windows(panel, InputSpec("hf", 40)).section([45, 47, 50, 55, 59], everybody, everybody)
+    assert np.shares_memory(section.values, panel.values)
+    gru = nn.GRU(27, 30)
+    fused_last_state(gru, section).sum().backward()  # compiled
+    kept = []
+    tracemalloc.start()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.untyped_storage()) or t, lambda t: t):
+        fused_last_state(gru, section).sum().backward()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    padded = -(-30 // kernels.LANES) * kernels.LANES
+    states = -(-5000 // kernels.TILE) * 40 * kernels.TILE * padded * 4
+    assert states <= sum(s.nbytes() for s in {s.data_ptr(): s for s in kept}.values()) < states + 20_000
+    assert peak < 2 << 20  # arrays of numpy; the windows would be 21.6 MB
+
+
+def test_what_is_not_finite_is_read_as_0():
+    gru, window = nn.GRU(20, 6), torch.randn(5, 70, 20)
+    window[2, 3, 19] = torch.nan
+    window[4, 60, 0] = -torch.inf
+    clean = torch.nan_to_num(window, nan=0.0, posinf=0.0, neginf=0.0)
+    assert torch.equal(fused_last_state(gru, window), fused_last_state(gru, clean))
+    assert torch.equal(Section.of(window).tensor(), clean)
 
 
 def test_what_it_does_not_fit_is_left_to_torch():
@@ -139,9 +213,10 @@ import torch
 from llvmlite import binding
 
 binding.get_host_cpu_features = lambda: {"avx2": True, "fma": True}
+from mg_models import kernels
 from mg_models.networks import fused_gru
 
-assert fused_gru.LANES == 8
+assert kernels.LANES == 8
 torch.manual_seed(0)
 gru, window, weight = torch.nn.GRU(27, 30), torch.randn(12, 150, 27), torch.randn(150, 30)
 (gru(window)[1][-1] * weight).sum().backward()

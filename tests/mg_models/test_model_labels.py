@@ -10,6 +10,7 @@ from mg_models.dataset import Dataset
 from mg_models.errors import DataError
 from mg_models.labels import as_heads, rank_weights, transform
 from mg_models.losses import squared_error
+from mg_models.windows import as_tensor
 
 
 @pytest.fixture
@@ -99,10 +100,10 @@ def test_parts_of_a_day_are_that_day(data):
     batch = data.batch([30])
     parts = list(data.parts(batch, np.random.default_rng(0)))
     assert [len(p.day) for p in parts] == [14, 14, 13]
-    rows = torch.cat([p.windows["daily_factors"][0] for p in parts])
+    rows = torch.cat([as_tensor(p.windows["daily_factors"])[0] for p in parts])
     order = torch.cat([p.label for p in parts])[:, 0].argsort()
     whole = batch.label[:, 0].argsort()
-    torch.testing.assert_close(rows[order], batch.windows["daily_factors"][0][whole])
+    torch.testing.assert_close(rows[order], as_tensor(batch.windows["daily_factors"])[0][whole])
     torch.testing.assert_close(torch.cat([p.weight for p in parts])[order], batch.weight[whole])
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from mg_models.catalog import CATALOG
+from mg_models.dataset import Dataset
 from mg_models.errors import DataError
 from mg_models.panel import Panel, PeriodPanel, common_axes
 from mg_models.specs import InputSpec
-from mg_models.windows import Windows, standardise
+from mg_models.windows import Section, Windows, as_tensor, standardise
 
 
 def naive_bar_window(series: np.ndarray, rows: np.ndarray, clip: float | None = None) -> np.ndarray:
@@ -113,3 +115,26 @@ def test_steps_of_a_day_follow_one_another(make, day):
     past = np.nan_to_num(padded(panel.values, day + 1, 3))  # three days
     for step in range(12):
         np.testing.assert_array_equal(got[step], past[step // 4][rows][:, 3 * (step % 4) : 3 * (step % 4) + 3])
+
+
+@pytest.mark.parametrize("name", ["hf_gru", "lf_multitask", "60min_gru_5d"])
+def test_another_device_gathers_what_a_cpu_reads(make, name):
+    """``cpu:0`` is the same processor under a name that takes the path of accelerators."""
+    days, spec = make.weekdays(420), CATALOG[name]
+    wide = {i.panel: make.factor_panel(420, 40, 3 * i.per_day, missing=0.1) for i in spec.inputs}
+    panels = make.bars_of(days, make.daily_bars(420, 40)) if name == "lf_multitask" else wide
+    labels = np.random.default_rng(0).standard_normal((420, 40))
+    labels[400, :9] = np.nan
+    here, there = (Dataset(spec, panels, labels, device=device) for device in ("cpu", "cpu:0"))
+    ours, theirs = (data.batch([400, 397, 419]) for data in (here, there))
+    assert ours.windows.keys() == theirs.windows.keys()
+    for key, window in theirs.windows.items():
+        assert isinstance(window, torch.Tensor)
+        assert isinstance(ours.windows[key], Section)
+        torch.testing.assert_close(as_tensor(ours.windows[key]), window, atol=2e-4, rtol=1e-5)
+    torch.testing.assert_close(ours.label, theirs.label)
+    assert torch.equal(ours.day, theirs.day)
+    rows = np.array([0, 5, 31, 60])
+    assert len(theirs.day) > 60
+    for key, window in theirs.take(rows).windows.items():
+        torch.testing.assert_close(as_tensor(ours.take(rows).windows[key]), window, atol=2e-4, rtol=1e-5)
