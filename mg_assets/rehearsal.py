@@ -90,13 +90,20 @@ def _days(folder: str) -> None:
 
 
 def _training() -> None:
-    """A step of the fused GRU."""
+    """A step of the fused GRU over daily bars, and their windows gathered."""
+    import numpy as np
     import torch
 
     from mg_models.networks.fused_gru import fused_last_state
+    from mg_models.panel import Panel
+    from mg_models.specs import InputSpec
+    from mg_models.windows import Windows
 
-    window = torch.zeros(3, 64, 6)  # steps, rows, features
-    fused_last_state(torch.nn.GRU(6, 30), window).sum().backward()
+    stocks, days = np.arange(64), np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]")
+    bars = Panel(days, stocks, np.ones((3, 64, 6), np.float32), tuple("ohlcvw"))
+    section = Windows(bars, InputSpec("daily", 3, "last_value")).section([2], [stocks], [stocks])
+    section.tensor()
+    fused_last_state(torch.nn.GRU(6, 30), section).sum().backward()
 
 
 def _evaluation(folder: str) -> None:

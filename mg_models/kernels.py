@@ -285,15 +285,6 @@ def _copy(scaled: bool) -> Callable[..., None]:
 _plain, _scaled = _copy(False), _copy(True)
 
 
-@njit(cache=True, nogil=True)
-def _last(section, begin, count, last):
-    """The last values of ``count`` rows' windows from the ``begin``-th, ``(TILE, features)``, where they scale."""
-    values, today, day, end, stock, _, _, mean, _, _, _, _ = section
-    if len(mean):
-        for n in range(begin, begin + count):
-            last[n - begin] = today[day[n], stock[n]] if len(today) else values[end[n] - 1, stock[n]]
-
-
 @intrinsic
 def _fetch(typingctx, values, at, count):
     """Ask for ``count`` flat float32 values from ``at`` on to be in the cache soon."""
@@ -343,6 +334,20 @@ def _source(section, step):
 
 
 @njit(cache=True, nogil=True)
+def _last(section, begin, count, last):
+    """The last values of ``count`` rows' windows from the ``begin``-th, ``(TILE, features)``, where they scale."""
+    stock, mean, per_day = section[4], section[7], section[10]
+    if not len(mean):
+        return
+    source, index, back = _source(section, mean.shape[1] - 1)
+    _, stocks, wide = source.shape
+    features = wide // per_day
+    for i in range(count):
+        at = ((index[begin + i] - back) * stocks + stock[begin + i]) * wide + wide - features
+        _plain(source.reshape(-1), at, last.reshape(-1), i * features, features)
+
+
+@njit(cache=True, nogil=True)
 def _read(section, begin, count, step, last, out, at):
     """A step of ``count`` rows of a section from the ``begin``-th, side by side in the flat ``out`` from ``at`` on.
 
@@ -365,7 +370,8 @@ def _read(section, begin, count, step, last, out, at):
         row = index[n] - back
         of = (row * stocks + stock[n]) * wide + first
         if row < 0:
-            out[to : to + size] = _ZERO
+            for f in range(size):
+                out[to + f] = _ZERO
         elif scaled:
             moment = (owner[n] * steps + step) * features * LANES
             _scaled(flat, of, out, to, over, i * features, flat_mean, moment, flat_inverse, moment, clip, size)
@@ -420,6 +426,15 @@ def moments(section, least, mean, inverse):
 
 
 @njit(cache=True, nogil=True)
+def _add(part, total):
+    """A tile's gradients to the sum of all, which has no more rows than they."""
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            for k in range(total.shape[2]):
+                total[i, j, k] += part[i, j, k]
+
+
+@njit(cache=True, nogil=True)
 def forward(section, w_x, w_h, bias, states, out):
     """Last states of all rows; ``states (tiles, kept, TILE, padded)`` holds them step by step, in turns if fewer.
 
@@ -444,7 +459,9 @@ def forward(section, w_x, w_h, bias, states, out):
             _gates(x, features, before, hidden, w_x, w_h, bias, gates)
             _new_state(gates.reshape(-1), before.reshape(-1), after.reshape(-1))
             before = after
-        out[begin : begin + count] = before[:count, :hidden]
+        for i in range(count):
+            for k in range(hidden):
+                out[begin + i, k] = before[i, k]
 
 
 @njit(cache=True, nogil=True)
@@ -458,7 +475,7 @@ def backward(section, w_x, w_h, w_back, bias, states, grad):
     steps = section[9] * section[10]
     wide, high, size = -(-features // 4) * 4, -(-hidden // 4) * 4, TILE * padded
     all_x, all_h = np.zeros((3, features, padded)), np.zeros((3, hidden, padded))
-    all_bias = np.zeros((4, padded))
+    all_bias = np.zeros((4, 1, padded))
     gates, d_state = np.empty((4, TILE, padded), np.float32), np.empty((TILE, padded), np.float32)
     zero, one = np.zeros((TILE, padded), np.float32), np.ones(1, np.float32)
     # a few values more, for the last row is read past its end where features are no multiple of 4
@@ -469,8 +486,10 @@ def backward(section, w_x, w_h, w_back, bias, states, grad):
         _last(section, begin, count, last)
         d_x, d_h = np.zeros((3, wide, padded), np.float32), np.zeros((3, high, padded), np.float32)
         d_bias = np.zeros((4, 4, padded), np.float32)
-        d_state[:] = 0.0
-        d_state[:count, :hidden] = grad[begin : begin + count]
+        d_state[:] = _ZERO
+        for i in range(count):
+            for k in range(hidden):
+                d_state[i, k] = grad[begin + i, k]
         for t in range(steps - 1, -1, -1):
             _read(section, begin, count, t, last, x, 0)
             _ahead(section, begin, count, t - 1)
@@ -491,7 +510,7 @@ def backward(section, w_x, w_h, w_back, bias, states, grad):
                               gate * high * padded, padded, high, padded, TILE)  # fmt: skip
                     _multiply(gates, of, padded, 1, w_back, gate * hidden * padded, padded, d_state, 0, padded, d_state,
                               0, padded, TILE, padded, hidden)  # fmt: skip
-        all_x += d_x[:, :features]
-        all_h += d_h[:, :hidden]
-        all_bias += d_bias[:, 0]
-    return all_x, all_h, all_bias
+        _add(d_x, all_x)
+        _add(d_h, all_h)
+        _add(d_bias, all_bias)
+    return all_x, all_h, all_bias[:, 0]
