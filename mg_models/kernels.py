@@ -276,10 +276,10 @@ def _copy(scaled: bool) -> Callable[..., None]:
         return types.void(values, n, out, n, n), generate
 
     @intrinsic
-    def scaled_(typingctx, values, at, out, out_at, last, last_at, mean, mean_at, inverse, inverse_at, bound, count):
+    def scale(typingctx, values, at, out, out_at, last, last_at, mean, mean_at, inverse, inverse_at, bound, count):
         return types.void(values, n, out, n, last, n, mean, n, inverse, n, clip, n), generate
 
-    return scaled_ if scaled else plain
+    return scale if scaled else plain
 
 
 _plain, _scaled = _copy(False), _copy(True)
@@ -336,14 +336,13 @@ def _source(section, step):
 @njit(cache=True, nogil=True)
 def _last(section, begin, count, last):
     """The last values of ``count`` rows' windows from the ``begin``-th, ``(TILE, features)``, where they scale."""
-    stock, mean, per_day = section[4], section[7], section[10]
+    stock, mean = section[4], section[7]
     if not len(mean):
         return
     source, index, back = _source(section, mean.shape[1] - 1)
-    _, stocks, wide = source.shape
-    features = wide // per_day
+    _, stocks, features = source.shape
     for i in range(count):
-        at = ((index[begin + i] - back) * stocks + stock[begin + i]) * wide + wide - features
+        at = ((index[begin + i] - back) * stocks + stock[begin + i]) * features
         _plain(source.reshape(-1), at, last.reshape(-1), i * features, features)
 
 

@@ -39,7 +39,7 @@ class InputSpec:
     Raises
     ------
     CatalogError
-        ``steps`` is no multiple of ``per_day``.
+        ``steps`` is no multiple of ``per_day``, or rows of several steps are to be divided by their last.
     """
 
     panel: str
@@ -53,6 +53,11 @@ class InputSpec:
         if self.steps % self.per_day:
             raise CatalogError(
                 f"input {self.panel}: steps must be a multiple of {self.per_day}, its steps a day, was {self.steps}"
+            )
+        if self.scale == "last_value" and self.per_day > 1:
+            raise CatalogError(
+                f"input {self.panel}: scale 'last_value' is for rows of one step, has {self.per_day} a day; use 'none' "
+                "on values standardised before"
             )
 
     @property

@@ -18,8 +18,6 @@ from mg_models.panel import Panel, PeriodPanel
 from mg_models.specs import InputSpec
 
 EPS = 1e-6  # a step whose ratio has a smaller standard deviation over stocks (the last one: all 1) becomes 0
-
-
 _NOTHING = np.zeros((0, 0, 0), np.float32)
 
 

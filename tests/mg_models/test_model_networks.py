@@ -134,6 +134,8 @@ def test_features_that_do_not_divide_into_heads_are_named():
 
 
 def test_what_a_panel_and_a_split_cannot_hold_is_named():
+    with pytest.raises(CatalogError, match="features_30m: scale 'last_value' is for rows of one step, has 8 a day"):
+        InputSpec("features_30m", 16, "last_value", per_day=8)
     with pytest.raises(CatalogError, match="features_30m: steps must be a multiple of 8"):
         InputSpec("features_30m", 20, per_day=8)
     with pytest.raises(CatalogError, match="steps must be a multiple of 8"):
