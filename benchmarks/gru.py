@@ -2,6 +2,7 @@
 
     python benchmarks/gru.py --qlib-python /path/to/its/python [--stocks 1000] [--days 500] [--repeat 3]
         [--page docs/performance.md]
+    python benchmarks/gru.py --device cuda
 
 One panel (27 features, windows of 40 days, one GRU layer of 30 units, batches of 5,000 samples, one thread) and three
 contestants:
@@ -14,14 +15,18 @@ contestants:
 Each run is a process of its own, which first trains on a tiny panel (imports and kernel compilation are not in the
 figures); contestants take turns, a figure is the median of its runs. A batch's assembly, loss, gradient clipping and
 Adam are in it. Memory is the peak beyond what the process held before it loaded the panel, less the panel's bytes.
+
+With ``--device`` the catalog's ``hf_gru`` trains there alone, and the figure is samples per second of wall time.
 """
 
 import argparse
+import functools
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,22 +54,30 @@ def panel_of(values: np.ndarray) -> Panel:
     return Panel(days, names, values, tuple(f"f{i}" for i in range(values.shape[2])))
 
 
-def trained(values: np.ndarray, labels: np.ndarray, batches: int, warm: int) -> float:
-    """CPU seconds of ``batches`` steps as the trainer makes them, after ``warm`` others."""
+def wall(device: str) -> float:
+    """Seconds, once the device has done what it was given."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def trained(values: np.ndarray, labels: np.ndarray, batches: int, warm: int, device: str = "") -> float:
+    """Seconds of ``batches`` steps as the trainer makes them, after ``warm`` others; of CPU, or wall on ``device``."""
     spec = override(CATALOG["hf_gru"], min_stocks=5)
-    data = Dataset(spec, {"hf": panel_of(values)}, labels)
+    data = Dataset(spec, {"hf": panel_of(values)}, labels, device=device or "cpu")
+    clock = functools.partial(wall, device) if device else cpu
     torch.manual_seed(0)
-    network = build(spec, step_features(spec, data.features)).train()
+    network = build(spec, step_features(spec, data.features)).to(data.device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
     order = np.random.default_rng(0)
     days = np.arange(STEPS - 1, len(values))
-    began, step = cpu(), 0
+    began, step = clock(), 0
     while True:
         for group in data.batches(order.permutation(days)):
             if step == warm:
-                began = cpu()
+                began = clock()
             if step == warm + batches:
-                return cpu() - began
+                return clock() - began
             loss = batch_loss(spec, network, data.batch(group))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -118,6 +131,16 @@ def table(results: dict[str, list[dict[str, float]]], stocks: int, days: int) ->
     return "\n".join(lines)
 
 
+def on_device(values: np.ndarray, labels: np.ndarray, device: str, batches: int, repeat: int) -> str:
+    """Samples per second of wall time there, and the device's name."""
+    rates = [batches * BATCH / trained(values, labels, batches, 5, device) for _ in range(repeat)]
+    name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+    return (
+        f"`hf_gru` on {name}, torch {torch.__version__}: {statistics.median(rates):,.0f} samples per second of wall "
+        f"time (median of {repeat} times {batches} batches of {BATCH:,}; {min(rates):,.0f} to {max(rates):,.0f})"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--qlib-python", help="python of an environment with pyqlib")
@@ -126,16 +149,21 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--page", type=Path)
+    parser.add_argument("--device", help="measure there alone: cuda")
     parser.add_argument("--contestant", choices=["torch", "fused"], help=argparse.SUPPRESS)
     parser.add_argument("--paths", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.contestant:
         print(json.dumps(contestant(*args.paths, args.batches, args.contestant == "fused")))
         return
+    rng = np.random.default_rng(0)
+    if args.device:
+        values = rng.standard_normal((args.days, args.stocks, FEATURES), dtype=np.float32)
+        print(on_device(values, values[..., 0].astype(np.float64), args.device, args.batches, args.repeat))
+        return
     names = [n for n in NAMES if n != "qlib" or args.qlib_python]
     if not args.qlib_python:
         print("no --qlib-python: pyqlib is left out; `pip install pyqlib torch` into an environment of its own")
-    rng = np.random.default_rng(0)
     results: dict[str, list[dict[str, float]]] = {n: [] for n in names}
     with tempfile.TemporaryDirectory() as folder:
         paths = [f"{folder}/panel.npy", f"{folder}/labels.npy"]
