@@ -66,7 +66,7 @@ def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
     common = common[..., usable]
     hand = lake.panel("factor_scores", market.keys, list(HANDMADE), market.symbols, missing="empty")
     out = []
-    for name in (*HANDMADE, *DEEP, *SIGNALS):
+    for name in dict.fromkeys((*HANDMADE, *DEEP, *SIGNALS)):  # a deployment's models may be some of the monitor's
         if name in HANDMADE:
             signal, direction, every = hand[name], FACTORS[name].direction, "monthly"
         elif name in SIGNALS:

@@ -1,5 +1,6 @@
 """The whole graph on a small simulated market, built once as a user would: `mg run` in a process of its own."""
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -12,9 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets.assets import FLOORS
+from mg_assets.assets import FLOORS, report
 from mg_assets.lake import Build
+from mg_assets.market_data import market_data
 from mg_assets.store import WHOLE, Lake
+from mg_portfolio.report.inputs import DEEP, HANDMADE, WeeklyReport
 
 
 def test_every_table_has_its_partitions(lake):
@@ -36,10 +39,26 @@ def test_the_run_ends_in_a_table_and_the_place_of_the_report(built):
     text = built.first.stdout
     for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "make ui"):
         assert word in text
-    report = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
-    html = Path(report).read_text()
+    place = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
+    html = Path(place).read_text()
     assert "csi500_turnover30" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_the_report_takes_the_monitors_models_where_the_deployment_has_them(lake, tmp_path, monkeypatch):
+    """Each factor once: judged where it is a signal of the deployment, absent with the reason where it is not."""
+    for table in ("reference", "daily_bars", "factor_scores", "hf_gru"):
+        shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
+    shutil.copytree(tmp_path / "hf_gru", tmp_path / DEEP[2])
+    monkeypatch.setattr(report, "SIGNALS", ("hf_gru", DEEP[2]))
+    here = Lake(tmp_path)
+    factors = report._factors(here, market_data(here, here.keys("daily_bars")))
+    made = WeeklyReport(dt.date(2023, 3, 3), "simulated", here.root, factors=tuple(factors))
+    assert [f.name for f in made.factors] == [*HANDMADE, *DEEP, "hf_gru"]
+    found = {f.name: f for f in made.factors}
+    assert not found[DEEP[2]].absent
+    np.testing.assert_array_equal(found[DEEP[2]].long_short, found["hf_gru"].long_short)
+    assert "catalog" in found[DEEP[0]].absent["en"]
 
 
 def test_a_second_run_builds_nothing(built, lake):
