@@ -14,6 +14,7 @@ All of them stand in one file, for numba's cache does not notice a change in ano
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import binding, ir
@@ -32,6 +33,27 @@ _ROWS = 4 if _X86 and LANES == 8 else 8
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
+
+
+class Arrays(NamedTuple):
+    """What the loops below take of a :class:`mg_models.windows.Section`, where the fields are told.
+
+    ``run`` says of each row how many from it on stand side by side in the panel; ``mean`` and ``inverse`` hold
+    each step's values once for each of :data:`LANES` rows.
+    """
+
+    values: np.ndarray
+    today: np.ndarray
+    day: np.ndarray
+    end: np.ndarray
+    stock: np.ndarray
+    owner: np.ndarray
+    run: np.ndarray
+    mean: np.ndarray
+    inverse: np.ndarray
+    rows: int
+    per_day: int
+    clip: np.float32
 
 
 def _block(rows: int, vectors: int) -> Callable[..., None]:
@@ -305,10 +327,10 @@ def _fetch(typingctx, values, at, count):
 @njit(cache=True, nogil=True)
 def _ahead(section, begin, count, step):
     """Ask for the values that :func:`_read` of the same arguments will read."""
-    if step < 0 or step >= section[9] * section[10]:
+    if step < 0 or step >= section.rows * section.per_day:
         return
     source, index, back = _source(section, step)
-    stock, run, per_day = section[4], section[6], section[10]
+    stock, run, per_day = section.stock, section.run, section.per_day
     _, stocks, wide = source.shape
     features = wide // per_day
     first = step % per_day * features
@@ -326,17 +348,16 @@ def _ahead(section, begin, count, step):
 @njit(cache=True, nogil=True)
 def _source(section, step):
     """Where a step of every row's window lies: the array, the rows' indices in it and what to take off them."""
-    values, today, day, end, _, _, _, _, _, rows, per_day, _ = section
-    back = rows - step // per_day  # 1 for the last row
-    if not len(today):
-        return values, end, back
-    return (today, day, 0) if back == 1 else (values, end, back - 1)
+    back = section.rows - step // section.per_day  # 1 for the last row
+    if not len(section.today):
+        return section.values, section.end, back
+    return (section.today, section.day, 0) if back == 1 else (section.values, section.end, back - 1)
 
 
 @njit(cache=True, nogil=True)
 def _last(section, begin, count, last):
     """The last values of ``count`` rows' windows from the ``begin``-th, ``(TILE, features)``, where they scale."""
-    stock, mean = section[4], section[7]
+    stock, mean = section.stock, section.mean
     if not len(mean):
         return
     source, index, back = _source(section, mean.shape[1] - 1)
@@ -353,7 +374,8 @@ def _read(section, begin, count, step, last, out, at):
     ``last`` is :func:`_last`'s. What is not finite, or before the panel's beginning, is 0.
     """
     source, index, back = _source(section, step)
-    _, _, _, _, stock, owner, run, mean, inverse, _, per_day, clip = section
+    stock, owner, run, per_day, clip = section.stock, section.owner, section.run, section.per_day, section.clip
+    mean, inverse = section.mean, section.inverse
     _, stocks, wide = source.shape
     features = wide // per_day
     first = step % per_day * features
@@ -398,7 +420,7 @@ def moments(section, least, mean, inverse):
 
     Not finite ones take no part. The inverse is 0 where the deviation is not above ``least``.
     """
-    stock = section[4]
+    stock = section.stock
     steps, features = mean.shape
     rows = len(stock)
     ratio = np.empty((features, rows))
@@ -441,7 +463,7 @@ def forward(section, w_x, w_h, bias, states, out):
     """
     rows, hidden = out.shape
     features, padded, kept = w_x.shape[1], states.shape[3], states.shape[1]
-    steps = section[9] * section[10]
+    steps = section.rows * section.per_day
     gates = np.empty((4, TILE, padded), np.float32)
     zero, x = np.zeros((TILE, padded), np.float32), np.zeros(TILE * features, np.float32)
     last = np.empty((TILE, features), np.float32)
@@ -471,7 +493,7 @@ def backward(section, w_x, w_h, w_back, bias, states, grad):
     """
     rows, hidden = grad.shape
     features, padded = w_x.shape[1], states.shape[3]
-    steps = section[9] * section[10]
+    steps = section.rows * section.per_day
     wide, high, size = -(-features // 4) * 4, -(-hidden // 4) * 4, TILE * padded
     all_x, all_h = np.zeros((3, features, padded)), np.zeros((3, hidden, padded))
     all_bias = np.zeros((4, 1, padded))

@@ -8,6 +8,7 @@ than one batch is ever made.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -68,14 +69,14 @@ class Section:
         """Steps, rows and features of the gathered window."""
         return self.rows * self.per_day, len(self.stock), self.values.shape[2] // self.per_day
 
-    @property
-    def arrays(self) -> tuple[np.ndarray | int | np.float32, ...]:
-        """What :mod:`mg_models.kernels` takes: also how many rows from each on stand side by side in the panel."""
+    @cached_property
+    def arrays(self) -> kernels.Arrays:
+        """What :mod:`mg_models.kernels` takes."""
         count = len(self.stock)
         begins = np.flatnonzero((np.diff(self.stock) != 1) | (np.diff(self.owner) != 0)) + 1
         run = np.repeat(np.append(begins, count), np.diff(begins, prepend=0, append=count)) - np.arange(count)
         mean, inverse = (np.tile(m, (1, 1, kernels.LANES)) for m in (self.mean, self.inverse))
-        return (
+        return kernels.Arrays(
             self.values, self.today, self.day, self.end, self.stock, self.owner, run, mean, inverse, self.rows,
             self.per_day, np.float32(self.clip),
         )  # fmt: skip
