@@ -67,12 +67,12 @@ query Status($id: String!) {
 LOOP = """
 import sys, time
 from mg_assets.assets import FLOORS
-from mg_assets.freshness import TABLES, recipe, source_mark
-from mg_assets.lake import Build
+from mg_assets.orchestration.staleness import TABLES, recipe, source_mark
+from mg_assets.orchestration.lake_asset import Build
 from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
-from mg_assets.store import Lake
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 began = time.monotonic()
 lake = Lake(settings().lake_url)
@@ -159,7 +159,7 @@ def backfill(
     folder: Path, chosen: argparse.Namespace, first: str, last: str
 ) -> tuple[float, int, tuple[float, float, float]]:
     env = environment(folder, "ui", chosen)
-    subprocess.run([sys.executable, "-m", "mg_assets.run", "home"], env=env, cwd=CHECKOUT, check=True)
+    subprocess.run([sys.executable, "-m", "mg_assets.cli.main", "home"], env=env, cwd=CHECKOUT, check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.crosssection import MAD_TO_STD, WINSOR_MADS, _median, preprocess
+from mg_assets.factors.cross_section import MAD_TO_STD, WINSOR_MADS, _median, preprocess
 
 Day = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 

@@ -22,7 +22,7 @@ import pandas as pd
 from peers.report import machine, put
 from scipy import stats
 
-from mg_portfolio.evaluation import (
+from mg_portfolio.evaluation.evaluate import (
     Evaluation,
     correlations,
     evaluate,
@@ -168,7 +168,7 @@ def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: 
 
 def _further(noise: np.ndarray, price: np.ndarray, universe: np.ndarray, days: np.ndarray, rng) -> list[str]:
     """Decay, long-short orthogonal to common factors: what alphalens has no counterpart of, a factor."""
-    from mg_portfolio.evaluation import ic_decay
+    from mg_portfolio.evaluation.evaluate import ic_decay
 
     common = rng.standard_normal((*noise.shape, 4))
     industry = rng.integers(0, 30, noise.shape[1])

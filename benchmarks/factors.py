@@ -49,7 +49,7 @@ MAKE = """
 import sys
 from pathlib import Path
 from peers import floor, market
-from mg_assets.store import Lake
+from mg_assets.lake.store import Lake
 import pyarrow.parquet as pq
 folder, million = Path(sys.argv[1]), float(sys.argv[2])
 tiny = million == 0
@@ -73,7 +73,8 @@ for name in list(tables):
 
 def stamp() -> str:
     """Changes with the code that makes the files."""
-    from mg_assets import storage, store
+    from mg_assets.lake import parquet_layout as storage
+    from mg_assets.lake import store
     from mg_assets.market import schema
 
     sources = (HERE / "peers" / "market.py", *(Path(m.__file__) for m in (store, storage, schema)))

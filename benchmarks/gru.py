@@ -36,11 +36,11 @@ from peers.report import machine, put
 from torch import nn
 
 from mg_models.catalog import CATALOG, override
-from mg_models.dataset import Dataset, step_features
-from mg_models.losses import batch_loss
-from mg_models.memory import reuse_freed_memory
+from mg_models.data.dataset import Dataset, step_features
+from mg_models.data.panel import Panel
 from mg_models.networks import build, fused_gru
-from mg_models.panel import Panel
+from mg_models.training.allocator import reuse_freed_memory
+from mg_models.training.losses import batch_loss
 
 HERE = Path(__file__).parent
 FEATURES, STEPS, HIDDEN, BATCH = 27, 40, 30, 5000

@@ -31,11 +31,11 @@ import synthetic
 from peers.report import put
 
 from mg_models.catalog import CATALOG, override
-from mg_models.dataset import Dataset
+from mg_models.data.cross_section import rank_ic_by_day, zscore
+from mg_models.data.dataset import Dataset
 from mg_models.inference import predict
-from mg_models.scoring import rank_ic_by_day, zscore
 from mg_models.specs import ModelSpec, NegativeIcSpec, SquaredErrorSpec
-from mg_models.training import train
+from mg_models.training.retrain import train
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "learnability.json"

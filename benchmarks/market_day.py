@@ -57,10 +57,10 @@ multiply(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
 RUN = """
 import json, resource, sys, tempfile, time
 from mg_assets.assets import FLOORS
-from mg_assets.lake import Build
+from mg_assets.orchestration.lake_asset import Build
 from mg_assets.sources.base import StreamedDay
-from mg_assets.sources.tonglian import TonglianSource
-from mg_assets.store import Lake
+from mg_assets.sources.level2.tonglian import TonglianSource
+from mg_assets.lake.store import Lake
 from peers.contestant import cpu, peak_mb
 
 makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}

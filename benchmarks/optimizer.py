@@ -25,9 +25,9 @@ import numpy as np
 import optimizer_peers as peers
 
 from mg_portfolio import EnhancementProblem, optimize
-from mg_portfolio.constraints import bounds, largest_violation, objective, rows
-from mg_portfolio.linear import Sifter
-from mg_portfolio.quadratic import formulate
+from mg_portfolio.optimization.constraints import bounds, largest_violation, objective, rows
+from mg_portfolio.optimization.linear import Sifter
+from mg_portfolio.optimization.quadratic import formulate
 
 Way = Callable[[EnhancementProblem], np.ndarray]
 

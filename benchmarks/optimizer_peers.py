@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio import EnhancementProblem
-from mg_portfolio.constraints import bounds
+from mg_portfolio.optimization.constraints import bounds
 
 
 class Inexpressible(Exception):

@@ -13,11 +13,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
-from mg_portfolio.attribution import attribute
+from mg_portfolio.backtest.attribution import attribute
+from mg_portfolio.backtest.market_panel import MarketPanel
+from mg_portfolio.backtest.rebalance import DecisionPanel, account, walk
+from mg_portfolio.backtest.weekday_paths import weekday_decisions
 from mg_portfolio.catalog import PORTFOLIOS
-from mg_portfolio.fan import weekday_decisions
-from mg_portfolio.market import MarketPanel
-from mg_portfolio.walk import DecisionPanel, account, walk
 
 SPEC = PORTFOLIOS["csi500_turnover30"]
 

@@ -22,15 +22,15 @@ import numpy as np
 from peers.alpha158 import LightGbm, Linear, alpha158
 
 from mg_assets.factors.labels import eligible_entry, labels
-from mg_assets.sources.mapped import MappedSource
-from mg_models.bars import bar_inputs, completed_bars, month_of, week_of
+from mg_assets.sources.mapped.source import MappedSource
 from mg_models.catalog import CATALOG, COMBINATIONS, get
 from mg_models.combine import fuse
+from mg_models.data.bar_panels import bar_inputs, completed_bars, month_of, week_of
+from mg_models.data.cross_section import rank_ic, ranks, zscore
+from mg_models.data.price_volume import price_volume_panel
+from mg_models.data.splits import period_end, period_start
 from mg_models.inference import predict
-from mg_models.price_volume import price_volume_panel
-from mg_models.scoring import rank_ic, ranks, zscore
-from mg_models.splits import period_end, period_start
-from mg_models.training import train
+from mg_models.training.retrain import train
 
 HALF_YEARS = ("2017H1", "2019H1", "2020H2", "2022H1", "2023H2")
 SIMPLE = ("reversal_5", "reversal_20", "low_volatility", "price_volume_correlation")

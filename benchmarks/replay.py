@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.replay.agreement import DayReplay, replay, replay_day
 from mg_assets.replay.stock import KERNEL, Alignment, no_snapshots, ticks
@@ -25,7 +26,6 @@ from mg_assets.replay.walk import FOREVER
 from mg_assets.sources import build_source
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.source import SimulatedExchange
-from mg_assets.store import Lake
 
 DAY = dt.date(2023, 2, 1)
 REAL = ("2023-02-01", "2023-02-07")

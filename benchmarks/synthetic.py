@@ -31,10 +31,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_models.bars import HIGH, LOW, VOLUME, bar_inputs, completed_bars, month_of, week_of
-from mg_models.panel import Panel, PeriodPanel
-from mg_models.price_volume import price_volume_panel
-from mg_models.scoring import zscore
+from mg_models.data.bar_panels import HIGH, LOW, VOLUME, bar_inputs, completed_bars, month_of, week_of
+from mg_models.data.cross_section import zscore
+from mg_models.data.panel import Panel, PeriodPanel
+from mg_models.data.price_volume import price_volume_panel
 
 STRENGTH = 0.125
 SCALE = 0.03

@@ -16,10 +16,10 @@ import numpy as np
 from mg_assets.assets import daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
 from mg_assets.assets.labels import HORIZONS
 from mg_assets.assets.what_if import what_if_job
-from mg_assets.freshness import TABLES
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
-from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
-from mg_assets.resources import LakeResource
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
+from mg_assets.orchestration.resources import LakeResource
+from mg_assets.orchestration.staleness import TABLES
 from mg_assets.settings import settings
 
 MAX_RETRAIN_ATTEMPTS = 3

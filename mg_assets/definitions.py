@@ -13,8 +13,8 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 from mg_assets.assets import ASSETS
 from mg_assets.automation import JOBS, SCHEDULES, SENSORS
-from mg_assets.checks import build_checks
-from mg_assets.resources import ComputeResource, LakeResource, SourceResource
+from mg_assets.orchestration.checks import build_checks
+from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 
 CHECKS = build_checks()
 

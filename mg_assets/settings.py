@@ -46,8 +46,9 @@ class Settings:
     signals : dict
         Another signal for a portfolio, e.g. ``{"csi300_turnover30": "lf_multitask"}`` (``MG_SIGNALS``, JSON).
     trading : dict
-        How portfolios trade, see :class:`mg_assets.trading_rules.TradingRules`: the report's costs by default, e.g.
-        ``{"costs": "chinese", "capital": 5e8, "participation": 0.1, "lots": true}`` (``MG_TRADING``, JSON).
+        How portfolios trade, see :class:`mg_assets.portfolios.trading_rules.TradingRules`: the report's costs by
+        default, e.g. ``{"costs": "chinese", "capital": 5e8, "participation": 0.1, "lots": true}``
+        (``MG_TRADING``, JSON).
     accepted : dict
         Partitions that a person has looked at and accepts although a blocking check fails, by table and check, e.g.
         ``{"labels": {"finite": ["2015-07-07"]}}``: the check warns there (``MG_ACCEPTED``, JSON).

@@ -21,13 +21,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.splits import Split, period_start
 from mg_models.errors import CheckpointError
 from mg_models.networks import build
 from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec
-from mg_models.splits import Split, period_start
 
 if TYPE_CHECKING:
-    from mg_models.dataset import Dataset
+    from mg_models.data.dataset import Dataset
 
 FORMAT = 2
 

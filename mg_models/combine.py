@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mg_models.data.cross_section import zscore
 from mg_models.errors import DataError, LeakageError
-from mg_models.scoring import zscore
 
 
 def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from mg_models.checkpoint import TrainedModel
-from mg_models.dataset import Dataset, model_inputs
+from mg_models.data.cross_section import zscore
+from mg_models.data.dataset import Dataset, model_inputs
+from mg_models.data.fingerprint import Fed
+from mg_models.data.panel import Panel, PeriodPanel
+from mg_models.data.splits import period_start
 from mg_models.errors import DataError, LeakageError
-from mg_models.fingerprint import Fed
-from mg_models.panel import Panel, PeriodPanel
-from mg_models.scoring import zscore
 from mg_models.specs import ModelSpec
-from mg_models.splits import period_start
-from mg_models.trainer import predict_windows
+from mg_models.training.fit import predict_windows
 
 
 def predict(

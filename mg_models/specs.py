@@ -79,7 +79,7 @@ class LabelSpec:
     transform : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
         Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; ranked, mapped to
         normal quantiles, then z-scored; or that less what the style features of the first input explain
-        (:data:`~mg_models.labels.STYLES`).
+        (:data:`~mg_models.data.labels.STYLES`).
     """
 
     horizons: tuple[int, ...] = (10,)
@@ -89,7 +89,7 @@ class LabelSpec:
 
 @dataclass(frozen=True)
 class SplitSpec:
-    """How a retrain's days are divided; see :mod:`mg_models.splits`.
+    """How a retrain's days are divided; see :mod:`mg_models.data.splits`.
 
     Attributes
     ----------

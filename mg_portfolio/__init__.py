@@ -1,10 +1,10 @@
 """Index-enhancement portfolios: optimisation, backtest, metrics, evaluation and the weekly report."""
 
-from mg_portfolio.comparison import Comparison, compare
-from mg_portfolio.doctor import Clash, Diagnosis, diagnose
 from mg_portfolio.errors import BacktestError, InfeasibleError, PortfolioError, ProblemError, SolverError
-from mg_portfolio.optimizer import optimize
-from mg_portfolio.problem import Attempt, EnhancementProblem, EnhancementSolution
+from mg_portfolio.optimization.infeasibility import Clash, Diagnosis, diagnose
+from mg_portfolio.optimization.optimize import optimize
+from mg_portfolio.optimization.problem import Attempt, EnhancementProblem, EnhancementSolution
+from mg_portfolio.optimization.what_if import Comparison, compare
 
 __all__ = [
     "Attempt",

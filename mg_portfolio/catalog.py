@@ -8,7 +8,7 @@ import numpy as np
 
 from mg_portfolio.costs import Costs
 from mg_portfolio.errors import ProblemError
-from mg_portfolio.problem import EnhancementProblem
+from mg_portfolio.optimization.problem import EnhancementProblem
 
 HEAVY_STYLES = ("size", "valuation")
 """Styles that cost ten times as much to relax as the others: every report holds them tightest."""

@@ -34,7 +34,7 @@ class InfeasibleError(PortfolioError):
     changes : dict
         Constraint name -> how far its limit has to move. Moving all of them together makes the problem feasible, and
         no other set of moves costs less under the relaxation's penalties.
-    diagnosis : mg_portfolio.doctor.Diagnosis or None
+    diagnosis : mg_portfolio.optimization.infeasibility.Diagnosis or None
         Each clash with its stocks and its cures.
     """
 

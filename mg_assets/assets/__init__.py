@@ -16,9 +16,9 @@ from mg_assets.assets import (
     report,
     signal_study,
 )
-from mg_assets.freshness import TABLES
-from mg_assets.lake import LakeAsset
-from mg_assets.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
+from mg_assets.orchestration.lake_asset import LakeAsset
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
+from mg_assets.orchestration.staleness import TABLES
 
 FLOORS = (
     raw,

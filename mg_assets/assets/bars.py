@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mg_assets import factors
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
-from mg_assets.partitions import MONTHLY, WEEKLY
-from mg_assets.sources.mapping import VOLUME_STEP
-from mg_assets.store import Lake
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
+from mg_assets.orchestration.staleness import Needs
+from mg_assets.sources.daily.mapping import VOLUME_STEP
 
 
 @lake_asset(

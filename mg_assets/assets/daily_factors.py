@@ -17,10 +17,10 @@ from mg_assets.factors.daily import (
 )
 from mg_assets.factors.daily import daily_factors as values_of
 from mg_assets.factors.registry import PASSPORTS
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.store import DensePanel, Lake
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.staleness import Needs
 
 
 def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
-from mg_assets.factors.passport import comparison
+from mg_assets.evaluation import COMMON, MIN_DAYS, Column, Findings, by_case, judged, pair_correlations, rows
+from mg_assets.factors.passports.page import comparison
 from mg_assets.factors.registry import ALL34, FACTORS
-from mg_assets.freshness import Needs
-from mg_assets.judging import COMMON, MIN_DAYS, Column, Findings, by_case, judged, pair_correlations, rows
-from mg_assets.lake import Build, Built, lake_asset
-from mg_assets.market_data import MarketData
-from mg_assets.store import WHOLE
-from mg_portfolio.evaluation import universe
-from mg_portfolio.ledger import COLUMNS as LEDGER_COLUMNS
+from mg_assets.lake.market_data import MarketData
+from mg_assets.lake.store import WHOLE
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.staleness import Needs
+from mg_portfolio.evaluation.evaluate import universe
+from mg_portfolio.evaluation.exclusions import COLUMNS as LEDGER_COLUMNS
 from mg_portfolio.report.published import published_value
 
 FIRST = (
@@ -84,8 +84,8 @@ def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
 
 
 def _plots(findings: Findings, names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
-    from mg_portfolio.report import charts
-    from mg_portfolio.report.evaluation_charts import decay_chart, years_chart
+    from mg_portfolio.charts import figures as charts
+    from mg_portfolio.charts.evaluation import decay_chart, years_chart
 
     out = {}
     for name in names:
@@ -166,8 +166,8 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     about_pairs: dict = {"absent": "no factor was evaluated"}
     matrix = pair_correlations(build.lake, columns, findings)
     if len(matrix):
-        from mg_portfolio.report import charts
-        from mg_portfolio.report.study_charts import correlation_chart
+        from mg_portfolio.charts import figures as charts
+        from mg_portfolio.charts.signal_study import correlation_chart
 
         figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), sum(n in COMMON for n in matrix.columns))
         about_pairs = {"correlations": dg.MetadataValue.md(charts.markdown_image(figure))}

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets import factors
-from mg_assets.factors.clock import MINUTES
-from mg_assets.factors.crosssection import preprocess, trailing_mean
+from mg_assets.factors.cross_section import preprocess, trailing_mean
 from mg_assets.factors.granular import (
     FEATURES,
     GRANULARITIES,
@@ -17,13 +16,14 @@ from mg_assets.factors.granular import (
     minutes_of_bars,
     usual_levels,
 )
+from mg_assets.factors.kernels.clock import MINUTES
+from mg_assets.factors.kernels.session import MINUTE_ARRAYS
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, PASSPORTS
-from mg_assets.factors.session import MINUTE_ARRAYS
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.lake.store import DensePanel, Lake
+from mg_assets.lake.universe import tradable_universe
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.market.universe import tradable_universe
-from mg_assets.store import DensePanel, Lake
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.staleness import Needs
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}

@@ -6,17 +6,17 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.evaluation import judged_universe, markdown_table
+from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES, column_names
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
-from mg_assets.freshness import Needs
-from mg_assets.judging import MIN_DAYS
-from mg_assets.lake import Build, Built, lake_asset
-from mg_assets.market_data import MarketData, market_data
-from mg_assets.store import WHOLE, Lake
-from mg_portfolio.confidence import automatic_lags, newey_west
-from mg_portfolio.evaluation import forward_returns
-from mg_portfolio.layers import MIN_STOCKS
-from mg_portfolio.ranks import daily_statistics, sort_rows
+from mg_assets.lake.market_data import MarketData, market_data
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.staleness import Needs
+from mg_portfolio.evaluation.confidence_intervals import automatic_lags, newey_west
+from mg_portfolio.evaluation.evaluate import forward_returns
+from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
+from mg_portfolio.evaluation.rank_ic import daily_statistics, sort_rows
 
 INPUTS = {"daily_factors": DAILY, "common_factors": COMMON, "features_240m": GRANULAR}
 STEPPED = tuple(table for table in GRANULARITIES if table not in INPUTS)

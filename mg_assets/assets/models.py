@@ -10,18 +10,18 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets import lake as lake_floor
-from mg_assets.certificates import HAND_WEIGHTED
 from mg_assets.errors import DataError, MissingPartitionError
-from mg_assets.freshness import Needs, recipe
-from mg_assets.lake import Build, Built, LakeAsset, lake_asset
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
-from mg_assets.model_inputs import model_inputs, tables_of, training_labels, training_since
-from mg_assets.partitions import HALF_YEARLY
+from mg_assets.modelling.certificates import HAND_WEIGHTED
+from mg_assets.modelling.monitor import Watch, open_logs, stored_rate
+from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since
+from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
+from mg_assets.orchestration import lake_asset as lake_floor
+from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.partitions import HALF_YEARLY
+from mg_assets.orchestration.staleness import Needs, recipe
 from mg_assets.settings import settings
-from mg_assets.signals import Scored, fused, nothing, of_model, weighted_by_hand
-from mg_assets.store import Lake
-from mg_assets.training_watch import Watch, open_logs, stored_rate
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
@@ -69,7 +69,7 @@ def _training_asset(name: str) -> LakeAsset:
         f"table. Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
-        from mg_models.training import train_many
+        from mg_models.training.retrain import train_many
 
         names = build.keys  # 2017H1, ...
         logs = open_logs(settings().training_logs, build.lake, name)  # what it lacks is said before hours of work
@@ -110,7 +110,7 @@ def _training_asset(name: str) -> LakeAsset:
 def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", watch: Watch) -> Built:
     """Move the finished seeds beside their training curves; seeds of an older training that had more go."""
     from mg_models import checkpoint
-    from mg_portfolio.report import charts
+    from mg_portfolio.charts import figures as charts
 
     folder = Path(build.lake.folder(table, half_year))
     curves = []

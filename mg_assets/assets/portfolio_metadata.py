@@ -4,13 +4,13 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_portfolio.account import BacktestResult
-from mg_portfolio.attribution import BacktestAttribution
+from mg_portfolio.backtest.attribution import BacktestAttribution
+from mg_portfolio.backtest.rebalance import Step
+from mg_portfolio.backtest.result import BacktestResult
+from mg_portfolio.backtest.weekday_paths import Fan
 from mg_portfolio.catalog import PortfolioSpec
-from mg_portfolio.fan import Fan
 from mg_portfolio.metrics import DAYS_PER_YEAR
-from mg_portfolio.prices import STEPS, annual_basis_points, price_table
-from mg_portfolio.walk import Step
+from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points, price_table
 
 PERCENT = ("annual_return", "annual_volatility", "max_drawdown", "benchmark_annual", "excess_annual", "tracking_error",
            "excess_max_drawdown", "monthly_win_rate", "weekly_win_rate", "turnover_two_way_per_rebalance")  # fmt: skip
@@ -38,7 +38,7 @@ def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_aga
         Return per unit of score, from the decisions whose returns were known.
     solve_again : bool
         Also by solving with the limit moved (``gained``), which a price alone exceeds but for the cases that
-        :func:`mg_portfolio.prices.price_table` names.
+        :func:`mg_portfolio.optimization.shadow_prices.price_table` names.
     """
     if step.problem is None or step.solution is None:
         return pd.DataFrame()
@@ -149,7 +149,8 @@ def backtest_charts(
     result: BacktestResult, fan: Fan, found: BacktestAttribution, industries: pd.DataFrame
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """NAV, the fan of weekdays, attribution and turnover as pictures."""
-    from mg_portfolio.report import charts, portfolio_charts
+    from mg_portfolio.charts import figures as charts
+    from mg_portfolio.charts import portfolio as portfolio_charts
 
     later = result.rebalances[~result.rebalances["initial"]]
     drawn = {

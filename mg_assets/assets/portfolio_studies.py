@@ -10,17 +10,17 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets import lake as lake_floor
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolio_metadata import table as shown_table
-from mg_assets.freshness import Needs, recipe
-from mg_assets.lake import Build, Built, LakeAsset, lake_asset
-from mg_assets.portfolio_weeks import spec_of
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.orchestration import lake_asset as lake_floor
+from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.staleness import Needs, recipe
+from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_cells
+from mg_assets.portfolios.trading_rules import trading_rules
+from mg_assets.portfolios.weekly import spec_of
 from mg_assets.settings import settings
-from mg_assets.store import WHOLE, Lake
-from mg_assets.study_cells import TABLE, Job, fingerprint, run_cells
-from mg_assets.trading_rules import trading_rules
-from mg_portfolio.report.portfolio_tables import STUDIES, Account, compose, markdown, portfolios_of
+from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, markdown, portfolios_of
 
 if TYPE_CHECKING:  # drawing is loaded by the step that draws
     from matplotlib.figure import Figure
@@ -74,8 +74,8 @@ def _study_asset(study: str) -> LakeAsset:
         "A portfolio whose signal this deployment lacks says so. One self-contained page beside the table.",
     )
     def make(build: Build) -> Iterator[Built]:
-        from mg_portfolio.report import charts
-        from mg_portfolio.report.portfolio_page import PortfolioPage, render
+        from mg_portfolio.charts import figures as charts
+        from mg_portfolio.report.portfolio_study.page import PortfolioPage, render
 
         lake, rules = build.lake, trading_rules()
         read = _mark(lake, READ)
@@ -151,7 +151,7 @@ def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
 
 def _figures(study: str, accounts: dict[str, Account]) -> "dict[str, Figure]":
     """Cumulative excess by index, as the study's tables compound it, of the highest where there are many."""
-    from mg_portfolio.report.portfolio_charts import relative_chart
+    from mg_portfolio.charts.portfolio import relative_chart
 
     how = STUDIES[study][0].excess
     drawn: dict[str, Figure] = {}

@@ -15,25 +15,25 @@ from mg_assets.assets.portfolio_metadata import (
     unfilled_table,
     week_shown,
 )
-from mg_assets.decision_panel import Closes, panel_of
 from mg_assets.errors import DataError
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, LakeAsset, lake_asset
+from mg_assets.lake.market_data import market_data
+from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days, week_of
-from mg_assets.market_data import market_data
-from mg_assets.partitions import WEEKLY
-from mg_assets.portfolio_weeks import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.partitions import WEEKLY
+from mg_assets.orchestration.staleness import Needs
+from mg_assets.portfolios.decision_panel import Closes, panel_of
+from mg_assets.portfolios.trading_rules import trading_rules
+from mg_assets.portfolios.weekly import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.settings import settings
-from mg_assets.store import WHOLE, Lake
-from mg_assets.trading_rules import trading_rules
-from mg_portfolio.account import BacktestResult
-from mg_portfolio.attribution import attribute
-from mg_portfolio.backtest import simulate
+from mg_portfolio.backtest.attribution import attribute
+from mg_portfolio.backtest.market_panel import Day, MarketPanel
+from mg_portfolio.backtest.rebalance import Path
+from mg_portfolio.backtest.result import BacktestResult
+from mg_portfolio.backtest.simulate import simulate
+from mg_portfolio.backtest.weekday_paths import fan_of, walk_fan
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
-from mg_portfolio.fan import fan_of, walk_fan
-from mg_portfolio.market import Day, MarketPanel
 from mg_portfolio.metrics import metrics, metrics_by_year
-from mg_portfolio.walk import Path
 
 __all__ = ["ASSETS", "backtest_of", "decision_days", "portfolio"]
 

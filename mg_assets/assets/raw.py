@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from mg_assets.errors import MgError
-from mg_assets.lake import Build, Built, LakeAsset, lake_asset
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.sources.base import TICKS, Loaded, Source, ticks_of
 
 DESCRIPTIONS = {

@@ -11,15 +11,15 @@ from mg_assets.assets.evaluation import judged_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolios import backtest_of, decision_days
 from mg_assets.factors.registry import FACTORS
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, lake_asset
+from mg_assets.lake.market_data import MarketData, market_data
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.market_data import MarketData, market_data
-from mg_assets.partitions import WEEKLY
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.partitions import WEEKLY
+from mg_assets.orchestration.staleness import Needs
 from mg_assets.settings import settings
-from mg_assets.store import Lake
-from mg_portfolio.evaluation import long_short, orthogonalise
-from mg_portfolio.report.inputs import (
+from mg_portfolio.evaluation.evaluate import long_short, orthogonalise
+from mg_portfolio.report.weekly.inputs import (
     DEEP,
     HANDMADE,
     EvaluationRow,
@@ -216,7 +216,7 @@ def weekly_report(build: Build) -> Iterator[Built]:
 
     One self-contained HTML file per language. Source: the weekly monitor of 2023-12-15.
     """
-    from mg_portfolio.report.weekly import render
+    from mg_portfolio.report.weekly.page import render
 
     lake = build.lake
     last = max(lake.keys("daily_bars"), default=build.keys[0])

@@ -10,15 +10,15 @@ import pandas as pd
 
 from mg_assets.assets.evaluation import judged_universe, markdown_table
 from mg_assets.assets.models import SIGNALS
-from mg_assets.freshness import Needs
-from mg_assets.lake import Build, Built, lake_asset
-from mg_assets.market_data import MarketData, market_data
+from mg_assets.lake.market_data import MarketData, market_data
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.staleness import Needs
 from mg_assets.settings import settings
-from mg_assets.store import WHOLE, Lake
-from mg_portfolio.pairs import correlation_sums
-from mg_portfolio.report.study_layouts import COMMON_FACTORS
-from mg_portfolio.report.study_measures import MIN_DAYS, Measured, measure_all
-from mg_portfolio.report.study_tables import COLUMNS, study_cells
+from mg_portfolio.evaluation.signal_correlation import correlation_sums
+from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
+from mg_portfolio.report.signal_study.measures import MIN_DAYS, Measured, measure_all
+from mg_portfolio.report.signal_study.tables import COLUMNS, study_cells
 
 PLANTED = "planted_signal"
 BUDGET = 1 << 30  # bytes of signals in memory at once
@@ -119,8 +119,8 @@ def signal_correlations(build: Build) -> Iterator[Built]:
 
     Over the evaluation's universe, on the days that a pair shares at least 30 stocks.
     """
-    from mg_portfolio.report import charts
-    from mg_portfolio.report.study_charts import correlation_chart
+    from mg_portfolio.charts import figures as charts
+    from mg_portfolio.charts.signal_study import correlation_chart
 
     names, matrix, days = mean_correlations(build.lake, build.workers)
     frame = pd.DataFrame(matrix, columns=names)
@@ -149,10 +149,10 @@ def signal_study(build: Build) -> Iterator[Built]:
     52, 57; series 88 tables 1, 3, 5, 6, 7; series 69 charts 10, 22, 34. One self-contained page per language beside the
     table. A model that is not in the deployment's catalog is named as not trained.
     """
-    from mg_portfolio.report import charts
-    from mg_portfolio.report.study import Study, layout_markdown, overview_markdown, render
-    from mg_portfolio.report.study_charts import beside_chart
-    from mg_portfolio.report.study_layouts import LAYOUTS
+    from mg_portfolio.charts import figures as charts
+    from mg_portfolio.charts.signal_study import beside_chart
+    from mg_portfolio.report.signal_study.layouts import LAYOUTS
+    from mg_portfolio.report.signal_study.page import Study, layout_markdown, overview_markdown, render
 
     lake = build.lake
     found = measured_signals(lake, build.workers)

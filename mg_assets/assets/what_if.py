@@ -4,9 +4,9 @@ import dagster as dg
 from pydantic import Field
 
 from mg_assets.errors import DataError
-from mg_assets.resources import LakeResource
+from mg_assets.orchestration.resources import LakeResource
+from mg_assets.portfolios.what_if import parse_changes, what_if
 from mg_assets.settings import settings
-from mg_assets.whatif import parse_changes, what_if
 
 
 class WhatIf(dg.Config):
@@ -26,7 +26,7 @@ class WhatIf(dg.Config):
 @dg.op(out=dg.Out(dg.Nothing), description="Solve the stored week again, with and without the changes, and compare")
 def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: LakeResource) -> None:
     """Compare; the tables and the plot stand in the output's metadata."""
-    from mg_portfolio.report.charts import markdown_image
+    from mg_portfolio.charts.figures import markdown_image
 
     try:
         found = what_if(config.portfolio, config.week or None, lake.open(), **parse_changes(config.changes))

@@ -8,10 +8,10 @@ Source: factors.md, section 7.
 
 import numpy as np
 
-from mg_assets.factors.crosssection import mad_winsorise, zscore
+from mg_assets.factors.cross_section import mad_winsorise, zscore
 from mg_assets.factors.daily import DailySeries, by_stock
-from mg_assets.factors.sharing import shared_out
-from mg_assets.factors.windows import common_windows
+from mg_assets.factors.kernels.threads import shared_out
+from mg_assets.factors.kernels.windows import common_windows
 
 COMMON = ("reversal", "cap", "amount", "turnover", "beta")
 LOOK_BACK = 252  # days before the day itself: the first of 252 returns needs the close before it

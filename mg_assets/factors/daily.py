@@ -17,8 +17,8 @@ from functools import cached_property
 import numpy as np
 
 from mg_assets.errors import DataError
-from mg_assets.factors.sharing import shared_out
-from mg_assets.factors.windows import MONTH, window_factors
+from mg_assets.factors.kernels.threads import shared_out
+from mg_assets.factors.kernels.windows import MONTH, window_factors
 
 VALUATION = ("bp_lf", "ep_ttm", "ocfp_ttm", "dyr12")
 EXPECTATION = ("con_eps_g", "con_roe_g", "con_np_g")

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.factors.clock import MINUTES
-from mg_assets.factors.crosssection import trailing_mean
-from mg_assets.factors.minute import bar_rows, minute_returns
-from mg_assets.factors.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
-from mg_assets.factors.session import MINUTE_ARRAYS as ARRAYS
+from mg_assets.factors.cross_section import trailing_mean
+from mg_assets.factors.kernels.clock import MINUTES
+from mg_assets.factors.kernels.minute import bar_rows, minute_returns
+from mg_assets.factors.kernels.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
+from mg_assets.factors.kernels.session import MINUTE_ARRAYS as ARRAYS
 
 FEATURES = (
     "ret", "amplitude", "vwap_dev", "log_amount", "volume_share", "realized_vol", "skew", "down_vol_share",

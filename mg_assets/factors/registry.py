@@ -1,7 +1,7 @@
 """All factors by name: the 34 intraday ones, the 42 daily, the 5 common and the 14 multi-granularity features.
 
 Names, order and directions are those of the published tables, so that results join to them. Each entry is the factor's
-passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passport` shows it beside what was published and measured.
+passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passports.page` shows it beside what was published and measured.
 """
 
 from mg_assets.factors.passports import FactorSpec, common, daily, granular, minute, monitor, order, trade

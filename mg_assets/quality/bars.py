@@ -5,12 +5,12 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import common, kernels, kernels_bars
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
-from mg_assets.quality.view import Rows, View, encode, numbers, sound
-from mg_assets.sources.mapping import VOLUME_STEP
+from mg_assets.sources.daily.mapping import VOLUME_STEP
 
 AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4 shares of 165 million

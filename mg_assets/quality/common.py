@@ -8,9 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mg_assets.lake.table_view import View, same_type, size
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality.suite import Check, Limit, Measures
-from mg_assets.quality.view import View, same_type, size
 
 TRAILING = 20  # partitions of the row and symbol bands
 ENOUGH = 5  # past partitions below which a band says nothing

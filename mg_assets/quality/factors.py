@@ -4,10 +4,10 @@ from functools import cache, partial
 
 import numpy as np
 
+from mg_assets.lake.store import Lake
+from mg_assets.lake.table_view import View, sound
 from mg_assets.quality import common, daily_factors, drift
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View, sound
-from mg_assets.store import Lake
 
 LOOK_BACK = 60
 ENOUGH = 10  # past days below which drift says nothing

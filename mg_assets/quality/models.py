@@ -1,8 +1,8 @@
 """Suite of a half-year's trained model."""
 
-from mg_assets import certificates
+from mg_assets.lake.table_view import View
+from mg_assets.modelling import certificates
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
-from mg_assets.quality.view import View
 
 RANK_IC = 1e-3  # what threads and devices may move a mean of daily RankICs by
 
@@ -27,7 +27,7 @@ CHECKS = (
 
 
 def measure_model(view: View, measures: Measures) -> None:
-    """The findings of :func:`mg_assets.certificates.verify_model`."""
+    """The findings of :func:`mg_assets.modelling.certificates.verify_model`."""
     if "recipe" not in view.metadata:
         measures.notes.append("not made by the graph")
         return

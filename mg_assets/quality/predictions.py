@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from mg_assets import certificates
+from mg_assets.lake.table_view import View, sound
+from mg_assets.modelling import certificates
 from mg_assets.quality import common
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
-from mg_assets.quality.view import View, sound
-from mg_models.scoring import rank_ic
+from mg_models.data.cross_section import rank_ic
 
 WINDOWS = 4
 """Lengths of its label that a mean RankIC looks back on.
@@ -74,7 +74,7 @@ def measure_predictions(view: View, measures: Measures) -> None:
 
 
 def _certificate(view: View, measures: Measures) -> None:
-    """The findings of :func:`mg_assets.certificates.verify`."""
+    """The findings of :func:`mg_assets.modelling.certificates.verify`."""
     looked = view.chunk.cached(("certificates",), lambda: {"count": 0})
     deep = looked["count"] % DEEP_EVERY == 0
     found = list(certificates.verify(view.lake, view.table, view.key, deep))

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from mg_assets.lake.store import Lake
+from mg_assets.lake.table_view import View, sound
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality import common
 from mg_assets.quality.kernels import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View, sound
-from mg_assets.store import Lake
 
 WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%
 OUTSIDE_WEIGHT = 0.01  # lists and weights of different vendors: 0.12% at most in eleven years of CSI 300

@@ -7,10 +7,10 @@ that is lacking, doubled or out of order leaves the book other than the exchange
 import numpy as np
 import pandas as pd
 
+from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
 from mg_assets.market.schema import SCHEMAS, SNAPSHOT_LEVELS
 from mg_assets.quality import common
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
-from mg_assets.quality.view import Rows, View, encode, numbers, sound
 
 REPLAY = Check(
     "replay",

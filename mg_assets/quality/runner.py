@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from mg_assets.lake.store import Lake
+from mg_assets.lake.table_view import Chunk, View
 from mg_assets.quality.engine import KEY, Verdict, validate
 from mg_assets.quality.suite import BAD_ROWS, EXAMPLES, Check, CheckOutcome, Limit, Measures, plain
 from mg_assets.quality.suites import suite_for
-from mg_assets.quality.view import Chunk, View
-from mg_assets.store import Lake
 
 NOT_APPLICABLE = "not applicable"
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from mg_assets.quality.view import View
+    from mg_assets.lake.table_view import View
 
 EXAMPLES = 5  # offending rows kept of a rule and partition
 BAD_ROWS = 60  # rows of a check's `bad`

@@ -1,6 +1,7 @@
 """Every table's suite."""
 
 from mg_assets.errors import DataError
+from mg_assets.lake.table_view import View
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import common
 from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
@@ -11,7 +12,6 @@ from mg_assets.quality.reference import PLANTED_SIGNAL, REFERENCE_SUITE
 from mg_assets.quality.replay import SNAPSHOTS
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
-from mg_assets.quality.view import View
 from mg_assets.quality.weights import WEIGHTS
 from mg_models.catalog import CATALOG, signal_names
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
 from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
+from mg_assets.market.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
 from mg_assets.quality import common, kernels
 from mg_assets.quality.replay import REPLAY, measure_replay
-from mg_assets.quality.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import Rows, View, encode, numbers, sound
 
 SEQUENCE = Check(
     "sequence",

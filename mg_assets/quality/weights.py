@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.lake.table_view import View
 from mg_assets.quality import common
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.view import View
 
 EXACT = 1e-6
 COLUMNS = pa.schema(

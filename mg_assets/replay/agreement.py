@@ -21,8 +21,9 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
+from mg_assets.lake.store import Lake
+from mg_assets.lake.table_view import Rows, encode, numbers
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.quality.view import Rows, encode, numbers
 from mg_assets.replay.book import FAULTS, LEVELS
 from mg_assets.replay.stock import (
     COUNTED,
@@ -40,7 +41,6 @@ from mg_assets.replay.stock import (
     ticks,
 )
 from mg_assets.replay.walk import BOOK, FIELDS
-from mg_assets.store import Lake
 
 GROUPS: dict[str, int] = {
     **{n: bits_of([n]) for n in NAMES if n.endswith("_1")},

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from mg_assets.errors import DataError
+from mg_assets.lake.table_view import encode, numbers
 from mg_assets.market.schema import ORDER_KINDS
-from mg_assets.quality.sessions import closing_auction
-from mg_assets.quality.view import encode, numbers
+from mg_assets.market.sessions import closing_auction
 from mg_assets.replay import walk
 from mg_assets.replay.walk import FIELDS, LEVELS, MINUTE, NUM_TRADES, UNPUBLISHED, VOLUME
 

@@ -44,37 +44,37 @@ def _simulated(options: dict[str, Any]) -> Source:
 
 
 def _tonglian(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.tonglian import TonglianSource
+    from mg_assets.sources.level2.tonglian import TonglianSource
 
     return _call("tonglian", TonglianSource, options)
 
 
 def _huatai(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.tonglian import TonglianSource
+    from mg_assets.sources.level2.tonglian import TonglianSource
 
     return _call("huatai", TonglianSource, options, dialect="huatai")
 
 
 def _exchange(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.tonglian import TonglianSource
+    from mg_assets.sources.level2.tonglian import TonglianSource
 
     return _call("exchange", TonglianSource, options, dialect="exchange")
 
 
 def _qlib(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.qlib import QlibSource
+    from mg_assets.sources.daily.qlib import QlibSource
 
     return _call("qlib", QlibSource, options)
 
 
 def _mapped(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.mapped import MappedSource
+    from mg_assets.sources.mapped.source import MappedSource
 
     return _call("mapped", MappedSource, options)
 
 
 def _snapshots(options: dict[str, Any]) -> Source:
-    from mg_assets.sources.snapshots import SnapshotSource
+    from mg_assets.sources.level2.snapshots import SnapshotSource
 
     return _call("snapshots", SnapshotSource, options)
 

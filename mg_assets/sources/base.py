@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import MgError
-from mg_assets.sources.ahead import ahead
+from mg_assets.sources.io.prefetch import ahead
 
 RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
 

@@ -8,8 +8,8 @@ are those of the reports' published tables, so that results join to them.
 from collections.abc import Iterable
 
 from mg_models.catalog import series_69, series_72, series_88, variants, weekly_monitor
+from mg_models.catalog.overrides import override
 from mg_models.errors import CatalogError
-from mg_models.overrides import override
 from mg_models.specs import CombinationSpec, InputSpec, LabelSpec, ModelSpec, SplitSpec
 
 __all__ = [

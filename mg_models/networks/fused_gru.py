@@ -8,8 +8,8 @@ With r, z, n the reset, update and new gates, in torch's order and naming:
     h' = (1 - z) * n + z * h
 
 torch's own layer makes some ten passes over memory per step, and the library below it leaves half of a core with
-AVX-512 idle on matrices this narrow. How it is done is told in :mod:`mg_models.kernels`; benchmarks/gru.py has the
-figures; ``tests/mg_models/test_model_fused_gru.py`` holds the two to each other.
+AVX-512 idle on matrices this narrow. How it is done: :mod:`mg_models.networks.gru_kernels`. benchmarks/gru.py
+has the figures; ``tests/mg_models/networks/test_fused_gru.py`` holds the two to each other.
 """
 
 from typing import Any, TypeGuard
@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mg_models.kernels import LANES, TILE, backward, forward
-from mg_models.windows import Section, Window
+from mg_models.data.windows import Section, Window
+from mg_models.networks.gru_kernels import LANES, TILE, backward, forward
 
 
 class _LastState(torch.autograd.Function):

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.windows import Window
 from mg_models.networks.recurrent import Head, last_state
-from mg_models.windows import Window
 
 
 class MultiTask(nn.Module):

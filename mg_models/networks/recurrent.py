@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.windows import Window, as_tensor
 from mg_models.networks import fused_gru
-from mg_models.windows import Window, as_tensor
 
 
 class Recurrent(nn.Module):

@@ -27,9 +27,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mg_models.data.windows import Window, as_tensor
 from mg_models.networks.sequence import mlp
 from mg_models.specs import ResidualLearningSpec
-from mg_models.windows import Window, as_tensor
 
 MOST_NEGATIVES = 1024  # rows of the contrastive loss: its table of scores is square in them
 

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.windows import Window, as_tensor
 from mg_models.networks.attention import AdditiveAttention
 from mg_models.networks.recurrent import last_state
 from mg_models.specs import SequenceSpec
-from mg_models.windows import Window, as_tensor
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 

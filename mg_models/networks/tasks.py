@@ -15,8 +15,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.windows import Window, as_tensor
 from mg_models.specs import TaskMlpSpec
-from mg_models.windows import Window, as_tensor
 
 
 class TaskMlp(nn.Module):

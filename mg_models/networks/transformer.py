@@ -13,8 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.windows import Window, as_tensor
 from mg_models.specs import StockAttentionSpec, TemporalTransformerSpec
-from mg_models.windows import Window, as_tensor
 
 
 def encoder(width: int, spec: StockAttentionSpec | TemporalTransformerSpec) -> nn.TransformerEncoder:

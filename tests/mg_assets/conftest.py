@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mg_assets.store import Lake
+from mg_assets.lake.store import Lake
 
 CHECKOUT = Path(__file__).parents[2]
 SMALL = {
@@ -44,7 +44,7 @@ class SmallGraph:
         return kept | {"MG_SETTINGS": str(self.folder / "small.yaml"), "OMP_NUM_THREADS": "1"}
 
     def run(self) -> subprocess.CompletedProcess:
-        command = [sys.executable, "-m", "mg_assets.run", "run"]
+        command = [sys.executable, "-m", "mg_assets.cli.main", "run"]
         return subprocess.run(
             command, env=self.environment, cwd=self.checkout, capture_output=True, text=True, check=False
         )

@@ -12,10 +12,10 @@ import pytest
 from mg_assets import automation
 from mg_assets.assets import half_yearly_tables
 from mg_assets.definitions import defs
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, trading_days
-from mg_assets.partitions import HALF_YEARLY
-from mg_assets.resources import LakeResource
-from mg_assets.store import Lake
+from mg_assets.orchestration.partitions import HALF_YEARLY
+from mg_assets.orchestration.resources import LakeResource
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mg_models.bars import bar_inputs, completed_bars, month_of, week_of
-from mg_models.panel import Panel, PeriodPanel
+from mg_models.data.bar_panels import bar_inputs, completed_bars, month_of, week_of
+from mg_models.data.panel import Panel, PeriodPanel
 
 
 def weekdays(count: int, start: str = "2013-01-04") -> np.ndarray:

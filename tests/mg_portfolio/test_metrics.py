@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_portfolio.attribution import brinson, carino, factor_attribution
+from mg_portfolio.backtest.attribution import brinson, carino, factor_attribution
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.metrics import NAMES, WEEK, max_drawdown, metrics, metrics_by_year, win_rate
 

@@ -20,7 +20,7 @@ from mg_assets.factors.explanation.path import SHOWN_ROWS, FactorPath, Trail, fi
 from mg_assets.factors.explanation.rows import StockDay, read_stock
 from mg_assets.factors.explanation.trades import RestoredTrades, restore, trade_paths
 from mg_assets.factors.registry import ALL34, FACTORS, PASSPORTS
-from mg_assets.store import Lake
+from mg_assets.lake.store import Lake
 
 BIG_ORDER_STD = 1.0
 

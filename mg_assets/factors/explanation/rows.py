@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mg_assets.errors import DataError, MissingPartitionError
-from mg_assets.store import Lake
+from mg_assets.lake.store import Lake
 
 TABLES = ("trades", "orders", "minute_bars")
 MINUTES = 240

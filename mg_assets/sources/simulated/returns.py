@@ -17,7 +17,7 @@ from mg_assets.sources.simulated.stocks import INDUSTRIES, Stocks
 
 ALPHA = 0.085
 """Daily alpha per unit of signal, in idiosyncratic standard deviations, at strength 1.
-Calibrated by tests/mg_assets/test_sim_daily_signal.py::test_planted_rank_ic_is_in_its_band."""
+Calibrated by tests/mg_assets/sources/simulated/test_daily_signal.py::test_planted_rank_ic_is_in_its_band."""
 TAIL = 5.0  # degrees of freedom of the idiosyncratic t
 JUMP_SHARE = 0.014  # stocks a day with news
 JUMP_SIZE = 4.0  # standard deviation of news in typical daily deviations

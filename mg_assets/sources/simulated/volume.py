@@ -13,7 +13,7 @@ LARGEST_TURNOVER = 0.6
 TYPICAL_AMOUNT = 1.2e8  # yuan a day at which a stock has TRADES_PER_ORDER * orders_per_stock trades
 TRADES_PER_ORDER = 0.6
 """Both as the intraday layer has them, so that trade counts do not jump at ``tick_start``
-(tests/mg_assets/test_sim_daily_source.py::test_ticks_realise_the_plan)."""
+(tests/mg_assets/sources/simulated/test_daily_source.py::test_ticks_realise_the_plan)."""
 
 
 class VolumeProcess:

@@ -10,10 +10,10 @@ import pytest
 
 from mg_assets import factors
 from mg_assets.factors.registry import ALL34, HF27
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality.suites import PREDICTION_TABLES
-from mg_assets.store import Lake
 
 DAYS = trading_days("2020-03-02", "2020-04-30").astype(str)  # 43 sessions of nine weeks
 SYMBOLS = (

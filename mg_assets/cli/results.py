@@ -1,0 +1,78 @@
+"""The table that ends ``mg run``: what came out, beside the planted signal and the published figures."""
+
+import pandas as pd
+
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.settings import Settings
+from mg_portfolio.report.published import published_value
+
+PORTFOLIO_METRICS = {
+    "excess_annual": "excess a year",
+    "tracking_error": "tracking error",
+    "information_ratio": "information ratio",
+    "excess_max_drawdown": "excess drawdown",
+    "turnover_two_way_per_rebalance": "two-way turnover a week",
+}
+
+
+def print_results(config: Settings) -> None:
+    """Print factors, signals and portfolios of a lake, and where to look next."""
+    lake = Lake(config.lake_url)
+    print()
+    for table, title in (("factor_evaluation", "Factors"), ("signal_evaluation", "Signals")):
+        if lake.has(table, WHOLE):
+            frame = lake.day(table, WHOLE)
+            if frame.empty:
+                print(f"{title}: none has enough days in the lake to be evaluated\n")
+                continue
+            print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
+            print(_signals(frame), "\n")
+    built = [name for name in config.portfolios if lake.has(f"{name}_backtest", WHOLE)]
+    if built:
+        print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
+        print(_portfolios(lake, built), "\n")
+    for key in lake.keys("weekly_report")[-1:]:
+        print(f"Weekly report:   {lake.folder('weekly_report', key)}/report_{config.language}.html")
+    if lake.has("signal_study", WHOLE):
+        print(f"Signal study:    {lake.folder('signal_study', WHOLE)}/signal_study_{config.language}.html")
+    print(f"Lake:            {lake.root}")
+    print("Next:            make ui   (graph, partitions, checks and plots of the same lake)")
+
+
+def _signals(frame: pd.DataFrame) -> str:
+    shown = frame[
+        ["name", "rank_ic_mean", "published_rank_ic", "rank_ic_ir", "top_excess_annual", "top_information_ratio"]
+    ]
+    ordered = shown.reindex(shown["rank_ic_mean"].abs().sort_values(ascending=False).index)
+    return _text(
+        ordered.rename(
+            columns={
+                "rank_ic_mean": "RankIC",
+                "published_rank_ic": "published",
+                "rank_ic_ir": "IC_IR",
+                "top_excess_annual": "top excess",
+                "top_information_ratio": "top IR",
+            }
+        )
+    )
+
+
+def _portfolios(lake: Lake, names: list[str]) -> str:
+    """One row a metric, one column a portfolio."""
+    frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})
+    for name in names:
+        ours = lake.metadata(f"{name}_backtest", WHOLE).get("metrics", {})
+        cells = []
+        for metric in PORTFOLIO_METRICS:
+            published = published_value(name, metric)
+            cells.append(f"{ours.get(metric, float('nan')):.4f}" + ("" if published is None else f" ({published:.4f})"))
+        frame[name] = cells
+    return frame.to_string(index=False)
+
+
+def _text(frame: pd.DataFrame) -> str:
+    formatted = frame.copy()
+    for column in formatted.columns:
+        if formatted[column].dtype.kind == "f" or column.startswith("publ"):
+            formatted[column] = [("" if pd.isna(v) else f"{v:.4f}") for v in formatted[column]]
+    return formatted.to_string(index=False)

@@ -1,0 +1,137 @@
+"""Compiles the numba kernels of the whole graph in a process of its own, while the first steps run.
+
+A new checkout has no compiled kernels; each would be compiled when its step comes, one after the other, with the other
+cores idle. A rehearsal goes through the steps ahead of the run: a market of a few stocks and days in a temporary lake,
+the same functions, the same types. Numba keeps what it compiles on disk, where the run finds it.
+
+Once the rehearsal is through, a mark beside the kernels says for which sources; until one of them changes there is
+nothing to do.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+
+from mg_assets.settings import CHECKOUT
+
+PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
+MARK = CHECKOUT / "mg_assets" / "__pycache__" / "rehearsed"
+MARKET: dict[str, Any] = {"stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
+DAYS = ("2022-02-07", "2022-02-08", "2022-02-09")
+PERIODS = {"weekly_bars": ("2022-02-07",), "monthly_bars": ("2022-02-01",)}
+CHAIN = (
+    "planted_signal", "reference", "trades", "minute_bars", "daily_bars", "intraday_factors", "features_240m",
+    "factor_inputs", "factor_scores", "weekly_bars", "monthly_bars", "daily_factors", "labels",
+)  # fmt: skip
+
+
+def start() -> subprocess.Popen | None:
+    """Rehearse in a process of lower priority, unless the kernels of these sources were compiled before."""
+    if not needed():
+        return None
+    command = [sys.executable, "-c", "from mg_assets.cli.warmup import rehearse; rehearse()"]
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=CHECKOUT, start_new_session=True)
+
+
+def needed() -> bool:
+    """Whether a kernel's source has changed since the last rehearsal, or none was held."""
+    return os.access(MARK.parent.parent, os.W_OK) and (not MARK.exists() or MARK.read_text() != sources())
+
+
+def sources() -> str:
+    """Digest of every module that holds kernels, and of numba's version."""
+    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=16)
+    for package in PACKAGES:
+        for file in sorted((CHECKOUT / package).rglob("*.py")):
+            text = file.read_bytes()
+            if b"njit" in text:
+                digest.update(str(file.relative_to(CHECKOUT)).encode() + b"\0" + text)
+    return digest.hexdigest()
+
+
+def rehearse() -> None:
+    """Go through the steps on a few stocks, the run's last ones first: its first it will have met itself."""
+    os.nice(5)  # the run itself comes first
+    before = sources()
+    _training()
+    for part in (_days, _evaluation):
+        with tempfile.TemporaryDirectory(prefix="mg_rehearsal_") as folder:
+            part(folder)
+    MARK.parent.mkdir(exist_ok=True)
+    MARK.write_text(before)
+
+
+def _days(folder: str) -> None:
+    """Ticks, bars, factors and their checks."""
+    from mg_assets.assets import ASSET_OF
+    from mg_assets.lake.store import Lake
+    from mg_assets.orchestration.lake_asset import Build
+    from mg_assets.quality import SUITES, run_suite
+    from mg_assets.sources import build_source
+
+    lake = Lake(folder)
+    source = build_source("simulated", MARKET)
+    for table in CHAIN:
+        keys = list(PERIODS.get(table, DAYS))
+        build = Build(keys, lake, lambda: source, 1, lambda: "cpu", lambda line: None)
+        for built in ASSET_OF[table].make(build):
+            lake.write(built.table or table, built.key, built.frame, built.stored)
+        for name in ASSET_OF[table].tables:
+            if name in SUITES:
+                run_suite(name, lake, keys)
+
+
+def _training() -> None:
+    """A step of the fused GRU over daily bars, and their windows gathered."""
+    import numpy as np
+    import torch
+
+    from mg_models.data.panel import Panel
+    from mg_models.data.windows import Windows
+    from mg_models.networks.fused_gru import fused_last_state
+    from mg_models.specs import InputSpec
+
+    stocks, days = np.arange(64), np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]")
+    bars = Panel(days, stocks, np.ones((3, 64, 6), np.float32), tuple("ohlcvw"))
+    section = Windows(bars, InputSpec("daily", 3, "last_value")).section([2], [stocks], [stocks])
+    section.tensor()
+    fused_last_state(torch.nn.GRU(6, 30), section).sum().backward()
+
+
+def _evaluation(folder: str) -> None:
+    """Factors judged, on scores drawn by lot."""
+    import datetime as dt
+
+    from mg_assets.assets.evaluation import factor_evaluation
+    from mg_assets.evaluation import MIN_DAYS
+    from mg_assets.factors.registry import ALL34
+    from mg_assets.lake.store import Lake
+    from mg_assets.market.calendar import trading_days
+    from mg_assets.orchestration.lake_asset import Build
+    from mg_assets.sources import build_source
+
+    lake = Lake(folder)
+    source = build_source("simulated", {"stocks": 60, "tick_start": "2023-01-03"})
+    drawn_tables = {
+        "factor_scores": ALL34,
+        "common_factors": ("reversal", "cap", "turnover"),
+        "daily_factors": ("std_1m",),
+    }
+    rng = np.random.default_rng(0)
+    for day in map(str, trading_days("2022-10-10", "2022-12-30")[: MIN_DAYS + 10]):
+        for table in ("daily_bars", "reference"):
+            frame = source.load(table, dt.date.fromisoformat(day)).frame
+            lake.write(table, day, frame)
+        for table, columns in drawn_tables.items():
+            drawn = pd.DataFrame(rng.normal(size=(len(frame), len(columns))), columns=list(columns))
+            lake.write(table, day, drawn.assign(symbol=frame["symbol"]))
+    for _ in factor_evaluation.make(Build(["all"], lake, lambda: source, 1, lambda: "cpu", lambda line: None)):
+        pass

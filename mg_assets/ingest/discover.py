@@ -1,0 +1,236 @@
+"""What a folder of files holds: each file recognised, and the source that reads them all."""
+
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mg_assets.errors import MgError, SourceError
+from mg_assets.ingest.recognise import Recognised, UnknownFileError, looks_like_a_table, recognise
+from mg_assets.sources import build_source
+from mg_assets.sources.presets import read_preset
+
+QLIB_SWITCHES: tuple[dict[str, bool], ...] = (
+    {},
+    {"raw_volume": True},
+    {"raw_prices": True},
+    {"raw_prices": True, "raw_volume": False},
+)
+
+
+@dataclass
+class FileReport:
+    """What became of one file (or of a Qlib dataset, as one).
+
+    Attributes
+    ----------
+    what : str
+        ``tonglian sh_orders 2023-02-01``; empty where it was not recognised.
+    rows : int
+        Rows read; -1 where none were.
+    others : int
+        Rows of funds, bonds, indices and B-shares among them, left out.
+    reasons : Counter
+        Why rows were set aside, and how many.
+    error : str
+        Why the file could not be read; empty where it could.
+    passed_by : bool
+        It is no table that belongs to anything here.
+    """
+
+    path: Path
+    what: str = ""
+    rows: int = -1
+    others: int = 0
+    reasons: Counter = field(default_factory=Counter)
+    seconds: float = 0.0
+    error: str = ""
+    passed_by: bool = False
+
+    @property
+    def set_aside(self) -> int:
+        """Rows set aside."""
+        return sum(self.reasons.values())
+
+
+@dataclass
+class Report:
+    """What became of a folder.
+
+    Attributes
+    ----------
+    files : dict of Path to FileReport
+    options : dict
+        The source that reads what was recognised: ``kind`` and options; empty where nothing was.
+    written : dict of str to list of str
+        Keys written, by table.
+    unwritten : dict of (table, key) to str
+        Why a day's table was not written.
+    left_out : list of date
+        Days that the lake has no partitions for.
+    """
+
+    files: dict[Path, FileReport] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, list[str]] = field(default_factory=dict)
+    unwritten: dict[tuple[str, str], str] = field(default_factory=dict)
+    left_out: list[dt.date] = field(default_factory=list)
+    rows: Counter = field(default_factory=Counter)
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> list[FileReport]:
+        """Files that could not be read."""
+        return [f for f in self.files.values() if f.error]
+
+    def by_kind(self) -> pd.DataFrame:
+        """Files, rows and rows set aside, by what the files are."""
+        rows = [
+            {
+                "what": " ".join(f.what.split()[:2]) or ("passed by" if f.passed_by else "not recognised"),
+                "files": 1,
+                "rows": max(f.rows, 0),
+                "set_aside": f.set_aside,
+                "unread": int(bool(f.error)),
+                "seconds": f.seconds,
+            }
+            for f in self.files.values()
+        ]
+        frame = pd.DataFrame(rows, columns=["what", "files", "rows", "set_aside", "unread", "seconds"])
+        return frame.groupby("what", as_index=False).sum()
+
+
+def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognised]]:
+    """Recognise every file below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+    only : str, optional
+        The one vendor or preset that is looked for; ``mapped`` for any preset, ``qlib`` for Qlib datasets.
+
+    Raises
+    ------
+    SourceError
+        The folder does not exist.
+    """
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is not a folder; give the folder that holds the files")
+    report, found = Report(), []
+    datasets = [] if only not in (None, "qlib") else sorted(p.parent.parent for p in folder.rglob("calendars/day.txt"))
+    for dataset in datasets:
+        report.files[dataset] = FileReport(dataset, what="qlib dataset")
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        if any(d in path.parents for d in datasets) or any(p.startswith(".") for p in path.relative_to(folder).parts):
+            continue
+        entry = report.files[path] = FileReport(path)
+        if not looks_like_a_table(path):
+            entry.passed_by = True
+            continue
+        began = time.perf_counter()
+        try:
+            answers = recognise(path, folder, only)
+        except UnknownFileError:
+            entry.passed_by = True
+        except MgError as error:
+            if only is not None and _of_another_kind(path, folder):
+                entry.passed_by = True
+            else:
+                entry.error = str(error)
+        else:
+            first = answers[0]
+            if first.ticks and first.day is None:
+                entry.what = f"{first.kind} {first.table}"
+                entry.error = f"{path} is {entry.what}, but its path tells no date; put it into a folder named 20230201"
+            else:
+                entry.what = " ".join([first.kind, "+".join(a.table for a in answers), str(first.day or "")]).strip()
+                found += answers
+        entry.seconds = time.perf_counter() - began
+    report.options = source_options(folder, found, datasets, report)
+    return report, found
+
+
+def _of_another_kind(path: Path, folder: Path) -> bool:
+    """Whether a file is sound, but of another kind than the one that is looked for."""
+    try:
+        return bool(recognise(path, folder))
+    except MgError:
+        return False
+
+
+def source_options(
+    folder: Path, found: Iterable[Recognised], datasets: Iterable[Path] = (), report: Report | None = None
+) -> dict[str, Any]:
+    """The source that reads the recognised files: ``kind`` and options, of several a composite."""
+    report = report or Report()
+    ticks: dict[str, dict[str, dict[str, None]]] = {}
+    mapped: dict[str, dict[str, dict[str, list[Recognised]]]] = {}
+    for one in found:
+        if one.ticks:
+            ticks.setdefault(one.kind, {}).setdefault(one.table, {})[one.pattern] = None
+        else:
+            mapped.setdefault(one.kind, {}).setdefault(one.table, {}).setdefault(one.pattern, []).append(one)
+    sources: list[dict[str, Any]] = [
+        {"kind": kind, "root": str(folder), "files": {s: list(p) for s, p in sorted(streams.items())}}
+        for kind, streams in sorted(ticks.items())
+    ]
+    for preset, tables in sorted(mapped.items(), key=lambda m: "minute" not in m[1]):
+        files = {table: _one_pattern(preset, table, groups, report) for table, groups in sorted(tables.items())}
+        if not {"daily", "minute"} & set(files):
+            for groups in tables.values():
+                for one in (o for g in groups.values() for o in g):
+                    report.files[
+                        one.path
+                    ].error = f"{one.path} belongs beside {preset}'s daily bars, which are not here"
+            continue
+        sources.append({"kind": "mapped", "config": preset, "root": str(folder), "files": files})
+    sources += [{"kind": "qlib", "root": str(d), **_switches(d, report)} for d in datasets]
+    if not sources:
+        return {}
+    return sources[0] if len(sources) == 1 else {"kind": "composite", "sources": sources}
+
+
+def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], report: Report) -> str:
+    """The pattern of a preset's table; each file that lies elsewhere is an error, for no one says which counts."""
+    usual = _own_patterns(preset, table) if table in ("daily", "minute") else []
+    every = [one for files in groups.values() for one in files]
+    named = next((u for u in usual for one in every if one.path.as_posix().endswith(f"/{u}")), None)
+    best = max(
+        groups,
+        key=lambda p: (p in usual, any(o.path.as_posix().endswith(f"/{named}") for o in groups[p]), len(groups[p])),
+    )
+    for pattern, files in groups.items():
+        for one in files if pattern != best else ():
+            report.files[one.path].error = (
+                f"{one.path} is {preset} ({table}) as the {len(groups[best])} files {best!r} are, but lies or is named "
+                "otherwise; bring them together, or ingest them apart"
+            )
+    return named if named is not None and len(groups[best]) == 1 else best
+
+
+def _own_patterns(preset: str, table: str) -> list[str]:
+    files = read_preset(preset).get(table, {}).get("files", [])
+    return [files] if isinstance(files, str) else list(files)
+
+
+def _switches(dataset: Path, report: Report) -> dict[str, Any]:
+    """The switches under which a Qlib dataset does not contradict itself."""
+    began = time.perf_counter()
+    first = ""
+    for switches in QLIB_SWITCHES:
+        try:
+            build_source("qlib", {"root": dataset, **switches}).days()
+        except MgError as error:
+            first = first or str(error)
+            if "set raw_" not in str(error):
+                break
+        else:
+            report.files[dataset].seconds = time.perf_counter() - began
+            return dict(switches)
+    report.files[dataset].error = first
+    return {}

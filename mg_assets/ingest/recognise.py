@@ -1,0 +1,298 @@
+"""Say of any file what it is: which vendor's, which table, of which day.
+
+1. Its first lines give a header and some rows; a packed file is looked into.
+2. A vendor's stream or a preset's table is a candidate where the header has all columns that it needs, or, for
+   kinds without a header line, where the file's name is the kind's. The one with most columns under their
+   official names wins, then the one whose usual file name it bears.
+3. The path's date and security code become the placeholders of a file pattern.
+"""
+
+import csv
+import datetime as dt
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mg_assets.errors import SourceError
+from mg_assets.sources.daily.mapping import Mapped, Section, parse_mapping
+from mg_assets.sources.io.archives import beginning
+from mg_assets.sources.io.columns import Column
+from mg_assets.sources.io.delimited import form_of
+from mg_assets.sources.io.symbols import is_a_share, to_symbol
+from mg_assets.sources.layout import Files
+from mg_assets.sources.level2.streams import DIALECTS, Stream
+from mg_assets.sources.presets import presets, read_preset
+
+TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001")
+SAMPLE_ROWS = 200
+HUNDRED_KB = 100_000
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_./]?)(0[1-9]|1[0-2])([-_./]?)(0[1-9]|[12]\d|3[01])(?!\d)")
+_CODE = re.compile(r"(?<![A-Za-z\d])(?:(?:sh|sz|bj)[._]?)?\d{6}(?:[._](?:sh|sz|bj|ss|xshg|xshe))?(?![A-Za-z\d])", re.I)
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])?(?!\d)")
+NEAREST_SHARE = 0.5
+
+
+class UnknownFileError(SourceError):
+    """A table of no known kind, nor near to one."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What a file is.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        ``tonglian``, ``huatai``, ``exchange``, or a preset's name.
+    table : str
+        A stream (``sz_orders``), or ``daily``, ``minute``, ``more.0``, ... of a preset.
+    pattern : str
+        The file pattern that finds it and its like below the root.
+    day : date or None
+        As its path says.
+    """
+
+    path: Path
+    kind: str
+    table: str
+    pattern: str
+    day: dt.date | None
+
+    @property
+    def ticks(self) -> bool:
+        """Whether it is a tick stream."""
+        return self.kind in DIALECTS
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    kind: str
+    table: str
+    columns: Mapping[str, Column]
+    exchange: str = ""
+    names: tuple[str, ...] = ()  # usual file names
+    header: tuple[str, ...] = ()
+    covers: Stream | None = None
+    needs: tuple[Files, ...] = ()  # further tables without which the preset cannot be read
+
+
+@dataclass(frozen=True)
+class _Sample:
+    header: list[str]
+    rows: list[list[str]]
+
+    def column(self, names: Iterable[str]) -> list[str]:
+        """Values of the first of the names that the header has."""
+        folded = {h.strip().casefold(): i for i, h in reversed(list(enumerate(self.header)))}
+        at = next((folded[n.casefold()] for n in names if n.casefold() in folded), None)
+        return [] if at is None else [r[at].strip().strip('"') for r in self.rows if at < len(r)]
+
+
+def looks_like_a_table(path: Path) -> bool:
+    """Whether the file's name is one of a table; later volumes of an archive belong to its first."""
+    name = path.name.lower()
+    return not name.startswith(".") and name.endswith(TABLE_ENDS)
+
+
+def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognised]:
+    """What a file below ``root`` is; two answers where it holds both exchanges.
+
+    Parameters
+    ----------
+    path, root : Path
+    only : str, optional
+        The one vendor or preset that is looked for.
+
+    Raises
+    ------
+    SourceError, DataError
+        The file cannot be read, or is none of the known kinds (the nearest is named).
+    """
+    sample = _sample(path)
+    day = date_of(path, root)
+    offered = [
+        c
+        for c in _candidates()
+        if (only in (None, c.kind) or (only == "mapped" and c.kind not in DIALECTS))
+        and all(f.find(root)[0] for f in c.needs)
+    ]
+    fitting = [(_score(c, sample, path, day), c) for c in offered if _fits(c, sample, path)]
+    if not fitting:
+        raise _unknown(path, offered, sample)
+    best = max(score for score, _ in fitting)
+    chosen = next(c for score, c in fitting if score == best)
+    twins = [c for score, c in fitting if c.kind == chosen.kind and score[1:] == best[1:] and c.exchange]
+    if chosen.exchange and len({c.exchange for c in twins}) > 1:  # one header for both exchanges: its codes tell
+        here = _exchanges(sample.column(chosen.columns["code"].names))
+        twins = [c for c in twins if c.exchange in here]
+        if not twins:
+            raise SourceError(
+                f"{path} is {chosen.kind}'s, but no code of its first rows is a stock's: of which exchange?"
+            )
+        return [Recognised(path, c.kind, c.table, pattern_of(path, root), day) for c in twins]
+    return [Recognised(path, chosen.kind, chosen.table, pattern_of(path, root), day)]
+
+
+def date_of(path: Path, root: Path) -> dt.date | None:
+    """The date that a path tells below a root."""
+    for match in _DATE.finditer(path.relative_to(root).as_posix()):
+        try:
+            return dt.date(int(match[1]), int(match[3]), int(match[5]))
+        except ValueError:
+            continue
+    return None
+
+
+def pattern_of(path: Path, root: Path) -> str:
+    """A path below a root with placeholders for its date and code, and a star for a year or month."""
+    text = path.relative_to(root).as_posix()
+    if re.search(r"[\[\]{}*?]", text):
+        raise SourceError(f"{path}: its name has one of []{{}}*?, which mean something in file patterns; rename it")
+    parts: list[str] = []
+    at = 0
+    for match in _DATE.finditer(text):
+        form = f"%Y{match[2]}%m{match[4]}%d"
+        parts += [_without_code(text[at : match.start()]), "{date}" if form == "%Y%m%d" else f"{{date:{form}}}"]
+        at = match.end()
+    parts.append(_without_code(text[at:]))
+    return "".join(parts)
+
+
+def _without_code(text: str) -> str:
+    def code(match: re.Match) -> str:
+        symbol = to_symbol(match[0].replace("_", "."))
+        return "{code}" if symbol and is_a_share(symbol) else match[0]
+
+    parts = re.split(r"(\{code\})", _CODE.sub(code, text))
+    return "".join(p if p == "{code}" else _YEAR.sub("*", p) for p in parts)
+
+
+# ------------------------------------------------------------------ candidates
+
+
+@cache
+def _candidates() -> tuple[_Candidate, ...]:
+    out: list[_Candidate] = []
+    for kind, streams in DIALECTS.items():
+        for table, forms in streams.items():
+            for form in forms:
+                names = tuple(dict.fromkeys(PurePosixPath(p).name for p in form.patterns))
+                columns = {k: c for k, c in form.columns.items() if c.required}
+                out.append(_Candidate(kind, table, columns, form.exchange, names, form.header, form))
+    for name in presets():
+        content = read_preset(name)
+        if "daily" in content or "minute" in content:
+            out += _of_preset(name, parse_mapping(content, name))
+    return tuple(out)
+
+
+def _of_preset(name: str, mapped: Mapped) -> Iterable[_Candidate]:
+    around = [mapped.listing, mapped.industry, mapped.st_ranges, *mapped.membership.values(), *mapped.weights.values()]
+    needs = tuple(section.files for section in around if section is not None)
+    sections: list[tuple[str, Section]] = []
+    if mapped.daily is not None:
+        sections.append(("daily", mapped.daily))
+        sections += [(f"more.{i}", more) for i, more in enumerate(mapped.daily.more)]
+    if mapped.minute is not None:
+        sections.append(("minute", mapped.minute))
+    for table, section in sections:
+        columns = {ours: Column(theirs, "text") for ours, theirs in section.columns.items()}
+        columns |= {f"_{flag}": Column((how.column,), "text") for flag, how in section.flags.items()}
+        columns.setdefault("symbol", Column(("a security code in the file's name",), "text"))
+        names = tuple(dict.fromkeys(PurePosixPath(p.text).name for p in section.files.patterns))
+        yield _Candidate(name, table, columns, names=names, needs=needs)
+
+
+def _fits(candidate: _Candidate, sample: _Sample, path: Path) -> bool:
+    if not _lacking(candidate, sample, path):
+        return True
+    if not candidate.header:
+        return False
+    width = len(sample.header) - (not sample.header[-1].strip())
+    return width == len(candidate.header) and _named_so(candidate, path)
+
+
+def _lacking(candidate: _Candidate, sample: _Sample, path: Path) -> list[str]:
+    here = {h.strip().casefold() for h in sample.header}
+    told = {"symbol", "code"} if _CODE.search(path.name) else set()
+    told |= {"date"} if _DATE.search(path.name) else set()
+    return [
+        " or ".join(column.names)
+        for ours, column in candidate.columns.items()
+        if ours not in told and not any(n.casefold() in here for n in column.names)
+    ]
+
+
+def _score(candidate: _Candidate, sample: _Sample, path: Path, day: dt.date | None) -> tuple[int, int, int]:
+    """The more the better: covers the day, columns under their official names, usual file name."""
+    here = {h.strip() for h in sample.header}
+    official = sum(c.names[0] in here for c in candidate.columns.values())
+    if candidate.header and not official:
+        official = len(candidate.columns)
+    stream = candidate.covers
+    covers = stream is None or day is None or stream.covers(day)
+    return official, int(_named_so(candidate, path)), int(covers)
+
+
+def _named_so(candidate: _Candidate, path: Path) -> bool:
+    forms = {re.sub(r"\{date[^}]*\}", "*", re.sub(r"\{code\}", "??????", n)) for n in candidate.names}
+    return any(fnmatch(path.name.lower(), f.lower()) for f in forms if f.strip("*.") not in ("csv", "parquet"))
+
+
+def _unknown(path: Path, offered: Sequence[_Candidate], sample: _Sample) -> SourceError:
+    """The error of a file that fits nothing; it names what the file lacks to be of the nearest kind."""
+    header = [h.strip() for h in sample.header][:20]
+    nowhere = Path("")
+    shares = [(len(_lacking(c, sample, nowhere)) / max(len(c.columns), 1), i) for i, c in enumerate(offered)]
+    if not shares or min(shares)[0] > NEAREST_SHARE:
+        return UnknownFileError(
+            f"{path} is of no known kind: its first line is {header}. Map it with a YAML file (docs/sources.md)"
+        )
+    near = offered[min(shares)[1]]
+    return SourceError(
+        f"{path} is of no known kind: its first line is {header}. Nearest is {near.kind} ({near.table}), which has "
+        f"{_lacking(near, sample, nowhere)} too; export them, or map the file with a YAML file (docs/sources.md)"
+    )
+
+
+def _exchanges(codes: Iterable[str]) -> set[str]:
+    """Exchanges of the stocks among some codes."""
+    symbols = (to_symbol(c) for c in codes)
+    return {s[-2:] for s in symbols if s and is_a_share(s)}
+
+
+# --------------------------------------------------------------------- sample
+
+
+def _sample(path: Path) -> _Sample:
+    """A file's first rows as text; raises as :func:`files.read_columns`."""
+    from mg_assets.sources.io.files import reading
+
+    with reading(path):
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return _parquet_sample(path)
+        head = beginning(path, HUNDRED_KB)
+        form = form_of(path, lambda: io.BytesIO(head))
+    lines = head.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace").splitlines()
+    whole = lines[1:-1] if len(lines) > 2 else lines[1:]
+    rows = list(csv.reader(whole[:SAMPLE_ROWS], delimiter=form.delimiter, quoting=csv.QUOTE_NONE))
+    return _Sample(form.header, rows)
+
+
+def _parquet_sample(path: Path) -> _Sample:
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        batch: Any = next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
+        if batch is None:
+            return _Sample(names, [])
+        columns = [["" if v is None else str(v) for v in pa.array(c).to_pylist()] for c in batch.columns]
+    return _Sample(names, [list(r) for r in zip(*columns, strict=True)])

@@ -1,0 +1,72 @@
+"""The lake as it was at the close of a day: what makes a look-ahead impossible, to compare with what was made."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
+
+
+class KnownLake(Lake):
+    """A lake without what was not known at the close of a day; read-only.
+
+    - A day's partition is there from that day's close on.
+    - A week's and a month's from the first day after it: while it is under way, its stored bar may hold later days.
+    - A half-year's model from the first day that it predicts.
+    - A table without partitions, which is of the whole history, never.
+    - In ``labels``, a return is null until the day at whose close its exit is known: ``ret_h`` of T is at T + h + 1.
+
+    Parameters
+    ----------
+    lake : Lake
+    day : str
+        The last day that is known, ``2023-02-01``.
+    """
+
+    def __init__(self, lake: Lake, day: str):
+        super().__init__(lake.root)
+        self.until = day
+        stamp = np.array([day], "datetime64[D]")
+        self._week, self._month = str(week_of(stamp)[0]), str(month_of(stamp)[0])
+
+    def was_there(self, table: str, key: str) -> bool:
+        """Whether a partition of that key was whole at the close of the day."""
+        if key == WHOLE:
+            return False
+        if len(key) == 6 and key[4] == "H":
+            return str(half_year_start(key)) <= self.until
+        if table.startswith("weekly_"):
+            return key < self._week
+        if table.startswith("monthly_"):
+            return key < self._month
+        return key <= self.until
+
+    def keys(self, table: str) -> list[str]:
+        """Partition keys that were there, ascending."""
+        return [k for k in super().keys(table) if self.was_there(table, k)]
+
+    def has(self, table: str, key: str) -> bool:
+        """Whether the partition was there."""
+        return self.was_there(table, key) and super().has(table, key)
+
+    def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One partition as an Arrow table; returns that were not known yet are null."""
+        data = super().table(table, key, columns)
+        if table != "labels":
+            return data
+        for at, name in enumerate(data.column_names):
+            if name.startswith("ret_") and str(shift(key, int(name[4:]) + 1)) > self.until:
+                data = data.set_column(at, name, pa.nulls(len(data), data.schema.field(name).type))
+        return data
+
+    def write(self, table: str, key: str, *_: Any, **__: Any) -> str:
+        """Refused: what is known of a past day cannot be changed."""
+        raise PermissionError(f"the lake as of {self.until} is read-only; write {table} {key} to the lake itself")
+
+    def _open(self, table: str, key: str):
+        if not self.was_there(table, key):
+            raise self._lacks(table, key)
+        return super()._open(table, key)

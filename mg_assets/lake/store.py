@@ -1,0 +1,378 @@
+"""The lake: one folder per table, one Parquet file per partition, whole or not at all.
+
+``<root>/<table>/date=2023-02-01/part.parquet``. A write goes to a hidden file beside the
+target, is flushed to disk and then renamed over it, so that a reader or a crash sees either
+the old partition or the new one. On object stores (fsspec URLs) a put is atomic by itself.
+Any Parquet reader can open the files as they are.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.lake.parquet_layout import write_parquet
+from mg_assets.market.schema import SCHEMAS
+
+WHOLE = "all"
+READ_THREADS = 4
+VERDICT = "_failed_checks.json"  # readers of Parquet folders pass names with an underscore by
+
+
+@dataclass(frozen=True)
+class DensePanel:
+    """Values of some columns of a table on every (day, symbol).
+
+    Attributes
+    ----------
+    days : ndarray of str (D,)
+        Partition keys, ascending.
+    symbols : ndarray of str (S,)
+        Ascending.
+    values : dict of str to ndarray (D, S)
+        NaN (False for bool columns, None for strings) where a symbol is absent that day.
+    present : ndarray of bool (D, S)
+        Whether the table has the row.
+    """
+
+    days: np.ndarray
+    symbols: np.ndarray
+    values: dict[str, np.ndarray]
+    present: np.ndarray
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.values[column]
+
+    def stack(self, columns: Sequence[str]) -> np.ndarray:
+        """The columns as one ``(D, S, F)`` float array."""
+        return np.stack([self.values[c] for c in columns], axis=-1)
+
+
+@contextmanager
+def atomic_file(path: str) -> Iterator[BinaryIO]:
+    """Open a hidden file beside ``path``; on success flush it to disk and rename it over ``path``."""
+    folder = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    beside = f"{folder}/.{os.path.basename(path)}.{uuid.uuid4().hex}.tmp"
+    try:
+        with open(beside, "w+b") as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(beside, path)
+    except BaseException:
+        if os.path.exists(beside):
+            os.unlink(beside)
+        raise
+
+
+class Lake:
+    """Tables of Parquet partitions under one root.
+
+    Parameters
+    ----------
+    root : str or Path
+        A folder, or any URL that fsspec knows (``s3://bucket/lake``).
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = str(root).rstrip("/")
+        self._remote = "://" in self.root
+        if self._remote:
+            import fsspec
+
+            self._fs, self._base = fsspec.core.url_to_fs(self.root)
+        else:
+            self._base = self.root
+
+    def __repr__(self) -> str:
+        return f"Lake({self.root!r})"
+
+    def path(self, table: str, key: str) -> str:
+        """Path of a partition's file (it need not exist); key ``all`` is a table without partitions."""
+        return f"{self.folder(table, key)}/part.parquet"
+
+    def folder(self, table: str, key: str) -> str:
+        """Folder of a partition; a model's weights stand there beside its training curves."""
+        return f"{self._base}/{table}" if key == WHOLE else f"{self._base}/{table}/{_column(table, key)}={key}"
+
+    def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
+        """The partition's Parquet file, which must be there: its path, or on an object store what opens it."""
+        if not self.has(table, key):
+            raise self._lacks(table, key)
+        return partial(self._open, table, key) if self._remote else self.path(table, key)
+
+    def modified(self, table: str, key: str) -> float | None:
+        """When the partition was last written, in seconds since the epoch; None where it is absent."""
+        path = self.path(table, key)
+        try:
+            return self._fs.modified(path).timestamp() if self._remote else os.stat(path).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def keys(self, table: str) -> list[str]:
+        """Partition keys that the table has, ascending."""
+        folder = f"{self._base}/{table}"
+        if self._remote:
+            files = self._fs.glob(f"{folder}/*/part.parquet")
+            return sorted(f.rsplit("/", 2)[1].partition("=")[2] for f in files)
+        if not os.path.isdir(folder):
+            return []
+        if os.path.exists(f"{folder}/part.parquet"):
+            return [WHOLE]
+        return sorted(
+            e.name.partition("=")[2]
+            for e in os.scandir(folder)
+            if "=" in e.name and os.path.exists(f"{e.path}/part.parquet")
+        )
+
+    def has(self, table: str, key: str) -> bool:
+        """Whether the partition exists."""
+        path = self.path(table, key)
+        return bool(self._fs.exists(path)) if self._remote else os.path.exists(path)
+
+    def write(
+        self,
+        table: str,
+        key: str,
+        frame: pd.DataFrame | pa.Table | Iterable[pa.Table],
+        metadata: dict[str, object] | None = None,
+        row_group_size: int = 1 << 20,
+    ) -> str:
+        """Replace one partition atomically and return its path.
+
+        Rows must be sorted by symbol where the table has symbols. They may come in pieces (an iterable of tables with
+        the same columns, at least one), of which one at a time is in memory. Columns of a table in
+        :data:`mg_assets.market.schema.SCHEMAS` are cast to its schema. ``metadata`` is kept in
+        the file's footer as JSON and returned by :meth:`metadata`. Layout: :mod:`mg_assets.lake.parquet_layout`
+        (``row_group_size`` is for tables without one of their own).
+        """
+        kept = None if metadata is None else {b"mg": json.dumps(metadata, default=str).encode()}
+        parts = [frame] if isinstance(frame, pd.DataFrame | pa.Table) else frame
+        data = (conform(table, part).replace_schema_metadata(kept) for part in parts)
+        path = self.path(table, key)
+        if not self._remote:
+            with atomic_file(path) as out:
+                write_parquet(table, data, out, row_group_size)
+            return path
+        with tempfile.TemporaryFile() as whole:
+            write_parquet(table, data, whole, row_group_size)
+            whole.seek(0)
+            with self._fs.open(path, "wb") as out:
+                shutil.copyfileobj(whole, out, 1 << 20)
+        return path
+
+    def write_file(self, table: str, key: str, name: str, content: bytes) -> str:
+        """Write a file beside a partition's data (a report, a model card), atomically; returns its path."""
+        path = f"{self.folder(table, key)}/{name}"
+        if self._remote:
+            self._fs.pipe_file(path, content)
+            return path
+        with atomic_file(path) as out:
+            out.write(content)
+        return path
+
+    def remove(self, table: str, key: str) -> None:
+        """Delete a partition's file where it exists."""
+        path = self.path(table, key)
+        if self.has(table, key):
+            self._fs.rm_file(path) if self._remote else os.unlink(path)
+
+    def judge(self, table: str, key: str, failed: Sequence[str]) -> None:
+        """Keep beside a partition which of its blocking checks failed; none takes an older verdict away."""
+        place = f"{self.folder(table, key)}/{VERDICT}"
+        if failed:
+            self.write_file(table, key, VERDICT, json.dumps({"failed": list(failed)}).encode())
+        elif self._fs.exists(place) if self._remote else os.path.exists(place):
+            self._fs.rm_file(place) if self._remote else os.unlink(place)
+
+    def rejected(self, table: str, key: str) -> list[str]:
+        """Blocking checks that the partition failed as it now stands; a rewritten partition has none until checked."""
+        place = f"{self.folder(table, key)}/{VERDICT}"
+        try:
+            if self._remote:
+                judged = self._fs.modified(place).timestamp()
+            else:
+                judged = os.stat(place).st_mtime
+        except FileNotFoundError:
+            return []
+        written = self.modified(table, key)
+        if written is None or written > judged:
+            return []
+        with self._fs.open(place, "rb") if self._remote else open(place, "rb") as file:
+            return json.load(file)["failed"]
+
+    def metadata(self, table: str, key: str) -> dict:
+        """What :meth:`write` was given as ``metadata`` (empty where nothing was)."""
+        with self._open(table, key) as file:
+            raw = (pq.read_schema(file).metadata or {}).get(b"mg")
+        return json.loads(raw) if raw else {}
+
+    def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """One partition as an Arrow table, without the partition column."""
+        with self._open(table, key) as file:
+            return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
+
+    def stock(self, table: str, key: str, symbol: str) -> pa.Table:
+        """One symbol's rows of a partition; row groups that cannot hold it are not read."""
+        with self._open(table, key) as file:
+            return pq.read_table(file, filters=[("symbol", "=", symbol)])
+
+    def rows(self, table: str, key: str) -> int:
+        """Number of rows of a partition, from the file's footer."""
+        with self._open(table, key) as file:
+            return pq.read_metadata(file).num_rows
+
+    def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """One partition as a DataFrame, without the partition column."""
+        return self.table(table, key, columns).to_pandas()
+
+    def read(
+        self,
+        table: str,
+        keys: Iterable[str],
+        columns: Sequence[str] | None = None,
+        missing: str = "raise",
+    ) -> pd.DataFrame:
+        """Many partitions as one DataFrame with the key in the first column (``date``, ``week``, ...).
+
+        ``missing`` is ``"raise"`` or ``"skip"``.
+        """
+        wanted = list(keys)
+        parts = self._tables(table, wanted, columns, missing)
+        if not parts:
+            return pd.DataFrame()
+        name = _column(table, wanted[0])
+        tagged = []
+        for key, part in parts:
+            tag = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [key])
+            tagged.append(part.add_column(0, name, tag.cast(pa.string())))
+        return pa.concat_tables(tagged, promote_options="permissive").to_pandas()
+
+    def panel(
+        self,
+        table: str,
+        keys: Iterable[str],
+        columns: Sequence[str],
+        symbols: Sequence[str] | np.ndarray | None = None,
+        missing: str = "raise",
+        dtype: type = np.float64,
+    ) -> DensePanel:
+        """Columns of many partitions as dense ``(D, S)`` arrays.
+
+        A missing partition raises, or with ``missing="empty"`` becomes a row without values.
+        ``symbols`` fixes the second axis; by default it is every symbol found, ascending.
+        """
+        wanted = sorted(keys)
+        parts = self._tables(table, wanted, ["symbol", *columns], "raise" if missing == "raise" else "skip")
+        found = dict(parts)
+        if symbols is None:
+            every = {s for _, part in parts for s in pc.unique(part["symbol"]).to_pylist()}
+            axis = np.array(sorted(every), dtype=object)
+        else:
+            axis = np.asarray(symbols, dtype=object)
+        index = pd.Index(axis)
+        shape = (len(wanted), len(axis))
+        present = np.zeros(shape, bool)
+        values: dict[str, np.ndarray] = {}
+        for row, key in enumerate(wanted):
+            part = found.get(key)
+            if part is None or not len(part):
+                continue
+            at = index.get_indexer(part["symbol"].to_numpy(zero_copy_only=False))
+            keep = at >= 0
+            present[row, at[keep]] = True
+            for column in columns:
+                data = part[column]
+                if column not in values:
+                    values[column] = _blank(data.type, shape, dtype)
+                values[column][row, at[keep]] = _numpy(data, values[column].dtype)[keep]
+        for column in columns:
+            values.setdefault(column, np.full(shape, np.nan, dtype))
+        return DensePanel(np.array(wanted, dtype=object), axis, values, present)
+
+    def _tables(
+        self, table: str, keys: list[str], columns: Sequence[str] | None, missing: str
+    ) -> list[tuple[str, pa.Table]]:
+        absent = [k for k in keys if not self.has(table, k)]
+        if absent and missing == "raise":
+            raise MissingPartitionError(
+                f"table {table!r} in {self.root} lacks {len(absent)} of {len(keys)} partitions, "
+                f"first {absent[0]}, last {absent[-1]}; materialise them first"
+            )
+        here = sorted(set(keys) - set(absent))
+        if len(here) < 4:
+            return [(k, self.table(table, k, columns)) for k in here]
+        with ThreadPoolExecutor(READ_THREADS) as pool:
+            return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
+
+    def _open(self, table: str, key: str):
+        path = self.path(table, key)
+        try:
+            return self._fs.open(path, "rb") if self._remote else open(path, "rb")
+        except FileNotFoundError as error:
+            raise self._lacks(table, key) from error
+
+    def _lacks(self, table: str, key: str) -> MissingPartitionError:
+        return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
+
+
+def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
+    """Cast a frame to the table's schema; tables without a fixed schema pass as they are."""
+    schema = SCHEMAS.get("quarantine" if table.startswith("quarantine_") else table)
+    data = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+    if schema is None:
+        return data.replace_schema_metadata(None)
+    lacking = [n for n in schema.names if n not in data.column_names]
+    extra = [n for n in data.column_names if n not in schema.names]
+    if lacking or extra:
+        raise DataError(
+            f"table {table!r}: columns lacking {lacking}, not in the schema {extra}; expected {schema.names}"
+        )
+    try:
+        return data.select(schema.names).replace_schema_metadata(None).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"table {table!r} does not fit its schema: {error}") from error
+
+
+def _column(table: str, key: str) -> str:
+    if table == "portfolio_cells":
+        return "cell"
+    if len(key) == 6 and key[4] == "H":
+        return "period"
+    if table.startswith("weekly_") or table.startswith("weights_"):
+        return "week"
+    return "month" if table.startswith("monthly_") else "date"
+
+
+def _blank(kind: pa.DataType, shape: tuple[int, int], dtype: type) -> np.ndarray:
+    if pa.types.is_boolean(kind):
+        return np.zeros(shape, bool)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return np.full(shape, None, object)
+    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+        return np.full(shape, np.datetime64("NaT", "D"), "datetime64[D]")
+    return np.full(shape, np.nan, dtype)
+
+
+def _numpy(data: pa.ChunkedArray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "b":
+        return pc.fill_null(data, False).to_numpy(zero_copy_only=False).astype(bool)
+    if dtype.kind == "f":
+        return data.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return data.to_numpy(zero_copy_only=False)

@@ -1,0 +1,237 @@
+"""From the lake's tables to the panels that models read, and the labels that they learn."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mg_assets import factors
+from mg_assets.errors import DataError
+from mg_assets.factors.cross_section import preprocess
+from mg_assets.factors.daily import DAILY42
+from mg_assets.factors.granular import FEATURES, GRANULARITIES
+from mg_assets.factors.labels import eligible_entry
+from mg_assets.factors.registry import HF27
+from mg_assets.lake.store import Lake
+from mg_assets.lake.universe import listed_days, tradable_universe
+from mg_assets.lake.window import Needs
+from mg_assets.market.calendar import FIRST_DAY, month_of, shift, trading_days, week_of
+from mg_models.catalog import InputSpec, ModelSpec
+from mg_models.data.bar_panels import bar_inputs
+from mg_models.data.liquid_universe import LISTED_DAYS, YEAR, liquid
+from mg_models.data.panel import Panel, PeriodPanel
+from mg_models.data.price_volume import LOOK_BACK, price_volume_panel
+
+LOOKBACK = 39  # days before the first predicted one that bars are read for
+BARS = ("open", "high", "low", "close", "vwap", "volume")
+BAR_PANELS = ("daily", "weekly", "monthly")
+RAW_PANELS = ("daily_factors", *GRANULARITIES)
+"""Tables of raw factors, made into a model's input here: winsorised, z-scored, missing 0."""
+MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
+CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
+ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Days ``(D,)`` and symbols ``(S,)`` that all inputs of a model share."""
+
+    days: np.ndarray
+    symbols: np.ndarray
+
+
+def lookback(spec: ModelSpec) -> int:
+    """Days before a predicted one that its inputs reach back."""
+    back = {**dict.fromkeys(BAR_PANELS, LOOKBACK), "price_volume": LOOK_BACK}
+    return max(back[i.panel] if i.panel in back else i.rows - 1 for i in spec.inputs)
+
+
+def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
+    """The tables that an entry's inputs are made of, each once, the first input's first.
+
+    Raises
+    ------
+    DataError
+        The entry names an input that the lake cannot make.
+    """
+    needs = [n for i in spec.inputs for n in tables_of_input(spec, i)]
+    if spec.universe:
+        needs += [Needs("daily_bars", back=MEMBERS_BACK), Needs("reference", back=MEMBERS_BACK)]
+    longest = {n.table: max(m.back for m in needs if m.table == n.table) for n in needs}
+    return tuple(Needs(table, back=back) for table, back in longest.items())
+
+
+def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
+    """The tables that one of an entry's inputs is made of; the first is the one that its rows come from."""
+    if i.panel in BAR_PANELS:
+        return Needs("daily_bars", back=LOOKBACK), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)
+    if i.panel == "price_volume":
+        return (Needs("daily_bars", back=LOOK_BACK),)
+    if i.panel == "hf":
+        return (Needs("factor_inputs", back=i.rows - 1),)
+    if i.panel in RAW_PANELS:
+        return Needs(i.panel, back=i.rows - 1), Needs("reference", back=i.rows - 1)
+    raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
+
+
+def model_inputs(
+    lake: Lake, spec: ModelSpec, since: str | None = None, until: str | None = None
+) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
+    """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
+
+    Without ``since``, from the first day that the lake has. Days without a partition are empty. Raw factors are
+    made ready here, per day over the tradable universe: 5-MAD winsorised, z-scored, missing 0, not neutralised.
+
+    Raises
+    ------
+    DataError
+        The entry names an input or a universe that the lake cannot make.
+    """
+    tables = list(dict.fromkeys(tables_of_input(spec, i)[0].table for i in spec.inputs))
+    have = [lake.keys(t) for t in tables]
+    first = since or max((k[0] for k in have if k), default=str(FIRST_DAY))
+    last = until or max((k[-1] for k in have if k), default=first)
+    days = [str(d) for d in trading_days(first, last)]
+    symbols = np.array(
+        sorted(set().union(*(lake.panel(t, days, [], missing="empty").symbols for t in tables))), dtype=object
+    )
+    axes = Axes(np.array(days, "datetime64[D]"), symbols)
+    out: dict[str, Panel | PeriodPanel] = {}
+    for i in spec.inputs:
+        if i.panel == "hf":
+            panel = lake.panel("factor_inputs", days, list(HF27), symbols, missing="empty", dtype=np.float32)
+            out["hf"] = Panel(axes.days, symbols, panel.stack(HF27), tuple(HF27))
+        elif i.panel in RAW_PANELS:
+            out[i.panel] = _standardised(lake, i.panel, days, axes)
+        elif i.panel == "price_volume":
+            out["price_volume"] = price_volume_panel(axes.days, symbols, _adjusted(lake, days, symbols))
+        elif i.panel not in out:
+            out |= _bars(lake, days, axes.days, symbols)
+    if spec.universe:
+        out[spec.universe] = _members(lake, spec, axes)
+    return out, axes
+
+
+def raw_columns(table: str) -> tuple[str, ...]:
+    """Columns of a table of raw factors in the order in which models read them: step by step of the day."""
+    if table == "daily_factors":
+        return tuple(DAILY42)
+    steps = 240 // GRANULARITIES[table]
+    return FEATURES if steps == 1 else tuple(f"{f}_{k}" for k in range(1, steps + 1) for f in FEATURES)
+
+
+def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
+    names = raw_columns(table)
+    values = np.full((len(days), len(axes.symbols), len(names)), np.nan, np.float32)
+    place = {day: at for at, day in enumerate(days)}
+    have = set(lake.keys(table))
+    present = [day for day in days if day in have]
+    for begin in range(0, len(present), CHUNK):
+        keys = present[begin : begin + CHUNK]
+        raw = lake.panel(table, keys, list(names), axes.symbols).stack(names)  # (days, stocks, factors)
+        info = lake.panel("reference", keys, ["st", "suspended", "list_date"], axes.symbols)
+        for key, section, inside in zip(keys, raw, tradable_universe(keys, info), strict=True):
+            values[place[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
+    return Panel(axes.days, axes.symbols, values, names)
+
+
+def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
+    """Who takes part on each day (1, else NaN), from a year and a quarter before the first.
+
+    A quarter's end ranks every stock of its day, those among them that have left since: the axes of a later day lack
+    them, and its members would otherwise not be those that a longer read gives.
+    """
+    if spec.universe != "liquid":
+        raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
+    begin = max(trading_days("2010-01-01")[0], _before(axes.days[0], MEMBERS_BACK))
+    days = [str(d) for d in trading_days(str(begin), str(axes.days[-1]))]
+    columns = ["close", "vwap", "volume", "amount", "float_shares", "suspended", "st"]
+    everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
+    bars = lake.panel("daily_bars", days, columns, everyone, missing="empty")
+    listed = lake.panel("reference", days, ["list_date"], everyone, missing="empty")["list_date"]
+    amount = np.where(np.isfinite(bars["amount"]), bars["amount"], bars["vwap"] * bars["volume"])
+    cap = bars["close"] * bars["float_shares"]
+    if bars.present.any() and not np.isfinite(cap).any():
+        raise DataError(
+            f"{spec.name}: daily_bars has no float_shares between {days[0]} and {days[-1]}, and its universe ranks "
+            f"market values; give the source's float_shares, or leave the model out of the catalog"
+        )
+    suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
+    old = listed_days(days, np.asarray(listed, "datetime64[D]")) >= LISTED_DAYS
+    member = liquid(np.array(days, "datetime64[D]"), amount, cap, suspended, bars.present & ~st & old)
+    own = np.searchsorted(everyone, axes.symbols)
+    shown = np.where(member[-len(axes.days) :, own], 1.0, np.nan)[..., None]
+    return Panel(axes.days, axes.symbols, shown, ("member",))
+
+
+def _before(day: np.datetime64, sessions: int) -> np.datetime64:
+    """The trading day so many before, or the first that the calendar knows."""
+    known = trading_days("2010-01-01", str(day))
+    return known[max(len(known) - 1 - sessions, 0)]
+
+
+def _adjusted(lake: Lake, days: list[str], symbols: np.ndarray) -> np.ndarray:
+    """Adjusted daily bars ``(D, S, 6)`` in the order of BARS."""
+    panel = lake.panel("daily_bars", days, [*BARS, "adj_factor"], symbols, missing="empty")
+    factor = panel["adj_factor"][..., None]
+    daily = panel.stack(BARS)
+    daily[..., :5] *= factor
+    daily[..., 5] /= factor[..., 0]
+    return daily
+
+
+def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) -> dict[str, Panel | PeriodPanel]:
+    daily = _adjusted(lake, days, symbols)
+    weeks = _periods(lake, "weekly_bars", days[0], -100, week_of(stamps[-1:]))
+    months = _periods(lake, "monthly_bars", days[0], -260, month_of(stamps[-1:]))
+    return bar_inputs(
+        stamps,
+        symbols,
+        daily,
+        np.array(weeks, "datetime64[D]"),
+        lake.panel("weekly_bars", weeks, BARS, symbols).stack(BARS),
+        np.array(months, "datetime64[D]"),
+        lake.panel("monthly_bars", months, BARS, symbols).stack(BARS),
+    )
+
+
+def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray) -> list[str]:
+    """Keys of a table from ``sessions`` before ``first`` to the period ``last``; bar_inputs names those it lacks."""
+    return [k for k in lake.keys(table) if str(shift(first, sessions)) <= k <= str(last[0])]
+
+
+def training_since(spec: ModelSpec, cut: str) -> str | None:
+    """The first day that a training for the half-year beginning at ``cut`` reads; None: the lake's first."""
+    if not spec.split.train_days:
+        return None
+    return str(_before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec)))
+
+
+def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
+    """Raw returns of an entry's label ``(D, S, horizons)``, and the day at whose close each day's are known ``(D,)``.
+
+    Returns at vwap are those of the lake's labels; at another price they are made from the daily bars by the
+    same rules.
+    """
+    days, horizons = [str(d) for d in axes.days], spec.label.horizons
+    if spec.label.price == "vwap":
+        columns = [f"ret_{h}" for h in horizons]
+        labels = lake.panel("labels", days, columns, axes.symbols, missing="empty").stack(columns)
+    else:
+        bars = lake.panel("daily_bars", days, [*ENTRY, "adj_factor"], axes.symbols, missing="empty")
+        suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
+        entry = eligible_entry(suspended, st, *(bars[c] for c in ENTRY[2:]))
+        price = np.where(suspended, np.nan, bars[spec.label.price])  # a carried close is nothing to sell at
+        labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons)
+        labels[~bars.present] = np.nan  # not listed yet
+    every = trading_days()
+    place = np.searchsorted(every, axes.days)
+    known = every[np.minimum(place + spec.horizon + 1, len(every) - 1)]
+    for k, h in enumerate(horizons):  # a return that reaches past the last day of the panel is not known within it
+        labels[every[np.minimum(place + h + 1, len(every) - 1)] > axes.days[-1], :, k] = np.nan
+    known = np.where(known > axes.days[-1], np.datetime64("NaT"), known)
+    return labels, known
+
+
+def _flag(values: np.ndarray) -> np.ndarray:
+    """A column of booleans that is NaN throughout where the lake has no partition."""
+    return values if values.dtype == bool else values == 1

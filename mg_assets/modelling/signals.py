@@ -1,0 +1,233 @@
+"""Scores of a signal's days from a lake, each with the certificate of what it was made of.
+
+One function for each kind of signal: :func:`of_model`, :func:`weighted_by_hand`, :func:`fused`. The prediction assets
+call them on the lake; the certificate's check calls them again on the lake as it was at the close of a day
+(:class:`~mg_assets.lake.as_of.KnownLake`) and compares. Certificates: :mod:`mg_assets.modelling.certificates`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.factors.registry import FACTORS, HF27
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import month_of, shift, trading_days, week_of
+from mg_assets.modelling.panels import lookback, model_inputs, tables_of_input
+from mg_models.catalog import CombinationSpec, ModelSpec
+from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
+from mg_models.data.fingerprint import Fed, digest
+from mg_portfolio.evaluation.evaluate import rank_ic_by_day
+
+if TYPE_CHECKING:  # torch is loaded by the steps that use it
+    from mg_models.checkpoint import TrainedModel
+
+Certificate = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A signal's scores of a day.
+
+    Attributes
+    ----------
+    table, key : str
+        The signal and the day.
+    frame : DataFrame
+        ``symbol`` and ``score``, by symbol; stocks without a score are left out.
+    why : str
+        Why there is none, where there is none.
+    certificate : dict
+        See :mod:`mg_assets.modelling.certificates`; empty where there are no scores.
+    """
+
+    table: str
+    key: str
+    frame: pd.DataFrame
+    why: str = ""
+    certificate: Certificate = field(default_factory=dict)
+
+
+def of_model(
+    lake: Lake,
+    spec: ModelSpec,
+    load: "Callable[[], Sequence[TrainedModel]]",
+    keys: Sequence[str],
+    device: str = "cpu",
+) -> Iterator[Scored]:
+    """Every signal of a trained model on some days of its half-year, ascending; ``load`` gives its seeds."""
+    from mg_models.inference import predict_signals
+
+    inputs, axes = model_inputs(lake, spec, str(shift(keys[0], -lookback(spec))), keys[-1])
+    if not len(axes.symbols):
+        yield from (nothing(table, key, "no inputs in the window") for key in keys for table in spec.signals)
+        return
+    models = load()
+    fed: list[dict[str, Fed]] = []
+    values = predict_signals(models, inputs, np.array(keys, "datetime64[D]"), device, fed=fed)
+    trained = _training(models)
+    periods = {t: lake.keys(t) for t in ("weekly_bars", "monthly_bars")} if _reads_periods(spec) else {}
+    for at, key in enumerate(keys):
+        record = {**trained, "inputs": _inputs(spec, fed[at], key, periods), "made": _made(device)}
+        for table in spec.signals:
+            yield scored(table, key, axes.symbols, values[table][at], "no stock has its inputs", record)
+
+
+def weighted_by_hand(lake: Lake, spec: CombinationSpec, back: int, keys: Sequence[str]) -> Iterator[Scored]:
+    """A synthesis of the high-frequency factors by equal or by ICIR weights; ``back`` days before count for these."""
+    directions = np.array([FACTORS[n].direction for n in HF27], float)
+    days = [str(d) for d in trading_days(shift(keys[0], -back) if back else keys[0], keys[-1])]
+    panel = lake.panel("factor_scores", days, list(HF27), missing="empty")
+    at = np.searchsorted(panel.days.astype(str), keys)
+    scores = panel.stack(HF27)  # (day, stock, factor)
+    if not len(panel.symbols):
+        yield from (nothing(spec.name, k, "no factor scores in the window") for k in keys)
+        return
+    weekly: list[dict[str, str]] = [{} for _ in keys]
+    if spec.rule == "equal_weight":
+        few = "no factors"
+        weights = np.tile(directions, (len(keys), 1))
+        values = equal_weight(scores[at], directions)
+    else:
+        few = f"fewer than {spec.min_observations} weekly RankICs known"
+        weights, weekly = _icir(lake, spec, scores, panel.days, panel.symbols, at)
+        values = icir_weight(scores[at], weights)
+    for k, key in enumerate(keys):
+        here = panel.present[at[k]]
+        given = digest([scores[at[k]][here], weights[k]], panel.symbols[here].tolist())
+        record: Certificate = {"inputs": {"factor_scores": {"last": key, "fingerprint": given}}, "made": _made("cpu")}
+        if weekly[k]:
+            record["weights"] = weekly[k]
+        yield scored(spec.name, key, panel.symbols, values[k], few, record)
+
+
+def fused(lake: Lake, spec: CombinationSpec, key: str) -> Scored:
+    """The weighted mean of a day's z-scored signals, over the stocks that all of them score."""
+    parts = {p: lake.day(p, key, ["symbol", "score"]) for p in spec.parts}
+    absent = [p for p, part in parts.items() if not len(part)]
+    if absent:
+        return nothing(spec.name, key, f"no {' and no '.join(absent)} this day")
+    symbols = np.array(sorted(set.intersection(*(set(p["symbol"]) for p in parts.values()))), dtype=object)
+    rows = [part.set_index("symbol")["score"].reindex(symbols).to_numpy(float)[None] for part in parts.values()]
+    value = fuse(list(zip(rows, spec.weights, strict=True)))[0]
+    record = {
+        "inputs": {p: {"last": key, "fingerprint": of_scores(part)} for p, part in parts.items()},
+        "made": _made("cpu"),
+    }
+    return scored(spec.name, key, symbols, value, "the parts share no stock", record)
+
+
+def scored(table: str, key: str, symbols: np.ndarray, score: np.ndarray, few: str, record: Certificate) -> Scored:
+    """A day's scores with their certificate; ``few`` says why there would be none."""
+    here = np.isfinite(score)
+    frame = pd.DataFrame({"symbol": pd.Series(symbols[here], dtype="str"), "score": score[here].astype(float)})
+    if not len(frame):
+        return Scored(table, key, frame, few)
+    return Scored(table, key, frame, "", {"signal": table, "day": key, **record, "scores": of_scores(frame)})
+
+
+def nothing(table: str, key: str, why: str) -> Scored:
+    """A day without scores."""
+    return scored(table, key, np.array([], object), np.array([]), why, {})
+
+
+def of_scores(frame: pd.DataFrame) -> str:
+    """Digest of a prediction partition's rows."""
+    return digest([frame["score"].to_numpy(np.float64)], frame["symbol"].astype(str).tolist())
+
+
+def _training(models: "Sequence[TrainedModel]") -> Certificate:
+    """What the models' cards say of their training, for all seeds of a half-year."""
+    from mg_models.checkpoint import card_id
+
+    card = models[0].card
+    known = {part: card["ranges"][part] for part in ("train", "valid")}
+    return {
+        "model": {
+            "entry": models[0].spec.name,
+            "half_year": models[0].retrain,
+            "config": card["config_hash"],
+            "seeds": {
+                str(m.seed): {"card": card_id(m.card), "weights": m.card.get("weights_sha256", "")[:16]} for m in models
+            },
+        },
+        "training": {
+            "from": known["train"]["first"],
+            "train_until": known["train"]["last"],
+            "train_labels_known": known["train"].get("label_known", ""),
+            "valid_from": known["valid"]["first"],
+            "valid_until": known["valid"]["last"],
+            "valid_labels_known": known["valid"].get("label_known", ""),
+            "predicts_from": card["predicts_from"],
+            "embargo": models[0].spec.horizon + 1,
+            "fingerprints": {n: d[:16] for n, d in card.get("input_digests", {}).items()}
+            | {"all": card["data_digest"][:16]},
+        },
+    }
+
+
+def _inputs(spec: ModelSpec, fed: dict[str, Fed], key: str, periods: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """The latest date touched and the fingerprint of each input, by the panel's name."""
+    out = {}
+    for i in spec.inputs:
+        given = fed[i.panel]
+        entry: dict[str, Any] = {"table": tables_of_input(spec, i)[0].table, "last": given.last}
+        bound = {"weekly": ("weekly_bars", week_of), "monthly": ("monthly_bars", month_of)}.get(i.panel)
+        if bound is not None:
+            table, start_of = bound
+            over = [k for k in periods[table] if k < str(start_of(np.array([key], "datetime64[D]"))[0])]
+            entry["completed"] = over[-1] if over and given.rows > 1 else ""
+        out[i.panel] = {**entry, "rows": given.rows, "stocks": given.stocks, "fingerprint": given.fingerprint}
+    return out
+
+
+def _reads_periods(spec: ModelSpec) -> bool:
+    return any(i.panel in ("weekly", "monthly") for i in spec.inputs)
+
+
+@cache
+def platform_mark() -> str:
+    """Sixteen hex digits of what may change the last bits of an input: numpy's version and the processor's kind."""
+    import contextlib
+    import io
+    import platform
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = np.show_config(mode="dicts") or {}
+    extensions = found.get("SIMD Extensions", {}).get("found", [])
+    return digest([], [np.__version__, platform.machine(), *extensions])
+
+
+def _made(device: str) -> dict[str, str]:
+    return {"device": device.partition(":")[0], "platform": platform_mark()}
+
+
+def _icir(
+    lake: Lake, spec: CombinationSpec, scores: np.ndarray, days: np.ndarray, symbols: np.ndarray, at: np.ndarray
+) -> tuple[np.ndarray, list[dict[str, str]]]:
+    """Weights ``(len(at), F)`` from weekly RankICs, each used only once its exit price is known; and the last used."""
+    bars = lake.panel("daily_bars", list(days), ["vwap", "adj_factor"], symbols, missing="empty")
+    price = bars["vwap"] * bars["adj_factor"]
+    gap = spec.horizon + 1
+    forward = np.full(price.shape, np.nan)
+    forward[:-gap] = price[gap:] / price[1 : -spec.horizon] - 1
+    # weeks are counted from the calendar's start, so that a day's weights do not depend on the run's first day
+    ordinal = np.searchsorted(trading_days(), np.array(days, "datetime64[D]"))
+    weekly = np.flatnonzero(ordinal % spec.horizon == 0)
+    everyone = np.ones((len(weekly), len(symbols)), bool)
+    rank_ic = np.stack(
+        [rank_ic_by_day(scores[weekly, :, f], forward[weekly], everyone) for f in range(scores.shape[2])], axis=1
+    )
+    stamps = np.array(days, "datetime64[D]")
+    known = np.full(len(weekly), np.datetime64("NaT"), "datetime64[D]")
+    inside = weekly + gap < len(days)
+    known[inside] = stamps[weekly[inside] + gap]
+    weights = icir_weights(rank_ic, known, stamps[at], spec.window, spec.min_observations)
+    last = []
+    for day in stamps[at]:
+        used = np.flatnonzero(known <= day)  # NaT is not
+        last.append({"last_week": str(stamps[weekly[used[-1]]]), "known": str(known[used[-1]])} if len(used) else {})
+    return weights, last

@@ -1,0 +1,164 @@
+"""Quality suites as asset checks: one step a table, one check a group of rules.
+
+A step checks the partitions of its run, one or hundreds, in one go; an unpartitioned run checks
+the newest ones in the lake. A check's evaluation carries no partition (Dagster records none for
+a range), so the bad partitions and the first offending rows stand in its metadata.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import half_year_name
+from mg_assets.orchestration.resources import LakeResource
+from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
+from mg_assets.quality.suite import CheckOutcome, Suite
+from mg_assets.quality.suites import MODEL_TABLES, PREDICTION_TABLES, SUITES, suite_for
+from mg_assets.settings import settings
+from mg_models.catalog import trained_parts
+
+NEWEST = 20  # partitions that an unpartitioned run checks
+LISTED = 20  # offending rows and bad partitions shown
+
+# Tables that a suite reads besides its own: in a run that makes them too, the checks wait for them.
+READS = {
+    "trades": ("orders", "reference"),
+    "orders": ("reference", "snapshots"),
+    "minute_bars": ("trades", "reference"),
+    "daily_bars": ("minute_bars", "reference"),
+    "weekly_bars": ("daily_bars",),
+    "monthly_bars": ("daily_bars",),
+    "intraday_factors": ("reference",),
+    **{name: ("reference",) for name in DAILY_FACTOR_TABLES},
+    "labels": ("daily_bars",),
+    **{name: ("labels",) for name in PREDICTION_TABLES},
+}
+
+
+def checked_tables(portfolios: Iterable[str] | None = None) -> list[str]:
+    """Tables with checks: every suite's, the deployment's models and the weights of its portfolios."""
+    names = settings().portfolios if portfolios is None else portfolios
+    others = {"weights", "quarantine", *MODEL_TABLES} - {f"{m}_model" for m in trained_parts(settings().catalog)}
+    return [t for t in SUITES if t not in others] + [f"weights_{p}" for p in names]
+
+
+def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefinition]:
+    """The checks of each table, by default of :func:`checked_tables`; a table's asset bears its name."""
+    return [_checks(table, suite_for(table)) for table in (checked_tables() if tables is None else tables)]
+
+
+def lake_keys(context: dg.AssetCheckExecutionContext) -> list[str] | None:
+    """Lake keys of the run's partitions, ascending; None in an unpartitioned run.
+
+    A day's, week's or month's partition key is its lake key; a model's is the name of its half-year.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return None
+    models = any(key.asset_key.to_user_string() in MODEL_TABLES for key in context.selected_asset_check_keys)
+    return sorted(map(half_year_name, context.partition_keys) if models else context.partition_keys)
+
+
+def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
+    specs = [
+        dg.AssetCheckSpec(
+            check.name,
+            asset=table,
+            description=check.description,
+            blocking=check.blocking,
+            additional_deps=READS.get(table),
+        )
+        for check in suite.checks
+    ]
+
+    @dg.multi_asset_check(
+        name=f"{table}_quality",
+        specs=specs,
+        can_subset=True,
+        compute_kind="great_expectations",
+        description=f"Quality of {table}: its partitions measured one by one, validated together.",
+    )
+    def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
+        from mg_assets.quality.runner import run_suite
+
+        store = lake.open()
+        keys = lake_keys(context)
+        keys = store.keys(table)[-NEWEST:] if keys is None else keys
+        outcomes = run_suite(table, store, keys)
+        judge(table, store, keys, outcomes)
+        selected = {key.name for key in context.selected_asset_check_keys}
+        for outcome in outcomes:
+            if outcome.name in selected:
+                yield _result(table, outcome)
+
+    return checks
+
+
+def judge(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckOutcome]) -> None:
+    """Keep each partition's verdict in the lake: what a blocking check rejects is stale, and nothing may read it."""
+    rejected: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        if outcome.blocking:
+            for key in _rejected(table, outcome):
+                rejected.setdefault(key, []).append(outcome.name)
+    for key in keys:
+        lake.judge(table, key, rejected.get(key, []))
+
+
+def _rejected(table: str, outcome: CheckOutcome) -> list[str]:
+    """Bad partitions that nobody accepted."""
+    accepted = settings().accepted.get(table, {}).get(outcome.name, ())
+    return [k for k in outcome.observed["bad_partitions"] if k not in accepted]
+
+
+def _result(table: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
+    blocks = outcome.blocking and (outcome.passed or bool(_rejected(table, outcome)))
+    return dg.AssetCheckResult(
+        asset_key=table,
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        metadata=_metadata(outcome),
+    )
+
+
+def _metadata(outcome: CheckOutcome) -> dict[str, Any]:
+    """What a person reads beside the verdict; little of it where the check passed."""
+    observed = outcome.observed
+    shown: dict[str, Any] = {"partitions": observed["partitions"]}
+    for name in ("note", "not_applicable_partitions"):
+        if name in observed:
+            shown[name] = observed[name]
+    if "absent_partitions" in observed:
+        shown["absent_partitions"] = _some(observed["absent_partitions"])
+    if observed["measures"]:
+        spans = [
+            {"measure": name, "least": low, "greatest": high} for name, (low, high) in observed["measures"].items()
+        ]
+        shown["observed"] = dg.MetadataValue.md(markdown(spans))
+    if "notes" in observed:
+        shown["notes"] = "; ".join(observed["notes"])
+    if not outcome.passed:
+        shown["bad_partitions"] = _some(observed["bad_partitions"])
+        shown["bad"] = dg.MetadataValue.md(markdown(outcome.bad[:LISTED]))
+    return shown
+
+
+def _some(keys: list[str]) -> str:
+    more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
+    return ", ".join(keys[:LISTED]) + more
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    """Rows as a Markdown table over the union of their columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    lines += ["| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else str(value).replace("|", "\\|")

@@ -1,0 +1,63 @@
+"""Dagster resources: the lake, the source, and the machine that computes."""
+
+import dagster as dg
+from pydantic import Field
+
+from mg_assets.lake.store import Lake
+from mg_assets.settings import settings
+from mg_assets.sources import build_source
+from mg_assets.sources.base import Source
+
+
+class LakeResource(dg.ConfigurableResource):
+    """The lake that tables are read from and written to."""
+
+    root: str = Field(default_factory=lambda: settings().lake_url, description="Folder or fsspec URL (MG_LAKE)")
+
+    def open(self) -> Lake:
+        """Open the lake."""
+        return Lake(self.root)
+
+
+class SourceResource(dg.ConfigurableResource):
+    """Where raw tables come from."""
+
+    kind: str = Field(
+        default_factory=lambda: settings().source["kind"],
+        description="simulated, tonglian, qlib, mapped or composite (MG_SOURCE)",
+    )
+    options: dict = Field(
+        default_factory=lambda: {k: v for k, v in settings().source.items() if k != "kind"},
+        description="Options of that source",
+    )
+
+    def open(self) -> Source:
+        """Build the source."""
+        return build_source(self.kind, dict(self.options))
+
+
+class ComputeResource(dg.ConfigurableResource):
+    """The device and the workers of a computation."""
+
+    device: str = Field(
+        default_factory=lambda: settings().device, description="auto, cpu, cuda or mps (MG_DEVICE); auto falls back"
+    )
+    require_gpu: bool = Field(default=False, description="Fail where no GPU is found instead of using the CPU")
+    workers: int = Field(
+        default_factory=lambda: settings().worker_count, description="Threads and processes inside an asset"
+    )
+
+    def torch_device(self) -> str:
+        """The device that training uses: what was asked for, or the best there is."""
+        import torch
+
+        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+        if self.device == "auto":
+            found = "cuda" if cuda else "mps" if mps else "cpu"
+        elif (self.device == "cuda" and not cuda) or (self.device == "mps" and not mps):
+            raise dg.Failure(f"device {self.device!r} was asked for and is absent; set MG_DEVICE=auto or install it")
+        else:
+            found = self.device
+        if self.require_gpu and found == "cpu":
+            raise dg.Failure("require_gpu is set and no GPU was found; unset it or run this step on a GPU machine")
+        return found

@@ -1,0 +1,294 @@
+"""The weeks of a portfolio: read what each decision knows, decide, and keep what the next week needs.
+
+1. :func:`last_decision` finds the week before in the lake: its weights, its value, what a unit of score has earned.
+2. :func:`decided_weeks` reads the days from there in stretches of weeks and walks them
+   (:mod:`mg_portfolio.backtest.rebalance`).
+3. Each week carries along the slopes of returns on scores that have become known, so that a shadow price can be said in
+   basis points a year without looking ahead (:class:`Earned`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import shift, trading_days, week_of
+from mg_assets.portfolios.decision_panel import Closes
+from mg_assets.portfolios.trading_rules import TradingRules
+from mg_portfolio.backtest.rebalance import DecisionPanel, Step, walk
+from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
+from mg_portfolio.optimization.shadow_prices import return_per_score
+
+BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
+BEFORE = 10  # sessions read before the last decision: for the price of a halted stock, and the last known returns
+STRETCH = 50  # weeks read at once
+YEAR = 52  # decisions whose slopes are kept
+ENOUGH = 10  # decisions with known returns that a slope needs
+
+WEIGHT_COLUMNS = {
+    "symbol": "stock",
+    "score": "signal at the decision",
+    "benchmark": "index weight at the decision",
+    "holdings": "weight held at the decision, drifted from the last rebalance",
+    "weight": "target, traded on the next session",
+    "member": "of the index",
+    "industry": "level 1",
+    "size": "ln free-float cap, z-scored over the universe",
+}
+STYLE_COLUMNS = {
+    "valuation": "book to price, z-scored over the universe",
+    "reversal": "return of 21 days, z-scored over the universe",
+    "amount": "ln mean amount of 21 days, z-scored over the universe",
+    "turnover": "mean turnover of 21 days, z-scored over the universe",
+    "beta": "slope on the market over 252 days, z-scored over the universe",
+}
+FLAG_COLUMNS = {
+    "suspended": "at the decision",
+    "limit_up": "locked at the upper limit at the decision",
+    "limit_down": "locked at the lower limit at the decision",
+}
+
+
+def spec_of(name: str, signals: Mapping[str, str]) -> PortfolioSpec:
+    """A published portfolio on the signal that the settings give it.
+
+    Raises
+    ------
+    DataError
+        No report has it.
+    """
+    if name not in ALL_PORTFOLIOS:
+        raise DataError(f"settings name a portfolio {name!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
+    spec = ALL_PORTFOLIOS[name]
+    return replace(spec, signal=signals.get(name, spec.signal))
+
+
+def weight_columns(spec: PortfolioSpec) -> dict[str, str]:
+    """Columns of a portfolio's weights table, with the styles that it limits."""
+    return WEIGHT_COLUMNS | {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles} | FLAG_COLUMNS
+
+
+def decision_days(weeks: Sequence[str], last: str) -> dict[str, str]:
+    """Last session of each week that is not after ``last``."""
+    days = trading_days(weeks[0], last)
+    monday = week_of(days).astype(str)
+    return {str(w): str(d) for w, d in zip(monday, days, strict=True)}
+
+
+@dataclass(frozen=True)
+class LastWeek:
+    """The decision that a week starts from: its day, rows and facts."""
+
+    decided: str
+    rows: pd.DataFrame
+    facts: dict
+
+
+def last_decision(lake: Lake, table: str, first: str, before: str | None) -> LastWeek | None:
+    """The last decision before the week ``first``; None where the portfolio starts now.
+
+    Parameters
+    ----------
+    before : str, optional
+        The week before ``first`` on the calendar, which must be there if any earlier one is.
+
+    Raises
+    ------
+    MissingPartitionError
+        Earlier weeks exist and the one before ``first`` does not.
+    """
+    have = [k for k in lake.keys(table) if k < first]
+    if not have:
+        return None
+    if before != have[-1]:
+        raise MissingPartitionError(
+            f"{table}: the weights of {before} are absent while {have[-1]} is there; holdings follow from week "
+            f"to week: materialise {before} first, or delete the earlier weeks to start anew at {first}"
+        )
+    for key in reversed(have):  # a week without a decision leaves the one before it standing
+        if lake.rows(table, key):
+            facts = lake.metadata(table, key)
+            return LastWeek(facts["decided"], lake.day(table, key), facts)
+    return None
+
+
+@dataclass
+class Earned:
+    """Returns per unit of score of past decisions, each known once its holding period has ended.
+
+    Attributes
+    ----------
+    slopes : list of (decided, slope)
+        Ascending, of the last year's decisions.
+    waiting : list of (decided, symbols, scores)
+        Decisions whose returns are not known yet.
+    """
+
+    slopes: list[tuple[str, float]] = field(default_factory=list)
+    waiting: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def learn(self, panel: DecisionPanel, day: int, every: int) -> None:
+        """Take in the returns from T+1's trade to the one ``every`` sessions later that are known at ``day``'s close.
+
+        As with labels, a stock that could not be bought on T+1 has none.
+        """
+        market = panel.market
+        place = {str(d): i for i, d in enumerate(market.days)}
+        column = {s: i for i, s in enumerate(market.symbols)}
+        still = []
+        for decided, symbols, scores in self.waiting:
+            at = place.get(decided)
+            if at is None:
+                continue  # before the days at hand
+            if at + 1 + every > day:
+                still.append((decided, symbols, scores))
+                continue
+            here = np.array([s in column for s in symbols])
+            s = np.array([column[name] for name in symbols[here]], dtype=np.int64)
+            locked = market.limit_up[at + 1, s] | market.limit_down[at + 1, s]
+            entry = market.tradable[at + 1, s] & panel.buyable[at + 1, s] & ~locked
+            start = np.where(entry, market.trade_price[at + 1, s], np.nan)
+            slope, _ = return_per_score(scores[here], market.trade_price[at + 1 + every, s] / start - 1.0)
+            if np.isfinite(slope):
+                self.slopes.append((decided, slope))
+        self.waiting, self.slopes = still, self.slopes[-YEAR:]
+
+    @property
+    def mean(self) -> float | None:
+        """Return to the next rebalance per unit of score; None before enough decisions have known returns."""
+        return float(np.mean([s for _, s in self.slopes])) if len(self.slopes) >= ENOUGH else None
+
+
+def decided_weeks(
+    lake: Lake, spec: PortfolioSpec, table: str, keys: list[str], rules: TradingRules, last: LastWeek | None
+) -> Iterator[tuple[str, Step | str, pd.DataFrame, dict]]:
+    """Decide each week.
+
+    Yields
+    ------
+    key, step, rows, facts
+        The step, or a sentence where nothing could be decided (rows are then empty and facts too).
+    """
+    columns = weight_columns(spec)
+    decided_on = decision_days(keys, max(lake.keys(spec.signal), default=keys[0]))
+    earned = Earned()
+    if last is not None:
+        slopes = [(str(d), float(s)) for d, s in last.facts.get("earned", [])]
+        earned = Earned(slopes, _waiting(lake, table, keys[0], {d for d, _ in slopes}))
+    value = 1.0 if last is None else float(last.facts.get("value", 1.0))
+    for begin in range(0, len(keys), STRETCH):
+        part = keys[begin : begin + STRETCH]
+        days = [decided_on[k] for k in part if k in decided_on]
+        if not days:
+            yield from ((k, f"no session of the week has a {spec.signal}", _empty(columns), {}) for k in part)
+            continue
+        closes = Closes(lake, _span(lake, last.decided if last else days[0], days[-1]), _held(last))
+        panel = closes.decisions(spec, spec.signal, ("size",))
+        place = {k: i for i, k in enumerate(closes.keys)}
+        unknown = closes.unknown_styles(spec)
+        before = None if last is None else _as_step(last, panel, place[last.decided], value)
+        steps = walk(panel, spec, [place[d] for d in days], rules.rates(spec), rules.execution, before)
+        for key in part:
+            if key not in decided_on:
+                yield key, f"no session of the week has a {spec.signal}", _empty(columns), {}
+                continue
+            step = next(steps)
+            if step.problem is None or step.solution is None:
+                yield key, step.absent, _empty(columns), {}
+                continue
+            day = decided_on[key]
+            rows = weights_table(panel, step, tuple(columns))
+            earned.learn(panel, step.day, spec.every)
+            earned.waiting.append((day, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
+            facts = _facts(spec, step, unknown) | {"decided": day, "traded": str(shift(day, 1))}
+            facts |= {"return_per_score": earned.mean, "earned": list(earned.slopes)}
+            last, value = LastWeek(day, rows, facts), step.value
+            yield key, step, rows, facts
+
+
+def weights_table(panel: DecisionPanel, step: Step, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows of one decision, on the stocks that its problem holds."""
+    if step.problem is None or step.problem.positions is None:
+        raise DataError(f"no decision on {panel.market.days[step.day]}: {step.absent}")
+    kept, day = step.problem.positions, step.day
+    names = np.array([panel.industry_names[c] for c in range(len(panel.industry_names))], dtype=object)
+    known = {
+        "symbol": panel.market.symbols[kept],
+        "score": panel.score[day, kept],
+        "benchmark": step.problem.benchmark,
+        "holdings": step.holdings[kept],
+        "weight": step.target[kept],
+        "member": panel.member[day, kept],
+        "industry": names[panel.industry[day, kept]],
+        "suspended": ~panel.market.tradable[day, kept],
+        "limit_up": panel.market.limit_up[day, kept],
+        "limit_down": panel.market.limit_down[day, kept],
+    }
+    unknown = np.zeros(len(kept))
+    styles = {n: panel.styles[n][day, kept] if n in panel.styles else unknown for n in ("size", *STYLE_COLUMNS)}
+    return pd.DataFrame({name: (known | styles)[name] for name in columns})
+
+
+def _facts(spec: PortfolioSpec, step: Step, unknown: list[str]) -> dict:
+    solution = step.solution
+    if solution is None:
+        return {}
+    size = spec.style_limits.get("size")
+    others = {n: spec.limit_of(n) for n in spec.styles if n != "size" and n not in unknown}
+    return {
+        "status": solution.status,
+        "objective": solution.objective,
+        "largest_violation": solution.largest_violation,
+        "relaxed": dict(solution.relaxed),
+        "shadow_prices": dict(solution.shadow_prices),
+        "solver": solution.solver,
+        "limits": {
+            "stock": spec.stock_limit,
+            "members": spec.member_floor,
+            "industry": spec.industry_limit,
+            "size": size,
+            "turnover": spec.turnover_limit,
+            **({"styles": others} if others else {}),
+        },
+        "size_neutralised": "size" not in unknown,
+        **({"styles_unknown": unknown} if unknown else {}),
+        "value": step.value,
+    }
+
+
+def _empty(columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in columns})
+
+
+def _span(lake: Lake, first: str, last: str) -> list[str]:
+    """The sessions from ``first`` to ``last``, all of which must be there, and the ones before that are."""
+    wanted = [str(d) for d in trading_days(first, last)]
+    have = set(lake.keys("daily_bars")) & set(lake.keys("reference"))
+    return [k for k in (str(d) for d in trading_days(shift(first, -BEFORE), shift(first, -1))) if k in have] + wanted
+
+
+def _held(last: LastWeek | None) -> list[str]:
+    if last is None:
+        return []
+    return list(last.rows.loc[(last.rows["weight"] > 0) | (last.rows["holdings"] > 0), "symbol"])
+
+
+def _as_step(last: LastWeek, panel: DecisionPanel, day: int, value: float) -> Step:
+    """The stored decision on the panel's axis."""
+    rows = last.rows.set_index("symbol").reindex(panel.market.symbols)
+    held, target = (np.nan_to_num(rows[c].to_numpy(float)) for c in ("holdings", "weight"))
+    return Step(day, held, target, value)
+
+
+def _waiting(lake: Lake, table: str, first: str, learned: set[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The last decisions, whose returns the next ones will learn."""
+    out = []
+    for key in [k for k in lake.keys(table) if k < first][-BACK:]:
+        rows = lake.day(table, key, ["symbol", "score"])
+        decided = str(lake.metadata(table, key).get("decided"))
+        if len(rows) and decided not in learned:
+            out.append((decided, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
+    return out

@@ -1,0 +1,257 @@
+"""What if a stored portfolio had another limit: solve its week again, change one thing, compare.
+
+Reads the lake and writes nothing. The week's problem is built from what its weights table holds (score, benchmark,
+holdings, flags of that decision), so the comparison is with the portfolio as it was decided, whatever was recomputed
+upstream since.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import DataError
+from mg_assets.lake.store import Lake
+from mg_assets.portfolios.trading_rules import trading_rules
+from mg_assets.settings import settings
+from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec, build_problem, on_axis
+from mg_portfolio.errors import PortfolioError, ProblemError
+from mg_portfolio.optimization.constraints import rows
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.what_if import Comparison, compare
+
+LIMITS = ("stock_limit", "member_floor", "industry_limit", "other_styles", "turnover_limit")
+"""Limits that can be changed as a whole; a style goes by ``style_limits``, a single constraint by ``room``."""
+
+Change = float | None | Mapping[str, float | None]
+
+
+def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = None, **changes: Change) -> Comparison:
+    """Compare a stored portfolio with the same week under other limits.
+
+    Parameters
+    ----------
+    portfolio : str
+        Name in the catalog, such as ``csi500_turnover30``.
+    week : str, optional
+        Partition of its weights (the Monday); the last one by default. Any day of the week will do.
+    lake : Lake or str, optional
+        By default the settings' own.
+    **changes
+        ``stock_limit``, ``member_floor``, ``industry_limit``, ``other_styles``, ``turnover_limit`` (None: no limit),
+        ``style_limits={"size": 0.1}``, ``room={"industry[Banks]": 0.01}`` (extra room of single constraints), and
+        ``cost`` (score units per unit of traded weight).
+
+    Returns
+    -------
+    Comparison
+        Tables ``summary``, ``weights``, ``exposures``, ``prices``; ``plot()``; shows itself in a notebook.
+
+    Raises
+    ------
+    DataError
+        The portfolio or the week has no stored weights, or a change names no limit.
+
+    Examples
+    --------
+    >>> what_if("csi500_turnover30", turnover_limit=0.25)  # doctest: +SKIP
+    """
+    if portfolio not in ALL_PORTFOLIOS:
+        raise DataError(f"there is no portfolio {portfolio!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
+    store = lake if isinstance(lake, Lake) else Lake(lake or settings().lake_url)
+    table = f"weights_{portfolio}"
+    key = _week(store, table, week)
+    stored = store.day(table, key)
+    if stored.empty:
+        raise DataError(f"{table} of {key} has no weights: {store.metadata(table, key).get('absent', 'it is empty')}")
+    facts = store.metadata(table, key)
+    spec = ALL_PORTFOLIOS[portfolio]
+    other, room, cost = _changed(spec, changes)
+    before = _problem(store, spec, stored, facts["decided"])
+    after = _problem(store, other, stored, facts["decided"], cost)
+    if room:
+        after = _with_room(after, room)
+    comparison = compare(
+        before,
+        after,
+        trading_rules().rates(spec).on(facts["decided"]),
+        facts.get("return_per_score"),
+        252 / spec.every,
+        f"{portfolio}, decided {facts['decided']}: {_words(spec, changes)}",
+    )
+    _same_as_stored(comparison, stored, f"{table} of {key}")
+    return comparison
+
+
+def parse_changes(settings_: list[str]) -> dict[str, Change]:
+    """Changes from ``name=value`` texts.
+
+    ``turnover_limit=0.25`` is a limit, ``size=0.1`` a style's, ``industry[Banks]=0.01`` extra room of one constraint;
+    ``none`` takes a limit away.
+
+    Raises
+    ------
+    DataError
+        A text without ``=``, or a value that is no number.
+    """
+    out: dict[str, Change] = {}
+    styles: dict[str, float | None] = {}
+    room: dict[str, float | None] = {}
+    for text in settings_:
+        name, separator, value = (part.strip() for part in text.partition("="))
+        if not separator or not name:
+            raise DataError(f"change {text!r} was not name=value, such as turnover_limit=0.25")
+        try:
+            number = None if value.lower() == "none" else float(value)
+        except ValueError as error:
+            raise DataError(f"change {text!r} had the value {value!r}, expected a number or none") from error
+        if name in (*LIMITS, "cost"):
+            out[name] = number
+        elif "[" in name or name in ("members", "turnover"):
+            room[name] = number
+        else:
+            styles[name] = number
+    if styles:
+        out["style_limits"] = styles
+    if room:
+        out["room"] = room
+    return out
+
+
+def command(portfolio: str, changes: list[str], week: str | None = None, html: str | None = None) -> int:
+    """Print a comparison, and write it as a page where asked; returns the exit code of ``mg what-if``."""
+    try:
+        comparison = what_if(portfolio, week, None, **parse_changes(changes))
+    except (DataError, PortfolioError) as error:
+        print(f"mg what-if: {error}", file=sys.stderr)
+        return 1
+    print(comparison)
+    if html is not None:
+        page = f"<!doctype html><meta charset=utf-8><title>{portfolio}</title>{comparison._repr_html_()}"
+        Path(html).write_text(page, encoding="utf-8")
+        print(f"\nwritten to {html}")
+    return 0
+
+
+def _week(store: Lake, table: str, week: str | None) -> str:
+    keys = store.keys(table)
+    if not keys:
+        raise DataError(f"{table} has no weeks in {store.root}: materialise the portfolio first")
+    if week is None:
+        return next((k for k in reversed(keys) if store.rows(table, k)), keys[-1])
+    if week in keys:
+        return week
+    day = np.datetime64(week)
+    monday = str(day - (day.astype(int) + 3) % 7)
+    if monday not in keys:
+        raise DataError(f"{table} has no week of {week}; it has {keys[0]} to {keys[-1]}")
+    return monday
+
+
+def _changed(spec: PortfolioSpec, changes: Mapping[str, Change]) -> tuple[PortfolioSpec, dict[str, float], float]:
+    """The specification with the changes, the room of single constraints, and the cost."""
+    known = {*LIMITS, "style_limits", "room", "cost"}
+    unknown = [name for name in changes if name not in known]
+    if unknown:
+        raise DataError(f"change {unknown[0]!r} is no limit; give {', '.join(sorted(known))}")
+    if not changes:
+        raise DataError(f"nothing was changed; give one of {', '.join(sorted(known))}")
+    new = {name: value for name, value in changes.items() if name in {f.name for f in fields(spec)}}
+    styles = new.pop("style_limits", None)
+    if styles is not None:
+        if not isinstance(styles, Mapping):
+            raise DataError(f"style_limits was {styles!r}, expected a style and its limit, such as {{'size': 0.1}}")
+        merged = dict(spec.style_limits) | {k: float("nan") if v is None else float(v) for k, v in styles.items()}
+        new["style_limits"] = merged  # type: ignore[assignment]
+    room = changes.get("room") or {}
+    if not isinstance(room, Mapping):
+        raise DataError(f"room was {room!r}, expected a constraint and its extra room")
+    cost = changes.get("cost") or 0.0
+    return replace(spec, **new), {k: float(v or 0.0) for k, v in room.items()}, float(cost)  # type: ignore[arg-type]
+
+
+def _problem(
+    store: Lake, spec: PortfolioSpec, stored: pd.DataFrame, decided: str, cost: float = 0.0
+) -> EnhancementProblem:
+    """The stored week's problem under a specification."""
+    codes, names = pd.factorize(stored["industry"], sort=True)
+    st = store.day("reference", decided, ["symbol", "st"]).set_index("symbol")["st"]
+    styles = {name: stored[name].to_numpy(float) for name in (*HEAVY_STYLES, *OTHER_STYLES) if name in stored}
+    unknown = [name for name in spec.style_limits if name not in styles]
+    if unknown:
+        raise DataError(f"{spec.name} has no exposures to {unknown[0]!r} in its weights table; it has {list(styles)}")
+    problem = build_problem(
+        spec,
+        score=stored["score"].to_numpy(float),
+        benchmark=stored["benchmark"].to_numpy(float),
+        holdings=stored["holdings"].to_numpy(float),
+        industry=codes,
+        styles=styles,
+        member=stored["member"].to_numpy(bool),
+        suspended=stored["suspended"].to_numpy(bool),
+        limit_up=stored["limit_up"].to_numpy(bool),
+        limit_down=stored["limit_down"].to_numpy(bool),
+        buyable=~st.reindex(stored["symbol"]).fillna(True).to_numpy(bool),
+        symbols=stored["symbol"].to_numpy(object),
+        industry_names=dict(enumerate(map(str, names))),
+        cost=cost,
+    )
+    if not styles:
+        return problem
+    # a style without a limit is not in the problem that the portfolio solves, but its exposure is of interest here
+    exposures = np.column_stack([np.nan_to_num(x)[problem.positions] for x in styles.values()])
+    return replace(
+        problem,
+        styles=exposures,
+        style_names=tuple(styles),
+        style_limits=np.array([spec.limit_of(name) for name in styles]),
+        style_priority=np.array([1e3 if name in HEAVY_STYLES else 1e2 for name in styles]),
+    )
+
+
+def _with_room(problem: EnhancementProblem, room: dict[str, float]) -> EnhancementProblem:
+    try:
+        wider = replace(problem, loosened=room)
+        rows(wider)
+    except ProblemError as error:
+        raise DataError(str(error)) from error
+    return wider
+
+
+def _same_as_stored(c: Comparison, stored: pd.DataFrame, what: str) -> None:
+    """Refuse a comparison whose unchanged side is not the stored portfolio.
+
+    Weights need not be unique, so the score decides.
+    """
+    kept = c.before.positions
+    weight = stored["weight"].to_numpy(float)
+    if kept is None or np.delete(weight, kept).any():
+        raise DataError(f"{what} holds stocks without score, benchmark weight or holding: it was made by other code")
+    was = float(c.before.score @ weight[kept])
+    now = float(c.before.score @ on_axis(c.before, c.solution_before.weights, len(stored))[kept])
+    if abs(was - now) > 1e-6 * max(1.0, abs(was)):
+        raise DataError(
+            f"{what} was stored with a score of {was:.8g}, and solving it again gives {now:.8g}: its limits or the "
+            "reference table have changed since; materialise the week anew, then ask again"
+        )
+
+
+def _words(spec: PortfolioSpec, changes: Mapping[str, Change]) -> str:
+    parts = []
+    for name, value in changes.items():
+        if isinstance(value, Mapping):
+            if name == "room":
+                parts += [f"{k} given {v:+g} of room" for k, v in value.items()]
+            else:
+                old = {k: spec.limit_of(k) for k in value}
+                parts += [f"{k} {_limit(old[k])} to {_limit(v)}" for k, v in value.items()]
+        else:
+            parts.append(f"{name} {_limit(getattr(spec, name, 0.0))} to {_limit(value)}")
+    return ", ".join(parts)
+
+
+def _limit(value: float | None) -> str:
+    return "none" if value is None or np.isnan(value) else f"{value:g}"

@@ -1,0 +1,145 @@
+"""A history by day: daily bars and the reference of each day, from a panel and what is known around it."""
+
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.market.schema import INDICES, REFERENCE
+from mg_assets.sources.base import SourceDay
+from mg_assets.sources.daily.members import Industries, Ranges, Weights, index_members
+from mg_assets.sources.daily.panel import FUNDAMENTALS, DailyPanel
+from mg_assets.sources.layout import digest
+
+
+@dataclass(frozen=True)
+class History:
+    """All that a source has by day.
+
+    Attributes
+    ----------
+    panel : DailyPanel
+    listed : mapping of str to ndarray of datetime64[D] (S,)
+        ``list_date`` and ``delist_date`` on the panel's axis, as far as known.
+    membership, weights : mapping of str to Ranges, Weights
+        By index, on the panel's axis.
+    industry : Industries or None
+    caveats : sequence of str
+        What a person must know about this data; in every day's notes.
+    """
+
+    panel: DailyPanel
+    listed: Mapping[str, np.ndarray] = field(default_factory=dict)
+    membership: Mapping[str, Ranges] = field(default_factory=dict)
+    weights: Mapping[str, Weights] = field(default_factory=dict)
+    industry: Industries | None = None
+    caveats: Sequence[str] = ()
+
+    @cached_property
+    def absent(self) -> frozenset[str]:
+        """Reference columns that are unknown on every day."""
+        out = {c for c in self.panel.absent if c in REFERENCE.names}
+        out |= {f"{i}_member" for i in INDICES if i not in self.membership}
+        out |= {f"{i}_weight" for i in INDICES if i not in self.weights}
+        out |= {n for n in ("list_date", "delist_date") if n not in self.listed or np.all(np.isnat(self.listed[n]))}
+        out |= {n for n in FUNDAMENTALS if n not in self.panel.columns}
+        return frozenset(out | ({"industry"} if self.industry is None else set()))
+
+    def has(self, day: np.datetime64) -> bool:
+        """Whether the day has rows."""
+        return self.panel.slice_of(day) is not None
+
+    def load(self, table: str, day: np.datetime64, name: str) -> SourceDay:
+        """``daily_bars`` or ``reference`` of a day that :meth:`has` rows."""
+        notes: dict[str, object] = {"source": name, **self.panel.notes}
+        if self.caveats:
+            notes["caveats"] = list(self.caveats)
+        if table == "reference":
+            frame, said = self._reference(day)
+            return SourceDay(frame, notes={**notes, **said})
+        bad = self.panel.quarantined(day)
+        notes |= {"absent_columns": sorted(self.panel.absent), "quarantined": len(bad)}
+        return SourceDay(self.panel.bars(day), bad, notes)
+
+    def fingerprint(self, table: str, day: np.datetime64) -> str:
+        """Hash of the day's rows."""
+        if not self.has(day):
+            return digest(table, str(day), None)
+        frame = self._reference(day)[0] if table == "reference" else self.panel.bars(day)
+        return digest(table, str(day), int(pd.util.hash_pandas_object(frame, index=False).sum()))
+
+    def _reference(self, day: np.datetime64) -> tuple[pd.DataFrame, dict[str, object]]:
+        panel, size = self.panel, len(self.panel.axis)
+        rows = panel.slice_of(day)
+        here = panel.symbol[rows]
+        unknown = np.full(len(here), np.nan)
+        notes: dict[str, object] = {}
+        absent = set(self.absent)
+        columns: dict[str, Any] = {"symbol": panel.names.take(here)}
+        for name in ("list_date", "delist_date"):
+            dates = self.listed.get(name)
+            blank = np.full(len(here), np.datetime64("NaT", "s"))
+            columns[name] = blank if dates is None else dates[here].astype("datetime64[s]")
+        columns["industry"] = (
+            pd.array([None] * len(here), dtype="str") if self.industry is None else self.industry.on(day).take(here)
+        )
+        members, doubled = index_members(self.membership, day, size)
+        if doubled:
+            notes["stocks_listed_in_two_indices"] = f"{doubled}: the index joined last counts"
+        for index in INDICES:
+            columns[f"{index}_member"] = members[index][here] if index in members else np.zeros(len(here), bool)
+            weight = self.weights[index].on(day, size) if index in self.weights else None
+            if weight is None:
+                columns[f"{index}_weight"] = unknown
+                absent.add(f"{index}_weight")
+                continue
+            mine = weight[here]
+            if (
+                abs(mine.sum() - 1) > 1e-9 and mine.sum() > 0
+            ):  # index stocks without a row: the others share their weight
+                notes[f"{index}_weight_of_missing_stocks"] = round(1 - float(mine.sum()), 6)
+                mine = mine / mine.sum()
+            columns[f"{index}_weight"] = mine
+        for name in REFERENCE.names:
+            if name not in columns:
+                own = panel.columns.get(name)
+                columns[name] = unknown if own is None else own[rows]
+        notes["absent_columns"] = sorted(absent)
+        return pd.DataFrame({n: columns[n] for n in REFERENCE.names}), notes
+
+
+class Shared:
+    """A few results kept a process, each made once even when many threads ask at the same time."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self._kept: dict[Hashable, Any] = {}
+        self._lock = threading.Lock()
+        self._making: dict[Hashable, threading.Lock] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What ``make`` gives for the key, from memory where it was made before."""
+        with self._lock:
+            if key in self._kept:
+                self._kept[key] = self._kept.pop(key)  # most recent last
+                return self._kept[key]
+            turn = self._making.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if key in self._kept:
+                    return self._kept[key]
+            made = make()
+            with self._lock:
+                self._kept[key] = made
+                self._making.pop(key, None)
+                while len(self._kept) > self.size:
+                    self._kept.pop(next(iter(self._kept)))
+        return made
+
+
+HISTORIES = Shared(3)
+"""Histories of this process: a history of 3.6 million rows takes about half a gigabyte."""

@@ -1,0 +1,316 @@
+"""Read, check and sort one tick stream of one day.
+
+1. Read the needed columns of each file, block by block (:mod:`files`).
+2. Translate codes and times; leave out securities that are no A-shares (counted).
+3. Set aside rows that cannot be: each with the first reason that it fails (:mod:`tick_checks`).
+4. Put rows away by stock (:mod:`runs`); a range of stocks is then sorted by the exchange's sequence when it is asked
+   for, and repeated sequence numbers are set aside.
+"""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mg_assets.errors import DataError
+from mg_assets.sources.base import no_quarantine
+from mg_assets.sources.io.files import Column, FileData, read_blocks
+from mg_assets.sources.io.prefetch import ahead
+from mg_assets.sources.io.read_log import Watch
+from mg_assets.sources.io.times import milliseconds_of_day
+from mg_assets.sources.layout import Pattern
+from mg_assets.sources.level2.runs import Runs, by_code
+from mg_assets.sources.level2.streams import LIMIT, MARKET, OWN_BEST, STATUS, Stream
+from mg_assets.sources.level2.tick_checks import A_SHARES, UNKNOWN, belongs_to_orders, checks_of, is_stock, set_aside
+from mg_assets.sources.quarantine import first_reason, merge, quarantine
+
+PRICE_GRID = 10_000  # vendors print 1845.76 as 1845.75999999999999: back to the nearest 0.0001
+NO_STOCK = 9_999_999
+EXCHANGES = {"SH": "SH", "SS": "SH", "SSE": "SH", "XSHG": "SH", "SZ": "SZ", "SZE": "SZ", "SZSE": "SZ", "XSHE": "SZ"}
+KIND_NAMES = {LIMIT: "limit", MARKET: "market", OWN_BEST: "own_best"}
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """Good rows of a stream, sorted by code, then seq.
+
+    Attributes
+    ----------
+    exchange : str
+        ``SH`` or ``SZ``.
+    columns : dict of str to ndarray (n,)
+        code (int32), time (ms of the day), seq, price (NaN where null), volume, and what the stream has of
+        order_id, buy_order, sell_order, side, kind.
+    quarantine : DataFrame
+        Rows set aside; ``table`` says which of our tables they would have gone to.
+    notes : dict
+    """
+
+    exchange: str
+    columns: dict[str, np.ndarray]
+    quarantine: pd.DataFrame = field(default_factory=no_quarantine)
+    notes: dict[str, object] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["code"])
+
+    def __getitem__(self, column: str) -> np.ndarray:
+        return self.columns[column]
+
+    def where(self, mask: np.ndarray) -> "Ticks":
+        """The rows of a mask, with the same quarantine and notes."""
+        return Ticks(self.exchange, {k: v[mask] for k, v in self.columns.items()}, self.quarantine, self.notes)
+
+
+def order_key(code: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """One int64 for a stock's order: code in the high bits, order number in the low 43."""
+    return (code.astype(np.int64) << 43) | number
+
+
+@dataclass(frozen=True)
+class TickStream:
+    """A stream of one day, read and checked: its rows by ranges of stocks.
+
+    Attributes
+    ----------
+    name : str
+    stream : Stream
+    day : date
+    paths : list of str
+    rows : Runs
+    quarantine : DataFrame
+        Rows set aside while the files were read.
+    notes : dict
+    """
+
+    name: str
+    stream: Stream
+    day: dt.date
+    paths: list[str]
+    rows: Runs
+    quarantine: pd.DataFrame
+    notes: dict[str, object]
+
+    @property
+    def exchange(self) -> str:
+        """``SH`` or ``SZ``."""
+        return self.stream.exchange
+
+    def between(self, low: int, high: int) -> Ticks:
+        """Ticks of the stocks with ``low <= code < high``; their quarantine holds repeated sequence numbers alone.
+
+        Raises
+        ------
+        DataError
+            A stock comes from two channels.
+        """
+        return _sorted(self, self.rows.between(low, high))
+
+
+def read_stream(
+    name: str,
+    stream: Stream,
+    paths: Sequence[Path],
+    pattern: Pattern,
+    root: Path,
+    day: dt.date,
+    stocks_only: bool = True,
+    price_unit: float = 1.0,
+    watch: Watch | None = None,
+) -> TickStream:
+    """Read one stream of one day; prices are multiplied by ``price_unit`` (yuan per unit of the file's).
+
+    Raises
+    ------
+    SourceError, DataError
+        A file is damaged, empty, lacks a column, or most of its rows are bad.
+    """
+    runs, frames = Runs(), []
+    watch = watch or Watch()
+    notes: dict[str, object] = {"files": [p.relative_to(root).as_posix() for p in paths]}
+    counts: Counter[str] = Counter(rows=0)
+    for path in paths:
+        columns = dict(stream.columns)
+        named = pattern.code(root, path)
+        if named is not None:  # one file a stock may leave the code out of its rows
+            columns["code"] = Column(columns["code"].names, "int", required=False)
+        with watch.reading(path) as told:
+            here: Counter[str] = Counter()
+            bad: list[pd.DataFrame] = []
+            for data in ahead(read_blocks(path, columns, stream.header)):
+                part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here)
+                runs.add(part)
+                bad.append(aside)
+            frames.append(_not_mostly_bad(path, merge(bad), here, day))
+            told.rows, told.others = here["rows"], here["rows_of_other_securities"]
+            counts += here
+    unread = [e for p in paths if (e := watch.files[p].error) is not None]
+    if unread:  # a day without one of its files is no day
+        raise unread[0]
+    notes |= {"rows": counts["rows"], **{k: v for k, v in counts.items() if k not in ("rows", "judged")}}
+    if notes["rows"] == 0:
+        raise DataError(f"{', '.join(map(str, paths))}: a header and no rows on {day}; fetch the day's files again")
+    runs.close()
+    return TickStream(name, stream, day, [str(p) for p in paths], runs, merge(frames), notes)
+
+
+def _one_block(
+    name: str,
+    stream: Stream,
+    data: FileData,
+    named: str | None,
+    day: dt.date,
+    stocks_only: bool,
+    price_unit: float,
+    counts: Counter[str],
+) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
+    """Good rows of a block and those set aside; ``counts`` grows by its rows."""
+    count = len(data.table)
+    raw, missing = _arrays(stream, data, named, day, price_unit)
+    stocks = is_stock(raw["code"], stream.exchange) | missing["code"] if stocks_only else np.ones(count, bool)
+    checks = checks_of(name, stream, raw, missing, data.unparsed)
+    bad, which = first_reason(count, checks)
+    bad &= stocks
+    aside = set_aside(name, stream, data, raw, missing, bad, which, checks)
+    mine = int(stocks.sum())
+    counts["rows"] += count + len(data.broken)
+    counts["judged"] += mine + len(data.broken)
+    if mine < count:
+        counts["rows_of_other_securities"] += count - mine
+    counts.update({k: v for k, v in data.notes.items() if isinstance(v, int)})
+    keep = stocks & ~bad
+    if STATUS in stream.codes.get("kind", {}).values():
+        keep &= raw["kind"] != STATUS
+    at = None if keep.all() else np.flatnonzero(keep)
+    out = raw if at is None else {k: v[at] for k, v in raw.items()}
+    out["row"] = data.row_numbers(np.arange(count) if at is None else at)
+    return out, aside
+
+
+def _not_mostly_bad(path: Path, aside: pd.DataFrame, counts: Counter[str], day: dt.date) -> pd.DataFrame:
+    """A file's rows set aside; raises DataError where they are more than half of it."""
+    if len(aside) * 2 > max(counts["judged"], 1) and len(aside) > 10:
+        top = aside["reason"].value_counts()
+        raise DataError(
+            f"{path}: {len(aside)} of {counts['rows']} rows are bad on {day}, "
+            f"most often {top.index[0]!r} ({top.iloc[0]}); "
+            f"the first is row {aside['row'].iloc[0]}: {aside['content'].iloc[0]}. "
+            "Is it this stream's file, of this day and in the declared vendor's form?"
+        )
+    return aside
+
+
+def _arrays(
+    stream: Stream, data: FileData, named: str | None, day: dt.date, price_unit: float
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Columns as arrays, and where each is null (0, or NaN for prices, stands in)."""
+    table, count = data.table, len(data.table)
+    raw: dict[str, np.ndarray] = {}
+    missing: dict[str, np.ndarray] = {}
+    for ours in table.column_names:
+        column = table[ours]
+        if ours == "time":
+            raw[ours] = milliseconds_of_day(column, day)
+        elif ours in stream.codes:
+            raw[ours] = translate(column, stream.codes[ours])
+        elif ours == "price":
+            raw[ours] = column.to_numpy(zero_copy_only=False) * (PRICE_GRID * price_unit)
+            np.rint(raw[ours], out=raw[ours])
+            raw[ours] /= PRICE_GRID
+        else:
+            missing[ours] = column.is_null().to_numpy() if column.null_count else np.zeros(count, bool)
+            raw[ours] = pc.fill_null(column, 0).to_numpy() if column.null_count else column.to_numpy()
+    if data.unparsed.get("code") is not None and data.text is not None:
+        raw["code"] = raw["code"].copy()  # Arrow's memory is read-only
+        missing["code"] = missing["code"].copy()
+        _codes_with_suffix(raw["code"], missing["code"], data.unparsed["code"], data.text["code"], stream.exchange)
+    if "code" not in raw:
+        code = _code_of_name(named, data.path)
+        raw["code"], missing["code"] = np.full(count, code, np.int64), np.zeros(count, bool)
+    raw["code"] = np.clip(raw["code"], 0, NO_STOCK).astype(np.int32)
+    raw.setdefault("channel", np.zeros(count, np.int64))
+    return raw, missing
+
+
+def translate(column: pa.ChunkedArray, codes: Mapping[str, int]) -> np.ndarray:
+    """A coded column as ``int8``; ``UNKNOWN`` where the code is not among ``codes``."""
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.int64(), safe=False)
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    out = []
+    for chunk in column.chunks:
+        words = chunk.dictionary.cast(pa.string()).to_pylist()
+        table = np.array([*(codes.get((w or "").strip(), UNKNOWN) for w in words), UNKNOWN], np.int8)
+        out.append(table[chunk.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)])
+    return np.concatenate(out) if out else np.empty(0, np.int8)
+
+
+def _codes_with_suffix(
+    code: np.ndarray, missing: np.ndarray, unparsed: np.ndarray, text: pa.ChunkedArray, exchange: str
+) -> None:
+    """Codes written ``605580.SH`` or ``SH605580``, in place; what stays unread stays marked.
+
+    A code of the other exchange becomes one that no stock has: 000001.SH is an index, 000001.SZ a bank.
+    """
+    words = text.to_pandas().astype("str").str.strip()
+    found = words.str.extract(r"(?i)^(?:(s[hz])\.?)?(\d{6})(?:\.(s[hz]|ss|sse|sze|szse|xshg|xshe))?$")
+    numbers = pd.to_numeric(found[1], errors="coerce").to_numpy("float64", na_value=np.nan)
+    named = found[0].fillna(found[2]).str.upper().map(EXCHANGES)
+    good = unparsed & np.isfinite(numbers)
+    code[good] = numbers[good].astype(np.int64)
+    code[good & (named.notna() & (named != exchange)).to_numpy(bool)] = NO_STOCK
+    missing[good] = False
+    unparsed[good] = False
+
+
+def _code_of_name(named: str | None, path: str) -> int:
+    digits = "".join(c for c in named or "" if c.isdigit())
+    if len(digits) != 6:
+        raise DataError(f"{path}: the rows have no security code and the file's name has none of six digits; add one")
+    return int(digits)
+
+
+def _sorted(ticks: TickStream, columns: dict[str, np.ndarray]) -> Ticks:
+    """Rows by code, then seq, without repeated numbers."""
+    order = by_code(columns["code"])
+    if order is not None:
+        columns = {k: v[order] for k, v in columns.items()}
+    code, seq = columns["code"], columns["seq"]
+    same = code[1:] == code[:-1]
+    step = np.diff(seq)
+    if np.any(step[same] < 0):  # files come in sequence order as a rule
+        order = np.argsort(order_key(code, seq), kind="stable")
+        columns = {k: v[order] for k, v in columns.items()}
+        seq = columns["seq"]
+        step = np.diff(seq)
+    stream, channel = ticks.stream, columns["channel"]
+    mixed = np.flatnonzero(same & (channel[1:] != channel[:-1]))
+    if len(mixed):
+        stock = f"{code[mixed[0]]:06d}.{stream.exchange}"
+        raise DataError(
+            f"{', '.join(ticks.paths)}: {stock} comes from channels {channel[mixed[0]]} and "
+            f"{channel[mixed[0] + 1]} on {ticks.day}; sequence numbers count within one channel: split the file"
+        )
+    bad = no_quarantine()
+    double = np.concatenate([[False], same & (step == 0)]) if len(code) else np.zeros(0, bool)
+    if double.any():
+        kinds = columns["kind"][double] if "kind" in columns else None
+        at = {k: v[double].tolist() for k, v in columns.items()}
+        contents = [{k: v[i] for k, v in at.items()} for i in range(int(double.sum()))]
+        symbols = [f"{c:06d}.{stream.exchange}" for c in at["code"]]
+        reason = f"{stream.columns['seq'].names[0]} occurs twice"
+        bad = quarantine("trades", ticks.paths[0], at["row"], [reason] * len(symbols), contents, symbols)
+        bad["table"] = np.where(belongs_to_orders(ticks.name, kinds, len(symbols)), "orders", "trades")
+        columns = {k: v[~double] for k, v in columns.items()}
+    columns = {k: v for k, v in columns.items() if k not in ("row", "channel")}
+    return Ticks(stream.exchange, columns, bad, ticks.notes)
+
+
+__all__ = ["A_SHARES", "KIND_NAMES", "PRICE_GRID", "TickStream", "Ticks", "order_key", "read_stream"]

@@ -1,0 +1,210 @@
+"""A vendor's minute rows as the lake's 240 bars.
+
+1. The row's time and the vendor's labelling (the minute's end or its start) tell the bar. The
+   opening auction's row (09:30 end-labelled, before 09:30 start-labelled) belongs to bar 0, the
+   closing auction's (15:00 start-labelled) to bar 239; rows after hours are left out (counted).
+2. An open of 0 (seen in real files) is the auction's price in bar 0, else the previous bar's close,
+   held between low and high.
+3. A bar without trades, or without a row, carries the previous close; before a stock's first trade
+   the day's reference price where known, else NaN.
+
+Source: factors.md, section 0.
+"""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.market.schema import MINUTE_BARS
+from mg_assets.sources.base import SourceDay
+from mg_assets.sources.daily.tables import Table
+from mg_assets.sources.io.times import UNREADABLE, day_number, days_and_milliseconds
+from mg_assets.sources.quarantine import first_reason, merge, quarantine
+
+BARS = 240
+OUTSIDE, AFTER_HOURS, QUIET = -1, -2, -3
+FIELDS = ("open", "high", "low", "close", "volume", "amount", "num_trades")
+
+
+@dataclass(frozen=True)
+class MinuteRows:
+    """Rows of minute files with their date and bar.
+
+    Attributes
+    ----------
+    date : ndarray of int64 (n,)
+        20230201; 0 where unread.
+    bar : ndarray of int16 (n,)
+        0..239, ``OUTSIDE``, ``AFTER_HOURS`` or ``QUIET`` (a row of the break without volume).
+    part : ndarray of int8 (n,)
+        -1 opening auction's row, 0 the bar's own, +1 closing auction's row.
+    """
+
+    table: Table
+    date: np.ndarray
+    bar: np.ndarray
+    part: np.ndarray
+
+
+def place_rows(table: Table, label: str) -> MinuteRows:
+    """Which bar of which day each row is. ``label`` is ``end`` or ``start``."""
+    dates, clock = days_and_milliseconds(table.text["time"])
+    own = day_number(table.date)
+    date = np.where(own != 0, own, dates)
+    minute = clock // 60_000
+    if label == "end":
+        minute = np.where(clock % 60_000 != 0, minute + 1, minute) - 1  # 09:31:00 ends the minute 09:30
+    bar = np.full(len(clock), OUTSIDE, np.int16)
+    part = np.zeros(len(clock), np.int8)
+    morning, afternoon, open_, close = 9 * 60 + 30, 13 * 60, 9 * 60 + 15, 15 * 60
+    inside = (minute >= morning) & (minute < morning + 120)
+    bar[inside] = (minute - morning)[inside]
+    inside = (minute >= afternoon) & (minute < close)
+    bar[inside] = (minute - afternoon + 120)[inside]
+    auction = (minute >= open_ - (label == "end")) & (minute < morning)
+    bar[auction], part[auction] = 0, -1
+    closing = minute == close
+    if label == "start":
+        bar[closing], part[closing] = BARS - 1, 1
+    late = (minute > close) | (closing & (label == "end"))
+    bar[late & (minute <= close + 30)] = AFTER_HOURS
+    no_volume = ~(table.numbers["volume"] > 0)
+    bar[(minute >= morning + 120) & (minute < afternoon) & no_volume] = QUIET
+    bar[clock == UNREADABLE] = OUTSIDE
+    return MinuteRows(table, date, bar, part)
+
+
+def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, float]) -> SourceDay:
+    """One day's bars of the stocks that traded, sorted by symbol, then minute.
+
+    Parameters
+    ----------
+    rows : MinuteRows
+    day : datetime64[D]
+    prev_close : dict of str to float
+        Reference prices, where known.
+    """
+    table, number = rows.table, int(day_number(np.array([day], "datetime64[D]"))[0])
+    mine = np.flatnonzero(rows.date == number)
+    values = {n: table.numbers[n][mine] for n in FIELDS if n in table.numbers}
+    bar, part, symbol = rows.bar[mine], rows.part[mine], table.symbol[mine]
+    good, bad = _vetted(table, mine, values, bar, part, symbol)
+    notes: dict[str, object] = {"rows_read": len(mine), "files": list(table.paths)[:20]}
+    for name, code in (("rows_after_hours_left_out", AFTER_HOURS), ("empty_rows_of_the_break", QUIET)):
+        if (bar == code).any():
+            notes[name] = int(np.sum(bar == code))
+    stocks = np.unique(symbol[good])
+    shape = (len(stocks), BARS)
+    dense = {n: np.full(shape, np.nan) for n in FIELDS}
+    _fill(dense, values, good, np.searchsorted(stocks, symbol), bar, part)
+    names = table.axis[stocks]
+    before = np.array([prev_close.get(s, np.nan) for s in names], np.float64)
+    mended = _carry(dense["open"], dense["high"], dense["low"], dense["close"], dense["volume"], before)
+    if mended:
+        notes["opens_of_zero_mended"] = int(mended)
+    traded = dense["volume"].sum(axis=1) > 0
+    if not traded.all():
+        notes["stocks_without_trades_left_out"] = int(np.sum(~traded))
+    if "amount" not in values:
+        dense["amount"] = (dense["high"] + dense["low"] + dense["close"]) / 3 * dense["volume"]
+        notes["amount_rule"] = "no amounts: (high + low + close) / 3 x volume"
+    frame = _frame(names[traded], {n: v[traded] for n, v in dense.items()}, "num_trades" in values)
+    return SourceDay(frame, merge([table.quarantine, bad]), {**notes, "rows": len(frame), "quarantined": len(bad)})
+
+
+def _vetted(table: Table, mine: np.ndarray, values: dict[str, np.ndarray], bar, part, symbol):
+    traded = values["volume"] > 0
+    priced = (values["high"] > 0) & (values["low"] > 0) & (values["close"] > 0)
+    tolerance = 1e-6 * np.where(np.isfinite(values["high"]), values["high"], 0)
+    orderly = (values["high"] + tolerance >= values["close"]) & (values["low"] - tolerance <= values["close"])
+    opened = values["open"] > 0
+    orderly &= ~opened | (
+        (values["high"] + tolerance >= values["open"]) & (values["low"] - tolerance <= values["open"])
+    )
+    key = (symbol.astype(np.int64) * BARS + np.maximum(bar, 0)) * 3 + part
+    usable = (bar >= 0) & (symbol >= 0)
+    double = np.zeros(len(mine), bool)
+    at = np.flatnonzero(usable)
+    order = at[np.argsort(key[at], kind="stable")]
+    double[order[1:]] = key[order[1:]] == key[order[:-1]]
+    checks = [
+        (symbol == -1, "symbol is not readable"),
+        (bar == OUTSIDE, "time is no time of a trading minute"),
+        (values["volume"] < 0, "volume is negative"),
+        (~np.isfinite(values["volume"]), "volume is missing"),
+        (traded & ~priced, "a price is missing or not positive"),
+        (traded & priced & ~orderly, "high or low do not enclose open and close"),
+        (double, "the stock has this minute twice"),
+    ]
+    bad, which = first_reason(len(mine), checks)
+    bad &= symbol != -2
+    where = np.flatnonzero(bad)
+    content = [
+        {"time": str(table.text["time"][int(mine[i])]), **{k: float(v[i]) for k, v in values.items()}} for i in where
+    ]
+    symbols = [str(table.axis[symbol[i]]) if symbol[i] >= 0 else None for i in where]
+    frame = quarantine(
+        "minute_bars", "", table.row[mine[where]], [checks[which[i]][1] for i in where], content, symbols
+    )
+    if len(where):
+        frame["file"] = pd.Series([table.paths[f] for f in table.file[mine[where]]], dtype="str")
+    return usable & ~bad, frame
+
+
+def _fill(dense: dict[str, np.ndarray], values: dict[str, np.ndarray], good, stock, bar, part) -> None:
+    """Write the bars' own rows, then join the auctions' rows to them, in place."""
+    for name in FIELDS:
+        if name in values:
+            own = good & (part == 0)
+            dense[name][stock[own], bar[own]] = values[name][own]
+    for name in ("volume", "amount", "num_trades"):
+        dense[name][np.isnan(dense[name])] = 0.0
+    for which in (-1, 1):
+        extra = np.flatnonzero(good & (part == which) & (values["volume"] > 0))
+        i, m = stock[extra], bar[extra]
+        row = {n: v[extra] for n, v in values.items()}
+        opened = np.where(row["open"] > 0, row["open"], row["close"])
+        empty = ~(dense["volume"][i, m] > 0)
+        dense["open"][i, m] = np.where(empty | (which < 0), opened, dense["open"][i, m])
+        dense["close"][i, m] = np.where(empty | (which > 0), row["close"], dense["close"][i, m])
+        dense["high"][i, m] = np.where(empty, row["high"], np.fmax(dense["high"][i, m], row["high"]))
+        dense["low"][i, m] = np.where(empty, row["low"], np.fmin(dense["low"][i, m], row["low"]))
+        for name in ("volume", "amount", "num_trades"):
+            if name in row:
+                dense[name][i, m] += np.nan_to_num(row[name])
+
+
+@numba.njit(cache=True)
+def _carry(open_, high, low, close, volume, before):
+    """Carry closes over bars without trades and mend opens of 0, in place; how many were mended."""
+    mended = 0
+    for s in range(open_.shape[0]):
+        last = before[s]
+        for m in range(open_.shape[1]):
+            if volume[s, m] > 0:
+                if not open_[s, m] > 0:
+                    guess = last if last == last else close[s, m]
+                    open_[s, m] = min(max(guess, low[s, m]), high[s, m])
+                    mended += 1
+                last = close[s, m]
+            else:
+                open_[s, m] = high[s, m] = low[s, m] = close[s, m] = last
+    return mended
+
+
+def _frame(names: np.ndarray, dense: dict[str, np.ndarray], counted: bool) -> pd.DataFrame:
+    count = len(names) * BARS
+    columns = {
+        "symbol": pa.DictionaryArray.from_arrays(
+            pa.array(np.repeat(np.arange(len(names), dtype=np.int32), BARS)), pa.array(names.tolist(), pa.string())
+        ).cast(pa.string()),
+        "minute": pa.array(np.tile(np.arange(BARS, dtype=np.int16), len(names))),
+        "volume": pa.array(np.rint(dense["volume"]).astype(np.int64).ravel()),
+        "num_trades": pa.array(dense["num_trades"].astype(np.int32).ravel(), mask=np.full(count, not counted)),
+    }
+    for name in ("open", "high", "low", "close", "amount"):
+        columns[name] = pa.array(dense[name].ravel(), from_pandas=True)
+    return pa.table([columns[n] for n in MINUTE_BARS.names], schema=MINUTE_BARS).to_pandas()

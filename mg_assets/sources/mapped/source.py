@@ -1,0 +1,257 @@
+"""Tables on disk in any vendor's columns, described by a YAML file.
+
+The whole history of daily bars is read once a process, kept by day and shared between threads and
+source objects; minute bars are read by file.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mg_assets.errors import SourceError
+from mg_assets.sources.base import SourceDay
+from mg_assets.sources.daily.history import HISTORIES, History, Shared
+from mg_assets.sources.daily.mapping import VOLUME_STEP, Mapped, Section, parse_mapping
+from mg_assets.sources.daily.members import Industries, Ranges, Weights, listing_days
+from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
+from mg_assets.sources.daily.tables import Table, read_section
+from mg_assets.sources.io.dates import to_date
+from mg_assets.sources.io.read_log import Watch
+from mg_assets.sources.layout import as_days, digest, stamp
+from mg_assets.sources.mapped.minutes import MinuteRows, minute_bars, place_rows
+from mg_assets.sources.presets import find_preset, read_preset
+
+VERSION = 1  # raise it when the same files give another table
+
+
+_minutes = Shared(4)
+
+
+class MappedSource:
+    """Daily bars, reference and minute bars from mapped tables.
+
+    Parameters
+    ----------
+    config : str or Path
+        A YAML file, or the name of one that comes with the package (``csi800_ever``, ``baostock``,
+        ``tushare``, ``akshare``, ``joinquant``, ``minute_dolphindb``, ...: :func:`presets.presets`).
+    root : str or Path
+        Folder that the file patterns start from.
+    files : mapping of str to (str or list of str), optional
+        File patterns in the stead of the mapping's: ``daily``, ``minute``, and ``more.0``, ``more.1``, ... for
+        the further tables of ``daily``.
+
+    Raises
+    ------
+    SourceError
+        The mapping is not valid.
+    """
+
+    def __init__(self, config: str | Path, root: str | Path, files: Mapping[str, str | list[str]] | None = None):
+        self.root = Path(root).expanduser()
+        self._content = _with_files(read_preset(config), dict(files or {}), str(config))
+        self.mapped: Mapped = parse_mapping(self._content, str(find_preset(config)))
+        self.name = self.mapped.name
+        self.watch: Watch | None = None
+
+    def __repr__(self) -> str:
+        return f"MappedSource({self.name!r}, {str(self.root)!r})"
+
+    def days(self) -> np.ndarray:
+        """Days with daily or minute bars, ``datetime64[D]``, ascending."""
+        found: set[dt.date] = set()
+        if self.mapped.daily is not None:
+            found |= set(self._history.panel.days.tolist())
+        if self.mapped.minute is not None:
+            found |= self._minute_days
+        return as_days(found)
+
+    def has(self, table: str, day: dt.date) -> bool:
+        """Whether the table is mapped and has rows on the day."""
+        if table in ("daily_bars", "reference"):
+            return self.mapped.daily is not None and self._history.has(_day(day))
+        if table == "minute_bars" and self.mapped.minute is not None:
+            return _date(day) in self._minute_days
+        return False
+
+    def load(self, table: str, day: dt.date) -> SourceDay:
+        """One table of one day. Raises SourceError where it has none."""
+        if not self.has(table, day):
+            raise SourceError(
+                f"source {self.name!r} has no {table} on {_day(day)} below {self.root}; it covers {_span(self.days())}"
+            )
+        if table == "minute_bars":
+            return self._load_minutes(_day(day))
+        return self._history.load(table, _day(day), self.name)
+
+    def fingerprint(self, table: str, day: dt.date) -> str:
+        """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
+        if table == "minute_bars" and self.mapped.minute is not None:
+            files = self.mapped.minute.files.find(self.root, _date(day))[0]
+            return digest(VERSION, self._content, table, str(_day(day)), stamp(files))
+        return self._history.fingerprint(table, _day(day))
+
+    # ---------------------------------------------------------------- history
+
+    @cached_property
+    def _stamps(self) -> tuple:
+        """Files of the daily history, looked at once a source object."""
+        m = self.mapped
+        sections = [m.daily, m.listing, m.industry, m.st_ranges, *m.membership.values(), *m.weights.values()]
+        every = [s for top in sections if top for s in (top, *top.more)]
+        return tuple(tuple(stamp(s.files.find(self.root)[0])) for s in every)
+
+    @cached_property
+    def _key(self) -> tuple:
+        return (str(self.root), digest(VERSION, self._content), self._stamps)
+
+    @property
+    def _history(self) -> History:
+        return HISTORIES.get(self._key, self._read_history)
+
+    def _read(self, section: Section, what: str) -> Table:
+        return read_section(section, self.root, "daily_bars", f"{self.name}: {what}", watch=self.watch)
+
+    def _read_history(self) -> History:
+        m = self.mapped
+        if m.daily is None:
+            raise SourceError(f"source {self.name!r} maps no daily bars; add a section 'daily'")
+        rows = self._daily_rows(m.daily)
+        axis = rows.axis
+        listed: dict[str, np.ndarray] = {}
+        if m.listing is not None:
+            open_end = bool(m.listing.options.get("open_end", False))
+            listed = dict(listing_days(self._read(m.listing, "listing"), axis, open_end))
+        if m.st_ranges is not None:
+            spans = Ranges.of(self._read(m.st_ranges, "st_ranges"), axis)
+            rows = replace(rows, columns={**rows.columns, "st": _inside(spans, rows)})
+        drop = bool(m.daily.options.get("drop_before_listing", False))
+        panel = build_panel(rows, listed.get("list_date"), drop)
+        membership = {i: Ranges.of(self._read(s, f"membership of {i}"), axis) for i, s in m.membership.items()}
+        weights = {
+            i: Weights.of(
+                self._read(s, f"weights of {i}"),
+                axis,
+                tuple(to_date(d) for d in s.options.get("drop_dates") or ()),
+                f"{self.name}: weights of {i}",
+            )
+            for i, s in m.weights.items()
+        }
+        industry = None
+        if m.industry is not None:
+            prefix = str(m.industry.options.get("prefix", ""))
+            industry = Industries.of(self._read(m.industry, "industry"), axis, prefix)
+        return History(panel, listed, membership, weights, industry, m.caveats)
+
+    def _daily_rows(self, section: Section) -> DailyRows:
+        table = self._read(section, "daily")
+        numbers = dict(table.numbers)
+        for i, more in enumerate(section.more):
+            if not more.files.find(self.root)[0] and more.options.get("optional"):
+                continue
+            _join(numbers, table, self._read(more, f"daily.more[{i}]"))
+        columns: dict[str, np.ndarray] = {n: v for n, v in numbers.items() if n in NUMBERS}
+        columns.update(table.flags)
+        return DailyRows(
+            axis=table.axis,
+            symbol=table.symbol,
+            date=table.date,
+            columns=columns,
+            file=table.paths[0] if len(table.paths) == 1 else np.array(table.paths, dtype=object)[table.file],
+            row=table.row,
+            quarantine=table.quarantine,
+            notes={
+                "files": [Path(p).name for p in table.paths[:20]],
+                "file_count": len(table.paths),
+                **({"values_that_are_no_number": table.unreadable} if table.unreadable else {}),
+            },
+        )
+
+    # ---------------------------------------------------------------- minutes
+
+    @cached_property
+    def _minute_days(self) -> set[dt.date]:
+        section = self.mapped.minute
+        if section is None:
+            return set()
+        if all(p.dated for p in section.files.patterns):
+            return section.files.days(self.root)
+        dates = np.unique(self._minute_rows(None).date)
+        found = (to_date(d) for d in dates.tolist() if d)
+        return {_date(d) for d in found if not np.isnat(d)}
+
+    def _minute_rows(self, day: dt.date | None) -> MinuteRows:
+        section = self.mapped.minute
+        if section is None:
+            raise SourceError(f"source {self.name!r} maps no minute bars; add a section 'minute'")
+        files, _ = section.files.find(self.root, day)
+
+        def make() -> MinuteRows:
+            table = read_section(section, self.root, "minute_bars", f"{self.name}: minute", day, self.watch)
+            return place_rows(table, str(section.options["label"]))
+
+        return _minutes.get((str(self.root), digest(self._content), tuple(stamp(files))), make)
+
+    def _load_minutes(self, day: np.datetime64) -> SourceDay:
+        section = self.mapped.minute
+        dated = section is not None and any(p.dated for p in section.files.patterns)
+        known: dict[str, float] = {}
+        if self.mapped.daily is not None:
+            bars = self._history.panel.bars(day)
+            known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
+        loaded = minute_bars(self._minute_rows(_date(day) if dated else None), day, known)
+        step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
+        return replace(loaded, notes={"source": self.name, **loaded.notes, **step})
+
+
+def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> dict[str, Any]:
+    """The mapping with other file patterns."""
+    tables = {n: content[n] for n in ("daily", "minute") if isinstance(content.get(n), dict)}
+    tables |= {f"more.{i}": more for i, more in enumerate(tables.get("daily", {}).get("more") or [])}
+    for name, patterns in files.items():
+        if name not in tables:
+            raise SourceError(f"mapping {config!r}: files[{name!r}] names no table of it; they are {sorted(tables)}")
+        tables[name]["files"] = patterns
+    return content
+
+
+def _join(numbers: dict[str, np.ndarray], table: Table, more: Table) -> None:
+    """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row."""
+    place = {s: i for i, s in enumerate(more.axis)}
+    to_more = np.array([*(place.get(s, -1) for s in table.axis), -1], np.int64)
+    mine = to_more[np.where(table.symbol >= 0, table.symbol, len(table.axis))]
+    theirs = pd.MultiIndex.from_arrays([more.symbol, more.date])
+    keep = ~theirs.duplicated()
+    at = theirs[keep].get_indexer(pd.MultiIndex.from_arrays([mine, table.date]))
+    for name, values in more.numbers.items():
+        numbers[name] = np.where(at >= 0, values[keep][at], np.nan)
+
+
+def _inside(spans: Ranges, rows: DailyRows) -> np.ndarray:
+    """Whether each row's stock is inside one of its spans on the row's day."""
+    out = np.zeros(len(rows.symbol), bool)
+    order = np.argsort(rows.symbol, kind="stable")
+    sorted_symbol = rows.symbol[order]
+    for symbol, start, end in zip(spans.symbol, spans.start, spans.end, strict=True):
+        low, high = np.searchsorted(sorted_symbol, [symbol, symbol + 1])
+        at = order[low:high]
+        out[at] |= (rows.date[at] >= start) & (rows.date[at] <= end)
+    return out
+
+
+def _day(day: object) -> np.datetime64:
+    return np.datetime64(str(day)[:10], "D")
+
+
+def _date(day: object) -> dt.date:
+    return dt.date.fromisoformat(str(day)[:10])
+
+
+def _span(days: np.ndarray) -> str:
+    return f"{days[0]}..{days[-1]}" if len(days) else "no day"

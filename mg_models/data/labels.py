@@ -1,0 +1,69 @@
+"""A day's raw returns as what a model learns, and their weights in the loss."""
+
+import numpy as np
+import torch
+
+from mg_models.data.cross_section import ranks, zscore
+from mg_models.errors import DataError
+from mg_models.specs import ModelSpec
+
+NEUTRAL = "neutral_normal_rank"
+STYLES = ("amount_20", "beta_60", "mom_240_20")
+"""Features of ``price_volume`` that a neutral label is free of: liquidity, market risk, momentum."""
+
+
+def as_heads(spec: ModelSpec, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Labels as ``(D, S, horizons)``; ``(D, S)`` will do for one horizon.
+
+    Raises
+    ------
+    DataError
+        Another shape.
+    """
+    heads = len(spec.label.horizons)
+    given = labels[..., None] if labels.ndim == 2 and heads == 1 else labels
+    if given.shape != (*shape, heads):
+        raise DataError(
+            f"{spec.name}: labels must be {(*shape, heads)} (days, stocks, horizons {list(spec.label.horizons)}) "
+            f"like the inputs, was {labels.shape}"
+        )
+    return given
+
+
+def transform(kind: str, raw: np.ndarray) -> np.ndarray:
+    """One day's returns as labels.
+
+    Parameters
+    ----------
+    kind : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
+        ``rank``: ranks, ties at their average. ``normal_rank``: the normal quantile of
+        ``(rank - 0.5) / n``, ranks from 1; ``neutral_normal_rank`` begins as that (:func:`neutral` follows).
+        All are z-scored in the end, population std.
+    raw : ndarray (rows, horizons)
+        Every one finite.
+
+    Returns
+    -------
+    ndarray of float64 (rows, horizons)
+        Mean 0 and std 1 per horizon; 0 where the returns do not vary.
+    """
+    columns = raw.T
+    if kind != "zscore":
+        columns = np.stack([ranks(c) for c in columns])  # (horizons, rows)
+    if kind in ("normal_rank", NEUTRAL):
+        columns = torch.special.ndtri(torch.from_numpy((columns - 0.5) / max(columns.shape[1], 1))).numpy()
+    return zscore(columns).T
+
+
+def neutral(label: np.ndarray, styles: np.ndarray) -> np.ndarray:
+    """Labels ``(rows, horizons)`` less their regression on an intercept and ``styles (rows, K)``, z-scored again."""
+    known = np.column_stack([np.ones(len(styles)), styles])  # (rows, 1 + K)
+    fitted = known @ np.linalg.lstsq(known, label, rcond=None)[0]
+    return zscore((label - fitted).T).T
+
+
+def rank_weights(raw: np.ndarray, halvings: float) -> np.ndarray:
+    """``0.5 ** (halvings * rank / n)`` of each return, rank 0 being the day's highest, ``(rows, horizons)``."""
+    rows = len(raw)
+    rank = np.stack([rows - ranks(c) for c in raw.T])  # (horizons, rows), 0 the highest
+    return 0.5 ** (halvings * rank.T / max(rows, 1))

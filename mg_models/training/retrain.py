@@ -1,0 +1,250 @@
+"""Train every (retrain, seed) of a model, alone or in parallel, resuming where a kill left off.
+
+1. Split each retrain's days, so that bad input fails before anything is trained.
+2. Load the (retrain, seed) pairs that ``out_dir`` already holds for the same configuration and data.
+3. Train the others: in this process, or each in a single-threaded process of its own
+   (:mod:`mg_models.training.worker_processes`). Both give the same bits.
+4. Store each as it finishes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mg_models import checkpoint
+from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
+from mg_models.data.dataset import Dataset, eligible_rows, model_inputs, usable_days
+from mg_models.data.fingerprint import training_digests
+from mg_models.data.labels import as_heads
+from mg_models.data.panel import Panel, PeriodPanel, common_axes
+from mg_models.data.splits import Split, known_days, split
+from mg_models.errors import CheckpointError, TrainingError
+from mg_models.specs import ModelSpec
+from mg_models.training import worker_processes as processes
+from mg_models.training.fit import Progress, fit
+
+PARTS = ("train", "valid")
+
+
+def train(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrain: str,
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> list[TrainedModel]:
+    """Train one half-year's model, all seeds; see :func:`train_many`.
+
+    Returns
+    -------
+    list of TrainedModel
+        By the order of ``seeds``.
+    """
+    return train_many(
+        spec, inputs, labels, label_end, [retrain], seeds, device, workers, progress, out_dir, fingerprints
+    )[retrain]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training is about to do.
+
+    Attributes
+    ----------
+    spec : ModelSpec
+    inputs : dict of str to Panel or PeriodPanel
+        Those that the model reads.
+    labels : ndarray (D, S) or (D, S, horizons)
+    eligible : ndarray of bool (D, S)
+    splits : dict of str to Split
+        By half-year.
+    seeds : tuple of int
+    device : str
+    origins : dict of str to Provenance
+        By half-year.
+    done : dict of (str, int) to TrainedModel
+        The (half-year, seed) pairs that an earlier run finished.
+    damaged : tuple of str
+        Stored ones that cannot be used, and why; they are trained again.
+    """
+
+    spec: ModelSpec
+    inputs: dict[str, Panel | PeriodPanel]
+    labels: np.ndarray
+    eligible: np.ndarray
+    splits: dict[str, Split]
+    seeds: tuple[int, ...]
+    device: str
+    origins: dict[str, Provenance]
+    done: dict[tuple[str, int], TrainedModel]
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def jobs(self) -> list[tuple[str, int]]:
+        """The (half-year, seed) pairs to train, in order."""
+        return [(r, s) for r in self.splits for s in self.seeds if (r, s) not in self.done]
+
+    def dataset(self) -> Dataset:
+        """The inputs and labels on the device."""
+        return Dataset(self.spec, self.inputs, self.labels, self.eligible, self.device)
+
+
+def train_many(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrains: Iterable[str],
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    progress: Callable[[Progress], None] | None = None,
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+    launch: Callable[[Plan], None] | None = None,
+    finished: Callable[[str, int], None] | None = None,
+) -> dict[str, list[TrainedModel]]:
+    """Train a model for several half-years.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : mapping of str to Panel or PeriodPanel
+        On the same days and stocks.
+    labels : ndarray (D, S) or (D, S, horizons)
+        Raw returns of the spec's horizons on the inputs' axes, NaN where a stock has none.
+    label_end : ndarray of datetime64[D] (D,) or None
+        The day at whose close each label (of the longest horizon) is known, NaT where it is not yet. None:
+        the trading day horizon + 1 after it.
+    retrains : iterable of str
+        Half-years to predict, ``["2017H1", "2017H2"]``. Each uses only labels known before it.
+    seeds : iterable of int, optional
+        By default the catalog's.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    workers : int
+        Processes that train side by side.
+    progress : callable, optional
+        Given a :class:`~mg_models.training.fit.Progress` at every validation check.
+    out_dir : str or Path, optional
+        Each model is stored in ``<out_dir>/<retrain>``. One that is there already, of the same
+        configuration, data, fingerprints and library versions, is loaded and not trained again.
+    fingerprints : mapping of str to str, optional
+        The caller's names for the inputs' versions, kept in the card.
+    launch : callable, optional
+        Given the :class:`Plan` before anything is trained.
+    finished : callable, optional
+        Given the half-year and the seed of each model as soon as it is trained (and stored).
+
+    Returns
+    -------
+    dict of str to list of TrainedModel
+
+    Raises
+    ------
+    DataError
+        Inputs or labels that do not fit.
+    LeakageError
+        Labels known too late.
+    TrainingError
+        Too little data, a training that broke, or a process that died.
+    """
+    if workers < 1:
+        raise TrainingError(f"workers must be at least 1, was {workers}")
+    todo = plan(spec, inputs, labels, label_end, retrains, seeds, device, out_dir, fingerprints)
+    if launch is not None:
+        launch(todo)
+    done, jobs = dict(todo.done), todo.jobs
+    if min(workers, len(jobs)) > 1:
+        done |= _in_processes(todo, workers, progress, finished, out_dir)
+    elif jobs:
+        data = todo.dataset()
+        for retrain, seed in jobs:
+            model = fit(data, todo.splits[retrain], seed, progress, todo.origins[retrain])
+            if out_dir is not None:
+                checkpoint.save(model, Path(out_dir) / retrain)
+            done[retrain, seed] = model
+            if finished is not None:
+                finished(retrain, seed)
+    return {r: [done[r, s] for s in todo.seeds] for r in todo.splits}
+
+
+def plan(
+    spec: ModelSpec,
+    inputs: Mapping[str, Panel | PeriodPanel],
+    labels: np.ndarray,
+    label_end: np.ndarray | None,
+    retrains: Iterable[str],
+    seeds: Iterable[int] | None = None,
+    device: str = "cpu",
+    out_dir: str | Path | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> Plan:
+    """What :func:`train_many` would do with the same arguments; it raises what that would, and trains nothing."""
+    chosen = model_inputs(spec, inputs)
+    days, _ = common_axes(chosen)
+    eligible = eligible_rows(spec, chosen)
+    as_heads(spec, labels, eligible.shape)
+    ends = known_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
+    usable = usable_days(spec, eligible, labels)
+    splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
+    marks, revision = dict(fingerprints or {}), git_revision()
+    origins = {
+        r: Provenance(marks, whole, revision, each, {p: str(ends[getattr(splits[r], p)].max()) for p in PARTS})
+        for r, (whole, each) in training_digests(spec, chosen, labels, eligible, splits).items()
+    }
+    chosen_seeds = tuple(spec.seeds if seeds is None else seeds)
+    done, damaged = {}, []
+    for retrain in splits if out_dir is not None else ():
+        for seed in chosen_seeds:
+            try:
+                stored = checkpoint.load_seed(Path(out_dir or "") / retrain, seed)
+            except CheckpointError as error:  # half written by a crash of the machine, or by another version
+                damaged.append(str(error))
+                continue
+            if stored is not None and _same_job(stored, spec, origins[retrain], device):
+                done[retrain, seed] = stored
+    return Plan(spec, chosen, labels, eligible, splits, chosen_seeds, device, origins, done, tuple(damaged))
+
+
+def _in_processes(
+    todo: Plan,
+    count: int,
+    progress: Callable[[Progress], None] | None,
+    finished: Callable[[str, int], None] | None,
+    out_dir: str | Path | None,
+) -> dict[tuple[str, int], TrainedModel]:
+    with processes.shared(todo.inputs, todo.labels, todo.eligible) as folder:
+        target = Path(out_dir) if out_dir is not None else folder / "models"
+        tasks = [
+            processes.Task(todo.spec, todo.splits[r], s, todo.device, todo.origins[r], str(folder), str(target / r))
+            for r, s in todo.jobs
+        ]
+        processes.run(tasks, count, progress, finished)
+        return {(r, s): _stored(target / r, s) for r, s in todo.jobs}
+
+
+def _stored(folder: Path, seed: int) -> TrainedModel:
+    model = checkpoint.load_seed(folder, seed)
+    if model is None:
+        raise TrainingError(f"the process of seed {seed} ended, but {folder} does not hold its model")
+    return model
+
+
+def _same_job(model: TrainedModel, spec: ModelSpec, origin: Provenance, device: str) -> bool:
+    card = model.card
+    return (
+        model.spec.hash == spec.hash
+        and card["data_digest"] == origin.data_digest
+        and card["fingerprints"] == origin.fingerprints
+        and card["device"] == device.partition(":")[0]
+        and card["versions"] == versions()
+    )

@@ -1,0 +1,94 @@
+"""Value of the benchmark: from its returns, or from its weights."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+import numpy as np
+
+from mg_portfolio.backtest.holdings import Book, book_of
+from mg_portfolio.backtest.market_panel import Day, MarketPanel
+from mg_portfolio.errors import BacktestError
+
+Benchmark = np.ndarray | Mapping[Day, np.ndarray] | None
+"""Daily returns (D,), daily weights (D, S), or weights by the day they are bought."""
+
+
+def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
+    """Index value from ``start`` on, 1 there."""
+    count = len(market.days) - start
+    if benchmark is None:
+        return np.full(count, np.nan)
+    if isinstance(benchmark, Mapping):
+        return _drifting_index(market, benchmark, start)
+    given = np.asarray(benchmark, dtype=np.float64)
+    if given.shape == (len(market.days), len(market.symbols)):
+        returns = _daily_index_returns(market, given, start)
+    elif given.shape == (len(market.days),):
+        returns = given[start + 1 :]
+    else:
+        raise BacktestError(
+            f"benchmark had shape {given.shape}, expected ({len(market.days)},) returns or "
+            f"({len(market.days)}, {len(market.symbols)}) weights"
+        )
+    bad = np.flatnonzero(~np.isfinite(returns))
+    if len(bad):
+        raise BacktestError(f"benchmark had no return on {market.days[start + 1 + bad[0]]}: the index needs every day")
+    return np.concatenate([[1.0], np.cumprod(1.0 + returns)])
+
+
+def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
+    """Index weights at each close from ``start`` to the last day but one, for attribution; (T - 1, S).
+
+    Raises
+    ------
+    BacktestError
+        The benchmark was given as returns, which have no weights, or not at all.
+    """
+    last = len(market.days) - 1
+    if isinstance(benchmark, Mapping):
+        out = np.zeros((last - start, len(market.symbols)))
+        for first, after, book in _held(market, benchmark, start):
+            first, after = max(first, start), min(after, last)
+            worth = market.mark[first:after] * book.units  # (days, S)
+            out[first - start : after - start] = worth / (worth.sum(axis=1, keepdims=True) + book.cash)
+        return out
+    if benchmark is None or np.ndim(benchmark) != 2:
+        raise BacktestError("attribution needs the benchmark's weights: give them by day, not as returns")
+    w = np.nan_to_num(np.asarray(benchmark, dtype=np.float64)[start:-1])
+    return w / w.sum(axis=1, keepdims=True)
+
+
+def _daily_index_returns(market: MarketPanel, weights: np.ndarray, start: int) -> np.ndarray:
+    """Returns of weights reset at each close."""
+    w = np.nan_to_num(weights[start:-1])
+    total = w.sum(axis=1)
+    if (total <= 0.0).any():
+        raise BacktestError(
+            f"benchmark weights were all zero on {market.days[start + int(np.argmin(total))]}: give every day's, or a "
+            "mapping of the days on which they were set"
+        )
+    before, after = market.mark[start:-1], market.mark[start + 1 :]
+    growth = np.divide(after, before, out=np.ones_like(before), where=before > 0.0)
+    return (w * growth).sum(axis=1) / total - 1.0
+
+
+def _drifting_index(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> np.ndarray:
+    """Value of weights bought at the close of their days without cost, drifting in between; 1 at ``start``."""
+    nav, level = np.empty(len(market.days)), 1.0
+    for first, after, book in _held(market, schedule, start):
+        nav[first : after + 1] = level * (market.mark[first : after + 1] @ book.units + book.cash)
+        level = nav[min(after, len(nav) - 1)]  # the day of the next weights is still earned with these
+    return nav[start:] / nav[start]
+
+
+def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Book]]:
+    """What the index holds from the close of day ``first`` to the close of day ``after``, from ``start`` to the end."""
+    weights = {market.index(day): w for day, w in schedule.items()}
+    known = [d for d in weights if d <= start]
+    if not known:
+        raise BacktestError(
+            f"benchmark weights began after {market.days[start]}, where the portfolio starts: give those known then"
+        )
+    order = [max(known), *sorted(d for d in weights if d > start)]
+    for first, after in pairwise([*order, len(market.days)]):
+        yield first, after, book_of(market, weights[first], first, "benchmark weights")

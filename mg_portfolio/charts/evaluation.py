@@ -1,0 +1,64 @@
+"""Pictures of an evaluation: how long a signal lasts, and its years with the spread between tracks."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mg_portfolio.arguments import EvaluationError
+from mg_portfolio.charts.style import BLUE, GOLD, GREY, INK, LINE, percent_axis, styled
+
+
+@styled
+def decay_chart(rank_ic: np.ndarray) -> Figure:
+    """RankIC with the return of each single day that follows, and its running sum.
+
+    Parameters
+    ----------
+    rank_ic : ndarray of float (L,)
+        Mean RankIC at lags 1..L.
+    """
+    rank_ic = np.asarray(rank_ic, float)
+    if rank_ic.ndim != 1 or not len(rank_ic):
+        raise EvaluationError(f"rank_ic had shape {rank_ic.shape}, expected one value a lag")
+    lags = np.arange(1, len(rank_ic) + 1)
+    fig = Figure(figsize=(7.2, 2.2), layout="constrained")
+    ax = fig.add_subplot()
+    ax.bar(lags, rank_ic, width=0.7, color=np.where(rank_ic >= 0, "#8fb0d3", "#dba594"), linewidth=0)
+    ax.axhline(0, color=LINE, linewidth=0.8)
+    ax.set_title("RankIC with the return of day n after the purchase")
+    ax.set_xticks(lags)
+    ax.grid(False, axis="x")
+    return fig
+
+
+@styled
+def years_chart(by_year_and_track: pd.DataFrame) -> Figure:
+    """RankIC and the top layer's excess of every year: mean over tracks, and a line from the worst to the best.
+
+    Parameters
+    ----------
+    by_year_and_track : DataFrame
+        Of `mg_portfolio.evaluation.result.Evaluation`: index year and track, columns ``rank_ic_mean``,
+        ``top_excess_annual``, ...
+    """
+    fig = Figure(figsize=(7.2, 2.4), layout="constrained")
+    panels = (
+        ("rank_ic_mean", "RankIC (line: worst to best track)", BLUE),
+        ("top_excess_annual", "excess of the top layer", GOLD),
+    )
+    for i, (metric, title, colour) in enumerate(panels):
+        ax = fig.add_subplot(1, 2, i + 1)
+        grouped = by_year_and_track[metric].groupby("year")
+        mean, low, high = grouped.mean(), grouped.min(), grouped.max()
+        place = np.arange(len(mean))
+        ax.bar(place, mean, width=0.6, color=colour, linewidth=0, alpha=0.85)
+        ax.vlines(place, low, high, color=INK, linewidth=1.0)
+        ax.axhline(0, color=LINE, linewidth=0.8)
+        ax.set_xticks(place, [str(y) for y in mean.index], color=GREY, fontsize=7.5)
+        ax.set_title(title)
+        ax.grid(False, axis="x")
+        ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        if metric == "top_excess_annual":
+            percent_axis(ax)
+    return fig

@@ -1,0 +1,198 @@
+"""Charts of a backtest: the fan of weekdays, where the excess came from, planned and realised turnover."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from mg_portfolio.arguments import EvaluationError
+from mg_portfolio.charts.style import (
+    BLUE,
+    BRICK,
+    GREY,
+    INK,
+    LINE,
+    SERIES,
+    SLATE,
+    date_axis,
+    percent_axis,
+    spread_labels,
+    styled,
+    thin,
+)
+
+
+@styled
+def fan_chart(
+    days: np.ndarray, relative_nav: Mapping[str, np.ndarray], chosen: str = "fri", width: float = 7.2
+) -> Figure:
+    """Relative NAV of one portfolio decided on each weekday, the band between them shaded.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    relative_nav : mapping of weekday to ndarray of float (D,)
+        1 on the first day.
+    chosen : str
+        The path that is the portfolio's own, drawn heavier.
+    width : float
+        Inches.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    lines = np.stack([np.asarray(v, float) for v in relative_nav.values()])
+    if lines.shape[1] != len(days):
+        raise EvaluationError(f"relative_nav had {lines.shape[1]} values on {len(days)} days")
+    fig = Figure(figsize=(width, 3.0), layout="constrained")
+    ax = fig.add_subplot()
+    ax.axhline(1, color=LINE, linewidth=0.8)
+    low, high = lines.min(axis=0), lines.max(axis=0)
+    band_days, under, over = thin(days, low, high)
+    ax.fill_between(band_days, under, over, color="#dce6f0", linewidth=0)
+    for i, name in enumerate(relative_nav):
+        own = name == chosen
+        colour = INK if own else SERIES[i % len(SERIES)]
+        ax.plot(*thin(days, lines[i]), color=colour, linewidth=1.9 if own else 1.0)
+    bottom, top = ax.get_ylim()
+    heights = spread_labels(list(lines[:, -1]), (top - bottom) * 0.07)
+    for i, (name, height) in enumerate(zip(relative_nav, heights, strict=True)):
+        own = name == chosen
+        ax.annotate(
+            f"{name}  {lines[i, -1]:.3f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+            color=INK if own else SERIES[i % len(SERIES)], fontsize=7.5, fontweight="bold" if own else "normal",
+        )  # fmt: skip
+    ax.set_title("relative NAV by weekday of the decision")
+    spread = high[-1] - low[-1]
+    ax.set_title(f"spread at the end: {100 * spread:.1f}%", loc="right", color=GREY, fontweight="normal", fontsize=8)
+    date_axis(ax, days)
+    return fig
+
+
+@styled
+def attribution_chart(days: np.ndarray, parts: Mapping[str, np.ndarray], width: float = 7.2) -> Figure:
+    """Running sums of the parts of the excess, named at their ends, and of the excess itself.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    parts : mapping of name to ndarray of float (D,)
+        Linked daily effects, fractions; their sum is the excess.
+    width : float
+        Inches.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    for name, values in parts.items():
+        if len(values) != len(days):
+            raise EvaluationError(f"{name} had {len(values)} values on {len(days)} days")
+    sums = {name: np.cumsum(values) for name, values in parts.items()}
+    whole = np.sum(list(sums.values()), axis=0)
+    lines = {"excess": whole, **sums}
+    fig = Figure(figsize=(width, 3.2), layout="constrained")
+    ax = fig.add_subplot()
+    ax.axhline(0, color=LINE, linewidth=0.8)
+    colours = [INK, *(c for c in (*SERIES, GREY, "#8c5a2b", "#4d7a3a"))]
+    for i, (name, line) in enumerate(lines.items()):
+        ax.plot(*thin(days, line), color=colours[i % len(colours)], linewidth=2.0 if name == "excess" else 1.1)
+    low, high = ax.get_ylim()
+    ends = [float(line[-1]) for line in lines.values()]
+    heights = spread_labels(ends, (high - low) * 0.068)
+    for i, (name, height) in enumerate(zip(lines, heights, strict=True)):
+        ax.annotate(
+            f"{name}  {100 * ends[i]:+.1f}%", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+            color=colours[i % len(colours)], fontsize=7.5, fontweight="bold" if name == "excess" else "normal",
+        )  # fmt: skip
+    percent_axis(ax, 1 if high - low < 0.05 else 0)
+    ax.set_title("where the excess came from, running sum")
+    date_axis(ax, days)
+    return fig
+
+
+@styled
+def industries_chart(table: pd.DataFrame, most: int = 14, width: float = 7.2) -> Figure:
+    """Brinson's allocation and selection by industry, the largest totals first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index of industries; columns ``allocation``, ``selection`` and ``total``, linked fractions.
+    most : int
+        Industries shown, by the size of their totals.
+    width : float
+        Inches.
+    """
+    shown = table.loc[table["total"].abs().sort_values(ascending=False).index[:most]].sort_values("total")
+    fig = Figure(figsize=(width, 0.9 + 0.2 * len(shown)), layout="constrained")
+    ax = fig.add_subplot()
+    place = np.arange(len(shown))
+    for offset, column, colour in ((0.19, "allocation", "#8fb0d3"), (-0.19, "selection", BLUE)):
+        ax.barh(place + offset, 100 * shown[column], height=0.36, color=colour, linewidth=0, label=column)
+    ax.plot(100 * shown["total"], place, "|", color=INK, markersize=11, markeredgewidth=1.6, label="total")
+    ax.axvline(0, color=LINE, linewidth=0.8)
+    ax.set_yticks(place, [str(name) for name in shown.index], color=INK, fontsize=7.5)
+    ax.grid(False, axis="y")
+    ax.grid(True, axis="x")
+    ax.set_title("excess by industry, %")
+    ax.legend(loc="lower right")
+    return fig
+
+
+@styled
+def turnover_chart(days: np.ndarray, planned: np.ndarray, realised: np.ndarray, width: float = 7.2) -> Figure:
+    """Two-way turnover of each rebalance: planned as a line, realised as bars.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (R,)
+        Trading days of the rebalances after the first purchase.
+    planned, realised : ndarray of float (R,)
+    width : float
+        Inches.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    planned, realised = np.asarray(planned, float), np.asarray(realised, float)
+    fig = Figure(figsize=(width, 2.3), layout="constrained")
+    ax = fig.add_subplot()
+    gap = float(np.median(np.diff(days).astype(int))) if len(days) > 1 else 5.0
+    ax.bar(days, realised, width=0.72 * gap, color="#8fb0d3", linewidth=0, label="realised")
+    ax.plot(days, planned, color=BRICK, linewidth=1.1, label="planned")
+    ax.legend(loc="upper right", ncols=2, borderaxespad=0, bbox_to_anchor=(1, 1.16))
+    ax.set_title("two-way turnover of each rebalance")
+    percent_axis(ax)
+    date_axis(ax, days)
+    return fig
+
+
+@styled
+def relative_chart(
+    days: np.ndarray, relative_nav: Mapping[str, np.ndarray], title: str = "", width: float = 7.2
+) -> Figure:
+    """Cumulative excess of several portfolios, as in series 72's charts 63 and 66.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    relative_nav : mapping of name to ndarray of float (D,)
+        1 on a portfolio's first day, NaN where it has none: relative NAV, or differences compounded.
+    title : str
+    width : float
+        Inches.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    fig = Figure(figsize=(width, 2.9), layout="constrained")
+    ax = fig.add_subplot()
+    ax.axhline(1, color=LINE, linewidth=0.8)
+    colours = (BLUE, BRICK, "#2b8a82", "#c98f1d", "#6d5a9c", SLATE)
+    ends = []
+    for i, line in enumerate(relative_nav.values()):
+        held = np.isfinite(line)
+        ax.plot(*thin(days[held], np.asarray(line)[held]), color=colours[i % len(colours)])
+        ends.append(float(np.asarray(line)[held][-1]))
+    low, high = ax.get_ylim()
+    for i, (name, height) in enumerate(zip(relative_nav, spread_labels(ends, (high - low) * 0.072), strict=True)):
+        ax.annotate(
+            f"{name}  {ends[i]:.3f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+            color=colours[i % len(colours)], fontsize=7.5,
+        )  # fmt: skip
+    ax.set_title(title or "relative NAV")
+    date_axis(ax, days)
+    return fig

@@ -1,0 +1,303 @@
+"""Why a problem has no answer: the constraints that exclude one another, and what would cure it.
+
+1. A clash is irreducible: its constraints have no common weights, and without any one of them they have. It is found
+   by QuickXplain (Junker, 2004), a bisection over constraints in which every test is one linear problem without an
+   objective (:func:`irreducible`).
+2. What a clash lets move is taken out and the rest searched again, so that two thin industries are two clashes
+   (:func:`diagnose`).
+3. In each clash: the stocks that make it (any one of them trading again would end it), and for each limit the least
+   move that alone ends it.
+4. For the whole problem: the least weighted relaxation, and the one in strict order of priority.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.optimization.constraints import Bounds, Rows, bounds, rows
+from mg_portfolio.optimization.linear import HighsFailedError, Sifter
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.relaxation import NOTED, relaxed_amounts
+
+T = TypeVar("T")
+
+TRADABILITY = ("suspended", "limit_up", "limit_down")
+MAX_CLASHES = 20
+MAX_TESTS = 400
+"""Linear problems spent on naming the stocks of one clash; beyond it all flagged stocks are named."""
+
+
+@dataclass(frozen=True)
+class Clash:
+    """One irreducible set of constraints without common weights.
+
+    Attributes
+    ----------
+    constraints : tuple of str
+        As in :func:`mg_portfolio.optimization.constraints.violations`; ``w >= 0`` is always held.
+    stocks : dict
+        Tradability constraint -> the stocks that make it bind here, an irreducible set as well: any one of them free
+        to trade would end the clash.
+    changes : dict
+        Limit -> how far it alone has to move to end this clash (weight, standard deviations, one-way turnover).
+    cures : dict
+        Limit -> how far it alone has to move to give the whole problem an answer; absent where no move of it does.
+    """
+
+    constraints: tuple[str, ...]
+    stocks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: dict[str, float] = field(default_factory=dict)
+    cures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is wrong with a problem and what would cure it.
+
+    Attributes
+    ----------
+    clashes : tuple of Clash
+        Empty where the problem has an answer.
+    weighted : dict
+        Least relaxation under the penalties: constraint -> move of its limit. What ``optimize`` does.
+    ordered : dict
+        Relaxation in strict order: the limits with the largest penalty move least, then the next class, and so on.
+        Both are empty where budget, band and tradability clash, which no relaxation cures.
+    """
+
+    clashes: tuple[Clash, ...]
+    weighted: dict[str, float]
+    ordered: dict[str, float]
+
+    @property
+    def feasible(self) -> bool:
+        """Whether the problem has an answer within its limits."""
+        return not self.clashes
+
+    @property
+    def constraints(self) -> tuple[str, ...]:
+        """Every constraint of a clash, once."""
+        return tuple(dict.fromkeys(name for clash in self.clashes for name in clash.constraints))
+
+    def table(self) -> pd.DataFrame:
+        """One row a constraint of a clash or of a relaxation, and what each cure asks of it."""
+        lines = []
+        seen = set()
+        for number, clash in enumerate(self.clashes, 1):
+            for name in clash.constraints:
+                seen.add(name)
+                lines.append((number, name, clash.changes.get(name), clash.cures.get(name), clash.stocks.get(name)))
+        others = [n for n in (self.weighted | self.ordered) if n not in seen]
+        lines += [(0, name, None, None, None) for name in others]
+        frame = pd.DataFrame(lines, columns=["clash", "constraint", "ends_clash", "cures_all", "stocks"])
+        frame = frame.astype({"ends_clash": float, "cures_all": float})
+        frame["stocks"] = frame["stocks"].map(lambda s: "" if s is None else ", ".join(s))
+        frame["weighted"] = [self.weighted.get(n, 0.0) for n in frame["constraint"]]
+        frame["ordered"] = [self.ordered.get(n, 0.0) for n in frame["constraint"]]
+        return frame
+
+    def __str__(self) -> str:
+        if self.feasible:
+            return "the problem has an answer within its limits"
+        lines = []
+        for clash in self.clashes:
+            cures = [_move(name, amount, clash.cures.get(name)) for name, amount in clash.changes.items()]
+            for name, stocks in clash.stocks.items():
+                shown = ", ".join(stocks[:5]) + (f" and {len(stocks) - 5} more" if len(stocks) > 5 else "")
+                cures.append(f"any one of the {name} ({shown}) trading")
+            cure = f"; any of these ends it: {'; '.join(cures)}" if cures else "; no single move of a limit ends it"
+            lines.append(f"{', '.join(clash.constraints)} exclude one another{cure}")
+        for title, moves in (("least relaxation", self.weighted), ("in order of priority", self.ordered)):
+            if moves:
+                lines.append(f"{title}: " + ", ".join(f"{name} by {v:.4g}" for name, v in moves.items()))
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return self.table().to_html(index=False, na_rep="", float_format=lambda x: f"{x:.4g}", border=0)
+
+
+def _move(name: str, amount: float, whole: float | None) -> str:
+    """A limit's move in words."""
+    if whole is None:
+        return f"{name} by {amount:.4g} (the whole problem by no move of it alone)"
+    return f"{name} by {amount:.4g}" + (f" (the whole problem by {whole:.4g})" if whole > amount + NOTED else "")
+
+
+def diagnose(problem: EnhancementProblem) -> Diagnosis:
+    """Find the irreducible clashes of a problem and the moves that would cure them.
+
+    Parameters
+    ----------
+    problem : EnhancementProblem
+
+    Returns
+    -------
+    Diagnosis
+        Without clashes where the problem has an answer. At most 20 clashes are searched.
+
+    Notes
+    -----
+    Which of several irreducible sets is found depends on an order: facts first (budget, tradability), then limits by
+    ascending penalty, so that a clash names the limit that is cheapest to move where it can.
+    """
+    left = constraint_names(problem)
+    clashes: list[Clash] = []
+    while len(clashes) < MAX_CLASHES and not _feasible(problem, left):
+        found = irreducible(left, lambda names: not _feasible(problem, names))
+        clashes.append(_clash(problem, found))
+        movable = [n for n in found if n not in ("budget", *TRADABILITY)]
+        left = [n for n in left if n not in (movable or found)]
+    if not clashes:
+        return Diagnosis((), {}, {})
+    return Diagnosis(tuple(clashes), _least(problem, ordered=False), _least(problem, ordered=True))
+
+
+def irreducible(elements: Sequence[T], clash: Callable[[list[T]], bool]) -> list[T]:
+    """Smallest-by-inclusion subset for which ``clash`` holds, early elements preferred (QuickXplain).
+
+    ``clash`` must hold for all elements and must not turn false when an element is added.
+    """
+
+    def search(fixed: list[T], grown: bool, open_: list[T]) -> list[T]:
+        if grown and clash(fixed):
+            return []
+        if len(open_) == 1:
+            return open_
+        half = len(open_) // 2
+        second = search(fixed + open_[:half], True, open_[half:])
+        first = search(fixed + second, bool(second), open_[:half])
+        return first + second
+
+    return search([], False, list(elements)) if elements else []
+
+
+def constraint_names(p: EnhancementProblem) -> list[str]:
+    """Names of the problem's constraints: facts, then limits by ascending penalty."""
+    r = rows(p)
+    soft = [(float(penalty), name) for name, penalty in zip(r.names, r.penalty, strict=True) if np.isfinite(penalty)]
+    if p.turnover_limit is not None:
+        soft.append((r.turnover_penalty, "turnover"))
+    locked = []
+    for name in TRADABILITY:
+        flags = getattr(p, name)
+        if flags is not None and flags.any():
+            locked.append(name)
+    band = ["stock_limit"] if p.stock_limit is not None else []
+    return ["budget", *locked, *band, *(name for _, name in sorted(soft, key=lambda pair: pair[0]))]
+
+
+def _part(p: EnhancementProblem, names: Sequence[str]) -> tuple[Rows, Bounds]:
+    """The rows and bounds of the named constraints alone."""
+    held = set(names)
+    r = rows(p)
+    inside = np.array([name in held for name in r.names])
+    gone: dict[str, Any] = {name: None for name in (*TRADABILITY, "stock_limit") if name not in held}
+    return (
+        replace(
+            r,
+            lower=np.where(inside, r.lower, -np.inf),
+            upper=np.where(inside, r.upper, np.inf),
+            turnover=r.turnover if "turnover" in held else np.inf,
+        ),
+        bounds(replace(p, **gone) if gone else p),
+    )
+
+
+def _feasible(p: EnhancementProblem, names: Sequence[str]) -> bool:
+    """Whether the named constraints have common weights."""
+    r, b = _part(p, names)
+    if "budget" in names and not (b.upper.sum() >= 1.0 - NOTED and b.lower.sum() <= 1.0 + NOTED):
+        return False
+    return Sifter(r, b, p.holdings, np.zeros(p.size), first_share=1.0).solve()
+
+
+def _clash(p: EnhancementProblem, names: list[str]) -> Clash:
+    """Stocks and cures of an irreducible set."""
+    changes = {}
+    for name in names:
+        if name not in ("budget", *TRADABILITY):
+            amount = _least_change(p, names, name)
+            if amount is not None:
+                changes[name] = amount
+    cures = {}
+    for name in changes:
+        amount = _least_change(p, constraint_names(p), name)
+        if amount is not None:
+            cures[name] = amount
+    stocks = {name: _stocks(p, names, name) for name in names if name in TRADABILITY}
+    return Clash(tuple(names), stocks, changes, cures)
+
+
+def _stocks(p: EnhancementProblem, names: list[str], flag: str) -> tuple[str, ...]:
+    """Irreducible set of the stocks under a flag that keeps the clash; all of them where that takes too long."""
+    flags = getattr(p, flag)
+    tests = 0
+
+    def still(chosen: list[int]) -> bool:
+        nonlocal tests
+        tests += 1
+        if tests > MAX_TESTS:
+            raise TimeoutError
+        some = np.zeros(p.size, dtype=bool)
+        some[chosen] = True
+        return not _feasible(replace(p, **cast(dict[str, Any], {flag: some})), names)
+
+    everyone = np.flatnonzero(flags).tolist()
+    try:
+        found = irreducible(everyone, still)
+    except TimeoutError:
+        found = everyone
+    return tuple(p.name_of(i) for i in found)
+
+
+def _least_change(p: EnhancementProblem, names: list[str], name: str) -> float | None:
+    """Smallest move of one limit that gives the named constraints common weights; None where none does."""
+    return _least_band(p, names) if name == "stock_limit" else _least_move(p, names, name)
+
+
+def _least_move(p: EnhancementProblem, names: list[str], soft: str) -> float | None:
+    """Smallest move of one row's limit that gives the named constraints common weights; None where none does."""
+    r, b = _part(p, names)
+    only = replace(
+        r,
+        penalty=np.array([1.0 if name == soft else np.inf for name in r.names]),
+        turnover_penalty=1.0 if soft == "turnover" else np.inf,
+    )
+    try:
+        least = Sifter(only, b, p.holdings, np.zeros(p.size), first_share=1.0).relax()
+    except HighsFailedError:
+        return None
+    return None if least is None else least[0]
+
+
+def _least_band(p: EnhancementProblem, names: list[str]) -> float | None:
+    """Smallest widening of the stock band that gives the named constraints common weights, to 1e-7."""
+    width = p.stock_limit or 0.0
+    if not _feasible(replace(p, stock_limit=1.0), names):
+        return None
+    low, high = 0.0, 1.0 - width
+    while high - low > 1e-7:
+        middle = 0.5 * (low + high)
+        if _feasible(replace(p, stock_limit=width + middle), names):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _least(p: EnhancementProblem, ordered: bool) -> dict[str, float]:
+    """Moves of the least relaxation; empty where none is enough."""
+    b = bounds(p)
+    if not (b.upper.sum() >= 1.0 - NOTED and b.lower.sum() <= 1.0 + NOTED):
+        return {}
+    sifter = Sifter(rows(p), b, p.holdings, p.score, p.cost)
+    totals = sifter.relax(ordered)
+    if totals is None:
+        return {}
+    sifter.freeze(totals)
+    if not sifter.solve("optimise relaxed"):
+        return {}
+    return relaxed_amounts(p, sifter.result().weights)

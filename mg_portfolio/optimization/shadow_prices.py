@@ -1,0 +1,150 @@
+"""What each binding limit costs: in score, and in basis points a year."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.errors import ProblemError
+from mg_portfolio.optimization.constraints import Bounds, Rows, gradient
+from mg_portfolio.optimization.linear import LinearResult
+from mg_portfolio.optimization.problem import EnhancementProblem, EnhancementSolution, loosened
+from mg_portfolio.optimization.relaxation import NOTED
+
+STEPS = {"turnover": 0.01, "members": 0.01, "industry": 0.01, "stock_limit": 0.001, "style": 0.1, "budget": 0.01}
+"""A usual move of each kind of limit: 1% of weight, 0.1% of the stock band, a tenth of a standard deviation."""
+
+
+def shadow_prices(
+    p: EnhancementProblem,
+    r: Rows,
+    b: Bounds,
+    weights: np.ndarray,
+    linear: LinearResult,
+    relaxed: Mapping[str, float],
+) -> dict[str, float]:
+    """Objective gained per unit that each binding limit is loosened.
+
+    A limit that was relaxed has no price: loosening it would shorten the relaxation, not raise the score. The budget's
+    price is what one more unit of weight would earn, and may have either sign.
+    """
+    prices = {
+        name: float(dual) if name == "budget" else abs(float(dual))
+        for name, dual in zip(r.names, linear.row_dual, strict=True)
+        if abs(dual) > NOTED and name not in relaxed
+    }
+    trade = abs(linear.turnover_dual)
+    if trade > NOTED and "turnover" not in relaxed:
+        prices["turnover"] = 2.0 * trade  # the row is two-way, the limit one-way
+    if p.stock_limit is not None:
+        gain = gradient(p, weights) - linear.row_dual @ r.matrix  # (N,) per unit more of each stock
+        friction = trade + p.cost
+        up = gain - np.where(weights >= p.holdings, friction, -friction)
+        down = -gain - np.where(weights <= p.holdings, friction, -friction)
+        free = b.upper > b.lower
+        at_top = free & (b.upper == b.band_high) & (b.band_high < 1.0) & (weights >= b.upper - NOTED)
+        at_bottom = free & (b.lower == b.band_low) & (b.band_low > 0.0) & (weights <= b.lower + NOTED)
+        price = float(np.maximum(up, 0.0)[at_top].sum() + np.maximum(down, 0.0)[at_bottom].sum())
+        if price > NOTED:
+            prices["stock_limit"] = price
+    return prices
+
+
+def annual_basis_points(
+    prices: Mapping[str, float], return_per_score: float, rebalances_per_year: float = 252 / 5
+) -> dict[str, float]:
+    """Shadow prices as basis points a year per unit of each limit.
+
+    Parameters
+    ----------
+    prices : dict
+        ``EnhancementSolution.shadow_prices``.
+    return_per_score : float
+        Slope of the regression of next-rebalance returns on the signal (fraction per unit of score), see
+        :func:`return_per_score`.
+    rebalances_per_year : float
+    """
+    return {name: price * return_per_score * rebalances_per_year * 1e4 for name, price in prices.items()}
+
+
+def return_per_score(scores: np.ndarray, returns: np.ndarray, min_stocks: int = 30) -> tuple[float, float]:
+    """Return that a unit of score earns to the next rebalance: mean of the cross-sectional slopes, and its t-statistic.
+
+    Parameters
+    ----------
+    scores, returns : (T, S) float
+        Signal at each decision, and the return from its trade to the next one's; NaN leaves a stock out.
+    min_stocks : int
+        Decisions with fewer stocks are left out.
+
+    Returns
+    -------
+    slope, t_statistic : float
+        After Fama and MacBeth (1973). NaN where no decision has enough stocks, and no t-statistic from one decision.
+    """
+    x, y = np.atleast_2d(np.asarray(scores, dtype=np.float64)), np.atleast_2d(np.asarray(returns, dtype=np.float64))
+    if x.shape != y.shape:
+        raise ProblemError(f"shapes differed: scores {x.shape}, returns {y.shape}")
+    both = np.isfinite(x) & np.isfinite(y)
+    count = both.sum(axis=1)
+    used = count >= min_stocks
+    x, y, both, count = x[used], y[used], both[used], count[used, None]
+    x, y = np.where(both, x, 0.0), np.where(both, y, 0.0)
+    dx = np.where(both, x - x.sum(axis=1, keepdims=True) / count, 0.0)
+    dy = np.where(both, y - y.sum(axis=1, keepdims=True) / count, 0.0)
+    spread = (dx**2).sum(axis=1)
+    slope = (dx * dy).sum(axis=1)[spread > 0.0] / spread[spread > 0.0]
+    if not len(slope):
+        return float("nan"), float("nan")
+    error = float(slope.std(ddof=1) / np.sqrt(len(slope))) if len(slope) > 1 else float("nan")
+    return float(slope.mean()), float(slope.mean() / error) if error > 0.0 else float("nan")
+
+
+def price_table(
+    problem: EnhancementProblem,
+    solution: EnhancementSolution,
+    return_per_score: float | None = None,
+    rebalances_per_year: float = 252 / 5,
+) -> pd.DataFrame:
+    """What a usual step of each binding limit would earn, by its price and by solving again.
+
+    Parameters
+    ----------
+    problem : EnhancementProblem
+    solution : EnhancementSolution
+        The problem's own.
+    return_per_score : float, optional
+        Adds the basis points a year; see :func:`return_per_score`.
+    rebalances_per_year : float
+
+    Returns
+    -------
+    DataFrame
+        Dearest first, columns ``constraint``, ``price`` (score per unit of the limit), ``step`` (a usual move of it),
+        ``at_price`` (their product) and ``gained`` (score found by solving with the limit moved by the step, NaN for
+        the budget), and with a regression slope ``basis_points_a_year`` of what is gained.
+
+    Notes
+    -----
+    A price is a slope, and where the optimum is degenerate (industries sum to the budget) one of several: the objective
+    is concave in each limit, so what is gained is not more than ``at_price``. One limit is an exception. Tradability
+    wins over the band, so a stock that may not be bought and lies below its band stays where it is, and may be sold
+    once a wider band reaches it; likewise one that may not be sold, above its band, and buying. At such a stock the
+    room for trading does not grow with the band until the two meet, then it does: ``stock_limit`` can gain more than
+    its price says. Where limits had to be relaxed, the least relaxation comes before the score: loosening another
+    limit may shorten it and cost score, and ``gained`` be below zero. Trust ``gained``.
+    """
+    from mg_portfolio.optimization.optimize import optimize
+
+    lines = []
+    for name, price in solution.shadow_prices.items():
+        step = STEPS[name.split("[")[0]]
+        gained = float("nan")
+        if name != "budget":
+            gained = optimize(loosened(problem, name, step)).objective - solution.objective
+        lines.append((name, price, step, price * step, gained))
+    frame = pd.DataFrame(lines, columns=["constraint", "price", "step", "at_price", "gained"])
+    if return_per_score is not None:
+        scale = annual_basis_points({"one": 1.0}, return_per_score, rebalances_per_year)["one"]
+        frame["basis_points_a_year"] = frame["gained"] * scale
+    return frame.sort_values(["gained", "at_price"], ascending=False, ignore_index=True)

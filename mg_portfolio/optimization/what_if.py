@@ -1,0 +1,301 @@
+"""Two answers side by side: the same day under other limits."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mg_portfolio.costs import Costs
+from mg_portfolio.errors import ProblemError
+from mg_portfolio.optimization.constraints import active_variance, members
+from mg_portfolio.optimization.optimize import optimize
+from mg_portfolio.optimization.problem import EnhancementProblem, EnhancementSolution
+from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HELD = 1e-9
+"""A smaller weight is no position."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two portfolios of the same stocks, signal and holdings, before and after a change of limits.
+
+    Attributes
+    ----------
+    before, after : EnhancementProblem
+    solution_before, solution_after : EnhancementSolution
+    costs : Costs
+        Rates for ``summary``'s cost; trading for free by default.
+    return_per_score : float or None
+        Return to the next rebalance per unit of score; turns scores into basis points a year.
+    rebalances_per_year : float
+    title : str
+    """
+
+    before: EnhancementProblem
+    after: EnhancementProblem
+    solution_before: EnhancementSolution
+    solution_after: EnhancementSolution
+    costs: Costs
+    return_per_score: float | None = None
+    rebalances_per_year: float = 252 / 5
+    title: str = ""
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row a figure; columns ``before``, ``after``, ``change`` (numbers only)."""
+        sides = {
+            "before": _figures(self.before, self.solution_before, self),
+            "after": _figures(self.after, self.solution_after, self),
+        }
+        frame = pd.DataFrame(sides, dtype=object)
+        frame["change"] = [
+            a - b if isinstance(a, (int, float)) and isinstance(b, (int, float)) else None
+            for b, a in zip(frame["before"], frame["after"], strict=True)
+        ]
+        return frame.rename_axis("figure")
+
+    @cached_property
+    def weights(self) -> pd.DataFrame:
+        """One row a stock that either side holds or held, largest change first.
+
+        Columns ``symbol``, ``score``, ``benchmark``, ``holdings``, ``before``, ``after``, ``change``, ``trade_before``
+        and ``trade_after`` (weight bought or sold).
+        """
+        a, b = self.solution_before.weights, self.solution_after.weights
+        p = self.before
+        frame = pd.DataFrame(
+            {
+                "symbol": [p.name_of(i) for i in range(p.size)],
+                "score": p.score,
+                "benchmark": p.benchmark,
+                "holdings": p.holdings,
+                "before": a,
+                "after": b,
+                "change": b - a,
+                "trade_before": a - p.holdings,
+                "trade_after": b - p.holdings,
+            }
+        )
+        seen = (np.maximum(np.maximum(a, b), np.maximum(p.holdings, p.benchmark)) > HELD)[frame.index]
+        return frame[seen].sort_values("change", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+    @cached_property
+    def exposures(self) -> pd.DataFrame:
+        """Exposures less the benchmark's (members and turnover: their own) and limits, by constraint."""
+        left = _exposures(self.before, self.solution_before.weights)
+        right = _exposures(self.after, self.solution_after.weights)
+        frame = pd.DataFrame({"before": left["exposure"], "after": right["exposure"]}, index=left.index)
+        frame["change"] = frame["after"] - frame["before"]
+        return frame.assign(limit_before=left["limit"], limit_after=right["limit"])
+
+    @cached_property
+    def prices(self) -> pd.DataFrame:
+        """Shadow prices of both sides by constraint, score per unit of the limit; 0 where a limit is slack.
+
+        With a return per score also ``step``, a usual move of the limit, and what it earns at these prices in basis
+        points a year: ``bp_before``, ``bp_after``.
+        """
+        a, b = self.solution_before.shadow_prices, self.solution_after.shadow_prices
+        names = list(dict.fromkeys([*a, *b]))
+        frame = pd.DataFrame(
+            {"before": [a.get(n, 0.0) for n in names], "after": [b.get(n, 0.0) for n in names]},
+            index=pd.Index(names, name="constraint"),
+        )
+        frame["change"] = frame["after"] - frame["before"]
+        if self.return_per_score is not None:
+            frame["step"] = [STEPS[name.split("[")[0]] for name in names]
+            for side in ("before", "after"):
+                earned = (frame[side] * frame["step"]).to_dict()
+                points = annual_basis_points(earned, self.return_per_score, self.rebalances_per_year)
+                frame[f"bp_{side}"] = pd.Series(points, dtype=float)
+        return frame.sort_values("change", key=np.abs, ascending=False, kind="stable")
+
+    def plot(self) -> "Figure":
+        """Draw the largest changes of weight, and the active exposures of both sides."""
+        return _plot(self)
+
+    def __str__(self) -> str:
+        parts = [self.title or "what if", self.summary.map(_text).to_string()]
+        top = self.weights[self.weights["change"].abs() > HELD].head(10)
+        if top.empty:
+            parts.append("no weight changes: what was changed does not bind")
+        else:
+            parts.append(top[["symbol", "score", "benchmark", "before", "after", "change"]].to_string(
+                index=False, float_format=lambda x: f"{x:.4f}"))  # fmt: skip
+        moved = self.exposures[self.exposures["change"].abs() > 1e-9]
+        if not moved.empty:
+            parts.append(moved.to_string(float_format=lambda x: f"{x:.4f}", na_rep=""))
+        parts.append("shadow prices (score per unit)\n" + self.prices.to_string(float_format=lambda x: f"{x:.4g}"))
+        return "\n\n".join(parts)
+
+    def _repr_html_(self) -> str:
+        from mg_portfolio.charts.style import svg
+
+        def table(frame: pd.DataFrame, **options) -> str:
+            return frame.to_html(border=0, na_rep="", float_format=lambda x: f"{x:.4g}", **options)
+
+        return "\n".join(
+            [
+                f"<h3>{_escaped(self.title or 'What if')}</h3>",
+                self.summary.map(_text).to_html(border=0),
+                svg(self.plot(), self.title or "what if"),
+                "<h4>Weights, largest changes first</h4>",
+                table(self.weights.head(20), index=False),
+                "<h4>Exposures</h4>",
+                table(self.exposures),
+                "<h4>Shadow prices, score per unit of the limit</h4>",
+                table(self.prices),
+            ]
+        )
+
+
+def compare(
+    before: EnhancementProblem,
+    after: EnhancementProblem,
+    costs: Costs | None = None,
+    return_per_score: float | None = None,
+    rebalances_per_year: float = 252 / 5,
+    title: str = "",
+) -> Comparison:
+    """Solve both problems and set the answers side by side.
+
+    Parameters
+    ----------
+    before, after : EnhancementProblem
+        Of the same stocks in the same order, with the same holdings and benchmark.
+    costs : Costs, optional
+        For the cost of trading, in fractions; absent is free.
+    return_per_score : float, optional
+        See :func:`mg_portfolio.optimization.shadow_prices.return_per_score`.
+    rebalances_per_year : float
+    title : str
+
+    Raises
+    ------
+    ProblemError
+        The two are not of the same stocks, holdings or benchmark.
+    SolverError
+        See :func:`mg_portfolio.optimize`.
+    """
+    for name in ("holdings", "benchmark", "symbols", "industry", "styles"):
+        a, b = getattr(before, name), getattr(after, name)
+        same = (a is None and b is None) or (a is not None and b is not None and np.array_equal(a, b))
+        if not same:
+            raise ProblemError(f"{name} differed between the two problems: a comparison changes limits or scores alone")
+    return Comparison(
+        before,
+        after,
+        optimize(before),
+        optimize(after),
+        Costs.none() if costs is None else costs,
+        return_per_score,
+        rebalances_per_year,
+        title,
+    )
+
+
+def _figures(p: EnhancementProblem, s: EnhancementSolution, c: Comparison) -> dict[str, object]:
+    """Figures of one side, in the order of the table."""
+    w, traded = s.weights, s.weights - p.holdings
+    active_score = float(p.score @ (w - p.benchmark))
+    bought, sold = float(traded[traded > 0].sum()), float(-traded[traded < 0].sum())
+    out: dict[str, object] = {
+        "status": s.status,
+        "relaxed": ", ".join(f"{n} by {v:.4g}" for n, v in s.relaxed.items()),
+        "objective": float(s.objective),
+        "score": float(p.score @ w),
+        "active_score": active_score,
+    }
+    if c.return_per_score is not None:
+        out["expected_excess_bp_a_year"] = active_score * c.return_per_score * c.rebalances_per_year * 1e4
+    out |= {
+        "turnover_one_way": (bought + sold) / 2,
+        "cost_bp": (c.costs.buy * bought + c.costs.sell * sold) * 1e4,
+        "stocks": int((w > HELD).sum()),
+        "active_share": float(np.abs(w - p.benchmark).sum() / 2),
+        "largest_active_weight": float(np.abs(w - p.benchmark).max()),
+        "member_weight": float(w[members(p)].sum()),
+    }
+    if p.factor_loadings is not None:
+        out["active_risk"] = float(np.sqrt(active_variance(p, w)))
+    out["largest_violation"] = float(s.largest_violation)
+    return out
+
+
+def _exposures(p: EnhancementProblem, w: np.ndarray) -> pd.DataFrame:
+    """Columns ``exposure`` and ``limit`` (NaN where there is none) by constraint."""
+    active = w - p.benchmark
+    room = p.loosened or {}
+    lines: dict[str, tuple[float, float]] = {}
+    none = float("nan")
+    floor = none if p.member_floor is None else p.member_floor - room.get("members", 0.0)
+    lines["members"] = (float(w[members(p)].sum()), floor)
+    cap = none if p.turnover_limit is None else p.turnover_limit + room.get("turnover", 0.0)
+    lines["turnover"] = (float(np.abs(w - p.holdings).sum() / 2), cap)
+    if p.industry is not None:
+        labels = p.industry_names or {}
+        for code in np.unique(p.industry):
+            name = f"industry[{labels.get(int(code), code)}]"
+            limit = none if p.industry_limit is None else p.industry_limit + room.get(name, 0.0)
+            lines[name] = (float(active[p.industry == code].sum()), limit)
+    if p.styles is not None and p.style_names is not None and p.style_limits is not None:
+        for k, style in enumerate(p.style_names):
+            name = f"style[{style}]"
+            lines[name] = (float(p.styles[:, k] @ active), float(p.style_limits[k]) + room.get(name, 0.0))
+    frame = pd.DataFrame.from_dict(lines, orient="index", columns=["exposure", "limit"])
+    return frame.rename_axis("constraint")
+
+
+def _plot(c: Comparison) -> "Figure":
+    from matplotlib.figure import Figure
+
+    from mg_portfolio.charts.style import BLUE, GOLD, INK, LINE, styled
+
+    stocks = 100 * c.weights.loc[c.weights["change"].abs() > HELD].head(14).set_index("symbol")[["before", "after"]]
+    kind = c.exposures.index.str.split("[").str[0]
+    industries = 100 * c.exposures.loc[kind == "industry", ["before", "after"]]
+    most = (industries["after"] - industries["before"]).abs() + 1e-3 * industries.abs().max(axis=1)
+    industries = industries.loc[most.sort_values(ascending=False).index[:10]]
+    styles = c.exposures.loc[kind == "style", ["before", "after"]]
+    rows = max(len(stocks), len(industries) + len(styles) + 3, 5)
+
+    @styled
+    def draw() -> Figure:
+        fig = Figure(figsize=(8.0, 0.8 + 0.22 * rows), layout="constrained")
+        grid = fig.add_gridspec(2, 2, height_ratios=[max(len(industries), 1), max(len(styles), 1) + 0.5])
+        panels = (
+            (fig.add_subplot(grid[:, 0]), stocks, "weights, %"),
+            (fig.add_subplot(grid[0, 1]), industries, "industry deviation, %"),
+            (fig.add_subplot(grid[1, 1]), styles, "style deviation, std"),
+        )
+        for ax, frame, title in panels:
+            frame = frame.iloc[::-1]
+            place = np.arange(len(frame))
+            names = [str(name).partition("[")[2].rstrip("]") or str(name) for name in frame.index]
+            ax.barh(place + 0.18, frame["before"], height=0.34, color=GOLD, linewidth=0, label="before")
+            ax.barh(place - 0.18, frame["after"], height=0.34, color=BLUE, linewidth=0, label="after")
+            ax.set_yticks(place, names, color=INK, fontsize=7.5)
+            ax.axvline(0, color=LINE, linewidth=0.8)
+            ax.set_title(title)
+            ax.grid(False, axis="y")
+            ax.grid(True, axis="x")
+        panels[0][0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncol=2)
+        return fig
+
+    return draw()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

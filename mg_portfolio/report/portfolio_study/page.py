@@ -1,0 +1,124 @@
+"""A study's tables as one self-contained HTML page: ours above, the printed figure below, days and reasons beside.
+
+1. `portfolio_tables` sets ours beside the printed numbers; `portfolio_charts` draws the excess.
+2. `portfolio_page.html` lays them out as in the report. Nothing is fetched when the file is opened.
+"""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from mg_portfolio.charts.style import svg
+from mg_portfolio.report.portfolio_study.tables import PortfolioTable, days_said, excess_said, lacking_said, text_of
+from mg_portfolio.report.templates import template
+
+REPORTS = {
+    "haitong_88": "Haitong series 88 (2023), AI portfolios by index, limits and model",
+    "huatai_72": "Huatai series 72 (2023-12-08), enhanced portfolios by turnover limit",
+    "huatai_69": "Huatai series 69 (2023-08-22), portfolios of the attention models",
+}
+
+
+@dataclass(frozen=True)
+class PortfolioPage:
+    """What a page is made from.
+
+    Attributes
+    ----------
+    tables : sequence of (PortfolioTable, DataFrame)
+        Of one report, each with its cells from :func:`mg_portfolio.report.portfolio_study.tables.compose`.
+    charts : mapping of title to Figure
+    walks : DataFrame, optional
+        How each portfolio was walked, one row each.
+    trading : str
+        What orders cost and how they were filled, in words.
+    source, lake : str
+        Where the data came from and where they are.
+    simulated : bool
+    generated : datetime, optional
+    """
+
+    tables: Sequence[tuple[PortfolioTable, pd.DataFrame]]
+    charts: Mapping[str, Figure] = field(default_factory=dict)
+    walks: pd.DataFrame | None = None
+    trading: str = ""
+    source: str = ""
+    lake: str = ""
+    simulated: bool = False
+    generated: dt.datetime | None = None
+
+
+def render(page: PortfolioPage) -> str:
+    """The page as one HTML document: style sheet and charts are inside, it refers to nothing outside itself."""
+    cells = pd.concat([frame for _, frame in page.tables], ignore_index=True)
+    have = cells.loc[cells["ours"].notna(), "portfolio"].str.removesuffix(" benchmark").nunique()
+    return template("portfolio_study/page.html").render(
+        page=page,
+        title=REPORTS[page.tables[0][0].report],
+        every=cells["portfolio"].str.removesuffix(" benchmark").nunique(),
+        have=have,
+        filled=int(cells["ours"].notna().sum()),
+        cells=len(cells),
+        tables=[_laid_out(table, frame) for table, frame in page.tables],
+        charts={title: Markup(svg(figure, title)) for title, figure in page.charts.items()},
+        walks=[] if page.walks is None else page.walks.to_dict("records"),
+    )
+
+
+def head_rows(heads: Sequence[str]) -> list[list[tuple[str, int, bool]]]:
+    """Heads of a table as rows of (word, columns, whether a group begins): ``"a, b"`` stands in two rows.
+
+    Neighbours that share a word, and all words before it, share its cell; the last row has a cell a column.
+    """
+    parts = [tuple(head.split(", ")) for head in heads]
+    depth = max(map(len, parts))
+    rows: list[list[tuple[str, int, bool]]] = []
+    for level in range(depth):
+        row: list[tuple[str, int, bool]] = []
+        for i, part in enumerate(parts):
+            begins = i == 0 or part[:1] != parts[i - 1][:1] or depth == 1
+            if level < depth - 1 and i and part[: level + 1] == parts[i - 1][: level + 1]:
+                word, count, first = row[-1]
+                row[-1] = (word, count + 1, first)
+            else:
+                row.append((part[level], 1, begins and depth > 1))
+        rows.append(row)
+    return rows
+
+
+def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
+    width = len(table.heads)
+    firsts = [first for _, _, first in head_rows(table.heads)[-1]]
+    rows, above = [], ("",) * len(table.labels)
+    partly = []  # rows in which only some cells of ours are empty: a dash, and the reason below the table
+    for i, (labels, _) in enumerate(table.rows):
+        own = frame.iloc[i * width : (i + 1) * width]
+        reasons = list(dict.fromkeys(own["note"]))
+        rows.append(
+            {
+                "labels": labels,
+                "group": labels[0] if len(labels) > 1 and labels[0] != above[0] else "",
+                "absent": reasons[0] if own["ours"].isna().all() and len(reasons) == 1 else "",
+                "ours": [(text_of(r.ours, r.metric), r.note, r.portfolio) for r in own.itertuples()],
+                "published": [text_of(r.published, r.metric) for r in own.itertuples()],
+            }
+        )
+        above = labels
+        if not rows[-1]["absent"]:
+            partly.append(own)
+    return {
+        "key": f"{table.report}_{table.table.replace(' ', '_')}",
+        "title": table.title,
+        "about": " ".join(filter(None, (days_said(frame), excess_said(table, frame), table.note))),
+        "label": table.labels[-1],
+        "heads": head_rows(table.heads),
+        "firsts": firsts,
+        "width": width,
+        "rows": rows,
+        "notes": lacking_said(pd.concat(partly)) if partly else [],
+    }

@@ -1,0 +1,259 @@
+"""The reports' tables about models: rows, columns, and how each report tested.
+
+Series 72 charts 45, 52 and 57; series 88 tables 1, 3, 5, 6 and 7; series 69 charts 10, 22 and 34. Subjects are names of
+the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate.evaluate`, so that ours and the printed
+numbers join.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
+
+from mg_portfolio.evaluation.forward_returns import EXECUTIONS, FREQUENCIES, Case
+from mg_portfolio.report.published import published, published_value
+from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """How a report tests a signal: universe, execution and rebalance, and the layers, the first of them the top."""
+
+    case: Case = field(default_factory=Case)
+    groups: int = 10
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of a table, under a heading that it may share with others (keys of the texts)."""
+
+    metric: str
+    head: str
+    span: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of a table, in a group of rows (both keys of the texts)."""
+
+    subject: str
+    label: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One table of a report, laid out as there."""
+
+    report: str
+    table: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def key(self) -> str:
+        """``huatai_72_chart_52``."""
+        return f"{self.report}_{self.table.replace(' ', '_')}"
+
+    @property
+    def period(self) -> str:
+        """The printed period, ``2017-01-04/2023-11-30``."""
+        return str(published(table=self.table, report=self.report)["period"].iloc[0])
+
+    def published(self, subject: str, metric: str) -> float | None:
+        """The printed number. Rows that a table repeats from another of its report have that one's."""
+        here = published_value(subject, metric, table=self.table, report=self.report)
+        return here if here is not None else published_value(subject, metric, report=self.report)
+
+
+GENERAL = "general"
+CONDITIONS = {
+    # Series 72 tests its models like its factors: five layers (before chart 7, before chart 45)
+    "huatai_72": Conditions(groups=5),
+    "haitong_88": Conditions(),
+    # Under chart 10: correlations with the 10-day return, whose label runs from close to close
+    "huatai_69": Conditions(Case(execution="t1_close", every=10)),
+    GENERAL: Conditions(),
+}
+"""By report, and what is used for a signal that none of the tables has."""
+
+OVERVIEW = {
+    "huatai_72": ("rank_ic_mean", "rank_ic_ir", "top_excess_annual"),
+    "haitong_88": ("rank_ic_mean", "rank_icir_annual", "top10pct_excess_gross"),
+    "huatai_69": ("rank_ic_mean", "rank_icir", "top_annual"),
+    GENERAL: ("rank_ic_mean", "rank_ic_ir", "top_excess_annual"),
+}
+"""A signal's three figures in the first table, each as its report prints it."""
+
+RANK_IC_GRID = {
+    f"rank_ic_mean_{cycle}_{execution}": Case(execution=execution, every=every)
+    for (every, cycle), execution in product(FREQUENCIES.items(), EXECUTIONS)
+}
+"""Metric of series 88's table 3 -> the rebalance cycle and execution price that it stands for."""
+
+COMMON_FACTORS = ("reversal", "cap", "amount", "turnover", "beta")
+COMMON_CORRELATIONS = {  # series 72, charts 49, 56 and 61, in the order of COMMON_FACTORS
+    "hf_gru": (0.13, 0.06, 0.30, 0.32, 0.19),
+    "lf_multitask": (0.09, -0.05, 0.12, 0.21, 0.13),
+    "fused": (0.11, -0.02, 0.19, 0.26, 0.16),
+}
+PAIR_CORRELATIONS = {  # series 72, chart 56; series 69, chart 32
+    ("lf_multitask", "hf_gru"): 0.28,
+    ("mtl_mlp", "mtl_task_attention"): 0.99,
+    ("mtl_mlp", "mtl_stock_attention"): 0.91,
+    ("mtl_mlp", "temporal_transformer"): 0.74,
+    ("mtl_task_attention", "mtl_stock_attention"): 0.91,
+    ("mtl_task_attention", "temporal_transformer"): 0.74,
+    ("mtl_stock_attention", "temporal_transformer"): 0.70,
+}
+
+
+def published_correlation(a: str, b: str) -> float | None:
+    """The printed mean correlation of two signals, or of a signal with a common factor; None where there is none."""
+    for signal, other in ((a, b), (b, a)):
+        if other in COMMON_FACTORS and signal in COMMON_CORRELATIONS:
+            return COMMON_CORRELATIONS[signal][COMMON_FACTORS.index(other)]
+        if (signal, other) in PAIR_CORRELATIONS:
+            return PAIR_CORRELATIONS[signal, other]
+    return None
+
+
+_LAYERS = tuple(Column(metric, metric) for metric in EVALUATION_METRICS)
+_LONG = (
+    Column("rank_ic_mean", "rank_ic_mean"),
+    Column("rank_icir_annual", "rank_icir_annual"),
+    Column("rank_ic_positive_ratio", "rank_ic_positive_ratio"),
+    Column("top10pct_excess_gross", "gross", "top10pct"),
+    Column("top10pct_excess_net", "net", "top10pct"),
+    Column("top100_excess_gross", "gross", "top100"),
+    Column("top100_excess_net", "net", "top100"),
+)
+_GRID = tuple(
+    Column(f"rank_ic_mean_{cycle}_{execution}", execution, cycle)
+    for cycle, execution in product(FREQUENCIES.values(), EXECUTIONS)
+)
+_FACTOR = tuple(
+    Column(metric, metric)
+    for metric in (
+        "ic_mean",
+        "rank_ic_mean",
+        "weighted_ic_mean",
+        "weighted_rank_ic_mean",
+        "icir",
+        "rank_icir",
+        "weighted_icir",
+        "weighted_rank_icir",
+        "top_precision",
+        "bottom_precision",
+        "top_annual",
+        "bottom_annual",
+        "long_short_hedged_annual",
+        "benchmark_annual",
+    )
+)
+_SINGLE = ("daily", "60min", "30min")
+_MANY = ("mixed_input", "output_ensemble3", "output_ensemble2")
+_HORIZONS = ("5d", "10d")
+
+
+def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[Row, ...]:
+    """Rows of a table of series 88: by label, model, and cell of the network."""
+    return tuple(
+        Row(f"{model}_{cell}_{horizon}", f"{model}_{cell}", f"label_{horizon}")
+        for horizon, model, cell in product(_HORIZONS, models, cells)
+    )
+
+
+LAYOUTS = (
+    Layout(
+        "huatai_72",
+        "chart 45",
+        _LAYERS,
+        (Row("hf_gru", "hf_gru"), Row("hf_equal_weight", "hf_equal_weight"), Row("hf_icir_weight", "hf_icir_weight")),
+    ),
+    Layout(
+        "huatai_72",
+        "chart 52",
+        _LAYERS,
+        (
+            Row("lf_multitask", "lf_multitask"),
+            Row("lf_daily_only", "lf_daily_only"),
+            Row("lf_separate_equal_weight", "lf_separate_equal_weight"),
+            Row("lf_multitask_unshared", "lf_multitask_unshared"),
+        ),
+    ),
+    Layout(
+        "huatai_72",
+        "chart 57",
+        _LAYERS,
+        (
+            Row("fused", "fused"),
+            Row("hf_gru", "hf_gru"),
+            Row("lf_multitask", "lf_multitask"),
+            Row("full_band_multitask", "full_band_multitask"),
+        ),
+    ),
+    Layout("haitong_88", "table 1", _LONG, _granular(_SINGLE, ("gru",))),
+    Layout("haitong_88", "table 3", _GRID, _granular((*_SINGLE, *_MANY), ("gru",))),
+    Layout("haitong_88", "table 5", _LONG, _granular(_SINGLE, ("gru", "biagru"))),
+    Layout("haitong_88", "table 6", _LONG, _granular(_MANY, ("gru", "biagru"))),
+    Layout(
+        "haitong_88",
+        "table 7",
+        _LONG,
+        (
+            Row("daily_gru_5d", "daily_gru"),
+            Row("30min_gru_5d", "30min_gru"),
+            Row("output_ensemble2_gru_5d", "output_ensemble2_gru"),
+            Row("mrl_daily_30min_5d", "mrl"),
+        ),
+    ),
+    Layout(
+        "huatai_69",
+        "chart 10",
+        _FACTOR,
+        tuple(
+            Row(f"{model}_{heads}", model, f"heads_{heads}")
+            for heads, model in product(
+                ("10d", "20d", "10d20d"), ("mtl_mlp", "mtl_task_attention", "mtl_stock_attention")
+            )
+        ),
+    ),
+    Layout(
+        "huatai_69",
+        "chart 22",
+        _FACTOR,
+        (Row("lstm", "lstm"), Row("alstm", "alstm"), Row("temporal_transformer", "temporal_transformer")),
+    ),
+    Layout(
+        "huatai_69",
+        "chart 34",
+        _FACTOR,
+        tuple(
+            Row(name, name)
+            for name in (
+                "mtl_mlp",
+                "mtl_task_attention",
+                "mtl_stock_attention",
+                "temporal_transformer",
+                "attention_ensemble",
+            )
+        ),
+    ),
+)
+
+_REPORT_OF = {row.subject: layout.report for layout in LAYOUTS for row in layout.rows}
+
+
+def report_of(subject: str) -> str:
+    """The report whose tables have the signal, or `GENERAL`."""
+    return _REPORT_OF.get(subject, GENERAL)
+
+
+def period_of(report: str) -> str:
+    """The printed period of a report's tables; empty for `GENERAL`."""
+    return next((layout.period for layout in LAYOUTS if layout.report == report), "")
+
+
+def subjects(table: str, report: str) -> tuple[str, ...]:
+    """The signals of one table."""
+    return tuple(row.subject for x in LAYOUTS if (x.table, x.report) == (table, report) for row in x.rows)

@@ -1,0 +1,220 @@
+"""The whole graph on a small simulated market, built once as a user would: `mg run` in a process of its own."""
+
+import datetime as dt
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_assets.assets import FLOORS, report
+from mg_assets.lake.market_data import market_data
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.orchestration.lake_asset import Build
+from mg_portfolio.report.weekly.inputs import DEEP, HANDMADE, WeeklyReport
+
+
+def test_every_table_has_its_partitions(lake):
+    assert len(lake.keys("trades")) == len(lake.keys("intraday_factors")) == 120
+    assert lake.keys("hf_gru_model") == lake.keys("lf_multitask_model") == ["2023H1"]
+    for signal in ("hf_equal_weight", "hf_gru", "lf_multitask", "fused"):
+        keys = lake.keys(signal)
+        assert keys[0] == "2023-01-03"
+        assert keys[-1] == "2023-03-03"
+        assert len(lake.day(signal, keys[-1])) > 60
+    for table in ("weights_csi500_turnover30", "weights_csi1000_turnover30"):
+        weights = lake.day(table, lake.keys(table)[-1])
+        assert weights["weight"].sum() == pytest.approx(1.0, abs=1e-9)
+    assert lake.has("factor_evaluation", WHOLE)
+    assert lake.has("csi500_turnover30_backtest", WHOLE)
+
+
+def test_the_run_ends_in_a_table_and_the_place_of_the_report(built):
+    text = built.first.stdout
+    for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "make ui"):
+        assert word in text
+    place = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
+    html = Path(place).read_text()
+    assert "csi500_turnover30" in html
+    assert "http://" not in html.replace("http://www.w3.org", "")
+
+
+def test_the_report_takes_the_monitors_models_where_the_deployment_has_them(lake, tmp_path, monkeypatch):
+    """Each factor once: judged where it is a signal of the deployment, absent with the reason where it is not."""
+    for table in ("reference", "daily_bars", "factor_scores", "hf_gru"):
+        shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
+    shutil.copytree(tmp_path / "hf_gru", tmp_path / DEEP[2])
+    monkeypatch.setattr(report, "SIGNALS", ("hf_gru", DEEP[2]))
+    here = Lake(tmp_path)
+    factors = report._factors(here, market_data(here, here.keys("daily_bars")))
+    made = WeeklyReport(dt.date(2023, 3, 3), "simulated", here.root, factors=tuple(factors))
+    assert [f.name for f in made.factors] == [*HANDMADE, *DEEP, "hf_gru"]
+    found = {f.name: f for f in made.factors}
+    assert not found[DEEP[2]].absent
+    np.testing.assert_array_equal(found[DEEP[2]].long_short, found["hf_gru"].long_short)
+    assert "catalog" in found[DEEP[0]].absent["en"]
+
+
+def test_a_second_run_builds_nothing(built, lake):
+    before = {p: p.stat().st_mtime_ns for p in Path(lake.root).rglob("part.parquet")}
+    again = built.run()
+    assert again.returncode == 0, again.stderr[-2000:]
+    assert "done in" not in again.stdout
+    assert again.stdout.count("up to date") >= 9
+    assert {p: p.stat().st_mtime_ns for p in Path(lake.root).rglob("part.parquet")} == before
+
+
+def test_a_page_lists_the_columns_as_they_are(built):
+    with dg.DagsterInstance.from_config(str(built.folder / "lake" / ".dagster")) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("signal_evaluation"))
+        schema = event.asset_materialization.metadata["dagster/column_schema"].value
+    found = {c.name: c for c in schema.columns}
+    assert found["name"].type == "string"
+    assert found["rank_ic_mean"].type == "double"
+    assert found["rank_ic_mean"].description
+
+
+def test_models_are_stored_without_pickle_and_with_their_card(lake):
+    folder = Path(lake.folder("hf_gru_model", "2023H1"))
+    assert sorted(f.name for f in folder.iterdir()) == [
+        "part.parquet",
+        "seed0.json",
+        "seed0.safetensors",
+        "seed1.json",
+        "seed1.safetensors",
+    ]
+    card = json.loads((folder / "seed0.json").read_text())
+    assert card["ranges"]["valid"]["last"] < "2022-12-20"  # the embargo before the half-year
+    assert card["catalog_entry"]["name"] == "hf_gru"
+
+
+def test_daily_bars_of_a_tick_day_follow_from_its_trades(lake):
+    day = lake.keys("trades")[40]
+    trades, daily = lake.day("trades", day), lake.day("daily_bars", day).set_index("symbol")
+    volume = trades.groupby("symbol")["volume"].sum()
+    pd.testing.assert_series_equal(daily.loc[volume.index, "volume"], volume, check_dtype=False)
+    last = trades.groupby("symbol")["price"].last()
+    np.testing.assert_array_equal(daily.loc[last.index, "close"], last)
+
+
+def test_prices_join_where_ticks_begin(lake):
+    """The daily layer before the first tick day and the trades after it are one market."""
+    first = lake.keys("trades")[0]
+    before = [d for d in lake.keys("daily_bars") if d < first][-1]
+    old, new = (lake.day("daily_bars", d).set_index("symbol") for d in (before, first))
+    both = old.index.intersection(new.index)
+    continued = old.loc[both, "close"] * old.loc[both, "adj_factor"] / new.loc[both, "adj_factor"]
+    np.testing.assert_allclose(new.loc[both, "prev_close"], continued, rtol=2e-3)
+
+
+def makers() -> dict:
+    return {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
+
+
+def rebuild(lake: Lake, table: str, keys: list[str]) -> None:
+    build = Build(keys, lake, lambda: None, 1, lambda: "cpu", lambda _: None)
+    for made in makers()[table].make(build):
+        lake.write(table, made.key, made.frame, made.stored)
+
+
+CUT = "2023-02-10"
+
+
+@pytest.fixture(scope="session")
+def disturbed(lake, tmp_path_factory) -> Lake:
+    """A copy in which every day after the cut says something else, rebuilt from the factors on."""
+    folder = tmp_path_factory.mktemp("disturbed") / "lake"
+    shutil.copytree(lake.root, folder)
+    other = Lake(folder)
+    rng = np.random.default_rng(3)
+    for table, kept in (("daily_bars", ("up_limit", "down_limit")), ("intraday_factors", ())):
+        for day in [d for d in other.keys(table) if d > CUT]:
+            frame = other.day(table, day)
+            for column in frame.select_dtypes("float").columns.difference(kept):
+                frame[column] *= np.exp(rng.normal(0, 0.3, len(frame)))
+            other.write(table, day, frame)
+    for table in ("weekly_bars", "monthly_bars"):
+        after = [k for k in other.keys(table) if k > CUT[:8] + "00"]
+        rebuild(other, table, after)
+    days = [d for d in other.keys("fused") if d >= "2023-02-01"]
+    for table in ("factor_inputs", "factor_scores", "hf_equal_weight", "hf_gru", "lf_multitask", "fused"):
+        rebuild(other, table, days)
+    weeks = [w for w in other.keys("weights_csi500_turnover30") if w >= "2023-02-06"]
+    for week in weeks:
+        other.remove("weights_csi500_turnover30", week)
+    rebuild(other, "weights_csi500_turnover30", weeks)
+    return other
+
+
+@pytest.mark.parametrize(
+    "table", ["factor_inputs", "factor_scores", "hf_equal_weight", "hf_gru", "lf_multitask", "fused"]
+)
+def test_the_future_changes_nothing_before_it(lake, disturbed, table):
+    days = [d for d in lake.keys("fused") if d >= "2023-02-01"]
+    for day in [d for d in days if d <= CUT]:
+        pd.testing.assert_frame_equal(disturbed.day(table, day), lake.day(table, day), check_exact=True)
+    after = [d for d in days if d > CUT][-1]
+    assert not disturbed.day(table, after).equals(lake.day(table, after))  # the disturbance reaches what it may
+
+
+def test_weights_decided_before_do_not_move(lake, disturbed):
+    table = "weights_csi500_turnover30"
+    decided = {w: lake.metadata(table, w)["decided"] for w in lake.keys(table)}
+    before = [w for w, day in decided.items() if "2023-02-06" <= w and day <= CUT]
+    assert before
+    for week in before:
+        pd.testing.assert_frame_equal(disturbed.day(table, week), lake.day(table, week), check_exact=True)
+    last = lake.keys(table)[-1]
+    assert not disturbed.day(table, last).equals(lake.day(table, last))
+
+
+@pytest.mark.parametrize("table", ["factor_scores", "hf_gru", "lf_multitask", "fused", "labels", "hf_icir_weight"])
+def test_one_day_at_a_time_equals_all_at_once(lake, tmp_path, table):
+    """A scheduled day gives the bytes of the backfill."""
+    other = Lake(shutil.copytree(lake.root, tmp_path / "lake"))
+    for day in ("2023-01-16", "2023-02-21"):
+        rebuild(other, table, [day])
+        pd.testing.assert_frame_equal(other.day(table, day), lake.day(table, day), check_exact=True)
+
+
+def test_a_missing_week_is_an_error_that_names_it(lake, tmp_path):
+    from mg_assets.errors import MissingPartitionError
+
+    other = Lake(shutil.copytree(lake.root, tmp_path / "lake"))
+    table = "weights_csi500_turnover30"
+    weeks = other.keys(table)
+    other.remove(table, weeks[-2])
+    with pytest.raises(MissingPartitionError, match=weeks[-2]):
+        rebuild(other, table, weeks[-1:])
+
+
+def test_changed_settings_make_partitions_stale(built, lake):
+    """Another seed of the market: raw tables and all that follows are built anew, nothing else is believed."""
+    script = (
+        "from mg_assets.settings import settings\n"
+        "from mg_assets.sources import build_source\n"
+        "from mg_assets.lake.store import Lake\n"
+        "from mg_assets.orchestration.staleness import stale\n"
+        "import mg_assets.assets\n"
+        "s = settings().source\n"
+        "source = build_source(s['kind'], {k: v for k, v in s.items() if k != 'kind'})\n"
+        "lake = Lake(settings().lake_url)\n"
+        "print([len(stale(lake, source, t, lake.keys(t)[-5:])) for t in ('trades', 'daily_bars', 'factor_scores')])\n"
+    )
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    env["MG_SETTINGS"] = str(built.folder / "small.yaml")
+    same = subprocess.run(
+        [sys.executable, "-c", script], env=env, cwd=built.checkout, capture_output=True, text=True, check=True
+    )
+    assert same.stdout.strip() == "[0, 0, 0]"
+    env["MG_SOURCE"] = json.dumps({**built.settings["source"], "seed": 7})
+    other = subprocess.run(
+        [sys.executable, "-c", script], env=env, cwd=built.checkout, capture_output=True, text=True, check=True
+    )
+    assert other.stdout.strip() == "[5, 5, 5]"

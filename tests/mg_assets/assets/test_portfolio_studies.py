@@ -1,0 +1,207 @@
+"""Studies of portfolios: every cell walked once, kept, taken up again after a kill, laid out as in the reports."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import portfolio_market as helper
+import pytest
+
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.orchestration.lake_asset import Build
+from mg_assets.portfolios.study_runs import TABLE as CELLS
+from mg_assets.portfolios.study_runs import Job, fingerprint, run_cells
+from mg_assets.portfolios.trading_rules import TradingRules
+from mg_assets.settings import load_settings
+from mg_models.catalog import COMBINATIONS, get, override, trained_parts
+from mg_portfolio.catalog import ALL_PORTFOLIOS, SERIES_88
+from mg_portfolio.report.portfolio_study.tables import STUDIES, portfolios_of
+
+NAME = "csi500_turnover30"
+DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
+
+copy_of = helper.copy_of
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory) -> Lake:
+    return helper.small_market(tmp_path_factory.mktemp("market"), "2023-03-31")
+
+
+def jobs(names, mark: str = "a", rules: TradingRules | None = None) -> list[Job]:
+    specs = [replace(ALL_PORTFOLIOS[n], signal="fused") for n in names]
+    return [Job(spec, fingerprint(spec, rules or TradingRules(), mark)) for spec in specs]
+
+
+SERIES_88_NAMES = list(SERIES_88)
+GRID = [n for n in SERIES_88 if n.endswith("mixed_input_biagru_5d")][:3]
+
+
+def test_a_study_goes_on_where_it_was(market, tmp_path):
+    lake, seen = copy_of(market, tmp_path), []
+    run_cells(lake, jobs(GRID[:2]), TradingRules(), progress=lambda *told: seen.append(told))
+    assert [s[:2] for s in seen] == [(1, 2), (2, 2)]
+    written = {n: lake.modified(CELLS, n) for n in GRID[:2]}
+    assert lake.path(CELLS, GRID[0]).endswith(f"portfolio_cells/cell={GRID[0]}/part.parquet")
+    seen.clear()
+    found = run_cells(lake, jobs(GRID), TradingRules(), progress=lambda *told: seen.append(told))
+    assert seen == [(1, 1, GRID[2])]
+    assert written == {n: lake.modified(CELLS, n) for n in GRID[:2]}
+    assert set(found) == set(GRID)
+    seen.clear()
+    run_cells(lake, jobs(GRID[:1], mark="b"), TradingRules(), progress=lambda *told: seen.append(told))
+    run_cells(lake, jobs(GRID[:1], "b", DESK), DESK, progress=lambda *told: seen.append(told))
+    assert len(seen) == 2  # other data, other trading: walked again
+
+
+KILLED = """
+    import sys
+    from dataclasses import replace
+    from mg_assets.portfolios import study_runs as study_cells
+    from mg_assets.lake.store import Lake
+    from mg_assets.portfolios.trading_rules import TradingRules
+    from mg_portfolio.catalog import ALL_PORTFOLIOS
+
+    study_cells.INLINE = 1
+    if __name__ == "__main__":
+        rules = TradingRules()
+        specs = [replace(ALL_PORTFOLIOS[name], signal="fused") for name in sys.argv[2:]]
+        jobs = [study_cells.Job(spec, study_cells.fingerprint(spec, rules, "a")) for spec in specs]
+        study_cells.run_cells(Lake(sys.argv[1]), jobs, rules, workers=2)
+"""
+
+
+def test_a_killed_study_leaves_nothing_running_and_goes_on(market, tmp_path, monkeypatch):
+    """SIGKILL once an account is stored: its processes end; the next run walks the others and clears the shelf."""
+    (tmp_path / "lake").mkdir()
+    (tmp_path / "tmp").mkdir()
+    lake, names = copy_of(market, tmp_path / "lake"), SERIES_88_NAMES[:10]
+    (tmp_path / "study.py").write_text(textwrap.dedent(KILLED))
+    command = [sys.executable, str(tmp_path / "study.py"), lake.root, *names]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "OMP_NUM_THREADS": "1"}
+    study = subprocess.Popen(command, env=environment, start_new_session=True)
+    give_up = time.monotonic() + 120
+    while not lake.keys(CELLS) and study.poll() is None and time.monotonic() < give_up:
+        time.sleep(0.02)
+    study.kill()
+    study.wait()
+    kept = {n: lake.modified(CELLS, n) for n in lake.keys(CELLS)}
+    assert 0 < len(kept) < len(names)
+    for _ in range(200):
+        try:
+            os.killpg(study.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        os.killpg(study.pid, signal.SIGKILL)
+        pytest.fail("processes of the killed study still ran after ten seconds")
+    late = {n: lake.modified(CELLS, n) for n in lake.keys(CELLS)}  # what a process was about to store is stored or not
+    assert late == kept
+    (shelf,) = (tmp_path / "tmp").glob("mg_study_*")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    seen: list[tuple] = []
+    found = run_cells(lake, jobs(names), TradingRules(), progress=lambda *told: seen.append(told))
+    assert set(found) == set(names)
+    assert {told[2] for told in seen} == set(names) - set(kept)
+    assert kept == {n: lake.modified(CELLS, n) for n in kept}
+    assert not shelf.exists()
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_processes_give_the_bits_of_one(market, tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = copy_of(market, tmp_path / "a"), copy_of(market, tmp_path / "b")
+    serial = run_cells(one, jobs(GRID[:2]), TradingRules())
+    monkeypatch.setattr("mg_assets.portfolios.study_runs.INLINE", 1)
+    parallel = run_cells(other, jobs(GRID[:2]), TradingRules(), workers=2)
+    for name in GRID[:2]:
+        np.testing.assert_array_equal(serial[name].nav, parallel[name].nav)
+        np.testing.assert_array_equal(serial[name].turnover, parallel[name].turnover)
+
+
+def test_an_index_without_weights_is_a_sentence(market, tmp_path):
+    for table in ("daily_bars", "fused", "common_factors"):
+        (tmp_path / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
+    lake = Lake(tmp_path)
+    for key in market.keys("reference")[:20]:
+        lake.write("reference", key, market.day("reference", key).assign(csi500_weight=np.nan))
+    found = run_cells(lake, jobs([NAME]), TradingRules())
+    assert found == {NAME: "the source has no csi500 weights"}
+    assert run_cells(lake, jobs([NAME]), TradingRules(), progress=lambda *_: pytest.fail("walked again")) == found
+
+
+def run_study(study: str, lake: Lake, said: list[str] | None = None):
+    from mg_assets.assets import portfolio_studies
+
+    asset = next(a for a in portfolio_studies.ASSETS if a.tables == (f"portfolio_study_{study}",))
+    source = SimpleNamespace(name="a simulated market")
+    build_ = Build([WHOLE], lake, lambda: source, 1, lambda: "cpu", [].append if said is None else said.append)
+    (made,) = asset.make(build_)
+    return made
+
+
+def test_a_study_puts_ours_beside_theirs(market, tmp_path):
+    lake = copy_of(market, tmp_path)
+    made = run_study("series_72", lake)
+    assert made.metadata["walked"] == made.metadata["portfolios"] == 6
+    rows = made.frame
+    assert rows["published"].notna().all()
+    of_2023 = rows[rows["period"].str.startswith("2023-01-01")]
+    assert of_2023["ours"].notna().all()
+    assert (rows.loc[rows["period"] == "2018", "note"] == "fewer than 20 days of 2018 in the lake").all()
+    cell = of_2023[(of_2023["portfolio"] == NAME) & (of_2023["column"] == "2023.01-11")].iloc[0]
+    stored = lake.day(CELLS, NAME)
+    year = stored["nav"].iloc[-1] / stored["nav"].iloc[0] - 1
+    assert cell["ours"] == pytest.approx(year)
+    assert cell["first_day"] == stored["date"][1]
+    assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
+    assert made.metadata["excess csi1000"].value.startswith("![](data:image/png")
+    page = Path(made.metadata["page"].value).read_text()
+    assert page.count("<svg") == 2
+    assert f">{100 * year:.1f}%</td>" in page
+    written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
+    assert run_study("series_72", lake).frame.equals(rows)
+    assert written == {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
+    gone, said = lake.keys(CELLS)[2], []
+    Path(lake.path(CELLS, gone)).unlink()
+    assert run_study("series_72", lake, said).frame.equals(rows)
+    assert said[0] == "portfolio_study_series_72: 5 of 6 portfolios were kept from an earlier run"
+    assert said[1].startswith("portfolio_study_series_72: 1 of 1 portfolios, 0 s left")
+    assert said[1].endswith(gone)
+
+
+def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
+    made = run_study("series_88", copy_of(market, tmp_path))
+    assert made.metadata["walked"] == 0
+    rows = made.frame
+    assert rows["ours"].isna().all()
+    assert len(rows) == len(rows.dropna(subset="published")) == 272
+    why = "output_ensemble3_biagru_10d is not among the signals of this deployment: add it to catalog in the settings"
+    assert why in set(rows["note"])
+    assert why in made.metadata["table 10"].value
+    assert "16.2%" in made.metadata["table 10"].value
+
+
+def test_the_settings_of_the_studies_have_every_signal_of_their_portfolios(monkeypatch):
+    for name in [n for n in os.environ if n.startswith("MG_")]:
+        monkeypatch.delenv(name)
+    config = load_settings(str(Path(__file__).parents[3] / "deploy" / "portfolio_studies.yaml"))
+    trained = trained_parts(config.catalog)
+    assert set(config.models) == set(trained)
+    for name in trained:
+        override(get(name), **config.models[name])  # every hyper-parameter is one of its model's
+    have = {s for name in trained for s in get(name).signals}
+    have |= {n for n, c in COMBINATIONS.items() if c.rule == "fuse" and set(trained_parts([n])) <= set(trained)}
+    needed = {ALL_PORTFOLIOS[p].signal for study in STUDIES for p in portfolios_of(study)}
+    assert len(needed) == 20
+    assert needed <= have
+    assert len(config.run["half_years"]) == 2

@@ -1,0 +1,111 @@
+"""The pass's vectorised loops against plain Python: top bars, log returns of marked trades, masked moments."""
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mg_assets.factors import order_factors
+from mg_assets.factors.kernels.columns import codes_of, put_nan
+from mg_assets.factors.kernels.minute import _top_bars_return
+from mg_assets.factors.kernels.moments import corr, corr_of, kurt, skew, skew_kurt_of
+from mg_assets.factors.kernels.trade import log_return
+
+
+def top_bars_return(cents, trades, r, traded):
+    """The definition: bars ranked by exact amount per trade, the earlier bar first where equal."""
+    bars = [m for m in range(240) if traded[m]]
+    ranked = sorted(bars, key=lambda m: (-Fraction(int(cents[m]), int(trades[m])), m))
+    return math.prod(1 + r[m] for m in ranked[: (3 * len(bars) + 9) // 10] if np.isfinite(r[m])) - 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**31), kind=st.sampled_from(["any", "few", "equal", "close", "one", "negative"]))
+def test_top_bars_are_those_of_an_exact_ranking(seed, kind):
+    rng = np.random.default_rng(seed)
+    trades = rng.integers(1, 1000, 240)
+    cents = rng.integers(1, 10**9, 240)
+    if kind == "few":
+        cents, trades = rng.integers(1, 4, 240), rng.integers(1, 4, 240)
+    elif kind == "equal":
+        cents = 700 * trades
+    elif kind == "close":  # quotients that float64 does not tell apart
+        trades = rng.integers(10**7, 10**7 + 50, 240)
+        cents = 90_000 * trades + rng.integers(0, 3, 240)
+    elif kind == "negative":
+        cents -= 5 * 10**8
+    traded = rng.random(240) < (0.004 if kind == "one" else 0.9)
+    traded[7] = True
+    r = np.where(rng.random(240) < 0.05, np.nan, rng.normal(0, 0.01, 240))
+    amount, counts = np.where(traded, cents / 100, np.nan), np.where(traded, trades, 0).astype(float)
+    found = _top_bars_return(amount, counts, r, traded, np.empty(240, np.int64), np.empty(240))
+    assert found == pytest.approx(top_bars_return(cents, trades, r, traded), rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("span", [0.0, 0.01, 8.0, 60.0])
+@pytest.mark.parametrize("n", [1, 2, 128, 129, 130, 3000])
+def test_log_returns_of_marked_trades(span, n):
+    rng = np.random.default_rng(n)
+    price = np.exp(rng.uniform(-span, span, n))
+    marks = rng.integers(0, 4, n).astype(np.int8)
+    if span > 1:
+        marks[np.diff(price, prepend=1.0) < 0] = 0  # upward only: the product of the ratios is beyond float64
+    before = 2.0
+    steps = np.diff(np.log(price), prepend=math.log(before))
+    assert log_return(price, before, marks) == pytest.approx(steps[marks > 0].sum(), rel=1e-12, abs=1e-13)
+
+
+def test_moments_from_sums_about_the_mean():
+    rng = np.random.default_rng(0)
+    for x in (rng.lognormal(6, 2, 500), np.full(20, 0.1), np.array([1.0, 2, 3, 4]), 1e9 + rng.integers(0, 2, 50)):
+        n, mean = float(len(x)), x.mean()
+        d = x - mean
+        found = skew_kurt_of(n, mean, (d**2).sum(), (d**3).sum(), (d**4).sum())
+        np.testing.assert_allclose(found, (skew(x), kurt(x)), rtol=1e-9)
+        y = rng.permutation(x)
+        e = y - mean
+        np.testing.assert_allclose(
+            corr_of(n, mean, mean, (d * d).sum(), (e * e).sum(), (d * e).sum(), 4), corr(x, y, 4), rtol=1e-9, atol=1e-12
+        )
+    assert np.isnan(skew_kurt_of(0.0, np.nan, 0.0, 0.0, 0.0)).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 64, 1001])
+def test_nulls_become_nan(n):
+    known = np.random.default_rng(n).random(n) < 0.8
+    values = np.ones(n)
+    put_nan(values, np.append(np.packbits(known, bitorder="little"), np.uint8(0)))
+    assert (np.isnan(values) == ~known).all()
+
+
+@pytest.mark.parametrize("names", [1, 4, 8, 9, 40])
+def test_codes_of_a_dictionary(names):
+    rng = np.random.default_rng(names)
+    known = rng.integers(-1, 4, names).astype(np.int8)
+    indices = rng.integers(0, names, 1001).astype(np.int32)
+    assert (codes_of(known, indices) == known[indices]).all()
+
+
+def test_orders_whose_time_runs_back_count_the_same():
+    rng = np.random.default_rng(3)
+    n = 600
+    time = pd.Timestamp("2023-02-01 09:10") + pd.to_timedelta(np.sort(rng.integers(0, 6 * 3600, n)), unit="s")
+    orders = pd.DataFrame(
+        {
+            "symbol": "600000.SH",
+            "time": pd.Series(time).astype("datetime64[ms]"),
+            "seq": np.arange(n),
+            "order_id": np.arange(1, n + 1),
+            "side": rng.choice([-1, 1], n).astype(np.int8),
+            "price": np.where(rng.random(n) < 0.1, np.nan, rng.uniform(9, 11, n).round(2)),
+            "volume": 100 * rng.integers(0, 90, n),
+            "kind": rng.choice(["limit", "market", "own_best", "cancel"], n, p=[0.7, 0.1, 0.05, 0.15]),
+        }
+    )
+    expected = order_factors(orders)
+    assert expected.notna().all(axis=None)
+    pd.testing.assert_frame_equal(order_factors(orders.sample(frac=1.0, random_state=1)), expected, rtol=1e-12)

@@ -1,0 +1,269 @@
+"""Training that can be watched: cost, progress, curves and logs, through its asset on a small lake."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_assets.errors import DataError
+from mg_assets.factors.registry import HF27
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
+from mg_assets.modelling.monitor import TensorBoardLogs, Watch, cost_of, open_logs, stored_rate
+from mg_assets.modelling.panels import model_inputs, training_labels
+from mg_assets.modelling.reproduce import retrain_check
+from mg_models import checkpoint
+from mg_models.catalog import CATALOG, override
+from mg_models.training.cost_estimate import Rate
+from mg_models.training.fit import Progress
+from mg_models.training.retrain import plan
+
+CHECKOUT = Path(__file__).parents[3]
+SEEDS = [0, 1]
+SIZES = {
+    "steps": 6, "hidden": 4, "min_train_days": 5, "min_valid_days": 2, "every": 1, "batch_rows": 60,
+    "check_every": 2, "patience": 20, "max_epochs": 2, "seeds": SEEDS,
+}  # fmt: skip
+SCRIPT = """
+import sys, warnings
+
+def main():  # what is spawned reads this file too, and needs none of it
+    warnings.filterwarnings("ignore")
+    from mg_assets.assets import FLOORS
+    from mg_assets.orchestration.lake_asset import Build
+    from mg_assets.lake.store import Lake
+    from mg_models.training import retrain as training
+
+    training.git_revision = lambda: None
+    lake = Lake(sys.argv[1])
+    maker = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}["hf_gru_model"]
+    build = Build(["2013H2"], lake, lambda: None, 2, lambda: "cpu", lambda line: print(line, flush=True))
+    for made in maker.make(build):
+        lake.write("hf_gru_model", made.key, made.frame, made.stored)
+        for name, value in made.metadata.items():
+            print(f"METADATA {name} {type(value).__name__}", flush=True)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    graph = {
+        "MG_CATALOG": "hf_gru", "MG_MODELS": json.dumps({"hf_gru": SIZES}), "MG_FIRST_MODEL": "2013H2",
+        "MG_PORTFOLIOS": "csi500_turnover30", "MG_SIGNALS": json.dumps({"csi500_turnover30": "hf_gru"}),
+    }  # fmt: skip
+    return kept | {"OMP_NUM_THREADS": "1"} | graph | more
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> Lake:
+    lake = Lake(tmp_path_factory.mktemp("watched") / "lake")
+    rng = np.random.default_rng(1)
+    symbols = [f"{600000 + i}.SH" for i in range(30)]
+    for day in trading_days("2013-01-04", "2013-06-28").astype(str):
+        values = rng.standard_normal((len(symbols), len(HF27)))
+        lake.write(
+            "factor_inputs", day, pd.DataFrame(values, columns=list(HF27)).assign(symbol=symbols)[["symbol", *HF27]]
+        )
+        returns = {f"ret_{h}": 0.02 * values[:, 0] + 0.03 * rng.standard_normal(len(symbols)) for h in (5, 10, 20)}
+        lake.write("labels", day, pd.DataFrame({"symbol": symbols, **returns}))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("script") / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(script, lake, tmp_path_factory) -> tuple[Lake, str]:
+    """A training that nobody disturbs, with TensorBoard's logs where the package is installed."""
+    folder = tmp_path_factory.mktemp("whole")
+    other = copied(lake, folder)
+    try:
+        import tensorboard  # noqa: F401
+
+        more = {"MG_TRAINING_LOGS": "tensorboard"}
+    except ImportError:
+        more = {}
+    path = os.pathsep.join([str(CHECKOUT), os.environ.get("PYTHONPATH", "")])
+    run = subprocess.run(
+        [sys.executable, str(script), str(other.root)], env=environment(PYTHONPATH=path, **more), cwd=CHECKOUT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    return other, run.stdout
+
+
+def copied(lake: Lake, folder: Path) -> Lake:
+    return Lake(shutil.copytree(lake.root, folder / "lake"))
+
+
+def stored(lake: Lake) -> dict[str, bytes]:
+    folder = Path(lake.folder("hf_gru_model", "2013H2"))
+    return {p.name: p.read_bytes() for p in sorted(folder.glob("seed*"))}
+
+
+def test_a_run_tells_its_cost_its_progress_and_its_curves(whole):
+    lake, log = whole
+    assert "hf_gru will take to train: 2 (half-year, seed) pairs; 2 at a time on cpu" in log
+    assert "an epoch; " in log
+    assert "MB a process" in log
+    told = [line for line in log.splitlines() if "s left" in line]
+    assert len(told) >= 4
+    assert "2 of 2 trained, about 0 s left" in told[-1]
+    assert any("step 2, loss" in line for line in told)
+    assert "METADATA curves MarkdownMetadataValue" in log
+    assert "METADATA checks TableMetadataValue" in log
+    assert "METADATA cost MarkdownMetadataValue" in log
+    curves = lake.day("hf_gru_model", "2013H2")
+    assert list(curves.columns) == ["seed", "epoch", "step", "loss", "rank_ic"]
+    card = json.loads(stored(lake)["seed1.json"])
+    assert curves[curves["seed"] == 1]["rank_ic"].tolist() == [c["rank_ic"] for c in card["training"]["checks"]]
+    assert set(card["fingerprints"]) == {"factor_inputs", "labels"}
+    assert set(card["input_digests"]) == {"hf", "labels"}
+
+
+def test_the_next_estimate_takes_the_time_that_this_training_took(whole):
+    lake, _ = whole
+    spec = override(CATALOG["hf_gru"], **SIZES)
+    kept = lake.metadata("hf_gru_model", "2013H2")
+    rate = stored_rate(lake, spec, "2014H1", "cpu")
+    assert rate is not None
+    assert rate.seconds_per_step == kept["training"]["seconds_per_step"] > 0
+    assert rate.steps == kept["training"]["steps"]
+    assert "as the training of 2013H2 took" in rate.basis
+    assert stored_rate(lake, spec, "2013H2", "cpu") is None  # nothing earlier
+    assert stored_rate(lake, override(spec, hidden=5), "2014H1", "cpu") is None
+    assert stored_rate(lake, spec, "2014H1", "cuda") is None
+    assert kept["weights"] == checkpoint.weights_of(lake.folder("hf_gru_model", "2013H2"))
+
+
+def test_mg_cost_says_it_before_anything_is_trained(lake):
+    run = subprocess.run(
+        [sys.executable, "-m", "mg_assets.cli.main", "cost", "hf_gru", "2013H2", "--json"],
+        env=environment(MG_LAKE=str(lake.root), MG_DEVICE="cpu", MG_WORKERS="2"), cwd=CHECKOUT,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    said = json.loads(run.stdout)
+    spec = override(CATALOG["hf_gru"], **SIZES)
+    again = cost_of(lake, spec, "2013H2", "cpu", 2, measured=True)
+    for name in ("windows", "window_values", "steps_per_epoch", "pairs", "workers"):
+        assert said[name] == getattr(again, name), name
+    assert said["minutes"][0] <= said["minutes"][1] <= said["minutes"][2]
+    assert not lake.keys("hf_gru_model")
+
+
+def progress(seed: int, step: int, seconds: float, left: float, rank_ic: float = 0.02) -> Progress:
+    return Progress("hf_gru", "2013H2", seed, 1, step, rank_ic, rank_ic, left, -0.01 * step, seconds)
+
+
+def test_what_an_earlier_run_finished_is_told(make_plan):
+    lines = []
+    watch = Watch("hf_gru", lines.append, workers=1, rate=Rate(0.5, 1.0, "given"))
+    watch.launch(make_plan)
+    assert lines[0] == "hf_gru: set aside and trained again: seed1.safetensors is not whole"
+    assert lines[1] == "hf_gru: 1 of 2 are finished already: 2013H2 seed 0"
+    assert "1 of them finished by an earlier run" in lines[2]
+
+
+@pytest.fixture
+def make_plan(whole):
+    """A plan whose first seed is finished and whose second is damaged."""
+    lake, _ = whole
+    spec = override(CATALOG["hf_gru"], **SIZES)
+    inputs, axes = model_inputs(lake, spec, until="2013-06-28")
+    labels, label_end = training_labels(lake, axes, spec)
+    todo = plan(spec, inputs, labels, label_end, ["2013H2"])
+    (first, *_) = checkpoint.load(lake.folder("hf_gru_model", "2013H2"))
+    return dataclasses.replace(todo, done={("2013H2", 0): first}, damaged=("seed1.safetensors is not whole",))
+
+
+def test_time_left_counts_those_under_way_and_those_that_wait():
+    told, lines = [], []
+    watch = Watch("hf_gru", lines.append, lambda *a: told.append(a), workers=2)
+    watch._total = 4
+    watch.progress(progress(0, 10, 5.0, 20.0))
+    assert told[-1][1:3] == (0, 4)
+    watch.progress(progress(1, 10, 5.0, 30.0))
+    assert watch.seconds_left() == 30  # nothing is known of the two that wait, but this long it takes
+    watch.progress(progress(0, 50, 40.0, 0.0))
+    watch.finished("2013H2", 0)
+    # seed 1: 40 s less the 5 it has had; two wait, 40 s each; two at a time
+    assert watch.seconds_left() == pytest.approx((35 + 2 * 40) / 2)
+    assert "best validation RankIC +0.0200 after 50 steps; 1 of 4 trained, about 58 s left" in lines[-1]
+    assert watch.measured("2013H2") == {}  # no cost was estimated
+
+
+def test_tensorboard_has_the_curves(whole):
+    pytest.importorskip("tensorboard", reason="the optional package tensorboard is absent")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    lake, _ = whole
+    for seed in SEEDS:
+        run = Path(lake.root) / ".tensorboard" / "hf_gru" / f"2013H2-seed{seed}"
+        events = EventAccumulator(str(run))
+        events.Reload()
+        checks = json.loads(stored(lake)[f"seed{seed}.json"])["training"]["checks"]
+        for tag, field in (("validation/rank_ic", "rank_ic"), ("training/loss", "loss")):
+            got = {e.step: e.value for e in events.Scalars(tag)}
+            assert got == pytest.approx({c["step"]: c[field] for c in checks}, rel=1e-6)
+
+
+def test_a_seed_of_an_earlier_run_gets_its_curves_from_its_card(whole, tmp_path):
+    pytest.importorskip("tensorboard", reason="the optional package tensorboard is absent")
+    lake, _ = whole
+    (model, *_) = checkpoint.load(lake.folder("hf_gru_model", "2013H2"))
+    logs = TensorBoardLogs(tmp_path)
+    logs.add_stored(model)
+    (first,) = (tmp_path / "2013H2-seed0").glob("events.*")
+    logs.add_stored(model)
+    assert list((tmp_path / "2013H2-seed0").glob("events.*")) == [first]
+    logs.add(progress(0, 1, 1.0, 1.0))  # trained anew: the old curve goes
+    logs.close(("2013H2", 0))
+    assert first not in (tmp_path / "2013H2-seed0").glob("events.*")
+
+
+def test_without_the_package_the_setting_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    lake = SimpleNamespace(root=str(tmp_path))
+    with pytest.raises(DataError, match=r"pip install 'mg\[tensorboard\]'"):
+        open_logs("tensorboard", lake, "hf_gru")
+    assert open_logs("", lake, "hf_gru") is None
+    with pytest.raises(DataError, match="was 'mlflow'"):
+        open_logs("mlflow", lake, "hf_gru")
+
+
+def test_all_seeds_train_to_the_same_bytes_again_in_processes(whole):
+    """`mg retrain-check` of every seed, trained side by side as the asset did and one after the other."""
+    for workers in (1, 2):
+        outcomes = retrain_check(whole[0], "hf_gru", "2013H2", workers=workers)
+        assert [o.seed for o in outcomes] == SEEDS
+        assert all(o.same and o.same_inputs for o in outcomes), [str(o) for o in outcomes]
+
+
+def test_seeds_that_the_last_training_did_not_store_are_refused(whole, tmp_path):
+    """As after a kill between two seeds that are moved beside the old ones."""
+    from mg_assets.assets.models import models_of
+
+    lake = copied(whole[0], tmp_path)
+    folder = Path(lake.folder("hf_gru_model", "2013H2"))
+    assert len(models_of(lake, "hf_gru", "2013H2")) == 2
+    (folder / "seed1.json").unlink()
+    with pytest.raises(DataError, match="broken off while it was stored; materialise hf_gru_model"):
+        models_of(lake, "hf_gru", "2013H2")
+    checkpoint.keep_only(folder, [0])
+    assert sorted(p.name for p in folder.iterdir()) == ["part.parquet", "seed0.json", "seed0.safetensors"]

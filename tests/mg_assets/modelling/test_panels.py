@@ -1,0 +1,367 @@
+"""Any catalog entry in a deployment: its inputs and labels from the lake, its assets, its lineage."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_assets.assets import FLOORS
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.factors.daily import DAILY42
+from mg_assets.factors.granular import column_names
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
+from mg_assets.modelling.panels import lookback, model_inputs, raw_columns, tables_of, training_labels, training_since
+from mg_assets.modelling.reproduce import retrain_check
+from mg_assets.orchestration.lake_asset import Build
+from mg_assets.sources.simulated.settings import SimulationSettings
+from mg_assets.sources.simulated.source import SimulatedExchange
+from mg_models.catalog import CATALOG, COMBINATIONS, override, signal_names
+from mg_models.combine import fuse
+from mg_models.data.cross_section import zscore
+
+CHECKOUT = Path(__file__).parents[3]
+SETTINGS = SimulationSettings(seed=3, stocks=70, end="2013-08-20", tick_start="2013-08-20")
+CHOSEN = ("attention_ensemble", "output_ensemble2_gru_5d", "mrl_daily_30min_5d")
+QUICK = {
+    "seeds": [0],
+    "train_days": 70,
+    "valid_days": 30,
+    "min_train_days": 3,
+    "min_valid_days": 2,
+    "max_epochs": 1,
+    "min_stocks": 5,
+}
+SMALL = {
+    **{n: QUICK for n in ("mtl_mlp", "mtl_task_attention", "mtl_stock_attention", "temporal_transformer")},
+    **{n: {**QUICK, "hidden": 4} for n in ("mtl_mlp", "mtl_task_attention")},
+    "daily_gru_5d": {**QUICK, "hidden": 4, "steps": 10},
+    "30min_gru_5d": {**QUICK, "hidden": 4, "steps": 80},
+    "mrl_daily_30min_5d": {**QUICK, "hidden": 4, "steps": {"features_240m": 10, "features_30m": 80}},
+}
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> Lake:
+    """Simulated daily bars and reference, random factors beside them."""
+    lake = Lake(tmp_path_factory.mktemp("inputs") / "lake")
+    source, rng = SimulatedExchange(SETTINGS), np.random.default_rng(0)
+    for day in [pd.Timestamp(d).date() for d in source.days()[:-1]]:
+        for table in ("daily_bars", "reference"):
+            lake.write(table, str(day), source.load(table, day).frame)
+        symbols = lake.day("daily_bars", str(day))["symbol"]
+        for table in ("daily_factors", "features_240m", "features_30m"):
+            names = DAILY42 if table == "daily_factors" else column_names(table)
+            frame = pd.DataFrame(np.exp(rng.standard_normal((len(symbols), len(names)))), columns=list(names))
+            frame[rng.random(frame.shape) < 0.05] = np.nan
+            frame.insert(0, "symbol", symbols)
+            lake.write(table, str(day), frame)
+    makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
+    build = Build(lake.keys("daily_bars"), lake, lambda: None, 1, lambda: "cpu", lambda _: None)
+    for made in makers["labels"].make(build):
+        lake.write("labels", made.key, made.frame)
+    return lake
+
+
+def test_raw_factors_are_standardised_per_day(lake):
+    """Winsorised at 5 MAD, z-scored over the tradable stocks, missing 0; half-hours one after another."""
+    spec = CATALOG["30min_gru_5d"]
+    keys = lake.keys("features_30m")[80:140]
+    inputs, axes = model_inputs(lake, spec, keys[0], keys[-1])
+    panel = inputs["features_30m"]
+    assert panel.features[:3] == ("ret_1", "amplitude_1", "vwap_dev_1")
+    assert panel.features[14] == "ret_2"
+    assert set(panel.features) == set(column_names("features_30m"))
+    key = keys[17]
+    raw = lake.day("features_30m", key).set_index("symbol")
+    info = lake.day("reference", key).set_index("symbol")
+    old = [len(trading_days(d, key)) - 1 >= 63 if pd.notna(d) else True for d in info["list_date"]]
+    inside = info.index[~info["st"] & ~info["suspended"] & np.array(old)]
+    x = raw.loc[raw.index.intersection(inside)]
+    spread = 5 * 1.4826 * (x - x.median()).abs().median()
+    x = x.clip(x.median() - spread, x.median() + spread, axis=1)
+    x = ((x - x.mean()) / x.std(ddof=0)).fillna(0.0)
+    expected = x.reindex(axes.symbols)[list(panel.features)].to_numpy()
+    np.testing.assert_allclose(panel.values[17], expected, atol=1e-5)
+
+
+def test_a_days_inputs_do_not_depend_on_the_range(lake):
+    spec = CATALOG["mtl_stock_attention"]
+    keys = lake.keys("daily_factors")
+    long, axes = model_inputs(lake, spec, keys[60], keys[120])
+    short, _ = model_inputs(lake, spec, keys[100], keys[110])
+    for name in ("daily_factors", "liquid"):
+        both = np.isin(axes.symbols, short[name].symbols)
+        np.testing.assert_array_equal(short[name].values, long[name].values[40:51][:, both])
+
+
+def test_who_has_left_since_still_ranks_at_the_quarters_end(lake, tmp_path):
+    """Six members of the second quarter leave in May: on the days after, the others are the same from any range."""
+    spec, tables = CATALOG["mtl_stock_attention"], ("daily_bars", "reference", "daily_factors")
+    for table in tables:
+        shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
+    market = Lake(tmp_path)
+    keys = market.keys("daily_factors")
+    may = next(k for k in keys if k >= "2013-05-06")
+    inputs, axes = model_inputs(market, spec, "2013-04-08", may)
+    gone = axes.symbols[np.isfinite(inputs["liquid"].values[-1, :, 0])][:6]
+    for table in tables:
+        for key in [k for k in keys if k >= may]:
+            rows = market.day(table, key)
+            market.write(table, key, rows[~rows["symbol"].isin(gone)])
+    day = keys[keys.index(may) + 5]
+    long, wide = model_inputs(market, spec, "2013-04-08", day)
+    one, narrow = model_inputs(market, spec, day, day)
+    assert len(narrow.symbols) < len(wide.symbols)
+    members = [
+        set(axes.symbols[np.isfinite(inputs["liquid"].values[-1, :, 0])])
+        for inputs, axes in ((long, wide), (one, narrow))
+    ]
+    assert members[0] == members[1]
+    assert len(members[0]) > 10
+
+
+def test_members_are_traded_listed_and_not_st(lake):
+    inputs, axes = model_inputs(lake, CATALOG["lstm"])
+    member = np.isfinite(inputs["liquid"].values[..., 0])
+    first = int(np.searchsorted(axes.days, np.datetime64("2013-04-01")))
+    assert not member[:first].any()  # before the first quarter's end
+    share = member[first:].mean()
+    assert 0.2 < share < 0.6
+    info = lake.panel("reference", [str(d) for d in axes.days], ["st"], axes.symbols, missing="empty")
+    assert not (member & info["st"]).any()
+
+
+def test_labels_at_close_follow_the_labels_rules(lake):
+    """close(T+11) / close(T+1) - 1, for whom the lake has a label at vwap."""
+    _, axes = model_inputs(lake, CATALOG["mtl_mlp"])
+    labels, known = training_labels(lake, axes, CATALOG["mtl_mlp"])
+    days = [str(d) for d in axes.days]
+    assert labels.shape == (len(days), len(axes.symbols), 2)
+    bars = lake.panel("daily_bars", days, ["close", "adj_factor"], axes.symbols)
+    close = bars["close"] * bars["adj_factor"]
+    at_vwap = lake.panel("labels", days, ["ret_10", "ret_20"], axes.symbols).stack(["ret_10", "ret_20"])
+    for k, h in enumerate((10, 20)):
+        expected = close[1 + h :] / close[1 : len(days) - h] - 1
+        some = np.isfinite(labels[: len(expected), :, k])
+        np.testing.assert_allclose(labels[: len(expected), :, k][some], expected[some], rtol=1e-12)
+        assert np.isnan(labels[len(expected) :, :, k]).all()
+        np.testing.assert_array_equal(some, np.isfinite(at_vwap[: len(expected), :, k]))
+    assert known[0] == axes.days[21]
+    assert np.isnat(known[-21:]).all()
+    assert not np.isnat(known[:-21]).any()
+    at = training_labels(lake, axes, CATALOG["30min_gru_5d"])[0]
+    np.testing.assert_array_equal(at[:-6, :, 0], lake.panel("labels", days, ["ret_5"], axes.symbols)["ret_5"][:-6])
+
+
+def test_every_entry_says_which_tables_it_reads():
+    for spec in CATALOG.values():
+        tables = {n.table: n.back for n in tables_of(spec)}
+        assert tables, spec.name
+        assert max(tables.values()) >= lookback(spec)
+    assert {n.table: n.back for n in tables_of(CATALOG["mixed_input_gru_5d"])} == {
+        "features_240m": 59, "features_60m": 59, "features_30m": 59, "reference": 59,
+    }  # fmt: skip
+    assert {n.table: n.back for n in tables_of(CATALOG["lstm"])} == {
+        "daily_factors": 20, "reference": 322, "daily_bars": 322,
+    }  # fmt: skip
+    assert [n.table for n in tables_of(CATALOG["hf_gru"])] == ["factor_inputs"]
+    assert raw_columns("features_60m")[13:15] == ("max_minute_share_1", "ret_2")
+    first = training_since(CATALOG["30min_gru_5d"], "2021-01-01")
+    assert len(trading_days(first, "2020-12-31")) == 1200 + 120 + 59 + 1
+    assert training_since(CATALOG["hf_gru"], "2021-01-01") is None
+
+
+def test_what_the_lake_cannot_make_is_named(lake, tmp_path):
+    import dataclasses
+
+    spec = dataclasses.replace(CATALOG["lstm"], universe="csi300")
+    with pytest.raises(DataError, match="lstm takes its stocks from the universe 'csi300'"):
+        model_inputs(lake, spec, *lake.keys("daily_factors")[60:62])
+    other = Lake(tmp_path / "lake")
+    for key in lake.keys("daily_bars")[:3]:
+        for table in ("daily_bars", "reference", "daily_factors"):
+            frame = lake.day(table, key)
+            other.write(table, key, frame.assign(float_shares=np.nan) if table == "daily_bars" else frame)
+    with pytest.raises(DataError, match=r"daily_bars has no float_shares between .* give the source's float_shares"):
+        model_inputs(other, CATALOG["lstm"])
+
+
+SCRIPT = """
+import json, sys, warnings
+warnings.filterwarnings("ignore")
+import numpy as np
+from mg_assets.assets import ASSETS, FLOORS
+from mg_assets.assets.models import FUSED, SIGNALS, TRAINED
+from mg_assets.orchestration.lake_asset import Build
+from mg_assets.lake.store import Lake
+import mg_models.training.retrain as training
+training.git_revision = lambda: None
+lake = Lake(sys.argv[1])
+makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
+def build(table, keys):
+    for made in makers[table].make(Build(keys, lake, lambda: None, 1, lambda: "cpu", lambda _: None)):
+        lake.write(made.table or table, made.key, made.frame, made.stored)
+days = [d for d in lake.keys("daily_bars") if d >= "2013-07-01"][:8]
+for name in TRAINED:
+    build(f"{name}_model", ["2013H2"])
+    build(name, days[:7])
+    build(name, days[7:])
+for c in FUSED:
+    build(c.name, days)
+print(json.dumps({"trained": TRAINED, "signals": SIGNALS, "fused": [c.name for c in FUSED], "days": days}))
+"""
+
+
+def run(script: str, *arguments: str, **environment: str) -> dict:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=kept | {"OMP_NUM_THREADS": "1"} | environment,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def deployed(lake) -> dict:
+    """Some combinations named in the settings: their models trained, predicted and fused through the assets."""
+    return run(
+        SCRIPT,
+        str(lake.root),
+        MG_CATALOG=",".join(CHOSEN),
+        MG_MODELS=json.dumps(SMALL),
+        MG_FIRST_MODEL="2013H2",
+        MG_PORTFOLIOS="csi500_turnover30",
+        MG_SIGNALS=json.dumps({"csi500_turnover30": "attention_ensemble"}),
+    )
+
+
+def test_a_combination_brings_its_models(deployed):
+    assert deployed["trained"] == [
+        "mtl_mlp", "mtl_task_attention", "mtl_stock_attention", "temporal_transformer",
+        "daily_gru_5d", "30min_gru_5d", "mrl_daily_30min_5d",
+    ]  # fmt: skip
+    assert deployed["fused"] == ["output_ensemble2_gru_5d", "attention_ensemble"]
+    assert {"mtl_mlp", "mtl_mlp_10d", "mtl_mlp_20d", "mtl_mlp_10d20d", *CHOSEN} <= set(deployed["signals"])
+
+
+def test_every_signal_has_scores_each_day(deployed, lake):
+    for name in deployed["signals"]:
+        if name.startswith("hf_"):
+            continue  # weighted by hand, of another table
+        for day in deployed["days"]:
+            frame = lake.day(name, day)
+            assert list(frame.columns) == ["symbol", "score"]
+            assert len(frame) > 10, (name, day)
+    heads = [lake.panel(n, deployed["days"], ["score"])["score"] for n in ("mtl_mlp_10d", "mtl_mlp_20d")]
+    assert not np.array_equal(*heads)
+    for day in deployed["days"]:
+        pd.testing.assert_frame_equal(lake.day("mtl_mlp", day), lake.day("mtl_mlp_10d20d", day))
+
+
+def test_an_ensemble_is_the_mean_of_its_parts(deployed, lake):
+    day = deployed["days"][2]
+    parts = COMBINATIONS["attention_ensemble"].parts
+    symbols = lake.day("attention_ensemble", day)["symbol"].to_numpy(object)
+    rows = [lake.panel(p, [day], ["score"], symbols)["score"] for p in parts]
+    got = lake.panel("attention_ensemble", [day], ["score"], symbols)["score"]
+    np.testing.assert_allclose(got, fuse([(r, 1.0) for r in rows]), atol=1e-12)
+    np.testing.assert_allclose(got, np.mean([zscore(r) for r in rows], axis=0), atol=1e-12)
+
+
+def test_stored_models_learned_only_what_was_known(deployed, lake):
+    for name in deployed["trained"]:
+        card = json.loads((Path(lake.folder(f"{name}_model", "2013H2")) / "seed0.json").read_text())
+        horizon = max(card["catalog_entry"]["label"]["horizons"])
+        last = card["ranges"]["valid"]["last"]
+        assert len(trading_days(last, "2013-06-30")) - 1 >= horizon + 1
+        assert len(trading_days(card["ranges"]["train"]["last"], card["ranges"]["valid"]["first"])) - 1 > horizon
+
+
+GRAPH = """
+import json, warnings
+warnings.filterwarnings("ignore")
+import dagster as dg
+from mg_assets.definitions import defs
+from mg_assets.assets.models import SIGNALS, TRAINED
+from mg_assets.quality.suites import suite_for
+dg.Definitions.validate_loadable(defs)
+graph = defs.resolve_asset_graph()
+parents = {}
+for name in SIGNALS:
+    suite_for(name)
+    node = graph.get(dg.AssetKey(name))
+    parents[name] = sorted(k.to_user_string() for k in node.parent_keys)
+models = {t: sorted(k.to_user_string() for k in graph.get(dg.AssetKey(f"{t}_model")).parent_keys) for t in TRAINED}
+print(json.dumps({"signals": parents, "models": models}))
+"""
+
+
+def test_the_whole_catalog_is_one_graph():
+    graph = run(GRAPH, MG_CATALOG=",".join(signal_names()))
+    assert set(graph["signals"]) == set(signal_names())
+    assert set(graph["models"]) == set(CATALOG)
+    for name, spec in CATALOG.items():
+        tables = {n.table for n in tables_of(spec)}
+        assert set(graph["models"][name]) == tables | ({"labels"} if spec.label.price == "vwap" else {"daily_bars"})
+        for signal in spec.signals:
+            assert set(graph["signals"][signal]) == tables | {f"{name}_model"}
+    for name, combination in COMBINATIONS.items():
+        if combination.rule == "fuse":
+            assert set(graph["signals"][name]) == set(combination.parts)
+
+
+def test_a_name_that_the_catalog_lacks_is_an_error():
+    with pytest.raises(AssertionError, match="no signal 'gru_5d' in the catalog"):
+        run("import mg_assets.assets", MG_CATALOG="gru_5d")
+
+
+def test_a_longer_window_is_read(lake):
+    """A deployment's own steps reach the tables that its predictions ask for."""
+    assert tables_of(override(CATALOG["gru_50_1_nn10"], steps=400))[0].back == 49
+
+
+CHECK = """
+import json, sys, warnings
+warnings.filterwarnings("ignore")
+from mg_assets.cli.main import main
+print(json.dumps({"code": main(["retrain-check", *sys.argv[1:]])}))
+"""
+
+
+def test_a_stored_model_trains_to_the_same_bytes_again(deployed, lake):
+    """Weights trained through the asset, and again from the lake by `mg retrain-check`."""
+    code = run(CHECK, "30min_gru_5d", "2013H2", MG_LAKE=str(lake.root), MG_DEVICE="cpu", MG_WORKERS="1")["code"]
+    assert code == 0
+
+
+def test_a_model_that_no_longer_follows_from_the_lake_is_told(deployed, lake, tmp_path):
+    shutil.copytree(lake.root, tmp_path / "lake")
+    other = Lake(tmp_path / "lake")
+    (same,) = retrain_check(other, "mtl_task_attention", "2013H2")
+    assert same.same
+    assert same.same_inputs
+    assert "the same bytes" in str(same)
+    for key in other.keys("daily_factors")[60:90]:
+        frame = other.day("daily_factors", key)
+        other.write(
+            "daily_factors", key, frame.assign(std_1m=frame["std_1m"].sample(frac=1, random_state=1).to_numpy())
+        )
+    (changed,) = retrain_check(other, "mtl_task_attention", "2013H2")
+    assert not changed.same
+    assert "the lake's inputs or labels are not those of the training" in str(changed)
+    with pytest.raises(DataError, match=r"was trained on cpu, .* set device: cpu"):
+        retrain_check(other, "mtl_task_attention", "2013H2", device="cuda")
+    with pytest.raises(MissingPartitionError, match="has no mtl_mlp_model of 2014H1; it has 2013H2"):
+        retrain_check(other, "mtl_mlp", "2014H1")

@@ -1,0 +1,78 @@
+"""Partition keys, and the mappings between them, as Dagster itself resolves them."""
+
+import dagster as dg
+import numpy as np
+import pytest
+
+import mg_assets.assets  # noqa: F401  registers the tables
+from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
+from mg_assets.orchestration.staleness import TABLES, Needs, window
+
+
+def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: str, **offsets: int) -> list[str]:
+    found = mapping(down, up, **offsets).get_upstream_mapped_partitions_result_for_partitions(
+        down.subset_with_partition_keys([key]), down, up
+    )
+    return sorted(found.partitions_subset.get_partition_keys())
+
+
+def test_daily_keys_are_the_exchange_sessions():
+    keys = DAILY.get_partition_keys()
+    assert keys[0] == "2013-01-04"
+    assert keys == [str(d) for d in trading_days("2013-01-04", keys[-1])]
+
+
+def test_weeks_without_a_session_are_no_partitions():
+    keys = WEEKLY.get_partition_keys()
+    assert "2013-02-11" not in keys  # Spring Festival
+    assert "2013-02-18" in keys
+    assert keys == sorted(set(week_of(np.array(DAILY.get_partition_keys())).astype(str)) & set(keys))
+
+
+def test_windows_count_sessions():
+    assert len(upstream(DAILY, DAILY, "2017-03-01", back=39)) == 40
+    ahead = upstream(DAILY, DAILY, "2013-02-08", ahead=11)
+    assert ahead[1] == "2013-02-18"  # the session after the Spring Festival
+    assert len(ahead) == 12
+
+
+def test_the_calendar_edges_truncate():
+    assert upstream(DAILY, DAILY, "2013-01-07", back=39) == ["2013-01-04", "2013-01-07"]
+
+
+def test_a_week_maps_to_its_sessions_and_a_month_to_its():
+    assert upstream(WEEKLY, DAILY, "2013-01-07") == [f"2013-01-{d:02d}" for d in range(7, 12)]
+    assert len(upstream(MONTHLY, DAILY, "2013-01-01")) == 20
+
+
+def test_a_day_maps_to_the_model_of_its_half_year():
+    first = HALF_YEARLY.get_partition_keys()[0]
+    assert upstream(DAILY, HALF_YEARLY, f"{first[:4]}-03-01") == [first]
+    assert upstream(DAILY, HALF_YEARLY, "2013-03-01") == []
+    assert lake_key(first, HALF_YEARLY) == f"{first[:4]}H1"
+
+
+def test_a_model_reads_only_what_is_before_its_half_year():
+    key = HALF_YEARLY.get_partition_keys()[0]
+    days = upstream(HALF_YEARLY, DAILY, key, back=40, ahead=-1)
+    assert days[0] == "2013-01-04"
+    assert days[-1] < key
+
+
+@pytest.mark.parametrize("table", ["factor_scores", "labels", "intraday_factors", "weekly_bars", "monthly_bars"])
+def test_staleness_looks_at_the_days_that_dagster_maps_to(table):
+    """Our own window holds every upstream partition that Dagster's mapping names."""
+    entry = TABLES[table]
+    key = {WEEKLY: "2017-03-06", MONTHLY: "2017-03-01"}.get(entry.definition, "2017-03-08")
+    for need in entry.needs:
+        up = TABLES[need.table].definition
+        every = np.array(up.get_partition_keys(), dtype=object)
+        ours = set(window(need, entry.definition, key, every))
+        theirs = set(upstream(entry.definition, up, key, back=need.back, ahead=need.ahead))
+        assert theirs <= ours, (table, need)
+
+
+def test_needs_of_a_table_without_partitions_is_everything():
+    available = np.array(["2017-03-08", "2017-03-09"], dtype=object)
+    assert window(Needs("daily_bars"), None, "all", available).tolist() == available.tolist()

@@ -1,0 +1,314 @@
+"""Weights and backtests of portfolios on a small simulated lake, without Dagster runs."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import portfolio_market as helper
+import pytest
+
+from mg_assets.assets import portfolios as assets
+from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.factors.labels import eligible_entry, labels
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.orchestration.lake_asset import Build
+from mg_assets.portfolios.decision_panel import Closes
+from mg_assets.portfolios.study_runs import Job, run_cells
+from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
+from mg_assets.portfolios.weekly import ENOUGH, decided_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.portfolios.what_if import what_if
+from mg_assets.quality import run_suite
+from mg_assets.settings import load_settings
+from mg_portfolio.catalog import OTHER_STYLES, PORTFOLIOS
+from mg_portfolio.optimization.shadow_prices import return_per_score
+
+NAME = "csi500_turnover30"
+TABLE = f"weights_{NAME}"
+DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
+
+copy_of, FIRST, LAST = helper.copy_of, helper.FIRST, helper.LAST
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory) -> Lake:
+    return helper.small_market(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="module")
+def weeks(market) -> list[str]:
+    return [str(w) for w in np.unique(week_of(trading_days(FIRST, "2023-04-21")))]
+
+
+def build(lake: Lake, spec, weeks: list[str], rules: TradingRules, at_once: int = 99) -> dict[str, tuple]:
+    """Make weeks as the asset does, some at a time; each part starts from what is stored."""
+    table, made = f"weights_{spec.name}", {}
+    for begin in range(0, len(weeks), at_once):
+        keys = weeks[begin : begin + at_once]
+        last = last_decision(lake, table, keys[0], weeks[begin - 1] if begin else None)
+        for key, step, rows, facts in decided_weeks(lake, spec, table, keys, rules, last):
+            lake.write(table, key, rows, {"absent": step} if isinstance(step, str) else facts)
+            made[key] = (step, rows, facts)
+    return made
+
+
+@pytest.fixture(scope="module")
+def lake(market, weeks, tmp_path_factory) -> Lake:
+    """All weeks of one portfolio, made in one go."""
+    lake = copy_of(market, tmp_path_factory.mktemp("weeks"))
+    build(lake, PORTFOLIOS[NAME], weeks, TradingRules())
+    return lake
+
+
+@pytest.mark.parametrize("rules", [TradingRules(), DESK], ids=["plain", "desk"])
+def test_a_scheduled_week_gives_the_bits_of_the_backfill(market, weeks, tmp_path, rules):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    one, other = copy_of(market, tmp_path / "a"), copy_of(market, tmp_path / "b")
+    build(one, PORTFOLIOS[NAME], weeks[:8], rules)
+    build(other, PORTFOLIOS[NAME], weeks[:8], rules, at_once=1)
+    for key in weeks[:8]:
+        pd.testing.assert_frame_equal(one.day(TABLE, key), other.day(TABLE, key), check_exact=True)
+        assert one.metadata(TABLE, key) == other.metadata(TABLE, key)
+
+
+def test_each_week_obeys_the_suite_and_says_what_it_did(lake, weeks):
+    for outcome in run_suite(TABLE, lake, weeks):
+        assert outcome.passed or outcome.name in ("relaxed", "size_band"), outcome
+    facts = [lake.metadata(TABLE, k) for k in weeks]
+    assert [f["status"] for f in facts].count("optimal") >= len(weeks) - 2
+    assert facts[0]["value"] == 1.0
+    assert facts[0]["decided"] == decision_days(weeks[:1], LAST)[weeks[0]]
+
+
+def test_slopes_are_those_of_the_labels_and_known_at_the_decision(lake, weeks):
+    keys = lake.keys("daily_bars")
+    columns = ["vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st"]
+    bars = lake.panel("daily_bars", keys, columns)
+    entry = eligible_entry(*(bars[c] for c in ("suspended", "st", *columns[1:5], "up_limit", "down_limit")))
+    ret = labels(bars["vwap"] * bars["adj_factor"], entry & bars.present, (5,))[:, :, 0]
+    by_day = dict(lake.metadata(TABLE, weeks[-1])["earned"])
+    assert len(by_day) >= len(weeks) - 3
+    for key in weeks[:6]:
+        decided = lake.metadata(TABLE, key)["decided"]
+        rows = lake.day(TABLE, key)
+        score = rows.set_index("symbol")["score"].reindex(bars.symbols).to_numpy(float)
+        slope, _ = return_per_score(score, ret[keys.index(decided)])
+        assert by_day[decided] == pytest.approx(slope, rel=1e-9)
+    for key in weeks:
+        facts = lake.metadata(TABLE, key)
+        now = keys.index(facts["decided"])
+        assert all(keys.index(d) + 6 <= now for d, _ in facts["earned"])
+        mean = np.mean([s for _, s in facts["earned"]]) if len(facts["earned"]) >= ENOUGH else None
+        assert facts["return_per_score"] == (None if mean is None else pytest.approx(mean))
+    assert facts["return_per_score"] > 0  # the signal has the planted one in it
+
+
+def test_what_if_takes_the_weeks_own_slope(lake, weeks):
+    c = what_if(NAME, weeks[-1], lake, turnover_limit=0.25)
+    assert c.return_per_score == lake.metadata(TABLE, weeks[-1])["return_per_score"]
+    assert c.summary.loc["turnover_one_way", "after"] > c.summary.loc["turnover_one_way", "before"]
+    assert "expected_excess_bp_a_year" in c.summary.index
+
+
+def test_a_portfolio_with_every_style_is_neutral_and_checked(market, weeks, tmp_path):
+    spec = replace(PORTFOLIOS["csi500_ai"], signal="fused")
+    lake = copy_of(market, tmp_path)
+    table = f"weights_{spec.name}"
+    build(lake, spec, weeks[:5], TradingRules())
+    assert tuple(lake.day(table, weeks[0]).columns) == tuple(weight_columns(spec))
+    for outcome in run_suite(table, lake, weeks[:5]):
+        assert outcome.passed or outcome.name in ("relaxed", "size_band"), outcome
+    facts = lake.metadata(table, weeks[4])
+    assert set(facts["limits"]["styles"]) == {"valuation", *OTHER_STYLES}
+    rows = lake.day(table, weeks[4])
+    for style, limit in {**facts["limits"]["styles"], "size": 0.0}.items():
+        room = facts["relaxed"].get(f"style[{style}]", 0.0)
+        assert abs((rows["weight"] - rows["benchmark"]) @ rows[style]) <= limit + room + 1e-9
+    bad = rows.assign(weight=np.roll(rows["weight"].to_numpy(), 7))
+    lake.write(table, weeks[4], bad, facts)
+    failed = {o.name: o for o in run_suite(table, lake, [weeks[4]]) if not o.passed}
+    assert "exposures" in failed
+    c = what_if(spec.name, weeks[3], lake, style_limits={"beta": 0.1})
+    assert "style[beta]" in c.exposures.index
+
+
+def test_styles_that_the_source_lacks_are_said(market, weeks, tmp_path):
+    lake = Lake(tmp_path)
+    for table in ("daily_bars", "fused"):
+        (tmp_path / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
+    for key in market.keys("reference")[:15]:
+        lake.write("reference", key, market.day("reference", key).assign(pb=np.nan))
+    spec = replace(PORTFOLIOS["csi500_ai"], signal="fused")
+    made = build(lake, spec, weeks[:2], TradingRules())
+    facts = made[weeks[1]][2]
+    assert facts["styles_unknown"] == ["valuation", *OTHER_STYLES]
+    assert "styles" not in facts["limits"]
+    assert (made[weeks[1]][1]["valuation"] == 0.0).all()
+
+
+def test_weeks_without_a_signal_are_empty_and_the_next_goes_on(market, weeks, tmp_path):
+    lake = Lake(tmp_path)
+    for table in ("daily_bars", "reference", "common_factors"):
+        (tmp_path / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
+    silent = decision_days(weeks, LAST)[weeks[2]]
+    for key in market.keys("fused"):
+        rows = market.day("fused", key)
+        lake.write("fused", key, rows[:0] if key == silent else rows)
+    whole = build(lake, PORTFOLIOS[NAME], weeks[:5], TradingRules())
+    assert whole[weeks[2]][0] == f"no fused on {silent}"
+    assert whole[weeks[2]][1].empty
+    alone = build(Lake(tmp_path), PORTFOLIOS[NAME], weeks[:5], TradingRules(), at_once=1)
+    for key in (weeks[3], weeks[4]):
+        pd.testing.assert_frame_equal(whole[key][1], alone[key][1], check_exact=True)
+    assert alone[weeks[3]][1]["holdings"].sum() == pytest.approx(1.0)
+
+
+def test_a_gap_between_weeks_is_an_error(lake, weeks):
+    with pytest.raises(MissingPartitionError, match="materialise 2023-05-08 first"):
+        last_decision(lake, TABLE, "2023-05-15", "2023-05-08")  # the last is of April
+    assert last_decision(lake, TABLE, weeks[0], None) is None
+
+
+def run_asset(table: str, lake: Lake) -> dict:
+    asset = next(a for a in assets.ASSETS if table in a.tables)
+    build = Build([WHOLE], lake, lambda: None, 1, lambda: "cpu", lambda _: None)
+    return {made.table: made for made in asset.make(build)}
+
+
+@pytest.fixture(scope="module")
+def backtest(lake) -> dict:
+    return run_asset(f"{NAME}_backtest", lake)
+
+
+def test_the_stored_account_adds_up(lake, backtest, weeks):
+    daily, held = (backtest[f"{NAME}_{what}"].frame for what in ("backtest", "holdings"))
+    worth = (held["units"] * held["price"]).groupby(held["date"]).sum().reindex(daily["date"]).fillna(0.0)
+    np.testing.assert_allclose(daily["nav"], worth.to_numpy() + daily["cash"], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(daily["relative_nav"], daily["nav"] / daily["benchmark_nav"], rtol=1e-13)
+    shares = held.groupby("date")["weight"].sum().reindex(daily["date"]).fillna(0.0)
+    np.testing.assert_allclose(shares.to_numpy() + (daily["cash"] / daily["nav"]), 1.0, atol=1e-12)
+    for key in weeks:  # the weeks started from what the account holds
+        facts, rows = lake.metadata(TABLE, key), lake.day(TABLE, key).set_index("symbol")
+        own = held[held["date"] == facts["decided"]].set_index("symbol")["weight"]
+        np.testing.assert_allclose(rows["holdings"], own.reindex(rows.index).fillna(0.0), atol=1e-10)
+        assert daily.set_index("date").loc[facts["decided"], "nav"] == pytest.approx(facts["value"], rel=1e-10)
+
+
+def test_orders_planned_and_made_have_their_tables(backtest):
+    trades, rebalances = (backtest[f"{NAME}_{what}"].frame for what in ("trades", "rebalances"))
+    made = trades.groupby("traded")["filled"].apply(lambda x: x.abs().sum())
+    np.testing.assert_allclose(rebalances.set_index("traded")["realised_two_way"], made, rtol=1e-9)
+    stuck = trades[trades["reason"].isin(("suspended", "limit_up", "limit_down"))]
+    assert len(stuck) > 0
+    assert (stuck["filled"].abs() < 1e-12).all()
+    assert (rebalances["planned_two_way"].iloc[2:] <= 0.30 + 1e-6).all()
+    assert trades["symbol"].is_monotonic_increasing
+
+
+def test_the_metadata_shows_luck_attribution_and_prices(backtest):
+    made = backtest[f"{NAME}_backtest"]
+    assert {"by weekday of the decision", "attribution", "attribution by industry", "attribution by factor"} <= set(
+        made.metadata
+    )
+    assert {"turnover", "orders_not_filled", "what limits cost", "paths", "attribution chart", "NAV"} <= set(
+        made.metadata
+    )
+    shown = made.metadata["by weekday of the decision"].value
+    assert [line.split("|")[1].strip() for line in shown.splitlines()[2:]] == [
+        "mon", "tue", "wed", "thu", "fri", "mean", "std", "min", "max",
+    ]  # fmt: skip
+    assert "reversal" in made.metadata["attribution by factor"].value
+    assert "basis_points_a_year" in made.metadata["what limits cost"].value
+    parts = made.stored["attribution"]
+    daily = made.frame
+    excess = daily["nav"].iloc[-1] - daily["benchmark_nav"].iloc[-1]
+    assert parts["excess"] == pytest.approx(excess, abs=1e-12)
+    assert sum(v for k, v in parts.items() if k != "excess") == pytest.approx(excess, abs=1e-12)
+    fri = daily["relative_nav_fri"].dropna()
+    own = daily.loc[fri.index, "relative_nav"]
+    np.testing.assert_allclose(fri / fri.iloc[0], own / own.iloc[0])
+    assert fri.index[0] == 1  # bought on the day after the first decision
+    growth = (own.iloc[-1] / own.iloc[0]) ** (252 / (len(own) - 1)) - 1
+    assert made.stored["weekdays"]["fri"]["excess_annual"] == pytest.approx(growth)
+
+
+def test_fewer_than_two_weeks_are_said(market, tmp_path):
+    made = run_asset(f"{NAME}_backtest", copy_of(market, tmp_path))
+    assert all(m.metadata == {"absent": "fewer than two weeks of weights"} for m in made.values())
+    assert len(made) == 4
+
+
+@pytest.mark.parametrize("days_after", [0, 1, 3])
+def test_the_first_two_weeks_have_a_page(market, weeks, tmp_path, days_after):
+    """The last decision may not be traded yet, and not every weekday invested."""
+    last = decision_days(weeks, LAST)[weeks[1]]
+    keys = market.keys("daily_bars")
+    for table in ("daily_bars", "reference", "fused", "common_factors"):
+        (tmp_path / table).mkdir()
+        for key in keys[: keys.index(last) + 1 + days_after]:
+            (tmp_path / table / f"date={key}").symlink_to(market.folder(table, key), target_is_directory=True)
+    lake = Lake(tmp_path)
+    build(lake, PORTFOLIOS[NAME], weeks[:2], TradingRules())
+    made = run_asset(f"{NAME}_backtest", lake)
+    assert made[f"{NAME}_backtest"].frame["date"].iloc[-1] == lake.keys("daily_bars")[-1]
+    assert "fri" in made[f"{NAME}_backtest"].stored["weekdays"]
+    assert len(made[f"{NAME}_rebalances"].frame) == 1 + (days_after > 0)
+
+
+def test_costs_of_the_day_and_lots_are_a_setting(market, weeks, tmp_path, monkeypatch):
+    lake = copy_of(market, tmp_path)
+    build(lake, PORTFOLIOS[NAME], weeks[:6], DESK)
+    monkeypatch.setattr(assets, "trading_rules", lambda: DESK)
+    made = run_asset(f"{NAME}_backtest", lake)
+    rebalances = made[f"{NAME}_rebalances"].frame.iloc[1:]
+    rate = rebalances["cost"] / rebalances["realised_two_way"]
+    # 0.025% commission and 0.001% fee a side, 0.1% tax on the sales
+    assert rate.between(0.00026 + 0.0004, 0.00026 + 0.0006).all()
+    assert (rebalances["cash"] > 0).all()  # what whole lots leave over
+    assert "lot" in set(made[f"{NAME}_trades"].frame["reason"])
+    assert "whole lots" in made[f"{NAME}_backtest"].metadata["trading"]
+
+
+def test_trading_rules_come_from_the_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("MG_TRADING", '{"costs": "chinese", "capital": 5e8, "lots": true}')
+    given = load_settings()
+    monkeypatch.setattr("mg_assets.portfolios.trading_rules.settings", lambda: given)
+    rules = trading_rules()
+    assert rules.execution.lots
+    assert rules.rates(PORTFOLIOS[NAME]).on("2023-08-28").stamp_tax == 0.0005
+    assert TradingRules().rates(PORTFOLIOS[NAME]) == PORTFOLIOS[NAME].costs
+    assert TradingRules().execution is None
+    monkeypatch.setenv("MG_TRADING", '{"tax": 1}')
+    wrong = load_settings()
+    monkeypatch.setattr("mg_assets.portfolios.trading_rules.settings", lambda: wrong)
+    with pytest.raises(DataError, match="unknown \\['tax'\\]"):
+        trading_rules()
+    with pytest.raises(DataError, match="capital in yuan"):
+        TradingRules(lots=True)
+    with pytest.raises(DataError, match="expected 'published' or 'chinese'"):
+        TradingRules(costs="none")
+
+
+def test_any_published_portfolio_can_be_named():
+    assert spec_of("csi500_lstm_relaxed", {}).signal == "lstm"
+    assert spec_of(NAME, {NAME: "hf_gru"}).signal == "hf_gru"
+    with pytest.raises(DataError, match="settings name a portfolio 'csi800'"):
+        spec_of("csi800", {})
+
+
+def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, backtest):
+    found = run_cells(copy_of(market, tmp_path), [Job(PORTFOLIOS[NAME], "a")], TradingRules())[NAME]
+    daily = backtest[f"{NAME}_backtest"].frame
+    both = pd.Series(found.excess_nav(), index=found.days.astype(str)).reindex(daily["date"]).dropna()
+    until = lake.metadata(TABLE, weeks[-1])["decided"]
+    own = daily.set_index("date").loc[:until, "relative_nav"]
+    np.testing.assert_allclose(both.loc[:until], own, rtol=1e-10)
+
+
+def test_closes_carry_what_left_the_exchange(market):
+    closes = Closes(market, market.keys("daily_bars")[:3], also=["999999.SH"])
+    assert "999999.SH" in set(closes.symbols)
+    at = list(closes.symbols).index("999999.SH")
+    assert not closes.buyable[:, at].any()
+    assert not closes.market.tradable[:, at].any()

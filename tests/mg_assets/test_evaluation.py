@@ -1,0 +1,152 @@
+"""Factors of a lake judged under several cases: what is stored is what the library finds, and nothing is lost."""
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_assets import evaluation as judging
+from mg_assets.assets import evaluation as assets
+from mg_assets.errors import DataError
+from mg_assets.evaluation import Column, judged, pair_correlations, planned
+from mg_assets.factors.registry import ALL34, FACTORS
+from mg_assets.lake.market_data import market_data
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
+from mg_assets.orchestration.lake_asset import Build
+from mg_assets.settings import settings
+from mg_assets.sources import build_source
+from mg_portfolio.evaluation.evaluate import correlations, evaluate, long_short, orthogonalise, universe
+from mg_portfolio.evaluation.forward_returns import cases
+
+DAYS = [str(d) for d in trading_days("2022-10-10", "2022-12-30")]
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    source = build_source("simulated", {"stocks": 80, "tick_start": "2023-01-03"})
+    rng = np.random.default_rng(3)
+    for d, day in enumerate(DAYS):
+        for table in ("daily_bars", "reference"):
+            frame = source.load(table, dt.date.fromisoformat(day)).frame
+            lake.write(table, day, frame)
+        symbols = frame["symbol"]
+        values = rng.normal(size=(len(frame), len(ALL34)))
+        scores = pd.DataFrame(values, columns=list(ALL34)).assign(symbol=symbols)
+        scores["late_skew_ret"] = np.nan  # no value at all
+        scores.loc[scores.index % 3 == 0, "down_vol_perc"] = np.nan
+        if d >= 10:
+            lake.write("factor_scores", day, scores)
+        common = pd.DataFrame(rng.normal(size=(len(frame), 3)), columns=["reversal", "cap", "turnover"])
+        lake.write("common_factors", day, common.assign(symbol=symbols))
+        lake.write("daily_factors", day, pd.DataFrame({"symbol": symbols, "std_1m": rng.normal(size=len(frame))}))
+    return lake
+
+
+@pytest.fixture(scope="module")
+def tables(lake):
+    build = Build(["all"], lake, lambda: None, 1, lambda: "cpu", print)
+    return {b.table: b for b in assets.factor_evaluation.make(build)}
+
+
+def panels(lake, name):
+    market = market_data(lake, DAYS[10:])
+    inside = universe(market.listed_days, market.st, market.suspended, market.up_locked)
+    return market, inside, lake.panel("factor_scores", DAYS[10:], [name], market.symbols)[name]
+
+
+def test_the_stored_row_is_the_librarys(lake, tables):
+    market, inside, signal = panels(lake, "down_vol_perc")
+    found = evaluate(signal, market.vwap, inside, market.days, FACTORS["down_vol_perc"].direction, groups=5)
+    row = tables["factor_evaluation"].frame.set_index("name").loc["down_vol_perc"]
+    for metric, value in found.summary.items():
+        assert row[metric] == pytest.approx(value, rel=1e-12, nan_ok=True), metric
+    assert row["rank_ic_mean_t"] == found.confidence.loc["rank_ic_mean", "t"]
+    assert row["rank_ic_track_std"] == pytest.approx(found.by_track["rank_ic_mean"].std())
+    assert row["first_day"] == DAYS[10]
+    read = lambda t, n: lake.panel(t, DAYS[10:], [n], market.symbols)[n]  # noqa: E731
+    common = [read(judging.COMMON[n], n) for n in ("reversal", "cap", "turnover", "std_1m")]
+    industry = pd.factorize(read("reference", "industry").ravel(), sort=True)[0].reshape(signal.shape)
+    clean = orthogonalise(signal, np.stack(common, axis=-1), inside, industry)
+    held = long_short(clean, market.vwap, inside, market.days, "monthly", FACTORS["down_vol_perc"].direction)
+    assert row["orthogonal_long_short_annual"] == pytest.approx(held.summary["long_short_annual"], rel=1e-9)
+
+
+def test_every_case_track_and_year_is_in_the_detail(lake, tables):
+    detail = tables["factor_evaluation_detail"].frame
+    mine = detail[detail["name"] == "down_vol_perc"]
+    main = mine[(mine["universe"] == "all") & (mine["every"] == 5)]
+    assert main["track"].tolist() == ["mean", "0", "1", "2", "3", "4", "std", "mean"]
+    assert main["period"].tolist() == ["whole"] * 7 + ["2022"]
+    assert len(mine[mine["every"] == 10]) == 12
+    market, inside, signal = panels(lake, "down_vol_perc")
+    member = lake.panel("reference", DAYS[10:], ["csi1000_member"], market.symbols)["csi1000_member"].astype(bool)
+    found = evaluate(signal, market.vwap, inside & member, market.days, FACTORS["down_vol_perc"].direction, groups=5)
+    row = mine[(mine["universe"] == "csi1000") & (mine["track"] == "mean")].iloc[0]
+    assert row["rank_ic_mean"] == pytest.approx(found.summary["rank_ic_mean"], nan_ok=True)
+
+
+def test_open_and_close_are_the_bars_own_adjusted_prices(lake):
+    plan = cases(["all"], ["t1_open", "t0_close"], [5])
+    found = judged(lake, {"down_vol_perc": Column("factor_scores", "down_vol_perc")}, 5, "monthly", plan)
+    market, inside, signal = panels(lake, "down_vol_perc")
+    bars = lake.panel("daily_bars", DAYS[10:], ["open", "close", "adj_factor", "volume"], market.symbols)
+    for column, delay, case in (("open", 1, "t1_open"), ("close", 0, "t0_close")):
+        price = np.where(bars["volume"] > 0, bars[column] * bars["adj_factor"], np.nan)
+        expected = evaluate(signal, price, inside, market.days, groups=5, delay=delay).summary["rank_ic_mean"]
+        row = next(
+            r for r in found.detail if r["execution"] == case and r["track"] == "mean" and r["period"] == "whole"
+        )
+        assert row["rank_ic_mean"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_ledger_names_what_was_left_out(lake, tables):
+    ledger = tables["factor_evaluation_ledger"].frame
+    absent = ledger[(ledger["name"] == "late_skew_ret") & (ledger["scope"] == "factor")]
+    assert absent[["reason", "count"]].values.tolist() == [["fewer than 30 days with a value", 0]]
+    days = ledger[(ledger["scope"] == "day") & (ledger["case"] == "all")]
+    stocks = ledger[(ledger["scope"] == "stock") & (ledger["case"] == "all")]
+    pd.testing.assert_series_equal(days.groupby("reason")["count"].sum(), stocks.groupby("reason")["count"].sum())
+    assert "ST" in set(days["reason"])
+    market, inside, _ = panels(lake, "down_vol_perc")
+    assert days["count"].sum() == (market.listed & ~inside).sum()
+
+
+def test_correlations_in_parts_are_those_of_the_whole(lake, monkeypatch):
+    names = ("down_vol_perc", "corr_ret_lastret")
+    columns = {n: Column("factor_scores", n, FACTORS[n].direction) for n in names}
+    plan = cases()
+    at_once = pair_correlations(lake, columns, judged(lake, columns, 5, "monthly", plan))
+    monkeypatch.setattr(judging, "BUDGET", 1)  # a column at a time, read again for the pairs
+    monkeypatch.setattr(judging, "PAIR_DAYS", 13)
+    found = judged(lake, columns, 5, "monthly", plan)
+    assert not found.signals
+    in_parts = pair_correlations(lake, columns, found)
+    pd.testing.assert_frame_equal(in_parts, at_once)
+    assert list(at_once) == [*names, "reversal", "cap", "turnover", "std_1m"]
+    _, inside, _ = panels(lake, names[0])
+    stack = np.stack([panels(lake, n)[2] * FACTORS[n].direction for n in names])
+    assert at_once.iloc[0, 1] == pytest.approx(correlations(stack, inside)[0, 1], rel=1e-12)
+
+
+def test_settings_are_checked(monkeypatch):
+    assert planned()[0] == cases()[0]
+    for wrong, text in (
+        ({"universe": ["all"]}, r"evaluation has \['universe'\]"),
+        ({"executions": ["t2"]}, "execution was 't2'"),
+        ({"universes": []}, "partly empty"),
+    ):
+        monkeypatch.setattr(judging, "settings", lambda wrong=wrong: replace(settings(), evaluation=wrong))
+        with pytest.raises(DataError, match=text):
+            planned()
+
+
+def test_a_lake_without_factors_says_so(tmp_path):
+    build = Build(["all"], Lake(tmp_path), lambda: None, 1, lambda: "cpu", print)
+    built = {b.table: b for b in assets.factor_evaluation.make(build)}
+    assert "fewer than 30 days" in built["factor_evaluation"].metadata["absent"]
+    assert len(built["factor_evaluation_ledger"].frame) == len(ALL34)
+    assert built["factor_evaluation_detail"].frame.empty

@@ -1,0 +1,101 @@
+"""Splits on the exchange's own calendar."""
+
+import exchange_calendars
+import numpy as np
+import pytest
+
+from mg_models.catalog import SplitSpec
+from mg_models.data.splits import known_days, period_end, period_start, split
+from mg_models.errors import LeakageError, TrainingError
+
+
+@pytest.fixture(scope="module")
+def days() -> np.ndarray:
+    calendar = exchange_calendars.get_calendar("XSHG", start="2013-01-04", end="2023-12-29")
+    return calendar.sessions.to_numpy("datetime64[D]")
+
+
+def test_2017h1_is_as_the_worked_example_says(days):
+    s = split(days, "2017H1", 10, SplitSpec(), known_days(days, 10))
+    cut = np.searchsorted(days, np.datetime64("2017-01-01"))
+    assert days[cut] == np.datetime64("2017-01-03")
+    assert s.valid[-1] <= cut - 12  # the twelfth trading day before the cut at the latest
+    assert s.valid[-1] + 5 > cut - 12  # and no sample that could be used is left out
+    assert s.train[0] == 0
+    assert set(np.diff(s.train)) == {5}
+    assert set(np.diff(s.valid)) == {5}
+    assert s.valid[0] - s.train[-1] > 11
+    assert len(s.valid) / (len(s.train) + len(s.valid)) == pytest.approx(0.2, abs=0.01)
+    assert (days[s.test[0]], days[s.test[-1]]) == (np.datetime64("2017-01-03"), np.datetime64("2017-06-30"))
+
+
+@pytest.mark.parametrize("horizon", [5, 10, 20])
+@pytest.mark.parametrize("retrain", ["2015H2", "2019H1", "2023H2"])
+def test_no_label_is_known_too_late(days, retrain, horizon):
+    known = known_days(days, horizon)
+    s = split(days, retrain, horizon, SplitSpec(), known)
+    assert (known[s.valid] < period_start(retrain)).all()
+    assert (known[s.train] < days[s.valid[0]]).all()
+
+
+def test_the_window_expands(days):
+    early, late = (split(days, r, 10, SplitSpec()) for r in ("2018H1", "2018H2"))
+    all_early = set(early.train) | set(early.valid)
+    assert set(early.train) <= set(late.train)
+    assert all_early - set(late.train) - set(late.valid) <= set(range(early.train[-1], late.valid[0]))
+    assert len(late.train) > len(early.train)
+
+
+def test_sampling_starts_at_the_first_usable_day(days):
+    usable = np.arange(len(days)) >= 150
+    assert split(days, "2017H1", 10, SplitSpec(), usable=usable).train[0] == 150
+
+
+def test_labels_of_a_longer_horizon_are_refused(days):
+    with pytest.raises(LeakageError, match="not before the cut of 2017H1"):
+        split(days, "2017H1", 10, SplitSpec(), known_days(days, 20))
+
+
+def test_labels_never_known_are_refused(days):
+    never = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
+    with pytest.raises(LeakageError):
+        split(days, "2017H1", 10, SplitSpec(), never)
+
+
+def test_too_short_a_history_says_how_many_days(days):
+    with pytest.raises(TrainingError, match=r"retrain 2013H2: \d+ training and \d+ validation days .* needs 20 and 5"):
+        split(days, "2013H2", 10, SplitSpec())
+    with pytest.raises(TrainingError, match="from none"):
+        split(days, "2017H1", 10, SplitSpec(), usable=np.zeros(len(days), bool))
+
+
+def test_half_years():
+    assert period_start("2017H2") == np.datetime64("2017-07-01")
+    assert period_end("2017H2") == np.datetime64("2017-12-31")
+    assert period_end("2017H1") == np.datetime64("2017-06-30")
+    with pytest.raises(TrainingError, match="2017H3"):
+        period_start("2017H3")
+
+
+@pytest.mark.parametrize("horizon", [5, 20])
+def test_fixed_lengths_roll(days, horizon):
+    """Validation ends at the half-year, training where validation begins, each less horizon + 1 days."""
+    spec = SplitSpec(every=1, train_days=600, valid_days=200)
+    known = known_days(days, horizon)
+    s = split(days, "2019H1", horizon, spec, known)
+    cut, gap = int(np.searchsorted(days, np.datetime64("2019-01-01"))), horizon + 1
+    np.testing.assert_array_equal(s.valid, np.arange(cut - 200, cut - gap))
+    np.testing.assert_array_equal(s.train, np.arange(cut - 800, cut - 200 - gap))
+    assert known[s.valid[-1]] == days[cut - 1]
+    assert known[s.train[-1]] == days[s.valid[0] - 1]
+    assert len(split(days, "2019H2", horizon, spec, known).train) == len(s.train)
+
+
+def test_a_fixed_length_takes_what_a_short_history_has(days):
+    spec = SplitSpec(every=1, train_days=1200, valid_days=120)
+    usable = np.arange(len(days)) >= 400
+    s = split(days, "2016H1", 10, spec, known_days(days, 10), usable)
+    assert s.train[0] == 400
+    assert len(s.valid) == 120 - 11
+    with pytest.raises(TrainingError, match="retrain 2013H2: 0 training"):
+        split(days, "2013H2", 10, spec)

@@ -1,0 +1,90 @@
+"""Losses against numpy, and what must not break them."""
+
+import numpy as np
+import pytest
+import torch
+
+from mg_models.training.losses import EPS, daily_correlation, multitask_ic, negative_ic
+
+
+def numpy_ic(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a - a.mean(), b - b.mean()
+    return (a * b).mean() / np.sqrt((a.var() + EPS) * (b.var() + EPS))
+
+
+@pytest.fixture
+def rows():
+    rng = np.random.default_rng(0)
+    day = np.repeat([0, 1, 2], [40, 55, 31])
+    label = rng.standard_normal(len(day))
+    predictions = 0.3 * label[:, None] + rng.standard_normal((len(day), 3)) + day[:, None]
+    return predictions, label, day
+
+
+def tensors(*arrays):
+    return [torch.from_numpy(np.ascontiguousarray(a)) for a in arrays]
+
+
+def test_negative_ic_is_the_mean_over_days(rows):
+    predictions, label, day = rows
+    expected = -np.mean([numpy_ic(predictions[day == d, 0], label[day == d]) for d in range(3)])
+    got = negative_ic(*tensors(predictions[:, 0], label, day), days=3)
+    assert float(got) == pytest.approx(expected, abs=1e-12)
+
+
+def test_multitask_ic_is_the_reports_formula(rows):
+    p, label, day = rows
+
+    def mean(a, b):
+        return np.mean([numpy_ic(a[day == d], b[day == d]) for d in range(3)])
+
+    expected = -sum(mean(p[:, k], label) for k in range(3))
+    expected += 0.01 * (mean(p[:, 0], p[:, 1]) + mean(p[:, 0], p[:, 2]) + mean(p[:, 1], p[:, 2]))
+    assert float(multitask_ic(*tensors(p, label, day), days=3)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_days_level_and_scale_do_not_matter(rows):
+    predictions, label, day = rows
+    moved = predictions[:, 0] + 100.0 * day
+    a, b = (daily_correlation(*tensors(p, label, day), days=3) for p in (predictions[:, 0], moved))
+    torch.testing.assert_close(a, b)
+
+
+def test_a_constant_prediction_has_a_small_gradient(rows):
+    _, label, day = rows
+    prediction = torch.full((len(day),), 0.5, dtype=torch.float64, requires_grad=True)
+    negative_ic(prediction, *tensors(label, day), days=3).backward()
+    assert prediction.grad is not None
+    assert float(prediction.grad.abs().max()) < 10
+
+
+def test_rows_without_a_label_are_as_if_absent(rows):
+    predictions, label, day = rows
+    without = label.copy()
+    without[::7] = np.nan
+    kept = np.isfinite(without)
+    p = torch.from_numpy(predictions[:, 0]).requires_grad_()
+    loss = negative_ic(p, *tensors(without, day), days=3)
+    expected = negative_ic(*tensors(predictions[kept, 0], label[kept], day[kept]), days=3)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-15)
+    loss.backward()
+    assert p.grad is not None
+    assert torch.isfinite(p.grad).all()
+    assert (p.grad[~torch.from_numpy(kept)] == 0).all()
+
+
+def test_thin_and_flat_days_take_no_part(rows):
+    predictions, label, day = rows
+    flat = np.where(day == 1, 0.0, label)
+    got = negative_ic(*tensors(predictions[:, 0], flat, day), days=3, min_stocks=32)
+    assert float(got) == pytest.approx(-numpy_ic(predictions[day == 0, 0], label[day == 0]), abs=1e-12)
+
+
+def test_no_day_at_all_gives_zero_and_no_gradient(rows):
+    predictions, label, day = rows
+    p = torch.from_numpy(predictions).requires_grad_()
+    loss = multitask_ic(p, *tensors(label, day), days=3, min_stocks=1000)
+    loss.backward()
+    assert loss.item() == 0
+    assert p.grad is not None
+    assert (p.grad == 0).all()

@@ -1,0 +1,474 @@
+"""The optimiser's promises: bounds, relaxation, prices, refusals."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, optimize
+from mg_portfolio.optimization.constraints import bounds, largest_violation, objective, violations
+from mg_portfolio.optimization.shadow_prices import annual_basis_points, price_table, return_per_score
+
+
+def changed(p: EnhancementProblem, **new) -> EnhancementProblem:
+    """The problem with some fields replaced."""
+    return EnhancementProblem(**({f.name: getattr(p, f.name) for f in fields(p)} | new))
+
+
+def enhancement(n: int = 200, seed: int = 0, **new) -> EnhancementProblem:
+    """A feasible problem in the shape of the published portfolios."""
+    r = np.random.default_rng(seed)
+    member = np.arange(n) < n // 2
+    benchmark = np.where(member, r.lognormal(0, 0.5, n), 0.0)
+    benchmark /= benchmark.sum()
+    holdings = benchmark + np.where(member, 0.0, 0.1 / (n - n // 2))
+    given = {
+        "score": r.standard_normal(n),
+        "benchmark": benchmark,
+        "holdings": holdings / holdings.sum(),
+        "industry": r.integers(0, 8, n),
+        "styles": r.standard_normal((n, 2)),
+        "style_limits": np.array([0.2, 0.8]),
+        "member": member,
+        "stock_limit": 0.02,
+        "member_floor": 0.8,
+        "industry_limit": 0.02,
+        "turnover_limit": 0.15,
+    }
+    return EnhancementProblem(**(given | new))
+
+
+def with_risk(p: EnhancementProblem, aversion: float, seed: int = 1) -> EnhancementProblem:
+    r = np.random.default_rng(seed)
+    return changed(
+        p,
+        risk_aversion=aversion,
+        factor_loadings=r.standard_normal((p.size, 5)),
+        factor_cov=np.diag(r.random(5) * 0.02),
+        specific_var=0.02 + 0.1 * r.random(p.size),
+    )
+
+
+def test_a_published_kind_of_problem_is_solved_exactly():
+    p = enhancement()
+    s = optimize(p)
+    assert s.status == "optimal"
+    assert not s.relaxed
+    assert s.largest_violation < 1e-12
+    assert s.objective == pytest.approx(p.score @ s.weights)
+    assert s.objective > p.score @ p.holdings
+    assert s.solver == "highs"
+    assert s.attempts
+    assert s.attempts[-1].status == "Optimal"
+
+
+@pytest.mark.parametrize("sum_to", [1.0, 0.4])
+def test_tradability_wins_over_the_band(sum_to):
+    n = 60
+    p = enhancement(n)
+    holdings = np.full(n, sum_to / n)
+    holdings[0], holdings[1], holdings[2] = 0.0, sum_to * 0.2, 0.0
+    holdings *= sum_to / holdings.sum()
+    flags = {name: np.arange(n) == i for i, name in enumerate(("suspended", "limit_down", "limit_up"))}
+    p = changed(p, holdings=holdings, **flags)
+    w = optimize(p).weights
+    assert w[0] == holdings[0]  # suspended, although the band asks for more
+    assert w[1] >= holdings[1]  # locked at the lower limit far above the band
+    assert w[2] <= holdings[2]  # locked at the upper limit below the band
+    b = bounds(p)
+    assert (b.lower <= b.upper).all()
+
+
+def test_limit_up_still_sells_down_to_the_band():
+    p = enhancement(40, turnover_limit=0.5, style_limits=np.full(2, np.nan), industry_limit=0.5)
+    holdings = p.holdings.copy()
+    holdings[39] = p.benchmark[39] + 0.1
+    p = changed(p, holdings=holdings / holdings.sum(), limit_up=np.arange(40) == 39)
+    assert optimize(p).weights[39] <= p.benchmark[39] + p.stock_limit + 1e-12
+
+
+def test_cold_start_relaxes_the_turnover_by_what_buying_in_needs():
+    p = enhancement(holdings=np.zeros(200))
+    s = optimize(p)
+    assert s.status == "relaxed"
+    assert s.relaxed == pytest.approx({"turnover": 0.35})
+    assert s.weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert "turnover" in s.message
+    assert "turnover" not in s.shadow_prices
+    with pytest.raises(InfeasibleError, match="turnover"):
+        optimize(p, allow_relaxation=False)
+
+
+def test_neutral_industry_with_a_suspended_stock_gives_way_and_says_how_much():
+    n = 30
+    industry = np.where(np.arange(n) < 2, 7, np.arange(n) % 3)
+    benchmark = np.full(n, 1 / n)
+    holdings = benchmark.copy()
+    holdings[:2] = 0.0  # the whole of a thin industry is suspended and not held
+    holdings /= holdings.sum()
+    p = EnhancementProblem(
+        score=np.arange(n, dtype=float),
+        benchmark=benchmark,
+        holdings=holdings,
+        industry=industry,
+        industry_limit=0.0,
+        stock_limit=0.03,
+        turnover_limit=0.3,
+        suspended=np.arange(n) < 2,
+        industry_names={7: "coal", 0: "a", 1: "b", 2: "c"},
+    )
+    s = optimize(p)
+    assert s.status == "relaxed"
+    assert s.relaxed["industry[coal]"] == pytest.approx(2 / n)
+    assert sum(s.relaxed.values()) == pytest.approx(4 / n)  # what one industry lacks the others have too much of
+    with pytest.raises(InfeasibleError) as caught:
+        optimize(p, allow_relaxation=False)
+    assert {"industry[coal]", "suspended"} <= set(caught.value.clashing)
+    assert caught.value.changes["industry[coal]"] == pytest.approx(2 / n)
+
+
+def test_cheaper_limits_give_way_first():
+    p = enhancement(60, holdings=np.eye(60)[59], turnover_limit=0.2)
+    s = optimize(p)
+    assert s.status == "relaxed"
+    assert set(s.relaxed) == {"turnover"}  # penalty 1, before styles and industries
+
+
+def test_style_priority_decides_which_style_gives_way():
+    n = 40
+    r = np.random.default_rng(3)
+    first = r.standard_normal(n)
+    given = {
+        "score": r.standard_normal(n),
+        "benchmark": np.full(n, 1 / n),
+        "holdings": np.full(n, 1 / n),
+        "suspended": np.arange(n) > 1,
+        "limit_down": np.arange(n) == 0,
+        "styles": np.column_stack([first, first + 0.3 * r.standard_normal(n)]),
+        "style_limits": np.array([0.0, 0.0]),
+        "style_names": ("size", "beta"),
+    }
+    # nothing clashes yet: standing still is neutral
+    assert optimize(EnhancementProblem(**given)).status == "optimal"
+    drifted = given["holdings"].copy()
+    drifted[5] += 0.01
+    given["holdings"] = drifted / drifted.sum()
+    loose = {}
+    for name, priority in (("size", [1.0, 1e6]), ("beta", [1e6, 1.0])):
+        s = optimize(EnhancementProblem(**given, style_priority=np.array(priority)))
+        assert s.status == "relaxed"
+        loose[name] = s.relaxed
+    assert loose["size"].get("style[size]", 0) > loose["beta"].get("style[size]", 0)
+    assert loose["beta"].get("style[beta]", 0) > loose["size"].get("style[beta]", 0)
+
+
+def test_budget_and_tradability_alone_can_clash():
+    n = 20
+    given = {
+        "score": np.zeros(n),
+        "benchmark": np.full(n, 1 / n),
+        "holdings": np.zeros(n),
+        "limit_up": np.arange(n) > 1,
+        "stock_limit": 0.01,
+    }
+    s = optimize(EnhancementProblem(**given))
+    assert s.status == "infeasible"
+    assert (s.weights == 0).all()
+    assert s.largest_violation == pytest.approx(1.0)
+    assert "stock_limit" in s.message
+    with pytest.raises(InfeasibleError, match="limit_up") as caught:
+        optimize(EnhancementProblem(**given), allow_relaxation=False)
+    needed = 0.01 + caught.value.changes["stock_limit"]
+    assert needed == pytest.approx(0.45)
+    assert optimize(EnhancementProblem(**(given | {"stock_limit": needed + 1e-9}))).status == "optimal"
+    everything = optimize(EnhancementProblem(**(given | {"suspended": np.ones(n, bool)})))
+    assert everything.status == "infeasible"
+    assert "cash" in everything.message
+
+
+def test_one_stock_no_styles_no_turnover():
+    one = np.ones(1)
+    s = optimize(EnhancementProblem(score=one, benchmark=one, holdings=one, turnover_limit=0.0, stock_limit=0.0))
+    assert s.weights == pytest.approx([1.0])
+    assert s.status == "optimal"
+    p = enhancement(turnover_limit=0.0, stock_limit=0.05, styles=np.zeros((200, 0)), style_limits=np.zeros(0))
+    s = optimize(p)
+    assert s.status == "optimal"
+    assert s.weights == pytest.approx(p.holdings, abs=1e-12)
+
+
+def test_no_limits_at_all_buys_the_best_stock():
+    n = 50
+    score = np.random.default_rng(0).standard_normal(n)
+    s = optimize(EnhancementProblem(score=score, benchmark=np.full(n, 1 / n), holdings=np.full(n, 1 / n)))
+    assert s.weights[score.argmax()] == pytest.approx(1.0)
+    best = np.sort(score)[-2:]
+    assert best[0] - 1e-9 <= s.shadow_prices["budget"] <= best[1] + 1e-9  # the stock's own bound ties with the budget
+
+
+def test_cost_stops_trades_that_do_not_pay():
+    p = enhancement(60, turnover_limit=None)
+    assert optimize(changed(p, cost=100.0)).weights == pytest.approx(p.holdings, abs=1e-12)
+    free, dear = optimize(p).weights, optimize(changed(p, cost=0.5)).weights
+    assert np.abs(dear - p.holdings).sum() < np.abs(free - p.holdings).sum()
+
+
+@pytest.mark.parametrize("risk", [0.0, 20.0])
+def test_permuting_stocks_permutes_the_answer(risk):
+    p = enhancement(120, cost=0.05)
+    if risk:
+        p = with_risk(p, risk)
+    order = np.random.default_rng(9).permutation(p.size)
+    names = "score benchmark holdings industry styles member suspended limit_up limit_down factor_loadings specific_var"
+    moved = {name: getattr(p, name)[order] for name in names.split() if getattr(p, name) is not None}
+    a, b = optimize(p), optimize(changed(p, **moved))
+    assert a.objective == pytest.approx(b.objective, abs=1e-6 if risk else 1e-11)
+    assert a.weights[order] == pytest.approx(b.weights, abs=1e-4 if risk else 1e-10)  # scores differ: unique
+
+
+@pytest.mark.parametrize("risk", [0.0, 20.0])
+@pytest.mark.parametrize("unit", [1e-5, 1e5])
+def test_the_unit_of_the_scores_does_not_matter(risk, unit):
+    p = enhancement(120, cost=0.05, holdings=np.r_[np.zeros(60), np.full(60, 1 / 60)])
+    if risk:
+        p = with_risk(p, risk)
+    scaled = changed(p, score=p.score * unit, cost=p.cost * unit, risk_aversion=risk * unit)
+    a, b = optimize(p), optimize(scaled)
+    assert a.objective == pytest.approx(b.objective / unit, rel=1e-5 if risk else 1e-10)
+    assert a.relaxed == pytest.approx(b.relaxed, abs=1e-6 if risk else 1e-12)
+    for name, price in a.shadow_prices.items():
+        assert b.shadow_prices[name] / unit == pytest.approx(price, rel=1e-3, abs=1e-3)
+
+
+def test_without_scores_the_least_risk_wins():
+    p = with_risk(enhancement(120, score=np.zeros(120)), 20.0)
+    s = optimize(p)
+    assert s.objective > objective(p, p.holdings)
+    assert s.largest_violation <= 1e-6
+
+
+def test_sifting_needs_only_some_of_the_columns():
+    s = optimize(enhancement(2000, stock_limit=0.008, suspended=np.zeros(2000, bool)))
+    assert s.status == "optimal"
+    columns = int(s.attempts[0].note.split()[0])
+    assert columns < 2500  # buys and sells of 2,000 held stocks would be 4,000
+
+
+@pytest.mark.parametrize("limit", ["turnover", "members", "stock_limit", "style[0]"])
+def test_shadow_prices_are_the_slopes_of_the_objective(limit):
+    p = enhancement(80, seed=4, member_floor=0.93, style_limits=np.array([0.02, 0.8]), stock_limit=0.01)
+    s = optimize(p)
+    step = 1e-5
+    looser = {
+        "turnover": {"turnover_limit": p.turnover_limit + step},
+        "members": {"member_floor": p.member_floor - step},
+        "stock_limit": {"stock_limit": p.stock_limit + step},
+        "style[0]": {"style_limits": p.style_limits + np.array([step, 0.0])},
+    }[limit]
+    gained = optimize(changed(p, **looser)).objective - s.objective
+    assert limit in s.shadow_prices
+    assert s.shadow_prices[limit] == pytest.approx(gained / step, rel=1e-4)
+
+
+def test_shadow_prices_under_risk_aversion_are_slopes_too():
+    p = with_risk(enhancement(80, seed=4), 30.0)
+    s = optimize(p)
+    step = 1e-4
+    gained = optimize(changed(p, turnover_limit=p.turnover_limit + step)).objective - s.objective
+    assert s.shadow_prices["turnover"] == pytest.approx(gained / step, rel=0.02)
+
+
+def test_shadow_prices_in_basis_points_a_year():
+    assert annual_basis_points({"turnover": 2.0}, 0.001, 50.0) == pytest.approx({"turnover": 1000.0})
+
+
+def test_price_table_says_what_a_step_earns():
+    p = enhancement(80, seed=4, member_floor=0.93, style_limits=np.array([0.02, 0.8]), stock_limit=0.01)
+    s = optimize(p)
+    table = price_table(p, s, return_per_score=0.001, rebalances_per_year=50.0).set_index("constraint")
+    assert set(table.index) == set(s.shadow_prices)
+    wider = optimize(changed(p, turnover_limit=p.turnover_limit + 0.01)).objective - s.objective
+    assert table.loc["turnover", "gained"] == pytest.approx(wider)
+    assert table.loc["turnover", "basis_points_a_year"] == pytest.approx(wider * 0.001 * 50.0 * 1e4)
+    real = table.drop(index="budget", errors="ignore")
+    assert (real["gained"] <= real["at_price"] + 1e-9).all()  # the objective is concave in its limits
+    assert (real["gained"] >= -1e-12).all()
+    assert np.isnan(table.loc["budget", "gained"])
+
+
+def unlike_its_price(p: EnhancementProblem) -> tuple[set[str], set[str]]:
+    """Limits whose step gains more than its price says, and those whose step loses."""
+    table = price_table(p, optimize(p)).query("constraint != 'budget'").set_index("constraint")
+    more = table.index[table["gained"] > table["at_price"] + 1e-9]
+    return set(more), set(table.index[table["gained"] < -1e-9])
+
+
+def test_a_wider_band_gains_more_than_its_price_only_where_it_reaches_a_barred_stock():
+    reached = 0
+    for seed in range(30):
+        p = enhancement(80, seed=seed, stock_limit=0.01)
+        assert unlike_its_price(p) == (set(), set())
+        bottom = np.maximum(p.benchmark - 0.01, 0.0)
+        barred = (np.random.default_rng(seed).random(80) < 0.1) & (bottom > 0.003)
+        assert unlike_its_price(changed(p, limit_up=barred)) == (set(), set())  # within their bands: no exception
+        p = changed(p, limit_up=barred, holdings=np.where(barred, bottom - 0.0005, p.holdings))
+        more, less = unlike_its_price(p)
+        assert more <= {"stock_limit"}
+        assert not less
+        if more:
+            reached += 1
+            s, wider = optimize(p), optimize(changed(p, stock_limit=p.stock_limit + 0.001))
+            assert s.weights[barred] == pytest.approx(p.holdings[barred], abs=1e-12)
+            assert (wider.weights[barred] < p.holdings[barred] - 1e-6).any()  # sold at last
+    assert reached > 2
+
+
+def test_where_limits_were_relaxed_another_step_may_cost_score():
+    r = np.random.default_rng(0)
+    held = np.where(r.random(80) < 0.6, r.random(80), 0.0)
+    p = enhancement(
+        80, industry_limit=0.0, turnover_limit=0.1, suspended=r.random(80) < 0.3, holdings=held / held.sum()
+    )
+    assert optimize(p).status == "relaxed"
+    more, less = unlike_its_price(p)
+    assert not more
+    assert less
+
+
+@pytest.mark.parametrize("buying", [True, False])
+def test_the_band_that_a_hard_clash_asks_for_is_the_smallest_that_fits(buying):
+    r = np.random.default_rng(3)
+    n = 40
+    b = np.full(n, 1 / n)
+    # bought too little: 25 are locked at the upper limit, some of them held above the band, whose top then binds
+    # sold too little: 25 are locked at the lower limit, some of them held below it
+    locked = np.arange(n) < 25
+    held = np.where(locked, b * r.uniform(0.2, 1.9, n) if buying else b * r.uniform(0.2, 2.6, n), b)
+    flags = {"limit_up": locked} if buying else {"limit_down": locked}
+    given = {"score": r.standard_normal(n), "benchmark": b, "holdings": held / max(1.0, held.sum())}
+    p = EnhancementProblem(**given, **flags, stock_limit=0.001)
+    with pytest.raises(InfeasibleError) as error:
+        optimize(p, allow_relaxation=False)
+    extra = error.value.changes["stock_limit"]
+    assert optimize(changed(p, stock_limit=0.001 + extra)).status == "optimal"
+    assert optimize(changed(p, stock_limit=0.001 + extra * 0.999)).status == "infeasible"
+
+
+def test_return_per_score_finds_the_slope_that_was_planted():
+    r = np.random.default_rng(0)
+    score = r.standard_normal((50, 400))
+    returns = 0.002 * score + 0.03 * r.standard_normal((50, 1)) + 0.05 * r.standard_normal((50, 400))
+    score[r.random(score.shape) < 0.1] = np.nan
+    score[7, 20:] = np.nan  # too few stocks that week
+    slope, t = return_per_score(score, returns)
+    by_hand = []
+    for x, y in zip(score, returns, strict=True):
+        on = np.isfinite(x)
+        if on.sum() >= 30:
+            by_hand.append(np.polyfit(x[on], y[on], 1)[0])
+    assert slope == pytest.approx(np.mean(by_hand), rel=1e-12)
+    assert t == pytest.approx(np.mean(by_hand) / (np.std(by_hand, ddof=1) / np.sqrt(len(by_hand))), rel=1e-12)
+    assert slope == pytest.approx(0.002, abs=0.0015)
+    assert np.isnan(return_per_score(score[:, :5], returns[:, :5])).all()
+    with pytest.raises(ProblemError, match="shapes differed"):
+        return_per_score(score, returns[:5])
+
+
+def test_an_unknown_relaxation_is_refused():
+    with pytest.raises(ProblemError, match="relaxation was 'strict', expected 'weighted' or 'ordered'"):
+        optimize(enhancement(), relaxation="strict")
+
+
+def test_risk_aversion_lowers_risk():
+    from mg_portfolio.optimization.constraints import active_variance
+
+    p = enhancement()
+    risks = [active_variance(with_risk(p, 1.0), optimize(with_risk(p, g)).weights) for g in (1.0, 30.0, 1000.0)]
+    assert risks[0] > risks[1] > risks[2]
+
+
+def test_risk_aversion_with_a_needed_relaxation():
+    p = with_risk(enhancement(holdings=np.zeros(200)), 10.0)
+    s = optimize(p)
+    assert s.status == "relaxed"
+    assert s.relaxed == pytest.approx({"turnover": 0.35}, abs=1e-6)
+    assert s.largest_violation <= 1e-6
+
+
+def test_the_check_sees_every_kind_of_violation():
+    p = enhancement(40, suspended=np.arange(40) == 3, limit_up=np.arange(40) == 4, limit_down=np.arange(40) == 5)
+    w = p.holdings.copy()
+    w[3] += 0.5
+    w[4] += 0.5
+    w[5] -= 0.02
+    w[6] = -0.1
+    found = violations(p, w)
+    assert {"budget", "long_only", "suspended", "limit_up", "limit_down", "stock_limit", "turnover"} <= set(found)
+    assert found["suspended"] == pytest.approx(0.5)
+    assert found["long_only"] == pytest.approx(0.1)
+    assert largest_violation(p, w) == pytest.approx(max(found.values()))
+    assert largest_violation(p, np.full(40, np.nan)) == np.inf
+    assert violations(p, p.holdings).keys().isdisjoint({"budget", "suspended", "turnover"})
+
+
+def test_objective_is_the_formula():
+    p = with_risk(enhancement(30, cost=0.2), 3.0)
+    w = np.full(30, 1 / 30)
+    sigma = p.factor_loadings @ p.factor_cov @ p.factor_loadings.T + np.diag(p.specific_var)
+    active = w - p.benchmark
+    expected = p.score @ w - 1.5 * active @ sigma @ active - 0.2 * np.abs(w - p.holdings).sum()
+    assert objective(p, w) == pytest.approx(expected, abs=1e-12)
+
+
+BAD = [
+    ({"score": np.r_[np.nan, np.zeros(199)]}, "score had 1 NaN"),
+    ({"score": np.zeros(3)}, "expected"),
+    ({"benchmark": np.full(200, 0.01)}, "benchmark summed to 2"),
+    ({"benchmark": np.r_[-0.5, 1.5, np.zeros(198)]}, "benchmark was -0.5"),
+    ({"holdings": np.full(200, 0.01)}, "holdings summed to 2"),
+    ({"holdings": np.zeros(7)}, r"holdings had shape \(7,\)"),
+    ({"industry": np.full(200, 0.5)}, "integer codes"),
+    ({"industry": None}, "industry_limit was set"),
+    ({"styles": np.zeros((200, 3))}, "style_limits had shape"),
+    ({"styles": np.full((200, 2), np.inf)}, "styles had 400 NaN"),
+    ({"style_limits": np.array([-1.0, 0.1])}, "style_limits had -1"),
+    ({"style_names": ("size", "size")}, "different names"),
+    ({"style_priority": np.array([0.0, 1.0])}, "style_priority"),
+    ({"member": np.full(200, 2)}, "member had values"),
+    ({"suspended": np.zeros(5, bool)}, "suspended had shape"),
+    ({"stock_limit": -0.01}, "stock_limit was -0.01"),
+    ({"member_floor": 80.0}, "member_floor was 80"),
+    ({"turnover_limit": float("nan")}, "turnover_limit was nan"),
+    ({"turnover_limit": "much"}, "turnover_limit was 'much'"),
+    ({"cost": -1.0}, "cost was -1"),
+    ({"risk_aversion": 1.0}, "factor_loadings, factor_cov, specific_var was not given"),
+    ({"symbols": np.array(["a"])}, "symbols had shape"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[m for _, m in BAD])
+def test_what_is_wrong_is_said_at_the_door(change, message):
+    with pytest.raises(ProblemError, match=message):
+        enhancement(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"factor_cov": -np.eye(5)}, "semidefinite"),
+        ({"factor_cov": np.arange(25.0).reshape(5, 5)}, "symmetric"),
+        ({"specific_var": np.full(200, -1.0)}, "specific_var was -1"),
+        ({"factor_loadings": np.zeros((3, 5))}, "factor_loadings had shape"),
+    ],
+)
+def test_a_wrong_risk_model_is_refused(change, message):
+    with pytest.raises(ProblemError, match=message):
+        changed(with_risk(enhancement(), 1.0), **change)
+
+
+def test_errors_name_the_stock():
+    score = np.zeros(200)
+    score[7] = np.nan
+    symbols = np.array([f"{i:06d}.SZ" for i in range(200)])
+    with pytest.raises(ProblemError, match=r"000007\.SZ"):
+        enhancement(score=score, symbols=symbols)

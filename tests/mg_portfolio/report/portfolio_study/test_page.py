@@ -1,0 +1,113 @@
+"""A study as a page: every cell, laid out as in the report, nothing fetched."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_portfolio.charts.portfolio import relative_chart
+from mg_portfolio.report.portfolio_study.page import PortfolioPage, head_rows, render
+from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, portfolios_of, text_of
+
+DAYS = pd.bdate_range("2022-06-30", "2023-07-10").to_numpy().astype("datetime64[D]")
+
+
+def account(seed: int) -> Account:
+    r = np.random.default_rng(seed)
+    index = np.cumprod(1 + 0.01 * r.standard_normal(len(DAYS)))
+    nav = index * np.cumprod(1 + 0.0005 + 0.003 * r.standard_normal(len(DAYS)))
+    return Account(DAYS, nav, index, pd.Series(0.3, index=pd.DatetimeIndex(DAYS[1::5])))
+
+
+class Tables(HTMLParser):
+    """Cells of every table of the reports, row by row; a cell as (text, columns)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, list[list[tuple[str, int]]]] = {}
+        self.key, self.open = "", False
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "table":
+            self.key = given.get("data-table", "")
+            self.found.setdefault(self.key, [])
+        elif tag == "tr":
+            self.found[self.key].append([])
+        elif tag in ("td", "th"):
+            self.found[self.key][-1].append(("", int(given.get("colspan", 1))))
+            self.open = True
+
+    def handle_endtag(self, tag):
+        self.open = self.open and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.open:
+            text, columns = self.found[self.key][-1][-1]
+            self.found[self.key][-1][-1] = ((text + data).strip(), columns)
+
+
+def tables_of(page: str) -> dict[str, list[list[tuple[str, int]]]]:
+    parser = Tables()
+    parser.feed(page)
+    return parser.found
+
+
+def test_heads_that_share_a_word_share_its_cell():
+    assert head_rows(["2017, a, x", "2017, a, y", "2017, b, x", "2018, b, x"]) == [
+        [("2017", 3, True), ("2018", 1, True)],
+        [("a", 2, True), ("b", 1, False), ("b", 1, True)],
+        [("x", 1, True), ("y", 1, False), ("x", 1, False), ("x", 1, True)],
+    ]
+    assert head_rows(["one", "two"]) == [[("one", 1, False), ("two", 1, False)]]
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_cell_stands_in_its_place(study):
+    accounts = {name: account(i) for i, name in enumerate(portfolios_of(study))}
+    tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
+    page = render(PortfolioPage(tables, trading="the report's costs", source="Simulated", lake="/lake", simulated=True))
+    found = tables_of(page)
+    for table, frame in tables:
+        rows = found[f"{table.report}_{table.table.replace(' ', '_')}"]
+        width = len(table.heads)
+        heads = rows[: len(head_rows(table.heads))]
+        assert all(sum(columns for _, columns in row) == width + 2 for row in heads)
+        ours = [row for row in rows if ("ours", 1) in row]
+        published = [row for row in rows if row[0] == ("published", 1)]
+        assert len(ours) == len(published) == len(table.rows)
+        for i, (mine, theirs) in enumerate(zip(ours, published, strict=True)):
+            own = frame.iloc[i * width : (i + 1) * width]
+            assert mine[0][0] == table.rows[i][0][-1]
+            assert [text for text, _ in theirs[1:]] == [text_of(r.published, r.metric) for r in own.itertuples()]
+            if own["ours"].isna().all():
+                assert mine[2:] == [(own["note"].iloc[0], width)]
+                assert "fewer than 20 days" in mine[2][0]
+            else:
+                assert [text for text, _ in mine[2:]] == [text_of(r.ours, r.metric) for r in own.itertuples()]
+    assert "The market is simulated" in page
+    assert not re.search(r"""(src|href)=["'](?!#)""", page)
+    assert "http" not in page.replace("http://www.w3.org", "")
+
+
+def test_what_is_lacking_is_said_in_the_rows_place():
+    lacking = {name: "lstm is not among the signals" for name in portfolios_of("series_69")}
+    tables = [(table, compose(table, lacking)) for table in STUDIES["series_69"]]
+    page = render(PortfolioPage(tables))
+    assert "0 of 16 portfolios have an account here, 0 of 240 cells a figure of ours" in page
+    assert page.count("lstm is not among the signals</td>") == 20
+    assert "The market is simulated" not in page
+
+
+def test_charts_and_walks_stand_on_the_page():
+    accounts = {name: account(i) for i, name in enumerate(portfolios_of("series_72"))}
+    tables = [(table, compose(table, accounts)) for table in STUDIES["series_72"]]
+    chart = relative_chart(DAYS, {n: a.excess_nav("difference") for n, a in accounts.items()}, "CSI500: excess")
+    walks = pd.DataFrame({"portfolio": list(accounts), "weeks": 53, "largest_violation": "1e-15"})
+    page = render(PortfolioPage(tables, {"excess csi500": chart}, walks))
+    assert page.count("<svg") == 1
+    assert page.count("- : fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake") == 2
+    assert "largest violation" in page
+    assert page.count("<code>csi") == 6

@@ -1,0 +1,309 @@
+"""The signal study: layouts against the printed tables, figures against plain pandas, and the page."""
+
+import html.parser
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from mg_portfolio.arguments import EvaluationError
+from mg_portfolio.charts.signal_study import beside_chart, correlation_chart
+from mg_portfolio.evaluation.evaluate import evaluate
+from mg_portfolio.evaluation.forward_returns import EXECUTIONS
+from mg_portfolio.report.published import published
+from mg_portfolio.report.signal_study.layouts import (
+    COMMON_FACTORS,
+    LAYOUTS,
+    RANK_IC_GRID,
+    published_correlation,
+    report_of,
+)
+from mg_portfolio.report.signal_study.measures import (
+    FEW_DAYS,
+    FEW_STOCKS,
+    NOT_TRAINED,
+    measure_all,
+    study_rows,
+)
+from mg_portfolio.report.signal_study.page import Study, layout_markdown, number, overview_markdown, printed, render
+from mg_portfolio.report.signal_study.tables import COLUMNS, SIGNALS, study_cells
+from mg_portfolio.report.signal_study.texts import METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS
+
+LAYOUT = {layout.key: layout for layout in LAYOUTS}
+DAYS = np.busday_offset("2017-03-01", np.arange(70))
+
+
+@pytest.fixture(scope="module")
+def market():
+    """70 days of 60 stocks with gaps: prices, universe, and a signal that knows something."""
+    rng = np.random.default_rng(11)
+    close = 10 * np.exp(np.cumsum(rng.normal(0, 0.02, (70, 60)), axis=0))
+    close[rng.random(close.shape) < 0.03] = np.nan
+    prices = {"close": close, "vwap": close * np.exp(rng.normal(0, 0.005, close.shape))}
+    prices["open"] = close * np.exp(rng.normal(0, 0.01, close.shape))
+    tradable = rng.random(close.shape) < 0.95
+    later = pd.DataFrame(prices["vwap"]).ffill().shift(-7) / prices["vwap"] - 1
+    signal = later.to_numpy() + rng.normal(0, 0.1, close.shape)
+    signal[:8] = np.nan
+    return prices, tradable, signal
+
+
+def measure(subject, signal, prices, tradable, days):
+    return measure_all({subject: signal}, prices, tradable, days).get(subject)
+
+
+def naive_rank_ic(signal, price, tradable, every, delay):
+    """Mean over tracks of the mean daily Spearman correlation, day by day."""
+    price = pd.DataFrame(price)
+    later = (price.ffill().shift(-every - delay) / price.shift(-delay) - 1).to_numpy(copy=True)
+    later[len(later) - every - delay :] = np.nan
+    daily = []
+    for d in range(len(signal)):
+        both = tradable[d] & np.isfinite(signal[d]) & np.isfinite(later[d])
+        daily.append(spearmanr(signal[d][both], later[d][both])[0] if both.sum() >= 30 else np.nan)
+    return np.mean([np.nanmean(daily[track::every]) for track in range(every)])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda x: x.key)
+def test_a_layout_is_the_printed_table(layout):
+    """Every printed number has its place, every place its number."""
+    rows = published(table=layout.table, report=layout.report)
+    placed = {(r.subject, c.metric) for r in layout.rows for c in layout.columns}
+    assert placed >= set(zip(rows["subject"], rows["metric"], strict=True))
+    if layout.key != "haitong_88_table_7":  # repeats rows of tables 1 and 6
+        assert len(placed) == len(rows)
+    assert all(layout.published(*cell) is not None for cell in placed)
+
+
+def test_repeated_rows_have_the_printed_numbers():
+    """Haitong series 88, table 7: the lines of the daily model and of the ensemble."""
+    table = LAYOUT["haitong_88_table_7"]
+    assert [table.published("daily_gru_5d", c.metric) for c in table.columns][:3] == [0.118, 7.54, 0.87]
+    assert table.published("output_ensemble2_gru_5d", "top100_excess_net") == 0.253
+    assert table.published("mrl_daily_30min_5d", "top100_excess_net") == 0.211
+
+
+def test_every_word_is_there_in_both_languages():
+    for words in (METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS):
+        assert set(words["en"]) == set(words["zh"])
+    for layout in LAYOUTS:
+        assert layout.key in TABLE_NAMES["en"]
+        assert {r.label for r in layout.rows} | {r.group for r in layout.rows if r.group} <= set(MODELS["en"])
+        assert {h for c in layout.columns for h in (c.head, c.span) if h} <= set(METRICS["en"])
+
+
+@pytest.mark.parametrize(
+    ("subject", "every", "price"), [("fused", 5, "vwap"), ("daily_gru_5d", 5, "vwap"), ("alstm", 10, "close")]
+)
+def test_rank_ic_is_the_naive_one_of_the_reports_conditions(market, subject, every, price):
+    prices, tradable, signal = market
+    found = measure(subject, signal, prices, tradable, DAYS)
+    expected = naive_rank_ic(signal[8:], prices[price][8:], tradable[8:], every, 1)
+    assert found.values["rank_ic_mean"] == pytest.approx(expected, abs=1e-12)
+    assert (found.first, found.last, found.days) == (DAYS[8], DAYS[-1], 62)
+
+
+def test_series_72_cuts_five_layers_and_the_others_ten(market):
+    prices, tradable, signal = market
+    for subject, groups in (("fused", 5), ("daily_gru_5d", 10), ("nothing_published", 10)):
+        own = measure(subject, signal, prices, tradable, DAYS).values
+        same = evaluate(signal[8:], prices["vwap"][8:], tradable[8:], DAYS[8:], groups=groups).summary
+        assert own["top_excess_annual"] == same["top_excess_annual"]
+
+
+def test_table_3_is_the_naive_rank_ic_of_each_cycle_and_price(market):
+    prices, tradable, signal = market
+    found = measure("60min_gru_10d", signal, prices, tradable, DAYS).values
+    for metric, how in RANK_IC_GRID.items():
+        price, delay = EXECUTIONS[how.execution]
+        expected = naive_rank_ic(signal[8:], prices[price][8:], tradable[8:], how.every, delay)
+        assert found[metric] == pytest.approx(expected, abs=1e-12), metric
+    assert found["rank_ic_mean_weekly_t1_vwap"] == pytest.approx(found["rank_ic_mean"], abs=1e-12)
+    assert len({round(found[m], 6) for m in RANK_IC_GRID}) == len(RANK_IC_GRID)
+    assert not set(RANK_IC_GRID) & set(measure("fused", signal, prices, tradable, DAYS).values)
+
+
+def test_a_signal_is_tested_on_the_published_days_where_it_has_them():
+    signal = np.ones((70, 3))
+    signal[:4] = np.nan
+    assert study_rows(signal, DAYS, "") == (4, 70)
+    assert study_rows(signal, DAYS, f"{DAYS[10]}/{DAYS[45]}") == (10, 46)
+    assert study_rows(signal, DAYS, f"2001-01-01/{DAYS[20]}") == (4, 70)  # 17 shared days are too few
+    assert study_rows(signal, DAYS, "2001") == (4, 70)
+    signal[20:] = np.nan
+    assert study_rows(signal, DAYS, "") == (0, 0)
+
+
+def test_the_order_of_stocks_changes_nothing(market):
+    prices, tradable, signal = market
+    order = np.random.default_rng(0).permutation(60)
+    ours = measure("fused", signal, prices, tradable, DAYS).values
+    again = measure("fused", signal[:, order], {k: v[:, order] for k, v in prices.items()}, tradable[:, order], DAYS)
+    assert again.values == pytest.approx(ours, abs=1e-12, nan_ok=True)
+
+
+def test_signals_tested_together_have_the_figures_of_each_alone(market):
+    prices, tradable, signal = market
+    late = np.where(np.arange(70)[:, None] < 20, np.nan, signal)
+    signals = {"fused": signal, "alstm": -signal, "hf_gru": late, "daily_gru_5d": late, "few": signal}
+    signals["few"] = np.where(np.arange(70)[:, None] < 50, np.nan, signal)
+    for workers in (1, 2):
+        found = measure_all(signals, prices, tradable, DAYS, workers)
+        assert list(found) == ["fused", "alstm", "hf_gru", "daily_gru_5d"]
+        for name, own in found.items():
+            alone = measure(name, signals[name], prices, tradable, DAYS)
+            assert own.values == pytest.approx(alone.values, abs=0, nan_ok=True)
+            assert (own.first, own.days) == (alone.first, alone.days)
+    assert found["hf_gru"].first == DAYS[20]
+
+
+@pytest.fixture(scope="module")
+def cells(market):
+    prices, tradable, signal = market
+    names = ("fused", "daily_gru_5d", "alstm", "lf_weekly_only")
+    found = {n: measure(n, signal, prices, tradable, DAYS) for n in names}
+    return study_cells(found, (*names, "lf_multitask"))
+
+
+def test_a_cell_without_a_figure_says_why(cells):
+    assert list(cells.columns) == list(COLUMNS)
+    overview = cells.loc[cells["table"] == SIGNALS, "subject"].unique().tolist()
+    assert overview == ["fused", "lf_multitask", "daily_gru_5d", "alstm", "lf_weekly_only"]  # by report
+    assert (cells["ours"].isna() == (cells["why"] != "")).all()
+    reason = cells.groupby("subject")["why"].agg(set)
+    assert reason["hf_gru"] == {NOT_TRAINED}
+    assert reason["lf_multitask"] == {FEW_DAYS}
+    assert reason["daily_gru_5d"] == {"", FEW_STOCKS}  # of 60 stocks a top 100 is no choice
+    few = cells[cells["why"] == FEW_STOCKS]["metric"]
+    assert set(few) == {"top100_excess_gross", "top100_excess_net"}
+    assert (cells[cells["table"] != SIGNALS]["published"].notna()).all()
+
+
+def test_a_cell_is_the_figure_of_its_signal(cells, market):
+    prices, tradable, signal = market
+    own = measure("alstm", signal, prices, tradable, DAYS).values
+    row = cells[(cells["table"] == "chart 22") & (cells["subject"] == "alstm")].set_index("metric")
+    for column in LAYOUT["huatai_69_chart_22"].columns:
+        assert row.loc[column.metric, "ours"] == own[column.metric]
+    assert row.loc["rank_ic_mean", "published"] == 0.12
+
+
+class Page(html.parser.HTMLParser):
+    """Cells of every table of a report by subject, and what the page would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.fetched, self._row, self._table, self._inside = {}, [], None, None, False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.fetched += [v for k, v in attrs if k in ("src", "href", "xlink:href") and not v.startswith(("#", "data:"))]
+        if tag == "table":
+            self._table = given.get("data-table")
+        if tag == "tr" and self._table:
+            self._row = self.tables.setdefault(self._table, [])
+            self._row.append([])
+        if tag == "td" and self._table:
+            self._row[-1].append("")
+
+        self._inside = tag == "td" or self._inside
+
+    def handle_endtag(self, tag):
+        self._inside = self._inside and tag != "td"
+
+    def handle_data(self, data):
+        if self._table and self._inside:
+            self._row[-1][-1] += data.strip()
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
+    names = ("fused", "lf_multitask", *COMMON_FACTORS)
+    study = Study(cells, names, np.eye(7), 62, "a market", "a lake", simulated=True)
+    text = render(study, lang)
+    page = Page(text)
+    assert page.fetched == []
+    assert "<script" not in text
+    assert TEXTS[lang]["simulated"] in text
+    assert TEXTS[lang]["universe"].replace("'", "&#39;") in text
+    assert list(page.tables) == [layout.key for layout in LAYOUTS]
+    for layout in LAYOUTS:
+        rows = [r for r in page.tables[layout.key] if len(r) > 1]  # neither heads nor group lines
+        assert len(rows) == 2 * len(layout.rows)
+        for row, ours, theirs in zip(layout.rows, rows[::2], rows[1::2], strict=True):
+            assert theirs[1:] == [printed(c.metric, layout.published(row.subject, c.metric)) for c in layout.columns]
+            state = cells[(cells["table"] == layout.table) & (cells["report"] == layout.report)]
+            state = state[state["subject"] == row.subject]
+            if state["days"].iloc[0]:
+                assert len(ours) == 2 + len(layout.columns)
+                assert all(ours)  # a figure or the mark of a note, never a blank
+            else:
+                assert len(ours) == 3
+                want = "catalog" if state["why"].iloc[0] == NOT_TRAINED else "30"
+                assert want in ours[2]
+    assert TEXTS[lang]["short"] in text  # 62 days
+    for subject in ("hf_gru", "mtl_mlp_20d"):
+        assert f"<li><code>{subject}</code></li>" in text
+    assert "<li><code>fused</code></li>" not in text
+    assert "0.28" not in text.split('id="tables"')[0]  # hf_gru is not among the correlations
+    assert "-0.02" in text  # fused with cap, chart 61
+
+
+def test_a_real_market_has_no_notice_and_an_empty_lake_has_a_page():
+    empty = study_cells({}, ())
+    text = render(Study(empty))
+    assert TEXTS["en"]["simulated"] not in text
+    assert TEXTS["en"]["no_correlations"] in text
+    assert TEXTS["en"]["short"] not in text
+    assert text.count(TEXTS["en"]["ours_none"].replace("'", "&#39;")) == len(LAYOUTS)
+    with pytest.raises(EvaluationError, match="lang was 'fr'"):
+        render(Study(empty), "fr")
+
+
+def test_markdown_has_ours_and_the_printed_line(cells):
+    lines = layout_markdown(cells, LAYOUT["huatai_72_chart_57"]).splitlines()
+    assert len(lines) == 2 + 2 * 4
+    assert lines[3] == "| | published | 11.47% | 8.64% | 1.33 | 91.37% | 32.25% | 5.35 | 85.54% | 91.92% |"
+    assert lines[4].startswith("| High-frequency GRU | ours | not trained here: add it to `catalog` | not trained |")
+    assert len({line.count("|") for line in lines}) == 1
+    text = overview_markdown(cells)
+    assert re.search(r"\| fused \| -?\d+\.\d\d% \| 11\.47% \|", text)
+    assert "| lf_weekly_only |" in text
+    assert "not published" in text
+
+
+def test_numbers_have_no_false_zero_or_digit():
+    assert number("rank_ic_mean", -0.00001) == "0.00%"
+    assert number("icir", -0.001) == "0.00"
+    assert number("icir", np.nan) == ""
+    assert printed("rank_ic_mean", 0.118) == "11.8%"
+    assert printed("rank_ic_positive_ratio", 0.9) == "90%"
+    assert printed("top_annual", -0.3) == "-30%"
+    assert printed("icir", 0.9) == "0.90"
+
+
+def test_printed_correlations_are_symmetric():
+    assert published_correlation("hf_gru", "turnover") == published_correlation("turnover", "hf_gru") == 0.32
+    assert published_correlation("hf_gru", "lf_multitask") == 0.28
+    assert published_correlation("alstm", "turnover") is None
+    assert report_of("lf_weekly_only") == "general"
+
+
+def test_charts_take_any_number_of_names():
+    for count in (2, 30):
+        names = [f"s{i}" for i in range(count)]
+        matrix = np.full((count, count), 0.5)
+        matrix[0, 1] = matrix[1, 0] = np.nan
+        fig = correlation_chart(names, matrix, 1)
+        assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == names
+        numbers = [t for t in fig.axes[0].texts if t.get_text()]
+        assert len(numbers) == (count**2 - 2 if count <= 24 else 0)
+    with pytest.raises(EvaluationError, match="matrix had shape"):
+        correlation_chart(["a"], np.eye(2))
+    dots = beside_chart(["a", "b"], [0.1, np.nan], [0.2, 0.1]).axes[0]
+    assert len(dots.collections[0].get_segments()) == 1  # joined only where both are there
+    with pytest.raises(EvaluationError, match="1 names"):
+        beside_chart(["a"], [0.1], [])

@@ -1,0 +1,353 @@
+import datetime
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from mg_portfolio.arguments import EvaluationError
+from mg_portfolio.report.published import published_value
+from mg_portfolio.report.weekly.page import (
+    DEEP,
+    EXPECTED,
+    HANDMADE,
+    EvaluationRow,
+    FactorSeries,
+    PortfolioSeries,
+    QualityRow,
+    WeeklyReport,
+    render,
+)
+from mg_portfolio.report.weekly.texts import NAMES, TEXTS, name_of
+
+AS_OF = datetime.date(2023, 12, 15)
+VOID = {"meta", "br", "path", "rect", "use"}
+
+
+def trading_days(start="2022-06-01", end="2023-12-15"):
+    days = np.arange(np.datetime64(start), np.datetime64(end) + 1)
+    return days[np.is_busday(days)]
+
+
+def factor(name, seed=0, **changes):
+    days = trading_days()
+    rng = np.random.default_rng(seed)
+    fields = {
+        "days": days,
+        "long_short": 0.003 * rng.standard_normal(len(days)),
+        "long_excess": 0.002 * rng.standard_normal(len(days)),
+        "rebalance": "monthly" if name in HANDMADE else "weekly",
+    }
+    return FactorSeries(name, **{**fields, **changes})
+
+
+def portfolio(name="csi500_turnover30", index="CSI 500", seed=0, **changes):
+    days = trading_days()
+    rng = np.random.default_rng(seed)
+    benchmark = np.cumprod(1 + 0.01 * rng.standard_normal(len(days)))
+    fields = {
+        "days": days,
+        "nav": benchmark * np.cumprod(1 + 0.003 * rng.standard_normal(len(days))),
+        "benchmark_nav": benchmark,
+        "rebalance_date": datetime.date(2023, 12, 11),
+        "weights": {f"60{i:04d}.XSHG": 0.02 - 0.0002 * i for i in range(50)},
+        "benchmark_weights": {f"60{i:04d}.XSHG": 0.02 for i in range(25, 75)},
+        "stock_names": {"600000.XSHG": "浦发银行"},
+        "industry": {"银行": 0.0123, "电子": -0.02},
+        "styles": {"size": 0.15, "turnover": -0.3},
+        "industry_limit": 0.02,
+        "style_limits": {"size": 0.2},
+        "turnover_planned": 0.30,
+        "turnover_realised": 0.312,
+        "binding": {"turnover": 4.125},
+        "relaxed": {"size": 0.0132},
+        "untraded": {"suspended": 2},
+    }
+    return PortfolioSeries(name, index, **{**fields, **changes})
+
+
+def weekly(**changes):
+    fields = {
+        "as_of": AS_OF,
+        "source": "simulated exchange",
+        "lake": "a lake",
+        "factors": tuple(factor(name, seed) for seed, name in enumerate(EXPECTED)),
+        "portfolios": (portfolio(), portfolio("csi1000_turnover30", "CSI 1000", 1)),
+        "quality": (QualityRow("trades", "volume_matches", "warn", "3 stocks differ", AS_OF),),
+        "checks_run": 40,
+        "days_late": {"trades": 1},
+        "stocks_missing": {"daily_bars": 4},
+        "evaluations": (
+            EvaluationRow("down_vol_perc", "2013-02-01/2023-11-30", {"rank_ic_mean": 0.0612, "rank_ic_ir": 0.5}),
+            EvaluationRow("fused", "2022-01-04/2023-11-30", {"rank_ic_mean": 0.08}),
+        ),
+    }
+    return WeeklyReport(**{**fields, **changes})
+
+
+class Page(HTMLParser):
+    """Rows by their data attribute, ids, and whether tags close."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.rows, self.row, self.text = [], [], {}, None, []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in VOID:
+            self.open.append(tag)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        for key in ("data-factor", "data-portfolio", "data-evaluation"):
+            if key in attrs:
+                self.row = self.rows.setdefault((key, attrs[key]), [])
+        if tag == "td" and self.row is not None:
+            self.row.append([])
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+        if tag == "tr":
+            self.row = None
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if self.row and data.strip() and self.open[-1] != "tr":
+            self.row[-1].append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def pages():
+    report = weekly()
+    return {lang: render(report, lang) for lang in ("zh", "en")}
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_file_needs_nothing_but_itself(pages, lang):
+    text = pages[lang]
+    assert text.startswith("<!DOCTYPE html>")
+    for forbidden in ("http:", "https:", "//", "<script", "<link", "<img", "<iframe", "@import", "src="):
+        assert forbidden not in text, forbidden
+    for target in re.findall(r'href="([^"]*)"', text) + re.findall(r"url\(([^)]*)\)", text):
+        assert target.startswith("#")
+        assert f'id="{target[1:]}"' in text
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_it_is_well_formed_and_every_id_is_unique(pages, lang):
+    page = Page(pages[lang])
+    assert len(page.ids) == len(set(page.ids))
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_factor_and_portfolio_has_its_row_and_charts(pages, lang):
+    page = Page(pages[lang])
+    for name in EXPECTED:
+        row = page.rows["data-factor", name]
+        assert row[0] == [name_of(name, lang)]
+        assert len(row) == 9
+        assert all(cell for cell in row), f"{name} has a blank cell"
+        assert f'id="factor-{name}"' in pages[lang]
+    assert [key[1] for key in page.rows if key[0] == "data-portfolio"] == ["csi500_turnover30", "csi1000_turnover30"]
+    assert pages[lang].count("<svg ") == 2 * len(EXPECTED) + 3 * 2
+
+
+def compound(days, returns, start):
+    inside = (days >= np.datetime64(start)) & (days <= np.datetime64(AS_OF)) & np.isfinite(returns)
+    return f"{100 * (np.prod(1 + returns[inside]) - 1):.2f}%".replace("-0.00%", "0.00%")
+
+
+def months_won(days, returns):
+    months = [returns[days.astype("datetime64[M]") == np.datetime64(f"2023-{m:02d}")] for m in range(1, 13)]
+    return f"{sum(np.prod(1 + m) > 1 for m in months)}/12"
+
+
+def test_table_1_equals_hand_computed_numbers(pages):
+    page = Page(pages["zh"])
+    for seed, name in enumerate(EXPECTED):
+        series = factor(name, seed)
+        cells = [cell[0] for cell in page.rows["data-factor", name][1:]]
+        expected = []
+        for returns in (series.long_short, series.long_excess):
+            expected += [compound(series.days, returns, day) for day in ("2023-12-11", "2023-12-01", "2023-01-01")]
+            expected.append(months_won(series.days, returns))
+        assert cells == expected, name
+
+
+def test_table_2_equals_hand_computed_numbers(pages):
+    series = portfolio("csi1000_turnover30", "CSI 1000", 1)
+    relative = dict(zip(series.days, series.nav / series.benchmark_nav, strict=True))
+    end = relative[np.datetime64("2023-12-15")]
+    starts = ("2023-12-08", "2023-11-30", "2022-12-30")  # the trading day before each period
+    expected = [f"{100 * (end / relative[np.datetime64(day)] - 1):.2f}%" for day in starts]
+    # Fridays: week ends from 2022-12-30 on
+    fridays = np.arange(np.datetime64("2022-12-30"), np.datetime64("2023-12-16"), 7)
+    levels = np.array([relative[day] for day in fridays])
+    expected.append(f"{(np.diff(levels) > 0).sum()}/50")
+    row = Page(pages["en"]).rows["data-portfolio", "csi1000_turnover30"]
+    assert [cell[0] for cell in row[1:]] == expected
+
+
+def test_published_numbers_stand_beside_those_of_the_same_period(pages):
+    row = Page(pages["en"]).rows["data-factor", "multi_granularity_10d"]
+    assert [cell[1] for cell in row[1:]] == [
+        "pub. 1.52%", "pub. 1.66%", "pub. 64.39%", "pub. 12/12",
+        "pub. 1.17%", "pub. 0.91%", "pub. 25.62%", "pub. 12/12",
+    ]  # fmt: skip
+    assert published_value("multi_granularity_10d", "long_short", period="2023-12-11/2023-12-15") == 0.0152
+    assert all(len(cell) == 1 for cell in Page(pages["en"]).rows["data-factor", "fused"])  # never published weekly
+
+
+def test_another_week_has_no_published_numbers():
+    text = render(weekly(as_of=datetime.date(2023, 12, 8), evaluations=(), factors=(factor("down_vol_perc"),)), "en")
+    assert 'class="pub"' not in text
+
+
+def test_evaluation_compares_only_equal_periods(pages):
+    rows = Page(pages["en"]).rows
+    assert rows["data-evaluation", "down_vol_perc"][2] == ["6.12%", "pub. 6.72%"]
+    assert rows["data-evaluation", "down_vol_perc"][4] == ["0.50", "pub. 0.55"]
+    assert rows["data-evaluation", "fused"][2] == ["8.00%"]  # published for 2017 to 2023, not for this period
+    assert rows["data-evaluation", "fused"][3] == ["no data"]
+
+
+def test_absent_factors_and_portfolios_say_why():
+    untrained = {"en": "the model was not trained", "zh": "模型未训练"}
+    report = weekly(
+        factors=(factor("fused"), FactorSeries("gru_50_1_nn10", absent=untrained)),
+        portfolios=(PortfolioSeries("csi500_ai", "CSI 500", absent="no weights this week"),),
+        evaluations=(),
+    )
+    for lang in ("zh", "en"):
+        page, texts = Page(render(report, lang)), TEXTS[lang]
+        for name in EXPECTED:
+            row = page.rows["data-factor", name]
+            if name == "fused":
+                assert len(row) == 9
+                continue
+            reason = untrained[lang] if name == "gru_50_1_nn10" else texts["not_supplied"]
+            assert row == [[name_of(name, lang)], [texts["absent_reason"].format(reason=reason)]]
+        assert page.rows["data-portfolio", "csi500_ai"][1] == [
+            texts["absent_reason"].format(reason="no weights this week")
+        ]
+        assert page.rows["data-portfolio", "CSI 1000"][1] == [
+            texts["absent_reason"].format(reason=texts["no_portfolio"])
+        ]
+
+
+def test_missing_days_are_marked_and_missing_periods_named():
+    gap = factor("down_vol_perc")
+    returns = gap.long_short.copy()
+    returns[-2] = np.nan
+    stopped = factor("bigorder_ret", long_excess=np.where(gap.days < np.datetime64("2023-12-01"), 0.001, np.nan))
+    page = Page(render(weekly(factors=(factor("down_vol_perc", long_short=returns), stopped), portfolios=()), "en"))
+    week, month, year = (page.rows["data-factor", "down_vol_perc"][column][0] for column in (1, 2, 3))
+    assert [text.endswith("%*") for text in (week, month, year)] == [True, True, True]
+    assert page.rows["data-factor", "bigorder_ret"][1][0].endswith("%")
+    assert page.rows["data-factor", "bigorder_ret"][5][0] == "no data"
+    assert page.rows["data-factor", "bigorder_ret"][6][0] == "no data"
+
+
+def test_a_factor_of_ones_own_is_shown_too():
+    own = factor("my_factor", label={"zh": "我的因子", "en": "My factor"})
+    page = Page(render(weekly(factors=(own,), portfolios=(), evaluations=()), "zh"))
+    assert page.rows["data-factor", "my_factor"][0] == ["我的因子"]
+
+
+def test_the_portfolio_card_shows_the_last_rebalance(pages):
+    for lang in ("zh", "en"):
+        text = pages[lang]
+        for shown in ("2023-12-11", "30.0%", "31.2%", "4.125", "0.0132", "600000.XSHG 浦发银行", "+2.00%", "-2.00%"):
+            assert shown in text, shown
+        assert TEXTS[lang]["unknown"] in text  # the mean turnover was not given
+        weights = text[text.index(TEXTS[lang]["chart_overweight"]) :]
+        assert "600019.XSHG" in weights
+        assert "600020.XSHG" not in weights  # the 21st overweight
+
+
+def test_active_weights_are_ordered():
+    active = portfolio().active_weights()
+    assert active[0] == ("600000.XSHG", 0.02)
+    assert active[-1][1] == pytest.approx(-0.02)
+    assert len(active) == 75
+    assert [w for _, w in active] == sorted((w for _, w in active), reverse=True)
+
+
+def test_quality_is_reported_in_each_state():
+    bare = {"factors": (), "portfolios": (), "evaluations": (), "days_late": {}, "stocks_missing": {}}
+    texts = TEXTS["en"]
+    unknown = render(weekly(**bare, quality=(), checks_run=None), "en")
+    assert texts["checks_unknown"] in unknown
+    assert texts["all_passed"] not in unknown
+    clean = render(weekly(**bare, quality=(), checks_run=12), "en")
+    assert "12 checks ran this week: 0 failed, 0 warned." in clean
+    assert texts["all_passed"] in clean
+    assert texts["none_late"] in clean
+    failed = (QualityRow("b", "warned", "warn"), QualityRow("a", "failed", "error", "x"), QualityRow("a", "ok", "pass"))
+    text = render(weekly(**{**bare, "days_late": {"trades": 2, "orders": 0}}, quality=failed, checks_run=12), "en")
+    assert "12 checks ran this week: 1 failed, 1 warned." in text
+    assert text.index(">failed<") < text.index(">warned<") < text.index(">ok<")
+    assert "trades is 2 trading days late" in text
+    assert "orders is" not in text
+
+
+def test_what_users_write_is_escaped():
+    nasty = "<script>alert(1)</script>"
+    report = weekly(
+        source=nasty,
+        lake=nasty,
+        notice={"en": nasty},
+        factors=(FactorSeries("fused", absent=nasty),),
+        portfolios=(portfolio(stock_names={"600000.XSHG": nasty}, binding={nasty: 1.0}),),
+        quality=(QualityRow(nasty, nasty, "error", nasty),),
+    )
+    text = render(report, "en")
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_rendering_twice_gives_the_same_file():
+    report = weekly(
+        factors=(factor("fused"),), portfolios=(portfolio(),), generated=datetime.datetime(2023, 12, 15, 18)
+    )
+    assert render(report, "zh") == render(report, "zh")
+
+
+def test_both_languages_have_the_same_words():
+    assert TEXTS["zh"].keys() == TEXTS["en"].keys()
+    for lang in TEXTS:
+        assert set(EXPECTED) <= NAMES[lang].keys()
+    for key in TEXTS["zh"]:
+        holes = [sorted(set(re.findall(r"\{(\w+)\}", TEXTS[lang][key]))) for lang in ("zh", "en")]
+        if key != "month":
+            assert holes[0] == holes[1], key
+
+
+def test_the_monitor_follows_ten_and_six():
+    assert (len(HANDMADE), len(DEEP), len(set(EXPECTED))) == (10, 6, 19)
+    for name in (*HANDMADE, *DEEP):
+        assert published_value(name, "long_short", period="2023-01-01/2023-12-15") is not None
+
+
+def test_errors_name_the_series():
+    with pytest.raises(EvaluationError, match="lang was 'fr'"):
+        render(weekly(), "fr")
+    with pytest.raises(EvaluationError, match="factor fused has no finite return; say why in absent="):
+        FactorSeries("fused")
+    with pytest.raises(EvaluationError, match="factor fused: 3 days, 2 long-short"):
+        FactorSeries("fused", trading_days()[:3], np.ones(2), np.ones(3))
+    with pytest.raises(EvaluationError, match="factor fused is given twice"):
+        weekly(factors=(factor("fused"), factor("fused")))
+    nav = portfolio().nav.copy()
+    nav[5] = np.nan
+    with pytest.raises(EvaluationError, match="portfolio csi500_turnover30: NAV of 2022-06-08 was nan"):
+        portfolio(nav=nav)
+    with pytest.raises(EvaluationError, match="severity was 'fatal'"):
+        QualityRow("trades", "x", "fatal")
