@@ -1,10 +1,13 @@
-"""Factors and signals of a lake judged under every case of the settings; no Dagster.
+"""Evaluation of a lake's factors and signals under every case of the settings; no Dagster.
 
 1. The market of the span, the named universes and the execution prices are read once.
-2. Signals are read a few columns at a time, so that memory holds at most `BUDGET` of them.
-3. Each case's outcomes judge all of a part's signals in one pass.
+2. Signals are read a few columns at a time, so that memory holds at most `BUDGET` bytes of them.
+3. All signals of a batch are evaluated on a case's forward returns in one pass.
 4. The main case (the first) also has decay, years, confidence and the long-short that is orthogonal to the common
    factors.
+
+One signal under one case gives an :class:`mg_portfolio.evaluation.result.Evaluation`; an :class:`EvaluationResult`
+gathers those of all signals and cases as the rows of the evaluation tables.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,16 +22,16 @@ from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
 from mg_assets.settings import settings
 from mg_portfolio.errors import PortfolioError
-from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_short, orthogonalise, outcomes
-from mg_portfolio.evaluation.exclusions import factor_ledger, universe_ledger
+from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_short, orthogonalize, outcomes
+from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclusions
 from mg_portfolio.evaluation.forward_returns import EXECUTIONS, FREQUENCIES, Case, cases
 from mg_portfolio.evaluation.ic_decay import LAGS, rank_ic_by_lag
-from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS, carry_forward, forward_from
+from mg_portfolio.evaluation.quantile_portfolios import carry_forward, forward_from
 from mg_portfolio.evaluation.rank_ic import sort_rows
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.evaluation.track_metrics import mean_metrics
-from mg_portfolio.evaluation.tradable_universe import universe_reasons
-from mg_portfolio.evaluation.universes import memberships
+from mg_portfolio.evaluation.tradable_universe import exclusion_codes
+from mg_portfolio.evaluation.universes import universe_members
 
 MIN_DAYS = 30
 BUDGET = 1 << 30  # bytes of signals in memory at once
@@ -48,8 +51,8 @@ DEFAULTS: dict[str, object] = {
 }
 
 
-class Column(NamedTuple):
-    """Where a signal stands in the lake, and its sign."""
+class SignalColumn(NamedTuple):
+    """The table and column of the lake that hold a signal, and the sign it is used with."""
 
     table: str
     column: str
@@ -57,42 +60,50 @@ class Column(NamedTuple):
 
 
 @dataclass
-class Findings:
-    """What `judged` found.
+class EvaluationResult:
+    """Evaluations of a lake's signals under all cases, from `evaluate_signals`.
 
     Attributes
     ----------
     main : dict of str to Evaluation
-        Every signal under the main case.
+        Each signal's library result under the main case.
     more : dict of str to dict of str to float
         Further figures of the main case by signal: decay and orthogonal long-short.
     detail : list of dict
         A row a signal, case, period and track.
-    ledger : list of DataFrame
-    plan : list of Case
+    exclusions : list of DataFrame
+        Counts of what was left out, with the reason.
+    cases : list of Case
+        The main one first.
     absent : dict of str to str
-        Cases and inputs that could not be had, with the reason.
+        Universes and common factors that the lake lacks, with the reason.
     market : MarketData or None
         None where no signal has `MIN_DAYS` days.
+    signals : dict of str to ndarray of float64 (D, S)
+        The signals' panels, where all of them fit into `BUDGET`; else empty.
     """
 
     main: dict[str, Evaluation] = field(default_factory=dict)
     more: dict[str, dict[str, float]] = field(default_factory=dict)
     detail: list[dict] = field(default_factory=list)
-    ledger: list[pd.DataFrame] = field(default_factory=list)
-    plan: list[Case] = field(default_factory=list)
+    exclusions: list[pd.DataFrame] = field(default_factory=list)
+    cases: list[Case] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     market: MarketData | None = None
     signals: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def planned() -> list[Case]:
+def configured_cases() -> list[Case]:
     """Cases of the settings (``evaluation``), the main one first.
+
+    Returns
+    -------
+    list of Case
 
     Raises
     ------
     DataError
-        The settings name an option, universe or execution that there is none of.
+        The settings name an unknown option, universe or execution.
     """
     chosen = {**DEFAULTS, **settings().evaluation}
     unknown = sorted(set(chosen) - set(DEFAULTS))
@@ -104,113 +115,185 @@ def planned() -> list[Case]:
         raise DataError(f"settings: evaluation: {error}") from error
 
 
-def judged(
+@dataclass(frozen=True)
+class _Inputs:
+    """What all signals are evaluated with.
+
+    Attributes
+    ----------
+    market : MarketData
+    prices : dict of str to ndarray of float64 (D, S)
+        By name of the execution price.
+    reasons : dict of str to ndarray (D, S)
+        By universe: why a stock is not in it, 0 where it is.
+    common : ndarray of float64 (D, S, K) or None
+        Common factors.
+    industry : ndarray of int64 (D, S)
+    """
+
+    market: MarketData
+    prices: dict[str, np.ndarray]
+    reasons: dict[str, np.ndarray]
+    common: np.ndarray | None
+    industry: np.ndarray
+
+
+def evaluate_signals(
     lake: Lake,
-    columns: Mapping[str, Column],
+    columns: Mapping[str, SignalColumn],
     groups: int,
     rebalance: str,
     plan: Sequence[Case] | None = None,
     since: str | None = None,
     workers: int = 1,
-) -> Findings:
-    """Judge signals of the lake on the days from the first of them to the last.
+) -> EvaluationResult:
+    """Evaluate signals of the lake on the days from the first of them to the last.
 
     Parameters
     ----------
     lake : Lake
-    columns : mapping of str to Column
+    columns : mapping of str to SignalColumn
     groups : int
-        Layers.
+        Quantile portfolios.
     rebalance : {"monthly", "weekly"}
         Of the orthogonal long-short.
     plan : sequence of Case, optional
         The settings' own by default.
     since : str, optional
-        First day to judge.
+        First day to evaluate.
     workers : int
+
+    Returns
+    -------
+    EvaluationResult
     """
-    out = Findings(plan=list(planned() if plan is None else plan))
+    out = EvaluationResult(cases=list(configured_cases() if plan is None else plan))
     bars = lake.keys("daily_bars")
-    known = set(bars)
-    days = {
-        t: [k for k in lake.keys(t) if k in known and k >= (since or "")]
-        for t in dict.fromkeys(c.table for c in columns.values())
-    }
-    every = sorted({k for keys in days.values() for k in keys})
-    few = [(n, f"fewer than {MIN_DAYS} days in the lake", len(days[c.table])) for n, c in columns.items()]
+    days = _days_of(lake, {c.table for c in columns.values()}, bars, since or "")
+    every = sorted(set().union(*days.values()))
+    count = {name: len(days[c.table]) for name, c in columns.items()}
+    kept = {n: c for n, c in columns.items() if count[n] >= MIN_DAYS}
+    left_out = [(n, f"fewer than {MIN_DAYS} days in the lake", count[n]) for n in columns if n not in kept]
     if len(every) < MIN_DAYS:
-        out.ledger.append(factor_ledger({}, str(out.plan[0]), few))
+        out.exclusions.append(factor_exclusions({}, str(out.cases[0]), left_out))
         return out
-    span = [k for k in bars if every[0] <= k <= every[-1]]
-    market = out.market = market_data(lake, span)
-    prices = _prices(lake, market)
-    reasons = _reasons(lake, market, out)
-    common, industry = _common(lake, market, out)
-    read = {n: c for n, c in columns.items() if len(days[c.table]) >= MIN_DAYS}
-    absent = [row for row in few if row[0] not in read]
-    size = max(1, BUDGET // max(len(span) * len(market.symbols) * 8, 1))
-    names = list(read)
+    inputs = _read_inputs(lake, [k for k in bars if every[0] <= k <= every[-1]], out)
+    market = out.market = inputs.market
+    size = max(1, BUDGET // max(len(market.keys) * len(market.symbols) * 8, 1))
+    names = list(kept)
     for start in range(0, len(names), size):
-        signals = _read(lake, {n: read[n] for n in names[start : start + size]}, market)
+        signals = _read(lake, {n: kept[n] for n in names[start : start + size]}, market)
         with_value = {n: int(np.isfinite(s).any(axis=1).sum()) for n, s in signals.items()}
-        for name in [n for n, count in with_value.items() if count < MIN_DAYS]:
-            absent.append((name, f"fewer than {MIN_DAYS} days with a value", with_value[name]))
-            del signals[name]
+        few = {n: count for n, count in with_value.items() if count < MIN_DAYS}
+        left_out += [(n, f"fewer than {MIN_DAYS} days with a value", count) for n, count in few.items()]
+        signals = {n: s for n, s in signals.items() if n not in few}
         signs = {n: columns[n].direction for n in signals}
         if len(names) <= size:
             out.signals = signals
-        for case in out.plan:
-            price, delay = prices[EXECUTIONS[case.execution][0]], EXECUTIONS[case.execution][1]
-            followed = outcomes(price, reasons[case.universe] == 0, market.days, case.every, delay)
-            found = evaluate_all(signals, followed, signs, groups, from_first=True, workers=workers)
-            out.detail += [row for n, e in found.items() for row in _detail(n, case, e, case == out.plan[0])]
-            out.ledger.append(factor_ledger(found, str(case)))
-            if case == out.plan[0]:
-                out.main |= found
-        main = reasons[out.plan[0].universe] == 0
-        _add_decay(out, signals, signs, market.vwap, main)
-        for name, signal in signals.items():
-            if common is not None:
-                clean = orthogonalise(signal, common, main, industry)
-                if np.isfinite(clean).any():
-                    held = long_short(clean, market.vwap, main, market.days, rebalance, signs[name])
-                    out.more[name] |= {f"orthogonal_{k}": v for k, v in held.summary.items()}
-    out.ledger.append(factor_ledger({}, str(out.plan[0]), absent))
-    for universe in dict.fromkeys(case.universe for case in out.plan):
-        out.ledger.append(universe_ledger(reasons[universe], market.days, market.symbols, market.listed, universe))
+        _add_cases(out, signals, signs, inputs, groups, workers)
+        _add_decay(out, signals, signs, inputs)
+        _add_orthogonal(out, signals, signs, inputs, rebalance)
+    out.exclusions.append(factor_exclusions({}, str(out.cases[0]), left_out))
+    for name in dict.fromkeys(case.universe for case in out.cases):
+        out.exclusions.append(universe_exclusions(inputs.reasons[name], market.days, market.symbols, market.listed, name))
     return out
 
 
-def pair_correlations(lake: Lake, columns: Mapping[str, Column], findings: Findings) -> pd.DataFrame:
-    """Mean daily Spearman correlations of the judged signals with one another and with the lake's common factors.
+def _days_of(lake: Lake, tables: set[str], bars: Sequence[str], since: str) -> dict[str, list[str]]:
+    """Days of each table from ``since`` that have bars."""
+    traded = set(bars)
+    return {t: [k for k in lake.keys(t) if k in traded and k >= since] for t in tables}
+
+
+def _read_inputs(lake: Lake, keys: list[str], out: EvaluationResult) -> _Inputs:
+    market = market_data(lake, keys)
+    reasons = _reasons(lake, market, out)
+    common, industry = _common(lake, market, out)
+    return _Inputs(market, _prices(lake, market), reasons, common, industry)
+
+
+def _add_cases(
+    out: EvaluationResult,
+    signals: Mapping[str, np.ndarray],
+    signs: Mapping[str, int],
+    inputs: _Inputs,
+    groups: int,
+    workers: int,
+) -> None:
+    """Evaluate a batch of signals under each case; the first one's results are kept whole."""
+    for number, case in enumerate(out.cases):
+        price, delay = EXECUTIONS[case.execution]
+        inside = inputs.reasons[case.universe] == 0
+        returns = outcomes(inputs.prices[price], inside, inputs.market.days, case.every, delay)
+        found = evaluate_all(signals, returns, signs, groups, from_first=True, workers=workers)
+        out.detail += [row for name, e in found.items() for row in _detail(name, case, e, yearly=number == 0)]
+        out.exclusions.append(factor_exclusions(found, str(case)))
+        if number == 0:
+            out.main |= found
+
+
+def _add_decay(
+    out: EvaluationResult, signals: Mapping[str, np.ndarray], signs: Mapping[str, int], inputs: _Inputs
+) -> None:
+    price, tradable = inputs.market.vwap, inputs.reasons[out.cases[0].universe] == 0
+    one_day = forward_from(price, carry_forward(price), 1, 0)
+    ordered = sort_rows(one_day, np.ones(one_day.shape, bool))
+    for name, signal in signals.items():
+        by_lag = signs[name] * rank_ic_by_lag(signal, sort_rows(signal, tradable), one_day, ordered)
+        finite = np.isfinite(by_lag)
+        means = np.where(finite, by_lag, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+        values = np.where(finite.any(axis=1), means, np.nan)
+        out.more[name] = {f"rank_ic_lag_{lag}": float(v) for lag, v in zip(LAGS, values, strict=True)}
+
+
+def _add_orthogonal(
+    out: EvaluationResult,
+    signals: Mapping[str, np.ndarray],
+    signs: Mapping[str, int],
+    inputs: _Inputs,
+    rebalance: str,
+) -> None:
+    """Long-short of what of a signal is orthogonal to industry and common factors."""
+    if inputs.common is None:
+        return
+    market, inside = inputs.market, inputs.reasons[out.cases[0].universe] == 0
+    for name, signal in signals.items():
+        clean = orthogonalize(signal, inputs.common, inside, inputs.industry)
+        if np.isfinite(clean).any():
+            held = long_short(clean, market.vwap, inside, market.days, rebalance, signs[name])
+            out.more[name] |= {f"orthogonal_{k}": v for k, v in held.summary.items()}
+
+
+def pair_correlations(lake: Lake, columns: Mapping[str, SignalColumn], result: EvaluationResult) -> pd.DataFrame:
+    """Mean daily Spearman correlations of the evaluated signals with one another and with the lake's common factors.
 
     Parameters
     ----------
     lake : Lake
-    columns : mapping of str to Column
-        As `judged` was given.
-    findings : Findings
+    columns : mapping of str to SignalColumn
+        As given to `evaluate_signals`.
+    result : EvaluationResult
 
     Returns
     -------
     DataFrame
         Index and columns the names; signals as they are used, times their sign. Over the default universe.
     """
-    market = findings.market
+    market = result.market
     if market is None:
         return pd.DataFrame(index=pd.Index([], name="name"))
-    tradable = universe_reasons(market.listed_days, market.st, market.suspended, market.up_locked) == 0
-    kept = {n: columns[n] for n in findings.main}
-    common = {n: Column(t, n) for n, t in COMMON.items() if n not in columns and lake.keys(t)}
+    tradable = exclusion_codes(market.listed_days, market.st, market.suspended, market.up_locked) == 0
+    kept = {n: columns[n] for n in result.main}
+    common = {n: SignalColumn(t, n) for n, t in COMMON.items() if n not in columns and lake.keys(t)}
     every = kept | common
     total = np.zeros((len(every), len(every)))
     used = np.zeros((len(every), len(every)), np.int64)
     for start in range(0, len(market.days), PAIR_DAYS):
         rows = slice(start, start + PAIR_DAYS)
-        absent = {n: c for n, c in every.items() if n not in findings.signals}
+        absent = {n: c for n, c in every.items() if n not in result.signals}
         panels = _panels(lake, absent, market.keys[rows], market.symbols)
         values = {n: panels[c.table][c.column] for n, c in absent.items()}
-        values |= {n: findings.signals[n][rows] for n in kept if n not in absent}
+        values |= {n: result.signals[n][rows] for n in kept if n not in absent}
         sums, counts = correlation_sums(np.stack([values[n] * c.direction for n, c in every.items()]), tradable[rows])
         total += sums
         used += counts
@@ -218,14 +301,14 @@ def pair_correlations(lake: Lake, columns: Mapping[str, Column], findings: Findi
     return pd.DataFrame(matrix, index=pd.Index(every, name="name"), columns=list(every))
 
 
-def _panels(lake: Lake, columns: Mapping[str, Column], keys: Sequence[str], symbols: np.ndarray) -> dict:
+def _panels(lake: Lake, columns: Mapping[str, SignalColumn], keys: Sequence[str], symbols: np.ndarray) -> dict:
     tables: dict[str, list[str]] = {}
     for c in columns.values():
         tables.setdefault(c.table, []).append(c.column)
     return {t: lake.panel(t, keys, list(dict.fromkeys(n)), symbols, missing="empty") for t, n in tables.items()}
 
 
-def _read(lake: Lake, columns: Mapping[str, Column], market: MarketData) -> dict[str, np.ndarray]:
+def _read(lake: Lake, columns: Mapping[str, SignalColumn], market: MarketData) -> dict[str, np.ndarray]:
     panels = _panels(lake, columns, market.keys, market.symbols)
     return {name: panels[c.table][c.column] for name, c in columns.items()}
 
@@ -241,28 +324,28 @@ def _prices(lake: Lake, market: MarketData) -> dict[str, np.ndarray]:
     }
 
 
-def _reasons(lake: Lake, market: MarketData, out: Findings) -> dict[str, np.ndarray]:
-    """Codes of `universe_reasons` by universe; cases of a universe that cannot be had leave the plan."""
-    wanted = list(dict.fromkeys(case.universe for case in out.plan))
+def _reasons(lake: Lake, market: MarketData, out: EvaluationResult) -> dict[str, np.ndarray]:
+    """Codes of `exclusion_codes` by universe; cases of a universe that the lake lacks are dropped."""
+    wanted = list(dict.fromkeys(case.universe for case in out.cases))
     masks: dict[str, np.ndarray | None] = {"all": None}
     if wanted != ["all"]:
         info = lake.panel("reference", market.keys, [*(f"{i}_member" for i in INDICES), "float_shares"], market.symbols)
         raw = lake.panel("daily_bars", market.keys, ["close"], market.symbols)["close"]
         members = {i: info[f"{i}_member"].astype(bool) for i in INDICES}
-        masks, absent = memberships(
+        masks, absent = universe_members(
             wanted, members, market.amount, info["float_shares"] * raw, market.listed, market.days
         )
         out.absent |= {f"universe {name}": reason for name, reason in absent.items()}
-        out.plan = [case for case in out.plan if case.universe in masks]
-        if not out.plan:
+        out.cases = [case for case in out.cases if case.universe in masks]
+        if not out.cases:
             raise DataError(f"settings: evaluation: no universe can be made: {out.absent}")
     flags = (market.listed_days, market.st, market.suspended, market.up_locked)
-    return {name: universe_reasons(*flags, mask) for name, mask in masks.items()}
+    return {name: exclusion_codes(*flags, mask) for name, mask in masks.items()}
 
 
-def _common(lake: Lake, market: MarketData, out: Findings) -> tuple[np.ndarray | None, np.ndarray]:
+def _common(lake: Lake, market: MarketData, out: EvaluationResult) -> tuple[np.ndarray | None, np.ndarray]:
     """Common factors ``(D, S, K)`` that the lake has values of, and industry codes ``(D, S)``."""
-    panels = _panels(lake, {n: Column(t, n) for n, t in COMMON.items()}, market.keys, market.symbols)
+    panels = _panels(lake, {n: SignalColumn(t, n) for n, t in COMMON.items()}, market.keys, market.symbols)
     found = {n: panels[t][n] for n, t in COMMON.items()}
     for name in [n for n, values in found.items() if not np.isfinite(values).any()]:
         out.absent[f"common factor {name}"] = f"no values in {COMMON[name]}"
@@ -291,23 +374,10 @@ def _detail(name: str, case: Case, found: Evaluation, yearly: bool) -> list[dict
     return rows
 
 
-def _add_decay(
-    out: Findings, signals: Mapping[str, np.ndarray], signs: Mapping[str, int], price: np.ndarray, tradable: np.ndarray
-) -> None:
-    one_day = forward_from(price, carry_forward(price), 1, 0)
-    ordered = sort_rows(one_day, np.ones(one_day.shape, bool))
-    for name, signal in signals.items():
-        by_lag = signs[name] * rank_ic_by_lag(signal, sort_rows(signal, tradable), one_day, ordered)
-        known = np.isfinite(by_lag)
-        means = np.where(known, by_lag, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-        values = np.where(known.any(axis=1), means, np.nan)
-        out.more[name] = {f"rank_ic_lag_{lag}": float(v) for lag, v in zip(LAGS, values, strict=True)}
-
-
-def rows(findings: Findings) -> list[dict]:
+def summary_rows(result: EvaluationResult) -> list[dict]:
     """One row a signal: the main case's figures, their spread and confidence, decay and orthogonal long-short."""
     out = []
-    for name, found in findings.main.items():
+    for name, found in result.main.items():
         sure = found.confidence
         figures = ("rank_ic_mean", "top_excess_annual", "long_short_annual")
         out.append(
@@ -317,17 +387,17 @@ def rows(findings: Findings) -> list[dict]:
                 "rank_ic_track_std": found.spread.loc["rank_ic_mean", "std"],
                 "top_excess_track_std": found.spread.loc["top_excess_annual", "std"],
                 **{f"{f}_{c}": sure.loc[f, c] for f in figures for c in ("t", "low", "high")},
-                **findings.more.get(name, {}),
+                **result.more.get(name, {}),
                 "first_day": str(found.days[0]),
                 "last_day": str(found.days[-1]),
-                "skipped_tracks": len(found.ledger),
+                "skipped_tracks": len(found.exclusions),
             }
         )
     return out
 
 
 def by_case(detail: Sequence[Mapping]) -> pd.DataFrame:
-    """RankIC by signal and case, mean over tracks: a column a case, in the plan's order."""
+    """RankIC by signal and case, mean over tracks: a column a case, in the order of the cases."""
     frame = pd.DataFrame([r for r in detail if r["period"] == "whole" and r["track"] == "mean"])
     if frame.empty:
         return frame
@@ -339,4 +409,12 @@ def by_case(detail: Sequence[Mapping]) -> pd.DataFrame:
     return table.loc[list(dict.fromkeys(frame["name"])), list(dict.fromkeys(words))].reset_index()
 
 
-__all__ = ["MIN_STOCKS", "Column", "Findings", "by_case", "judged", "pair_correlations", "planned", "rows"]
+__all__ = [
+    "EvaluationResult",
+    "SignalColumn",
+    "by_case",
+    "configured_cases",
+    "evaluate_signals",
+    "pair_correlations",
+    "summary_rows",
+]

@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
-from mg_assets.evaluation import COMMON, MIN_DAYS, Column, Findings, by_case, judged, pair_correlations, rows
+from mg_assets.evaluation import (
+    COMMON,
+    MIN_DAYS,
+    EvaluationResult,
+    SignalColumn,
+    by_case,
+    evaluate_signals,
+    pair_correlations,
+    summary_rows,
+)
 from mg_assets.factors.passports.page import comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
@@ -15,7 +24,7 @@ from mg_assets.lake.store import WHOLE
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.staleness import Needs
 from mg_portfolio.evaluation.evaluate import universe
-from mg_portfolio.evaluation.exclusions import COLUMNS as LEDGER_COLUMNS
+from mg_portfolio.evaluation.exclusions import COLUMNS as EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_value
 
 FIRST = (
@@ -63,8 +72,8 @@ def judged_universe(market: MarketData) -> np.ndarray:
     return universe(market.listed_days, market.st, market.suspended, market.up_locked)
 
 
-def _table(findings: Findings) -> pd.DataFrame:
-    table = pd.DataFrame(rows(findings))
+def _table(result: EvaluationResult) -> pd.DataFrame:
+    table = pd.DataFrame(summary_rows(result))
     if table.empty:
         return pd.DataFrame(columns=list(SHOWN))
     published = [published_value(name, "rank_ic_mean") for name in table["name"]]
@@ -83,19 +92,19 @@ def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def _plots(findings: Findings, names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
+def _plots(result: EvaluationResult, names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
     from mg_portfolio.charts import figures as charts
     from mg_portfolio.charts.evaluation import decay_chart, years_chart
 
     out = {}
     for name in names:
-        result, lags = findings.main[name], findings.more[name]
+        found, lags = result.main[name], result.more[name]
         decay = np.array([v for k, v in lags.items() if k.startswith("rank_ic_lag_")])
         drawn = {
-            "RankIC": charts.ic_chart(result.days, result.rank_ic, every=result.every),
-            "layers": charts.layers_chart(result.days, result.layer_nav),
+            "RankIC": charts.ic_chart(found.days, found.rank_ic, every=found.every),
+            "layers": charts.layers_chart(found.days, found.layer_nav),
             "decay": decay_chart(decay),
-            "years": years_chart(result.by_year_and_track),
+            "years": years_chart(found.by_year_and_track),
         }
         for kind, figure in drawn.items():
             out[f"{kind}: {name}"] = dg.MetadataValue.md(charts.markdown_image(figure))
@@ -103,13 +112,13 @@ def _plots(findings: Findings, names: Sequence[str]) -> dict[str, dg.MarkdownMet
 
 
 def _built(
-    tables: tuple[str, ...], findings: Findings, frame: pd.DataFrame, plotted: int, extra: dict
+    tables: tuple[str, ...], result: EvaluationResult, frame: pd.DataFrame, plotted: int, extra: dict
 ) -> Iterator[Built]:
-    """The table of signals, its detail and its ledger."""
-    ledger = pd.concat(findings.ledger, ignore_index=True)
-    detail = pd.DataFrame(findings.detail, columns=None if findings.detail else list(DETAIL)[:-1])
-    main = findings.plan[0]
-    counted = ledger[ledger["case"].isin([str(main), main.universe]) & ledger["scope"].isin(["day", "factor"])]
+    """The table of signals, its detail and its exclusions."""
+    exclusions = pd.concat(result.exclusions, ignore_index=True)
+    detail = pd.DataFrame(result.detail, columns=None if result.detail else list(DETAIL)[:-1])
+    main = result.cases[0]
+    counted = exclusions[exclusions["case"].isin([str(main), main.universe]) & exclusions["scope"].isin(["day", "factor"])]
     left = counted.groupby(["scope", "reason"], as_index=False)["count"].sum()
     if frame.empty:
         shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
@@ -117,20 +126,20 @@ def _built(
         best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:plotted]
         shown = {
             "table": markdown_table(frame[list(SHOWN)]),
-            "RankIC by case": markdown_table(by_case(findings.detail)),
-            **{f"absent: {what}": why for what, why in findings.absent.items()},
-            **_plots(findings, list(best)),
+            "RankIC by case": markdown_table(by_case(result.detail)),
+            **{f"absent: {what}": why for what, why in result.absent.items()},
+            **_plots(result, list(best)),
         }
     yield Built(WHOLE, frame, {**shown, **extra}, table=tables[0])
-    yield Built(WHOLE, detail, {"cases": ", ".join(map(str, findings.plan))}, table=tables[1])
-    yield Built(WHOLE, ledger, {f"left out, {main}": markdown_table(left)}, table=tables[2])
+    yield Built(WHOLE, detail, {"cases": ", ".join(map(str, result.cases))}, table=tables[1])
+    yield Built(WHOLE, exclusions, {f"left out, {main}": markdown_table(left)}, table=tables[2])
 
 
-_FACTOR_TABLES = ("factor_evaluation", "factor_evaluation_detail", "factor_evaluation_ledger", "factor_correlations")
-_SIGNAL_TABLES = ("signal_evaluation", "signal_evaluation_detail", "signal_evaluation_ledger")
+_FACTOR_TABLES = ("factor_evaluation", "factor_evaluation_detail", "factor_evaluation_exclusions", "factor_correlations")
+_SIGNAL_TABLES = ("signal_evaluation", "signal_evaluation_detail", "signal_evaluation_exclusions")
 _SIDE = {
     "detail": "by universe, execution price, rebalance, track and calendar year: every metric.",
-    "ledger": "what was left out and why: days, stocks, factors and rebalances with reason and count.",
+    "exclusions": "what was left out and why: days, stocks, factors and rebalances with reason and count.",
     "correlations": "mean daily Spearman correlations of the factors with one another and with the common factors.",
 }
 
@@ -148,7 +157,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     version="2",
     uses=("evaluation",),
     kinds={"numba"},
-    columns=dict(zip(_FACTOR_TABLES, (COLUMNS, DETAIL, LEDGER_COLUMNS, CORRELATIONS), strict=True)),
+    columns=dict(zip(_FACTOR_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS, CORRELATIONS), strict=True)),
     description=_descriptions(
         _FACTOR_TABLES,
         "RankIC, five layers, top excess and information ratio of each of the 34 factors, weekly, T+1 vwap, five "
@@ -158,13 +167,13 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     ),
 )
 def factor_evaluation(build: Build) -> Iterator[Built]:
-    """Judge the 34 factors under every case of the settings."""
-    columns = {n: Column("factor_scores", n, FACTORS[n].direction) for n in ALL34}
-    findings = judged(build.lake, columns, groups=5, rebalance="monthly", workers=build.workers)
-    frame = _table(findings)
+    """Evaluate the 34 factors under every case of the settings."""
+    columns = {n: SignalColumn("factor_scores", n, FACTORS[n].direction) for n in ALL34}
+    result = evaluate_signals(build.lake, columns, groups=5, rebalance="monthly", workers=build.workers)
+    frame = _table(result)
     extra: dict = {}
     about_pairs: dict = {"absent": "no factor was evaluated"}
-    matrix = pair_correlations(build.lake, columns, findings)
+    matrix = pair_correlations(build.lake, columns, result)
     if len(matrix):
         from mg_portfolio.charts import figures as charts
         from mg_portfolio.charts.signal_study import correlation_chart
@@ -172,7 +181,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
         figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), sum(n in COMMON for n in matrix.columns))
         about_pairs = {"correlations": dg.MetadataValue.md(charts.markdown_image(figure))}
         extra = {"published and measured": dg.MetadataValue.md(comparison(frame))}
-    yield from _built(_FACTOR_TABLES, findings, frame, 2, extra)
+    yield from _built(_FACTOR_TABLES, result, frame, 2, extra)
     yield Built(WHOLE, matrix.reset_index(), about_pairs, table=_FACTOR_TABLES[3])
 
 
@@ -184,7 +193,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     version="2",
     uses=("evaluation",),
     kinds={"numba"},
-    columns=dict(zip(_SIGNAL_TABLES, (COLUMNS, DETAIL, LEDGER_COLUMNS), strict=True)),
+    columns=dict(zip(_SIGNAL_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS), strict=True)),
     description=_descriptions(
         _SIGNAL_TABLES,
         "RankIC, ten layers, top excess and information ratio of each model signal, and of a planted signal where one "
@@ -194,13 +203,13 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     ),
 )
 def signal_evaluation(build: Build) -> Iterator[Built]:
-    """Judge every signal under every case of the settings."""
-    columns = {s: Column(s, "score") for s in SIGNALS}
+    """Evaluate every signal under every case of the settings."""
+    columns = {s: SignalColumn(s, "score") for s in SIGNALS}
     first = min((k[0] for k in map(build.lake.keys, SIGNALS) if k), default=None)
     if first is not None:
-        columns["planted_signal"] = Column("planted_signal", "signal")
-    findings = judged(build.lake, columns, groups=10, rebalance="weekly", since=first, workers=build.workers)
-    yield from _built(_SIGNAL_TABLES, findings, _table(findings), 2, {})
+        columns["planted_signal"] = SignalColumn("planted_signal", "signal")
+    result = evaluate_signals(build.lake, columns, groups=10, rebalance="weekly", since=first, workers=build.workers)
+    yield from _built(_SIGNAL_TABLES, result, _table(result), 2, {})
 
 
 ASSETS = [factor_evaluation, signal_evaluation]

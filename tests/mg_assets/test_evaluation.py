@@ -1,4 +1,4 @@
-"""Factors of a lake judged under several cases: what is stored is what the library finds, and nothing is lost."""
+"""Evaluation of a lake's factors under several cases: the tables hold the library's results, and nothing is lost."""
 
 import datetime as dt
 from dataclasses import replace
@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets import evaluation as judging
+from mg_assets import evaluation
 from mg_assets.assets import evaluation as assets
 from mg_assets.errors import DataError
-from mg_assets.evaluation import Column, judged, pair_correlations, planned
+from mg_assets.evaluation import SignalColumn, configured_cases, evaluate_signals, pair_correlations
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import Lake
@@ -18,7 +18,7 @@ from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
-from mg_portfolio.evaluation.evaluate import correlations, evaluate, long_short, orthogonalise, universe
+from mg_portfolio.evaluation.evaluate import correlations, evaluate, long_short, orthogonalize, universe
 from mg_portfolio.evaluation.forward_returns import cases
 
 DAYS = [str(d) for d in trading_days("2022-10-10", "2022-12-30")]
@@ -58,7 +58,7 @@ def panels(lake, name):
     return market, inside, lake.panel("factor_scores", DAYS[10:], [name], market.symbols)[name]
 
 
-def test_the_stored_row_is_the_librarys(lake, tables):
+def test_the_stored_row_equals_the_library_call(lake, tables):
     market, inside, signal = panels(lake, "down_vol_perc")
     found = evaluate(signal, market.vwap, inside, market.days, FACTORS["down_vol_perc"].direction, groups=5)
     row = tables["factor_evaluation"].frame.set_index("name").loc["down_vol_perc"]
@@ -68,9 +68,9 @@ def test_the_stored_row_is_the_librarys(lake, tables):
     assert row["rank_ic_track_std"] == pytest.approx(found.by_track["rank_ic_mean"].std())
     assert row["first_day"] == DAYS[10]
     read = lambda t, n: lake.panel(t, DAYS[10:], [n], market.symbols)[n]  # noqa: E731
-    common = [read(judging.COMMON[n], n) for n in ("reversal", "cap", "turnover", "std_1m")]
+    common = [read(evaluation.COMMON[n], n) for n in ("reversal", "cap", "turnover", "std_1m")]
     industry = pd.factorize(read("reference", "industry").ravel(), sort=True)[0].reshape(signal.shape)
-    clean = orthogonalise(signal, np.stack(common, axis=-1), inside, industry)
+    clean = orthogonalize(signal, np.stack(common, axis=-1), inside, industry)
     held = long_short(clean, market.vwap, inside, market.days, "monthly", FACTORS["down_vol_perc"].direction)
     assert row["orthogonal_long_short_annual"] == pytest.approx(held.summary["long_short_annual"], rel=1e-9)
 
@@ -91,7 +91,9 @@ def test_every_case_track_and_year_is_in_the_detail(lake, tables):
 
 def test_open_and_close_are_the_bars_own_adjusted_prices(lake):
     plan = cases(["all"], ["t1_open", "t0_close"], [5])
-    found = judged(lake, {"down_vol_perc": Column("factor_scores", "down_vol_perc")}, 5, "monthly", plan)
+    found = evaluate_signals(
+        lake, {"down_vol_perc": SignalColumn("factor_scores", "down_vol_perc")}, 5, "monthly", plan
+    )
     market, inside, signal = panels(lake, "down_vol_perc")
     bars = lake.panel("daily_bars", DAYS[10:], ["open", "close", "adj_factor", "volume"], market.symbols)
     for column, delay, case in (("open", 1, "t1_open"), ("close", 0, "t0_close")):
@@ -103,12 +105,12 @@ def test_open_and_close_are_the_bars_own_adjusted_prices(lake):
         assert row["rank_ic_mean"] == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_ledger_names_what_was_left_out(lake, tables):
-    ledger = tables["factor_evaluation_ledger"].frame
-    absent = ledger[(ledger["name"] == "late_skew_ret") & (ledger["scope"] == "factor")]
+def test_the_exclusions_name_what_was_left_out(lake, tables):
+    exclusions = tables["factor_evaluation_exclusions"].frame
+    absent = exclusions[(exclusions["name"] == "late_skew_ret") & (exclusions["scope"] == "factor")]
     assert absent[["reason", "count"]].values.tolist() == [["fewer than 30 days with a value", 0]]
-    days = ledger[(ledger["scope"] == "day") & (ledger["case"] == "all")]
-    stocks = ledger[(ledger["scope"] == "stock") & (ledger["case"] == "all")]
+    days = exclusions[(exclusions["scope"] == "day") & (exclusions["case"] == "all")]
+    stocks = exclusions[(exclusions["scope"] == "stock") & (exclusions["case"] == "all")]
     pd.testing.assert_series_equal(days.groupby("reason")["count"].sum(), stocks.groupby("reason")["count"].sum())
     assert "ST" in set(days["reason"])
     market, inside, _ = panels(lake, "down_vol_perc")
@@ -117,12 +119,12 @@ def test_the_ledger_names_what_was_left_out(lake, tables):
 
 def test_correlations_in_parts_are_those_of_the_whole(lake, monkeypatch):
     names = ("down_vol_perc", "corr_ret_lastret")
-    columns = {n: Column("factor_scores", n, FACTORS[n].direction) for n in names}
+    columns = {n: SignalColumn("factor_scores", n, FACTORS[n].direction) for n in names}
     plan = cases()
-    at_once = pair_correlations(lake, columns, judged(lake, columns, 5, "monthly", plan))
-    monkeypatch.setattr(judging, "BUDGET", 1)  # a column at a time, read again for the pairs
-    monkeypatch.setattr(judging, "PAIR_DAYS", 13)
-    found = judged(lake, columns, 5, "monthly", plan)
+    at_once = pair_correlations(lake, columns, evaluate_signals(lake, columns, 5, "monthly", plan))
+    monkeypatch.setattr(evaluation, "BUDGET", 1)  # a column at a time, read again for the pairs
+    monkeypatch.setattr(evaluation, "PAIR_DAYS", 13)
+    found = evaluate_signals(lake, columns, 5, "monthly", plan)
     assert not found.signals
     in_parts = pair_correlations(lake, columns, found)
     pd.testing.assert_frame_equal(in_parts, at_once)
@@ -133,20 +135,20 @@ def test_correlations_in_parts_are_those_of_the_whole(lake, monkeypatch):
 
 
 def test_settings_are_checked(monkeypatch):
-    assert planned()[0] == cases()[0]
+    assert configured_cases()[0] == cases()[0]
     for wrong, text in (
         ({"universe": ["all"]}, r"evaluation has \['universe'\]"),
         ({"executions": ["t2"]}, "execution was 't2'"),
         ({"universes": []}, "partly empty"),
     ):
-        monkeypatch.setattr(judging, "settings", lambda wrong=wrong: replace(settings(), evaluation=wrong))
+        monkeypatch.setattr(evaluation, "settings", lambda wrong=wrong: replace(settings(), evaluation=wrong))
         with pytest.raises(DataError, match=text):
-            planned()
+            configured_cases()
 
 
 def test_a_lake_without_factors_says_so(tmp_path):
     build = Build(["all"], Lake(tmp_path), lambda: None, 1, lambda: "cpu", print)
     built = {b.table: b for b in assets.factor_evaluation.make(build)}
     assert "fewer than 30 days" in built["factor_evaluation"].metadata["absent"]
-    assert len(built["factor_evaluation_ledger"].frame) == len(ALL34)
+    assert len(built["factor_evaluation_exclusions"].frame) == len(ALL34)
     assert built["factor_evaluation_detail"].frame.empty
