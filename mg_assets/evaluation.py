@@ -171,9 +171,9 @@ def evaluate_signals(
     bars = lake.keys("daily_bars")
     days = _days_of(lake, {c.table for c in columns.values()}, bars, since or "")
     every = sorted(set().union(*days.values()))
-    count = {name: len(days[c.table]) for name, c in columns.items()}
-    kept = {n: c for n, c in columns.items() if count[n] >= MIN_DAYS}
-    left_out = [(n, f"fewer than {MIN_DAYS} days in the lake", count[n]) for n in columns if n not in kept]
+    kept = {n: c for n, c in columns.items() if len(days[c.table]) >= MIN_DAYS}
+    short = {n: len(days[c.table]) for n, c in columns.items() if n not in kept}
+    left_out = [(n, f"fewer than {MIN_DAYS} days in the lake", count) for n, count in short.items()]
     if len(every) < MIN_DAYS:
         out.exclusions.append(factor_exclusions({}, str(out.cases[0]), left_out))
         return out
@@ -182,11 +182,8 @@ def evaluate_signals(
     size = max(1, BUDGET // max(len(market.keys) * len(market.symbols) * 8, 1))
     names = list(kept)
     for start in range(0, len(names), size):
-        signals = _read(lake, {n: kept[n] for n in names[start : start + size]}, market)
-        with_value = {n: int(np.isfinite(s).any(axis=1).sum()) for n, s in signals.items()}
-        few = {n: count for n, count in with_value.items() if count < MIN_DAYS}
-        left_out += [(n, f"fewer than {MIN_DAYS} days with a value", count) for n, count in few.items()]
-        signals = {n: s for n, s in signals.items() if n not in few}
+        signals, empty = _with_values(_read(lake, {n: kept[n] for n in names[start : start + size]}, market))
+        left_out += empty
         signs = {n: columns[n].direction for n in signals}
         if len(names) <= size:
             out.signals = signals
@@ -195,7 +192,9 @@ def evaluate_signals(
         _add_orthogonal(out, signals, signs, inputs, rebalance)
     out.exclusions.append(factor_exclusions({}, str(out.cases[0]), left_out))
     for name in dict.fromkeys(case.universe for case in out.cases):
-        out.exclusions.append(universe_exclusions(inputs.reasons[name], market.days, market.symbols, market.listed, name))
+        out.exclusions.append(
+            universe_exclusions(inputs.reasons[name], market.days, market.symbols, market.listed, name)
+        )
     return out
 
 
@@ -203,6 +202,14 @@ def _days_of(lake: Lake, tables: set[str], bars: Sequence[str], since: str) -> d
     """Days of each table from ``since`` that have bars."""
     traded = set(bars)
     return {t: [k for k in lake.keys(t) if k in traded and k >= since] for t in tables}
+
+
+def _with_values(signals: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[tuple[str, str, int]]]:
+    """Signals with values on enough days; name, reason and days of the others."""
+    days = {n: int(np.isfinite(s).any(axis=1).sum()) for n, s in signals.items()}
+    few = {n: count for n, count in days.items() if count < MIN_DAYS}
+    left_out = [(n, f"fewer than {MIN_DAYS} days with a value", count) for n, count in few.items()]
+    return {n: s for n, s in signals.items() if n not in few}, left_out
 
 
 def _read_inputs(lake: Lake, keys: list[str], out: EvaluationResult) -> _Inputs:
