@@ -5,9 +5,9 @@ BIN    := $(VENV)/bin
 PORT   ?= 3000
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run ui real test test-all lint install clean help
+.PHONY: run ui real test test-all lint docs hooks install clean help
 
-help: ## say what each command does
+help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed ## make the environment and install the locked dependencies
@@ -39,11 +39,20 @@ test: install ## all tests of the default suite
 test-all: install ## the slow ones too
 	@$(BIN)/pytest $(WORKERS)
 
-lint: install ## style, types and import contracts
+lint: install ## style, spelling, types, import contracts, dead code
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/typos
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/vulture
+
+docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md
+	@$(BIN)/mg factors --docs
+	@$(BIN)/python -m mg_models.catalog.table docs/models.md
+
+hooks: install ## run the lint step's quick part before each commit
+	@$(BIN)/pre-commit install
 
 clean: ## remove the demo lake
 	rm -rf lake/demo

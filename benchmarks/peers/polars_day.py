@@ -259,7 +259,7 @@ def order_factors(orders: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
     buys = moments(o, new & (c("side") == 1), "buy")
     sells = moments(o, new & (c("side") == -1), "sell")
-    earlies = moments(o, new & in_early, "early", both=False)
+    early_half = moments(o, new & in_early, "early", both=False)
     priced_buys = o.lazy().filter((c("side") == 1) & limit & priced).select(S, v, p)
     means = priced_buys.group_by(S).agg(mean_v=v.mean(), mean_p=p.mean())
     dv, dp = v - c("mean_v"), p - c("mean_p")
@@ -274,7 +274,7 @@ def order_factors(orders: pl.LazyFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .collect(engine=ENGINE)
     )  # fmt: skip
     of_stock = buys.lazy().join(sells.lazy(), on=S, how="full", coalesce=True)
-    for other in (earlies, pair):
+    for other in (early_half, pair):
         of_stock = of_stock.join(other.lazy(), on=S, how="full", coalesce=True)
     return of_stock.with_columns(
         skew_order_diff=c("skew_buy") - c("skew_sell"),

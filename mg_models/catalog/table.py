@@ -1,9 +1,14 @@
-"""The catalog as a Markdown table, for ``docs/models.md``: ``python -m mg_models.catalog.table``."""
+"""The catalog as a Markdown table; ``python -m mg_models.catalog.table docs/models.md`` writes it into that page."""
+
+import sys
+from pathlib import Path
 
 from mg_models.catalog import CATALOG, COMBINATIONS
 from mg_models.specs import ModelSpec
 
 ALL_YEARS = 250 * 15  # a rolling window that is longer than any history here
+
+HEADING = "## The catalog\n\n"
 
 
 def table() -> str:
@@ -36,5 +41,12 @@ def _row(spec: ModelSpec) -> str:
     return f"| `{spec.name}` | {reads} | {label} | {network} | {loss} | {days} | {len(spec.seeds)} | {spec.source} |"
 
 
+def into(page: str) -> str:
+    """The page with this table at its end, below :data:`HEADING`."""
+    before, heading, _ = page.partition(HEADING)
+    return before + heading + table()
+
+
 if __name__ == "__main__":
-    print(table(), end="")
+    for path in map(Path, sys.argv[1:]):
+        path.write_text(into(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -8,7 +8,7 @@ from mg_portfolio.evaluation.evaluate import (
     evaluate,
     forward_returns,
     long_short,
-    orthogonalise,
+    orthogonalize,
     period_schedule,
     universe,
 )
@@ -217,7 +217,7 @@ def test_skipped_rebalances_are_in_the_ledger_with_their_reason():
     signal[20] = np.nan
     price[31] = np.nan  # no execution price for the decision of day 30
     found = evaluate(signal, price, tradable, days)
-    assert found.ledger[["date", "reason"]].values.tolist() == [
+    assert found.exclusions[["date", "reason"]].values.tolist() == [
         [pd.Timestamp(days[10]), "too few stocks in the universe"],
         [pd.Timestamp(days[20]), "too few stocks with a signal"],
         [pd.Timestamp(days[30]), "too few stocks with an execution price"],
@@ -287,12 +287,12 @@ def test_long_short_returns_equal_a_naive_twin():
     signal, price, tradable, days = market(12)
     found = long_short(signal, price, tradable, days, rebalance="monthly")
     decisions = set(np.flatnonzero(period_schedule(days, "monthly")))
-    tops, bottoms, alls = (
+    tops, bottoms, every = (
         naive_track(signal, price, tradable, decisions, cut)[0].pct_change()
         for cut in (lambda o: o[: (len(o) + 9) // 10], lambda o: o[-((len(o) + 9) // 10) :], lambda o: o)
     )
     np.testing.assert_allclose(found.long_short[tops.index], tops - bottoms, rtol=1e-9, atol=1e-14)
-    np.testing.assert_allclose(found.long_excess[tops.index], (1 + tops) / (1 + alls) - 1, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(found.long_excess[tops.index], (1 + tops) / (1 + every) - 1, rtol=1e-9, atol=1e-14)
     assert (found.rebalances, found.skipped) == (len(decisions), 0)
 
 
@@ -304,7 +304,7 @@ def test_orthogonal_signal_is_uncorrelated_with_its_references():
     signal[0, :3] = np.nan
     inside = np.ones((4, 80), bool)
     inside[3, :70] = False
-    found = orthogonalise(signal, refs, inside, industry)
+    found = orthogonalize(signal, refs, inside, industry)
     assert np.isnan(found[0, :3]).all()
     for d in range(3):
         at = np.isfinite(found[d])

@@ -203,7 +203,7 @@ def test_the_comparison_says_whether_signs_agree():
 
 
 def test_the_document_is_up_to_date():
-    assert DOCS.read_text(encoding="utf-8") == passport.document(), "write it anew: mg factors --docs"
+    assert DOCS.read_text(encoding="utf-8") == passport.document(), "docs/factors.md is out of date: run make docs"
 
 
 def test_the_document_is_sound_markdown():

@@ -12,7 +12,7 @@ import yaml
 from mg_assets.errors import SourceError
 from mg_assets.lake.store import conform
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS, REFERENCE
-from mg_assets.sources.daily.history import Shared
+from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
 from mg_assets.sources.mapped.source import MappedSource
 from mg_assets.sources.presets import presets
@@ -207,9 +207,9 @@ def test_changing_the_future_changes_nothing_before_it(tmp_path, plain):
 def test_pickles_and_threads_share_one_reading(plain):
     copy = pickle.loads(pickle.dumps(plain))
     pd.testing.assert_frame_equal(copy.load("daily_bars", D[0]).frame, plain.load("daily_bars", D[0]).frame)
-    shared, made = Shared(2), []
+    shared, made = compute_once(2), []
     with ThreadPoolExecutor(8) as pool:
-        got = list(pool.map(lambda i: shared.get(i % 2, lambda: made.append(i) or object()), range(64)))
+        got = list(pool.map(lambda i: shared(i % 2, lambda: made.append(i) or object()), range(64)))
     assert len(made) == 2
     assert len(set(map(id, got))) == 2
 
@@ -217,9 +217,9 @@ def test_pickles_and_threads_share_one_reading(plain):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (dict(dayly={}), r"keys \['dayly'\] are unknown; valid keys"),
+        (dict(daaily={}), r"keys \['daaily'\] are unknown; valid keys"),
         (dict(daily={"files": "x"}), "'columns' is lacking"),
-        (dict(daily={"files": "x", "columns": {"opne": "o"}}), r"keys \['opne'\] are unknown"),
+        (dict(daily={"files": "x", "columns": {"oopen": "o"}}), r"keys \['oopen'\] are unknown"),
         (dict(daily={"files": "x", "columns": {"open": "o"}}), r"\['date', 'symbol', 'high'.*are lacking"),
         (dict(daily={"files": "{day}.csv", "columns": {}}), r"use \{date\}, \{code\}"),
         (dict(), "neither 'daily' nor 'minute'"),
