@@ -1,7 +1,6 @@
 """Identities of the backtest: accounts that add up, no look-ahead, one week at a time equals all at once."""
 
 import datetime as dt
-import time
 
 import backtest_frames as frames
 import numpy as np
@@ -301,12 +300,3 @@ BAD = [
 def test_what_does_not_fit_is_refused(call, message):
     with pytest.raises(BacktestError, match=message):
         call(market(halts=0.5))
-
-
-def test_two_hundred_weeks_of_fifteen_hundred_stocks_take_well_under_a_second():
-    m = market(days=1000, stocks=1500)
-    decisions = weekly(m)
-    _ = m.mark, m.tradable
-    started = time.process_time()
-    simulate(m, decisions, benchmark={0: target(1500, 1)})
-    assert time.process_time() - started < 2.0  # 0.3 s measured; the rest is room for a busy machine
