@@ -1,4 +1,4 @@
-"""Errors raised by the data floor. Every message names the place and the remedy."""
+"""Errors of the application. Every message names file, day, stock or column, and the remedy."""
 
 
 class MgError(Exception):
@@ -6,7 +6,7 @@ class MgError(Exception):
 
 
 class DataError(MgError, ValueError):
-    """Input rows, files or partitions are not what a table's schema promises."""
+    """Input rows, files or partitions do not fit the table's schema, or an argument is out of range."""
 
 
 class MissingPartitionError(MgError, KeyError):

@@ -20,7 +20,7 @@ from mg_assets.factors.registry import PASSPORTS
 from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 
 
 def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
@@ -42,7 +42,7 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
     ("daily_factors", "common_factors"),
     group="factors",
     anchor="daily_bars",
-    needs=[Needs("daily_bars", back=LOOK_BACK), Needs("reference", back=SHORT_LOOK_BACK)],
+    needs=[UpstreamWindow("daily_bars", back=LOOK_BACK), UpstreamWindow("reference", back=SHORT_LOOK_BACK)],
     kinds={"numba"},
     columns={
         "daily_factors": {n: PASSPORTS[n].summary for n in DAILY42},

@@ -22,7 +22,7 @@ from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
 from mg_assets.lake.store import WHOLE
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_portfolio.evaluation.evaluate import universe
 from mg_portfolio.evaluation.exclusions import COLUMNS as EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_value
@@ -64,7 +64,12 @@ DETAIL = {
     "...": "every metric, named as published",
 }
 CORRELATIONS = {"name": "factor", "...": "mean daily Spearman correlation with the one of the column's name"}
-INPUTS = [Needs("daily_bars"), Needs("reference"), Needs("common_factors"), Needs("daily_factors")]
+INPUTS = [
+    UpstreamWindow("daily_bars"),
+    UpstreamWindow("reference"),
+    UpstreamWindow("common_factors"),
+    UpstreamWindow("daily_factors"),
+]
 
 
 def judged_universe(market: MarketData) -> np.ndarray:
@@ -118,7 +123,9 @@ def _built(
     exclusions = pd.concat(result.exclusions, ignore_index=True)
     detail = pd.DataFrame(result.detail, columns=None if result.detail else list(DETAIL)[:-1])
     main = result.cases[0]
-    counted = exclusions[exclusions["case"].isin([str(main), main.universe]) & exclusions["scope"].isin(["day", "factor"])]
+    counted = exclusions[
+        exclusions["case"].isin([str(main), main.universe]) & exclusions["scope"].isin(["day", "factor"])
+    ]
     left = counted.groupby(["scope", "reason"], as_index=False)["count"].sum()
     if frame.empty:
         shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
@@ -135,7 +142,12 @@ def _built(
     yield Built(WHOLE, exclusions, {f"left out, {main}": markdown_table(left)}, table=tables[2])
 
 
-_FACTOR_TABLES = ("factor_evaluation", "factor_evaluation_detail", "factor_evaluation_exclusions", "factor_correlations")
+_FACTOR_TABLES = (
+    "factor_evaluation",
+    "factor_evaluation_detail",
+    "factor_evaluation_exclusions",
+    "factor_correlations",
+)
 _SIGNAL_TABLES = ("signal_evaluation", "signal_evaluation_detail", "signal_evaluation_exclusions")
 _SIDE = {
     "detail": "by universe, execution price, rebalance, track and calendar year: every metric.",
@@ -153,7 +165,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     _FACTOR_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[Needs("factor_scores"), *INPUTS],
+    needs=[UpstreamWindow("factor_scores"), *INPUTS],
     version="2",
     uses=("evaluation",),
     kinds={"numba"},
@@ -189,7 +201,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     _SIGNAL_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[*(Needs(s) for s in SIGNALS), Needs("planted_signal"), *INPUTS],
+    needs=[*(UpstreamWindow(s) for s in SIGNALS), UpstreamWindow("planted_signal"), *INPUTS],
     version="2",
     uses=("evaluation",),
     kinds={"numba"},

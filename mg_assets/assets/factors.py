@@ -23,7 +23,7 @@ from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.universe import tradable_universe
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
@@ -53,7 +53,12 @@ def _described(table: str) -> str:
     ("intraday_factors", "features_day", *_WITHIN_DAY),
     group="factors",
     anchor="minute_bars",
-    needs=[Needs("trades"), Needs("orders"), Needs("minute_bars"), Needs("daily_bars")],
+    needs=[
+        UpstreamWindow("trades"),
+        UpstreamWindow("orders"),
+        UpstreamWindow("minute_bars"),
+        UpstreamWindow("daily_bars"),
+    ],
     kinds={"numba"},
     columns={
         "intraday_factors": _COLUMNS,
@@ -119,7 +124,7 @@ def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
     "features_240m",
     group="factors",
     anchor="features_day",
-    needs=[Needs("features_day"), Needs("daily_bars", back=HISTORY_DAYS - 1)],
+    needs=[UpstreamWindow("features_day"), UpstreamWindow("daily_bars", back=HISTORY_DAYS - 1)],
     columns=_feature_columns("features_240m"),
     description=_described("features_240m"),
 )
@@ -181,7 +186,7 @@ def _crosssections(
     "factor_inputs",
     group="features",
     anchor="intraday_factors",
-    needs=[Needs("intraday_factors"), Needs("reference"), Needs("daily_bars")],
+    needs=[UpstreamWindow("intraday_factors"), UpstreamWindow("reference"), UpstreamWindow("daily_bars")],
     kinds={"numba"},
     columns={n: _COLUMNS[n] for n in HF27},
 )
@@ -198,7 +203,11 @@ def factor_inputs(build: Build) -> Iterator[Built]:
     "factor_scores",
     group="features",
     anchor="intraday_factors",
-    needs=[Needs("intraday_factors", back=MEAN_WINDOW - 1), Needs("reference"), Needs("daily_bars")],
+    needs=[
+        UpstreamWindow("intraday_factors", back=MEAN_WINDOW - 1),
+        UpstreamWindow("reference"),
+        UpstreamWindow("daily_bars"),
+    ],
     kinds={"numba"},
     columns=_COLUMNS,
 )

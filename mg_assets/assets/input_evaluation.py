@@ -12,7 +12,7 @@ from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_portfolio.evaluation.confidence_intervals import automatic_lags, newey_west
 from mg_portfolio.evaluation.evaluate import forward_returns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
@@ -48,7 +48,11 @@ _TABLES = ("input_evaluation", "input_evaluation_steps")
     _TABLES,
     group="evaluation",
     partitions=None,
-    needs=[*(Needs(t) for t in (*INPUTS, *STEPPED)), Needs("daily_bars"), Needs("reference")],
+    needs=[
+        *(UpstreamWindow(t) for t in (*INPUTS, *STEPPED)),
+        UpstreamWindow("daily_bars"),
+        UpstreamWindow("reference"),
+    ],
     version="2",
     kinds={"numba"},
     columns=dict(zip(_TABLES, (COLUMNS, STEPS), strict=True)),

@@ -8,7 +8,7 @@ from mg_assets import factors
 from mg_assets.assets.factors import by_symbol
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 
 HORIZONS = (5, 10, 20)
 AHEAD = max(HORIZONS) + 1
@@ -17,7 +17,7 @@ AHEAD = max(HORIZONS) + 1
 @lake_asset(
     "labels",
     group="labels",
-    needs=[Needs("daily_bars", ahead=AHEAD)],
+    needs=[UpstreamWindow("daily_bars", ahead=AHEAD)],
     anchor="daily_bars",
     columns={f"ret_{h}": f"vwap(T+1+{h}) / vwap(T+1) - 1, adjusted" for h in HORIZONS},
 )

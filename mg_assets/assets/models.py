@@ -20,7 +20,7 @@ from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weight
 from mg_assets.orchestration import lake_asset as lake_floor
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.partitions import HALF_YEARLY
-from mg_assets.orchestration.staleness import Needs, recipe
+from mg_assets.orchestration.staleness import UpstreamWindow, recipe
 from mg_assets.settings import settings
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
 
@@ -52,7 +52,7 @@ def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
     labels_from = "labels" if spec.label.price == "vwap" else "daily_bars"
     read = dict.fromkeys([*(n.table for n in tables_of(spec)), labels_from])
-    needs = [Needs(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read]
+    needs = [UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read]
 
     @lake_asset(
         f"{name}_model",
@@ -225,7 +225,7 @@ def _prediction_asset(name: str) -> LakeAsset:
     @lake_asset(
         spec.signals,
         group="predictions",
-        needs=[*tables_of(spec), Needs(f"{name}_model")],
+        needs=[*tables_of(spec), UpstreamWindow(f"{name}_model")],
         anchor=tables_of(spec)[0].table,
         version=PREDICTION_VERSION,
         kinds={"pytorch"},
@@ -245,7 +245,7 @@ def _prediction_asset(name: str) -> LakeAsset:
 
 
 def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
-    needs = [Needs("factor_scores", back=back)] + ([Needs("daily_bars", back=back)] if back else [])
+    needs = [UpstreamWindow("factor_scores", back=back)] + ([UpstreamWindow("daily_bars", back=back)] if back else [])
 
     @lake_asset(
         spec.name,
@@ -266,7 +266,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
     @lake_asset(
         spec.name,
         group="signals",
-        needs=[Needs(p) for p in spec.parts],
+        needs=[UpstreamWindow(p) for p in spec.parts],
         version=PREDICTION_VERSION,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",

@@ -10,7 +10,8 @@ from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.backtest.weekday_paths import Fan
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.metrics import DAYS_PER_YEAR
-from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points, price_table
+from mg_portfolio.optimization.sensitivity import shadow_price_table
+from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
 
 PERCENT = ("annual_return", "annual_volatility", "max_drawdown", "benchmark_annual", "excess_annual", "tracking_error",
            "excess_max_drawdown", "monthly_win_rate", "weekly_win_rate", "turnover_two_way_per_rebalance")  # fmt: skip
@@ -38,13 +39,13 @@ def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_aga
         Return per unit of score, from the decisions whose returns were known.
     solve_again : bool
         Also by solving with the limit moved (``gained``), which a price alone exceeds but for the cases that
-        :func:`mg_portfolio.optimization.shadow_prices.price_table` names.
+        :func:`mg_portfolio.optimization.sensitivity.shadow_price_table` names.
     """
     if step.problem is None or step.solution is None:
         return pd.DataFrame()
     yearly = DAYS_PER_YEAR / spec.every
     if solve_again:
-        return price_table(step.problem, step.solution, slope, yearly).set_index("constraint")
+        return shadow_price_table(step.problem, step.solution, slope, yearly).set_index("constraint")
     prices = step.solution.shadow_prices
     frame = pd.DataFrame({"price": pd.Series(prices, dtype=float)}).rename_axis("constraint")
     frame["step"] = [STEPS[name.split("[")[0]] for name in frame.index]
@@ -155,7 +156,7 @@ def backtest_charts(
     later = result.rebalances[~result.rebalances["initial"]]
     drawn = {
         "NAV": charts.nav_chart(result.days, result.nav, result.benchmark_nav),
-        "paths": portfolio_charts.fan_chart(fan.days, fan.relative_nav),
+        "paths": portfolio_charts.weekday_paths_chart(fan.days, fan.relative_nav),
         "attribution chart": portfolio_charts.attribution_chart(found.days, attribution_parts(found)),
         "industries chart": portfolio_charts.industries_chart(industries),
     }

@@ -15,7 +15,7 @@ from mg_assets.assets.portfolio_metadata import table as shown_table
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration import lake_asset as lake_floor
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
-from mg_assets.orchestration.staleness import Needs, recipe
+from mg_assets.orchestration.staleness import UpstreamWindow, recipe
 from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_cells
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import spec_of
@@ -64,7 +64,7 @@ def _study_asset(study: str) -> LakeAsset:
         f"portfolio_study_{study}",
         group="evaluation",
         partitions=None,
-        needs=[*(Needs(s) for s in signals), *(Needs(t) for t in READ)],
+        needs=[*(UpstreamWindow(s) for s in signals), *(UpstreamWindow(t) for t in READ)],
         uses=("signals", "trading"),
         kinds={"cvxpy"},
         version="2",

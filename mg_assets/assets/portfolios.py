@@ -21,7 +21,7 @@ from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.portfolios.decision_panel import Closes, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
@@ -56,18 +56,18 @@ def _weights_asset(name: str) -> LakeAsset:
     spec = portfolio(name)
     weights = f"weights_{name}"
     columns = weight_columns(spec)
-    styled = [Needs("common_factors", back=BACK)] if set(spec.styles) & set(OTHER_STYLES) else []
+    styled = [UpstreamWindow("common_factors", back=BACK)] if set(spec.styles) & set(OTHER_STYLES) else []
 
     @lake_asset(
         weights,
         group="portfolios",
         partitions=WEEKLY,
         needs=[
-            Needs(spec.signal),
-            Needs("reference", back=BACK),
-            Needs("daily_bars", back=BACK),
+            UpstreamWindow(spec.signal),
+            UpstreamWindow("reference", back=BACK),
+            UpstreamWindow("daily_bars", back=BACK),
             *styled,
-            Needs(weights),
+            UpstreamWindow(weights),
         ],
         version="2",
         uses=("signals", "trading"),
@@ -166,11 +166,11 @@ def _backtest_asset(name: str) -> LakeAsset:
         group="portfolios",
         partitions=None,
         needs=[
-            Needs(f"weights_{name}"),
-            Needs(spec.signal),
-            Needs("daily_bars"),
-            Needs("reference"),
-            Needs("common_factors"),
+            UpstreamWindow(f"weights_{name}"),
+            UpstreamWindow(spec.signal),
+            UpstreamWindow("daily_bars"),
+            UpstreamWindow("reference"),
+            UpstreamWindow("common_factors"),
         ],
         version="2",
         uses=("trading",),

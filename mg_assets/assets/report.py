@@ -16,9 +16,9 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.settings import settings
-from mg_portfolio.evaluation.evaluate import long_short, orthogonalise
+from mg_portfolio.evaluation.evaluate import long_short, orthogonalize
 from mg_portfolio.report.weekly.inputs import (
     DEEP,
     HANDMADE,
@@ -79,7 +79,7 @@ def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
             out.append(FactorSeries(name, absent=_ABSENT["days"], rebalance=every))
             continue
         first = int(np.flatnonzero(np.isfinite(signal).any(axis=1))[0])
-        clean = orthogonalise(signal[first:], common[first:], inside[first:], industry[first:])
+        clean = orthogonalize(signal[first:], common[first:], inside[first:], industry[first:])
         found = long_short(clean, market.vwap[first:], inside[first:], market.days[first:], every, direction)
         if not np.isfinite(found.long_short).any():
             out.append(FactorSeries(name, absent=_ABSENT["rebalance"], rebalance=every))
@@ -202,11 +202,11 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
     group="reports",
     partitions=WEEKLY,
     needs=[
-        Needs("factor_scores"),
-        *(Needs(s) for s in SIGNALS),
-        *(Needs(f"weights_{p}") for p in settings().portfolios),
-        Needs("daily_bars"),
-        Needs("reference"),
+        UpstreamWindow("factor_scores"),
+        *(UpstreamWindow(s) for s in SIGNALS),
+        *(UpstreamWindow(f"weights_{p}") for p in settings().portfolios),
+        UpstreamWindow("daily_bars"),
+        UpstreamWindow("reference"),
     ],
     uses=("language",),
     columns={"language": "of the report", "file": "place of the HTML file"},

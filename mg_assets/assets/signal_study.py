@@ -13,17 +13,22 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import Needs
+from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
-from mg_portfolio.report.signal_study.measures import MIN_DAYS, Measured, measure_all
+from mg_portfolio.report.signal_study.measures import MIN_DAYS, Measured, measure_signals
 from mg_portfolio.report.signal_study.tables import COLUMNS, study_cells
 
 PLANTED = "planted_signal"
 BUDGET = 1 << 30  # bytes of signals in memory at once
 CHUNK = 16  # days of all signals in memory at once: 65 signals of 5,000 stocks are 42 MB
-INPUTS = [*(Needs(s) for s in SIGNALS), Needs(PLANTED), Needs("daily_bars"), Needs("reference")]
+INPUTS = [
+    *(UpstreamWindow(s) for s in SIGNALS),
+    UpstreamWindow(PLANTED),
+    UpstreamWindow("daily_bars"),
+    UpstreamWindow("reference"),
+]
 
 
 def _span(lake: Lake) -> tuple[list[str], list[str]]:
@@ -68,7 +73,7 @@ def measured_signals(lake: Lake, workers: int = 1) -> dict[str, Measured]:
     out: dict[str, Measured] = {}
     for start in range(0, len(names), size):
         signals = {n: _read(lake, n, keys, market.symbols) for n in names[start : start + size]}
-        out |= measure_all(signals, prices, tradable, market.days, workers)
+        out |= measure_signals(signals, prices, tradable, market.days, workers)
     return out
 
 
@@ -110,7 +115,7 @@ def mean_correlations(lake: Lake, workers: int = 1) -> tuple[list[str], np.ndarr
     "signal_correlations",
     group="evaluation",
     partitions=None,
-    needs=[*INPUTS, Needs("common_factors")],
+    needs=[*INPUTS, UpstreamWindow("common_factors")],
     kinds={"numba"},
     columns={"name": "signal or common factor", "...": "mean correlation with the one of the column's name"},
 )
@@ -137,7 +142,7 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     "signal_study",
     group="evaluation",
     partitions=None,
-    needs=[*INPUTS, Needs("signal_correlations")],
+    needs=[*INPUTS, UpstreamWindow("signal_correlations")],
     uses=("catalog",),
     kinds={"numba"},
     columns=COLUMNS,
@@ -150,9 +155,9 @@ def signal_study(build: Build) -> Iterator[Built]:
     table. A model that is not in the deployment's catalog is named as not trained.
     """
     from mg_portfolio.charts import figures as charts
-    from mg_portfolio.charts.signal_study import beside_chart
-    from mg_portfolio.report.signal_study.layouts import LAYOUTS
-    from mg_portfolio.report.signal_study.page import Study, layout_markdown, overview_markdown, render
+    from mg_portfolio.charts.signal_study import published_comparison_chart
+    from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES
+    from mg_portfolio.report.signal_study.page import Study, overview_markdown, render, signal_table_markdown
 
     lake = build.lake
     found = measured_signals(lake, build.workers)
@@ -174,7 +179,9 @@ def signal_study(build: Build) -> Iterator[Built]:
         for lang in ("en", "zh")
     }
     rank_ic = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean") & cells["ours"].notna()]
-    chart = beside_chart(list(rank_ic["subject"]), rank_ic["ours"].to_numpy(), rank_ic["published"].to_numpy())
+    chart = published_comparison_chart(
+        list(rank_ic["subject"]), rank_ic["ours"].to_numpy(), rank_ic["published"].to_numpy()
+    )
     have, lacking = study.trained
     yield Built(
         WHOLE,
@@ -183,7 +190,7 @@ def signal_study(build: Build) -> Iterator[Built]:
             "models of the reports' tables": f"{have} of {have + len(lacking)}",
             "RankIC": dg.MetadataValue.md(charts.markdown_image(chart)),
             "signals": dg.MetadataValue.md(overview_markdown(cells)),
-            **{x.key: dg.MetadataValue.md(layout_markdown(cells, x)) for x in LAYOUTS},
+            **{x.key: dg.MetadataValue.md(signal_table_markdown(cells, x)) for x in SIGNAL_TABLES},
             **{f"page, {lang}": dg.MetadataValue.path(file) for lang, file in place.items()},
             "open": dg.MetadataValue.url(f"file://{place['en']}"),
             **({"absent": f"no signal has {MIN_DAYS} days"} if not found else {}),

@@ -1,0 +1,1 @@
+"""Parquet tables on disk or an object store, and the views that the application reads them through."""

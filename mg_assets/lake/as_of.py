@@ -1,4 +1,4 @@
-"""The lake as it was at the close of a day: what makes a look-ahead impossible, to compare with what was made."""
+"""Point-in-time view of the lake, used to re-run predictions without look-ahead."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,21 @@ from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
 
 
-class KnownLake(Lake):
-    """A lake without what was not known at the close of a day; read-only.
+class AsOfLake(Lake):
+    """The lake as of the close of a day, without anything that was published later; read-only.
 
-    - A day's partition is there from that day's close on.
-    - A week's and a month's from the first day after it: while it is under way, its stored bar may hold later days.
+    - A day's partition is available from that day's close on.
+    - A week's and a month's from the first day after it: before it has ended, its stored bar may hold later days.
     - A half-year's model from the first day that it predicts.
-    - A table without partitions, which is of the whole history, never.
-    - In ``labels``, a return is null until the day at whose close its exit is known: ``ret_h`` of T is at T + h + 1.
+    - A table without partitions, which covers the whole history, never.
+    - In ``labels``, a return is null before the day of its exit: ``ret_h`` of T before T + h + 1.
 
     Parameters
     ----------
     lake : Lake
+        The lake that is read.
     day : str
-        The last day that is known, ``2023-02-01``.
+        The last day that is visible, ``2023-02-01``.
     """
 
     def __init__(self, lake: Lake, day: str):
@@ -32,8 +33,8 @@ class KnownLake(Lake):
         stamp = np.array([day], "datetime64[D]")
         self._week, self._month = str(week_of(stamp)[0]), str(month_of(stamp)[0])
 
-    def was_there(self, table: str, key: str) -> bool:
-        """Whether a partition of that key was whole at the close of the day."""
+    def available(self, table: str, key: str) -> bool:
+        """Whether a partition of that key was complete at the close of the day."""
         if key == WHOLE:
             return False
         if len(key) == 6 and key[4] == "H":
@@ -45,15 +46,15 @@ class KnownLake(Lake):
         return key <= self.until
 
     def keys(self, table: str) -> list[str]:
-        """Partition keys that were there, ascending."""
-        return [k for k in super().keys(table) if self.was_there(table, k)]
+        """Partition keys available as of the day, ascending."""
+        return [k for k in super().keys(table) if self.available(table, k)]
 
     def has(self, table: str, key: str) -> bool:
-        """Whether the partition was there."""
-        return self.was_there(table, key) and super().has(table, key)
+        """Whether the partition exists and was available as of the day."""
+        return self.available(table, key) and super().has(table, key)
 
     def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """One partition as an Arrow table; returns that were not known yet are null."""
+        """One partition as an Arrow table; returns whose exit lies after the day are null."""
         data = super().table(table, key, columns)
         if table != "labels":
             return data
@@ -63,10 +64,10 @@ class KnownLake(Lake):
         return data
 
     def write(self, table: str, key: str, *_: Any, **__: Any) -> str:
-        """Refused: what is known of a past day cannot be changed."""
+        """Refused: a point-in-time view is read-only (PermissionError)."""
         raise PermissionError(f"the lake as of {self.until} is read-only; write {table} {key} to the lake itself")
 
     def _open(self, table: str, key: str):
-        if not self.was_there(table, key):
+        if not self.available(table, key):
             raise self._lacks(table, key)
         return super()._open(table, key)

@@ -1,4 +1,4 @@
-"""Prices and flags of many days as dense arrays, for evaluation, backtest and report."""
+"""Adjusted prices and trading flags of many days as dense arrays, for evaluation, backtest and report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class MarketData:
     days : ndarray of datetime64[D] (D,)
     symbols : ndarray of object (S,)
     vwap, close : float
-        Adjusted, yuan. vwap is NaN without trades; close is the last known one.
+        Adjusted, yuan. vwap is NaN without trades; close is carried over days without one.
     amount : float
         Yuan.
     suspended : bool
@@ -54,7 +54,7 @@ class MarketData:
 
 
 def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.ndarray | None = None) -> MarketData:
-    """Read the market of the given trading days; every one must be in the lake."""
+    """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise)."""
     bars = lake.panel("daily_bars", keys, _BARS, symbols)
     listed = lake.panel("reference", keys, ["list_date"], bars.symbols)
     factor = bars["adj_factor"]
@@ -77,7 +77,7 @@ def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.nda
 
 
 def _carried(prices: np.ndarray) -> np.ndarray:
-    """Fill gaps with the last known price of the stock."""
+    """Fill gaps with the stock's last price."""
     rows = np.where(np.isfinite(prices), np.arange(len(prices))[:, None], -1)
     last = np.maximum.accumulate(rows, axis=0)
     out = np.take_along_axis(prices, np.maximum(last, 0), axis=0)

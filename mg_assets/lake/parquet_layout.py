@@ -1,4 +1,4 @@
-"""How the lake lays a table out in Parquet: row groups cut at stock ends, encodings and compression per column.
+"""Parquet layout of the lake's tables: row groups cut at stock ends, encodings and compression per column.
 
 Measured in ``docs/storage.md``. Any Parquet reader reads the files as they are.
 """
@@ -30,7 +30,7 @@ ENCODINGS: dict[str, dict[str, str]] = {
 
 ORDER = ("symbol", "seq")
 STOCKS = "mg.stocks"
-"""Key of the file's metadata under which each row group's stocks and their numbers of rows stand, as JSON."""
+"""Key of the file's metadata for the symbol index: per row group its stocks and their numbers of rows, as JSON."""
 
 COMPRESSION = {"trades": "lz4", "orders": "lz4"}
 """Codec per table; ``zstd`` for all others."""
@@ -40,8 +40,8 @@ def write_parquet(table: str, parts: Iterable[pa.Table], out: BinaryIO, row_grou
     """Write a table's rows, given in one piece or several, with the layout of its name; the file is the same.
 
     ``trades`` and ``orders`` get row groups of about :data:`ROW_GROUP` rows, each cut where a stock ends. Where
-    they are sorted by symbol and seq, the file says so, and which stocks stand where: readers then need not look.
-    ``out`` is a file that can be read again.
+    they are sorted by symbol and seq, the file states so and carries a per-row-group symbol index, so that readers
+    can skip row groups. ``out`` must be readable and seekable: it is rewritten where a later piece is not sorted.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def write_parquet(table: str, parts: Iterable[pa.Table], out: BinaryIO, row_grou
 
 @dataclass(frozen=True)
 class Claims:
-    """What a file of ticks says of all its rows.
+    """What a file of ticks states of all its rows.
 
     Attributes
     ----------
@@ -82,8 +82,8 @@ class Claims:
 class _TickFile:
     """A file of ticks whose row groups are written as they fill up.
 
-    What it says of its rows stands before the first row group, so the first piece decides; where a later one does not
-    keep to it, the file is copied with what is true and goes on.
+    The statement about all rows precedes the first row group, so the first piece decides it; where a later piece
+    breaks it, the row groups so far are copied into a file with a statement that holds.
     """
 
     def __init__(self, table: str, first: pa.Table, out: BinaryIO):
@@ -114,7 +114,7 @@ class _TickFile:
         self._rest, self._rest_codes = data.slice(first), codes[first:]
 
     def finish(self) -> None:
-        """Write what is left and what the footer says."""
+        """Write the remaining rows and the symbol index."""
         self._write(self._rest, self._rest_codes, _groups(self._rest_codes))
         if self._claims.in_order:
             self._writer.add_key_value_metadata({STOCKS: json.dumps(self._stocks)})
@@ -145,7 +145,7 @@ class _TickFile:
         self._writer.write_table(group, row_group_size=max(1, len(group)))
 
     def _rewrite(self) -> None:
-        """Put the same row groups into a file with the present claims."""
+        """Copy the row groups into a file with the present claims."""
         self._writer.close()
         with tempfile.TemporaryFile() as old:
             self._out.seek(0)
@@ -177,8 +177,13 @@ def _follows(last: pa.Table | None, part: pa.Table) -> bool:
 def stocks_of(metadata: pq.FileMetaData) -> list[tuple[list[str], np.ndarray]] | None:
     """Symbols ``(S,)`` and offsets ``(S + 1,)`` of every row group, where the file states them.
 
-    A file that was written by another program from a table that this one wrote may carry the statement of the
-    older file: it counts only where every row group states its order and has so many rows.
+    Another program that rewrites such a file may copy the index unchanged: it counts only where every row group
+    states its order and has as many rows as the index says.
+
+    Returns
+    -------
+    list of tuple or None
+        None where the file has no valid index.
     """
     kept = (metadata.metadata or {}).get(STOCKS.encode())
     if kept is None or not states_order(metadata):
@@ -199,7 +204,7 @@ def states_order(metadata: pq.FileMetaData) -> bool:
 
 
 def _required(schema: pa.Schema, claims: Claims) -> pa.Schema:
-    """The same columns, those without nulls marked so: readers are spared a third of their time on them."""
+    """The same columns, those without nulls marked so: that spares readers a third of their time on them."""
     return pa.schema([f.with_nullable(f.name in claims.nullable) for f in schema], schema.metadata)
 
 

@@ -1,4 +1,4 @@
-"""The lake: one folder per table, one Parquet file per partition, whole or not at all.
+"""The lake: one folder per table, one Parquet file per partition, written atomically.
 
 ``<root>/<table>/date=2023-02-01/part.parquet``. A write goes to a hidden file beside the
 target, is flushed to disk and then renamed over it, so that a reader or a crash sees either
@@ -31,19 +31,19 @@ from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
 READ_THREADS = 4
-VERDICT = "_failed_checks.json"  # readers of Parquet folders pass names with an underscore by
+CHECK_RESULT_FILE = "_failed_checks.json"  # readers of Parquet folders skip names with a leading underscore
 
 
 @dataclass(frozen=True)
 class DensePanel:
-    """Values of some columns of a table on every (day, symbol).
+    """Values of some columns of a table as dense ``(D, S)`` arrays.
 
     Attributes
     ----------
     days : ndarray of str (D,)
         Partition keys, ascending.
     symbols : ndarray of str (S,)
-        Ascending.
+        Ascending, or as given.
     values : dict of str to ndarray (D, S)
         NaN (False for bool columns, None for strings) where a symbol is absent that day.
     present : ndarray of bool (D, S)
@@ -88,6 +88,22 @@ class Lake:
     ----------
     root : str or Path
         A folder, or any URL that fsspec knows (``s3://bucket/lake``).
+
+    See Also
+    --------
+    mg_assets.lake.as_of.AsOfLake : The same lake as of the close of a day.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> lake = Lake(tempfile.mkdtemp())
+    >>> path = lake.write("signal", "2023-02-01", pd.DataFrame({"symbol": ["600519.SH"], "score": [0.5]}))
+    >>> lake.keys("signal")
+    ['2023-02-01']
+    >>> lake.day("signal", "2023-02-01")
+          symbol  score
+    0  600519.SH    0.5
     """
 
     def __init__(self, root: str | Path):
@@ -104,15 +120,15 @@ class Lake:
         return f"Lake({self.root!r})"
 
     def path(self, table: str, key: str) -> str:
-        """Path of a partition's file (it need not exist); key ``all`` is a table without partitions."""
+        """Path of a partition's file (it need not exist); key ``all`` denotes a table without partitions."""
         return f"{self.folder(table, key)}/part.parquet"
 
     def folder(self, table: str, key: str) -> str:
-        """Folder of a partition; a model's weights stand there beside its training curves."""
+        """Folder of a partition: its data, and files beside them (a model's weights and training curves)."""
         return f"{self._base}/{table}" if key == WHOLE else f"{self._base}/{table}/{_column(table, key)}={key}"
 
     def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
-        """The partition's Parquet file, which must be there: its path, or on an object store what opens it."""
+        """The partition's Parquet file, which must exist: its path, or on an object store a callable that opens it."""
         if not self.has(table, key):
             raise self._lacks(table, key)
         return partial(self._open, table, key) if self._remote else self.path(table, key)
@@ -156,11 +172,28 @@ class Lake:
     ) -> str:
         """Replace one partition atomically and return its path.
 
-        Rows must be sorted by symbol where the table has symbols. They may come in pieces (an iterable of tables with
-        the same columns, at least one), of which one at a time is in memory. Columns of a table in
-        :data:`mg_assets.market.schema.SCHEMAS` are cast to its schema. ``metadata`` is kept in
-        the file's footer as JSON and returned by :meth:`metadata`. Layout: :mod:`mg_assets.lake.parquet_layout`
-        (``row_group_size`` is for tables without one of their own).
+        Parameters
+        ----------
+        table, key : str
+            Table and partition key, such as ``daily_bars`` and ``2023-02-01``.
+        frame : DataFrame, Table or iterable of Table
+            Rows, sorted by symbol where the table has symbols. They may come in pieces with the same columns, at least
+            one, of which one at a time is in memory. Columns of a table in :data:`mg_assets.market.schema.SCHEMAS` are
+            cast to its schema.
+        metadata : dict, optional
+            Kept in the file's footer as JSON and returned by :meth:`metadata`.
+        row_group_size : int
+            For tables without a layout of their own (:mod:`mg_assets.lake.parquet_layout`).
+
+        Returns
+        -------
+        str
+            Path of the file.
+
+        Raises
+        ------
+        DataError
+            Columns are lacking, unknown or not of the schema's type, or no piece was given.
         """
         kept = None if metadata is None else {b"mg": json.dumps(metadata, default=str).encode()}
         parts = [frame] if isinstance(frame, pd.DataFrame | pa.Table) else frame
@@ -193,32 +226,29 @@ class Lake:
         if self.has(table, key):
             self._fs.rm_file(path) if self._remote else os.unlink(path)
 
-    def judge(self, table: str, key: str, failed: Sequence[str]) -> None:
-        """Keep beside a partition which of its blocking checks failed; none takes an older verdict away."""
-        place = f"{self.folder(table, key)}/{VERDICT}"
+    def record_check_failures(self, table: str, key: str, failed: Sequence[str]) -> None:
+        """Record the partition's failed blocking checks beside its data; an empty list deletes an older record."""
+        path = f"{self.folder(table, key)}/{CHECK_RESULT_FILE}"
         if failed:
-            self.write_file(table, key, VERDICT, json.dumps({"failed": list(failed)}).encode())
-        elif self._fs.exists(place) if self._remote else os.path.exists(place):
-            self._fs.rm_file(place) if self._remote else os.unlink(place)
+            self.write_file(table, key, CHECK_RESULT_FILE, json.dumps({"failed": list(failed)}).encode())
+        elif self._fs.exists(path) if self._remote else os.path.exists(path):
+            self._fs.rm_file(path) if self._remote else os.unlink(path)
 
     def rejected(self, table: str, key: str) -> list[str]:
-        """Blocking checks that the partition failed as it now stands; a rewritten partition has none until checked."""
-        place = f"{self.folder(table, key)}/{VERDICT}"
+        """Blocking checks that the present version of the partition failed; a rewritten one has none until checked."""
+        path = f"{self.folder(table, key)}/{CHECK_RESULT_FILE}"
         try:
-            if self._remote:
-                judged = self._fs.modified(place).timestamp()
-            else:
-                judged = os.stat(place).st_mtime
+            checked = self._fs.modified(path).timestamp() if self._remote else os.stat(path).st_mtime
         except FileNotFoundError:
             return []
         written = self.modified(table, key)
-        if written is None or written > judged:
+        if written is None or written > checked:
             return []
-        with self._fs.open(place, "rb") if self._remote else open(place, "rb") as file:
+        with self._fs.open(path, "rb") if self._remote else open(path, "rb") as file:
             return json.load(file)["failed"]
 
     def metadata(self, table: str, key: str) -> dict:
-        """What :meth:`write` was given as ``metadata`` (empty where nothing was)."""
+        """The ``metadata`` given to :meth:`write`; empty without any."""
         with self._open(table, key) as file:
             raw = (pq.read_schema(file).metadata or {}).get(b"mg")
         return json.loads(raw) if raw else {}
@@ -251,7 +281,26 @@ class Lake:
     ) -> pd.DataFrame:
         """Many partitions as one DataFrame with the key in the first column (``date``, ``week``, ...).
 
-        ``missing`` is ``"raise"`` or ``"skip"``.
+        Parameters
+        ----------
+        table : str
+            Table name.
+        keys : iterable of str
+            Partition keys; rows come in their ascending order.
+        columns : sequence of str, optional
+            Columns to read, by default all.
+        missing : {"raise", "skip"}
+            What to do about partitions that the lake lacks.
+
+        Returns
+        -------
+        DataFrame
+            Empty without any partition.
+
+        Raises
+        ------
+        MissingPartitionError
+            A partition is missing and ``missing`` is ``"raise"``.
         """
         wanted = list(keys)
         parts = self._tables(table, wanted, columns, missing)
@@ -275,8 +324,30 @@ class Lake:
     ) -> DensePanel:
         """Columns of many partitions as dense ``(D, S)`` arrays.
 
-        A missing partition raises, or with ``missing="empty"`` becomes a row without values.
-        ``symbols`` fixes the second axis; by default it is every symbol found, ascending.
+        Parameters
+        ----------
+        table : str
+            Table with a column ``symbol``, at most one row a symbol and partition.
+        keys : iterable of str
+            Partition keys, the first axis in ascending order.
+        columns : sequence of str
+            Columns to read.
+        symbols : sequence of str, optional
+            The second axis; by default every symbol found, ascending.
+        missing : {"raise", "empty"}
+            Whether a missing partition raises or becomes a row without values.
+        dtype : type
+            Of numeric columns.
+
+        Returns
+        -------
+        DensePanel
+            Days, symbols, one array a column, and where the table has a row.
+
+        Raises
+        ------
+        MissingPartitionError
+            A partition is missing and ``missing`` is ``"raise"``.
         """
         wanted = sorted(keys)
         parts = self._tables(table, wanted, ["symbol", *columns], "raise" if missing == "raise" else "skip")
@@ -333,7 +404,7 @@ class Lake:
 
 
 def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
-    """Cast a frame to the table's schema; tables without a fixed schema pass as they are."""
+    """Cast a frame to the table's schema (DataError where it does not fit); tables without one are left as they are."""
     schema = SCHEMAS.get("quarantine" if table.startswith("quarantine_") else table)
     data = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     if schema is None:

@@ -1,7 +1,6 @@
-"""A partition as a suite sees it: its rows by whole symbols, its neighbours in the lake, its past."""
+"""Read access to one partition for quality suites: rows by whole symbols, other tables of the day, earlier days."""
 
 import datetime as dt
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,23 +12,24 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from cachetools import LRUCache
 
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 
 LISTING = ("symbol", "list_date", "delist_date", "suspended", "up_limit", "down_limit")
-CACHED = 160  # partitions' summaries and small frames kept at once: the longest look-back is 101
+CACHED = 160  # summaries of partitions and small frames; the longest look-back is 101 partitions
 
 
 @dataclass
-class Chunk:
-    """What all partitions of a run share: the lake, the keys of each table, a cache of bounded size."""
+class SuiteRun:
+    """Shared by all partitions of a run: the lake, the keys of each table, a cache of bounded size."""
 
     lake: Lake
     table: str
     history: list[str]  # keys that count as the table's past, ascending
     _keys: dict[str, list[str]] = field(default_factory=dict)
-    _cache: "OrderedDict[tuple, Any]" = field(default_factory=OrderedDict)
+    _cache: LRUCache = field(default_factory=lambda: LRUCache(CACHED))
 
     def keys(self, table: str) -> list[str]:
         """Keys of a table as they were when the run began."""
@@ -43,13 +43,9 @@ class Chunk:
         return self.history[max(0, at - count) : at]
 
     def cached(self, name: tuple, make: Callable[[], Any]) -> Any:
-        """``make()``, remembered until ``CACHED`` newer things were."""
-        if name in self._cache:
-            self._cache.move_to_end(name)
-        else:
+        """``make()``, cached; the least recently used of ``CACHED`` entries is dropped."""
+        if name not in self._cache:
             self._cache[name] = make()
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
         return self._cache[name]
 
 
@@ -58,16 +54,16 @@ class View:
 
     Parameters
     ----------
-    chunk : Chunk
+    run : SuiteRun
     key : str
         The partition.
     """
 
-    def __init__(self, chunk: Chunk, key: str):
-        self.chunk = chunk
+    def __init__(self, run: SuiteRun, key: str):
+        self.run = run
         self.key = key
-        self.lake = chunk.lake
-        self.table = chunk.table
+        self.lake = run.lake
+        self.table = run.table
 
     @property
     def day(self) -> dt.date:
@@ -76,28 +72,28 @@ class View:
 
     @property
     def metadata(self) -> dict:
-        """What was stored with the partition."""
+        """The metadata stored with the partition."""
         return self.lake.metadata(self.table, self.key)
 
     def has(self, table: str) -> bool:
         """Whether another table has this partition."""
-        keys = self.chunk.keys(table)
+        keys = self.run.keys(table)
         at = int(np.searchsorted(np.array(keys, dtype=str), self.key)) if keys else 0
         return at < len(keys) and keys[at] == self.key
 
     def other(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame | None:
-        """Another table's small partition of the same key, or None where it is absent, empty or unsound."""
-        if not self.has(table) or not sound(self.lake, table, self.key):
+        """Another table's small partition of the same key, or None where it is absent, empty or not of its schema."""
+        if not self.has(table) or not fits_schema(self.lake, table, self.key):
             return None
         frame = self.lake.day(table, self.key, columns)
         return frame if len(frame) else None
 
     def reference(self) -> pd.DataFrame | None:
         """The day's `LISTING` columns of the reference, dates as datetime64, or None where the lake has none."""
-        return self.chunk.cached(("reference", self.key), self._reference)
+        return self.run.cached(("reference", self.key), self._reference)
 
     def _reference(self) -> pd.DataFrame | None:
-        if not self.has("reference") or not sound(self.lake, "reference", self.key):
+        if not self.has("reference") or not fits_schema(self.lake, "reference", self.key):
             return None
         part = self.lake.table("reference", self.key, LISTING)
         return part.to_pandas(date_as_object=False) if len(part) else None
@@ -105,12 +101,12 @@ class View:
     def trailing(self, count: int, summary: Callable[[Lake, str, str], Any], name: str) -> list:
         """``summary(lake, table, key)`` of the last ``count`` partitions before this one."""
         found = []
-        for key in self.chunk.before(self.key, count):
-            found.append(self.chunk.cached((name, key), partial(summary, self.lake, self.table, key)))
+        for key in self.run.before(self.key, count):
+            found.append(self.run.cached((name, key), partial(summary, self.lake, self.table, key)))
         return found
 
 
-class Rows:
+class PartitionReader:
     """A Parquet partition read by row groups, symbols as dictionary codes."""
 
     def __init__(self, lake: Lake, table: str, key: str, dictionary: Sequence[str] = ("symbol",)):
@@ -122,7 +118,7 @@ class Rows:
         self.schema = self.file.schema_arrow
         self.count = self.file.metadata.num_rows
 
-    def __enter__(self) -> "Rows":
+    def __enter__(self) -> "PartitionReader":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -130,9 +126,12 @@ class Rows:
         self._handle.close()
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
-        """The rows in order, no symbol split over two tables: first row's number and table.
+        """The rows in order as tables that hold whole symbols; at most a row group and a symbol are in memory.
 
-        At most one row group and one symbol are in memory at a time.
+        Yields
+        ------
+        tuple of int and Table
+            Number of the table's first row, and the table.
         """
         rest: pa.Table | None = None
         row = 0
@@ -150,10 +149,10 @@ class Rows:
 
     def between(self, first: str, last: str, columns: Sequence[str]) -> pa.Table:
         """Rows of the symbols from ``first`` to ``last``, read from the row groups that may hold them."""
-        place = self.schema.names.index("symbol")
+        at = self.schema.names.index("symbol")
         wanted = []
         for number in range(self.file.num_row_groups):
-            stats = self.file.metadata.row_group(number).column(place).statistics
+            stats = self.file.metadata.row_group(number).column(at).statistics
             if stats is None or not stats.has_min_max or (stats.min <= last and stats.max >= first):
                 wanted.append(number)
         part = self.file.read_row_groups(wanted, columns=list(columns))
@@ -164,7 +163,7 @@ class Rows:
 
 
 def same_type(found: pa.DataType, expected: pa.DataType) -> bool:
-    """Whether a stored type serves for a promised one; text may be plain, large or a dictionary."""
+    """Whether a stored type satisfies the schema's; text may be plain, large or a dictionary."""
     if pa.types.is_dictionary(found):
         found = found.value_type
     if pa.types.is_string(expected):
@@ -174,14 +173,23 @@ def same_type(found: pa.DataType, expected: pa.DataType) -> bool:
     return found == expected
 
 
-def sound(lake: Lake, table: str, key: str, expected: pa.Schema | None = None) -> bool:
-    """Whether a neighbouring partition has its columns and types; where not, its own suite says so.
+def fits_schema(lake: Lake, table: str, key: str, expected: pa.Schema | None = None) -> bool:
+    """Whether a partition has its schema's columns and types; where not, its own suite reports it.
 
-    ``expected`` is the table's schema, for tables that have none of their own in the lake.
+    Parameters
+    ----------
+    lake : Lake
+    table, key : str
+    expected : Schema, optional
+        By default the lake's schema of the table.
+
+    Returns
+    -------
+    bool
     """
     if expected is None:
         expected = SCHEMAS["quarantine" if table.startswith("quarantine_") else table]
-    with Rows(lake, table, key, ()) as rows:
+    with PartitionReader(lake, table, key, ()) as rows:
         names = rows.schema.names
         return all(
             f.name in names and (not rows.count or same_type(rows.schema.field(f.name).type, f.type)) for f in expected
@@ -201,7 +209,7 @@ def encode(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray]:
         column = column.dictionary_encode()
     whole = column.unify_dictionaries().combine_chunks()
     if isinstance(whole, pa.ChunkedArray):  # no rows at all
-        whole = whole.chunk(0) if whole.num_chunks else pa.array([], column.type)
+        whole = whole.run(0) if whole.num_chunks else pa.array([], column.type)
     codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
     return frozen(codes.astype(np.int32, copy=False)), whole.dictionary.to_numpy(zero_copy_only=False)
 
@@ -214,10 +222,7 @@ def frozen(values: np.ndarray) -> np.ndarray:
 
 
 def numbers(column: pa.ChunkedArray, missing: float = 0) -> np.ndarray:
-    """A numeric, bool or time column as numpy; nulls become NaN in floats, ``missing`` elsewhere.
-
-    Timestamps come as their integer count.
-    """
+    """A numeric, bool or time (as integers) column as numpy; nulls become NaN in floats, ``missing`` elsewhere."""
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     if column.null_count:
@@ -228,7 +233,7 @@ def numbers(column: pa.ChunkedArray, missing: float = 0) -> np.ndarray:
 
 def size(lake: Lake, table: str, key: str) -> tuple[int, int]:
     """Rows and distinct symbols of a partition; only the symbol column is read."""
-    with Rows(lake, table, key) as rows:
+    with PartitionReader(lake, table, key) as rows:
         names = rows.schema.names
         if "symbol" not in names or not rows.count or not same_type(rows.schema.field("symbol").type, pa.string()):
             return rows.count, 0

@@ -24,9 +24,16 @@ def _sessions() -> np.ndarray:
 
 
 def trading_days(start: Day = FIRST_DAY, end: Day | None = None) -> np.ndarray:
-    """Trading days from ``start`` to ``end``, both inclusive, as ``datetime64[D] (n,)``.
+    """Trading days from ``start`` to ``end``, both inclusive.
 
-    Without ``end``, up to the last session that the calendar knows.
+    Parameters
+    ----------
+    start, end : date, str or datetime64
+        Without ``end``, up to the last session of the calendar.
+
+    Returns
+    -------
+    ndarray of datetime64[D] (n,)
     """
     days = _sessions()
     first = np.searchsorted(days, np.datetime64(str(start), "D"))
@@ -43,6 +50,15 @@ def shift(day: Day, sessions: int) -> np.datetime64:
     """The trading day ``sessions`` after ``day`` (before, where negative).
 
     From a closed day, 1 is the next session and -1 the last one.
+
+    Returns
+    -------
+    datetime64[D]
+
+    Raises
+    ------
+    ValueError
+        That day is outside the calendar.
     """
     days = _sessions()
     key = np.datetime64(str(day), "D")
@@ -51,7 +67,7 @@ def shift(day: Day, sessions: int) -> np.datetime64:
         at -= 1
     index = at + sessions
     if not 0 <= index < len(days):
-        raise ValueError(f"{sessions} sessions from {day} is outside the known calendar {days[0]}..{days[-1]}")
+        raise ValueError(f"{sessions} sessions from {day} is outside the calendar {days[0]}..{days[-1]}")
     return days[index]
 
 
@@ -73,13 +89,13 @@ def half_year_of(days: np.ndarray) -> np.ndarray:
 
 
 def half_year_name(start: Day) -> str:
-    """``2017H1`` for the half-year that begins on 2017-01-01."""
+    """Name of a half-year by its first day: ``2017H1`` for 2017-01-01."""
     day = pd.Timestamp(str(start))
     return f"{day.year}H{1 if day.month < 7 else 2}"
 
 
 def half_year_start(name: str) -> dt.date:
-    """2017-01-01 for ``2017H1``."""
+    """First calendar day of a half-year: 2017-01-01 for ``2017H1`` (ValueError for another form)."""
     year, _, half = name.partition("H")
     if not (year.isdigit() and half in ("1", "2")):
         raise ValueError(f"half-year was {name!r}; write it as 2017H1 or 2017H2")

@@ -10,7 +10,7 @@ Limits of a stock on a day, around the reference price (the previous close after
 | STAR | 2019-07-22 | 20% | 20% | 5 days none |
 | Beijing | 2021-11-15 | 30% | 30% | day 1 none |
 
-Not covered, for no daily table tells them: the first day back of a restructured stock and the first
+Not covered, since no daily table has them: the first day back of a restructured stock and the first
 day of the delisting period (no limit).
 
 Source: trading rules of the Shanghai, Shenzhen and Beijing stock exchanges.
@@ -32,7 +32,11 @@ FIRST_DAY_LIMITS = np.datetime64(dt.date(2014, 1, 1), "D")
 
 
 def board_codes(symbols: np.ndarray) -> np.ndarray:
-    """Index into :data:`BOARDS` for symbols such as ``688001.SH``, ``int8 (S,)``.
+    """Index into :data:`BOARDS` for symbols such as ``688001.SH``.
+
+    Returns
+    -------
+    ndarray of int8 (S,)
 
     Raises
     ------
@@ -59,10 +63,8 @@ def board_of(symbols: np.ndarray) -> np.ndarray:
 
 
 def round_to_tick(price: np.ndarray, tick: float = TICK) -> np.ndarray:
-    """Prices on the tick, half up; NaN stays NaN.
-
-    A computed half lies a hair below itself in binary (10.125 * 0.9), hence the 1e-6 of a tick.
-    """
+    """Prices on the tick, half up; NaN stays NaN."""
+    # a computed half lies a hair below itself in binary (10.125 * 0.9), hence the 1e-6 of a tick
     steps = round(1 / tick)
     return np.floor(np.asarray(price, np.float64) * steps + 0.5 + 1e-6) / steps
 

@@ -8,7 +8,7 @@ a digest of the scores. :func:`verify` believes none of it:
 1. The dates are held against the calendar: no input later than the day, no week or month under way, the model that of
    the day's half-year, its last labels known before the half-year (training's: before validation).
 2. The weights' bytes in the lake are digested again, and so are the scores.
-3. The scores are made once more from the lake as it was at the day's close (:class:`~mg_assets.lake.as_of.KnownLake`),
+3. The scores are made once more from the lake as it was at the day's close (:class:`~mg_assets.lake.as_of.AsOfLake`),
    where nothing later can be read: inputs must have the same fingerprints, and the scores must be the same.
 
 :func:`verify_model` does the same for a half-year's model: what it was trained on is read again from the lake as it was
@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.lake.as_of import KnownLake
+from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, month_of, shift, week_of
 from mg_assets.modelling import signals
@@ -173,7 +173,7 @@ def _again(
     models: "list[TrainedModel]",
 ) -> Iterator[Finding]:
     """Make a day's scores from the lake as it was at its close, and compare inputs and scores."""
-    made = {s.table: s for s in _made_again(KnownLake(lake, key), table, key, models)}
+    made = {s.table: s for s in _made_again(AsOfLake(lake, key), table, key, models)}
     if table not in made:  # its model is not in the lake: other_model has said so
         return
     again = made[table]
@@ -241,7 +241,7 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[Finding]:
     yield _finding("late_labels", faults)
     spec, cut = models[0].spec, str(half_year_start(half_year))
     eve = str(shift(cut, -1))
-    known = KnownLake(lake, eve)
+    known = AsOfLake(lake, eve)
     inputs, axes = model_inputs(known, spec, training_since(spec, cut), eve)
     labels, label_end = training_labels(known, axes, spec)
     try:

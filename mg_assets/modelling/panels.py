@@ -13,7 +13,7 @@ from mg_assets.factors.labels import eligible_entry
 from mg_assets.factors.registry import HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
-from mg_assets.lake.window import Needs
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import FIRST_DAY, month_of, shift, trading_days, week_of
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.data.bar_panels import bar_inputs
@@ -45,7 +45,7 @@ def lookback(spec: ModelSpec) -> int:
     return max(back[i.panel] if i.panel in back else i.rows - 1 for i in spec.inputs)
 
 
-def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
+def tables_of(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
     """The tables that an entry's inputs are made of, each once, the first input's first.
 
     Raises
@@ -55,21 +55,25 @@ def tables_of(spec: ModelSpec) -> tuple[Needs, ...]:
     """
     needs = [n for i in spec.inputs for n in tables_of_input(spec, i)]
     if spec.universe:
-        needs += [Needs("daily_bars", back=MEMBERS_BACK), Needs("reference", back=MEMBERS_BACK)]
+        needs += [UpstreamWindow("daily_bars", back=MEMBERS_BACK), UpstreamWindow("reference", back=MEMBERS_BACK)]
     longest = {n.table: max(m.back for m in needs if m.table == n.table) for n in needs}
-    return tuple(Needs(table, back=back) for table, back in longest.items())
+    return tuple(UpstreamWindow(table, back=back) for table, back in longest.items())
 
 
-def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[Needs, ...]:
+def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]:
     """The tables that one of an entry's inputs is made of; the first is the one that its rows come from."""
     if i.panel in BAR_PANELS:
-        return Needs("daily_bars", back=LOOKBACK), Needs("weekly_bars", back=100), Needs("monthly_bars", back=260)
+        return (
+            UpstreamWindow("daily_bars", back=LOOKBACK),
+            UpstreamWindow("weekly_bars", back=100),
+            UpstreamWindow("monthly_bars", back=260),
+        )
     if i.panel == "price_volume":
-        return (Needs("daily_bars", back=LOOK_BACK),)
+        return (UpstreamWindow("daily_bars", back=LOOK_BACK),)
     if i.panel == "hf":
-        return (Needs("factor_inputs", back=i.rows - 1),)
+        return (UpstreamWindow("factor_inputs", back=i.rows - 1),)
     if i.panel in RAW_PANELS:
-        return Needs(i.panel, back=i.rows - 1), Needs("reference", back=i.rows - 1)
+        return UpstreamWindow(i.panel, back=i.rows - 1), UpstreamWindow("reference", back=i.rows - 1)
     raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
 
 

@@ -2,7 +2,7 @@
 
 One function for each kind of signal: :func:`of_model`, :func:`weighted_by_hand`, :func:`fused`. The prediction assets
 call them on the lake; the certificate's check calls them again on the lake as it was at the close of a day
-(:class:`~mg_assets.lake.as_of.KnownLake`) and compares. Certificates: :mod:`mg_assets.modelling.certificates`.
+(:class:`~mg_assets.lake.as_of.AsOfLake`) and compares. Certificates: :mod:`mg_assets.modelling.certificates`.
 """
 
 from collections.abc import Callable, Iterator, Sequence

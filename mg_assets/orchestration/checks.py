@@ -103,7 +103,7 @@ def judge(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckO
             for key in _rejected(table, outcome):
                 rejected.setdefault(key, []).append(outcome.name)
     for key in keys:
-        lake.judge(table, key, rejected.get(key, []))
+        lake.record_check_failures(table, key, rejected.get(key, []))
 
 
 def _rejected(table: str, outcome: CheckOutcome) -> list[str]:

@@ -2,7 +2,7 @@
 
 An asset is a function that yields finished partitions; :func:`lake_asset` turns it into a Dagster asset that
 
-1. maps its upstream tables to Dagster dependencies with the window that each :class:`Needs` states,
+1. maps its upstream tables to Dagster dependencies with the window that each :class:`UpstreamWindow` states,
 2. runs one partition or a range of hundreds in one step, writing each partition as soon as it is made,
 3. refuses to end while a partition that it was asked for is missing,
 4. records rows, seconds and quarantined rows per partition, and tells how far it is.
@@ -26,7 +26,7 @@ from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
-from mg_assets.orchestration.staleness import TABLES, Needs, TableAsset, recipe, rejections, source_mark
+from mg_assets.orchestration.staleness import TABLES, TableAsset, UpstreamWindow, recipe, rejections, source_mark
 from mg_assets.sources.base import Source, StreamedDay
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
@@ -122,7 +122,7 @@ def lake_asset(
     *,
     group: str,
     partitions: dg.PartitionsDefinition | None = DAILY,
-    needs: Iterable[Needs] = (),
+    needs: Iterable[UpstreamWindow] = (),
     version: str = "1",
     uses: tuple[str, ...] = (),
     kinds: Iterable[str] = (),
@@ -141,7 +141,7 @@ def lake_asset(
     tables : str or tuple of str
         Names of the table and of the asset. Several tables come from one pass over their source, and each
         :class:`Built` then names its own.
-    needs : iterable of Needs
+    needs : iterable of UpstreamWindow
         Upstream tables.
     version : str
         Raised by hand when the computation changes: partitions of an older version are stale.
@@ -210,7 +210,7 @@ def lake_asset(
     return register
 
 
-def _dependency(table: str, need: Needs) -> dg.AssetDep:
+def _dependency(table: str, need: UpstreamWindow) -> dg.AssetDep:
     down, up = TABLES[table].definition, TABLES[need.table].definition
     if need.table == table:
         return dg.AssetDep(table, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))

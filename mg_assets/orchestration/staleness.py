@@ -1,4 +1,4 @@
-"""Which partitions are up to date.
+"""The tables of the graph, and which of their partitions are up to date.
 
 A partition's file carries its *recipe*: a hash of the code version and settings of its table and of all upstream of it.
 A partition is stale where its recipe is not today's, where the source would give other rows, or where something that it
@@ -6,16 +6,15 @@ reads was written later. So a second run does only what changed.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
 from mg_assets.lake.store import Lake
-from mg_assets.lake.window import Needs
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, trading_days
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 from mg_assets.settings import settings
@@ -24,29 +23,145 @@ from mg_assets.sources.base import Source
 
 @dataclass(frozen=True)
 class TableAsset:
-    """The registry's entry of a lake asset."""
+    """What a table of the lake is made from and by.
+
+    Attributes
+    ----------
+    table : str
+    definition : PartitionsDefinition or None
+        None for a table without partitions.
+    needs : tuple of UpstreamWindow
+    version : str
+        Of the code, raised by hand when the computation changes.
+    settings : tuple of str
+        Names of the settings that decide the values.
+    raw : bool
+        Whether the table comes straight from the source.
+    anchor : str or None
+        Upstream table without whose partition of the same day there is nothing to compute.
+    columns : dict of str to str
+        Descriptions, of tables without a fixed schema.
+    """
 
     table: str
     definition: dg.PartitionsDefinition | None
-    needs: tuple[Needs, ...]
+    needs: tuple[UpstreamWindow, ...]
     version: str
     settings: tuple[str, ...]
     raw: bool
     anchor: str | None = None
-    columns: Mapping[str, str] = field(default_factory=dict)  # described, of tables without a fixed schema
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
-TABLES: dict[str, TableAsset] = {}
-"""Every table that the graph holds, in the order in which the modules register them."""
+class TableRegistry(Mapping[str, TableAsset]):
+    """Every table that the graph holds, by name, in the order of the data.
 
+    Parameters
+    ----------
+    tables : iterable of TableAsset
+        Upstream tables first.
+    """
 
-@cache
-def recipe(table: str) -> str:
-    """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
-    entry = TABLES[table]
-    parts = [table, entry.version, settings().digest(*entry.settings) if entry.settings else ""]
-    parts += [recipe(n.table) for n in entry.needs if n.table != table]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+    def __init__(self, tables: Iterable[TableAsset]):
+        self._tables = {entry.table: entry for entry in tables}
+        self._recipes: dict[str, str] = {}
+
+    def __getitem__(self, table: str) -> TableAsset:
+        return self._tables[table]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tables)
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def partitioned_by(self, definition: dg.PartitionsDefinition | None) -> list[str]:
+        """Tables of one partitions definition, in the order of the data."""
+        return [name for name, entry in self.items() if entry.definition == definition]
+
+    def recipe(self, table: str) -> str:
+        """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
+        if table not in self._recipes:
+            entry = self[table]
+            parts = [table, entry.version, settings().digest(*entry.settings) if entry.settings else ""]
+            parts += [self.recipe(n.table) for n in entry.needs if n.table != table]
+            self._recipes[table] = hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+        return self._recipes[table]
+
+    def window(self, need: UpstreamWindow, table: str, key: str, available: np.ndarray) -> np.ndarray:
+        """Lake keys of an upstream table that a table's partition reads, out of those ``available`` (ascending)."""
+        down, up = self[table].definition, self[need.table].definition
+        if down is None or up is None:
+            return available
+        if up == HALF_YEARLY and down != HALF_YEARLY:
+            return available[available == half_year_name(half_year_of(np.array([key]))[0])]
+        low, high = _calendar_span(down, key, need.back, need.ahead)
+        return available[(available >= low) & (available <= high)]
+
+    def rejections(self, lake: Lake, table: str, keys: Iterable[str]) -> list[str]:
+        """What the given partitions would read that a blocking check rejected, one line an upstream partition."""
+        out = []
+        wanted = list(keys)
+        for need in self[table].needs:
+            have = np.array(lake.keys(need.table), dtype=object)
+            bad = [k for k in have if lake.rejected(need.table, k)]
+            if not bad:
+                continue
+            read = {k for key in wanted for k in self.window(need, table, key, have)} & set(bad)
+            if need.table == table:
+                read -= set(wanted)  # they will be rebuilt
+            out += [f"{need.table} {k} failed {', '.join(lake.rejected(need.table, k))}" for k in sorted(read)]
+        return out
+
+    def stale(self, lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
+        """Partitions that are absent, rejected by a check, of another recipe or source, or older than what they read.
+
+        Parameters
+        ----------
+        lake : Lake
+        source : Source
+            Whose fingerprints raw partitions are compared with.
+        table : str
+        keys : iterable of str
+            Lake keys to look at.
+
+        Returns
+        -------
+        list of str
+            Those of the keys that have to be built, in the given order.
+        """
+        upstream = []
+        for need in self[table].needs:
+            if need.table != table:
+                have = np.array(lake.keys(need.table), dtype=object)
+                upstream.append((need, have, np.array([lake.modified(need.table, k) or 0.0 for k in have])))
+        return [
+            key
+            for key in keys
+            if not self._kept(lake, source, table, key) or self._outdated(lake, table, key, upstream)
+        ]
+
+    def _kept(self, lake: Lake, source: Source, table: str, key: str) -> bool:
+        """Whether the lake has the partition, accepted by its checks, of today's recipe and source."""
+        if not lake.has(table, key) or lake.rejected(table, key):
+            return False
+        stored = lake.metadata(table, key)
+        if stored.get("recipe") != self.recipe(table):
+            return False
+        return not self[table].raw or stored.get("source") == source_mark(source, table, key)
+
+    def _outdated(
+        self, lake: Lake, table: str, key: str, upstream: list[tuple[UpstreamWindow, np.ndarray, np.ndarray]]
+    ) -> bool:
+        """Whether something that the partition reads was written after it."""
+        written = lake.modified(table, key) or 0.0
+        for need, have, times in upstream:
+            read = self.window(need, table, key, have)
+            if len(read):
+                first = int(np.searchsorted(have, read[0]))  # the keys of a window are contiguous
+                if times[first : first + len(read)].max() > written:
+                    return True
+        return False
 
 
 def source_mark(source: Source, table: str, key: str) -> str:
@@ -55,35 +170,7 @@ def source_mark(source: Source, table: str, key: str) -> str:
     return source.fingerprint(table, day) if source.has(table, day) else "absent"
 
 
-def window(need: Needs, definition: dg.PartitionsDefinition | None, key: str, available: np.ndarray) -> np.ndarray:
-    """Lake keys of an upstream table that a partition reads, out of those ``available`` (ascending)."""
-    up = TABLES[need.table].definition
-    if definition is None or up is None:
-        return available
-    if up == HALF_YEARLY and definition != HALF_YEARLY:
-        return available[available == half_year_name(half_year_of(np.array([key]))[0])]
-    low, high = _span(definition, key, need.back, need.ahead)
-    return available[(available >= low) & (available <= high)]
-
-
-def rejections(lake: Lake, table: str, keys: Iterable[str]) -> list[str]:
-    """What the given partitions would read that a blocking check rejected, a line for each upstream partition."""
-    entry = TABLES[table]
-    out = []
-    wanted = list(keys)
-    for need in entry.needs:
-        have = np.array(lake.keys(need.table), dtype=object)
-        bad = [k for k in have if lake.rejected(need.table, k)]
-        if not bad:
-            continue
-        read = {k for key in wanted for k in window(need, entry.definition, key, have)} & set(bad)
-        if need.table == table:
-            read -= set(wanted)  # to be made anew
-        out += [f"{need.table} {k} failed {', '.join(lake.rejected(need.table, k))}" for k in sorted(read)]
-    return out
-
-
-def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
+def _calendar_span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
     """First and last calendar day of a partition's window."""
     if definition == HALF_YEARLY:
         cut = np.datetime64(half_year_start(key))
@@ -99,33 +186,3 @@ def _span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) 
     month_end = (day.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
     end = month_end if definition == MONTHLY else day + 6
     return str(day - unit * back), str(end + unit * ahead)
-
-
-def stale(lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
-    """Partitions that are absent, rejected by a check, of another recipe or source, or older than what they read."""
-    entry = TABLES[table]
-    mark = recipe(table)
-    upstream = []
-    for need in entry.needs:
-        if need.table == table:
-            continue
-        have = np.array(lake.keys(need.table), dtype=object)
-        times = np.array([lake.modified(need.table, k) or 0.0 for k in have])
-        upstream.append((need, have, times))
-    out = []
-    for key in keys:
-        written = lake.modified(table, key)
-        if written is None or lake.rejected(table, key):
-            out.append(key)
-            continue
-        kept = lake.metadata(table, key)
-        if kept.get("recipe") != mark or (entry.raw and kept.get("source") != source_mark(source, table, key)):
-            out.append(key)
-            continue
-        for need, have, times in upstream:
-            read = window(need, entry.definition, key, have)
-            first = int(np.searchsorted(have, read[0])) if len(read) else 0  # a window is a stretch of what there is
-            if len(read) and times[first : first + len(read)].max() > written:
-                out.append(key)
-                break
-    return out

@@ -5,9 +5,9 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
+from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.quality import common, kernels, kernels_bars
+from mg_assets.quality import kernels, kernels_bars, shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
 from mg_assets.sources.daily.mapping import VOLUME_STEP
@@ -20,7 +20,7 @@ MANY = 100  # traded stocks below which a share of them says nothing
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
 
 MINUTE_CHECKS = (
-    common.SCHEMA,
+    shared_checks.SCHEMA,
     Check(
         "grid",
         "Every symbol has the minutes 0 to 239 once, symbols and minutes ascending",
@@ -39,9 +39,9 @@ MINUTE_CHECKS = (
         "Each stock's volume, amount and number of trades are those of its trades",
         (Limit("volume_differs"), Limit("amount_differs"), Limit("count_differs")),
     ),
-    common.COVERAGE,
-    common.BAND,
-    common.SET_ASIDE,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+    shared_checks.QUARANTINE_SHARE,
 )
 OHLC = Check(
     "ohlc",
@@ -50,8 +50,8 @@ OHLC = Check(
     (Limit("bad_ohlc"), Limit("negative"), Limit("no_price"), Limit("bad_vwap")),
 )
 DAILY_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     OHLC,
     Check(
         "price_limits",
@@ -85,20 +85,20 @@ DAILY_CHECKS = (
         (Limit("jump_share", None, 0.01),),
         blocking=False,
     ),
-    common.COVERAGE,
-    common.BAND,
-    common.SET_ASIDE,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+    shared_checks.QUARANTINE_SHARE,
 )
 PERIOD_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     OHLC,
     Check(
         "matches_daily",
         "Amount is the sum, high and low the extremes of the period's adjusted daily bars",
         (Limit("amount_differs"), Limit("price_differs")),
     ),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )
 PRICE_COLUMNS = ("open", "high", "low", "close")
 NULLABLE = ("open", "high", "low", "close", "vwap", "amount", "num_trades", "prev_close", "up_limit", "down_limit",
@@ -107,14 +107,14 @@ NULLABLE = ("open", "high", "low", "close", "vwap", "amount", "num_trades", "pre
 
 def measure_minutes(view: View, measures: Measures) -> None:
     """Measures of a day's minute bars."""
-    with Rows(view.lake, view.table, view.key) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["minute_bars"], rows.count):
+    with PartitionReader(view.lake, view.table, view.key) as rows:
+        if not shared_checks.measure_schema(measures, rows.schema, SCHEMAS["minute_bars"], rows.count):
             return
         met: list[np.ndarray] = []
         totals: list[pd.DataFrame] = []
         step = _volume_step(view)
         for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
-            common.nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
+            shared_checks.measure_nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
             codes, words = encode(part["symbol"])
             met.append(_unsorted(measures, codes, words, offset, met[-1][-1] if met else None))
             up, down = _day_limits(view, measures, words)
@@ -129,9 +129,9 @@ def measure_minutes(view: View, measures: Measures) -> None:
     present = np.unique(np.concatenate(met).astype(str)) if met else np.array([], str)
     if totals:
         _match_trades(view, measures, pd.concat(totals))
-    common.coverage(view, measures, present)
-    common.band(view, measures, rows.count, len(present))
-    common.set_aside(view, measures, rows.count)
+    shared_checks.measure_coverage(view, measures, present)
+    shared_checks.measure_size_band(view, measures, rows.count, len(present))
+    shared_checks.measure_quarantine_share(view, measures, rows.count)
 
 
 def _volume_step(view: View) -> int:
@@ -149,10 +149,10 @@ def _by_symbol(codes: np.ndarray, words: np.ndarray, *columns: np.ndarray) -> pd
 
 def _match_trades(view: View, measures: Measures, bars: pd.DataFrame) -> None:
     """Hold each stock's totals against its trades."""
-    if not view.has("trades") or not sound(view.lake, "trades", view.key):
+    if not view.has("trades") or not fits_schema(view.lake, "trades", view.key):
         return
     parts = []
-    with Rows(view.lake, "trades", view.key) as rows:
+    with PartitionReader(view.lake, "trades", view.key) as rows:
         for _, part in rows.batches(("symbol", "time", "price", "volume")):
             codes, words = encode(part["symbol"])
             total, amount, count = kernels_bars.trade_totals(
@@ -193,10 +193,10 @@ def _ohlc(measures: Measures, frame: pd.DataFrame) -> None:
 
 def measure_daily(view: View, measures: Measures) -> None:
     """Measures of a day's daily bars."""
-    frame = common.table(view, measures, NULLABLE)
+    frame = shared_checks.read_checked(view, measures, NULLABLE)
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     _ohlc(measures, frame)
     _daily_prices(measures, frame)
     factor, shares = frame["adj_factor"].to_numpy(np.float64), frame["float_shares"].to_numpy(np.float64)
@@ -209,9 +209,9 @@ def measure_daily(view: View, measures: Measures) -> None:
     _match_minutes(view, measures, frame)
     _continuity(view, measures, frame)
     traded = frame["symbol"][~(suspended | ~(volume > 0))].to_numpy(dtype=object)
-    common.coverage(view, measures, traded if len(frame) else traded[:0])
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
-    common.set_aside(view, measures, len(frame))
+    shared_checks.measure_coverage(view, measures, traded if len(frame) else traded[:0])
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_quarantine_share(view, measures, len(frame))
 
 
 def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
@@ -244,10 +244,10 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
 
 def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     """Hold each stock's bar against its minute bars."""
-    if not view.has("minute_bars") or not sound(view.lake, "minute_bars", view.key):
+    if not view.has("minute_bars") or not fits_schema(view.lake, "minute_bars", view.key):
         return
     parts = []
-    with Rows(view.lake, "minute_bars", view.key) as rows:
+    with PartitionReader(view.lake, "minute_bars", view.key) as rows:
         for _, part in rows.batches(("symbol", *PRICE_COLUMNS, "volume", "amount")):
             codes, words = encode(part["symbol"])
             open_, high, low, close, volume, amount = (numbers(part[c]) for c in (*PRICE_COLUMNS, "volume", "amount"))
@@ -292,13 +292,13 @@ def _trades_after_hours(symbol: np.ndarray, day: dt.date) -> np.ndarray:
 
 def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     """Share of stocks whose reference price does not follow from the last close and the adjustment factors."""
-    before = view.chunk.before(view.key, 1)
-    view.chunk.cached(("close", view.key), lambda: frame[["symbol", "close", "adj_factor"]])
+    before = view.run.before(view.key, 1)
+    view.run.cached(("close", view.key), lambda: frame[["symbol", "close", "adj_factor"]])
     if not before:
         return
-    if not sound(view.lake, view.table, before[0]):
+    if not fits_schema(view.lake, view.table, before[0]):
         return
-    last = view.chunk.cached(
+    last = view.run.cached(
         ("close", before[0]), lambda: view.lake.day(view.table, before[0], ["symbol", "close", "adj_factor"])
     )
     both = frame[["symbol", "prev_close", "adj_factor"]].merge(last, on="symbol", suffixes=("", "_last"))
@@ -315,16 +315,16 @@ def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
 
 def measure_period(view: View, measures: Measures) -> None:
     """Measures of a week's or month's bars."""
-    frame = common.table(view, measures, NULLABLE)
+    frame = shared_checks.read_checked(view, measures, NULLABLE)
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     _ohlc(measures, frame)
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
-    keys = view.chunk.keys("daily_bars")
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
+    keys = view.run.keys("daily_bars")
     start = np.datetime64(view.key)
     end = start + 7 if view.table.startswith("weekly") else (start.astype("datetime64[M]") + 1).astype("datetime64[D]")
-    days = [k for k in keys if str(start) <= k < str(end) and sound(view.lake, "daily_bars", k)]
+    days = [k for k in keys if str(start) <= k < str(end) and fits_schema(view.lake, "daily_bars", k)]
     if not days or not len(frame):
         return
     columns = ["symbol", "high", "low", "amount", "volume", "adj_factor"]

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.suite import Check, Limit
 
 NULLS = Check(
@@ -30,7 +30,15 @@ DRIFT = Check(
     (Limit("drifted_share", None, 0.6), Limit("psi_max", None, 5.0)),
     blocking=False,
 )
-CHECKS = (common.SCHEMA, common.UNIQUE, RANGES, NULLS, DRIFT, common.COVERAGE, common.BAND)
+CHECKS = (
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
+    RANGES,
+    NULLS,
+    DRIFT,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+)
 
 TABLES = ("daily_factors", "common_factors", "features_day", "features_240m", "features_60m", "features_30m")
 _SHARES = ("low2high", "kup2", "klow2", "down_vol_share", "active_buy_share", "max_minute_share")

@@ -5,8 +5,8 @@ from functools import cache, partial
 import numpy as np
 
 from mg_assets.lake.store import Lake
-from mg_assets.lake.table_view import View, sound
-from mg_assets.quality import common, daily_factors, drift
+from mg_assets.lake.table_view import View, fits_schema
+from mg_assets.quality import daily_factors, drift, shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 LOOK_BACK = 60
@@ -17,8 +17,8 @@ SECTION = 50  # stocks below which chance alone moves a PSI past 0.2
 ROUNDING = 1e-6
 
 RAW_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "ranges",
         "No infinite value; correlations in [-1, 1], volume and volatility shares in [0, 1]",
@@ -36,12 +36,12 @@ RAW_CHECKS = (
         (Limit("drifted_share", None, 0.25), Limit("psi_max", None, 5.0)),
         blocking=False,
     ),
-    common.COVERAGE,
-    common.BAND,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
 )
 SECTION_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "standardised",
         "Every factor's cross-section is finite, of mean 0 and of a deviation of at most 1",
@@ -53,11 +53,11 @@ SECTION_CHECKS = (
         (Limit("zero_share_rise", None, 0.1),),
         blocking=False,
     ),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )
 LABEL_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "ranges",
         "No infinite return, none at or below -100% or above 1,000%",
@@ -68,7 +68,7 @@ LABEL_CHECKS = (
         "Once its exit day is in the lake, a label is known for at least half of the stocks",
         tuple(Limit(f"finite_share_{h}", LEAST_KNOWN, None) for h in HORIZONS),
     ),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )
 SHARES = ("down_vol_perc", "bigorder_amt_perc", "early_bigorder_buy_perc", "early_active_buy_perc",
           "tail_volume_share", *(f"volume_perc{k}" for k in range(2, 8)))  # fmt: skip
@@ -94,7 +94,7 @@ def _columns(table: str) -> tuple[str, ...]:
 
 def _sketch(lake: Lake, table: str, key: str) -> drift.Sketch:
     columns = _columns(table)
-    if not sound(lake, table, key, common.floats(columns)):
+    if not fits_schema(lake, table, key, shared_checks.float_schema(columns)):
         return drift.sketch(np.empty((0, len(columns))))
     return drift.sketch(lake.day(table, key, list(columns)).to_numpy(np.float64))
 
@@ -102,10 +102,10 @@ def _sketch(lake: Lake, table: str, key: str) -> drift.Sketch:
 def measure_raw(view: View, measures: Measures) -> None:
     """Measures of a day's raw factors."""
     columns = _columns(view.table)
-    frame = common.table(view, measures, columns, common.floats(columns))
+    frame = shared_checks.read_checked(view, measures, columns, shared_checks.float_schema(columns))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)  # (S, F)
     symbol = frame["symbol"].to_numpy(dtype=object)
     allowed = partial(daily_factors.bounds, view.table) if view.table in daily_factors.TABLES else bounds
@@ -115,7 +115,7 @@ def measure_raw(view: View, measures: Measures) -> None:
         outside = (values < low - ROUNDING) | (values > high + ROUNDING)
         _cells(measures, "outside_range", outside & np.isfinite(values), values, symbol, columns)
     now = drift.sketch(values)
-    view.chunk.cached(("sketch", view.key), lambda: now)
+    view.run.cached(("sketch", view.key), lambda: now)
     if len(frame):
         past = [s for s in view.trailing(LOOK_BACK, _sketch, "sketch") if s.count.any()]
         if len(past) >= ENOUGH:
@@ -129,8 +129,8 @@ def measure_raw(view: View, measures: Measures) -> None:
                     drifted = np.isfinite(moved) & (moved > 0.5)
                     worst = [columns[i] for i in np.argsort(-np.nan_to_num(moved))[:5]]
                     measures.put("drifted_share", drifted.sum() / np.isfinite(moved).sum(), most=", ".join(worst))
-    common.coverage(view, measures, symbol)
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_coverage(view, measures, symbol)
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
 def _cells(measures: Measures, name: str, bad: np.ndarray, values, symbol, columns) -> None:
@@ -144,7 +144,7 @@ def _cells(measures: Measures, name: str, bad: np.ndarray, values, symbol, colum
 
 def _zero_share(lake: Lake, table: str, key: str) -> np.ndarray:
     columns = _columns(table)
-    if not sound(lake, table, key, common.floats(columns)):
+    if not fits_schema(lake, table, key, shared_checks.float_schema(columns)):
         return np.full(len(columns), np.nan)
     values = lake.day(table, key, list(columns)).to_numpy(np.float64)
     return (values == 0).mean(axis=0) if len(values) else np.full(len(columns), np.nan)
@@ -153,10 +153,10 @@ def _zero_share(lake: Lake, table: str, key: str) -> np.ndarray:
 def measure_section(view: View, measures: Measures) -> None:
     """Measures of a day's preprocessed cross-sections."""
     columns = _columns(view.table)
-    frame = common.table(view, measures, columns, common.floats(columns))
+    frame = shared_checks.read_checked(view, measures, columns, shared_checks.float_schema(columns))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)
     names = {"factor": np.array(columns, object)}
     _cells(measures, "not_finite", ~np.isfinite(values), values, frame["symbol"].to_numpy(), columns)
@@ -165,32 +165,32 @@ def measure_section(view: View, measures: Measures) -> None:
         measures.worst("mean_gap", np.abs(clean.mean(axis=0)), names)
         measures.worst("deviation", clean.std(axis=0), names)
         now = (values == 0).mean(axis=0)
-        view.chunk.cached(("zeros", view.key), lambda: now)
+        view.run.cached(("zeros", view.key), lambda: now)
         past = [z for z in view.trailing(LOOK_BACK, _zero_share, "zeros") if np.isfinite(z).any()]
         if len(past) >= ENOUGH:
             measures.worst("zero_share_rise", now - np.median(past, axis=0), {**names, "zero_share": now})
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
 def measure_labels(view: View, measures: Measures) -> None:
     """Measures of a day's labels."""
     columns = tuple(f"ret_{h}" for h in HORIZONS)
-    frame = common.table(view, measures, columns, common.floats(columns))
+    frame = shared_checks.read_checked(view, measures, columns, shared_checks.float_schema(columns))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)
     symbol = frame["symbol"].to_numpy(dtype=object)
     _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
     with np.errstate(invalid="ignore"):
         outside = np.isfinite(values) & ((values <= -1) | (values > 10))
     _cells(measures, "outside_range", outside, values, symbol, columns)
-    bars = view.chunk.keys("daily_bars")
+    bars = view.run.keys("daily_bars")
     later = len(bars) - int(np.searchsorted(np.array(bars, dtype=str), view.key, side="right")) if bars else 0
     for h, column in zip(HORIZONS, values.T, strict=True):
         if len(frame) and later >= h + 1:
             measures.put(f"finite_share_{h}", np.isfinite(column).mean(), stocks=len(frame))
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
 INTRADAY_FACTORS = Suite("intraday_factors", RAW_CHECKS, measure_raw)

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from mg_assets.lake.table_view import View, sound
+from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.modelling import certificates
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
 from mg_models.data.cross_section import rank_ic
@@ -25,8 +25,8 @@ SCORED_SHARE = 0.5
 DEEP_EVERY = 40  # of a run's partitions, the first and each fortieth are made again from what was known then
 
 CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "values",
         "No infinite score, scores for at least half of the rows, not all of them equal",
@@ -50,16 +50,16 @@ CHECKS = (
         f"and each {DEEP_EVERY}th; fusions every day)",
         (Limit("changed_inputs"), Limit("score_difference", None, 1.0)),
     ),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )
 
 
 def measure_predictions(view: View, measures: Measures) -> None:
     """Measures of a day's scores."""
-    frame = common.table(view, measures, ("score",), common.floats(("score",)))
+    frame = shared_checks.read_checked(view, measures, ("score",), shared_checks.float_schema(("score",)))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     score = frame["score"].to_numpy(np.float64)
     symbol = frame["symbol"].to_numpy(dtype=object)
     measures.rows("infinite", np.isinf(score), symbol=symbol)
@@ -70,12 +70,12 @@ def measure_predictions(view: View, measures: Measures) -> None:
         measures.put("constant", float(np.ptp(finite) <= 1e-12 * np.abs(finite).max()), score=finite[0])
     _leakage(view, measures)
     _certificate(view, measures)
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
 def _certificate(view: View, measures: Measures) -> None:
     """The findings of :func:`mg_assets.modelling.certificates.verify`."""
-    looked = view.chunk.cached(("certificates",), lambda: {"count": 0})
+    looked = view.run.cached(("certificates",), lambda: {"count": 0})
     deep = looked["count"] % DEEP_EVERY == 0
     found = list(certificates.verify(view.lake, view.table, view.key, deep))
     if not found:
@@ -89,14 +89,14 @@ def _certificate(view: View, measures: Measures) -> None:
 
 def _leakage(view: View, measures: Measures) -> None:
     """Mean RankIC of the last scored days whose labels are known, this one among them."""
-    labelled = set(view.chunk.keys("labels"))
+    labelled = set(view.run.keys("labels"))
     if not labelled:
         measures.notes.append("leakage: no labels in the lake")
         return
     # the exit of the longest label is 21 sessions away
     reach = (WINDOWS + 1) * max(HORIZONS) + 1
-    keys = [k for k in [*view.chunk.before(view.key, reach), view.key] if k in labelled]
-    daily = [view.chunk.cached(("rank_ic", k), partial(_rank_ic, view, k)) for k in keys]
+    keys = [k for k in [*view.run.before(view.key, reach), view.key] if k in labelled]
+    daily = [view.run.cached(("rank_ic", k), partial(_rank_ic, view, k)) for k in keys]
     if not daily:
         return
     table = np.array(daily)  # (days, horizons)
@@ -112,8 +112,8 @@ def _rank_ic(view: View, key: str) -> np.ndarray:
     """RankIC of a day's scores with each label; NaN where fewer than 20 stocks have both."""
     names = [f"ret_{h}" for h in HORIZONS]
     if not (
-        sound(view.lake, view.table, key, common.floats(("score",)))
-        and sound(view.lake, "labels", key, common.floats(names))
+        fits_schema(view.lake, view.table, key, shared_checks.float_schema(("score",)))
+        and fits_schema(view.lake, "labels", key, shared_checks.float_schema(names))
     ):
         return np.full(len(HORIZONS), np.nan)
     scores = view.lake.day(view.table, key, ["symbol", "score"]).drop_duplicates("symbol")

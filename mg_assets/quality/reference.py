@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.lake.store import Lake
-from mg_assets.lake.table_view import View, sound
+from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.market.schema import INDICES, REFERENCE
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.kernels import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
@@ -15,8 +15,8 @@ OUTSIDE_WEIGHT = 0.01  # lists and weights of different vendors: 0.12% at most i
 DISJOINT = (("csi300", "csi500"), ("csi300", "csi1000"), ("csi500", "csi1000"))
 
 REFERENCE_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "listing",
         "Every stock is listed and not yet delisted on the day",
@@ -53,18 +53,18 @@ REFERENCE_CHECKS = (
         (Limit("members_ratio_low", 0.9, None), Limit("members_ratio_high", None, 1.1)),
         blocking=False,
     ),
-    common.BAND,
-    common.SET_ASIDE,
+    shared_checks.SIZE_BAND,
+    shared_checks.QUARANTINE_SHARE,
 )
 REQUIRED = ("symbol",)
 
 
 def measure_reference(view: View, measures: Measures) -> None:
     """Measures of a day's reference rows."""
-    frame = common.table(view, measures, [c for c in REFERENCE.names if c not in REQUIRED])
+    frame = shared_checks.read_checked(view, measures, [c for c in REFERENCE.names if c not in REQUIRED])
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     symbol = frame["symbol"].to_numpy(dtype=object)
     day = pd.Timestamp(view.day)
     listed, gone = pd.to_datetime(frame["list_date"]), pd.to_datetime(frame["delist_date"])
@@ -80,10 +80,10 @@ def measure_reference(view: View, measures: Measures) -> None:
     measures.rows("limits_crossed", crossed, symbol=symbol, up_limit=up, down_limit=down, prev_close=before)
     _indices(measures, frame, symbol)
     counts = {i: int(frame[f"{i}_member"].fillna(False).sum()) for i in INDICES}
-    view.chunk.cached(("members", view.key), lambda: counts)
+    view.run.cached(("members", view.key), lambda: counts)
     _members_band(view, measures, counts)
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
-    common.set_aside(view, measures, len(frame))
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_quarantine_share(view, measures, len(frame))
 
 
 def _indices(measures: Measures, frame: pd.DataFrame, symbol: np.ndarray) -> None:
@@ -109,15 +109,15 @@ def _indices(measures: Measures, frame: pd.DataFrame, symbol: np.ndarray) -> Non
 
 
 def _members(lake: Lake, table: str, key: str) -> dict[str, int]:
-    if not sound(lake, table, key):
+    if not fits_schema(lake, table, key):
         return dict.fromkeys(INDICES, 0)
     part = lake.table(table, key, [f"{i}_member" for i in INDICES])
     return {i: sum(1 for v in part[f"{i}_member"].to_pylist() if v) for i in INDICES}
 
 
 def _members_band(view: View, measures: Measures, counts: dict[str, int]) -> None:
-    past = view.trailing(common.TRAILING, _members, "members")
-    if len(past) < common.ENOUGH:
+    past = view.trailing(shared_checks.TRAILING, _members, "members")
+    if len(past) < shared_checks.ENOUGH:
         return
     for index, now in counts.items():
         was = np.median([p[index] for p in past])
@@ -130,29 +130,29 @@ def _members_band(view: View, measures: Measures, counts: dict[str, int]) -> Non
 
 
 PLANTED_CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "values",
         "The signal is finite, and a z-score: mean within 0.5 of 0, deviation from 0.3 to 3 (0 where none is planted)",
         (Limit("not_finite"), Limit("mean_gap", None, 0.5), Limit("deviation", 0.3, 3.0)),
     ),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )
 
 
 def measure_planted(view: View, measures: Measures) -> None:
     """Measures of a day's planted signal."""
-    frame = common.table(view, measures, ("signal",))
+    frame = shared_checks.read_checked(view, measures, ("signal",))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     signal = frame["signal"].to_numpy(np.float64)
     measures.rows("not_finite", ~np.isfinite(signal), symbol=frame["symbol"].to_numpy(), signal=signal)
     if len(signal) >= 30 and np.any(signal != 0):
         measures.put("mean_gap", abs(np.nanmean(signal)))
         measures.put("deviation", np.nanstd(signal))
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
 REFERENCE_SUITE = Suite("reference", REFERENCE_CHECKS, measure_reference)

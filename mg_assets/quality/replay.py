@@ -7,9 +7,9 @@ that is lacking, doubled or out of order leaves the book other than the exchange
 import numpy as np
 import pandas as pd
 
-from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
+from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import SCHEMAS, SNAPSHOT_LEVELS
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
 
 REPLAY = Check(
@@ -29,7 +29,7 @@ NULLABLE = ("last", "total_bid_volume", "total_ask_volume", "amount", "volume", 
             *(n for n in SCHEMAS["snapshots"].names if "_price_" in n))  # fmt: skip
 LEGITIMATE = ("crossed_states", "orders_without_a_price")  # a trade behind its order's successor; an empty own side
 SNAPSHOT_CHECKS = (
-    common.SCHEMA,
+    shared_checks.SCHEMA,
     Check(
         "sequence",
         "Rows by symbol and time; volume, amount and number of trades of a stock never fall",
@@ -42,16 +42,16 @@ SNAPSHOT_CHECKS = (
         (Limit("negative"), Limit("level_order")),
         blocking=False,
     ),
-    common.SET_ASIDE,
+    shared_checks.QUARANTINE_SHARE,
 )
 
 
 def measure_replay(view: View, measures: Measures) -> None:
     """Measures of the replay of a day's orders and trades; none where it has no snapshots."""
     for table in ("snapshots", "trades"):
-        if not view.has(table) or not sound(view.lake, table, view.key):
+        if not view.has(table) or not fits_schema(view.lake, table, view.key):
             return
-        with Rows(view.lake, table, view.key, ()) as rows:
+        with PartitionReader(view.lake, table, view.key, ()) as rows:
             if not rows.count:
                 return
     from mg_assets.errors import DataError
@@ -89,14 +89,14 @@ def measure_replay(view: View, measures: Measures) -> None:
 def measure_snapshots(view: View, measures: Measures) -> None:
     """Measures of a day's snapshots."""
     expected = SCHEMAS["snapshots"]
-    with Rows(view.lake, view.table, view.key) as rows:
-        if not common.schema(measures, rows.schema, expected, rows.count):
+    with PartitionReader(view.lake, view.table, view.key) as rows:
+        if not shared_checks.measure_schema(measures, rows.schema, expected, rows.count):
             return
         last = None
         for offset, part in rows.batches(expected.names):
-            common.nulls(measures, part, NULLABLE, offset)
+            shared_checks.measure_nulls(measures, part, NULLABLE, offset)
             last = _batch(measures, part, offset, last)
-    common.set_aside(view, measures, rows.count)
+    shared_checks.measure_quarantine_share(view, measures, rows.count)
 
 
 def _batch(measures: Measures, part, offset: int, last: str | None) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.lake.store import Lake
-from mg_assets.lake.table_view import Chunk, View
+from mg_assets.lake.table_view import SuiteRun, View
 from mg_assets.quality.engine import KEY, Verdict, validate
 from mg_assets.quality.suite import BAD_ROWS, EXAMPLES, Check, CheckOutcome, Limit, Measures, plain
 from mg_assets.quality.suites import suite_for
@@ -49,11 +49,11 @@ def run_suite(table: str, lake: Lake, keys: Sequence[str], previous: Sequence[st
     wanted = sorted(set(keys))
     present = [k for k in wanted if k in here]
     past = stored if previous is None else sorted((set(previous) | set(present)) & here)
-    chunk = Chunk(lake, table, past)
+    run = SuiteRun(lake, table, past)
     measured: dict[str, Measures] = {}
     for key in present:
         measured[key] = Measures()
-        suite.measure(View(chunk, key), measured[key])
+        suite.measure(View(run, key), measured[key])
     limits = suite.limits()
     names = list(dict.fromkeys(limit.measure for limit in limits))
     frame = pd.DataFrame(

@@ -3,7 +3,7 @@
 from mg_assets.errors import DataError
 from mg_assets.lake.table_view import View
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
 from mg_assets.quality.factors import DAILY, FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
 from mg_assets.quality.models import MODELS
@@ -19,7 +19,7 @@ PREDICTION_TABLES = signal_names()  # one table a model, head, synthesis or fusi
 MODEL_TABLES = tuple(f"{name}_model" for name in CATALOG)
 
 QUARANTINE_CHECKS = (
-    common.SCHEMA,
+    shared_checks.SCHEMA,
     Check(
         "reasons", "Every row set aside names its file, its row and a reason", (Limit("no_reason"), Limit("no_place"))
     ),
@@ -28,9 +28,9 @@ QUARANTINE_CHECKS = (
 
 def _measure_quarantine(view: View, measures: Measures) -> None:
     part = view.lake.table(view.table, view.key)
-    if not common.schema(measures, part.schema, SCHEMAS["quarantine"], len(part)):
+    if not shared_checks.measure_schema(measures, part.schema, SCHEMAS["quarantine"], len(part)):
         return
-    common.nulls(measures, part, ("symbol", "file", "row", "reason", "content"))
+    shared_checks.measure_nulls(measures, part, ("symbol", "file", "row", "reason", "content"))
     frame = part.to_pandas()
     reason, file = frame["reason"].fillna(""), frame["file"].fillna("")
     shown = {c: frame[c].to_numpy(dtype=object) for c in ("table", "symbol", "file", "reason")}

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mg_assets.lake.table_view import Rows, View, encode, numbers, sound
+from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
 from mg_assets.market.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
-from mg_assets.quality import common, kernels
+from mg_assets.quality import kernels, shared_checks
 from mg_assets.quality.replay import REPLAY, measure_replay
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
@@ -22,7 +22,7 @@ PRICES = Check(
     (Limit("off_tick"), Limit("outside_limits")),
 )
 TRADE_CHECKS = (
-    common.SCHEMA,
+    shared_checks.SCHEMA,
     Check(
         "values",
         "Price and volume above 0, side one of -1, 0, 1",
@@ -41,12 +41,12 @@ TRADE_CHECKS = (
         "The active side is the larger order number in the continuous session, and no auction trade has one",
         (Limit("wrong_aggressor"), Limit("no_aggressor"), Limit("auction_side")),
     ),
-    common.COVERAGE,
-    common.BAND,
-    common.SET_ASIDE,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+    shared_checks.QUARANTINE_SHARE,
 )
 ORDER_CHECKS = (
-    common.SCHEMA,
+    shared_checks.SCHEMA,
     Check(
         "values",
         "Volume above 0, side -1 or 1, a known kind, limit orders with a price, prices above 0",
@@ -61,9 +61,9 @@ ORDER_CHECKS = (
     ),
     Check("lots", "Buy orders are multiples of 100 shares (STAR: at least 200)", (Limit("odd_lots"),), blocking=False),
     REPLAY,
-    common.COVERAGE,
-    common.BAND,
-    common.SET_ASIDE,
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+    shared_checks.QUARANTINE_SHARE,
 )
 ORDER_COLUMNS = ("symbol", "order_id", "side", "volume", "kind")
 
@@ -105,11 +105,11 @@ def _since_midnight(view: View, part: pa.Table) -> np.ndarray:
 
 def measure_trades(view: View, measures: Measures) -> None:
     """Measures of a day's trades."""
-    with Rows(view.lake, view.table, view.key) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["trades"], rows.count):
+    with PartitionReader(view.lake, view.table, view.key) as rows:
+        if not shared_checks.measure_schema(measures, rows.schema, SCHEMAS["trades"], rows.count):
             return
-        there = view.has("orders") and sound(view.lake, "orders", view.key)
-        orders = Rows(view.lake, "orders", view.key, ("symbol", "kind")) if there else None
+        there = view.has("orders") and fits_schema(view.lake, "orders", view.key)
+        orders = PartitionReader(view.lake, "orders", view.key, ("symbol", "kind")) if there else None
         if orders is None or not orders.count:
             measures.notes.append("order numbers: no orders that day")
         present: list[np.ndarray] = []
@@ -121,15 +121,15 @@ def measure_trades(view: View, measures: Measures) -> None:
             if orders is not None:
                 orders.__exit__()
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
-    common.coverage(view, measures, met)
-    common.band(view, measures, rows.count, len(met))
-    common.set_aside(view, measures, rows.count)
+    shared_checks.measure_coverage(view, measures, met)
+    shared_checks.measure_size_band(view, measures, rows.count, len(met))
+    shared_checks.measure_quarantine_share(view, measures, rows.count)
 
 
 def _trade_batch(
-    view: View, measures: Measures, part: pa.Table, offset: int, orders: Rows | None, last: str | None
+    view: View, measures: Measures, part: pa.Table, offset: int, orders: PartitionReader | None, last: str | None
 ) -> np.ndarray:
-    common.nulls(measures, part, offset=offset)
+    shared_checks.measure_nulls(measures, part, offset=offset)
     codes, words = encode(part["symbol"])
     met = _unsorted(measures, codes, words, offset, last)
     up, down = _day_limits(view, measures, words)
@@ -181,22 +181,22 @@ def _kinds(part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
 
 def measure_orders(view: View, measures: Measures) -> None:
     """Measures of a day's orders."""
-    with Rows(view.lake, view.table, view.key, ("symbol", "kind")) as rows:
-        if not common.schema(measures, rows.schema, SCHEMAS["orders"], rows.count):
+    with PartitionReader(view.lake, view.table, view.key, ("symbol", "kind")) as rows:
+        if not shared_checks.measure_schema(measures, rows.schema, SCHEMAS["orders"], rows.count):
             return
         present: list[np.ndarray] = []
         for offset, part in rows.batches(SCHEMAS["orders"].names):
             last = present[-1][-1] if present else None
             present.append(_order_batch(view, measures, part, offset, last))
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
-    common.coverage(view, measures, met)
-    common.band(view, measures, rows.count, len(met))
-    common.set_aside(view, measures, rows.count)
+    shared_checks.measure_coverage(view, measures, met)
+    shared_checks.measure_size_band(view, measures, rows.count, len(met))
+    shared_checks.measure_quarantine_share(view, measures, rows.count)
     measure_replay(view, measures)
 
 
 def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last: str | None) -> np.ndarray:
-    common.nulls(measures, part, ("price",), offset)
+    shared_checks.measure_nulls(measures, part, ("price",), offset)
     codes, words = encode(part["symbol"])
     met = _unsorted(measures, codes, words, offset, last)
     up, down = _day_limits(view, measures, words)

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.lake.table_view import View
-from mg_assets.quality import common
+from mg_assets.quality import shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 EXACT = 1e-6
@@ -28,8 +28,8 @@ STYLES = ("valuation", "reversal", "amount", "turnover", "beta")  # columns of t
 NULLABLE = ("score", "industry", "size", *STYLES)
 
 CHECKS = (
-    common.SCHEMA,
-    common.UNIQUE,
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
     Check(
         "budget",
         "Weights sum to 1 and none is negative; the benchmark's weights sum to 1",
@@ -59,18 +59,18 @@ CHECKS = (
         (Limit("no_solution"), Limit("largest_violation", None, EXACT), Limit("traded_early")),
     ),
     Check("relaxed", "No limit had to be relaxed", (Limit("relaxed_limits"),), blocking=False),
-    common.BAND,
+    shared_checks.SIZE_BAND,
 )  # fmt: skip
 
 
 def measure_weights(view: View, measures: Measures) -> None:
     """Measures of a week's weights."""
-    frame = common.table(view, measures, NULLABLE, _columns(view))
+    frame = shared_checks.read_checked(view, measures, NULLABLE, _columns(view))
     if frame is None:
         return
-    common.symbols(measures, frame)
+    shared_checks.measure_symbols(measures, frame)
     held = int((frame["weight"].to_numpy(np.float64) > EXACT).sum())
-    common.band(view, measures, len(frame), frame["symbol"].nunique())
+    shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
     if not len(frame):
         return
     facts = view.metadata

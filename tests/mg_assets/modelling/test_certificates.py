@@ -17,7 +17,7 @@ from mg_assets.assets import FLOORS
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
 from mg_assets.factors.registry import ALL34, HF27
-from mg_assets.lake.as_of import KnownLake
+from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.modelling import certificates, signals
@@ -25,8 +25,8 @@ from mg_assets.modelling.certificates import late_labels, verify, verify_model
 from mg_assets.modelling.panels import lookback, model_inputs, training_labels
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.quality import run_suite
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, COMBINATIONS, override
 from mg_models.inference import predict_signals
@@ -184,7 +184,7 @@ def test_no_entry_sees_the_future_and_every_entry_sees_the_past(name, panels, tm
 
 
 def test_labels_on_the_eve_are_those_whose_window_is_over(lake):
-    known = KnownLake(lake, EVE)
+    known = AsOfLake(lake, EVE)
     for back in (1, 6, 7, 11, 12, 21, 22, 30):
         key = str(shift(EVE, -back))
         then, now = known.day("labels", key), lake.day("labels", key)

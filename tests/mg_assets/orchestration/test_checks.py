@@ -204,11 +204,11 @@ def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
     for key in DAYS:
         lake.write("labels", key, labels(key), {"recipe": recipe("labels")})
     assert stale(lake, None, "labels", DAYS) == []
-    lake.judge("labels", DAYS[3], ["ranges"])
+    lake.record_check_failures("labels", DAYS[3], ["ranges"])
     assert stale(lake, None, "labels", DAYS) == [DAYS[3]]
     assert rejections(lake, "lf_multitask_model", ["2020H2"]) == [f"labels {DAYS[3]} failed ranges"]
     assert rejections(lake, "lf_multitask_model", ["2019H2"]) == []
-    lake.judge("labels", DAYS[3], [])
+    lake.record_check_failures("labels", DAYS[3], [])
     assert stale(lake, None, "labels", DAYS) == []
 
 

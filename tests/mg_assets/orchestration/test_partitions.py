@@ -7,7 +7,7 @@ import pytest
 import mg_assets.assets  # noqa: F401  registers the tables
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
-from mg_assets.orchestration.staleness import TABLES, Needs, window
+from mg_assets.orchestration.staleness import TABLES, UpstreamWindow, window
 
 
 def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: str, **offsets: int) -> list[str]:
@@ -75,4 +75,4 @@ def test_staleness_looks_at_the_days_that_dagster_maps_to(table):
 
 def test_needs_of_a_table_without_partitions_is_everything():
     available = np.array(["2017-03-08", "2017-03-09"], dtype=object)
-    assert window(Needs("daily_bars"), None, "all", available).tolist() == available.tolist()
+    assert window(UpstreamWindow("daily_bars"), None, "all", available).tolist() == available.tolist()

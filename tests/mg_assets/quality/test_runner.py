@@ -7,7 +7,7 @@ import pytest
 
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
-from mg_assets.lake.table_view import CACHED, Chunk, Rows, View, encode
+from mg_assets.lake.table_view import CACHED, PartitionReader, SuiteRun, View, encode
 from mg_assets.quality import SUITES, run_suite, suite_for
 from mg_assets.quality.engine import validate
 from mg_assets.quality.suite import Limit, Measures, plain
@@ -130,18 +130,18 @@ def test_analytics_are_off_and_the_context_is_made_once():
 
 
 def test_the_cache_is_bounded(clean):
-    chunk = Chunk(clean, "labels", clean.keys("labels"))
+    run = SuiteRun(clean, "labels", clean.keys("labels"))
     for i in range(3 * CACHED):
-        chunk.cached(("n", str(i)), lambda i=i: i)
-    assert len(chunk._cache) == CACHED
-    assert chunk.cached(("n", str(3 * CACHED - 1)), lambda: -1) == 3 * CACHED - 1
+        run.cached(("n", str(i)), lambda i=i: i)
+    assert len(run._cache) == CACHED
+    assert run.cached(("n", str(3 * CACHED - 1)), lambda: -1) == 3 * CACHED - 1
 
 
 def test_batches_hold_whole_symbols(lake):
     key = lake.keys("trades")[0]
     whole = lake.table("trades", key)
     pq.write_table(whole, lake.path("trades", key), row_group_size=29)  # another writer: stocks over several groups
-    with Rows(lake, "trades", key) as rows:
+    with PartitionReader(lake, "trades", key) as rows:
         parts = list(rows.batches(["symbol", "seq"]))
         seen: list[str] = []
         for offset, part in parts:
@@ -188,9 +188,9 @@ def test_dagster_stays_out():
 
 def test_views_see_their_partition(clean):
     key = clean.keys("trades")[2]
-    view = View(Chunk(clean, "trades", clean.keys("trades")), key)
+    view = View(SuiteRun(clean, "trades", clean.keys("trades")), key)
     assert view.day.isoformat() == key
     assert view.has("orders")
     assert not view.has("quarantine")
     assert view.other("quarantine_trades") is None
-    assert view.chunk.before(key, 20) == clean.keys("trades")[:2]
+    assert view.run.before(key, 20) == clean.keys("trades")[:2]

@@ -1,22 +1,24 @@
-"""One-pass scans of a tick table: how many rows break each rule, and the first of them.
+"""One-pass scans of trades and orders.
 
-Rows come by symbol, then sequence. ``found (R, 1 + E)`` holds a rule's count and its first rows.
-Twins in plain Python: ``tests/mg_assets/test_quality_kernels.py``.
+Rows come by symbol, then sequence. ``found``: :mod:`mg_assets.quality.kernels.marks`. Twins in plain Python:
+``tests/mg_assets/quality/test_kernels.py``.
 """
 
 import numpy as np
 from numba import njit
 
-from mg_assets.quality.suite import EXAMPLES
-
-MINUTE = 60_000
-OPEN, CLOSE = 570 * MINUTE, 900 * MINUTE  # 09:30, 15:00
-AUCTION = 555 * MINUTE  # 09:15
-NOON, AFTERNOON = 691 * MINUTE, 780 * MINUTE  # up to 11:30:59.999; 13:00
-CLOSED = 905 * MINUTE  # the closing auction's print is before 15:05
-AFTER_HOURS = 931 * MINUTE  # fixed-price trades of STAR and ChiNext, 15:05 to 15:30
-TICK = 100.0
-TOLERANCE = 1e-6  # yuan; float64 prices of four digits are exact to 1e-12
+from mg_assets.quality.kernels.marks import (
+    AFTER_HOURS,
+    AFTERNOON,
+    AUCTION,
+    CLOSE,
+    CLOSED,
+    NOON,
+    OPEN,
+    mark,
+    mark_backwards,
+    mark_price,
+)
 
 TRADE_RULES = ("bad_price", "bad_volume", "bad_side", "out_of_session", "time_backwards", "seq_backwards",
                "off_tick", "outside_limits", "auction_side")  # fmt: skip
@@ -24,27 +26,6 @@ ORDER_RULES = ("bad_price", "bad_volume", "bad_side", "bad_kind", "no_price", "o
                "seq_backwards", "off_tick", "outside_limits", "odd_lots")  # fmt: skip
 NUMBER_RULES = ("number_unknown", "number_side", "overfilled", "wrong_aggressor", "no_aggressor")
 CANCEL_RULES = ("duplicate_ids", "cancel_unknown", "cancel_side", "cancel_volume")
-
-
-def table(rules: tuple[str, ...]) -> np.ndarray:
-    """An empty ``found`` for some rules."""
-    found = np.full((len(rules), 1 + EXAMPLES), -1, np.int64)
-    found[:, 0] = 0
-    return found
-
-
-@njit(cache=True)
-def _mark(found, rule, row):
-    count = found[rule, 0]
-    if count < found.shape[1] - 1:
-        found[rule, 1 + count] = row
-    found[rule, 0] = count + 1
-
-
-@njit(cache=True)
-def _off_tick(price):
-    scaled = price * TICK
-    return abs(scaled - np.rint(scaled)) > TOLERANCE * TICK
 
 
 @njit(cache=True)
@@ -71,25 +52,18 @@ def scan_trades(codes, time, seq, price, volume, side, up, down, closing, found)
         s = codes[i]
         p, t = price[i], time[i]
         if p <= 0:
-            _mark(found, 0, i)
+            mark(found, 0, i)
         if volume[i] <= 0:
-            _mark(found, 1, i)
+            mark(found, 1, i)
         if side[i] < -1 or side[i] > 1:
-            _mark(found, 2, i)
+            mark(found, 2, i)
         if not (AUCTION <= t < NOON or AFTERNOON <= t < AFTER_HOURS):
-            _mark(found, 3, i)
-        if i > 0 and codes[i - 1] == s:
-            if t < time[i - 1]:
-                _mark(found, 4, i)
-            if seq[i] <= seq[i - 1]:
-                _mark(found, 5, i)
+            mark(found, 3, i)
+        mark_backwards(found, 4, i, codes, time, seq)
         if p > 0:
-            if _off_tick(p):
-                _mark(found, 6, i)
-            if s >= 0 and (p > up[s] + TOLERANCE or p < down[s] - TOLERANCE):
-                _mark(found, 7, i)
+            mark_price(found, 6, i, p, s, up, down)
         if side[i] != 0 and (t < OPEN or (s >= 0 and closing[s] and CLOSE <= t < CLOSED)):
-            _mark(found, 8, i)
+            mark(found, 8, i)
 
 
 @njit(cache=True)
@@ -103,31 +77,24 @@ def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, fou
         s = codes[i]
         p, t, k = price[i], time[i], kind[i]
         if p <= 0:
-            _mark(found, 0, i)
+            mark(found, 0, i)
         if volume[i] <= 0:
-            _mark(found, 1, i)
+            mark(found, 1, i)
         if side[i] != 1 and side[i] != -1:
-            _mark(found, 2, i)
+            mark(found, 2, i)
         if k < 0:
-            _mark(found, 3, i)
+            mark(found, 3, i)
         if k == 0 and np.isnan(p):
-            _mark(found, 4, i)
+            mark(found, 4, i)
         if not (AUCTION <= t < AFTER_HOURS):  # Shenzhen takes orders through the noon break
-            _mark(found, 5, i)
-        if i > 0 and codes[i - 1] == s:
-            if t < time[i - 1]:
-                _mark(found, 6, i)
-            if seq[i] <= seq[i - 1]:
-                _mark(found, 7, i)
+            mark(found, 5, i)
+        mark_backwards(found, 6, i, codes, time, seq)
         if k == 0 and p > 0:
-            if _off_tick(p):
-                _mark(found, 8, i)
-            if s >= 0 and (p > up[s] + TOLERANCE or p < down[s] - TOLERANCE):
-                _mark(found, 9, i)
+            mark_price(found, 8, i, p, s, up, down)
         if side[i] == 1 and k != 3 and s >= 0:
             odd = volume[i] % 100 != 0 if lots[s] == 0 else volume[i] < lots[s]
             if odd:
-                _mark(found, 10, i)
+                mark(found, 10, i)
 
 
 @njit(cache=True)
@@ -200,19 +167,19 @@ def scan_cancels(codes, order_id, side, volume, cancel, starts, ids, sides, volu
     for s in range(len(starts) - 1):
         for k in range(starts[s] + 1, starts[s + 1]):
             if ids[k] == ids[k - 1]:
-                _mark(found, 0, rows[k])
+                mark(found, 0, rows[k])
     for i in range(len(codes)):
         s = codes[i]
         if not cancel[i] or s < 0:
             continue
         k = _find(ids, starts[s], starts[s + 1], order_id[i])
         if k < 0:
-            _mark(found, 1, i)
+            mark(found, 1, i)
             continue
         if sides[k] != side[i]:
-            _mark(found, 2, i)
+            mark(found, 2, i)
         if volume[i] > volumes[k]:
-            _mark(found, 3, i)
+            mark(found, 3, i)
 
 
 @njit(cache=True)
@@ -227,7 +194,7 @@ def scan_numbers(codes, time, volume, buy, sell, side, larger, to_orders, starts
     larger : int8 (S,)
         1 where the larger number is the active side, 2 where besides every continuous trade has one, 0 unknown.
     to_orders : int32 (S,)
-        The symbol's place in ``starts``; -1 where it has no orders that day.
+        The symbol's index into ``starts``; -1 where it has no orders that day.
     starts, ids, sides, volumes
         Of :func:`new_orders`.
     found : int64 (5, 1 + E)
@@ -244,17 +211,17 @@ def scan_numbers(codes, time, volume, buy, sell, side, larger, to_orders, starts
                 number = buy[i] if leg == 0 else sell[i]
                 k = _find(ids, starts[o], starts[o + 1], number)
                 if k < 0:
-                    _mark(found, 0, i)
+                    mark(found, 0, i)
                     continue
                 if sides[k] != (1 if leg == 0 else -1):
-                    _mark(found, 1, i)
+                    mark(found, 1, i)
                 before = filled[k]
                 filled[k] = before + volume[i]
                 if before <= volumes[k] < filled[k]:  # once an order, at the trade that fills too much
-                    _mark(found, 2, i)
+                    mark(found, 2, i)
         if larger[s] > 0 and OPEN <= time[i] < CLOSE and buy[i] > 0 and sell[i] > 0:
             if side[i] == 0:
                 if larger[s] == 2:
-                    _mark(found, 4, i)
+                    mark(found, 4, i)
             elif (side[i] > 0) != (buy[i] > sell[i]):
-                _mark(found, 3, i)
+                mark(found, 3, i)

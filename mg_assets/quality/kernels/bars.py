@@ -1,14 +1,31 @@
-"""One-pass scans of minute bars, and trades' totals to hold against them."""
+"""One-pass scans of minute bars, and the totals of trades and minute bars that are compared with them."""
 
 import numpy as np
 from numba import njit
 
-from mg_assets.quality.kernels import AUCTION, CLOSED, TOLERANCE, _mark, _off_tick
+from mg_assets.quality.kernels.marks import AUCTION, CLOSED, TOLERANCE, mark, off_tick
 
 MINUTES = 240
 CENT = 0.01 + 1e-9  # vendors round amounts to yuan: a lot's average price moves by half a cent
 
 BAR_RULES = ("bad_grid", "bad_ohlc", "negative", "bad_empty", "no_price", "bad_vwap", "off_tick", "outside_limits")
+
+
+@njit(cache=True)
+def _bad_ohlc(o, high, low, c, priced):
+    """Whether a bar's prices contradict each other, or only some of them are there."""
+    if priced:
+        return low > min(o, c) + TOLERANCE or high < max(o, c) - TOLERANCE or low <= 0
+    return np.isfinite(o) or np.isfinite(high) or np.isfinite(low) or np.isfinite(c)
+
+
+@njit(cache=True)
+def _bad_empty(o, high, low, c, priced, last, amount, trades, off):
+    """Whether a bar without volume does not repeat the last close, or has more amount than ``off`` rounded shares."""
+    flat = not priced or (o == high and high == low and low == c)
+    carried = not np.isfinite(last) or c == last
+    unseen = off > 0 and priced and amount <= off * (high + CENT)
+    return not flat or not carried or (not unseen and (amount > 0 or trades > 0))
 
 
 @njit(cache=True)
@@ -33,44 +50,38 @@ def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, 
     found : int64 (8, 1 + E)
         Filled in; rules as ``BAR_RULES``.
     """
-    place = 0
+    at = 0  # the minute that the row should have
     rounding = 0.5 * step if step > 1 else 0.0
     for i in range(len(codes)):
         s = codes[i]
         new = i == 0 or codes[i - 1] != s
-        if new and i > 0 and place != MINUTES - 1:
-            _mark(found, 0, i - 1)  # the symbol before ended too soon or too late
-        place = 0 if new else place + 1
-        if minute[i] != place:
-            _mark(found, 0, i)
+        if new and i > 0 and at != MINUTES - 1:
+            mark(found, 0, i - 1)  # the symbol before ended too soon or too late
+        at = 0 if new else at + 1
+        if minute[i] != at:
+            mark(found, 0, i)
         o, high, low, c = open_[i], high_[i], low_[i], close[i]
         priced = np.isfinite(o) and np.isfinite(high) and np.isfinite(low) and np.isfinite(c)
-        if priced:
-            if low > min(o, c) + TOLERANCE or high < max(o, c) - TOLERANCE or low <= 0:
-                _mark(found, 1, i)
-        elif np.isfinite(o) or np.isfinite(high) or np.isfinite(low) or np.isfinite(c):
-            _mark(found, 1, i)
+        if _bad_ohlc(o, high, low, c, priced):
+            mark(found, 1, i)
         if volume[i] < 0 or amount[i] < 0 or trades[i] < -1:
-            _mark(found, 2, i)
-        off = 2.0 * rounding if place == 0 or place == MINUTES - 1 else rounding
+            mark(found, 2, i)
+        off = 2.0 * rounding if at == 0 or at == MINUTES - 1 else rounding
         if volume[i] == 0:
-            flat = not priced or (o == high and high == low and low == c)
-            carried = new or not np.isfinite(close[i - 1]) or c == close[i - 1]
-            unseen = off > 0 and priced and amount[i] <= off * (high + CENT)
-            if not flat or not carried or (not unseen and (amount[i] > 0 or trades[i] > 0)):
-                _mark(found, 3, i)
-            continue
-        if not priced or trades[i] == 0:
-            _mark(found, 4, i)
-            continue
-        if amount[i] < (low - CENT) * (volume[i] - off) or amount[i] > (high + CENT) * (volume[i] + off):
-            _mark(found, 5, i)
-        if _off_tick(o) or _off_tick(high) or _off_tick(low) or _off_tick(c):
-            _mark(found, 6, i)
-        if s >= 0 and (high > up[s] + TOLERANCE or low < down[s] - TOLERANCE):
-            _mark(found, 7, i)
-    if len(codes) and place != MINUTES - 1:
-        _mark(found, 0, len(codes) - 1)
+            last = np.nan if new else close[i - 1]
+            if _bad_empty(o, high, low, c, priced, last, amount[i], trades[i], off):
+                mark(found, 3, i)
+        elif not priced or trades[i] == 0:
+            mark(found, 4, i)
+        else:
+            if amount[i] < (low - CENT) * (volume[i] - off) or amount[i] > (high + CENT) * (volume[i] + off):
+                mark(found, 5, i)
+            if off_tick(o) or off_tick(high) or off_tick(low) or off_tick(c):
+                mark(found, 6, i)
+            if s >= 0 and (high > up[s] + TOLERANCE or low < down[s] - TOLERANCE):
+                mark(found, 7, i)
+    if len(codes) and at != MINUTES - 1:
+        mark(found, 0, len(codes) - 1)
 
 
 @njit(cache=True)

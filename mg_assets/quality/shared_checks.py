@@ -21,12 +21,12 @@ SCHEMA = Check(
     "Columns and types are the table's, and no value is null where the table promises one",
     (Limit("schema_faults"), Limit("nulls")),
 )
-UNIQUE = Check(
+SYMBOLS = Check(
     "symbols",
     "One row a symbol, ascending, each a code of Shanghai, Shenzhen or Beijing",
     (Limit("repeated"), Limit("unsorted"), Limit("bad_symbol")),
 )
-BAND = Check(
+SIZE_BAND = Check(
     "size_band",
     f"Rows within a third and three times, symbols within 10% of the median of the last {TRAILING} partitions",
     (Limit("rows_ratio", 1 / 3, 3.0), Limit("symbols_ratio", 0.9, 1.1)),
@@ -38,7 +38,7 @@ COVERAGE = Check(
     (Limit("no_data_share", None, PRESENT_SHARE), Limit("unknown_symbols")),
     blocking=False,
 )
-SET_ASIDE = Check(
+QUARANTINE_SHARE = Check(
     "set_aside",
     "At most 1% of the source's rows were set aside in the quarantine table",
     (Limit("set_aside_share", None, 0.01),),
@@ -47,7 +47,7 @@ SET_ASIDE = Check(
 SYMBOL = r"^\d{6}\.(SH|SZ|BJ)$"
 
 
-def schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int) -> bool:
+def measure_schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int) -> bool:
     """Measure ``schema_faults``; False where the partition cannot be measured further.
 
     Text may be stored plain, large or as a dictionary. A partition without rows has columns but, in a table
@@ -69,7 +69,7 @@ def schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int)
     return measures.values["schema_faults"] == 0
 
 
-def nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = (), offset: int = 0) -> None:
+def measure_nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = (), offset: int = 0) -> None:
     """Count nulls (a float's NaN too) in the columns that may not have any."""
     measures.add("nulls", 0)
     for name in part.column_names:
@@ -88,23 +88,23 @@ def nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = (), offs
             measures.rows("nulls", mask, offset, symbol=symbol, column=np.full(len(part), name, object))
 
 
-def table(
+def read_checked(
     view: View, measures: Measures, nullable: Sequence[str] = (), expected: pa.Schema | None = None
 ) -> pd.DataFrame | None:
     """A small partition as a frame after the measures of its schema and nulls; None where the schema is broken."""
     part = view.lake.table(view.table, view.key)
-    if not schema(measures, part.schema, SCHEMAS[view.table] if expected is None else expected, len(part)):
+    if not measure_schema(measures, part.schema, SCHEMAS[view.table] if expected is None else expected, len(part)):
         return None
-    nulls(measures, part, nullable)
+    measure_nulls(measures, part, nullable)
     return part.to_pandas()
 
 
-def floats(columns: Sequence[str]) -> pa.Schema:
+def float_schema(columns: Sequence[str]) -> pa.Schema:
     """Schema of a derived table: symbol and float columns."""
     return pa.schema([("symbol", pa.string()), *((c, pa.float64()) for c in columns)])
 
 
-def symbols(measures: Measures, frame: pd.DataFrame) -> None:
+def measure_symbols(measures: Measures, frame: pd.DataFrame) -> None:
     """Measures of one row a symbol."""
     symbol = frame["symbol"].fillna("")
     text = symbol.to_numpy(dtype=object)
@@ -116,10 +116,10 @@ def symbols(measures: Measures, frame: pd.DataFrame) -> None:
     measures.rows("bad_symbol", ~known.to_numpy(zero_copy_only=False), symbol=text)
 
 
-def band(view: View, measures: Measures, rows: int, found: int) -> None:
+def measure_size_band(view: View, measures: Measures, rows: int, found: int) -> None:
     """Rows and symbols against the median of the last partitions."""
-    chunk = view.chunk
-    chunk.cached(("size", view.key), lambda: (rows, found))
+    run = view.run
+    run.cached(("size", view.key), lambda: (rows, found))
     past = view.trailing(TRAILING, size, "size")
     if len(past) < ENOUGH:
         return
@@ -140,7 +140,7 @@ def expected_symbols(reference: pd.DataFrame, day: dt.date) -> np.ndarray:
     return reference["symbol"].to_numpy(object)[listed & ~gone & ~halted]
 
 
-def coverage(view: View, measures: Measures, present: np.ndarray) -> None:
+def measure_coverage(view: View, measures: Measures, present: np.ndarray) -> None:
     """Share of the stocks that should trade without rows, and symbols that the reference does not know."""
     if not len(present):
         measures.notes.append(f"{view.table} is empty that day: the source has none")
@@ -157,7 +157,7 @@ def coverage(view: View, measures: Measures, present: np.ndarray) -> None:
     measures.rows("unknown_symbols", unknown, symbol=present)
 
 
-def set_aside(view: View, measures: Measures, rows: int) -> None:
+def measure_quarantine_share(view: View, measures: Measures, rows: int) -> None:
     """Share of the source's rows that stand in the quarantine instead of the table."""
     own, shared = f"quarantine_{view.table}", "quarantine"
     bad = view.other(own)

@@ -1,0 +1,60 @@
+"""What the scans share: where they mark rows, trading times, and rules of single rows.
+
+``found (R, 1 + E)`` holds for each rule the number of rows that break it, then the first E of them, -1 where fewer.
+"""
+
+import numpy as np
+from numba import njit
+
+from mg_assets.quality.suite import EXAMPLES
+
+MINUTE = 60_000
+OPEN, CLOSE = 570 * MINUTE, 900 * MINUTE  # 09:30, 15:00
+AUCTION = 555 * MINUTE  # 09:15
+NOON, AFTERNOON = 691 * MINUTE, 780 * MINUTE  # up to 11:30:59.999; 13:00
+CLOSED = 905 * MINUTE  # the closing auction's print is before 15:05
+AFTER_HOURS = 931 * MINUTE  # fixed-price trades of STAR and ChiNext, 15:05 to 15:30
+TICK = 100.0
+TOLERANCE = 1e-6  # yuan; float64 prices of four digits are exact to 1e-12
+
+
+def no_marks(rules: tuple[str, ...]) -> np.ndarray:
+    """An empty ``found`` for some rules."""
+    found = np.full((len(rules), 1 + EXAMPLES), -1, np.int64)
+    found[:, 0] = 0
+    return found
+
+
+@njit(cache=True)
+def mark(found, rule, row):
+    """Count a row that breaks a rule, and keep it among the first."""
+    count = found[rule, 0]
+    if count < found.shape[1] - 1:
+        found[rule, 1 + count] = row
+    found[rule, 0] = count + 1
+
+
+@njit(cache=True)
+def off_tick(price):
+    """Whether a price is not a multiple of 0.01; False for NaN."""
+    scaled = price * TICK
+    return abs(scaled - np.rint(scaled)) > TOLERANCE * TICK
+
+
+@njit(cache=True, inline="always")
+def mark_backwards(found, rule, row, codes, time, seq):
+    """Mark a row whose time (``rule``) or sequence number (``rule + 1``) does not follow its symbol's last row."""
+    if row > 0 and codes[row - 1] == codes[row]:
+        if time[row] < time[row - 1]:
+            mark(found, rule, row)
+        if seq[row] <= seq[row - 1]:
+            mark(found, rule + 1, row)
+
+
+@njit(cache=True, inline="always")
+def mark_price(found, rule, row, price, symbol, up, down):
+    """Mark a row whose price is off the tick (``rule``) or outside its symbol's limits (``rule + 1``)."""
+    if off_tick(price):
+        mark(found, rule, row)
+    if symbol >= 0 and (price > up[symbol] + TOLERANCE or price < down[symbol] - TOLERANCE):
+        mark(found, rule + 1, row)
