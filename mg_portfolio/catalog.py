@@ -1,14 +1,10 @@
-"""The published portfolios and the step from panels of stocks to one problem."""
+"""The published portfolios: signal, index, limits, costs and source of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
-import numpy as np
-
 from mg_portfolio.costs import Costs
-from mg_portfolio.errors import ProblemError
-from mg_portfolio.optimization.problem import EnhancementProblem
 
 HEAVY_STYLES = ("size", "valuation")
 """Styles that cost ten times as much to relax as the others: every report holds them tightest."""
@@ -174,119 +170,3 @@ SERIES_69: dict[str, PortfolioSpec] = _index_by_name(
 
 ALL_PORTFOLIOS: dict[str, PortfolioSpec] = {**PORTFOLIOS, **SERIES_88, **SERIES_69}
 """Every published portfolio, any of which a deployment may name."""
-
-
-def build_problem(
-    spec: PortfolioSpec,
-    score: np.ndarray,
-    benchmark: np.ndarray,
-    holdings: np.ndarray,
-    industry: np.ndarray | None = None,
-    styles: Mapping[str, np.ndarray] | None = None,
-    *,
-    member: np.ndarray | None = None,
-    suspended: np.ndarray | None = None,
-    limit_up: np.ndarray | None = None,
-    limit_down: np.ndarray | None = None,
-    buyable: np.ndarray | None = None,
-    symbols: np.ndarray | None = None,
-    industry_names: Mapping[int, str] | None = None,
-    turnover_limit: float | None = None,
-    cost: float = 0.0,
-) -> EnhancementProblem:
-    """Put one day's cross-section into the problem of a published portfolio.
-
-    Kept are the stocks that have a score, a benchmark weight or a holding. A stock without a score, or not in
-    ``buyable``, may be held and sold but not bought. The benchmark is scaled to sum to one over its known weights.
-
-    Parameters
-    ----------
-    spec : PortfolioSpec
-    score, benchmark, holdings : (S,) float
-        NaN means no score, not in the index, not held. The benchmark may be in any unit.
-    industry : (S,) int, optional
-        Codes; negative is unknown and treated as an industry of its own.
-    styles : mapping of name to (S,) float, optional
-        Standardised exposures; NaN is the mean, 0. Styles without a limit in the spec are left out. Each style that
-        the spec names must be there.
-    member, suspended, limit_up, limit_down, buyable : (S,) bool, optional
-        ``member`` defaults to the stocks with a benchmark weight. ``buyable`` is the universe that may be bought.
-        At a decision after the close these are that day's states, the best guess for tomorrow.
-    symbols : (S,), optional
-    turnover_limit : float, optional
-        In place of the spec's, one-way.
-    cost : float
-        Objective units per unit of traded weight.
-
-    Returns
-    -------
-    EnhancementProblem
-        ``positions`` holds the kept stocks' places on the axis of S; :func:`on_axis` takes weights back to it.
-
-    Raises
-    ------
-    ProblemError
-        No benchmark weight at all, or a style that the spec limits is missing.
-    """
-    score, benchmark, holdings = (np.asarray(x, dtype=np.float64) for x in (score, benchmark, holdings))
-    size = len(score)
-    for name, x in (("benchmark", benchmark), ("holdings", holdings)):
-        if x.shape != (size,):
-            raise ProblemError(f"{name} had shape {x.shape}, expected ({size},) like score")
-    b, w0 = np.nan_to_num(benchmark), np.nan_to_num(holdings)
-    if not b.sum() > 0.0:
-        raise ProblemError(
-            f"{spec.name}: no stock had a weight in {spec.index} on this day: load the index's weights first"
-        )
-    scored = np.isfinite(score)
-    kept = np.flatnonzero(scored | (b > 0.0) | (w0 > 0.0))
-    barred = ~scored if buyable is None else ~scored | ~np.asarray(buyable, dtype=bool)
-
-    styles = styles or {}
-    missing = [name for name in spec.style_limits if name not in styles]
-    if missing:
-        raise ProblemError(
-            f"{spec.name} limits the style(s) {', '.join(missing)} but styles had {list(styles) or 'none'}"
-        )
-    used = [name for name in styles if not np.isnan(spec.limit_of(name))]
-    exposure = np.zeros((len(kept), len(used)))
-    for k, name in enumerate(used):
-        exposure[:, k] = np.nan_to_num(np.asarray(styles[name], dtype=np.float64))[kept]
-
-    def pick(flags: np.ndarray | None) -> np.ndarray | None:
-        return None if flags is None else np.asarray(flags, dtype=bool)[kept]
-
-    stuck = np.asarray(limit_up, dtype=bool) if limit_up is not None else np.zeros(size, dtype=bool)
-    known = score[scored]
-    worst = float(known.min()) if len(known) else 0.0
-    return EnhancementProblem(
-        score=np.where(scored, score, worst)[kept],
-        benchmark=b[kept] / b[kept].sum(),
-        holdings=w0[kept],
-        industry=None if industry is None else np.asarray(industry)[kept],
-        styles=exposure if used else None,
-        style_limits=np.array([spec.limit_of(name) for name in used]) if used else None,
-        style_names=tuple(used) if used else None,
-        style_priority=np.array([1e3 if n in HEAVY_STYLES else 1e2 for n in used]) if used else None,
-        member=pick(member) if member is not None else (b > 0.0)[kept],
-        suspended=pick(suspended),
-        limit_up=(stuck | barred)[kept],
-        limit_down=pick(limit_down),
-        stock_limit=spec.stock_limit,
-        member_floor=spec.member_floor,
-        industry_limit=spec.industry_limit if industry is not None else None,
-        turnover_limit=spec.turnover_limit if turnover_limit is None else turnover_limit,
-        cost=cost,
-        symbols=None if symbols is None else np.asarray(symbols)[kept],
-        industry_names=industry_names,
-        positions=kept,
-    )
-
-
-def on_axis(problem: EnhancementProblem, weights: np.ndarray, size: int) -> np.ndarray:
-    """Weights of a built problem on the axis of ``size`` stocks it came from; zero for the stocks left out."""
-    if problem.positions is None:
-        raise ProblemError("the problem had no positions: it was not made by build_problem")
-    out = np.zeros(size)
-    out[problem.positions] = weights
-    return out

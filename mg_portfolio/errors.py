@@ -1,4 +1,4 @@
-"""Errors raised by the portfolio floor. Every message names the field, the stock and the remedy."""
+"""Errors raised by this package. Every message names the field, the stock and the remedy."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,22 +29,22 @@ class InfeasibleError(PortfolioError):
 
     Attributes
     ----------
-    clashing : tuple of str
-        Names of the constraints that exclude one another, irreducible sets one after another.
-    changes : dict
+    constraints : tuple of str
+        Names of the constraints that exclude one another, irreducible infeasible subsets one after another.
+    relaxation : dict
         Constraint name -> how far its limit has to move. Moving all of them together makes the problem feasible, and
-        no other set of moves costs less under the relaxation's penalties.
-    diagnosis : mg_portfolio.optimization.infeasibility.Diagnosis or None
-        Each clash with its stocks and its cures.
+        no other set of moves costs less under the penalties.
+    report : mg_portfolio.InfeasibilityReport or None
+        Each subset with its stocks and relaxations.
     """
 
     def __init__(
-        self, message: str, clashing: tuple[str, ...], changes: Mapping[str, float], diagnosis: Any = None
+        self, message: str, constraints: tuple[str, ...], relaxation: Mapping[str, float], report: Any = None
     ) -> None:
-        super().__init__(message, clashing, dict(changes), diagnosis)  # all of them, so that it pickles
-        self.clashing = clashing
-        self.changes = dict(changes)
-        self.diagnosis = diagnosis
+        super().__init__(message, constraints, dict(relaxation), report)  # all of them, so that it pickles
+        self.constraints = constraints
+        self.relaxation = dict(relaxation)
+        self.report = report
 
     def __str__(self) -> str:
         return str(self.args[0])

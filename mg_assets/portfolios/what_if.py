@@ -17,8 +17,9 @@ from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
-from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec, build_problem, on_axis
+from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.errors import PortfolioError, ProblemError
+from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import rows
 from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.what_if import Comparison, compare
@@ -214,7 +215,7 @@ def _problem(
 
 def _with_room(problem: EnhancementProblem, room: dict[str, float]) -> EnhancementProblem:
     try:
-        wider = replace(problem, loosened=room)
+        wider = replace(problem, limit_offsets=room)
         rows(wider)
     except ProblemError as error:
         raise DataError(str(error)) from error

@@ -18,11 +18,13 @@ from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.backtest.simulate import carry, simulate
-from mg_portfolio.catalog import PortfolioSpec, build_problem, on_axis
+from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule
 from mg_portfolio.errors import BacktestError
+from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.optimize import optimize
-from mg_portfolio.optimization.problem import EnhancementProblem, EnhancementSolution
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.solution import EnhancementSolution
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,26 +127,30 @@ def rows(p: EnhancementProblem) -> Rows:
         penalty.append(priority)
     low, high = np.concatenate(lower), np.concatenate(upper)
     turnover = np.inf if p.turnover_limit is None else 2.0 * p.turnover_limit
-    if p.loosened:
-        room = _room(p.loosened, names, np.isfinite(turnover))
+    if p.limit_offsets:
+        room = _room(p.limit_offsets, names, np.isfinite(turnover))
         low, high = low - room[:-1], high + room[:-1]
         turnover += 2.0 * room[-1]
         crossed = np.flatnonzero(low > high)
         if len(crossed) or turnover < 0.0:
             name = names[crossed[0]] if len(crossed) else "turnover"
-            raise ProblemError(f"loosened[{name}] was {p.loosened[name]:g}, which takes more than the limit allows")
+            raise ProblemError(
+                f"limit_offsets[{name}] was {p.limit_offsets[name]:g}, which takes more than the limit allows"
+            )
     return Rows(sp.vstack(blocks, format="csc"), tuple(names), low, high, np.concatenate(penalty), turnover)
 
 
-def _room(loosened: Mapping[str, float], names: list[str], limited: bool) -> np.ndarray:
+def _room(offsets: Mapping[str, float], names: list[str], limited: bool) -> np.ndarray:
     """Extra room of each row, the turnover's last; (M + 1,)."""
-    place = {name: i for i, name in enumerate(names) if i} | ({"turnover": len(names)} if limited else {})
-    unknown = [name for name in loosened if name not in place]
+    at = {name: i for i, name in enumerate(names) if i} | ({"turnover": len(names)} if limited else {})
+    unknown = [name for name in offsets if name not in at]
     if unknown:
-        raise ProblemError(f"loosened named {unknown[0]!r}, which the problem does not limit; it limits {list(place)}")
+        raise ProblemError(
+            f"limit_offsets named {unknown[0]!r}, which the problem does not limit; it limits {list(at)}"
+        )
     room = np.zeros(len(names) + 1)
-    for name, amount in loosened.items():
-        room[place[name]] = amount
+    for name, amount in offsets.items():
+        room[at[name]] = amount
     return room
 
 
@@ -196,7 +200,7 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
         found[f"style[{style}]"] = abs(float(exposure[:, k] @ active)) - float(limits[k])
     if p.turnover_limit is not None:
         found["turnover"] = 0.5 * float(np.abs(w - w0).sum()) - p.turnover_limit
-    for name, room in (p.loosened or {}).items():
+    for name, room in (p.limit_offsets or {}).items():
         found[name] -= room
     return {name: float(amount) for name, amount in found.items() if not amount <= 0.0}
 

@@ -29,7 +29,7 @@ import scipy.sparse as sp
 
 from mg_portfolio.errors import SolverError
 from mg_portfolio.optimization.constraints import Bounds, Rows
-from mg_portfolio.optimization.problem import Attempt
+from mg_portfolio.optimization.solution import Attempt
 
 FIRST_SHARE = 0.12  # of the buy columns that enter at first; 8% to 15% measured alike
 PRICE_TOLERANCE = 1e-10  # of reduced costs, the largest score being one

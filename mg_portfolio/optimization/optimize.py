@@ -1,7 +1,7 @@
 """One rebalance, start to finish.
 
 1. Bounds and rows of the problem (:mod:`mg_portfolio.optimization.constraints`); budget, band and
-   tradability must have room at all (:func:`mg_portfolio.optimization.relaxation.hard_clash`).
+   tradability must have room at all (:func:`mg_portfolio.optimization.relaxation.hard_infeasibility`).
 2. The linear problem by sifted simplex (:mod:`mg_portfolio.optimization.linear`). Where it is infeasible: least
    relaxation, then the best score within it, or
    :class:`~mg_portfolio.errors.InfeasibleError` if no relaxation is allowed.
@@ -26,9 +26,15 @@ from mg_portfolio.optimization.constraints import (
 )
 from mg_portfolio.optimization.infeasibility import diagnose
 from mg_portfolio.optimization.linear import LADDER, SLACK_DUST, HighsFailedError, LinearResult, Sifter
-from mg_portfolio.optimization.problem import Attempt, EnhancementProblem, EnhancementSolution
-from mg_portfolio.optimization.relaxation import describe, hard_clash, relaxed_amounts, weighted
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.relaxation import (
+    hard_infeasibility,
+    infeasibility_message,
+    relaxed_amounts,
+    weighted_slack,
+)
 from mg_portfolio.optimization.shadow_prices import shadow_prices
+from mg_portfolio.optimization.solution import Attempt, EnhancementSolution
 
 
 def optimize(
@@ -41,19 +47,20 @@ def optimize(
     Parameters
     ----------
     problem : EnhancementProblem
+        Scores, weights, limits and tradability of one rebalance.
     allow_relaxation : bool
         Where no weights satisfy every limit: move limits as little as possible (penalties: turnover 1, styles 1e2,
-        size and valuation 1e3, industries and members 1e4; budget, band and tradability never) and say so in
-        ``relaxed``; else raise. The mildest set of moves is frozen first; the score is maximised within it.
+        size and valuation 1e3, industries and members 1e4; budget, band and tradability never) and record it in
+        ``relaxed``; else raise. The least relaxation is frozen first; the score is maximised within it.
     relaxation : "weighted" or "ordered"
-        Whether the penalties are summed, or taken as a strict order in which the dearest limits move least and the
-        cheaper ones as far as that needs.
+        Whether the penalties are summed, or taken as a strict order in which the limits with the largest penalty move
+        least and the others as far as that needs.
 
     Returns
     -------
     EnhancementSolution
-        Status "optimal", "relaxed", or "infeasible" (budget, band and tradability clash by themselves; weights are
-        then the holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover of
+        Status "optimal", "relaxed", or "infeasible" (budget, band and tradability exclude one another; weights
+        are then the holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover of
         0.5, so a turnover limit below that is always relaxed there.
 
     Raises
@@ -61,19 +68,19 @@ def optimize(
     ProblemError
         ``relaxation`` is neither of the two.
     InfeasibleError
-        Relaxation was not allowed and would be needed; names irreducible clashes and the smallest change, and holds
-        the :class:`~mg_portfolio.optimization.infeasibility.Diagnosis`.
+        Relaxation was not allowed and would be needed; names the constraints that exclude one another and the smallest
+        relaxation, and carries the :class:`~mg_portfolio.InfeasibilityReport`.
     SolverError
         No solver's weights passed the check of every constraint.
     """
     if relaxation not in ("weighted", "ordered"):
         raise ProblemError(f"relaxation was {relaxation!r}, expected 'weighted' or 'ordered'")
     b, r = bounds(problem), rows(problem)
-    clash = hard_clash(problem, b)
-    if clash is not None:
-        message, names, changes = clash
+    hard = hard_infeasibility(problem, b)
+    if hard is not None:
+        message, names, needed = hard
         if not allow_relaxation:
-            raise InfeasibleError(message, names, changes, diagnose(problem))
+            raise InfeasibleError(message, names, needed, diagnose(problem))
         return EnhancementSolution(
             weights=problem.holdings.copy(),
             objective=objective(problem, problem.holdings),
@@ -90,8 +97,8 @@ def optimize(
             quadratic,  # cvxpy takes a second to import, and linear problems do not need it
         )
 
-        loose = _loosened(r, linear, bool(relaxed))
-        weights, solver, linear = quadratic.solve(problem, loose, b, weights, relaxed, attempts)
+        moved = _relaxed_rows(r, linear) if relaxed else r
+        weights, solver, linear = quadratic.solve(problem, moved, b, weights, relaxed, attempts)
         if relaxed:  # an inexact solver's 1e-8 elsewhere is a violation, not a relaxation
             relaxed = {name: v for name, v in relaxed_amounts(problem, weights).items() if name in relaxed}
     worst = largest_violation(problem, weights, relaxed)
@@ -104,7 +111,7 @@ def optimize(
         shadow_prices=shadow_prices(problem, r, b, weights, linear, relaxed),
         solver=solver,
         attempts=tuple(attempts),
-        message=_said(relaxed),
+        message=_relaxation_message(relaxed),
     )
 
 
@@ -127,7 +134,9 @@ def _linear(
                     relaxed = relaxed_amounts(p, sifter.result().weights)
                     if relaxed and not allow_relaxation:
                         found = diagnose(p)
-                        raise InfeasibleError(describe(relaxed, found.constraints), found.constraints, relaxed, found)
+                        raise InfeasibleError(
+                            infeasibility_message(relaxed, found.constraints), found.constraints, relaxed, found
+                        )
                 sifter.freeze(totals)
                 if not sifter.solve("optimise relaxed"):
                     raise HighsFailedError("HiGHS lost the feasible point it had")
@@ -137,7 +146,7 @@ def _linear(
         result = sifter.result()
         if relaxed:
             relaxed = relaxed_amounts(p, result.weights)
-        worst = max(largest_violation(p, result.weights, relaxed), weighted(r, relaxed) - total)
+        worst = max(largest_violation(p, result.weights, relaxed), weighted_slack(r, relaxed) - total)
         attempts[-1] = replace(attempts[-1], largest_violation=worst)
         if worst <= ACCEPTED_VIOLATION:
             return result, relaxed
@@ -145,16 +154,14 @@ def _linear(
     raise SolverError(f"no setting of HiGHS gave weights that pass the check: {'; '.join(reasons)}")
 
 
-def _loosened(r: Rows, linear: LinearResult, relaxed: bool) -> Rows:
+def _relaxed_rows(r: Rows, linear: LinearResult) -> Rows:
     """The rows with the limits moved by the slack that the linear problem used."""
-    if not relaxed:
-        return r
     return replace(
         r, lower=r.lower - linear.slack, upper=r.upper + linear.slack, turnover=r.turnover + linear.turnover_slack
     )
 
 
-def _said(relaxed: dict[str, float]) -> str:
+def _relaxation_message(relaxed: dict[str, float]) -> str:
     if not relaxed:
         return ""
     return "no weights satisfied every limit; moved " + ", ".join(f"{name} by {v:.4g}" for name, v in relaxed.items())

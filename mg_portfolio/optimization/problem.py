@@ -1,12 +1,12 @@
-"""The enhancement problem and its solution."""
+"""The enhancement problem: what is maximised, and the limits."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
-from mg_portfolio.optimization.validation import cleaned
+from mg_portfolio.optimization.validation import validated
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class EnhancementProblem:
     ----------
     score : (N,) float
         Expected return or z-scored signal. No NaN: a stock without a score is dropped or barred from buying by
-        :func:`mg_portfolio.catalog.build_problem`.
+        :func:`mg_portfolio.build_problem`.
     benchmark : (N,) float
         Index weights, not negative, summing to one.
     holdings : (N,) float
@@ -60,11 +60,10 @@ class EnhancementProblem:
         Penalty per standard deviation when a style must give way in an infeasible problem. Styles have no meaning
         here, so where this is absent a limit of up to 0.2 is taken for size or valuation (1e3) and a wider one for
         the rest (1e2).
-    loosened : mapping of constraint name to float, optional
-        Extra room of single constraints beyond the limits above (negative: less): ``{"industry[bank]": 0.01}``. Names
-        as in :func:`mg_portfolio.optimization.constraints.violations`, of members, industries, styles and turnover.
+    limit_offsets : mapping of constraint name to float, optional
+        Widens single limits beyond those above (negative: tightens them): ``{"industry[bank]": 0.01}``. Names as in :func:`mg_portfolio.optimization.constraints.violations`, of members, industries, styles and turnover.
     positions : (N,) int, optional
-        Places of the stocks on a wider axis, set by :func:`mg_portfolio.catalog.build_problem`.
+        Indices of the stocks on a wider axis, set by :func:`mg_portfolio.build_problem`.
 
     Raises
     ------
@@ -100,12 +99,11 @@ class EnhancementProblem:
     style_names: tuple[str, ...] | None = None
     industry_names: Mapping[int, str] | None = None
     style_priority: np.ndarray | None = None
-    loosened: Mapping[str, float] | None = None
+    limit_offsets: Mapping[str, float] | None = None
     positions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        clean = cleaned(self)
-        for name, value in clean.items():
+        for name, value in validated({f.name: getattr(self, f.name) for f in fields(self)}).items():
             object.__setattr__(self, name, value)
 
     @property
@@ -140,66 +138,9 @@ class EnhancementProblem:
         return str(self.symbols[stock]) if self.symbols is not None else f"stock {stock}"
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One solver call: kept whether or not its weights were accepted."""
-
-    solver: str
-    stage: str  # "optimise", "least relaxation", "optimise relaxed", "risk"
-    status: str  # the solver's own word
-    seconds: float
-    largest_violation: float = float("nan")
-    gap: float = float("nan")  # bound on the objective that is left, where one was computed
-    note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class EnhancementSolution:
-    """Weights and the account of how they came about.
-
-    Attributes
-    ----------
-    weights : (N,) float
-        For status "infeasible": the holdings unchanged, because no fully invested weights exist.
-    objective : float
-        The problem's objective at ``weights``.
-    status : str
-        "optimal"; "relaxed" when a limit had to give way; "infeasible" when even budget, band and tradability clash.
-    largest_violation : float
-        Largest amount by which ``weights`` break a constraint, recomputed from the problem (relaxed limits moved by the
-        amounts in ``relaxed``). Above 1e-6 weights are never returned as optimal or relaxed.
-    relaxed : dict
-        Constraint name -> how far beyond its limit the weights lie (weight, or standard deviations for a style).
-    shadow_prices : dict
-        Binding constraint -> objective gained per unit that its limit is loosened (for ``stock_limit`` all stocks'
-        bands at once; for ``turnover`` per unit of one-way turnover).
-    solver : str
-        Solver whose weights these are.
-    attempts : tuple of Attempt
-        Every solver call, in order.
-    message : str
-        One sentence for a person; empty for "optimal".
-
-    Notes
-    -----
-    Problems and solutions are plain arrays: they pickle, and ``optimize`` keeps nothing between calls, so weeks can be
-    solved on any worker in any order that their holdings allow.
-    """
-
-    weights: np.ndarray
-    objective: float
-    status: str
-    largest_violation: float
-    relaxed: dict[str, float] = field(default_factory=dict)
-    shadow_prices: dict[str, float] = field(default_factory=dict)
-    solver: str = ""
-    attempts: tuple[Attempt, ...] = ()
-    message: str = ""
-
-
-def loosened(p: EnhancementProblem, name: str, amount: float) -> EnhancementProblem:
-    """Give one constraint more room: the stock band of all stocks, or a row by name."""
+def with_limit_offset(p: EnhancementProblem, name: str, amount: float) -> EnhancementProblem:
+    """Problem with one limit widened by ``amount``: the stock band of all stocks, or a constraint by name."""
     if name == "stock_limit":
         return replace(p, stock_limit=(p.stock_limit or 0.0) + amount)
-    room = dict(p.loosened or {})
-    return replace(p, loosened=room | {name: room.get(name, 0.0) + amount})
+    offsets = dict(p.limit_offsets or {})
+    return replace(p, limit_offsets=offsets | {name: offsets.get(name, 0.0) + amount})

@@ -31,7 +31,8 @@ from mg_portfolio.optimization.constraints import (
     objective,
 )
 from mg_portfolio.optimization.linear import FIRST_SHARE, LADDER, HighsFailedError, LinearResult, Sifter
-from mg_portfolio.optimization.problem import Attempt, EnhancementProblem
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.solution import Attempt
 
 ACCEPTED_GAP = 1e-6
 """Largest objective that accepted weights may leave, relative to the largest score or to the objective."""

@@ -1,4 +1,7 @@
-"""Infeasible problems in short: hard clashes, relaxed amounts and the words for them; the doctor knows more."""
+"""Infeasible problems in short: what no relaxation resolves, relaxed amounts and messages.
+
+The whole report is :mod:`mg_portfolio.optimization.infeasibility`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,23 +11,23 @@ import numpy as np
 from mg_portfolio.optimization.constraints import Bounds, Rows, bounds, violations
 from mg_portfolio.optimization.problem import EnhancementProblem
 
-NOTED = 1e-9
+ROUNDING = 1e-9
 """Violations and multipliers below this are rounding."""
 
 
-def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], dict[str, float]] | None:
-    """Tell whether budget, band and tradability alone exclude any weights.
+def hard_infeasibility(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], dict[str, float]] | None:
+    """Check whether budget, band and tradability alone exclude any weights.
 
     They do when the stocks' upper ends sum to less than one or their lower ends to more; all else can be relaxed.
 
     Returns
     -------
-    (message, clashing names, changes) or None
-        Changes hold the smallest ``stock_limit`` increase that makes room, and are empty where no band is wide enough.
+    (message, constraint names, relaxation) or None
+        The relaxation is the smallest ``stock_limit`` increase that makes room, empty where no band is wide enough.
     """
     reach = float(b.upper.sum())
     least = float(b.lower.sum())
-    if reach >= 1.0 - NOTED and least <= 1.0 + NOTED:
+    if reach >= 1.0 - ROUNDING and least <= 1.0 + ROUNDING:
         return None
     names = ["budget"]
     if p.stock_limit is not None:
@@ -45,7 +48,7 @@ def hard_clash(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], 
         if extra is None or p.stock_limit is None
         else f"stock_limit would have to be at least {p.stock_limit + extra:.6g}"
     )
-    message = f"budget, band and tradability clash ({counts or 'no stock locked'}): {shortage}; {remedy}"
+    message = f"budget, band and tradability exclude one another ({counts or 'no stock locked'}): {shortage}; {remedy}"
     return message, tuple(names), {} if extra is None else {"stock_limit": extra}
 
 
@@ -71,16 +74,16 @@ def _band_that_fits(p: EnhancementProblem, buying: bool) -> float | None:
 def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
     """How far the soft limits had to move for these weights: name -> amount, rounding left out."""
     hard = ("budget", "long_only", "stock_limit", "suspended", "limit_up", "limit_down")
-    return {name: v for name, v in violations(p, weights).items() if name not in hard and v > NOTED}
+    return {name: v for name, v in violations(p, weights).items() if name not in hard and v > ROUNDING}
 
 
-def weighted(r: Rows, amounts: Mapping[str, float]) -> float:
+def weighted_slack(r: Rows, amounts: Mapping[str, float]) -> float:
     """Sum of the amounts under the penalties of the least relaxation."""
-    price = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": r.turnover_penalty}
-    return float(sum(price[name] * amount for name, amount in amounts.items()))
+    penalty = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": r.turnover_penalty}
+    return float(sum(penalty[name] * amount for name, amount in amounts.items()))
 
 
-def describe(changes: Mapping[str, float], names: tuple[str, ...]) -> str:
-    """One sentence naming the clash and the smallest change."""
-    moves = ", ".join(f"{name} by {amount:.4g}" for name, amount in sorted(changes.items(), key=lambda kv: -kv[1]))
-    return f"no weights satisfy {', '.join(names)} together; the smallest change that would: loosen {moves}"
+def infeasibility_message(relaxation: Mapping[str, float], names: tuple[str, ...]) -> str:
+    """One sentence naming the constraints that exclude one another and the smallest relaxation."""
+    moves = ", ".join(f"{name} by {amount:.4g}" for name, amount in sorted(relaxation.items(), key=lambda kv: -kv[1]))
+    return f"no weights satisfy {', '.join(names)} together; the smallest relaxation that would: {moves}"

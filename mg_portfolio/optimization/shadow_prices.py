@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.constraints import Bounds, Rows, gradient
 from mg_portfolio.optimization.linear import LinearResult
-from mg_portfolio.optimization.problem import EnhancementProblem, EnhancementSolution, loosened
-from mg_portfolio.optimization.relaxation import NOTED
+from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.relaxation import ROUNDING
 
 STEPS = {"turnover": 0.01, "members": 0.01, "industry": 0.01, "stock_limit": 0.001, "style": 0.1, "budget": 0.01}
 """A usual move of each kind of limit: 1% of weight, 0.1% of the stock band, a tenth of a standard deviation."""
@@ -31,10 +30,10 @@ def shadow_prices(
     prices = {
         name: float(dual) if name == "budget" else abs(float(dual))
         for name, dual in zip(r.names, linear.row_dual, strict=True)
-        if abs(dual) > NOTED and name not in relaxed
+        if abs(dual) > ROUNDING and name not in relaxed
     }
     trade = abs(linear.turnover_dual)
-    if trade > NOTED and "turnover" not in relaxed:
+    if trade > ROUNDING and "turnover" not in relaxed:
         prices["turnover"] = 2.0 * trade  # the row is two-way, the limit one-way
     if p.stock_limit is not None:
         gain = gradient(p, weights) - linear.row_dual @ r.matrix  # (N,) per unit more of each stock
@@ -42,10 +41,10 @@ def shadow_prices(
         up = gain - np.where(weights >= p.holdings, friction, -friction)
         down = -gain - np.where(weights <= p.holdings, friction, -friction)
         free = b.upper > b.lower
-        at_top = free & (b.upper == b.band_high) & (b.band_high < 1.0) & (weights >= b.upper - NOTED)
-        at_bottom = free & (b.lower == b.band_low) & (b.band_low > 0.0) & (weights <= b.lower + NOTED)
+        at_top = free & (b.upper == b.band_high) & (b.band_high < 1.0) & (weights >= b.upper - ROUNDING)
+        at_bottom = free & (b.lower == b.band_low) & (b.band_low > 0.0) & (weights <= b.lower + ROUNDING)
         price = float(np.maximum(up, 0.0)[at_top].sum() + np.maximum(down, 0.0)[at_bottom].sum())
-        if price > NOTED:
+        if price > ROUNDING:
             prices["stock_limit"] = price
     return prices
 
@@ -98,53 +97,3 @@ def return_per_score(scores: np.ndarray, returns: np.ndarray, min_stocks: int = 
         return float("nan"), float("nan")
     error = float(slope.std(ddof=1) / np.sqrt(len(slope))) if len(slope) > 1 else float("nan")
     return float(slope.mean()), float(slope.mean() / error) if error > 0.0 else float("nan")
-
-
-def price_table(
-    problem: EnhancementProblem,
-    solution: EnhancementSolution,
-    return_per_score: float | None = None,
-    rebalances_per_year: float = 252 / 5,
-) -> pd.DataFrame:
-    """What a usual step of each binding limit would earn, by its price and by solving again.
-
-    Parameters
-    ----------
-    problem : EnhancementProblem
-    solution : EnhancementSolution
-        The problem's own.
-    return_per_score : float, optional
-        Adds the basis points a year; see :func:`return_per_score`.
-    rebalances_per_year : float
-
-    Returns
-    -------
-    DataFrame
-        Dearest first, columns ``constraint``, ``price`` (score per unit of the limit), ``step`` (a usual move of it),
-        ``at_price`` (their product) and ``gained`` (score found by solving with the limit moved by the step, NaN for
-        the budget), and with a regression slope ``basis_points_a_year`` of what is gained.
-
-    Notes
-    -----
-    A price is a slope, and where the optimum is degenerate (industries sum to the budget) one of several: the objective
-    is concave in each limit, so what is gained is not more than ``at_price``. One limit is an exception. Tradability
-    wins over the band, so a stock that may not be bought and lies below its band stays where it is, and may be sold
-    once a wider band reaches it; likewise one that may not be sold, above its band, and buying. At such a stock the
-    room for trading does not grow with the band until the two meet, then it does: ``stock_limit`` can gain more than
-    its price says. Where limits had to be relaxed, the least relaxation comes before the score: loosening another
-    limit may shorten it and cost score, and ``gained`` be below zero. Trust ``gained``.
-    """
-    from mg_portfolio.optimization.optimize import optimize
-
-    lines = []
-    for name, price in solution.shadow_prices.items():
-        step = STEPS[name.split("[")[0]]
-        gained = float("nan")
-        if name != "budget":
-            gained = optimize(loosened(problem, name, step)).objective - solution.objective
-        lines.append((name, price, step, price * step, gained))
-    frame = pd.DataFrame(lines, columns=["constraint", "price", "step", "at_price", "gained"])
-    if return_per_score is not None:
-        scale = annual_basis_points({"one": 1.0}, return_per_score, rebalances_per_year)["one"]
-        frame["basis_points_a_year"] = frame["gained"] * scale
-    return frame.sort_values(["gained", "at_price"], ascending=False, ignore_index=True)

@@ -1,14 +1,12 @@
-"""What is refused at the door: every field of a problem in its final type, or an error that names what is wrong."""
+"""Input validation of :class:`~mg_portfolio.EnhancementProblem`, a function over its plain fields."""
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
-
-if TYPE_CHECKING:
-    from mg_portfolio.optimization.problem import EnhancementProblem
 
 SUM_TOLERANCE = 1e-6
 """How far the benchmark's sum may be from one, and the holdings' above it. Weights within it are rescaled exactly."""
@@ -20,25 +18,58 @@ TIGHT_STYLE = 0.2
 """Limits up to this mark size and valuation in every published portfolio; other styles have 0.8."""
 
 
-def cleaned(p: "EnhancementProblem") -> dict[str, Any]:
-    """Fields in their final types, or a ProblemError that names what is wrong."""
-    raw = {f.name: getattr(p, f.name) for f in fields(p)}
-    n = len(np.atleast_1d(np.asarray(raw["score"])))
+def validated(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in their final types.
+
+    Parameters
+    ----------
+    given : mapping of field name to value
+        Every field of the problem, as its caller gave it.
+
+    Returns
+    -------
+    dict
+        Field name -> value to store; fields that stay as given may be absent.
+
+    Raises
+    ------
+    ProblemError
+        Naming the field, the stock where there is one, and what was expected.
+    """
+    n = len(np.atleast_1d(np.asarray(given["score"])))
     if n == 0:
         raise ProblemError("score was empty: a problem needs at least one stock")
-    symbols = raw["symbols"]
+    symbols = given["symbols"]
     if symbols is not None:
         symbols = np.asarray(symbols)
         if symbols.shape != (n,):
             raise ProblemError(f"symbols had shape {symbols.shape}, expected ({n},) like score")
-    out: dict[str, Any] = {"symbols": symbols}
     floats = _Floats(symbols)
+    out: dict[str, Any] = {"symbols": symbols, "score": floats("score", given["score"], (n,))}
+    out |= _weights(given, n, floats)
+    out |= {name: _flags(name, given[name], n) for name in ("member", "suspended", "limit_up", "limit_down")}
+    out |= _limits(given)
+    out["industry"] = _codes(given["industry"], n)
+    if out["industry"] is None and out["industry_limit"] is not None:
+        raise ProblemError("industry_limit was set but industry was not given: give one integer code per stock")
+    out |= _styles(given, n, floats)
+    out |= _risk(given, out["risk_aversion"], n, floats)
+    if given["positions"] is not None:
+        positions = np.asarray(given["positions"])
+        if positions.shape != (n,) or not np.issubdtype(positions.dtype, np.integer):
+            raise ProblemError(
+                f"positions had shape {positions.shape} and type {positions.dtype}, expected ({n},) integers"
+            )
+        out["positions"] = positions
+    return out
 
-    for name in ("score", "benchmark", "holdings"):
-        out[name] = floats(name, raw[name], (n,))
-    for name in ("benchmark", "holdings"):
-        out[name][np.abs(out[name]) < DUST] = 0.0  # a solver's -1e-17 is not a short position
-        floats.not_negative(name, out[name])
+
+def _weights(given: Mapping[str, Any], n: int, floats: "_Floats") -> dict[str, np.ndarray]:
+    """Benchmark and holdings: no negative weight, sums of one and at most one."""
+    out = {name: floats(name, given[name], (n,)) for name in ("benchmark", "holdings")}
+    for name, weights in out.items():
+        weights[np.abs(weights) < DUST] = 0.0  # a solver's -1e-17 is not a short position
+        floats.not_negative(name, weights)
     total = out["benchmark"].sum()
     if abs(total - 1.0) > SUM_TOLERANCE:
         raise ProblemError(
@@ -54,33 +85,21 @@ def cleaned(p: "EnhancementProblem") -> dict[str, Any]:
         )
     if total > 1.0 + DUST:
         out["holdings"] = out["holdings"] / total
+    return out
 
-    for name in ("member", "suspended", "limit_up", "limit_down"):
-        out[name] = _flags(name, raw[name], n)
-    for name, low, high in (
-        ("stock_limit", 0.0, np.inf),
-        ("member_floor", 0.0, 1.0),
-        ("industry_limit", 0.0, np.inf),
-        ("turnover_limit", 0.0, np.inf),
-    ):
-        out[name] = None if raw[name] is None else _number(name, raw[name], low, high)
+
+def _limits(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Limits, cost and risk aversion as numbers in their ranges; a limit may be None."""
+    out: dict[str, Any] = {}
+    for name in ("stock_limit", "member_floor", "industry_limit", "turnover_limit"):
+        top = 1.0 if name == "member_floor" else np.inf
+        out[name] = None if given[name] is None else _number(name, given[name], 0.0, top)
     for name in ("cost", "risk_aversion"):
-        out[name] = _number(name, raw[name], 0.0, np.inf)
-
-    out["industry"] = _codes(raw["industry"], n)
-    if out["industry"] is None and out["industry_limit"] is not None:
-        raise ProblemError("industry_limit was set but industry was not given: give one integer code per stock")
-    out.update(_styles(raw, n, floats))
-    out.update(_risk(raw, out["risk_aversion"], n, floats))
-    if raw["loosened"] is not None:
-        out["loosened"] = {str(k): _number(f"loosened[{k}]", v, -1e6, 1e6) for k, v in raw["loosened"].items()}
-    if raw["positions"] is not None:
-        positions = np.asarray(raw["positions"])
-        if positions.shape != (n,) or not np.issubdtype(positions.dtype, np.integer):
-            raise ProblemError(
-                f"positions had shape {positions.shape} and type {positions.dtype}, expected ({n},) integers"
-            )
-        out["positions"] = positions
+        out[name] = _number(name, given[name], 0.0, np.inf)
+    if given["limit_offsets"] is not None:
+        out["limit_offsets"] = {
+            str(k): _number(f"limit_offsets[{k}]", v, -1e6, 1e6) for k, v in given["limit_offsets"].items()
+        }
     return out
 
 
@@ -160,10 +179,10 @@ def _codes(value: Any, n: int) -> np.ndarray | None:
     return array
 
 
-def _styles(raw: dict[str, Any], n: int, floats: _Floats) -> dict[str, Any]:
+def _styles(given: Mapping[str, Any], n: int, floats: _Floats) -> dict[str, Any]:
     """Styles, their limits, names and priorities, all of the same K."""
-    if raw["styles"] is None:
-        if raw["style_limits"] is not None and np.size(raw["style_limits"]):
+    if given["styles"] is None:
+        if given["style_limits"] is not None and np.size(given["style_limits"]):
             raise ProblemError("style_limits was given but styles was not: give exposures of shape (N, K)")
         return {
             "styles": np.zeros((n, 0)),
@@ -171,15 +190,15 @@ def _styles(raw: dict[str, Any], n: int, floats: _Floats) -> dict[str, Any]:
             "style_priority": np.zeros(0),
             "style_names": (),
         }
-    shape = np.shape(raw["styles"])
+    shape = np.shape(given["styles"])
     if len(shape) != 2 or shape[0] != n:
         raise ProblemError(f"styles had shape {shape}, expected ({n}, K)")
     k = shape[1]
-    styles = floats("styles", raw["styles"], (n, k))
-    if raw["style_limits"] is None:
+    styles = floats("styles", given["styles"], (n, k))
+    if given["style_limits"] is None:
         limits = np.full(k, np.nan)
     else:
-        limits = np.array(raw["style_limits"], dtype=np.float64)
+        limits = np.array(given["style_limits"], dtype=np.float64)
         if limits.shape != (k,):
             raise ProblemError(f"style_limits had shape {limits.shape}, expected ({k},) to match styles")
         if (limits < 0).any():
@@ -187,32 +206,34 @@ def _styles(raw: dict[str, Any], n: int, floats: _Floats) -> dict[str, Any]:
                 f"style_limits had {limits[limits < 0][0]:g}, expected 0 (neutral), above 0, or NaN (no limit)"
             )
         limits[np.isinf(limits)] = np.nan
-    names = tuple(str(x) for x in raw["style_names"]) if raw["style_names"] is not None else tuple(map(str, range(k)))
+    names = (
+        tuple(str(x) for x in given["style_names"]) if given["style_names"] is not None else tuple(map(str, range(k)))
+    )
     if len(names) != k or len(set(names)) != k:
         raise ProblemError(f"style_names was {names}, expected {k} different names to match styles")
-    if raw["style_priority"] is None:
+    if given["style_priority"] is None:
         priority = np.where(limits <= TIGHT_STYLE, 1e3, 1e2)
     else:
-        priority = floats("style_priority", raw["style_priority"], (k,))
+        priority = floats("style_priority", given["style_priority"], (k,))
         if (priority <= 0).any():
             raise ProblemError("style_priority had a value that is not above 0: it is a penalty per standard deviation")
     return {"styles": styles, "style_limits": limits, "style_priority": priority, "style_names": names}
 
 
-def _risk(raw: dict[str, Any], aversion: float, n: int, floats: _Floats) -> dict[str, Any]:
+def _risk(given: Mapping[str, Any], aversion: float, n: int, floats: _Floats) -> dict[str, Any]:
     """The factor risk model, complete where the risk aversion needs it."""
     parts = ("factor_loadings", "factor_cov", "specific_var")
-    absent = [name for name in parts if raw[name] is None]
+    absent = [name for name in parts if given[name] is None]
     if absent:
         if aversion > 0.0:
             raise ProblemError(f"risk_aversion was {aversion:g} but {', '.join(absent)} was not given")
         return {}
-    shape = np.shape(raw["factor_loadings"])
+    shape = np.shape(given["factor_loadings"])
     if len(shape) != 2 or shape[0] != n:
         raise ProblemError(f"factor_loadings had shape {shape}, expected ({n}, F)")
     f = shape[1]
-    loadings = floats("factor_loadings", raw["factor_loadings"], (n, f))
-    cov = floats("factor_cov", raw["factor_cov"], (f, f))
+    loadings = floats("factor_loadings", given["factor_loadings"], (n, f))
+    cov = floats("factor_cov", given["factor_cov"], (f, f))
     scale = float(np.abs(cov).max()) if f else 0.0
     if f and np.abs(cov - cov.T).max() > 1e-8 * scale:
         raise ProblemError("factor_cov was not symmetric: use (C + C.T) / 2")
@@ -221,6 +242,6 @@ def _risk(raw: dict[str, Any], aversion: float, n: int, floats: _Floats) -> dict
         raise ProblemError(
             f"factor_cov had the eigenvalue {np.linalg.eigvalsh(cov)[0]:.3g}, expected a positive semidefinite matrix"
         )
-    variance = floats("specific_var", raw["specific_var"], (n,))
+    variance = floats("specific_var", given["specific_var"], (n,))
     floats.not_negative("specific_var", variance)
     return {"factor_loadings": loadings, "factor_cov": cov, "specific_var": variance}

@@ -11,8 +11,9 @@ from mg_portfolio.costs import Costs
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.constraints import active_variance, members
 from mg_portfolio.optimization.optimize import optimize
-from mg_portfolio.optimization.problem import EnhancementProblem, EnhancementSolution
+from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
+from mg_portfolio.optimization.solution import EnhancementSolution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -231,7 +232,7 @@ def _figures(p: EnhancementProblem, s: EnhancementSolution, c: Comparison) -> di
 def _exposures(p: EnhancementProblem, w: np.ndarray) -> pd.DataFrame:
     """Columns ``exposure`` and ``limit`` (NaN where there is none) by constraint."""
     active = w - p.benchmark
-    room = p.loosened or {}
+    room = p.limit_offsets or {}
     lines: dict[str, tuple[float, float]] = {}
     none = float("nan")
     floor = none if p.member_floor is None else p.member_floor - room.get("members", 0.0)

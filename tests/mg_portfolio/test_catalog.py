@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mg_portfolio import ProblemError, optimize
-from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88, build_problem, on_axis
+from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88
+from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import violations
 from mg_portfolio.report.published import published
 

@@ -13,7 +13,8 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.portfolios.what_if import command, parse_changes, what_if
 from mg_portfolio import optimize
-from mg_portfolio.catalog import PORTFOLIOS, build_problem, on_axis
+from mg_portfolio.catalog import PORTFOLIOS
+from mg_portfolio.optimization.build_problem import build_problem, on_axis
 
 NAME = "csi500_turnover30"
 TABLE = f"weights_{NAME}"

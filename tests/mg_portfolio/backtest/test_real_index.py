@@ -7,9 +7,10 @@ import pytest
 from mg_portfolio import optimize
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.simulate import MarketPanel, drift_to, simulate
-from mg_portfolio.catalog import PORTFOLIOS, build_problem, on_axis
+from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.costs import Costs
 from mg_portfolio.metrics import metrics_by_year
+from mg_portfolio.optimization.build_problem import build_problem, on_axis
 
 SPEC = PORTFOLIOS["csi300_turnover30"]
 

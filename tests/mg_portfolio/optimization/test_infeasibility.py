@@ -1,4 +1,4 @@
-"""The doctor's word against problems written anew, one line a constraint, in cvxpy."""
+"""Infeasibility reports against problems written independently in cvxpy, one line a constraint."""
 
 import pickle
 from dataclasses import replace
@@ -15,7 +15,7 @@ N = 30
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
 
 
-def sick(seed: int) -> EnhancementProblem:
+def tight(seed: int) -> EnhancementProblem:
     """A rebalance with too many locked stocks, drifted holdings and tight limits; most seeds have no answer."""
     r = np.random.default_rng(seed)
     benchmark = np.where(r.random(N) < 0.7, r.lognormal(0, 0.5, N), 0.0)
@@ -81,31 +81,31 @@ def common_weights(p: EnhancementProblem, names, spare: dict[str, float] | None 
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_clashes_are_irreducible_and_their_cures_cure(seed):
-    p = sick(seed)
+def test_subsets_are_irreducible_and_their_relaxations_enough(seed):
+    p = tight(seed)
     found = diagnose(p)
     everything = constraint_names(p)
     assert found.feasible == common_weights(p, everything)
-    for clash in found.clashes:
-        names = list(clash.constraints)
+    for subset in found.subsets:
+        names = list(subset.constraints)
         assert not common_weights(p, names)
         for name in names:
             assert common_weights(p, [n for n in names if n != name]), f"{name} was not needed in {names}"
-        for flag, symbols in clash.stocks.items():
+        for flag, symbols in subset.stocks.items():
             chosen = np.isin(p.symbols, symbols)
             assert chosen.any()
             assert getattr(p, flag)[chosen].all()
             assert not common_weights(replace(p, **{flag: chosen}), names)
-            for i in np.flatnonzero(chosen):  # any one of them trading ends it
+            for i in np.flatnonzero(chosen):  # any one of them trading resolves it
                 assert common_weights(replace(p, **{flag: chosen & (np.arange(N) != i)}), names)
-        for name, amount in clash.changes.items():
+        for name, amount in subset.relaxations.items():
             assert amount > 0
             assert common_weights(p, names, {name: amount + 1e-6})
             assert not common_weights(p, names, {name: amount - 1e-5})
-            if name in clash.cures:
-                assert clash.cures[name] >= amount - 1e-6
-                assert common_weights(p, everything, {name: clash.cures[name] + 1e-6})
-                assert not common_weights(p, everything, {name: clash.cures[name] - 1e-5})
+            if name in subset.problem_relaxations:
+                assert subset.problem_relaxations[name] >= amount - 1e-6
+                assert common_weights(p, everything, {name: subset.problem_relaxations[name] + 1e-6})
+                assert not common_weights(p, everything, {name: subset.problem_relaxations[name] - 1e-5})
             else:
                 assert not common_weights(p, everything, {name: 1.0})
     if not found.feasible:
@@ -114,32 +114,32 @@ def test_clashes_are_irreducible_and_their_cures_cure(seed):
         assert found.constraints[0] in found._repr_html_()
 
 
-def test_the_sick_are_sick_in_several_ways():
-    found = [diagnose(sick(seed)) for seed in range(8)]
+def test_the_problems_are_infeasible_in_several_ways():
+    found = [diagnose(tight(seed)) for seed in range(8)]
     assert {"suspended", "industry", "turnover"} <= {n.split("[")[0] for d in found for n in d.constraints}
-    assert max(len(d.clashes) for d in found) > 1
+    assert max(len(d.subsets) for d in found) > 1
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_both_relaxations_are_enough_and_order_spares_the_dear_limits(seed):
-    p = sick(seed)
+def test_both_relaxations_suffice_and_order_spares_heavy_limits(seed):
+    p = tight(seed)
     found = diagnose(p)
     everything = constraint_names(p)
     for moves in (found.weighted, found.ordered):
         if moves:
             assert common_weights(p, everything, {name: v + 1e-7 for name, v in moves.items()})
 
-    def dear(moves):  # industries and members have the largest penalty
+    def heavy(moves):  # industries and members have the largest penalty
         return sum(v for name, v in moves.items() if name.startswith(("industry", "members")))
 
-    assert dear(found.ordered) <= dear(found.weighted) + 1e-9
+    assert heavy(found.ordered) <= heavy(found.weighted) + 1e-9
     s = optimize(p, relaxation="ordered")
     assert s.relaxed == pytest.approx(found.ordered, abs=1e-7)
     assert s.largest_violation <= 1e-6
 
 
-def test_strict_order_moves_the_cheap_limit_however_far():
-    # being neutral costs five times as much turnover as it saves exposure, and the style is dearer by a hundredth
+def test_strict_order_moves_the_light_limit_however_far():
+    # being neutral costs five times as much turnover as it saves exposure, and the style's penalty is larger by a hundredth
     p = EnhancementProblem(
         score=np.zeros(2),
         benchmark=np.full(2, 0.5),
@@ -156,33 +156,33 @@ def test_strict_order_moves_the_cheap_limit_however_far():
     assert (found.weighted, found.ordered) == (pytest.approx({"style[size]": 0.1}), pytest.approx({"turnover": 0.5}))
 
 
-def test_a_hard_clash_has_a_diagnosis_too():
-    p = replace(sick(1), limit_up=np.arange(N) > 1, holdings=np.zeros(N), suspended=None, limit_down=None)
+def test_budget_and_tradability_alone_have_a_report_too():
+    p = replace(tight(1), limit_up=np.arange(N) > 1, holdings=np.zeros(N), suspended=None, limit_down=None)
     found = diagnose(p)
     assert found.weighted == found.ordered == {}
-    clash = found.clashes[0]
-    assert set(clash.constraints) <= {"budget", "limit_up", "stock_limit"}
+    subset = found.subsets[0]
+    assert set(subset.constraints) <= {"budget", "limit_up", "stock_limit"}
     with pytest.raises(InfeasibleError) as caught:
         optimize(p, allow_relaxation=False)
-    assert caught.value.diagnosis.constraints == found.constraints
+    assert caught.value.report.constraints == found.constraints
 
 
-def test_the_error_carries_the_diagnosis_and_pickles():
-    p = next(p for p in map(sick, range(12)) if diagnose(p).weighted)
+def test_the_error_carries_the_report_and_pickles():
+    p = next(p for p in map(tight, range(12)) if diagnose(p).weighted)
     with pytest.raises(InfeasibleError) as caught:
         optimize(p, allow_relaxation=False)
     again = pickle.loads(pickle.dumps(caught.value))
     assert str(again) == str(caught.value)
-    assert again.clashing == caught.value.clashing == caught.value.diagnosis.constraints
-    assert again.changes == caught.value.changes
-    assert again.diagnosis == caught.value.diagnosis
+    assert again.constraints == caught.value.constraints == caught.value.report.constraints
+    assert again.relaxation == caught.value.relaxation
+    assert again.report == caught.value.report
 
 
-def test_a_healthy_problem_has_no_clash():
-    p = replace(sick(0), suspended=None, limit_up=None, limit_down=None, holdings=sick(0).benchmark)
+def test_a_feasible_problem_has_no_subset():
+    p = replace(tight(0), suspended=None, limit_up=None, limit_down=None, holdings=tight(0).benchmark)
     found = diagnose(p)
     assert found.feasible
-    assert "has an answer" in str(found)
+    assert "is feasible" in str(found)
     assert found.table().empty
 
 
@@ -193,31 +193,31 @@ def test_quickxplain_against_all_subsets():
     for _ in range(50):
         bad = [set(r.choice(8, r.integers(1, 4), replace=False).tolist()) for _ in range(r.integers(1, 4))]
 
-        def clash(chosen, bad=bad):
+        def infeasible(chosen, bad=bad):
             return any(b <= set(chosen) for b in bad)
 
-        found = irreducible(list(range(8)), clash)
-        assert clash(found)
-        assert not any(clash(part) for part in combinations(found, len(found) - 1))
+        found = irreducible(list(range(8)), infeasible)
+        assert infeasible(found)
+        assert not any(infeasible(part) for part in combinations(found, len(found) - 1))
 
 
-def test_extra_room_for_one_constraint():
-    p = replace(sick(0), suspended=None, limit_up=None, limit_down=None, turnover_limit=0.4)
+def test_limit_offsets_widen_one_constraint():
+    p = replace(tight(0), suspended=None, limit_up=None, limit_down=None, turnover_limit=0.4)
     prices = {n: v for n, v in optimize(p).shadow_prices.items() if n.startswith("industry")}
     name, price = max(prices.items(), key=lambda pair: pair[1])
-    looser = replace(p, loosened={name: 1e-5})
+    looser = replace(p, limit_offsets={name: 1e-5})
     s = optimize(looser)
     assert 0.0 < s.objective - optimize(p).objective <= price * 1e-5 * (1 + 1e-9)  # industries sum to the budget
     assert violations(p, s.weights)[name] == pytest.approx(1e-5)
     assert violations(looser, s.weights).get(name, 0.0) < 1e-12
     with pytest.raises(ProblemError, match="which the problem does not limit"):
-        optimize(replace(p, loosened={"industry[nowhere]": 0.1}))
+        optimize(replace(p, limit_offsets={"industry[nowhere]": 0.1}))
     with pytest.raises(ProblemError, match="takes more than the limit allows"):
-        optimize(replace(p, loosened={name: -0.1}))
+        optimize(replace(p, limit_offsets={name: -0.1}))
 
 
-def test_problems_and_solutions_travel():
-    p = sick(3)
+def test_problems_and_solutions_pickle():
+    p = tight(3)
     s = optimize(p)
     twin, again = pickle.loads(pickle.dumps(p)), pickle.loads(pickle.dumps(s))
     assert (again.weights == s.weights).all()

@@ -7,7 +7,8 @@ import pytest
 
 from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, optimize
 from mg_portfolio.optimization.constraints import bounds, largest_violation, objective, violations
-from mg_portfolio.optimization.shadow_prices import annual_basis_points, price_table, return_per_score
+from mg_portfolio.optimization.sensitivity import shadow_price_table
+from mg_portfolio.optimization.shadow_prices import annual_basis_points, return_per_score
 
 
 def changed(p: EnhancementProblem, **new) -> EnhancementProblem:
@@ -123,8 +124,8 @@ def test_neutral_industry_with_a_suspended_stock_gives_way_and_says_how_much():
     assert sum(s.relaxed.values()) == pytest.approx(4 / n)  # what one industry lacks the others have too much of
     with pytest.raises(InfeasibleError) as caught:
         optimize(p, allow_relaxation=False)
-    assert {"industry[coal]", "suspended"} <= set(caught.value.clashing)
-    assert caught.value.changes["industry[coal]"] == pytest.approx(2 / n)
+    assert {"industry[coal]", "suspended"} <= set(caught.value.constraints)
+    assert caught.value.relaxation["industry[coal]"] == pytest.approx(2 / n)
 
 
 def test_cheaper_limits_give_way_first():
@@ -148,7 +149,7 @@ def test_style_priority_decides_which_style_gives_way():
         "style_limits": np.array([0.0, 0.0]),
         "style_names": ("size", "beta"),
     }
-    # nothing clashes yet: standing still is neutral
+    # feasible yet: not trading is neutral
     assert optimize(EnhancementProblem(**given)).status == "optimal"
     drifted = given["holdings"].copy()
     drifted[5] += 0.01
@@ -162,7 +163,7 @@ def test_style_priority_decides_which_style_gives_way():
     assert loose["beta"].get("style[beta]", 0) > loose["size"].get("style[beta]", 0)
 
 
-def test_budget_and_tradability_alone_can_clash():
+def test_budget_and_tradability_alone_can_be_infeasible():
     n = 20
     given = {
         "score": np.zeros(n),
@@ -178,7 +179,7 @@ def test_budget_and_tradability_alone_can_clash():
     assert "stock_limit" in s.message
     with pytest.raises(InfeasibleError, match="limit_up") as caught:
         optimize(EnhancementProblem(**given), allow_relaxation=False)
-    needed = 0.01 + caught.value.changes["stock_limit"]
+    needed = 0.01 + caught.value.relaxation["stock_limit"]
     assert needed == pytest.approx(0.45)
     assert optimize(EnhancementProblem(**(given | {"stock_limit": needed + 1e-9}))).status == "optimal"
     everything = optimize(EnhancementProblem(**(given | {"suspended": np.ones(n, bool)})))
@@ -285,7 +286,7 @@ def test_shadow_prices_in_basis_points_a_year():
 def test_price_table_says_what_a_step_earns():
     p = enhancement(80, seed=4, member_floor=0.93, style_limits=np.array([0.02, 0.8]), stock_limit=0.01)
     s = optimize(p)
-    table = price_table(p, s, return_per_score=0.001, rebalances_per_year=50.0).set_index("constraint")
+    table = shadow_price_table(p, s, return_per_score=0.001, rebalances_per_year=50.0).set_index("constraint")
     assert set(table.index) == set(s.shadow_prices)
     wider = optimize(changed(p, turnover_limit=p.turnover_limit + 0.01)).objective - s.objective
     assert table.loc["turnover", "gained"] == pytest.approx(wider)
@@ -298,7 +299,7 @@ def test_price_table_says_what_a_step_earns():
 
 def unlike_its_price(p: EnhancementProblem) -> tuple[set[str], set[str]]:
     """Limits whose step gains more than its price says, and those whose step loses."""
-    table = price_table(p, optimize(p)).query("constraint != 'budget'").set_index("constraint")
+    table = shadow_price_table(p, optimize(p)).query("constraint != 'budget'").set_index("constraint")
     more = table.index[table["gained"] > table["at_price"] + 1e-9]
     return set(more), set(table.index[table["gained"] < -1e-9])
 
@@ -336,7 +337,7 @@ def test_where_limits_were_relaxed_another_step_may_cost_score():
 
 
 @pytest.mark.parametrize("buying", [True, False])
-def test_the_band_that_a_hard_clash_asks_for_is_the_smallest_that_fits(buying):
+def test_the_band_that_the_budget_needs_is_the_smallest(buying):
     r = np.random.default_rng(3)
     n = 40
     b = np.full(n, 1 / n)
@@ -349,7 +350,7 @@ def test_the_band_that_a_hard_clash_asks_for_is_the_smallest_that_fits(buying):
     p = EnhancementProblem(**given, **flags, stock_limit=0.001)
     with pytest.raises(InfeasibleError) as error:
         optimize(p, allow_relaxation=False)
-    extra = error.value.changes["stock_limit"]
+    extra = error.value.relaxation["stock_limit"]
     assert optimize(changed(p, stock_limit=0.001 + extra)).status == "optimal"
     assert optimize(changed(p, stock_limit=0.001 + extra * 0.999)).status == "infeasible"
 

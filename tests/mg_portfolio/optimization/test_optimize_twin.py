@@ -194,15 +194,15 @@ def test_documented_formulation_is_the_same_linear_problem(seed):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_refusing_relaxation_names_a_clash_that_its_changes_cure(seed):
+def test_without_relaxation_the_error_names_what_suffices(seed):
     p = problem_of(seed, n=30, turnover_limit=0.01, holdings=np.eye(30)[0], stock_limit=0.03)
     with pytest.raises(InfeasibleError, match="turnover") as caught:
         optimize(p, allow_relaxation=False)
     error = caught.value
-    assert "turnover" in error.clashing
-    assert "turnover" in error.changes
-    looser = {"turnover_limit": 0.01 + error.changes.pop("turnover") + 1e-9}
-    if not error.changes:
+    assert "turnover" in error.constraints
+    assert "turnover" in error.relaxation
+    looser = {"turnover_limit": 0.01 + error.relaxation.pop("turnover") + 1e-9}
+    if not error.relaxation:
         fields = {f: getattr(p, f) for f in p.__dataclass_fields__} | looser
         assert optimize(EnhancementProblem(**fields), allow_relaxation=False).status == "optimal"
         looser["turnover_limit"] -= 1e-4

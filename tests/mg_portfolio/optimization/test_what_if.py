@@ -36,7 +36,7 @@ def problem(**new) -> EnhancementProblem:
 
 
 def test_tables_say_what_the_weights_say():
-    before, after = problem(), problem(turnover_limit=0.2, loosened={"industry[ind1]": 0.01})
+    before, after = problem(), problem(turnover_limit=0.2, limit_offsets={"industry[ind1]": 0.01})
     c = compare(
         before, after, Costs(0.001, 0.0005), return_per_score=0.002, rebalances_per_year=50, title="more <turnover>"
     )

@@ -1,0 +1,62 @@
+"""The solution of an enhancement problem, and the solver calls behind it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One solver call: kept whether or not its weights were accepted."""
+
+    solver: str
+    stage: str  # "optimise", "least relaxation", "optimise relaxed", "risk"
+    status: str  # the solver's own word
+    seconds: float
+    largest_violation: float = float("nan")
+    gap: float = float("nan")  # bound on the objective that is left, where one was computed
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class EnhancementSolution:
+    """Weights and the account of how they came about.
+
+    Attributes
+    ----------
+    weights : (N,) float
+        For status "infeasible": the holdings unchanged, because no fully invested weights exist.
+    objective : float
+        The problem's objective at ``weights``.
+    status : str
+        "optimal"; "relaxed" when a limit had to give way; "infeasible" when even budget, band and tradability clash.
+    largest_violation : float
+        Largest amount by which ``weights`` break a constraint, recomputed from the problem (relaxed limits moved by the
+        amounts in ``relaxed``). Above 1e-6 weights are never returned as optimal or relaxed.
+    relaxed : dict
+        Constraint name -> how far beyond its limit the weights lie (weight, or standard deviations for a style).
+    shadow_prices : dict
+        Binding constraint -> objective gained per unit that its limit is loosened (for ``stock_limit`` all stocks'
+        bands at once; for ``turnover`` per unit of one-way turnover).
+    solver : str
+        Solver whose weights these are.
+    attempts : tuple of Attempt
+        Every solver call, in order.
+    message : str
+        One sentence for a person; empty for "optimal".
+
+    Notes
+    -----
+    Problems and solutions are plain arrays: they pickle, and ``optimize`` keeps nothing between calls, so weeks can be
+    solved on any worker in any order that their holdings allow.
+    """
+
+    weights: np.ndarray
+    objective: float
+    status: str
+    largest_violation: float
+    relaxed: dict[str, float] = field(default_factory=dict)
+    shadow_prices: dict[str, float] = field(default_factory=dict)
+    solver: str = ""
+    attempts: tuple[Attempt, ...] = ()
+    message: str = ""
