@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mg_assets.assets.factors import by_symbol
-from mg_assets.factors.common import COMMON, common_factors
+from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.factors.daily import (
     DAILY42,
     FUNDAMENTALS,
@@ -18,9 +18,9 @@ from mg_assets.factors.daily import (
 from mg_assets.factors.daily import daily_factors as values_of
 from mg_assets.factors.registry import PASSPORTS
 from mg_assets.lake.store import DensePanel, Lake
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
 
 
 def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:

@@ -17,14 +17,13 @@ from mg_assets.evaluation import (
     pair_correlations,
     summary_rows,
 )
-from mg_assets.factors.passports.page import comparison
+from mg_assets.factors.passport_pages import rank_ic_comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
 from mg_assets.lake.store import WHOLE
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
-from mg_portfolio.evaluation.evaluate import universe
-from mg_portfolio.evaluation.exclusions import COLUMNS as EXCLUSION_COLUMNS
+from mg_portfolio.evaluation.evaluate import tradable_universe
+from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_value
 
 FIRST = (
@@ -65,16 +64,16 @@ DETAIL = {
 }
 CORRELATIONS = {"name": "factor", "...": "mean daily Spearman correlation with the one of the column's name"}
 INPUTS = [
-    UpstreamWindow("daily_bars"),
-    UpstreamWindow("reference"),
-    UpstreamWindow("common_factors"),
-    UpstreamWindow("daily_factors"),
+    "daily_bars",
+    "reference",
+    "common_factors",
+    "daily_factors",
 ]
 
 
 def judged_universe(market: MarketData) -> np.ndarray:
     """All stocks minus ST, listed under 63 sessions, suspended or locked at the upper limit on T+1."""
-    return universe(market.listed_days, market.st, market.suspended, market.up_locked)
+    return tradable_universe(market.listed_days, market.st, market.suspended, market.up_locked)
 
 
 def _table(result: EvaluationResult) -> pd.DataFrame:
@@ -165,7 +164,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     _FACTOR_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[UpstreamWindow("factor_scores"), *INPUTS],
+    needs=["factor_scores", *INPUTS],
     version="2",
     uses=("evaluation",),
     kinds={"numba"},
@@ -192,7 +191,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
 
         figure = correlation_chart(list(matrix.columns), matrix.to_numpy(), sum(n in COMMON for n in matrix.columns))
         about_pairs = {"correlations": dg.MetadataValue.md(charts.markdown_image(figure))}
-        extra = {"published and measured": dg.MetadataValue.md(comparison(frame))}
+        extra = {"published and measured": dg.MetadataValue.md(rank_ic_comparison(frame))}
     yield from _built(_FACTOR_TABLES, result, frame, 2, extra)
     yield Built(WHOLE, matrix.reset_index(), about_pairs, table=_FACTOR_TABLES[3])
 
@@ -201,7 +200,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     _SIGNAL_TABLES,
     group="evaluation",
     partitions=None,
-    needs=[*(UpstreamWindow(s) for s in SIGNALS), UpstreamWindow("planted_signal"), *INPUTS],
+    needs=[*SIGNALS, "planted_signal", *INPUTS],
     version="2",
     uses=("evaluation",),
     kinds={"numba"},

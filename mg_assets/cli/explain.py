@@ -53,16 +53,16 @@ def _explain(chosen: argparse.Namespace, lake_url: str) -> str:
 
 
 def _factors(chosen: argparse.Namespace, lake_url: str) -> str:
-    from mg_assets.factors.passports import page as passport
+    from mg_assets.factors import passport_pages
     from mg_assets.lake.store import Lake
 
     if chosen.docs:
-        DOCS.write_text(passport.document(), encoding="utf-8")
+        DOCS.write_text(passport_pages.factors_page(), encoding="utf-8")
         return f"wrote {DOCS}"
-    found = passport.measured(Lake(lake_url))
+    found = passport_pages.measured_rank_ic(Lake(lake_url))
     if chosen.name:
-        return passport.markdown(passport.passport(chosen.name), found.get(chosen.name))
-    table = passport.overview(passport.PASSPORTS, found)
+        return passport_pages.passport_markdown(passport_pages.passport(chosen.name), found.get(chosen.name))
+    table = passport_pages.factor_overview(passport_pages.PASSPORTS, found)
     for column in ("published", "ours"):
         table[column] = table[column].map(lambda v: "" if v != v else f"{v:.2%}")
     note = "" if found else f"\n{lake_url} has no evaluation yet: mg run builds it"

@@ -8,13 +8,12 @@ from mg_assets.factors.kernels.cache import drop_stale_kernels
 
 drop_stale_kernels(Path(__file__).parent)
 
-from mg_assets.factors.common import common_factors, style_scores
 from mg_assets.factors.cross_section import mad_winsorise, preprocess, trailing_mean, zscore
 from mg_assets.factors.daily import DailySeries, daily_factors
 from mg_assets.factors.explanation import Explanation, explain
 from mg_assets.factors.granular import Granular, granular_features
-from mg_assets.factors.kernels.bars import bars_from_trades, daily_from_minutes
-from mg_assets.factors.kernels.fused import DayPass, day_pass
+from mg_assets.factors.kernels.build_bars import bars_from_trades, daily_from_minutes
+from mg_assets.factors.kernels.day_pass import DayPass, day_pass
 from mg_assets.factors.kernels.intraday import intraday_factors
 from mg_assets.factors.kernels.minute import minute_factors
 from mg_assets.factors.kernels.monitor import monitor_factors
@@ -23,6 +22,7 @@ from mg_assets.factors.kernels.trade import trade_factors
 from mg_assets.factors.labels import eligible_entry, labels, tradable_next
 from mg_assets.factors.periods import completed_periods, period_bars, period_to_date
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, MINUTE, MONITOR, ORDER, TRADE, FactorSpec
+from mg_assets.factors.style_factors import common_factors, style_exposures
 
 __all__ = [
     "ALL34",
@@ -55,7 +55,7 @@ __all__ = [
     "period_bars",
     "period_to_date",
     "preprocess",
-    "style_scores",
+    "style_exposures",
     "tradable_next",
     "trade_factors",
     "trailing_mean",

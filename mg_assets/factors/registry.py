@@ -1,10 +1,10 @@
 """All factors by name: the 34 intraday ones, the 42 daily, the 5 common and the 14 multi-granularity features.
 
 Names, order and directions are those of the published tables, so that results join to them. Each entry is the factor's
-passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passports.page` shows it beside what was published and measured.
+passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passport_pages` shows it beside what was published and measured.
 """
 
-from mg_assets.factors.passports import FactorSpec, common, daily, granular, minute, monitor, order, trade
+from mg_assets.factors.passports import FactorSpec, daily, granular, minute, monitor, order, style, trade
 
 __all__ = [
     "ALL34",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 PASSPORTS: dict[str, FactorSpec] = {
-    spec.name: spec for family in (minute, trade, order, monitor, daily, common, granular) for spec in family.SPECS
+    spec.name: spec for family in (minute, trade, order, monitor, daily, style, granular) for spec in family.SPECS
 }
 
 

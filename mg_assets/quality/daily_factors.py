@@ -50,9 +50,9 @@ _POSITIVE = ("dyr12", "vstd", "turn", "bias_turn", "std_", "ivr_", "klen", "kup"
 
 def columns_of(table: str) -> tuple[str, ...]:
     """Factor columns of one of :data:`TABLES`."""
-    from mg_assets.factors.common import COMMON
     from mg_assets.factors.daily import DAILY42
     from mg_assets.factors.granular import column_names
+    from mg_assets.factors.style_factors import COMMON
 
     day = tuple(n for n in column_names("features_240m") if n not in ("volume_share", "amt_per_trade"))
     day += ("volume", "amount", "num_trades")

@@ -4,7 +4,7 @@ Plain pandas and ``math`` over the rows of one stock, sharing nothing with the k
 explanation arrives at is a check of the stored value.
 """
 
-from mg_assets.factors.explanation.explain import Explanation, explain
-from mg_assets.factors.explanation.path import FactorPath, Step
+from mg_assets.factors.explanation.explainer import Explanation, explain
+from mg_assets.factors.explanation.factor_path import FactorPath, FactorStep
 
-__all__ = ["Explanation", "FactorPath", "Step", "explain"]
+__all__ = ["Explanation", "FactorPath", "FactorStep", "explain"]

@@ -17,7 +17,7 @@ import pandas as pd
 
 from mg_assets.factors.kernels.clock import EARLY, EARLY_MINUTES, MINUTES
 from mg_assets.factors.kernels.columns import StockRows
-from mg_assets.factors.kernels.logs import logs_in_place
+from mg_assets.factors.kernels.logarithm import logs_in_place
 from mg_assets.factors.kernels.minute import minute_returns
 from mg_assets.factors.kernels.moments import LEAST_PAIRS, REORDER, corr, ratio, sum_of_squares
 from mg_assets.factors.kernels.parent_orders import order_slots, scratch_size

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.assets import FLOORS
-from mg_assets.factors.common import COMMON, common_factors
+from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.factors.daily import BARS, DAILY42, FUNDAMENTALS, DailySeries, daily_factors
 from mg_assets.factors.registry import COMMON as COMMON_PASSPORTS
 from mg_assets.factors.registry import DAILY as DAILY_PASSPORTS
@@ -14,8 +14,8 @@ from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.quality import run_suite
 from mg_assets.quality.daily_factors import TABLES, bounds, columns_of
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 
 SETTINGS = SimulationSettings(seed=3, stocks=80, end="2013-12-31", tick_start="2013-12-31")
 MADE = 90  # days whose factors are made

@@ -25,8 +25,8 @@ from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.orchestration.staleness import TABLES
 from mg_assets.quality import run_suite
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 
 SETTINGS = SimulationSettings(seed=11, stocks=24, end="2013-02-28", tick_start="2013-02-04", orders_per_stock=400)
 

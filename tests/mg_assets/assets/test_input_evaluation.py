@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 
 from mg_assets.assets import input_evaluation as module
 from mg_assets.assets.evaluation import judged_universe
-from mg_assets.factors.passports import page as passport
+from mg_assets.factors import passport_pages
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
@@ -92,10 +92,10 @@ def test_passports_show_it(lake):
     built, _ = module.input_evaluation.make(build)
     assert "| kmid | daily_factors | 1.0000 |" in built.metadata["table"].value
     lake.write("input_evaluation", WHOLE, built.frame)
-    found = passport.measured(lake)
+    found = passport_pages.measured_rank_ic(lake)
     assert found["kmid"].rank_ic == pytest.approx(1)
-    assert "RankIC 100.00%" in passport.markdown(passport.passport("kmid"), found["kmid"])
-    assert passport.overview(DAILY, found).set_index("factor").loc["kmid", "ours"] == pytest.approx(1)
+    assert "RankIC 100.00%" in passport_pages.passport_markdown(passport_pages.passport("kmid"), found["kmid"])
+    assert passport_pages.factor_overview(DAILY, found).set_index("factor").loc["kmid", "ours"] == pytest.approx(1)
 
 
 def test_a_lake_without_inputs_says_so(tmp_path):

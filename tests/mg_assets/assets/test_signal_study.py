@@ -11,7 +11,7 @@ from scipy.stats import spearmanr
 from mg_assets.assets import signal_study as module
 from mg_assets.assets.evaluation import judged_universe
 from mg_assets.assets.models import SIGNALS
-from mg_assets.factors.common import COMMON
+from mg_assets.factors.style_factors import COMMON
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days
@@ -19,7 +19,7 @@ from mg_assets.orchestration.lake_asset import Build
 from mg_assets.orchestration.staleness import recipe, stale
 from mg_assets.sources import build_source
 from mg_models.catalog import signal_names
-from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, LAYOUTS
+from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, SIGNAL_TABLES
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED
 
 DAYS = [str(d) for d in trading_days("2022-09-01", "2022-12-30")]
@@ -72,7 +72,7 @@ def built(lake):
 
 
 def test_models_of_the_tables_are_signals_of_the_catalog():
-    subjects = {row.subject for layout in LAYOUTS for row in layout.rows}
+    subjects = {row.subject for layout in SIGNAL_TABLES for row in layout.rows}
     assert subjects <= set(signal_names())
     assert COMMON_FACTORS == COMMON
 
@@ -107,7 +107,7 @@ def test_what_the_deployment_has_not_is_named(built):
     lacking = set(cells.loc[cells["why"] == NOT_TRAINED, "subject"])
     assert "mtl_mlp_10d" in lacking
     assert not lacking & set(SIGNALS)
-    assert {row.subject for x in LAYOUTS for row in x.rows} - set(SIGNALS) == lacking
+    assert {row.subject for x in SIGNAL_TABLES for row in x.rows} - set(SIGNALS) == lacking
     facts = built["signal_study"].metadata
     assert facts["models of the reports' tables"] == "5 of 50"
     assert "| not trained here: add it to `catalog` |" in facts["huatai_69_chart_22"].value

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from mg_assets.errors import DataError
-from mg_assets.factors.common import COMMON, common_factors, style_scores
 from mg_assets.factors.daily import (
     BARS,
     DAILY42,
@@ -19,7 +18,8 @@ from mg_assets.factors.daily import (
     DailySeries,
     daily_factors,
 )
-from mg_assets.sources.simulated.daily import daily_market
+from mg_assets.factors.style_factors import COMMON, common_factors, style_exposures
+from mg_assets.sources.simulated.daily_layer import daily_market
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 NEEDS_TURNOVER = ("exp_wgt_return_3m", "ivr_ff3factor_1m", "turn_1m", "std_turn_1m", "bias_turn_1m",
@@ -339,13 +339,13 @@ def test_absent_columns_make_null_factors_and_required_ones_an_error():
 def test_style_scores_are_standard_and_clipped():
     values = common_factors(DailySeries(market(8, days=150, stocks=200)), last=1)[0]
     inside = np.arange(200) % 10 > 0
-    found = style_scores(values, inside)
+    found = style_exposures(values, inside)
     assert (np.isnan(found) == (np.isnan(values) | ~inside[:, None])).all()
     np.testing.assert_allclose(np.nanmean(found, axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(np.nanstd(found, axis=0), 1, atol=1e-12)
     wild = values.copy()
     wild[1] = values[1] * 1e6
-    assert np.nanmax(np.abs(style_scores(wild, inside))) < 10
+    assert np.nanmax(np.abs(style_exposures(wild, inside))) < 10
 
 
 def test_a_simulated_market_has_every_factor():

@@ -12,8 +12,8 @@ import pytest
 
 from mg_assets.factors import ALL34, bars_from_trades, intraday_factors
 from mg_assets.lake.store import Lake
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
@@ -102,12 +102,11 @@ def test_spreading_the_numbers_changes_no_factor(bench, day):
 
 
 def test_the_floor_reads_every_row_of_every_column_that_the_pass_reads(bench, day):
-    from mg_assets.factors.kernels import fused
 
     paths, *_ = day
     floor = bench.floor
     assert floor.read(paths) == sum(pq.read_metadata(p).num_rows for p in paths.values())
-    for table, needed in (("trades", fused._TRADES), ("orders", fused._ORDERS), ("minute_bars", fused._BARS)):
+    for table, needed in (("trades", day_pass._TRADES), ("orders", day_pass._ORDERS), ("minute_bars", day_pass._BARS)):
         assert set(floor.COLUMNS[table]) == {"symbol", *needed}
 
 

@@ -21,7 +21,7 @@ def test_shift_counts_sessions_also_from_closed_days():
     assert str(calendar.shift("2023-02-04", 1)) == "2023-02-06"
     assert str(calendar.shift("2023-02-04", -1)) == "2023-02-03"
     assert str(calendar.shift("2023-01-30", -1)) == "2023-01-20"  # over the Spring Festival
-    with pytest.raises(ValueError, match="outside the known calendar"):
+    with pytest.raises(ValueError, match="outside the calendar"):
         calendar.shift("2013-01-04", -100_000)
 
 

@@ -1,6 +1,6 @@
 """All intraday factors of a day from its Parquet files: one pass over trades, orders and bars.
 
-1. :mod:`mg_assets.factors.kernels.fused_read` streams row groups, several at a time, as blocks of whole stocks.
+1. :mod:`mg_assets.factors.kernels.row_groups` streams row groups, several at a time, as blocks of whole stocks.
 2. The kernels of ``trade``, ``order`` and ``minute`` work on a block while it is in the cache.
 3. What remains of a block is per stock: factors, 30 early bars, and minute arrays where they are asked for.
 4. :func:`mg_assets.factors.kernels.intraday.combined` joins the tables by symbol.
@@ -19,12 +19,12 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
-from mg_assets.factors.kernels.bars import bar_columns
+from mg_assets.factors.kernels.build_bars import bar_columns
 from mg_assets.factors.kernels.clock import MINUTES
-from mg_assets.factors.kernels.fused_read import Block, Partition, TableFile
 from mg_assets.factors.kernels.intraday import combined
 from mg_assets.factors.kernels.minute import BAR_COLUMNS, bar_arrays
 from mg_assets.factors.kernels.order import OrderFlow, order_arrays
+from mg_assets.factors.kernels.row_groups import Block, Partition, TableFile
 from mg_assets.factors.kernels.session import MINUTE_ARRAYS
 from mg_assets.factors.kernels.trade import BIG_ORDER_STD, TradeFlow, trade_arrays
 from mg_assets.market.schema import MINUTE_BARS

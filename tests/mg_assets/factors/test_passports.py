@@ -10,13 +10,10 @@ import pandas as pd
 import pytest
 
 from mg_assets.errors import DataError
-from mg_assets.factors import bars_from_trades
-from mg_assets.factors.common import COMMON as COMMON_COLUMNS
-from mg_assets.factors.common import common_factors
+from mg_assets.factors import bars_from_trades, passport_pages
 from mg_assets.factors.daily import DAILY42, FUNDAMENTALS, DailySeries, daily_factors
 from mg_assets.factors.granular import FEATURES
 from mg_assets.factors.kernels.intraday import intraday_factors
-from mg_assets.factors.passports import page as passport
 from mg_assets.factors.passports.spec import UNITS
 from mg_assets.factors.registry import (
     ALL34,
@@ -28,6 +25,8 @@ from mg_assets.factors.registry import (
     MONITOR,
     PASSPORTS,
 )
+from mg_assets.factors.style_factors import COMMON as COMMON_COLUMNS
+from mg_assets.factors.style_factors import common_factors
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources import build_source
@@ -160,39 +159,39 @@ def test_the_lookback_is_what_a_value_covers(panel, days):
 
 def test_what_was_published_is_shown():
     for name in HF27:
-        printed = passport.published(name)[0]
+        printed = passport_pages.published_results(name)[0]
         assert printed.values["rank_ic_mean"] == published_value(name, "rank_ic_mean")
         assert printed.period in ("2013-02-01/2023-11-30", "2014-01-30/2023-11-30")
-        assert f"RankIC {printed.values['rank_ic_mean']:.2%}" in passport.markdown(PASSPORTS[name])
+        assert f"RankIC {printed.values['rank_ic_mean']:.2%}" in passport_pages.passport_markdown(PASSPORTS[name])
         chart = {"minute": "chart 7", "trade": "chart 26", "order": "chart 37"}[PASSPORTS[name].family]
         assert printed.table == chart
     for name in MONITOR:
-        (printed,) = passport.published(name)
+        (printed,) = passport_pages.published_results(name)
         assert printed.report == "haitong_weekly"
         year = published(name, "long_short", period="2023-01-01/2023-12-15")["value"].item()
         assert printed.values["long_short"] == pytest.approx(float(year))
         assert "RankIC" not in printed.text
     for name in (*DAILY, *COMMON, *GRANULAR):
-        assert passport.published(name) == []
-        assert "| published | none |" in passport.markdown(PASSPORTS[name])
+        assert passport_pages.published_results(name) == []
+        assert "| published | none |" in passport_pages.passport_markdown(PASSPORTS[name])
 
 
 def test_what_a_lake_measured_stands_beside_it(tmp_path):
     lake = Lake(tmp_path)
-    assert passport.measured(lake) == {}
+    assert passport_pages.measured_rank_ic(lake) == {}
     lake.write("factor_evaluation", WHOLE, EVALUATED)
-    found = passport.measured(lake)
+    found = passport_pages.measured_rank_ic(lake)
     assert found["down_vol_perc"].rank_ic == 0.05
-    text = passport.markdown(PASSPORTS["down_vol_perc"], found["down_vol_perc"])
+    text = passport_pages.passport_markdown(PASSPORTS["down_vol_perc"], found["down_vol_perc"])
     assert "| measured on this lake | RankIC 5.00%, IC_IR 0.50 (2022-01-17..2023-09-28) |" in text
-    table = passport.overview(PASSPORTS, found).set_index("factor")
+    table = passport_pages.factor_overview(PASSPORTS, found).set_index("factor")
     assert table.loc["down_vol_perc", ["published", "ours"]].tolist() == [0.0672, 0.05]
     assert table["ours"].notna().sum() == 3
     assert table["published"].notna().sum() == 27
 
 
 def test_the_comparison_says_whether_signs_agree():
-    lines = passport.comparison(EVALUATED).splitlines()
+    lines = passport_pages.rank_ic_comparison(EVALUATED).splitlines()
     rows = {line.split(" | ")[0].strip("| "): [c.strip(" |") for c in line.split(" | ")] for line in lines[2:5]}
     assert rows["down_vol_perc"][2:] == [
         "6.72%", "2013-02-01..2023-11-30", "5.00%", "2022-01-17..2023-09-28", "yes",
@@ -203,11 +202,12 @@ def test_the_comparison_says_whether_signs_agree():
 
 
 def test_the_document_is_up_to_date():
-    assert DOCS.read_text(encoding="utf-8") == passport.document(), "docs/factors.md is out of date: run make docs"
+    page = passport_pages.factors_page()
+    assert DOCS.read_text(encoding="utf-8") == page, "docs/factors.md is out of date: run make docs"
 
 
 def test_the_document_is_sound_markdown():
-    text = passport.document()
+    text = passport_pages.factors_page()
     anchors = set(re.findall(r"^### `(\w+)`$", text, re.MULTILINE))
     assert anchors == set(PASSPORTS)
     assert set(re.findall(r"\]\(#(\w+)\)", text)) == anchors
@@ -220,7 +220,7 @@ def test_the_document_is_sound_markdown():
 
 def test_an_unknown_name_is_met_with_like_ones():
     with pytest.raises(DataError, match=r"no factor is named 'down_vol'; like it are .*down_vol_perc"):
-        passport.passport("down_vol")
+        passport_pages.passport("down_vol")
 
 
 def test_the_pages_of_the_assets_show_it():

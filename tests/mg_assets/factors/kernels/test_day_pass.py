@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from mg_assets.errors import DataError
 from mg_assets.factors import ALL34, bars_from_trades, day_pass, intraday_factors
-from mg_assets.factors.kernels.logs import logs_in_place
+from mg_assets.factors.kernels.logarithm import logs_in_place
 from mg_assets.factors.kernels.parent_orders import order_slots, scratch_size
 from mg_assets.lake import parquet_layout as storage
 from mg_assets.lake.store import Lake

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from mg_assets.factors.explanation.path import Trail
+from mg_assets.factors.explanation.factor_path import Trail
 
 FLAT = 1e-12
 

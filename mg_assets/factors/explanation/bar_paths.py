@@ -7,9 +7,9 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.explanation.path import Trail
-from mg_assets.factors.explanation.rows import MINUTES, clock
-from mg_assets.factors.explanation.statistics import corr, ratio, skew, total
+from mg_assets.factors.explanation.factor_path import Trail
+from mg_assets.factors.explanation.recorded_statistics import corr, ratio, skew, total
+from mg_assets.factors.explanation.stock_day import MINUTES, clock
 
 PRICES = ["open", "high", "low", "close"]
 Made = tuple[float, pd.DataFrame]

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.factors.explanation.bars import Made, bar_paths, filled_bars
-from mg_assets.factors.explanation.orders import intent_paths, judged_orders, order_paths
-from mg_assets.factors.explanation.path import SHOWN_ROWS, FactorPath, Trail, figure
-from mg_assets.factors.explanation.rows import StockDay, read_stock
-from mg_assets.factors.explanation.trades import RestoredTrades, restore, trade_paths
+from mg_assets.factors.explanation.bar_paths import Made, bar_paths, filled_bars
+from mg_assets.factors.explanation.factor_path import SHOWN_ROWS, FactorPath, Trail, figure
+from mg_assets.factors.explanation.order_paths import intent_paths, judged_orders, order_paths
+from mg_assets.factors.explanation.stock_day import StockDay, read_stock
+from mg_assets.factors.explanation.trade_paths import RestoredTrades, restore, trade_paths
 from mg_assets.factors.registry import ALL34, FACTORS, PASSPORTS
 from mg_assets.lake.store import Lake
 

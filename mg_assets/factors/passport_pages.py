@@ -1,7 +1,7 @@
-"""Passports for reading: one factor's, all of them as a document, and what was published beside what was measured.
+"""Passports in Markdown: one factor, or all as a page; published results beside those measured on a lake.
 
-``docs/factors.md`` is :func:`document`, written by ``mg factors --docs``. RankICs are of the factor times its sign, so
-that a positive one means that the sign holds.
+``docs/factors.md`` is :func:`factors_page`, written by ``mg factors --docs``. RankICs are of the factor times its sign:
+a positive one means that the sign holds.
 """
 
 import difflib
@@ -42,7 +42,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Published:
-    """What a report's table says of a factor.
+    """A factor's results in a report's table.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the lake's evaluation says of a factor: RankIC, IC_IR and the days that it was measured on."""
+    """A factor's results in the lake's evaluation: RankIC, IC_IR and the days that it was measured on."""
 
     rank_ic: float
     rank_ic_ir: float
@@ -98,6 +98,10 @@ class Measured:
 def passport(name: str) -> FactorSpec:
     """A factor's passport by name.
 
+    Returns
+    -------
+    FactorSpec
+
     Raises
     ------
     DataError
@@ -110,13 +114,13 @@ def passport(name: str) -> FactorSpec:
     return PASSPORTS[name]
 
 
-def published(name: str) -> list[Published]:
-    """What the reports print of a factor alone: RankIC tests first, then the monitor's year; empty where nothing."""
-    # the portfolio library loads solvers: asked for only where its numbers are
-    from mg_portfolio.report.published import published as rows_of
+def published_results(name: str) -> list[Published]:
+    """Results that the reports print of a factor: RankIC tests first, then the monitor's year; empty without any."""
+    # imported here: the portfolio library loads solvers
+    from mg_portfolio.report.published import published as published_rows
 
     found = []
-    rows = rows_of(name)
+    rows = published_rows(name)
     for (report, table, period), part in rows.groupby(["report", "table", "period"], sort=False):
         values = dict(zip(part["metric"], part["value"].astype(float), strict=True))
         if report in TESTS and ("rank_ic_mean" in values or period == "2023-01-01/2023-12-15"):
@@ -124,8 +128,8 @@ def published(name: str) -> list[Published]:
     return sorted(found, key=lambda p: "rank_ic_mean" not in p.values)
 
 
-def measured(lake: Lake) -> dict[str, Measured]:
-    """Name -> what was measured on a lake; empty before ``mg run`` has evaluated anything."""
+def measured_rank_ic(lake: Lake) -> dict[str, Measured]:
+    """Results measured on a lake, by factor; empty before ``mg run`` has evaluated any."""
     return {
         row.name: Measured(row.rank_ic_mean, row.rank_ic_ir, row.first_day, row.last_day)
         for table in EVALUATIONS
@@ -134,8 +138,8 @@ def measured(lake: Lake) -> dict[str, Measured]:
     }
 
 
-def markdown(spec: FactorSpec, found: Measured | None = None, level: int = 1) -> str:
-    """One passport in Markdown; the published figures, and the lake's where they are given."""
+def passport_markdown(spec: FactorSpec, found: Measured | None = None, level: int = 1) -> str:
+    """One passport in Markdown, with the published figures, and the lake's if given."""
     rows = [
         ("sign", spec.sign),
         ("units", UNITS[spec.units]),
@@ -146,7 +150,7 @@ def markdown(spec: FactorSpec, found: Measured | None = None, level: int = 1) ->
         ("rivals", "<br>".join(f"- {r}" for r in spec.rivals)),
         ("why this one", spec.why),
     ]
-    printed = published(spec.name)
+    printed = published_results(spec.name)
     rows += [("published", p.text) for p in printed] or [("published", "none")]
     if found is not None:
         rows.append(("measured on this lake", found.text))
@@ -177,12 +181,12 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def overview(names: Iterable[str], found: Mapping[str, Measured] | None = None) -> pd.DataFrame:
+def factor_overview(names: Iterable[str], found: Mapping[str, Measured] | None = None) -> pd.DataFrame:
     """One row a factor: name, family, sign, published RankIC with its period, and the lake's with its days."""
     found = found or {}
     rows = []
     for spec in map(passport, names):
-        test = next((p for p in published(spec.name) if "rank_ic_mean" in p.values), None)
+        test = next((p for p in published_results(spec.name) if "rank_ic_mean" in p.values), None)
         ours = found.get(spec.name)
         rows.append(
             {
@@ -198,13 +202,13 @@ def overview(names: Iterable[str], found: Mapping[str, Measured] | None = None) 
     return pd.DataFrame(rows)
 
 
-def comparison(evaluated: pd.DataFrame) -> str:
+def rank_ic_comparison(evaluated: pd.DataFrame) -> str:
     """Published and measured RankIC side by side in Markdown, from the rows of ``factor_evaluation``."""
     found = {
         row.name: Measured(row.rank_ic_mean, row.rank_ic_ir, row.first_day, row.last_day)
         for row in evaluated.itertuples(index=False)
     }
-    table = overview([n for n in PASSPORTS if n in found], found)
+    table = factor_overview([n for n in PASSPORTS if n in found], found)
     lines = ["| factor | sign | published | period | ours | days | same sign |", "|---|---|---|---|---|---|---|"]
     for r in table.itertuples(index=False):
         same = "" if pd.isna(r.published) or pd.isna(r.ours) else ("yes" if r.published * r.ours > 0 else "no")
@@ -218,7 +222,7 @@ def _percent(value: float) -> str:
     return "" if pd.isna(value) else f"{value:.2%}"
 
 
-def document() -> str:
+def factors_page() -> str:
     """The whole of ``docs/factors.md``."""
     parts = [_HEAD]
     for family, title in FAMILIES.items():
@@ -227,7 +231,7 @@ def document() -> str:
         if family in TABLES:
             parts.append(TABLES[family])
         parts.append(_family_table(specs))
-        parts += [markdown(spec, level=3) for spec in specs]
+        parts += [passport_markdown(spec, level=3) for spec in specs]
     return "\n\n".join(parts) + "\n"
 
 
@@ -235,7 +239,7 @@ def _family_table(specs: list[FactorSpec]) -> str:
     signed = any(s.direction for s in specs)
     head = ["factor", "measures", *(["sign", "published RankIC"] if signed else ["units"])]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    table = overview([s.name for s in specs]).set_index("factor")
+    table = factor_overview([s.name for s in specs]).set_index("factor")
     for s in specs:
         last = [table.loc[s.name, "sign"], _percent(table.loc[s.name, "published"])] if signed else [s.units]
         lines.append("| " + " | ".join([f"[`{s.name}`](#{s.name})", _cell(s.meaning), *last]) + " |")
@@ -255,8 +259,8 @@ Generated by `mg factors --docs` from the passports in `mg_assets/factors/passpo
   in it.
 - **Early** is 09:30-10:00; for trades and orders the stamps from 09:30:00.000 to before 10:00:00.000, without the
   auction. **Late** is 14:30-15:00.
-- **Restored orders.** Trades that bear one order number make one order with executed amount A. An order is **big**
-  where ln A > mean + std + 1e-9, over all buy and sell orders of the stock's day.
+- **Parent orders.** Trades sharing an order ID are aggregated into one parent order with executed amount A. An order
+  is **big** where ln A > mean + std + 1e-9, over all buy and sell orders of the stock's day.
 - **Active side**: +1 buyer-, -1 seller-initiated; auctions have none. In Shenzhen the larger order number is the active
   one.
 - **Flat**: population std <= 1e-12 * max|x|. `skew`, `kurt` are biased, about the mean; `std` is the population's.
@@ -275,24 +279,24 @@ from mg_assets.factors import explain
 day = explain("lake/demo", "600519.SH", "2023-02-01")  # a Lake, a folder or a URL
 day  # in a notebook: every factor, to be opened
 day.summary()  # value, stored value, whether they agree, rows counted, reason where NaN
-day["bigorder_ret"]  # one factor's path: figures on the way and the rows that count
+day["bigorder_ret"]  # one factor's path: intermediate values and the rows that count
 day.value("bigorder_ret")
-day.table("bigorder_ret")  # the rows as a DataFrame; day.steps(..) the figures on the way
-day.trades.orders  # restored orders with amount, ln A and whether they are big
+day.table("bigorder_ret")  # the rows as a DataFrame; day.steps(..) the intermediate values
+day.trades.orders  # parent orders with amount, ln A and whether they are big
 day.set_aside()  # rows that do not count, with the reason
 ```
 
 `mg explain 600519.SH 2023-02-01` and `mg explain 600519.SH 2023-02-01 bigorder_ret` print the same in a terminal. The
-values are worked out from those rows by plain arithmetic that shares nothing with the kernels, and are held against the
-stored ones (1e-9 relative or 1e-12 absolute). `--csv FILE` writes the whole table, `--html FILE` the notebook's page.
-One factor of a simulated stock:
+values are recomputed from those rows by the kernels that made the stored ones, and compared with them (1e-9 relative or
+1e-12 absolute); the tests recompute each value from the shown table alone, by other arithmetic. `--csv FILE` writes the
+whole table, `--html FILE` the notebook's page. One factor of a simulated stock:
 
 ```text
 early_bigorder_buy_perc of 000224.SZ on 2023-09-28 = 0.5903614458   (stored 0.5903614458: agrees)
   Big buyers against big sellers in the first half-hour.
   = B / (B + S); B, S = amount from 09:30:00.000 to before 10:00:00.000 of trades whose buy, sell order is big
 
-  restored orders                       189  104 buy, 85 sell
+  parent orders                         189  104 buy, 85 sell
   mean of ln A                  11.20070344  A in yuan, buy and sell pooled
   std of ln A                   1.419147394  population
   threshold of ln A             12.61985083  big above 302,504.32 yuan

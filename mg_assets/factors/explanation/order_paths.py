@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.explanation.bars import Made
-from mg_assets.factors.explanation.path import Trail
-from mg_assets.factors.explanation.rows import clock, milliseconds, minutes_of, sessions
-from mg_assets.factors.explanation.statistics import corr, kurt, mean_over_std, ratio, skew, total
-from mg_assets.factors.explanation.trades import RestoredTrades
+from mg_assets.factors.explanation.bar_paths import Made
+from mg_assets.factors.explanation.factor_path import Trail
+from mg_assets.factors.explanation.recorded_statistics import corr, kurt, mean_over_std, ratio, skew, total
+from mg_assets.factors.explanation.stock_day import clock, milliseconds, minutes_of, sessions
+from mg_assets.factors.explanation.trade_paths import RestoredTrades
 
 FIRST, LAST = 33_300_000, 54_000_999  # 09:15:00.000 to 15:00:00.999
 _SHOWN = ["seq", "time", "session", "order_id", "kind", "side", "price", "volume"]

@@ -14,7 +14,7 @@ SHOWN_ROWS = 12
 
 
 @dataclass(frozen=True)
-class Step:
+class FactorStep:
     """One figure on the way to a value."""
 
     name: str
@@ -26,12 +26,12 @@ class Step:
 class Trail:
     """Collects steps while a value is worked out."""
 
-    steps: list[Step] = field(default_factory=list)
+    steps: list[FactorStep] = field(default_factory=list)
     note: str = ""
 
     def add(self, name: str, value: float | int, how: str = "") -> float | int:
         """Record a step and hand its value on."""
-        self.steps.append(Step(name, value, how))
+        self.steps.append(FactorStep(name, value, how))
         return value
 
     def none(self, reason: str) -> float:
@@ -52,7 +52,7 @@ class FactorPath:
         Worked out from ``rows``; NaN with a reason in ``note``.
     rows : DataFrame
         The bars, trades or orders that count, in the lake's units.
-    steps : tuple of Step
+    steps : tuple of FactorStep
         Figures between the rows and the value.
     note : str
         Why the value is NaN; empty otherwise.
@@ -65,7 +65,7 @@ class FactorPath:
     day: str
     value: float
     rows: pd.DataFrame
-    steps: tuple[Step, ...]
+    steps: tuple[FactorStep, ...]
     note: str
     stored: float | None
 

@@ -59,7 +59,7 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
     return out
 
 
-def style_scores(values: np.ndarray, universe: np.ndarray) -> np.ndarray:
+def style_exposures(values: np.ndarray, universe: np.ndarray) -> np.ndarray:
     """A day's style exposures: winsorised at five MAD and z-scored, ``(S, F)``; NaN where missing.
 
     Parameters

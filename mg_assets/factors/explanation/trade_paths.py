@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.explanation.bars import Made, minute_returns
-from mg_assets.factors.explanation.path import Trail
-from mg_assets.factors.explanation.rows import MINUTES, clock, milliseconds, minutes_of, sessions
-from mg_assets.factors.explanation.statistics import corr, mean_over_std, ratio, spread, total
+from mg_assets.factors.explanation.bar_paths import Made, minute_returns
+from mg_assets.factors.explanation.factor_path import Trail
+from mg_assets.factors.explanation.recorded_statistics import corr, mean_over_std, ratio, spread, total
+from mg_assets.factors.explanation.stock_day import MINUTES, clock, milliseconds, minutes_of, sessions
 
 MARGIN = 1e-9
 _SHOWN = ["seq", "time", "session", "price", "volume", "amount"]
