@@ -101,9 +101,9 @@ def _training() -> None:
 
     stocks, days = np.arange(64), np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]")
     bars = Panel(days, stocks, np.ones((3, 64, 6), np.float32), tuple("ohlcvw"))
-    section = Windows(bars, InputSpec("daily", 3, "last_value")).section([2], [stocks], [stocks])
-    section.tensor()
-    fused_last_state(torch.nn.GRU(6, 30), section).sum().backward()
+    view = Windows(bars, InputSpec("daily", 3, "last_value")).view([2], [stocks], [stocks])
+    view.tensor()
+    fused_last_state(torch.nn.GRU(6, 30), view).sum().backward()
 
 
 def _evaluation(folder: str) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from mg_models.data.fingerprint import Fed, digest
 from mg_models.data.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Section, Window, Windows, as_tensor, standardise
+from mg_models.data.windows import Window, Windows, WindowView, as_tensor, standardise
 from mg_models.errors import DataError
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 
@@ -25,8 +25,8 @@ class Batch:
 
     Attributes
     ----------
-    windows : dict of str to Tensor or Section (steps, rows, features)
-        A section on a CPU; see :mod:`mg_models.data.windows`.
+    windows : dict of str to Tensor or WindowView (steps, rows, features)
+        A view of the panel on a CPU; see :mod:`mg_models.data.windows`.
     label : Tensor (rows, horizons)
         Transformed per day over the day's rows.
     day : Tensor of int64 (rows,)
@@ -46,7 +46,7 @@ class Batch:
         """Some rows, by ascending index."""
         at = torch.from_numpy(rows).to(self.label.device)
         return Batch(
-            {n: w.take(rows) if isinstance(w, Section) else w.index_select(1, at) for n, w in self.windows.items()},
+            {n: w.take(rows) if isinstance(w, WindowView) else w.index_select(1, at) for n, w in self.windows.items()},
             self.label[at],
             self.day[at],
             self.days,
@@ -104,7 +104,7 @@ class Dataset:
         """Windows of some stocks of some days, scaled over everybody of each day."""
         everyone = [self.rows(day) for day in days]
         if self.device == "cpu":
-            return {name: window.section(days, everyone, chosen) for name, window in self._windows.items()}
+            return {name: window.view(days, everyone, chosen) for name, window in self._windows.items()}
         out: dict[str, Window] = {}
         for name, window in self._windows.items():
             parts = []

@@ -1,7 +1,7 @@
 """Windows of whole days' cross-sections, read by index from a resident panel.
 
-On a CPU a batch is a :class:`Section`: which rows it reads and how they are scaled. The fused GRU reads it value by
-value where the panel holds it; other networks have it gathered. On a GPU, windows are gathered by torch. A gathered
+On a CPU a batch is a :class:`WindowView`: which rows of the panel it reads and how they are scaled. The fused GRU reads
+it value by value from the panel; other networks have it gathered. On a GPU, windows are gathered by torch. A gathered
 window is time-major, ``(steps, rows, features)`` and contiguous, which is what a recurrent layer reads; nothing larger
 than one batch is ever made.
 """
@@ -15,33 +15,35 @@ import torch
 from torch import Tensor
 
 from mg_models.data.panel import Panel, PeriodPanel
-from mg_models.networks import gru_kernels as kernels
+from mg_models.data.window_kernels import WindowArrays, gather, moments
+from mg_models.simd import LANES
 from mg_models.specs import InputSpec
 
-EPS = 1e-6  # a step whose ratio has a smaller standard deviation over stocks (the last one: all 1) becomes 0
+EPS = 1e-6  # a step whose ratios have a smaller standard deviation over stocks (the last step: all 1) becomes 0
 _NOTHING = np.zeros((0, 0, 0), np.float32)
 
 
 @dataclass(frozen=True)
-class Section:
-    """The windows of some (day, stock) rows, not gathered: where a panel holds them.
+class WindowView:
+    """The windows of some (day, stock) rows as a view into a panel: nothing is copied until they are gathered.
 
     Attributes
     ----------
     values : ndarray of float32 (P, S, W)
         Rows of the panel, oldest first; ``W`` is ``per_day`` times the features of a step.
     today : ndarray of float32 (D, S, W)
-        Where each day's last row is, if it is not in ``values``: weeks and months to date; empty otherwise.
+        Each day's last row where it is not in ``values`` (weeks and months to date); empty otherwise.
     day, end, stock : ndarray of int64 (rows,)
         The window's last row is ``values[end - 1, stock]``, or ``today[day, stock]`` after ``values[end - 1, stock]``.
     rows, per_day : int
         Rows of the panel in a window, and steps in a row.
     owner : ndarray of int64 (rows,)
-        Whose ``mean`` and ``inverse`` a row takes.
+        Index of the day in ``mean`` and ``inverse`` that scales a row.
     mean, inverse : ndarray of float32 (days, steps, features)
-        Of a value over the window's last one, and the inverse of its standard deviation; empty: values as they are.
+        Mean over stocks of a value divided by its window's last, and the inverse of its standard deviation; empty:
+        values are not scaled.
     clip : float
-        Bound on what they make; infinite: none.
+        Bound on the scaled values; infinite: none.
     """
 
     values: np.ndarray
@@ -57,7 +59,7 @@ class Section:
     clip: float = np.inf
 
     @classmethod
-    def of(cls, window: Tensor) -> "Section":
+    def of(cls, window: Tensor) -> "WindowView":
         """A gathered window ``(steps, rows, features)``, as a panel of its own."""
         values = np.ascontiguousarray(window.detach().numpy())
         stock = np.arange(values.shape[1])
@@ -70,18 +72,18 @@ class Section:
         return self.rows * self.per_day, len(self.stock), self.values.shape[2] // self.per_day
 
     @cached_property
-    def arrays(self) -> kernels.Arrays:
-        """What :mod:`mg_models.networks.gru_kernels` takes."""
+    def arrays(self) -> WindowArrays:
+        """The fields as compiled loops take them."""
         count = len(self.stock)
         begins = np.flatnonzero((np.diff(self.stock) != 1) | (np.diff(self.owner) != 0)) + 1
         run = np.repeat(np.append(begins, count), np.diff(begins, prepend=0, append=count)) - np.arange(count)
-        mean, inverse = (np.tile(m, (1, 1, kernels.LANES)) for m in (self.mean, self.inverse))
-        return kernels.Arrays(
+        mean, inverse = (np.tile(m, (1, 1, LANES)) for m in (self.mean, self.inverse))
+        return WindowArrays(
             self.values, self.today, self.day, self.end, self.stock, self.owner, run, mean, inverse, self.rows,
             self.per_day, np.float32(self.clip),
         )  # fmt: skip
 
-    def take(self, rows: np.ndarray) -> "Section":
+    def take(self, rows: np.ndarray) -> "WindowView":
         """Some rows, by index."""
         part = {n: getattr(self, n)[rows] for n in ("day", "end", "stock", "owner")}
         return replace(self, **part)
@@ -89,16 +91,16 @@ class Section:
     def tensor(self) -> Tensor:
         """The gathered window, ``(steps, rows, features)`` float32."""
         out = torch.empty(self.shape)
-        kernels.gather(self.arrays, out.numpy())
+        gather(self.arrays, out.numpy())
         return out
 
 
-Window = Tensor | Section
+Window = Tensor | WindowView
 
 
 def as_tensor(window: Window) -> Tensor:
     """A window gathered, ``(steps, rows, features)``."""
-    return window.tensor() if isinstance(window, Section) else window
+    return window.tensor() if isinstance(window, WindowView) else window
 
 
 class Windows:
@@ -123,16 +125,20 @@ class Windows:
             self._values = _tensor(panel.values, device)  # (D, S, F)
         self._moments: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
-    def section(self, days: Sequence[int], everyone: Sequence[np.ndarray], chosen: Sequence[np.ndarray]) -> Section:
+    def view(self, days: Sequence[int], everyone: Sequence[np.ndarray], chosen: Sequence[np.ndarray]) -> WindowView:
         """Some stocks' windows that end on some days, on a CPU.
 
         Parameters
         ----------
         days : sequence of int
         everyone : sequence of ndarray of int64
-            Every stock that takes part on each day: the z-score is over them.
+            Every eligible stock of each day: the z-score is over them.
         chosen : sequence of ndarray of int64
-            Those of them whose windows are wanted.
+            The stocks among them whose windows are wanted.
+
+        Returns
+        -------
+        WindowView
         """
         whole = self._rows(days, chosen)
         if self.spec.scale != "last_value":
@@ -141,29 +147,29 @@ class Windows:
         mean, inverse = (np.stack(part) for part in zip(*each, strict=True))
         return replace(whole, mean=mean, inverse=inverse, clip=np.inf if self.spec.clip is None else self.spec.clip)
 
-    def _rows(self, days: Sequence[int], chosen: Sequence[np.ndarray]) -> Section:
+    def _rows(self, days: Sequence[int], chosen: Sequence[np.ndarray]) -> WindowView:
         counts = [len(rows) for rows in chosen]
         day = np.repeat(np.asarray(days, np.int64), counts)
         owner = np.repeat(np.arange(len(days)), counts)
         held = (self._completed, self._values) if self._periods else (self._values, None)
         values, today = (_NOTHING if v is None else v.numpy() for v in held)
         end = self._period_of_day[day] if self._periods else day + 1
-        return Section(values, today, day, end, np.concatenate(chosen), self.spec.rows, self.spec.per_day, owner)
+        return WindowView(values, today, day, end, np.concatenate(chosen), self.spec.rows, self.spec.per_day, owner)
 
     def _moments_of(self, day: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and inverse deviation of a day's ratios, ``(steps, features)`` each; kept, as every epoch asks again."""
+        """Mean and inverse deviation of a day's ratios, ``(steps, features)`` each; cached: every epoch needs them."""
         if day not in self._moments:
-            section = self._rows([day], [rows])
-            steps, _, features = section.shape
+            view = self._rows([day], [rows])
+            steps, _, features = view.shape
             mean, inverse = np.empty((2, steps, features), np.float32)
-            kernels.moments(section.arrays, EPS, mean, inverse)
+            moments(view.arrays, EPS, mean, inverse)
             self._moments[day] = mean, inverse
         return self._moments[day]
 
     def gather(self, day: int, rows: Tensor) -> Tensor:
         """The standardised windows that end on a day, ``(steps, rows, features)`` float32, on any device.
 
-        ``rows`` must be every stock that takes part that day: the z-score is over them. Steps
+        ``rows`` must be every eligible stock of that day: the z-score is over them. Steps
         before the panel's beginning and values that are not finite are 0.
         """
         raw = self.raw(day, rows)  # (steps, rows, F)
@@ -172,12 +178,12 @@ class Windows:
         return self._steps(torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0))
 
     def reach(self, day: int) -> int:
-        """Rows of the panel that the window of a day holds, the day's own among them."""
+        """Number of rows of the panel in the window of a day, the day's own included."""
         past = int(self._period_of_day[day]) + 1 if self._periods else day + 1
         return min(past, self.spec.rows)
 
     def _steps(self, raw: Tensor) -> Tensor:
-        """Rows of several steps side by side ``(days, rows, per_day * F)`` as one step after another."""
+        """Rows that hold several steps, ``(days, rows, per_day * F)``, as one step after another."""
         if self.spec.per_day == 1:
             return raw
         days, rows, _ = raw.shape
@@ -187,7 +193,7 @@ class Windows:
     def raw(self, day: int, rows: Tensor) -> Tensor:
         """The panel's values of the windows that end on a day, ``(rows of the panel, stocks, F)`` float32.
 
-        Nothing is computed; NaN before the panel's beginning.
+        Not scaled; NaN before the panel's beginning.
         """
         steps = total = self.spec.rows
         source, end, tail = self._values, day + 1, None
@@ -210,7 +216,7 @@ class Windows:
 def standardise(values: Tensor, clip: float | None = None) -> Tensor:
     """z-score over rows per step and feature, population std, in place of ``(steps, rows, features)``.
 
-    Values that are not finite take no part and become 0; a step without variance becomes 0. ``clip``
+    Values that are not finite are left out and become 0; a step without variance becomes 0. ``clip``
     bounds the result.
     """
     finite = torch.isfinite(values)

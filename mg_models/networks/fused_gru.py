@@ -18,23 +18,25 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Section, Window
-from mg_models.networks.gru_kernels import LANES, TILE, backward, forward
+from mg_models.data.window_kernels import TILE
+from mg_models.data.windows import Window, WindowView
+from mg_models.networks.gru_kernels import backward, forward
+from mg_models.simd import LANES
 
 
 class _LastState(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, section: Section, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
-        steps, rows, _ = section.shape
+    def forward(ctx: Any, view: WindowView, w_ih: Tensor, w_hh: Tensor, b_ih: Tensor, b_hh: Tensor) -> Tensor:
+        steps, rows, _ = view.shape
         hidden = w_hh.shape[1]
         padded = -(-hidden // LANES) * LANES
         weights = _packed(w_ih, w_hh, b_ih, b_hh, padded)
         keep = any(ctx.needs_input_grad[1:])
         states = torch.empty(-(-rows // TILE) if keep else 1, steps if keep else 2, TILE, padded)
         out = w_hh.new_empty(rows, hidden)
-        forward(section.arrays, *weights, states.numpy(), out.numpy())
+        forward(view.arrays, *weights, states.numpy(), out.numpy())
         if keep:
-            ctx.section, ctx.weights = section, weights
+            ctx.view, ctx.weights = view, weights
             ctx.save_for_backward(w_hh, states)
         return out
 
@@ -46,7 +48,7 @@ class _LastState(torch.autograd.Function):
         back = np.zeros_like(w_h)
         back[:, :, :hidden] = w_hh.detach().numpy().reshape(3, hidden, hidden)
         g_x, g_h, g_bias = backward(
-            ctx.section.arrays, w_x, w_h, back, bias, states.numpy(), np.ascontiguousarray(grads[0].numpy())
+            ctx.view.arrays, w_x, w_h, back, bias, states.numpy(), np.ascontiguousarray(grads[0].numpy())
         )
         of_inner = g_bias[[0, 1, 3]]
         return None, *(
@@ -80,7 +82,7 @@ def fits(gru: nn.Module, window: Window) -> TypeGuard[nn.GRU]:
     """Whether :func:`fused_last_state` can stand for the layer: CPU, float32, one layer, one direction."""
     if not (isinstance(gru, nn.GRU) and gru.num_layers == 1 and not gru.bidirectional and gru.bias):
         return False
-    if isinstance(window, Section):
+    if isinstance(window, WindowView):
         return True
     return window.device.type == "cpu" and window.dtype == torch.float32 and not window.requires_grad
 
@@ -91,5 +93,5 @@ def fused_last_state(gru: nn.GRU, window: Window) -> Tensor:
     Gradients reach the layer's weights, not the window. Of a tensor, as of a panel, values that are not finite are
     read as 0.
     """
-    section = window if isinstance(window, Section) else Section.of(window)
-    return _LastState.apply(section, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
+    view = window if isinstance(window, WindowView) else WindowView.of(window)
+    return _LastState.apply(view, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)

@@ -7,7 +7,7 @@ import torch
 from mg_models.catalog import CATALOG
 from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Section, Windows, as_tensor, standardise
+from mg_models.data.windows import Windows, WindowView, as_tensor, standardise
 from mg_models.errors import DataError
 from mg_models.specs import InputSpec
 
@@ -130,7 +130,7 @@ def test_another_device_gathers_what_a_cpu_reads(make, name):
     assert ours.windows.keys() == theirs.windows.keys()
     for key, window in theirs.windows.items():
         assert isinstance(window, torch.Tensor)
-        assert isinstance(ours.windows[key], Section)
+        assert isinstance(ours.windows[key], WindowView)
         torch.testing.assert_close(as_tensor(ours.windows[key]), window, atol=2e-4, rtol=1e-5)
     torch.testing.assert_close(ours.label, theirs.label)
     assert torch.equal(ours.day, theirs.day)

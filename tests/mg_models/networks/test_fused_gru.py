@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from mg_models.data.panel import Panel, PeriodPanel
-from mg_models.data.windows import Section, Windows
-from mg_models.networks import gru_kernels as kernels
+from mg_models.data.window_kernels import TILE
+from mg_models.data.windows import Windows, WindowView
 from mg_models.networks.fused_gru import fits, fused_last_state
 from mg_models.networks.gru_kernels import _sigmoid, _tanh
+from mg_models.simd import LANES
 from mg_models.specs import InputSpec
 
 SPECS = (
@@ -38,9 +39,9 @@ def gradients(gru: nn.GRU, state: torch.Tensor, weight: torch.Tensor) -> list[to
     [
         (2, 3, 2, 4),
         (1, 5, 1, 1),
-        (7, kernels.TILE, 14, 50),
+        (7, TILE, 14, 50),
         (12, 37, 6, 30),
-        (5, 2 * kernels.TILE, 3, 64),
+        (5, 2 * TILE, 3, 64),
         (40, 1100, 27, 30),
     ],
 )
@@ -129,7 +130,7 @@ def test_the_window_may_be_strided():
 def test_a_row_does_not_depend_on_its_tile():
     """Rows of the last, shorter tile have the state that they have alone, to rounding."""
     gru = nn.GRU(4, 8)
-    window = torch.randn(10, kernels.TILE + 3, 4)
+    window = torch.randn(10, TILE + 3, 4)
     with torch.inference_mode():
         whole = fused_last_state(gru, window)
         torch.testing.assert_close(fused_last_state(gru, window[:, -3:]), whole[-3:], atol=1e-6, rtol=1e-5)
@@ -148,17 +149,17 @@ def test_read_from_the_panel_it_is_what_it_is_of_the_gathered_window(spec, make)
     windows, days = Windows(panel, spec), [3, 70, 41]
     everyone = [np.flatnonzero(panel.valid(bars=spec.scale == "last_value")[d]) for d in days]
     some = [rows[np.random.default_rng(d).random(len(rows)) < 0.8] for d, rows in zip(days, everyone, strict=True)]
-    section = windows.section(days, everyone, some)
+    view = windows.view(days, everyone, some)
     gathered = torch.cat([windows.gather(d, torch.from_numpy(r))[:, np.isin(r, s)] for d, r, s in
                           zip(days, everyone, some, strict=True)], dim=1)  # fmt: skip
-    torch.testing.assert_close(section.tensor(), gathered, atol=2e-4, rtol=1e-5)
+    torch.testing.assert_close(view.tensor(), gathered, atol=2e-4, rtol=1e-5)
     gru, weight = nn.GRU(gathered.shape[2], 9), torch.randn(gathered.shape[1], 9)
-    straight, whole = fused_last_state(gru, section), fused_last_state(gru, section.tensor())
+    straight, whole = fused_last_state(gru, view), fused_last_state(gru, view.tensor())
     assert torch.equal(straight, whole)
     pairs = zip(gradients(gru, straight, weight), gradients(gru, whole, weight), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     half = np.arange(0, gathered.shape[1], 2)
-    assert torch.equal(section.take(half).tensor(), section.tensor()[:, half])
+    assert torch.equal(view.take(half).tensor(), view.tensor()[:, half])
 
 
 def panel_of(spec: InputSpec, make) -> Panel | PeriodPanel:
@@ -173,18 +174,18 @@ def test_no_window_is_held_while_it_learns():
     names = np.array([str(i) for i in range(1000)], object)
     panel = Panel(days, names, np.zeros((60, 1000, 27), np.float32), tuple(map(str, range(27))))
     everybody = [np.arange(1000)] * 5
-    section = Windows(panel, InputSpec("hf", 40)).section([45, 47, 50, 55, 59], everybody, everybody)
-    assert np.shares_memory(section.values, panel.values)
+    view = Windows(panel, InputSpec("hf", 40)).view([45, 47, 50, 55, 59], everybody, everybody)
+    assert np.shares_memory(view.values, panel.values)
     gru = nn.GRU(27, 30)
-    fused_last_state(gru, section).sum().backward()  # compiled
+    fused_last_state(gru, view).sum().backward()  # compiled
     kept = []
     tracemalloc.start()
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.untyped_storage()) or t, lambda t: t):
-        fused_last_state(gru, section).sum().backward()
+        fused_last_state(gru, view).sum().backward()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    padded = -(-30 // kernels.LANES) * kernels.LANES
-    states = -(-5000 // kernels.TILE) * 40 * kernels.TILE * padded * 4
+    padded = -(-30 // LANES) * LANES
+    states = -(-5000 // TILE) * 40 * TILE * padded * 4
     assert states <= sum(s.nbytes() for s in {s.data_ptr(): s for s in kept}.values()) < states + 20_000
     assert peak < 2 << 20  # arrays of numpy; the windows would be 21.6 MB
 
@@ -195,7 +196,7 @@ def test_what_is_not_finite_is_read_as_0():
     window[4, 60, 0] = -torch.inf
     clean = torch.nan_to_num(window, nan=0.0, posinf=0.0, neginf=0.0)
     assert torch.equal(fused_last_state(gru, window), fused_last_state(gru, clean))
-    assert torch.equal(Section.of(window).tensor(), clean)
+    assert torch.equal(WindowView.of(window).tensor(), clean)
 
 
 def test_what_it_does_not_fit_is_left_to_torch():
@@ -213,10 +214,10 @@ import torch
 from llvmlite import binding
 
 binding.get_host_cpu_features = lambda: {"avx2": True, "fma": True}
-from mg_models.networks import gru_kernels as kernels
 from mg_models.networks import fused_gru
+from mg_models.simd import LANES
 
-assert kernels.LANES == 8
+assert LANES == 8
 torch.manual_seed(0)
 gru, window, weight = torch.nn.GRU(27, 30), torch.randn(12, 150, 27), torch.randn(150, 30)
 (gru(window)[1][-1] * weight).sum().backward()
