@@ -27,6 +27,7 @@ class WhatIf(dg.Config):
 def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: LakeResource) -> None:
     """Compare; the tables and the plot stand in the output's metadata."""
     from mg_portfolio.charts.figures import markdown_image
+    from mg_portfolio.charts.what_if import what_if_chart
 
     try:
         found = what_if(config.portfolio, config.week or None, lake.open(), **parse_changes(config.changes))
@@ -40,8 +41,8 @@ def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: Lak
             "summary": dg.MetadataValue.md(_table(found.summary.reset_index())),
             "weights": dg.MetadataValue.md(_table(top)),
             "exposures": dg.MetadataValue.md(_table(found.exposures.reset_index())),
-            "shadow_prices": dg.MetadataValue.md(_table(found.prices.reset_index())),
-            "plot": dg.MetadataValue.md(markdown_image(found.plot())),
+            "shadow_prices": dg.MetadataValue.md(_table(found.shadow_prices.reset_index())),
+            "plot": dg.MetadataValue.md(markdown_image(what_if_chart(found))),
         }
     )
 

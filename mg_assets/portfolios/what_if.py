@@ -49,7 +49,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     Returns
     -------
     Comparison
-        Tables ``summary``, ``weights``, ``exposures``, ``prices``; ``plot()``; shows itself in a notebook.
+        Tables ``summary``, ``weights``, ``exposures``, ``shadow_prices``; a notebook shows them.
 
     Raises
     ------
@@ -131,7 +131,9 @@ def command(portfolio: str, changes: list[str], week: str | None = None, html: s
         return 1
     print(comparison)
     if html is not None:
-        page = f"<!doctype html><meta charset=utf-8><title>{portfolio}</title>{comparison._repr_html_()}"
+        from mg_portfolio.charts.what_if import what_if_html
+
+        page = f"<!doctype html><meta charset=utf-8><title>{portfolio}</title>{what_if_html(comparison)}"
         Path(html).write_text(page, encoding="utf-8")
         print(f"\nwritten to {html}")
     return 0

@@ -1,8 +1,8 @@
-"""Two answers side by side: the same day under other limits."""
+"""What-if: two solutions of the same rebalance side by side, under other limits or scores."""
 
+import html
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,11 +15,8 @@ from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
 from mg_portfolio.optimization.solution import EnhancementSolution
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-HELD = 1e-9
-"""A smaller weight is no position."""
+MIN_WEIGHT = 1e-9
+"""Smaller weights are rounding, not positions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +80,7 @@ class Comparison:
                 "trade_after": b - p.holdings,
             }
         )
-        seen = (np.maximum(np.maximum(a, b), np.maximum(p.holdings, p.benchmark)) > HELD)[frame.index]
+        seen = (np.maximum(np.maximum(a, b), np.maximum(p.holdings, p.benchmark)) > MIN_WEIGHT)[frame.index]
         return frame[seen].sort_values("change", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
     @cached_property
@@ -96,7 +93,7 @@ class Comparison:
         return frame.assign(limit_before=left["limit"], limit_after=right["limit"])
 
     @cached_property
-    def prices(self) -> pd.DataFrame:
+    def shadow_prices(self) -> pd.DataFrame:
         """Shadow prices of both sides by constraint, score per unit of the limit; 0 where a limit is slack.
 
         With a return per score also ``step``, a usual move of the limit, and what it earns at these prices in basis
@@ -117,13 +114,9 @@ class Comparison:
                 frame[f"bp_{side}"] = pd.Series(points, dtype=float)
         return frame.sort_values("change", key=np.abs, ascending=False, kind="stable")
 
-    def plot(self) -> "Figure":
-        """Draw the largest changes of weight, and the active exposures of both sides."""
-        return _plot(self)
-
     def __str__(self) -> str:
         parts = [self.title or "what if", self.summary.map(_text).to_string()]
-        top = self.weights[self.weights["change"].abs() > HELD].head(10)
+        top = self.weights[self.weights["change"].abs() > MIN_WEIGHT].head(10)
         if top.empty:
             parts.append("no weight changes: what was changed does not bind")
         else:
@@ -132,28 +125,40 @@ class Comparison:
         moved = self.exposures[self.exposures["change"].abs() > 1e-9]
         if not moved.empty:
             parts.append(moved.to_string(float_format=lambda x: f"{x:.4f}", na_rep=""))
-        parts.append("shadow prices (score per unit)\n" + self.prices.to_string(float_format=lambda x: f"{x:.4g}"))
+        parts.append(
+            "shadow prices (score per unit)\n" + self.shadow_prices.to_string(float_format=lambda x: f"{x:.4g}")
+        )
         return "\n\n".join(parts)
 
-    def _repr_html_(self) -> str:
-        from mg_portfolio.charts.style import svg
+    def to_html(self, chart: str = "") -> str:
+        """Tables of the comparison for a page or a notebook.
 
-        def table(frame: pd.DataFrame, **options) -> str:
-            return frame.to_html(border=0, na_rep="", float_format=lambda x: f"{x:.4g}", **options)
+        Parameters
+        ----------
+        chart : str
+            Markup shown below the summary; :func:`mg_portfolio.charts.what_if.what_if_html` puts the chart there.
 
+        Returns
+        -------
+        str
+            HTML without a head.
+        """
         return "\n".join(
             [
-                f"<h3>{_escaped(self.title or 'What if')}</h3>",
+                f"<h3>{html.escape(self.title or 'What if')}</h3>",
                 self.summary.map(_text).to_html(border=0),
-                svg(self.plot(), self.title or "what if"),
+                chart,
                 "<h4>Weights, largest changes first</h4>",
-                table(self.weights.head(20), index=False),
+                _with_bars(self.weights.head(20).set_index("symbol"), ["before", "after", "change"]),
                 "<h4>Exposures</h4>",
-                table(self.exposures),
+                _with_bars(self.exposures, ["change"]),
                 "<h4>Shadow prices, score per unit of the limit</h4>",
-                table(self.prices),
+                _with_bars(self.shadow_prices, ["before", "after"]),
             ]
         )
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
 
 
 def compare(
@@ -218,7 +223,7 @@ def _figures(p: EnhancementProblem, s: EnhancementSolution, c: Comparison) -> di
     out |= {
         "turnover_one_way": (bought + sold) / 2,
         "cost_bp": (c.costs.buy * bought + c.costs.sell * sold) * 1e4,
-        "stocks": int((w > HELD).sum()),
+        "stocks": int((w > MIN_WEIGHT).sum()),
         "active_share": float(np.abs(w - p.benchmark).sum() / 2),
         "largest_active_weight": float(np.abs(w - p.benchmark).max()),
         "member_weight": float(w[members(p)].sum()),
@@ -253,50 +258,13 @@ def _exposures(p: EnhancementProblem, w: np.ndarray) -> pd.DataFrame:
     return frame.rename_axis("constraint")
 
 
-def _plot(c: Comparison) -> "Figure":
-    from matplotlib.figure import Figure
-
-    from mg_portfolio.charts.style import BLUE, GOLD, INK, LINE, styled
-
-    stocks = 100 * c.weights.loc[c.weights["change"].abs() > HELD].head(14).set_index("symbol")[["before", "after"]]
-    kind = c.exposures.index.str.split("[").str[0]
-    industries = 100 * c.exposures.loc[kind == "industry", ["before", "after"]]
-    most = (industries["after"] - industries["before"]).abs() + 1e-3 * industries.abs().max(axis=1)
-    industries = industries.loc[most.sort_values(ascending=False).index[:10]]
-    styles = c.exposures.loc[kind == "style", ["before", "after"]]
-    rows = max(len(stocks), len(industries) + len(styles) + 3, 5)
-
-    @styled
-    def draw() -> Figure:
-        fig = Figure(figsize=(8.0, 0.8 + 0.22 * rows), layout="constrained")
-        grid = fig.add_gridspec(2, 2, height_ratios=[max(len(industries), 1), max(len(styles), 1) + 0.5])
-        panels = (
-            (fig.add_subplot(grid[:, 0]), stocks, "weights, %"),
-            (fig.add_subplot(grid[0, 1]), industries, "industry deviation, %"),
-            (fig.add_subplot(grid[1, 1]), styles, "style deviation, std"),
-        )
-        for ax, frame, title in panels:
-            frame = frame.iloc[::-1]
-            place = np.arange(len(frame))
-            names = [str(name).partition("[")[2].rstrip("]") or str(name) for name in frame.index]
-            ax.barh(place + 0.18, frame["before"], height=0.34, color=GOLD, linewidth=0, label="before")
-            ax.barh(place - 0.18, frame["after"], height=0.34, color=BLUE, linewidth=0, label="after")
-            ax.set_yticks(place, names, color=INK, fontsize=7.5)
-            ax.axvline(0, color=LINE, linewidth=0.8)
-            ax.set_title(title)
-            ax.grid(False, axis="y")
-            ax.grid(True, axis="x")
-        panels[0][0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.06), ncol=2)
-        return fig
-
-    return draw()
-
-
 def _text(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:.4g}"
     return "" if value is None else str(value)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _with_bars(frame: pd.DataFrame, columns: list[str]) -> str:
+    """An HTML table whose named columns have bars behind their numbers, on one scale from zero."""
+    style = frame.style.format(precision=4, na_rep="", escape="html").format_index(escape="html")
+    return style.bar(subset=columns, axis=None, align="zero", color=["#e3b9b0", "#b9d0e6"]).to_html()
