@@ -15,7 +15,7 @@ import numpy as np
 
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.market_panel import MarketPanel
-from mg_portfolio.backtest.rebalance import DecisionPanel, account, walk
+from mg_portfolio.backtest.rebalance import DecisionPanel, rebalance, simulate_decisions
 from mg_portfolio.backtest.weekday_paths import weekday_decisions
 from mg_portfolio.catalog import PORTFOLIOS
 
@@ -57,11 +57,11 @@ def main() -> None:
         given = panel(stocks, options.weeks)
         days = weekday_decisions(given.market.days)["fri"]
         _ = given.market.mark, given.market.tradable
-        list(walk(given, SPEC, days[:2]))  # imports and caches
+        list(rebalance(given, SPEC, days[:2]))  # imports and caches
         began = time.process_time()
-        steps = list(walk(given, SPEC, days))
+        steps = list(rebalance(given, SPEC, days))
         middle = time.process_time()
-        path = account(given, SPEC, steps)
+        path = simulate_decisions(given, SPEC, steps)
         attribute(path.result, given.market, path.benchmark, given.industry, given.styles)
         ended = time.process_time()
         walked, rest = (1e3 * x / len(days) for x in (middle - began, ended - middle))

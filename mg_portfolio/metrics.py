@@ -50,12 +50,12 @@ NAMES = (
     "turnover_two_way_per_rebalance",
     "turnover_two_way_annual",
 )
-"""Keys of :func:`metrics`, in the order of the published tables."""
+"""Keys of :func:`performance_metrics`, in the order of the published tables."""
 
 Excess = Literal["relative", "difference"]
 
 
-def metrics(
+def performance_metrics(
     nav: Sequence[float] | np.ndarray,
     benchmark_nav: Sequence[float] | np.ndarray | None = None,
     days: Sequence | np.ndarray | None = None,
@@ -142,7 +142,7 @@ def metrics_by_year(
     value = np.asarray(nav, dtype=np.float64)
     index = np.full(len(value), np.nan) if benchmark_nav is None else np.asarray(benchmark_nav, dtype=np.float64)
     date = pd.DatetimeIndex(np.asarray(days, dtype="datetime64[D]"))
-    lines = {"whole": {**metrics(value, index, date, turnover, excess), "days": len(value) - 1}}
+    lines = {"whole": {**performance_metrics(value, index, date, turnover, excess), "days": len(value) - 1}}
     for year in date.year.unique():
         inside = np.flatnonzero(date.year == year)
         first = max(int(inside[0]) - 1, 0)
@@ -150,7 +150,7 @@ def metrics_by_year(
         if part.stop - part.start < 2:
             continue
         own = None if turnover is None else turnover[pd.DatetimeIndex(turnover.index).year == year]
-        line = metrics(value[part], index[part], date[part], own, excess)
+        line = performance_metrics(value[part], index[part], date[part], own, excess)
         years = (part.stop - part.start - 1) / DAYS_PER_YEAR
         for name in ("annual_return", "benchmark_annual", "excess_annual"):
             line[name] = (1.0 + line[name]) ** years - 1.0

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio.backtest.attribution import BacktestAttribution
-from mg_portfolio.backtest.rebalance import Step
+from mg_portfolio.backtest.rebalance import Decision
 from mg_portfolio.backtest.result import BacktestResult
-from mg_portfolio.backtest.weekday_paths import Fan
+from mg_portfolio.backtest.weekday_paths import WeekdaySensitivity
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.optimization.sensitivity import shadow_price_table
@@ -30,7 +30,7 @@ def _blank(value: object) -> bool:
     return value is None or (isinstance(value, float) and np.isnan(value))
 
 
-def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_again: bool) -> pd.DataFrame:
+def prices_shown(spec: PortfolioSpec, step: Decision, slope: float | None, solve_again: bool) -> pd.DataFrame:
     """What a usual step of each binding limit would earn: score, and basis points a year.
 
     Parameters
@@ -55,7 +55,7 @@ def prices_shown(spec: PortfolioSpec, step: Step, slope: float | None, solve_aga
     return frame.sort_values("at_price", ascending=False)
 
 
-def week_shown(spec: PortfolioSpec, step: Step, rows: pd.DataFrame, facts: dict, solve_again: bool) -> dict:
+def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: dict, solve_again: bool) -> dict:
     """Metadata of one week's weights."""
     active = (rows["weight"] - rows["benchmark"]).abs().sum() / 2
     slope = facts["return_per_score"]
@@ -147,7 +147,7 @@ def attribution_parts(found: BacktestAttribution) -> dict[str, np.ndarray]:
 
 
 def backtest_charts(
-    result: BacktestResult, fan: Fan, found: BacktestAttribution, industries: pd.DataFrame
+    result: BacktestResult, fan: WeekdaySensitivity, found: BacktestAttribution, industries: pd.DataFrame
 ) -> dict[str, dg.MarkdownMetadataValue]:
     """NAV, the fan of weekdays, attribution and turnover as pictures."""
     from mg_portfolio.charts import figures as charts

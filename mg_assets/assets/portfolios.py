@@ -18,22 +18,22 @@ from mg_assets.assets.portfolio_metadata import (
 from mg_assets.errors import DataError
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.portfolios.decision_panel import Closes, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.settings import settings
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
-from mg_portfolio.backtest.rebalance import Path
+from mg_portfolio.backtest.rebalance import PortfolioPath
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.backtest.simulate import simulate
-from mg_portfolio.backtest.weekday_paths import fan_of, walk_fan
+from mg_portfolio.backtest.weekday_paths import simulate_weekday_paths, weekday_sensitivity
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
-from mg_portfolio.metrics import metrics, metrics_by_year
+from mg_portfolio.metrics import metrics_by_year, performance_metrics
 
 __all__ = ["ASSETS", "backtest_of", "decision_days", "portfolio"]
 
@@ -63,11 +63,11 @@ def _weights_asset(name: str) -> LakeAsset:
         group="portfolios",
         partitions=WEEKLY,
         needs=[
-            UpstreamWindow(spec.signal),
+            spec.signal,
             UpstreamWindow("reference", back=BACK),
             UpstreamWindow("daily_bars", back=BACK),
             *styled,
-            UpstreamWindow(weights),
+            weights,
         ],
         version="2",
         uses=("signals", "trading"),
@@ -166,11 +166,11 @@ def _backtest_asset(name: str) -> LakeAsset:
         group="portfolios",
         partitions=None,
         needs=[
-            UpstreamWindow(f"weights_{name}"),
-            UpstreamWindow(spec.signal),
-            UpstreamWindow("daily_bars"),
-            UpstreamWindow("reference"),
-            UpstreamWindow("common_factors"),
+            f"weights_{name}",
+            spec.signal,
+            "daily_bars",
+            "reference",
+            "common_factors",
         ],
         version="2",
         uses=("trading",),
@@ -224,11 +224,11 @@ def _backtest_asset(name: str) -> LakeAsset:
         result, index = _simulated(closes.market, spec, decisions)
         panel = closes.decisions(spec, spec.signal, STYLES)
         rules = trading_rules()
-        own = {"fri": Path(result, index)}  # the week's last session, as stored
-        fan = fan_of(walk_fan(panel, spec, weeks, own, rules.rates(spec), rules.execution))
+        own = {"fri": PortfolioPath(result, index)}  # the week's last session, as stored
+        fan = weekday_sensitivity(simulate_weekday_paths(panel, spec, weeks, own, rules.rates(spec), rules.execution))
         styles = {n: panel.styles[n] for n in STYLES if n in panel.styles and panel.styles[n].any()}
         found = attribute(result, closes.market, index, panel.industry, styles or None)
-        whole = metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
+        whole = performance_metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
         yield Built(WHOLE, holdings_table(result, closes.market), table=holdings)
         yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)

@@ -1,26 +1,19 @@
-"""Portfolios of a study, walked in parallel processes and kept one by one.
+"""Backtests of a study's portfolios, in parallel processes, each stored as it finishes.
 
-1. A portfolio whose finished account is in the lake under the same fingerprint is not walked again.
-2. What the others decide on is read once and written as ``.npy`` files that all processes map, so that memory does not
-   grow with their number (:class:`Shelf`). Processes are spawned, not forked.
-3. Each account goes to the lake (``portfolio_cells/cell=<portfolio>``) as soon as it is made: a study that is stopped
-   goes on where it was. Where it is killed, its processes end with it, and the next study takes its shelf away.
+1. A portfolio whose account is in the lake under the same fingerprint is not backtested again.
+2. The arrays that the others need are read once and written as ``.npy`` files that all processes map, so that memory
+   does not grow with their number (:class:`SharedArrays`, :mod:`mg_models.worker_pool`).
+3. Each account goes to the lake (``portfolio_cells/cell=<portfolio>``) as soon as it is finished: an interrupted study
+   resumes with the portfolios that are left.
 """
 
 import hashlib
 import json
-import multiprocessing
-import os
-import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,23 +23,23 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import week_of
 from mg_assets.portfolios.decision_panel import INDICES, Closes, style_scores
 from mg_assets.portfolios.trading_rules import TradingRules
+from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 from mg_portfolio.backtest.market_panel import MarketPanel
-from mg_portfolio.backtest.rebalance import DecisionPanel, account, walk
+from mg_portfolio.backtest.rebalance import DecisionPanel, rebalance, simulate_decisions
 from mg_portfolio.backtest.weekday_paths import weekday_decisions
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.report.portfolio_study.tables import Account
 
 TABLE = "portfolio_cells"
-VERSION = "1"  # raised when the walk changes: accounts of an older one are walked again
-HELD_ON = 6  # sessions followed after the last decision
-INLINE = 400  # decisions that are not worth starting processes for
-SHELF = "mg_study_"  # begins the name of a shelf's folder, its process follows
+VERSION = "1"  # raised when the backtest changes: accounts of an older version are computed again
+HOLDING_DAYS = 6  # sessions held after the last decision
+DECISIONS_PER_WORKER = 400  # fewer are not worth starting a process for
 _MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "listed", "amount", "adj_factor")
 
 
 @dataclass(frozen=True)
 class Job:
-    """One portfolio to walk, and the fingerprint of all that decides its account."""
+    """One portfolio to backtest, and the fingerprint of everything that its account depends on."""
 
     spec: PortfolioSpec
     fingerprint: str
@@ -58,8 +51,8 @@ def fingerprint(spec: PortfolioSpec, rules: TradingRules, mark: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def finished(lake: Lake, job: Job) -> Account | str | None:
-    """The stored account of a job, why it has none, or None where it has to be walked."""
+def stored_account(lake: Lake, job: Job) -> Account | str | None:
+    """The stored account of a job, the reason why it has none, or None where it has to be backtested."""
     name = job.spec.name
     if not lake.has(TABLE, name):
         return None
@@ -69,29 +62,30 @@ def finished(lake: Lake, job: Job) -> Account | str | None:
     return facts["absent"] if facts.get("absent") else _account(lake.day(TABLE, name))
 
 
-def run_cells(
+def run_backtests(
     lake: Lake,
     jobs: Sequence[Job],
     rules: TradingRules,
     workers: int = 1,
-    progress: Callable[[int, int, str], None] | None = None,
+    on_progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Account | str]:
-    """Accounts of the jobs' portfolios, walked where the lake has none.
+    """Accounts of the jobs' portfolios, backtested where the lake has none.
 
     Parameters
     ----------
     lake : Lake
-        Read, and written to as each account is made.
+        Read, and written to as each account finishes.
     jobs : sequence of Job
     rules : TradingRules
     workers : int
-        Processes.
-    progress : callable, optional
-        Told done, total and the portfolio's name after each walk.
+        Most processes at a time.
+    on_progress : callable, optional
+        Called after each backtest with done, total and the portfolio's name.
 
     Returns
     -------
-    dict of portfolio to Account, or to the sentence that says why there is none
+    dict of str to Account or str
+        By portfolio: its account, or the reason why there is none.
 
     Raises
     ------
@@ -101,106 +95,77 @@ def run_cells(
     out: dict[str, Account | str] = {}
     todo: list[Job] = []
     for job in jobs:
-        found = finished(lake, job)
+        found = stored_account(lake, job)
         if found is None:
             todo.append(job)
         else:
             out[job.spec.name] = found
     if not todo:
         return out
-    _sweep()
-    with tempfile.TemporaryDirectory(prefix=f"{SHELF}{os.getpid()}_") as folder:
-        shelf = Shelf.fill(Path(folder), lake, todo)
-        if shelf is None:
+    with shared_folder() as folder:
+        arrays = SharedArrays.write(folder, lake, todo)
+        if arrays is None:
             return out | {j.spec.name: f"no day has {j.spec.signal}, bars and reference data" for j in todo}
-        for done, (job, made) in enumerate(_walked(shelf, todo, rules, workers), 1):
-            _keep(lake, job, made)
-            out[job.spec.name] = made.absent or _account(made.frame)
-            if progress is not None:
-                progress(done, len(todo), job.spec.name)
+        for done, (job, backtest) in enumerate(_run_backtests(arrays, todo, rules, workers), 1):
+            _store(lake, job, backtest)
+            out[job.spec.name] = backtest.absent or _account(backtest.frame)
+            if on_progress is not None:
+                on_progress(done, len(todo), job.spec.name)
     return out
 
 
 @dataclass(frozen=True)
-class Made:
-    """A walked portfolio, as it is stored."""
+class Backtest:
+    """A backtested portfolio, as it is stored; ``absent`` is the reason why it has no account."""
 
     frame: pd.DataFrame
     facts: dict
     absent: str = ""
 
 
-def _walked(shelf: "Shelf", todo: list[Job], rules: TradingRules, workers: int) -> Iterator[tuple[Job, Made]]:
-    count = min(workers, len(todo), max(1, shelf.weeks * len(todo) // INLINE))
+def _run_backtests(
+    arrays: "SharedArrays", jobs: list[Job], rules: TradingRules, workers: int
+) -> Iterator[tuple[Job, Backtest]]:
+    count = min(workers, len(jobs), max(1, arrays.weeks * len(jobs) // DECISIONS_PER_WORKER))
     if count <= 1:
-        for job in todo:
-            yield job, walked(shelf, job.spec, rules)
+        for job in jobs:
+            yield job, backtest_portfolio(arrays, job.spec, rules)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
-        waiting = {pool.submit(walked, shelf, job.spec, rules): job for job in todo}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a process of the study died, often for want of memory: use fewer workers and run again; finished "
-                f"portfolios are kept in {TABLE}"
-            ) from error
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _end_with_parent() -> None:
-    """In a process of the pool: end when the study's process does, which a pool leaves waiting where it is killed."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            wait([parent.sentinel])
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _sweep() -> None:
-    """Take away the shelves of studies that were killed: gigabytes for years of a whole market."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SHELF}*"):
-        process = folder.name.removeprefix(SHELF).partition("_")[0]
-        if process.isdecimal() and not _alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
+    by_name = {job.spec.name: job for job in jobs}
+    tasks = {name: (arrays, job.spec, rules) for name, job in by_name.items()}
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
+        for name, backtest in run_tasks(_run_task, tasks, count):
+            yield by_name[name], backtest
+    except WorkerDiedError as died:
+        raise DataError(
+            f"the process that backtested {died.task} died with exit code {died.exit_code}, often for want of memory: "
+            f"use fewer workers and run again; finished portfolios are kept in {TABLE}"
+        ) from died
 
 
-def walked(shelf: "Shelf", spec: PortfolioSpec, rules: TradingRules) -> Made:
-    """Walk one portfolio over all weeks that have its signal."""
+def _run_task(task: "tuple[SharedArrays, PortfolioSpec, TradingRules]", send: Callable[[Any], None]) -> Backtest:
+    return backtest_portfolio(*task)
+
+
+def backtest_portfolio(arrays: "SharedArrays", spec: PortfolioSpec, rules: TradingRules) -> Backtest:
+    """Backtest one portfolio over all weeks that have its signal."""
     began = time.process_time()
-    panel, weeks = shelf.panel(spec)
+    panel, weeks = arrays.panel(spec)
     decided = weekday_decisions(panel.market.days)["fri"]
     decided = decided[np.isin(week_of(panel.market.days[decided]), weeks)]
-    steps = list(walk(panel, spec, decided, rules.rates(spec), rules.execution))
-    path = account(panel, spec, steps, rules.rates(spec), rules.execution)
+    steps = list(rebalance(panel, spec, decided, rules.rates(spec), rules.execution))
+    path = simulate_decisions(panel, spec, steps, rules.rates(spec), rules.execution)
     if path is None or len(path.result.days) < 2:
         why = next((_undated(s.absent) for s in steps if s.absent), f"no day has {spec.signal}")
         nothing = {c: pd.Series(dtype=float) for c in ("date", "nav", "benchmark_nav", "turnover_two_way")}
-        return Made(pd.DataFrame(nothing), {}, why)
+        return Backtest(pd.DataFrame(nothing), {}, why)
     facts = {
         "weeks": len(steps),
         "without_decision": path.absent,
         "relaxed": path.relaxed,
         "largest_violation": path.largest_violation,
         "cpu_seconds": round(time.process_time() - began, 2),
-        "limits_without_data": [n for n in spec.styles if not shelf.knows(n)],
+        "limits_without_data": [n for n in spec.styles if not arrays.has_style(n)],
     }
     result = path.result
     traded = result.turnover
@@ -208,17 +173,18 @@ def walked(shelf: "Shelf", spec: PortfolioSpec, rules: TradingRules) -> Made:
     at = np.searchsorted(result.days, traded.index.to_numpy("datetime64[D]"))
     turnover = np.full(len(frame), np.nan)
     turnover[at] = traded.to_numpy()
-    return Made(frame.assign(turnover_two_way=turnover), facts)
+    return Backtest(frame.assign(turnover_two_way=turnover), facts)
 
 
 def _undated(sentence: str) -> str:
-    """Why a day had no decision, as said of all days."""
+    """The reason why a day had no decision, without the day."""
     return sentence.rpartition(" on ")[0] or sentence
 
 
-def _keep(lake: Lake, job: Job, made: Made) -> None:
-    facts = {"fingerprint": job.fingerprint, "portfolio": job.spec.name, "signal": job.spec.signal, **made.facts}
-    lake.write(TABLE, job.spec.name, made.frame, facts | ({"absent": made.absent} if made.absent else {}))
+def _store(lake: Lake, job: Job, backtest: Backtest) -> None:
+    facts = {"fingerprint": job.fingerprint, "portfolio": job.spec.name, "signal": job.spec.signal, **backtest.facts}
+    absent = {"absent": backtest.absent} if backtest.absent else {}
+    lake.write(TABLE, job.spec.name, backtest.frame, facts | absent)
 
 
 def _account(frame: pd.DataFrame) -> Account:
@@ -228,8 +194,8 @@ def _account(frame: pd.DataFrame) -> Account:
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """What portfolios decide on, as arrays in a folder that every process maps.
+class SharedArrays:
+    """The arrays that portfolios are decided on, as files that every process maps.
 
     Attributes
     ----------
@@ -248,7 +214,7 @@ class Shelf:
     weeks: int
 
     @classmethod
-    def fill(cls, folder: Path, lake: Lake, jobs: Sequence[Job]) -> "Shelf | None":
+    def write(cls, folder: Path, lake: Lake, jobs: Sequence[Job]) -> "SharedArrays | None":
         """Read the days of the jobs' signals from the lake; None where there are none."""
         have = sorted(set(lake.keys("daily_bars")) & set(lake.keys("reference")))
         signals = {job.spec.signal: lake.keys(job.spec.signal) for job in jobs}
@@ -256,7 +222,7 @@ class Shelf:
         if not days:
             return None
         inside = [k for k in have if days[0] <= k <= days[-1]]
-        keys = inside + [k for k in have if k > days[-1]][:HELD_ON]
+        keys = inside + [k for k in have if k > days[-1]][:HOLDING_DAYS]
         closes = Closes(lake, keys)
         arrays: dict[str, np.ndarray] = {name: getattr(closes.market, name) for name in _MARKET}
         arrays["industry"], names = closes.industry
@@ -274,18 +240,18 @@ class Shelf:
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
-    def knows(self, style: str) -> bool:
-        """Whether the source knows a style of any stock on any day."""
+    def has_style(self, style: str) -> bool:
+        """Whether the source has a style of any stock on any day."""
         return bool(np.isfinite(self._array(f"style_{style}")).any())
 
     def panel(self, spec: PortfolioSpec) -> tuple[DecisionPanel, np.ndarray]:
-        """A portfolio's panel over the days that have its signal and a week after, and the Mondays of its weeks."""
+        """A portfolio's panel over the days of its signal and the week after, and the Mondays of its weeks."""
         lake = Lake(self.lake)
         own = sorted(set(lake.keys(spec.signal)) & set(self.keys))
         if not own:
             own = list(self.keys[:1])
         first = self.keys.index(own[0])
-        after = min(self.keys.index(own[-1]) + 1 + HELD_ON, len(self.keys))
+        after = min(self.keys.index(own[-1]) + 1 + HOLDING_DAYS, len(self.keys))
         days = slice(first, after)
         keys = self.keys[days]
         symbols = self._array("symbols").astype(object)

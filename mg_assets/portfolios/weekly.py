@@ -18,7 +18,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.portfolios.decision_panel import Closes
 from mg_assets.portfolios.trading_rules import TradingRules
-from mg_portfolio.backtest.rebalance import DecisionPanel, Step, walk
+from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
 from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
@@ -164,7 +164,7 @@ class Earned:
 
 def decided_weeks(
     lake: Lake, spec: PortfolioSpec, table: str, keys: list[str], rules: TradingRules, last: LastWeek | None
-) -> Iterator[tuple[str, Step | str, pd.DataFrame, dict]]:
+) -> Iterator[tuple[str, Decision | str, pd.DataFrame, dict]]:
     """Decide each week.
 
     Yields
@@ -190,7 +190,7 @@ def decided_weeks(
         place = {k: i for i, k in enumerate(closes.keys)}
         unknown = closes.unknown_styles(spec)
         before = None if last is None else _as_step(last, panel, place[last.decided], value)
-        steps = walk(panel, spec, [place[d] for d in days], rules.rates(spec), rules.execution, before)
+        steps = rebalance(panel, spec, [place[d] for d in days], rules.rates(spec), rules.execution, before)
         for key in part:
             if key not in decided_on:
                 yield key, f"no session of the week has a {spec.signal}", _empty(columns), {}
@@ -209,7 +209,7 @@ def decided_weeks(
             yield key, step, rows, facts
 
 
-def weights_table(panel: DecisionPanel, step: Step, columns: Sequence[str]) -> pd.DataFrame:
+def weights_table(panel: DecisionPanel, step: Decision, columns: Sequence[str]) -> pd.DataFrame:
     """The rows of one decision, on the stocks that its problem holds."""
     if step.problem is None or step.problem.positions is None:
         raise DataError(f"no decision on {panel.market.days[step.day]}: {step.absent}")
@@ -232,7 +232,7 @@ def weights_table(panel: DecisionPanel, step: Step, columns: Sequence[str]) -> p
     return pd.DataFrame({name: (known | styles)[name] for name in columns})
 
 
-def _facts(spec: PortfolioSpec, step: Step, unknown: list[str]) -> dict:
+def _facts(spec: PortfolioSpec, step: Decision, unknown: list[str]) -> dict:
     solution = step.solution
     if solution is None:
         return {}
@@ -276,11 +276,11 @@ def _held(last: LastWeek | None) -> list[str]:
     return list(last.rows.loc[(last.rows["weight"] > 0) | (last.rows["holdings"] > 0), "symbol"])
 
 
-def _as_step(last: LastWeek, panel: DecisionPanel, day: int, value: float) -> Step:
+def _as_step(last: LastWeek, panel: DecisionPanel, day: int, value: float) -> Decision:
     """The stored decision on the panel's axis."""
     rows = last.rows.set_index("symbol").reindex(panel.market.symbols)
     held, target = (np.nan_to_num(rows[c].to_numpy(float)) for c in ("holdings", "weight"))
-    return Step(day, held, target, value)
+    return Decision(day, held, target, value)
 
 
 def _waiting(lake: Lake, table: str, first: str, learned: set[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:

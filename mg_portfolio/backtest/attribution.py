@@ -1,7 +1,7 @@
 """Where the excess return came from: industries and selection (Brinson), or styles, industries and the rest (factors).
 
 Both split each period's excess return exactly: the parts sum to it, whatever the weights. :func:`attribute` does both
-for a backtest, day by day, and sets apart what the costs took and what the days of trading added or took.
+for a backtest, day by day, and reports separately what the costs took and what the days of trading added or took.
 """
 
 from dataclasses import dataclass, replace
@@ -29,17 +29,19 @@ class Brinson:
         ``Wp * (Rp_industry - Rb_industry)``: stocks within industries, the interaction included.
     excess : (T,) float
         ``Rp - Rb``, the sum of the two over industries.
+    link : (T,) float
+        Factors that make the periods' effects sum to the compounded excess, see :func:`carino`.
     """
 
     industries: np.ndarray
     allocation: np.ndarray
     selection: np.ndarray
     excess: np.ndarray
-    _link: np.ndarray
+    link: np.ndarray
 
     def table(self) -> pd.DataFrame:
         """Totals per industry: allocation, selection and their sum, linked to add up to the compounded excess."""
-        factor = self._link[:, None]
+        factor = self.link[:, None]
         frame = pd.DataFrame(
             {"allocation": (self.allocation * factor).sum(axis=0), "selection": (self.selection * factor).sum(axis=0)},
             index=pd.Index(self.industries, name="industry"),
@@ -106,14 +108,24 @@ def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, i
         allocation=allocation,
         selection=selection,
         excess=whole_p - whole_b,
-        _link=carino(whole_p, whole_b),
+        link=carino(whole_p, whole_b),
     )
 
 
 def carino(portfolio: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
-    """Factors that make single-period effects add up to the difference of compounded returns; (T,).
+    """Factors that make single-period effects add up to the difference of compounded returns.
 
     ``k_t / k`` with ``k = (ln(1 + P) - ln(1 + B)) / (P - B)`` of the whole and of each period (Carino, 1999).
+
+    Parameters
+    ----------
+    portfolio, benchmark : (T,) float
+        Returns of each period.
+
+    Returns
+    -------
+    (T,) float
+        Factors for the effects of each period.
     """
 
     def ratio(p: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -146,6 +158,7 @@ def factor_attribution(
     styles : dict of name to (T, S) or (S,) float
         Exposures at the start of the period; NaN counts as zero.
     industry : (S,) or (T, S) int
+        Codes.
     size : (T, S) or (S,) float, optional
         Regression weights, such as the square root of the market value; equal where absent.
 
@@ -153,6 +166,11 @@ def factor_attribution(
     -------
     DataFrame
         Row per period; columns ``industry``, the styles, ``selection``, ``excess`` (their sum).
+
+    Raises
+    ------
+    ProblemError
+        Shapes differ.
     """
     a = np.atleast_2d(np.asarray(active, dtype=np.float64))
     r = np.atleast_2d(np.asarray(returns, dtype=np.float64))
@@ -238,7 +256,12 @@ class BacktestAttribution:
         return pd.Series({**parts, "excess": sum(parts.values())})
 
     def factor_table(self) -> pd.Series:
-        """Linked totals by factor, with execution and cost, and ``excess``, their sum.
+        """Linked totals by factor.
+
+        Returns
+        -------
+        Series
+            Each factor, ``execution`` and ``cost``, and ``excess``, their sum.
 
         Raises
         ------
@@ -265,6 +288,7 @@ def attribute(
     Parameters
     ----------
     result : BacktestResult
+        Of :func:`mg_portfolio.simulate`.
     market : MarketPanel
         The panel it ran on.
     benchmark : mapping of day to (S,) weights, or (D, S) weights
@@ -272,9 +296,14 @@ def attribute(
     industry : (S,) or (D, S) int
         Codes.
     styles : dict of name to (S,) or (D, S) float, optional
-        Exposures known at each close; with them the split by factor.
+        Exposures available at each close; with them the split by factor.
     size : (S,) or (D, S) float, optional
         Weights of the factor regressions.
+
+    Returns
+    -------
+    BacktestAttribution
+        Daily effects, and tables of their linked totals.
 
     Raises
     ------
@@ -302,7 +331,7 @@ def attribute(
     def since(x: np.ndarray) -> np.ndarray:
         return x if np.ndim(x) == 1 else np.asarray(x)[start:-1]
 
-    by_industry = replace(brinson(held, index, growth, since(np.asarray(industry))), _link=link)
+    by_industry = replace(brinson(held, index, growth, since(np.asarray(industry))), link=link)
     factors = None
     if styles is not None:
         exposures = {name: since(np.asarray(x)) for name, x in styles.items()}

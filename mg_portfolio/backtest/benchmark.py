@@ -1,11 +1,11 @@
-"""Value of the benchmark: from its returns, or from its weights."""
+"""Benchmark: its value from daily returns or weights, and its weights at each close."""
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
 
-from mg_portfolio.backtest.holdings import Book, book_of
+from mg_portfolio.backtest.holdings import Holdings, holdings_from_weights
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.errors import BacktestError
 
@@ -14,7 +14,27 @@ Benchmark = np.ndarray | Mapping[Day, np.ndarray] | None
 
 
 def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
-    """Index value from ``start`` on, 1 there."""
+    """Index value from ``start`` on, 1 there; NaN without a benchmark.
+
+    Parameters
+    ----------
+    market : MarketPanel
+        Prices and tradability of D days and S stocks.
+    benchmark : Benchmark
+        Daily returns (D,), daily weights (D, S), weights by the day they are bought, or None.
+    start : int
+        Index of the first day.
+
+    Returns
+    -------
+    (D - start,) float
+        Value at each close.
+
+    Raises
+    ------
+    BacktestError
+        A shape does not fit the panel, or a day has no return.
+    """
     count = len(market.days) - start
     if benchmark is None:
         return np.full(count, np.nan)
@@ -37,7 +57,21 @@ def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.n
 
 
 def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
-    """Index weights at each close from ``start`` to the last day but one, for attribution; (T - 1, S).
+    """Index weights at each close from ``start`` to the last day but one, for attribution.
+
+    Parameters
+    ----------
+    market : MarketPanel
+        Prices and tradability of D days and S stocks.
+    benchmark : Benchmark
+        Daily weights (D, S), or weights by the day they are bought.
+    start : int
+        Index of the first day.
+
+    Returns
+    -------
+    (T - 1, S) float
+        Weights, each row summing to one.
 
     Raises
     ------
@@ -47,10 +81,10 @@ def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> 
     last = len(market.days) - 1
     if isinstance(benchmark, Mapping):
         out = np.zeros((last - start, len(market.symbols)))
-        for first, after, book in _held(market, benchmark, start):
+        for first, after, owned in _held(market, benchmark, start):
             first, after = max(first, start), min(after, last)
-            worth = market.mark[first:after] * book.units  # (days, S)
-            out[first - start : after - start] = worth / (worth.sum(axis=1, keepdims=True) + book.cash)
+            worth = market.mark[first:after] * owned.units  # (days, S)
+            out[first - start : after - start] = worth / (worth.sum(axis=1, keepdims=True) + owned.cash)
         return out
     if benchmark is None or np.ndim(benchmark) != 2:
         raise BacktestError("attribution needs the benchmark's weights: give them by day, not as returns")
@@ -75,14 +109,14 @@ def _daily_index_returns(market: MarketPanel, weights: np.ndarray, start: int) -
 def _drifting_index(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> np.ndarray:
     """Value of weights bought at the close of their days without cost, drifting in between; 1 at ``start``."""
     nav, level = np.empty(len(market.days)), 1.0
-    for first, after, book in _held(market, schedule, start):
-        nav[first : after + 1] = level * (market.mark[first : after + 1] @ book.units + book.cash)
+    for first, after, owned in _held(market, schedule, start):
+        nav[first : after + 1] = level * (market.mark[first : after + 1] @ owned.units + owned.cash)
         level = nav[min(after, len(nav) - 1)]  # the day of the next weights is still earned with these
     return nav[start:] / nav[start]
 
 
-def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Book]]:
-    """What the index holds from the close of day ``first`` to the close of day ``after``, from ``start`` to the end."""
+def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Holdings]]:
+    """Holdings of the index from the close of day ``first`` to the close of day ``after``, from ``start`` to the end."""
     weights = {market.index(day): w for day, w in schedule.items()}
     known = [d for d in weights if d <= start]
     if not known:
@@ -91,4 +125,4 @@ def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -
         )
     order = [max(known), *sorted(d for d in weights if d > start)]
     for first, after in pairwise([*order, len(market.days)]):
-        yield first, after, book_of(market, weights[first], first, "benchmark weights")
+        yield first, after, holdings_from_weights(market, weights[first], first, "benchmark weights")

@@ -1,9 +1,9 @@
-"""From target weights to what can be traded in a day: locked stocks, the market's depth, lots.
+"""Execution model, from target weights to what can be traded in a day: locked stocks, market depth, lots.
 
 1. Each stock gets a range for its new value: fixed where nothing trades, at most (least) what is held at the upper
    (lower) limit, within a share of the day's amount where a capacity is given.
 2. The target is scaled by one factor and clipped to the ranges so that the sum is what may be invested: what one stock
-   cannot take, the rest share in proportion (:class:`Filling`).
+   cannot take is spread over the rest in proportion (:class:`Filling`).
 3. Orders are rounded down to lots, sales first, and purchases to the cash that there is (:func:`round_to_lots`).
 """
 
@@ -16,12 +16,12 @@ from mg_portfolio.errors import ProblemError
 
 @dataclass(frozen=True)
 class Execution:
-    """Limits of a real order desk.
+    """Execution model: the limits that orders of a given capital meet.
 
     Attributes
     ----------
     capital : float
-        Yuan that the portfolio's value of one stands for, at the backtest's start (for ``drift_to``: at the decision).
+        Yuan that a portfolio value of one amounts to, at the backtest's start (for :func:`drift_to`: at the decision).
     participation : float, optional
         Largest share of a stock's amount of the day that one order may be. Needs the panel's ``amount``.
     lots : bool
@@ -41,13 +41,13 @@ class Execution:
                 f"participation was {self.participation!r}, expected a share of the day's amount, 0 to 1"
             )
 
-    def grown(self, value: float) -> "Execution":
-        """The same desk when the portfolio is worth ``value`` times as much."""
+    def scaled(self, value: float) -> "Execution":
+        """Execution with capital scaled by ``value``."""
         return replace(self, capital=self.capital * value)
 
 
 class Filling:
-    """Values that add up to any sum: a scaled target clipped to ranges.
+    """Scales a target so that its values, clipped to ranges, add up to a given sum.
 
     ``f(s) = sum clip(s * target, low, high)`` is piecewise linear and does not fall, so its knots are laid out once and
     the scale of a sum is read off between two of them.
@@ -55,9 +55,9 @@ class Filling:
     Parameters
     ----------
     target : (S,) float
-        Not negative.
+        Wanted values, not negative.
     low, high : (S,) float
-        ``0 <= low <= high``, high may be infinite.
+        Ranges, ``0 <= low <= high``; high may be infinite.
     """
 
     def __init__(self, target: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
@@ -74,8 +74,8 @@ class Filling:
         rises = self._slope[:-1] * np.diff(self._knots)
         self._sums = float(low.sum()) + np.concatenate([[0.0], np.cumsum(rises)])
 
-    def wish(self, total: float) -> np.ndarray:
-        """Scaled target before clipping; infinite where all that is wanted is at its top."""
+    def scaled_target(self, total: float) -> np.ndarray:
+        """Target scaled so that its clipped values sum to ``total``; infinite where every stock wanted is at its top."""
         at = int(np.searchsorted(self._sums, total, side="right")) - 1
         if at < 0:
             return np.zeros_like(self._target)
@@ -86,9 +86,9 @@ class Filling:
             return self._target * self._knots[at]
         return self._target * (self._knots[at] + (total - self._sums[at]) / slope)
 
-    def clip(self, wish: np.ndarray) -> np.ndarray:
+    def clip(self, values: np.ndarray) -> np.ndarray:
         """Values within the ranges."""
-        return np.clip(wish, self._low, self._high)
+        return np.clip(values, self._low, self._high)
 
 
 def lot_rules(symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

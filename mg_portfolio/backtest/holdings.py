@@ -1,4 +1,4 @@
-"""Weights in, units out: what a portfolio owns."""
+"""Holdings in units and cash, from weights."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,37 @@ from mg_portfolio.optimization.validation import DUST, SUM_TOLERANCE
 
 
 @dataclass(frozen=True, eq=False)
-class Book:
-    """What the portfolio owns: units of each stock (at adjusted prices) and cash."""
+class Holdings:
+    """Holdings of a portfolio.
 
-    units: np.ndarray  # (S,)
+    Attributes
+    ----------
+    units : (S,) float
+        Of each stock, at adjusted prices.
+    cash : float
+        In units of the portfolio's first value.
+    """
+
+    units: np.ndarray
     cash: float
-
-    def value(self, price: np.ndarray) -> float:
-        """Worth at the given prices."""
-        return float(self.units @ price) + self.cash
 
 
 def checked_weights(market: MarketPanel, weights: np.ndarray, what: str) -> np.ndarray:
-    """Weights as float64 on the panel's symbols, not negative, summing to one or (the rest is cash) less.
+    """Check weights on the panel's symbols: not negative, summing to one or (the rest is cash) less.
+
+    Parameters
+    ----------
+    market : MarketPanel
+        Panel of S stocks.
+    weights : (S,) float
+        Fractions of the portfolio's value.
+    what : str
+        What they are, for error messages.
+
+    Returns
+    -------
+    (S,) float64
+        The weights, rounding below zero and above one taken off.
 
     Raises
     ------
@@ -45,8 +63,24 @@ def checked_weights(market: MarketPanel, weights: np.ndarray, what: str) -> np.n
     return w / total if total > 1.0 - DUST else w
 
 
-def book_of(market: MarketPanel, weights: np.ndarray, day: int, what: str = "holdings") -> Book:
-    """Units and cash that have these weights, and the value one, at the close of a day.
+def holdings_from_weights(market: MarketPanel, weights: np.ndarray, day: int, what: str = "holdings") -> Holdings:
+    """Buy units for these weights, at the value one, at the close of a day.
+
+    Parameters
+    ----------
+    market : MarketPanel
+        Panel of S stocks.
+    weights : (S,) float
+        Fractions of the portfolio's value; what is missing to one is cash.
+    day : int
+        Index in the panel.
+    what : str
+        What the weights are, for error messages.
+
+    Returns
+    -------
+    Holdings
+        Worth one in all.
 
     Raises
     ------
@@ -61,4 +95,4 @@ def book_of(market: MarketPanel, weights: np.ndarray, day: int, what: str = "hol
             f"{what} on {market.days[day]} had {market.symbols[unpriced[0]]}, which had no price up to then "
             f"({len(unpriced)} such stocks): begin the panel earlier or carry the close of halted stocks forward"
         )
-    return Book(np.divide(w, price, out=np.zeros_like(w), where=price > 0.0), 1.0 - float(w.sum()))
+    return Holdings(np.divide(w, price, out=np.zeros_like(w), where=price > 0.0), 1.0 - float(w.sum()))

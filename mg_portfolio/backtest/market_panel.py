@@ -21,6 +21,7 @@ class MarketPanel:
     days : (D,) datetime64[D]
         Ascending.
     symbols : (S,) object
+        Stock codes.
     trade_price : (D, S) float
         Adjusted price that orders of the day are filled at (vwap, or open, or close); NaN where there was no trade.
     close : (D, S) float
@@ -91,7 +92,20 @@ class MarketPanel:
         return np.where(day < 0, 0.0, filled)
 
     def cut(self, first: int, after: int, stocks: np.ndarray) -> "MarketPanel":
-        """The panel of days ``first..after - 1`` and some stocks; halted ones keep the price they had before."""
+        """Select days and stocks; halted stocks keep the price they had before.
+
+        Parameters
+        ----------
+        first, after : int
+            The days ``first..after - 1``.
+        stocks : (K,) int
+            Indices of stocks.
+
+        Returns
+        -------
+        MarketPanel
+            Of those days and K stocks.
+        """
         days = slice(first, after)
         known = self.mark[days][:, stocks]
         return MarketPanel(
@@ -108,6 +122,16 @@ class MarketPanel:
 
     def index(self, day: Day) -> int:
         """Index of a day given as an index or a date.
+
+        Parameters
+        ----------
+        day : int or date
+            Index in the panel, or a date of it.
+
+        Returns
+        -------
+        int
+            Index in the panel.
 
         Raises
         ------

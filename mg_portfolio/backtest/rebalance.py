@@ -1,12 +1,12 @@
-"""A portfolio's path through time: decide, trade the next day, drift, decide again.
+"""Rebalance a portfolio through time: decide, trade the next day, drift, decide again.
 
-1. ``panel`` holds what was known at each close (:class:`DecisionPanel`).
-2. :func:`problem_at` cuts one day's problem out of it, on the stocks that matter that day.
-3. :func:`walk` goes from decision to decision, each from the weights that the last one has become;
-   :func:`account` turns the steps into a backtest.
+1. :class:`DecisionPanel` holds what is available at each close.
+2. :func:`problem_at` builds one day's problem from it, on the stocks that matter that day.
+3. :func:`rebalance` solves one after another, each from the weights that the last decision has drifted to;
+   :func:`simulate_decisions` backtests them.
 
-A step starts from weights on the stocks held and from nothing else, so that a week solved alone, or on other axes,
-gives the same bits as all weeks in one go.
+A decision starts from the weights of the stocks held alone, so that a week solved by itself, or on a wider axis of
+stocks, gives the same bits as all weeks in one call.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ import numpy as np
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
-from mg_portfolio.backtest.simulate import carry, simulate
+from mg_portfolio.backtest.simulate import drift_to, simulate
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule
 from mg_portfolio.errors import BacktestError
@@ -29,20 +29,22 @@ from mg_portfolio.optimization.solution import EnhancementSolution
 
 @dataclass(frozen=True, eq=False)
 class DecisionPanel:
-    """What a rebalance knows at each close: D days, S stocks.
+    """Data available to a rebalance at each close: D days, S stocks.
 
     Attributes
     ----------
     market : MarketPanel
+        Prices and tradability.
     score : (D, S) float
         Signal; NaN means no score.
     benchmark : (D, S) float
         Index weights in any unit; 0 or NaN outside the index. A day of zeros has no benchmark.
     member : (D, S) bool
-        Of the index.
+        Index members.
     industry : (D, S) int
         Codes.
     industry_names : mapping of int to str
+        Name of each code.
     styles : mapping of name to (D, S) float
         Standardised exposures; NaN is the mean.
     buyable : (D, S) bool
@@ -67,19 +69,21 @@ class DecisionPanel:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One decision of a path, or why there was none.
+class Decision:
+    """One rebalance decision, or why there was none.
 
     Attributes
     ----------
     day : int
-        Index of the decision's day in the panel.
+        Index of its day in the panel.
     holdings, target : (S,) float
-        Weights at the close before the decision, and what it wants; the same where it is absent.
+        Weights at the close before the decision, and those decided; the same where there was no decision.
     value : float
-        The portfolio's at the decision, 1 at its first.
-    problem, solution : optional
-        None where the decision is absent.
+        Of the portfolio at the decision, 1 at its first.
+    problem : EnhancementProblem, optional
+        None where there was no decision.
+    solution : EnhancementSolution, optional
+        None where there was no decision.
     absent : str
         Why nothing was decided; empty where something was.
     """
@@ -94,16 +98,23 @@ class Step:
 
 
 def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np.ndarray) -> EnhancementProblem | str:
-    """One day's problem, or a sentence that says what it lacks.
+    """Build one day's problem.
 
     Parameters
     ----------
     panel : DecisionPanel
+        Data at each close.
     spec : PortfolioSpec
+        Limits of the portfolio.
     day : int
         Index in the panel.
     holdings : (S,) float
         Weights held at the close.
+
+    Returns
+    -------
+    EnhancementProblem or str
+        The problem, or a sentence naming what the day lacks.
     """
     date = panel.market.days[day]
     if not np.isfinite(panel.score[day]).any():
@@ -127,74 +138,77 @@ def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np
     )
 
 
-def walk(
+def rebalance(
     panel: DecisionPanel,
     spec: PortfolioSpec,
     days: Iterable[int],
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
-    last: Step | None = None,
-) -> Iterator[Step]:
-    """Decide on each of the days, in order.
+    last: Decision | None = None,
+) -> Iterator[Decision]:
+    """Decide on each of the days, in order, from the drifted weights of the decision before.
 
     Parameters
     ----------
     panel : DecisionPanel
+        Data at each close.
     spec : PortfolioSpec
+        Limits, costs and signal of the portfolio.
     days : iterable of int
         Decision days, ascending indices into the panel.
     cost : Costs or CostSchedule, optional
         Default: the specification's.
     execution : Execution, optional
         With the capital at the portfolio's first decision.
-    last : Step, optional
+    last : Decision, optional
         The decision before the first of the days; where absent the portfolio starts in cash.
 
     Yields
     ------
-    Step
-        One a day; a day that lacks signal or benchmark is a step without a solution, and the portfolio drifts on.
+    Decision
+        One a day; on a day that lacks signal or benchmark it has no solution, and the portfolio drifts on.
     """
     rates = spec.costs if cost is None else cost
     for day in days:
         if last is None:
             holdings, value = np.zeros(len(panel.market.symbols)), 1.0
         else:
-            holdings, growth = _carried(panel.market, last, day, rates, execution)
+            holdings, growth = _drifted(panel.market, last, day, rates, execution)
             value = last.value * growth
         problem = problem_at(panel, spec, day, holdings)
         if isinstance(problem, str):
-            yield Step(day, holdings, holdings, value, absent=problem)
+            yield Decision(day, holdings, holdings, value, absent=problem)
             continue
         solution = optimize(problem)
-        last = Step(day, holdings, on_axis(problem, solution.weights, len(holdings)), value, problem, solution)
+        last = Decision(day, holdings, on_axis(problem, solution.weights, len(holdings)), value, problem, solution)
         yield last
 
 
-def _carried(
-    market: MarketPanel, last: Step, day: int, cost: Costs | CostSchedule, execution: Execution | None
+def _drifted(
+    market: MarketPanel, last: Decision, day: int, cost: Costs | CostSchedule, execution: Execution | None
 ) -> tuple[np.ndarray, float]:
     """Weights at the close of ``day``, computed on the stocks held alone."""
     held = np.flatnonzero((last.holdings > 0.0) | (last.target > 0.0))
-    now = None if execution is None else execution.grown(last.value)
+    now = None if execution is None else execution.scaled(last.value)
     days = market.cut(last.day, day + 1, held)
-    weights, growth = carry(days, last.holdings[held], last.target[held], 0, day - last.day, cost, now)
+    weights, growth = drift_to(days, last.holdings[held], last.target[held], 0, day - last.day, cost, now)
     out = np.zeros(len(last.holdings))
     out[held] = weights
     return out, growth
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
-    """A walked portfolio.
+class PortfolioPath:
+    """A portfolio rebalanced through time, and its backtest.
 
     Attributes
     ----------
     result : BacktestResult
+        From the first decision to the panel's end.
     benchmark : dict of day to (S,) float
         Index weights at each decision.
     relaxed, absent : int
-        Decisions that moved a limit, and days without a decision.
+        Number of decisions that moved a limit, and of days without a decision.
     largest_violation : float
         Over all decisions.
     """
@@ -206,28 +220,47 @@ class Path:
     largest_violation: float = 0.0
 
 
-def account(
+def simulate_decisions(
     panel: DecisionPanel,
     spec: PortfolioSpec,
-    steps: Iterable[Step],
+    decisions: Iterable[Decision],
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
-) -> Path | None:
-    """Simulate the steps of a walk to the panel's end, beside the index weights of each; None without a decision."""
-    decisions: dict[Day, np.ndarray] = {}
+) -> PortfolioPath | None:
+    """Backtest decisions to the panel's end, against the index weights of each.
+
+    Parameters
+    ----------
+    panel : DecisionPanel
+        Data at each close, the decisions' own.
+    spec : PortfolioSpec
+        Whose costs are the default.
+    decisions : iterable of Decision
+        As :func:`rebalance` yields them.
+    cost : Costs or CostSchedule, optional
+        Default: the specification's.
+    execution : Execution, optional
+        With the capital at the portfolio's first decision.
+
+    Returns
+    -------
+    PortfolioPath or None
+        None where nothing was decided on any day.
+    """
+    targets: dict[Day, np.ndarray] = {}
     index: dict[Day, np.ndarray] = {}
     relaxed = absent = 0
     worst = 0.0
-    for step in steps:
-        if step.problem is None or step.solution is None:
+    for made in decisions:
+        if made.problem is None or made.solution is None:
             absent += 1
             continue
-        decisions[step.day] = step.target
-        index[step.day] = on_axis(step.problem, step.problem.benchmark, len(step.target))
-        relaxed += step.solution.status != "optimal"
-        worst = max(worst, step.solution.largest_violation)
-    if not decisions:
+        targets[made.day] = made.target
+        index[made.day] = on_axis(made.problem, made.problem.benchmark, len(made.target))
+        relaxed += made.solution.status != "optimal"
+        worst = max(worst, made.solution.largest_violation)
+    if not targets:
         return None
     rates = spec.costs if cost is None else cost
-    result = simulate(panel.market, decisions, cost=rates, benchmark=index, execution=execution)
-    return Path(result, index, relaxed, absent, worst)
+    result = simulate(panel.market, targets, cost=rates, benchmark=index, execution=execution)
+    return PortfolioPath(result, index, relaxed, absent, worst)

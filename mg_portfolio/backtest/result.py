@@ -1,4 +1,4 @@
-"""The account of a backtest: daily values, every order, every rebalance."""
+"""Result of a backtest: daily values, every order, every rebalance."""
 
 from dataclasses import dataclass
 
@@ -40,7 +40,7 @@ class Fill:
 
 @dataclass(frozen=True, eq=False)
 class BacktestResult:
-    """Daily account of a simulated portfolio.
+    """Daily values, orders and rebalances of a simulated portfolio.
 
     Attributes
     ----------
@@ -54,13 +54,13 @@ class BacktestResult:
         Weights at the close; their sum falls short of one by the cash.
     cash : (T,) float
         Cash in units of the first day's value.
-    book_units : (R, S) float
+    units_after_trade : (R, S) float
         Units of each stock (at adjusted prices) after each trade, the start first.
-    book_of_day : (T,) int
-        Row of ``book_units`` that was held at the close of each day.
+    trade_of_day : (T,) int
+        Row of ``units_after_trade`` that was held at the close of each day.
     trades : DataFrame
         One row per order: decided, traded (dates), symbol, side, planned, filled (change of weight), price, reason
-        (empty where nothing stood in the way; ``filled`` then differs from ``planned`` by the weight that others left
+        (empty where nothing prevented it; ``filled`` then differs from ``planned`` by the weight that others left
         over).
     rebalances : DataFrame
         One row per trading day: decided, traded, planned_two_way (target against the holdings at the decision),
@@ -74,15 +74,15 @@ class BacktestResult:
     relative_nav: np.ndarray
     holdings: np.ndarray
     cash: np.ndarray
-    book_units: np.ndarray
-    book_of_day: np.ndarray
+    units_after_trade: np.ndarray
+    trade_of_day: np.ndarray
     trades: pd.DataFrame
     rebalances: pd.DataFrame
 
     @property
     def units(self) -> np.ndarray:
         """Units of each stock at each close, (T, S): ``nav = sum(units * mark) + cash``."""
-        return self.book_units[self.book_of_day]
+        return self.units_after_trade[self.trade_of_day]
 
     @property
     def turnover(self) -> pd.Series:
@@ -106,7 +106,7 @@ REBALANCE_COLUMNS = (
 )
 
 
-def tables(
+def trade_tables(
     market: MarketPanel,
     fills: list[tuple[int, Fill, float]],
     cash_share: np.ndarray,
@@ -116,11 +116,18 @@ def tables(
 
     Parameters
     ----------
+    market : MarketPanel
+        Prices and tradability of D days and S stocks.
     fills : list of (decision's day index, fill, planned two-way turnover)
     cash_share : (R,) float
         Cash at the close of each trading day, as a fraction of the portfolio.
     bought_in : bool
         Whether the first fill bought the portfolio from cash.
+
+    Returns
+    -------
+    trades, rebalances : DataFrame
+        As in :class:`BacktestResult`.
     """
     orders: list[tuple[np.ndarray, ...]] = []
     lines = []

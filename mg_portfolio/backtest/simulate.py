@@ -1,12 +1,12 @@
 """From target weights to daily net asset value.
 
-The clock of one rebalance:
+Timing of one rebalance:
 
-1. ``decided``, after the close of day T: a target is chosen with what is known then.
+1. ``decided``, after the close of day T: a target is chosen from data available then.
 2. Day T+1: orders are filled at the day's trade price (:func:`trade`). What cannot trade stays, and the freed or
    missing weight is spread over the rest in proportion (:mod:`mg_portfolio.backtest.execution`, with lots and a
    capacity where asked). Costs come out of the portfolio's value.
-3. From the close of T+1 on, holdings drift with prices until the next trade (:func:`simulate`, :func:`carry`).
+3. From the close of T+1 on, holdings drift with prices until the next trade (:func:`simulate`, :func:`drift_to`).
 
 Between trades nothing changes but prices, so a stretch of days is valued in one matrix product.
 """
@@ -17,7 +17,7 @@ import numpy as np
 
 from mg_portfolio.backtest.benchmark import Benchmark, benchmark_nav
 from mg_portfolio.backtest.execution import Execution, Filling, round_to_lots
-from mg_portfolio.backtest.holdings import DUST, Book, book_of, checked_weights
+from mg_portfolio.backtest.holdings import DUST, Holdings, checked_weights, holdings_from_weights
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import (
     CAPACITY,
@@ -30,22 +30,10 @@ from mg_portfolio.backtest.result import (
     SUSPENDED,
     BacktestResult,
     Fill,
-    tables,
+    trade_tables,
 )
 from mg_portfolio.costs import Costs, CostSchedule
 from mg_portfolio.errors import BacktestError
-
-__all__ = [
-    "BacktestResult",
-    "CostSchedule",
-    "Costs",
-    "Execution",
-    "MarketPanel",
-    "carry",
-    "drift_to",
-    "simulate",
-    "trade",
-]
 
 
 def simulate(
@@ -56,11 +44,12 @@ def simulate(
     benchmark: Benchmark = None,
     execution: Execution | None = None,
 ) -> BacktestResult:
-    """Run target weights through the market.
+    """Backtest target weights: trade, pay costs and drift, day by day.
 
     Parameters
     ----------
     market : MarketPanel
+        Prices and tradability of D days and S stocks.
     decisions : mapping of day (index or date) to (S,) target weights
         Decided after that day's close, traded the next day. A decision on the panel's last day is not traded.
     start_holdings : (S,) float, optional
@@ -74,6 +63,11 @@ def simulate(
     execution : Execution, optional
         Capital, and with it lots and a capacity; where absent, any fraction of a share trades at the day's price.
 
+    Returns
+    -------
+    BacktestResult
+        Daily values and weights, every order with the reason where it was not filled, and every rebalance.
+
     Raises
     ------
     BacktestError
@@ -85,37 +79,41 @@ def simulate(
     if start_holdings is None and not order:
         raise BacktestError("there was neither a decision nor a start holding: nothing to simulate")
     start = order[0] if start_holdings is None else 0
-    book = Book(np.zeros(len(market.symbols)), 1.0) if start_holdings is None else book_of(market, start_holdings, 0)
+    owned = (
+        Holdings(np.zeros(len(market.symbols)), 1.0)
+        if start_holdings is None
+        else holdings_from_weights(market, start_holdings, 0)
+    )
 
     count = len(market.days) - start
     nav, cash = np.empty(count), np.empty(count)
     holdings = np.empty((count, len(market.symbols)))
-    books, book_of_day = [book.units], np.zeros(count, dtype=np.int64)
+    units_after_trade, trade_of_day = [owned.units], np.zeros(count, dtype=np.int64)
     fills: list[tuple[int, Fill, float]] = []
 
-    def carry(first: int, after: int) -> None:
-        """Value the book on days first..after-1."""
+    def value_holdings(first: int, after: int) -> None:
+        """Net asset value, cash and weights on days first..after-1."""
         at = slice(first - start, after - start)
-        worth = market.mark[first:after] * book.units  # (days, S)
-        nav[at] = worth.sum(axis=1) + book.cash
-        cash[at], book_of_day[at] = book.cash, len(books) - 1
+        worth = market.mark[first:after] * owned.units  # (days, S)
+        nav[at] = worth.sum(axis=1) + owned.cash
+        cash[at], trade_of_day[at] = owned.cash, len(units_after_trade) - 1
         np.divide(worth, nav[at, None], out=holdings[at])
 
     now = start
     for decided in order:
         if decided + 1 >= len(market.days):
             break
-        carry(now, decided + 1)
+        value_holdings(now, decided + 1)
         now = decided + 1
         planned = float(np.abs(targets[decided] - holdings[decided - start]).sum())
-        book, fill = trade(market, book, targets[decided], now, cost.on(market.days[now]), execution)
-        books.append(book.units)
+        owned, fill = trade(market, owned, targets[decided], now, cost.on(market.days[now]), execution)
+        units_after_trade.append(owned.units)
         fills.append((decided, fill, planned))
-    carry(now, len(market.days))
+    value_holdings(now, len(market.days))
 
     index_nav = benchmark_nav(market, benchmark, start)
     bought = [decided + 1 - start for decided, _, _ in fills]
-    trades, rebalances = tables(market, fills, (cash / nav)[bought], bought_in=start_holdings is None)
+    trades, rebalances = trade_tables(market, fills, (cash / nav)[bought], bought_in=start_holdings is None)
     return BacktestResult(
         days=market.days[start:],
         nav=nav,
@@ -123,14 +121,14 @@ def simulate(
         relative_nav=nav / index_nav,
         holdings=holdings,
         cash=cash,
-        book_units=np.stack(books),
-        book_of_day=book_of_day,
+        units_after_trade=np.stack(units_after_trade),
+        trade_of_day=trade_of_day,
         trades=trades,
         rebalances=rebalances,
     )
 
 
-def carry(
+def drift_to(
     market: MarketPanel,
     holdings: np.ndarray,
     target: np.ndarray | None,
@@ -139,7 +137,7 @@ def carry(
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
 ) -> tuple[np.ndarray, float]:
-    """Carry holdings from the close of one decision to the close of a later day.
+    """Trade one decision and drift, from the close of its day to the close of a later one.
 
     Parameters
     ----------
@@ -159,54 +157,73 @@ def carry(
     Returns
     -------
     weights : (S,) float
-        At the close of ``until``, the same as :func:`simulate` in one go gives.
+        At the close of ``until``, the same as :func:`simulate` over all decisions gives.
     growth : float
         Value at the close of ``until`` over the value at the close of ``decided``.
+
+    Raises
+    ------
+    BacktestError
+        ``until`` was before ``decided``, or weights do not fit the panel.
     """
     first, last = market.index(decided), market.index(until)
     if last < first:
         raise BacktestError(f"until ({market.days[last]}) was before decided ({market.days[first]})")
-    book = book_of(market, holdings, first)
+    owned = holdings_from_weights(market, holdings, first)
     if target is not None and last > first:
         wanted = _target(market, decided, target)
         rates = (Costs() if cost is None else cost).on(market.days[first + 1])
-        book, _ = trade(market, book, wanted, first + 1, rates, execution)
-    worth = book.units * market.mark[last]
-    value = float(worth.sum()) + book.cash
+        owned, _ = trade(market, owned, wanted, first + 1, rates, execution)
+    worth = owned.units * market.mark[last]
+    value = float(worth.sum()) + owned.cash
     return worth / value, value
 
 
-def drift_to(
-    market: MarketPanel,
-    holdings: np.ndarray,
-    target: np.ndarray | None,
-    decided: Day,
-    until: Day,
-    cost: Costs | CostSchedule | None = None,
-    execution: Execution | None = None,
-) -> np.ndarray:
-    """Weights that :func:`carry` gives."""
-    return carry(market, holdings, target, decided, until, cost, execution)[0]
-
-
 def trade(
-    market: MarketPanel, book: Book, target: np.ndarray, day: int, cost: Costs, execution: Execution | None = None
-) -> tuple[Book, Fill]:
+    market: MarketPanel, owned: Holdings, target: np.ndarray, day: int, cost: Costs, execution: Execution | None = None
+) -> tuple[Holdings, Fill]:
     """Fill one day's orders.
 
     Weights are fractions of the value after costs, which depends on the trades: a fixed point, found to rounding in a
     few rounds because a round shrinks the error by the cost rate.
+
+    Parameters
+    ----------
+    market : MarketPanel
+        Prices and tradability of D days and S stocks.
+    owned : Holdings
+        Before the trades.
+    target : (S,) float
+        Weights wanted, checked.
+    day : int
+        Index of the trading day in the panel.
+    cost : Costs
+        Rates of that day.
+    execution : Execution, optional
+        With the capital at the portfolio's start.
+
+    Returns
+    -------
+    holdings : Holdings
+        After the trades.
+    fill : Fill
+        What was planned and filled.
+
+    Raises
+    ------
+    BacktestError
+        The portfolio was worth nothing, or the panel lacks what the execution model needs.
     """
     last = market.mark[day - 1]
     tradable = market.tradable[day]
     price = np.where(tradable, market.trade_price[day], last)
-    worth = book.units * price  # (S,)
-    value = float(worth.sum()) + book.cash
+    worth = owned.units * price  # (S,)
+    value = float(worth.sum()) + owned.cash
     if value <= 0.0:
         raise BacktestError(f"the portfolio was worth {value:.6g} on {market.days[day]}: nothing to trade with")
     reason = np.where(tradable, FILLED, np.where(market.suspended[day], SUSPENDED, NO_PRICE)).astype(np.int8)
     paid_out = np.zeros_like(worth)
-    held_cash = book.cash
+    held_cash = owned.cash
     if market.listed is not None:
         gone = ~market.listed[day]
         reason[gone] = DELISTED
@@ -223,15 +240,15 @@ def trade(
     invested = float(target.sum())
     net = value
     for _ in range(60):
-        wish = filling.wish(net * invested)
-        traded = filling.clip(wish) - worth
+        wanted = filling.scaled_target(net * invested)
+        traded = filling.clip(wanted) - worth
         paid = _paid(traded, cost)
         before, net = net, value - paid
         if abs(net - before) <= 1e-16 * value:
             break
     dust = DUST * value
-    bought, sold = tradable & (wish > worth + dust), tradable & (wish < worth - dust)
-    deep = (bought & (wish > worth + depth + dust)) | (sold & (wish < worth - depth - dust))
+    bought, sold = tradable & (wanted > worth + dust), tradable & (wanted < worth - dust)
+    deep = (bought & (wanted > worth + depth + dust)) | (sold & (wanted < worth - depth - dust))
     reason[deep] = CAPACITY
     reason[bought & up], reason[sold & down] = LIMIT_UP, LIMIT_DOWN
     if execution is not None and execution.lots:
@@ -241,10 +258,10 @@ def trade(
         traded, paid = whole, _paid(whole, cost)
 
     moved = traded != 0.0
-    units = book.units.copy()
+    units = owned.units.copy()
     units[moved] = (worth + traded)[moved] / price[moved]
     units[paid_out > 0.0] = 0.0
-    after = Book(units, held_cash - float(traded.sum()) - paid)
+    after = Holdings(units, held_cash - float(traded.sum()) - paid)
     planned = target - worth / value
     return after, Fill(planned, traded / value, reason, paid_out / value, paid / value, value)
 

@@ -1,4 +1,4 @@
-"""The same portfolio decided on each weekday: how much of a result is the day it happens to trade on.
+"""Sensitivity to the rebalancing weekday: the same portfolio decided on each weekday.
 
 A portfolio that trades once a week has five paths, one a weekday, and a published one is one of them. Their spread is
 luck: figures that differ by less do not differ.
@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio.backtest.execution import Execution
-from mg_portfolio.backtest.rebalance import DecisionPanel, Path, account, walk
+from mg_portfolio.backtest.rebalance import DecisionPanel, PortfolioPath, rebalance, simulate_decisions
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule
-from mg_portfolio.metrics import metrics
+from mg_portfolio.metrics import performance_metrics
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri")
-SHOWN = (
+FIGURES = (
     "excess_annual",
     "tracking_error",
     "information_ratio",
@@ -59,8 +59,8 @@ def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @dataclass(frozen=True, eq=False)
-class Fan:
-    """The paths of one portfolio over the days on which all of them are invested.
+class WeekdaySensitivity:
+    """Spread of one portfolio's weekday paths, over the days on which all of them are invested.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Fan:
     relative_nav : dict of weekday to (T,) float
         1 on the first day.
     figures : DataFrame
-        One row a weekday, columns of ``SHOWN``.
+        One row a weekday, columns of ``FIGURES``.
     """
 
     days: np.ndarray
@@ -77,18 +77,23 @@ class Fan:
     figures: pd.DataFrame
 
     def table(self) -> pd.DataFrame:
-        """The figures, and below them their mean, standard deviation, lowest and highest."""
+        """Figures of each weekday, and below them their mean, standard deviation, lowest and highest."""
         spread = self.figures.agg(["mean", "std", "min", "max"])
         return pd.concat([self.figures, spread]).rename_axis("decided on")
 
 
-def fan_of(paths: Mapping[str, Path]) -> Fan:
-    """Set paths side by side over the days on which all are invested.
+def weekday_sensitivity(paths: Mapping[str, PortfolioPath]) -> WeekdaySensitivity:
+    """Compare a portfolio's weekday paths over the days on which all are invested.
 
     Parameters
     ----------
-    paths : mapping of weekday to Path
+    paths : mapping of weekday to PortfolioPath
         Simulated on one panel.
+
+    Returns
+    -------
+    WeekdaySensitivity
+        Their relative values and figures.
     """
     start = max(np.datetime64(path.result.rebalances["traded"].iloc[0], "D") for path in paths.values())
     relative, figures = {}, {}
@@ -100,51 +105,57 @@ def fan_of(paths: Mapping[str, Path]) -> Fan:
         ratio = result.relative_nav[inside]
         relative[name] = ratio / ratio[0]
         turnover = result.turnover
-        found = metrics(result.nav[inside], result.benchmark_nav[inside], days, turnover[turnover.index > start])
-        figures[name] = {key: found[key] for key in SHOWN}
-    return Fan(days, relative, pd.DataFrame.from_dict(figures, orient="index"))
+        found = performance_metrics(
+            result.nav[inside], result.benchmark_nav[inside], days, turnover[turnover.index > start]
+        )
+        figures[name] = {key: found[key] for key in FIGURES}
+    return WeekdaySensitivity(days, relative, pd.DataFrame.from_dict(figures, orient="index"))
 
 
-def walk_fan(
+def simulate_weekday_paths(
     panel: DecisionPanel,
     spec: PortfolioSpec,
     weeks: np.ndarray,
-    known: Mapping[str, Path] | None = None,
+    existing: Mapping[str, PortfolioPath] | None = None,
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
-) -> dict[str, Path]:
-    """Walk a portfolio once for each weekday.
+) -> dict[str, PortfolioPath]:
+    """Rebalance a portfolio once for each weekday.
 
     Parameters
     ----------
     panel : DecisionPanel
+        Data at each close.
     spec : PortfolioSpec
+        Limits, costs and signal of the portfolio.
     weeks : (W,) datetime64[D]
         Mondays of the weeks that decide.
-    known : mapping of weekday to Path, optional
-        Paths that need no walking.
-    cost, execution : optional
-        See :func:`mg_portfolio.backtest.rebalance.walk`.
+    existing : mapping of weekday to PortfolioPath, optional
+        Paths that were simulated before.
+    cost : Costs or CostSchedule, optional
+        Default: the specification's.
+    execution : Execution, optional
+        With the capital at the portfolio's first decision.
 
     Returns
     -------
-    dict of weekday to Path
-        Without the weekdays that were not invested for a day.
+    dict of weekday to PortfolioPath
+        Without those that were not invested for a day.
     """
     days = panel.market.days
     monday = mondays(days)
     out = {}
     for name, chosen in weekday_decisions(days).items():
-        path = (known or {}).get(name)
+        path = (existing or {}).get(name)
         if path is None:
             inside = chosen[np.isin(monday[chosen], weeks)]
-            path = account(panel, spec, walk(panel, spec, inside, cost, execution), cost, execution)
+            path = simulate_decisions(panel, spec, rebalance(panel, spec, inside, cost, execution), cost, execution)
         if path is not None and _invested(path):
             out[name] = path
     return out
 
 
-def _invested(path: Path) -> bool:
+def _invested(path: PortfolioPath) -> bool:
     """Whether there is a day after the first purchase."""
     traded = path.result.rebalances["traded"]
     return len(traded) > 0 and np.datetime64(traded.iloc[0], "D") < path.result.days[-1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mg_portfolio.backtest.simulate import MarketPanel
+from mg_portfolio.backtest.market_panel import MarketPanel
 
 NAMES = "days symbols trade_price close suspended limit_up limit_down listed amount adj_factor".split()
 
@@ -51,8 +51,8 @@ def real_market(seed: int = 0, **kwargs) -> MarketPanel:
     )
 
 
-def adding_up(r, m) -> None:
-    """The account's identities."""
+def check_account(r, m) -> None:
+    """Value is holdings times prices plus cash, every day."""
     mark = m.mark[len(m.days) - len(r.days) :]
     np.testing.assert_allclose(r.nav, (r.units * mark).sum(axis=1) + r.cash, rtol=0, atol=1e-13)
     np.testing.assert_allclose(r.holdings.sum(axis=1) + r.cash / r.nav, 1.0, rtol=0, atol=1e-13)

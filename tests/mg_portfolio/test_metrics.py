@@ -6,7 +6,7 @@ import pytest
 
 from mg_portfolio.backtest.attribution import brinson, carino, factor_attribution
 from mg_portfolio.errors import ProblemError
-from mg_portfolio.metrics import NAMES, WEEK, max_drawdown, metrics, metrics_by_year, win_rate
+from mg_portfolio.metrics import NAMES, WEEK, max_drawdown, metrics_by_year, performance_metrics, win_rate
 
 DAYS = pd.bdate_range("2019-12-31", "2021-03-31")
 
@@ -17,7 +17,7 @@ def steady(rate: float, count: int) -> np.ndarray:
 
 def test_one_year_of_steady_growth():
     nav = steady(1.2 ** (1 / 252) - 1, 253)
-    m = metrics(nav, np.ones(253))
+    m = performance_metrics(nav, np.ones(253))
     assert m["annual_return"] == pytest.approx(0.2)
     assert m["excess_annual"] == pytest.approx(0.2)
     assert m["annual_volatility"] == pytest.approx(0, abs=1e-12)
@@ -27,7 +27,7 @@ def test_one_year_of_steady_growth():
 
 
 def test_half_a_year_is_annualised_geometrically():
-    m = metrics(np.r_[1.0, np.full(125, 1.0), 1.1])
+    m = performance_metrics(np.r_[1.0, np.full(125, 1.0), 1.1])
     assert m["annual_return"] == pytest.approx(1.1**2 - 1)
     assert np.isnan(m["excess_annual"])
 
@@ -36,7 +36,7 @@ def test_volatility_sharpe_and_tracking_error():
     r = np.tile([0.02, -0.01], 126)
     b = np.tile([0.01, -0.01], 126)
     nav, index = np.r_[1, np.cumprod(1 + r)], np.r_[1, np.cumprod(1 + b)]
-    m = metrics(nav, index)
+    m = performance_metrics(nav, index)
     spread = np.sqrt(252 / 251)  # sample deviation
     assert m["annual_volatility"] == pytest.approx(0.015 * spread * np.sqrt(252))
     assert m["annual_return"] == pytest.approx((1.02 * 0.99) ** 126 - 1)
@@ -45,13 +45,13 @@ def test_volatility_sharpe_and_tracking_error():
     assert m["excess_annual"] == pytest.approx((1.02 / 1.01) ** 126 - 1)
     assert m["information_ratio"] == pytest.approx(m["excess_annual"] / m["tracking_error"])
     assert m["benchmark_annual"] == pytest.approx((1.01 * 0.99) ** 126 - 1)
-    assert metrics(nav, index, excess="difference")["excess_annual"] == pytest.approx(1.01**126 - 1)
+    assert performance_metrics(nav, index, excess="difference")["excess_annual"] == pytest.approx(1.01**126 - 1)
 
 
 def test_drawdowns():
     nav = np.array([1.0, 1.5, 1.2, 1.8, 0.9, 1.7])
     assert max_drawdown(nav) == pytest.approx(0.5)
-    m = metrics(nav, np.array([1.0, 1.5, 1.5, 1.5, 1.5, 1.5]))
+    m = performance_metrics(nav, np.array([1.0, 1.5, 1.5, 1.5, 1.5, 1.5]))
     assert m["max_drawdown"] == pytest.approx(0.5)
     assert m["excess_max_drawdown"] == pytest.approx(0.5)
     assert m["calmar"] == pytest.approx(m["annual_return"] / 0.5)
@@ -60,7 +60,7 @@ def test_drawdowns():
 
 def test_excess_drawdown_is_of_relative_value():
     index = np.array([1.0, 0.5, 1.0])
-    m = metrics(2 * index, index)
+    m = performance_metrics(2 * index, index)
     assert m["max_drawdown"] == pytest.approx(0.5)
     assert m["excess_max_drawdown"] == 0
 
@@ -110,8 +110,8 @@ def test_years_start_from_the_last_close_before_them():
 def test_scale_of_the_values_does_not_matter(excess):
     r = np.random.default_rng(0)
     nav, index = np.cumprod(1 + 0.01 * r.standard_normal((2, 300)), axis=1)
-    a = metrics(nav, index, pd.bdate_range("2020-01-01", periods=300), excess=excess)
-    b = metrics(7 * nav, 3 * index, pd.bdate_range("2020-01-01", periods=300), excess=excess)
+    a = performance_metrics(nav, index, pd.bdate_range("2020-01-01", periods=300), excess=excess)
+    b = performance_metrics(7 * nav, 3 * index, pd.bdate_range("2020-01-01", periods=300), excess=excess)
     assert a == pytest.approx(b, nan_ok=True)
 
 
@@ -139,11 +139,11 @@ def test_series_72_compounds_differences(ret, vol, excess, te, index_ret, index_
         for _ in range(20):  # the drift that compounds to the printed return
             drift += (np.log1p(yearly) / 252) - np.mean(np.log1p(noise + drift))
         navs.append(np.r_[1, np.cumprod(1 + noise + drift)])
-    found = metrics(navs[1], navs[0], excess="difference")
+    found = performance_metrics(navs[1], navs[0], excess="difference")
     assert found["annual_return"] == pytest.approx(ret, abs=1e-9)
     assert found["tracking_error"] == pytest.approx(te, abs=1e-4)
     assert found["excess_annual"] == pytest.approx(excess, abs=4e-4)
-    assert metrics(navs[1], navs[0])["excess_annual"] > excess + 1.5e-3
+    assert performance_metrics(navs[1], navs[0])["excess_annual"] > excess + 1.5e-3
 
 
 @pytest.mark.parametrize(
@@ -158,12 +158,12 @@ def test_series_72_compounds_differences(ret, vol, excess, te, index_ret, index_
 )
 def test_unusable_values_are_refused(arguments, message):
     with pytest.raises(ProblemError, match=message):
-        metrics(*arguments)
+        performance_metrics(*arguments)
 
 
 def test_unknown_compounding_is_refused():
     with pytest.raises(ProblemError, match="excess was 'both'"):
-        metrics([1.0, 1.0], [1.0, 1.0], excess="both")
+        performance_metrics([1.0, 1.0], [1.0, 1.0], excess="both")
 
 
 def books(t: int = 12, s: int = 50, seed: int = 0):

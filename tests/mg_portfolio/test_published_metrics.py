@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_portfolio.metrics import metrics
+from mg_portfolio.metrics import performance_metrics
 from mg_portfolio.report.published import published
 
 RATIOS = {
@@ -58,8 +58,8 @@ def test_both_ways_of_compounding_differ_as_the_variances_say():
     b = 0.25 / np.sqrt(252) * r.standard_normal(252 * 40)
     own = 0.18 / 252 + 0.97 * b + 0.06 / np.sqrt(252) * r.standard_normal(len(b))
     nav, index = np.cumprod(np.r_[1, 1 + own]), np.cumprod(np.r_[1, 1 + b])
-    relative = metrics(nav, index)
-    difference = metrics(nav, index, excess="difference")
+    relative = performance_metrics(nav, index)
+    difference = performance_metrics(nav, index, excess="difference")
     gap = np.log1p(relative["excess_annual"]) - np.log1p(difference["excess_annual"])
     square = {name: 252 * np.mean(x**2) for name, x in (("own", own), ("b", b), ("active", own - b))}
     assert gap == pytest.approx((square["active"] - square["own"] + square["b"]) / 2, abs=1e-4)

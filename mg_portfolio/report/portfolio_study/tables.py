@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio.catalog import SERIES_69
-from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, excess_nav, metrics
+from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, excess_nav, performance_metrics
 from mg_portfolio.report.published import period_bounds, published
 
 FEWEST = 20  # returns that a figure of ours needs
@@ -124,7 +124,7 @@ def measured(account: Account, cell: Cell, excess: Excess = "relative") -> tuple
     traded = account.turnover.index.to_numpy("datetime64[D]")
     own = account.turnover[(traded >= start) & (traded <= end)]
     nav = account.benchmark_nav if cell.of_index else account.nav
-    found = metrics(nav[part], account.benchmark_nav[part], days, own, excess)
+    found = performance_metrics(nav[part], account.benchmark_nav[part], days, own, excess)
     value = found[EARNED.get(cell.metric, cell.metric)]
     if cell.metric in EARNED and str(start)[:4] == str(end)[:4]:
         value = (1.0 + value) ** (returns / DAYS_PER_YEAR) - 1.0

@@ -7,11 +7,12 @@ import pytest
 from mg_portfolio import BacktestError, ProblemError
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.execution import Execution, Filling, round_to_lots
-from mg_portfolio.backtest.simulate import MarketPanel, drift_to, simulate
+from mg_portfolio.backtest.market_panel import MarketPanel
+from mg_portfolio.backtest.simulate import drift_to, simulate
 from mg_portfolio.costs import Costs, CostSchedule, chinese_costs
 
 changed, market, target, weekly = frames.changed, frames.market, frames.target, frames.weekly
-real_market, adding_up = frames.real_market, frames.adding_up
+real_market, check_account = frames.real_market, frames.check_account
 
 CAPITAL = 2e7
 
@@ -25,7 +26,7 @@ def test_filling_adds_up_for_any_total():
         high = np.where(r.random(n) < 0.5, np.inf, low + 0.3 * r.random(n) * (r.random(n) < 0.8))
         filling = Filling(wanted, low, high)
         for total in r.random(5) * 2:
-            got = filling.clip(filling.wish(total))
+            got = filling.clip(filling.scaled_target(total))
             assert (got >= low).all()
             assert (got <= high).all()
             floor = low.sum()
@@ -40,7 +41,7 @@ def test_capacity_is_a_share_of_the_days_amount():
     m = real_market()
     execution = Execution(CAPITAL, participation=0.1)
     r = simulate(m, weekly(m), execution=execution)
-    adding_up(r, m)
+    check_account(r, m)
     day = {d: i for i, d in enumerate(m.days)}
     stock = {s: i for i, s in enumerate(m.symbols)}
     value = r.rebalances.set_index("traded")["value"]
@@ -94,7 +95,7 @@ def test_what_capacity_refuses_the_rest_share():
 def test_lots(participation):
     m = real_market()
     r = simulate(m, weekly(m), execution=Execution(CAPITAL, participation, lots=True))
-    adding_up(r, m)
+    check_account(r, m)
     day = {d: i for i, d in enumerate(m.days)}
     stock = {s: i for i, s in enumerate(m.symbols)}
     value = r.rebalances.set_index("traded")["value"]
@@ -115,7 +116,7 @@ def test_lots(participation):
         bought[board] += 1
     assert min(bought.values()) > 5
     small = simulate(m, weekly(m), execution=Execution(1e5, participation, lots=True))
-    adding_up(small, m)
+    check_account(small, m)
     refused = small.trades[small.trades["reason"] == "lot"]
     assert len(refused) > 10
     assert (refused["filled"] == 0.0).all()
@@ -142,7 +143,7 @@ def test_a_stock_without_a_price_needs_no_lots(unpriced):
         trade_price=np.where(later, m.trade_price, np.nan),
         adj_factor=np.where(later, m.adj_factor, np.nan),
     )
-    adding_up(simulate(m, weekly(m), execution=Execution(CAPITAL, 0.2, lots=True)), m)
+    check_account(simulate(m, weekly(m), execution=Execution(CAPITAL, 0.2, lots=True)), m)
 
 
 def test_week_by_week_equals_all_at_once_with_every_option():
@@ -152,7 +153,7 @@ def test_week_by_week_equals_all_at_once_with_every_option():
     for day in range(0, 50, 5):
         assert held == pytest.approx(whole.holdings[day], abs=1e-12)
         now = Execution(CAPITAL * whole.nav[day], 0.2, lots=True)
-        held = drift_to(m, held, weekly(m)[day], day, day + 5, chinese_costs(), now)
+        held = drift_to(m, held, weekly(m)[day], day, day + 5, chinese_costs(), now)[0]
 
 
 def test_rates_follow_the_law():
@@ -180,7 +181,9 @@ def test_the_tax_of_the_day_is_paid():
     assert tax[~before].to_numpy() == pytest.approx(5e-4, rel=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"execution": Execution(CAPITAL, 0.2, lots=True)}], ids=["plain", "desk"])
+@pytest.mark.parametrize(
+    "options", [{}, {"execution": Execution(CAPITAL, 0.2, lots=True)}], ids=["plain", "lots and capacity"]
+)
 @pytest.mark.parametrize("as_weights", [False, True])
 def test_attribution_of_a_backtest_sums_to_the_excess(options, as_weights):
     m = real_market()

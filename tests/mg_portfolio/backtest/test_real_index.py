@@ -6,7 +6,8 @@ import pytest
 
 from mg_portfolio import optimize
 from mg_portfolio.backtest.attribution import attribute
-from mg_portfolio.backtest.simulate import MarketPanel, drift_to, simulate
+from mg_portfolio.backtest.market_panel import MarketPanel
+from mg_portfolio.backtest.simulate import drift_to, simulate
 from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.costs import Costs
 from mg_portfolio.metrics import metrics_by_year
@@ -96,7 +97,7 @@ def test_a_year_of_weeks_on_real_data(year):
         assert solution.largest_violation <= 1e-6
         decisions[day] = on_axis(problem, solution.weights, len(market.symbols))
         index_weights[day] = on_axis(problem, problem.benchmark, len(market.symbols))
-        holdings = drift_to(market, holdings, decisions[day], day, day + 5, SPEC.costs)
+        holdings = drift_to(market, holdings, decisions[day], day, day + 5, SPEC.costs)[0]
     assert statuses[0] == "relaxed"
     assert statuses.count("optimal") > 0.8 * len(weeks)
 

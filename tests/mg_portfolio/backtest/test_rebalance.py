@@ -9,12 +9,12 @@ import pytest
 from mg_portfolio import BacktestError
 from mg_portfolio.backtest.attribution import attribute, factor_attribution
 from mg_portfolio.backtest.execution import Execution
-from mg_portfolio.backtest.rebalance import DecisionPanel, account, walk
+from mg_portfolio.backtest.rebalance import DecisionPanel, rebalance, simulate_decisions
 from mg_portfolio.backtest.simulate import simulate
-from mg_portfolio.backtest.weekday_paths import fan_of, walk_fan, weekday_decisions
+from mg_portfolio.backtest.weekday_paths import simulate_weekday_paths, weekday_decisions, weekday_sensitivity
 from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.costs import Costs, chinese_costs
-from mg_portfolio.metrics import metrics
+from mg_portfolio.metrics import performance_metrics
 
 SPEC = PORTFOLIOS["csi500_turnover30"]
 DAYS, STOCKS = 62, 120
@@ -52,13 +52,13 @@ def week_ends() -> np.ndarray:
     return weekday_decisions(panel().market.days)["fri"]
 
 
-@pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "desk"])
+@pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "lots and capacity"])
 def test_one_week_at_a_time_gives_the_bits_of_all_in_one_go(week_ends, execution):
     p = panel()
-    whole = list(walk(p, SPEC, week_ends, chinese_costs(), execution))
+    whole = list(rebalance(p, SPEC, week_ends, chinese_costs(), execution))
     last = None
     for day, step in zip(week_ends, whole, strict=True):
-        (alone,) = walk(p, SPEC, [day], chinese_costs(), execution, last)
+        (alone,) = rebalance(p, SPEC, [day], chinese_costs(), execution, last)
         assert (alone.target == step.target).all()
         assert (alone.holdings == step.holdings).all()
         assert alone.value == step.value
@@ -85,17 +85,17 @@ def test_stocks_that_matter_nowhere_change_no_bit(week_ends):
         p.industry_names, {"size": wider(p.styles["size"], 0.0)}, wider(p.buyable, True),
     )  # fmt: skip
     back = np.argsort(order)[:STOCKS]
-    for a, b in zip(walk(p, SPEC, week_ends), walk(q, SPEC, week_ends), strict=True):
+    for a, b in zip(rebalance(p, SPEC, week_ends), rebalance(q, SPEC, week_ends), strict=True):
         assert (b.target[back] == a.target).all()
         assert b.value == a.value
 
 
-@pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "desk"])
+@pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "lots and capacity"])
 def test_the_account_holds_what_the_walk_decided_from(week_ends, execution):
     p = panel()
-    steps = list(walk(p, SPEC, week_ends, execution=execution))
-    path = account(p, SPEC, steps, execution=execution)
-    frames.adding_up(path.result, p.market)
+    steps = list(rebalance(p, SPEC, week_ends, execution=execution))
+    path = simulate_decisions(p, SPEC, steps, execution=execution)
+    frames.check_account(path.result, p.market)
     for step in steps:
         at = step.day - steps[0].day
         assert path.result.holdings[at] == pytest.approx(step.holdings, abs=1e-12)
@@ -118,7 +118,7 @@ def test_the_future_changes_no_decision(week_ends):
         **{n: mixed(getattr(p.market, n), getattr(other.market, n)) for n in ("trade_price", "close", "suspended")},
     )
     q = replace(p, market=m, score=mixed(p.score, other.score), buyable=mixed(p.buyable, other.buyable))
-    for a, b in zip(walk(p, SPEC, week_ends), walk(q, SPEC, week_ends), strict=True):
+    for a, b in zip(rebalance(p, SPEC, week_ends), rebalance(q, SPEC, week_ends), strict=True):
         if a.day <= now:
             assert (a.target == b.target).all()
     assert (a.target != b.target).any()
@@ -129,16 +129,16 @@ def test_a_week_without_signal_or_benchmark_drifts_on(week_ends):
     score, weights = p.score.copy(), p.benchmark.copy()
     score[week_ends[3]] = np.nan
     weights[week_ends[5]] = 0.0
-    steps = list(walk(replace(p, score=score, benchmark=weights), SPEC, week_ends))
+    steps = list(rebalance(replace(p, score=score, benchmark=weights), SPEC, week_ends))
     assert steps[3].absent == f"no fused on {p.market.days[week_ends[3]]}"
     assert steps[5].absent == f"the source has no csi500 weights on {p.market.days[week_ends[5]]}"
     assert steps[3].problem is None
     assert (steps[3].target == steps[3].holdings).all()
-    path = account(p, SPEC, steps)
+    path = simulate_decisions(p, SPEC, steps)
     assert path.absent == 2
     at = steps[4].day - steps[0].day
     assert path.result.holdings[at] == pytest.approx(steps[4].holdings, abs=1e-12)  # two weeks of drift
-    assert account(p, SPEC, [steps[3]]) is None
+    assert simulate_decisions(p, SPEC, [steps[3]]) is None
 
 
 def test_weekdays_of_every_week():
@@ -158,13 +158,13 @@ def test_weekdays_of_every_week():
 def test_the_fan_has_the_portfolio_itself_and_four_others(week_ends):
     p = panel()
     weeks = np.unique(p.market.days - (p.market.days.astype(int) + 3) % 7)
-    own = account(p, SPEC, walk(p, SPEC, week_ends))
-    paths = walk_fan(p, SPEC, weeks, {"fri": own})
-    again = walk_fan(p, SPEC, weeks)
+    own = simulate_decisions(p, SPEC, rebalance(p, SPEC, week_ends))
+    paths = simulate_weekday_paths(p, SPEC, weeks, {"fri": own})
+    again = simulate_weekday_paths(p, SPEC, weeks)
     assert list(paths) == ["mon", "tue", "wed", "thu", "fri"]
     assert paths["fri"] is own
     assert (again["fri"].result.nav == own.result.nav).all()
-    fan = fan_of(paths)
+    fan = weekday_sensitivity(paths)
     assert len(fan.days) == len(p.market.days) - week_ends[0] - 1
     assert fan.days[0] == p.market.days[week_ends[0] + 1]  # Friday's path buys on Monday; by then all are invested
     assert all(path.result.holdings[path.result.days == fan.days[0]].sum() > 0.9 for path in paths.values())
@@ -172,18 +172,18 @@ def test_the_fan_has_the_portfolio_itself_and_four_others(week_ends):
         r = path.result
         inside = r.days >= fan.days[0]
         assert fan.relative_nav[name] == pytest.approx(r.relative_nav[inside] / r.relative_nav[inside][0])
-        expected = metrics(r.nav[inside], r.benchmark_nav[inside])["excess_annual"]
+        expected = performance_metrics(r.nav[inside], r.benchmark_nav[inside])["excess_annual"]
         assert fan.figures.loc[name, "excess_annual"] == pytest.approx(expected)
     table = fan.table()
     assert table.loc["std", "excess_annual"] == pytest.approx(np.std(fan.figures["excess_annual"], ddof=1))
     assert table.loc["min", "excess_annual"] < table.loc["max", "excess_annual"]  # the paths differ
-    later = walk_fan(p, SPEC, weeks[4:])
+    later = simulate_weekday_paths(p, SPEC, weeks[4:])
     assert later["mon"].result.days[0] == p.market.days[weekday_decisions(p.market.days)["mon"][4]]
 
 
 def test_attribution_of_a_walk_sums_to_its_excess(week_ends):
     p = panel()
-    path = account(p, SPEC, walk(p, SPEC, week_ends, chinese_costs()), chinese_costs())
+    path = simulate_decisions(p, SPEC, rebalance(p, SPEC, week_ends, chinese_costs()), chinese_costs())
     found = attribute(path.result, p.market, path.benchmark, p.industry, p.styles)
     r = path.result
     compounded = r.nav[-1] / r.nav[0] - r.benchmark_nav[-1] / r.benchmark_nav[0]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mg_portfolio import BacktestError
-from mg_portfolio.backtest.simulate import MarketPanel, drift_to, simulate
+from mg_portfolio.backtest.market_panel import MarketPanel
+from mg_portfolio.backtest.simulate import drift_to, simulate
 from mg_portfolio.costs import Costs
 
 changed, market, target, weekly = frames.changed, frames.market, frames.target, frames.weekly
@@ -121,10 +122,11 @@ def test_week_by_week_equals_all_at_once():
     held = np.zeros(40)
     for day in range(0, 55, 5):
         assert held == pytest.approx(whole.holdings[day], abs=1e-14)
-        held = drift_to(m, held, weekly(m)[day], day, m.days[day + 5], cost)
-    drifted = drift_to(m, held, None, 55, 59)
+        held = drift_to(m, held, weekly(m)[day], day, m.days[day + 5], cost)[0]
+    drifted, growth = drift_to(m, held, None, 55, 59)
     assert drifted == pytest.approx(held * m.mark[59] / m.mark[55] / (held * m.mark[59] / m.mark[55]).sum())
-    assert drift_to(m, held, weekly(m)[55], 55, 55) == pytest.approx(held)
+    assert growth == pytest.approx((held * m.mark[59] / m.mark[55]).sum())
+    assert drift_to(m, held, weekly(m)[55], 55, 55)[0] == pytest.approx(held)
 
 
 def test_permuting_stocks_permutes_holdings():
