@@ -3,7 +3,7 @@
     python benchmarks/evaluation.py [--small] [--full] [--alphalens PYTHON] [--page docs/performance.md]
 
 prints markdown tables; ``--page`` puts them between the page's marks. ``--alphalens`` names the interpreter that has
-alphalens-reloaded (this one by default): 34 factors x 2,670 days x 1,500 stocks x 5 tracks are judged here, and the
+alphalens-reloaded (this one by default): 34 factors x 2,670 days x 1,500 stocks x 5 tracks are evaluated here, and the
 first ``--slice`` of them there, on the same arrays. ``--small`` is the comparison with pandas and scipy at 400 days x
 200 stocks, ``--full`` adds one signal over 11 years of 5,000 stocks. Both sides of a row are checked to agree.
 """
@@ -24,14 +24,14 @@ from scipy import stats
 
 from mg_portfolio.evaluation.evaluate import (
     Evaluation,
-    correlations,
+    ForwardReturns,
     evaluate,
     evaluate_all,
     forward_returns,
     long_short,
-    orthogonalise,
-    outcomes,
+    orthogonalize,
     rank_ic_by_day,
+    signal_correlations,
 )
 
 HERE = Path(__file__).parent
@@ -89,12 +89,12 @@ def timed(run: Callable[[], object], repeats: int) -> tuple[float, object]:
 
 def whole(found: Evaluation) -> Evaluation:
     """Ask for what an evaluation works out when it is asked for."""
-    _ = found.summary, found.spread, found.by_year, found.left_out, found.confidence
+    _ = found.summary, found.spread, found.by_year, found.excluded, found.confidence
     return found
 
 
 def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: int) -> list[str]:
-    """Every factor judged here, a slice of them by alphalens; lines of Markdown."""
+    """Every factor evaluated here, a slice of them by alphalens; lines of Markdown."""
     noise, price, universe, calendar = market(days, stocks)
     rng = np.random.default_rng(7)
     missing = np.isnan(noise)
@@ -108,14 +108,14 @@ def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: 
 
     whole(evaluate(*market(60, 80)))  # compiled and cached before the clock starts
     start = time.process_time()
-    followed = outcomes(price, universe, calendar)
+    forward = ForwardReturns.from_prices(price, universe, calendar)
     spent = time.process_time() - start
-    found, parts = {}, {"outcomes, once for all": spent, "correlations, portfolios, all tracks": 0.0}
+    found, parts = {}, {"forward returns, once for all": spent, "correlations, portfolios, all tracks": 0.0}
     tables = 0.0
     for k in range(factors):  # one at a time: 34 arrays and their results would be 1.5 GB
         values = factor(k)
         start = time.process_time()
-        (result,) = evaluate_all({"f": values}, followed, groups=5).values()
+        (result,) = evaluate_all({"f": values}, forward, groups=5).values()
         between = time.process_time()
         whole(result)
         tables += time.process_time() - between
@@ -172,10 +172,10 @@ def _further(noise: np.ndarray, price: np.ndarray, universe: np.ndarray, days: n
 
     common = rng.standard_normal((*noise.shape, 4))
     industry = rng.integers(0, 30, noise.shape[1])
-    orthogonalise(noise[:40], common[:40], universe[:40], industry)
+    orthogonalize(noise[:40], common[:40], universe[:40], industry)
     ic_decay(noise[:40], price[:40], universe[:40])
     decay, _ = timed(lambda: ic_decay(noise, price, universe), 1)
-    clean, _ = timed(lambda: long_short(orthogonalise(noise, common, universe, industry), price, universe, days), 1)
+    clean, _ = timed(lambda: long_short(orthogonalize(noise, common, universe, industry), price, universe, days), 1)
     return [
         f"Beyond these, a factor: IC decay over 20 lags {decay:.2f} s; the weekly long-short of what is orthogonal "
         f"to 30 industries and 4 factors {clean:.2f} s.",
@@ -215,7 +215,7 @@ def beside_pandas(full: bool) -> list[str]:
     signal, price, universe, days = market(400, 200)
     forward = forward_returns(price, 5)
     whole(evaluate(signal, price, universe, days))  # compiled and cached before the clock starts
-    correlations(np.stack([signal, signal]), universe)
+    signal_correlations(np.stack([signal, signal]), universe)
     ours, found = timed(lambda: rank_ic_by_day(signal, forward, universe), 5)
     for peer, run in (("scipy, a call a day", scipy_rank_ic), ("pandas rank, corrwith", pandas_rank_ic)):
         peer_time, expected = timed(lambda run=run: run(signal, forward, universe), 2)
@@ -231,7 +231,7 @@ def beside_pandas(full: bool) -> list[str]:
     ours, _ = timed(lambda: [whole(evaluate(signal, price, universe, days, groups=5)) for _ in range(34)], 3)
     row("34 factors, all metrics, 5 tracks, 400 x 200", "", None, ours)
     stack = np.random.default_rng(1).standard_normal((34, *signal.shape))
-    ours, found = timed(lambda: correlations(stack, universe), 2)
+    ours, found = timed(lambda: signal_correlations(stack, universe), 2)
     row("34 x 34 mean daily Spearman, 400 x 200", "", None, ours)
     ours, _ = timed(lambda: long_short(signal, price, universe, days), 5)
     row("weekly long-short, 400 x 200", "", None, ours)

@@ -22,11 +22,11 @@ from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
 from mg_assets.settings import settings
 from mg_portfolio.errors import PortfolioError
-from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_short, orthogonalize, outcomes
+from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case, cases
+from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_short, orthogonalize
 from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclusions
-from mg_portfolio.evaluation.forward_returns import EXECUTIONS, FREQUENCIES, Case, cases
+from mg_portfolio.evaluation.forward_returns import ForwardReturns, forward_returns
 from mg_portfolio.evaluation.ic_decay import LAGS, rank_ic_by_lag
-from mg_portfolio.evaluation.quantile_portfolios import carry_forward, forward_from
 from mg_portfolio.evaluation.rank_ic import sort_rows
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.evaluation.track_metrics import mean_metrics
@@ -231,7 +231,7 @@ def _add_cases(
     for number, case in enumerate(out.cases):
         price, delay = EXECUTIONS[case.execution]
         inside = inputs.reasons[case.universe] == 0
-        returns = outcomes(inputs.prices[price], inside, inputs.market.days, case.every, delay)
+        returns = ForwardReturns.from_prices(inputs.prices[price], inside, inputs.market.days, case.every, delay)
         found = evaluate_all(signals, returns, signs, groups, from_first=True, workers=workers)
         out.detail += [row for name, e in found.items() for row in _detail(name, case, e, yearly=number == 0)]
         out.exclusions.append(factor_exclusions(found, str(case)))
@@ -243,7 +243,7 @@ def _add_decay(
     out: EvaluationResult, signals: Mapping[str, np.ndarray], signs: Mapping[str, int], inputs: _Inputs
 ) -> None:
     price, tradable = inputs.market.vwap, inputs.reasons[out.cases[0].universe] == 0
-    one_day = forward_from(price, carry_forward(price), 1, 0)
+    one_day = forward_returns(price, 1, 0)
     ordered = sort_rows(one_day, np.ones(one_day.shape, bool))
     for name, signal in signals.items():
         by_lag = signs[name] * rank_ic_by_lag(signal, sort_rows(signal, tradable), one_day, ordered)

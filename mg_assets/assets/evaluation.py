@@ -22,7 +22,7 @@ from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
 from mg_assets.lake.store import WHOLE
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_portfolio.evaluation.evaluate import tradable_universe
+from mg_portfolio.evaluation.evaluate import tradable_next_day
 from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_value
 
@@ -73,7 +73,7 @@ INPUTS = [
 
 def judged_universe(market: MarketData) -> np.ndarray:
     """All stocks minus ST, listed under 63 sessions, suspended or locked at the upper limit on T+1."""
-    return tradable_universe(market.listed_days, market.st, market.suspended, market.up_locked)
+    return tradable_next_day(market.listed_days, market.st, market.suspended, market.up_locked)
 
 
 def _table(result: EvaluationResult) -> pd.DataFrame:

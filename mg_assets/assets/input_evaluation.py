@@ -12,9 +12,8 @@ from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_portfolio.evaluation.confidence_intervals import automatic_lags, newey_west
-from mg_portfolio.evaluation.evaluate import forward_returns
+from mg_portfolio.evaluation.forward_returns import forward_returns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
 from mg_portfolio.evaluation.rank_ic import daily_statistics, sort_rows
 
@@ -49,9 +48,9 @@ _TABLES = ("input_evaluation", "input_evaluation_steps")
     group="evaluation",
     partitions=None,
     needs=[
-        *(UpstreamWindow(t) for t in (*INPUTS, *STEPPED)),
-        UpstreamWindow("daily_bars"),
-        UpstreamWindow("reference"),
+        *(*INPUTS, *STEPPED),
+        "daily_bars",
+        "reference",
     ],
     version="2",
     kinds={"numba"},

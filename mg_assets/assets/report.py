@@ -16,7 +16,6 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.evaluate import long_short, orthogonalize
 from mg_portfolio.report.weekly.inputs import (
@@ -202,11 +201,11 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
     group="reports",
     partitions=WEEKLY,
     needs=[
-        UpstreamWindow("factor_scores"),
-        *(UpstreamWindow(s) for s in SIGNALS),
-        *(UpstreamWindow(f"weights_{p}") for p in settings().portfolios),
-        UpstreamWindow("daily_bars"),
-        UpstreamWindow("reference"),
+        "factor_scores",
+        *SIGNALS,
+        *(f"weights_{p}" for p in settings().portfolios),
+        "daily_bars",
+        "reference",
     ],
     uses=("language",),
     columns={"language": "of the report", "file": "place of the HTML file"},

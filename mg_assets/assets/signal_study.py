@@ -13,7 +13,6 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
@@ -24,10 +23,10 @@ PLANTED = "planted_signal"
 BUDGET = 1 << 30  # bytes of signals in memory at once
 CHUNK = 16  # days of all signals in memory at once: 65 signals of 5,000 stocks are 42 MB
 INPUTS = [
-    *(UpstreamWindow(s) for s in SIGNALS),
-    UpstreamWindow(PLANTED),
-    UpstreamWindow("daily_bars"),
-    UpstreamWindow("reference"),
+    *SIGNALS,
+    PLANTED,
+    "daily_bars",
+    "reference",
 ]
 
 
@@ -115,7 +114,7 @@ def mean_correlations(lake: Lake, workers: int = 1) -> tuple[list[str], np.ndarr
     "signal_correlations",
     group="evaluation",
     partitions=None,
-    needs=[*INPUTS, UpstreamWindow("common_factors")],
+    needs=[*INPUTS, "common_factors"],
     kinds={"numba"},
     columns={"name": "signal or common factor", "...": "mean correlation with the one of the column's name"},
 )
@@ -142,7 +141,7 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     "signal_study",
     group="evaluation",
     partitions=None,
-    needs=[*INPUTS, UpstreamWindow("signal_correlations")],
+    needs=[*INPUTS, "signal_correlations"],
     uses=("catalog",),
     kinds={"numba"},
     columns=COLUMNS,

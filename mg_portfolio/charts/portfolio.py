@@ -24,7 +24,7 @@ from mg_portfolio.charts.style import (
 
 
 @styled
-def fan_chart(
+def weekday_paths_chart(
     days: np.ndarray, relative_nav: Mapping[str, np.ndarray], chosen: str = "fri", width: float = 7.2
 ) -> Figure:
     """Relative NAV of one portfolio decided on each weekday, the band between them shaded.

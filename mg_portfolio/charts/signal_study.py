@@ -63,7 +63,7 @@ def correlation_chart(names: Sequence[str], matrix: np.ndarray, common: int = 0,
 
 
 @styled
-def beside_chart(
+def published_comparison_chart(
     names: Sequence[str],
     ours: Sequence[float],
     published: Sequence[float],

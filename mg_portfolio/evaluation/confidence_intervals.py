@@ -1,7 +1,12 @@
-"""How sure a mean over days is: Newey-West t-statistics and intervals of the stationary bootstrap.
+"""Confidence of a mean over days: Newey-West t-statistics and intervals of the stationary bootstrap.
 
-RankIC of consecutive days rest on returns that overlap, and daily returns of a strategy hang together: the usual
-standard error would be too small. Both methods here allow for it.
+The returns behind the RankIC of consecutive days overlap, and a strategy's daily returns are autocorrelated: the usual
+standard error would be too small. Both methods allow for it.
+
+Own kernels rather than arch and statsmodels: the same figures (t to 1e-15, intervals from the same indices; see
+``test_confidence_intervals.py``), but an interval of 2,670 days takes arch 38 ms and these 5 ms, since series of one
+length share their indices, and the 7 of each signal would add 8 s to the evaluation of 34 factors; importing arch takes
+4 s and brings 72 MB of packages.
 """
 
 from functools import lru_cache
@@ -13,7 +18,7 @@ from mg_portfolio.arguments import EvaluationError
 
 DRAWS = 1000
 LEVEL = 0.95
-LEAST = 10
+MIN_OBSERVATIONS = 10
 """Fewer observations give no interval and no t-statistic."""
 
 
@@ -30,8 +35,8 @@ def _long_run_variance(values, mean, lags):
 
 
 @njit(nogil=True, cache=True)
-def _indices(first, fresh, jump):
-    """Resampled places ``(B, n)``: each follows the one before, cyclically, or where ``jump`` starts anew."""
+def _stationary_indices(first, fresh, jump):
+    """Resampled indices ``(B, n)``: each follows the one before, cyclically, or starts a new block where ``jump``."""
     draws, n = jump.shape
     out = np.empty((draws, n), np.int32)
     for b in range(draws):
@@ -44,17 +49,17 @@ def _indices(first, fresh, jump):
 
 
 @njit(nogil=True, cache=True)
-def _resampled(values, places):
+def _resampled(values, indices):
     """Mean and standard deviation of every resampled series, ``(2, B)``."""
-    draws, n = places.shape
+    draws, n = indices.shape
     out = np.empty((2, draws))
     for b in range(draws):
         total = square = 0.0
         for i in range(n):
-            total += values[places[b, i]]
+            total += values[indices[b, i]]
         mean = total / n
         for i in range(n):
-            gap = values[places[b, i]] - mean
+            gap = values[indices[b, i]] - mean
             square += gap * gap
         out[0, b] = mean
         out[1, b] = np.sqrt(square / (n - 1))
@@ -64,6 +69,19 @@ def _resampled(values, places):
 def automatic_lags(count: int, overlap: int = 0) -> int:
     """Lags of the long-run variance: ``floor(4 (n / 100) ** (2 / 9))``, and at least the days that returns overlap.
 
+    Parameters
+    ----------
+    count : int
+        Observations, n.
+    overlap : int
+        Days that returns overlap.
+
+    Returns
+    -------
+    int
+
+    Notes
+    -----
     Source: Newey and West (1994), the rule for the Bartlett kernel.
     """
     return max(int(np.floor(4.0 * (count / 100.0) ** (2.0 / 9.0))), overlap)
@@ -77,14 +95,19 @@ def newey_west(values: np.ndarray, lags: int | None = None) -> tuple[float, floa
     Parameters
     ----------
     values : ndarray of float (D,)
-        Entries that are not finite are left out.
+        Entries that are not finite are ignored.
     lags : int, optional
         L; `automatic_lags` by default, 0 for the usual standard error (over n).
 
     Returns
     -------
     mean, t : float
-        NaN t with fewer than `LEAST` entries or where the series is flat.
+        NaN t with fewer than `MIN_OBSERVATIONS` entries or where the series is flat.
+
+    Raises
+    ------
+    EvaluationError
+        Lags below 0.
 
     Notes
     -----
@@ -95,7 +118,7 @@ def newey_west(values: np.ndarray, lags: int | None = None) -> tuple[float, floa
     if not len(values):
         return np.nan, np.nan
     mean = float(values.mean())
-    if len(values) < LEAST:
+    if len(values) < MIN_OBSERVATIONS:
         return mean, np.nan
     lags = automatic_lags(len(values)) if lags is None else lags
     if lags < 0:
@@ -107,11 +130,11 @@ def newey_west(values: np.ndarray, lags: int | None = None) -> tuple[float, floa
 
 
 @lru_cache(maxsize=4)
-def _places(count: int, block: float, draws: int, seed: int) -> np.ndarray:
+def _drawn_indices(count: int, block: float, draws: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     first = rng.integers(0, count, draws)
     fresh = rng.integers(0, count, (draws, count), dtype=np.int32)
-    return _indices(first, fresh, rng.random((draws, count)) < 1.0 / block)
+    return _stationary_indices(first, fresh, rng.random((draws, count)) < 1.0 / block)
 
 
 def bootstrap(
@@ -127,21 +150,27 @@ def bootstrap(
     Parameters
     ----------
     values : ndarray of float (D,)
-        Entries that are not finite are left out.
+        Entries that are not finite are ignored.
     block : float, optional
         Mean length of a block in days; ``n ** (1 / 3)`` by default. Take twice the overlap or more where there is one.
     draws : int
+        Resampled series.
     level : float
-        Share of the resampled values inside the interval, which leaves out as many on either side.
+        Share of the resampled values inside the interval, with as many below as above it.
     seed : int
-        Series of the same length are resampled alike, so that differences between them are seen as they are.
+        Series of the same length are resampled by the same indices, so that their intervals can be compared.
     ratio : bool
-        The interval of mean / std.
+        The interval of mean / std rather than of the mean.
 
     Returns
     -------
     low, high : float
-        NaN with fewer than `LEAST` entries.
+        NaN with fewer than `MIN_OBSERVATIONS` entries.
+
+    Raises
+    ------
+    EvaluationError
+        A level outside (0, 1), or no draws.
 
     Notes
     -----
@@ -151,10 +180,10 @@ def bootstrap(
     values = values[np.isfinite(values)]
     if not 0.0 < level < 1.0 or draws < 1:
         raise EvaluationError(f"level was {level} and draws {draws}, expected a share inside (0, 1) and at least one")
-    if len(values) < LEAST:
+    if len(values) < MIN_OBSERVATIONS:
         return np.nan, np.nan
     block = max(1.0, len(values) ** (1.0 / 3.0) if block is None else block)
-    means, spreads = _resampled(values, _places(len(values), float(block), draws, seed))
+    means, spreads = _resampled(values, _drawn_indices(len(values), float(block), draws, seed))
     if ratio:
         means = np.divide(means, spreads, out=np.full(draws, np.nan), where=spreads > 0)
     low, high = np.nanquantile(means, [(1 - level) / 2, (1 + level) / 2]) if np.isfinite(means).any() else (np.nan,) * 2

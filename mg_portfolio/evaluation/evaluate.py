@@ -1,11 +1,11 @@
-"""How good a signal is: rank correlations, layers, tracks, long-short, by year.
+"""Signal evaluation: rank correlations, quantile portfolios, tracks, long-short, by year.
 
-1. `outcomes` prepares what followed each day, once for all signals: prices, returns, their order.
-2. Each signal is sorted once a day; `daily_statistics` reads from that order the correlations and precisions of every
-   day, `walk_tracks` the portfolios of every track.
+1. `ForwardReturns.from_prices` computes each day's forward returns and their order, once for all signals.
+2. Each signal is sorted once a day; from that order `daily_statistics` computes the correlations and precisions of
+   every day, `simulate_sorted` the portfolios of every track.
 3. A result is the mean over tracks, one for each day of the rebalance cycle on which one could have started; the
    correlations of a track are those of its own decision days.
-4. What rests on these alone (years, spread between tracks, confidence) is worked out when it is asked for.
+4. What depends on these alone (years, spread between tracks, confidence) is computed on first access.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,33 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from mg_portfolio.arguments import EvaluationError, dense, flags
-from mg_portfolio.evaluation.forward_returns import Outcomes, outcomes
+from mg_portfolio.evaluation.forward_returns import ForwardReturns, forward_returns
 from mg_portfolio.evaluation.ic_decay import ic_decay
 from mg_portfolio.evaluation.long_short import LongShort, long_short
-from mg_portfolio.evaluation.orthogonalize import orthogonalise
-from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS, forward_returns, walk_tracks
+from mg_portfolio.evaluation.orthogonalize import orthogonalize
+from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS, simulate_sorted
 from mg_portfolio.evaluation.rank_ic import daily_statistics, rank_ic_by_day, rank_rows, sort_rows
+from mg_portfolio.evaluation.rebalance_days import period_schedule, track_schedule
 from mg_portfolio.evaluation.result import Evaluation
-from mg_portfolio.evaluation.signal_correlation import correlations
-from mg_portfolio.evaluation.tradable_universe import days_listed, period_schedule, track_schedule, universe
+from mg_portfolio.evaluation.signal_correlation import signal_correlations
+from mg_portfolio.evaluation.tradable_universe import days_listed, tradable_next_day
 
 __all__ = [
     "Evaluation",
+    "ForwardReturns",
     "LongShort",
-    "Outcomes",
-    "correlations",
     "days_listed",
     "evaluate",
     "evaluate_all",
     "forward_returns",
     "ic_decay",
     "long_short",
-    "orthogonalise",
-    "outcomes",
+    "orthogonalize",
     "period_schedule",
     "rank_ic_by_day",
     "rank_rows",
-    "universe",
+    "signal_correlations",
+    "tradable_next_day",
 ]
 
 
@@ -57,17 +57,18 @@ def evaluate(
     cost: float = 0.003,
     min_stocks: int = MIN_STOCKS,
 ) -> Evaluation:
-    """Judge a signal by the returns that follow it.
+    """Evaluate a signal by its forward returns.
 
     Parameters
     ----------
     signal : ndarray of float (D, S)
-        Known at the close of each day. A stock without a finite value is not in that day's universe.
+        As of the close of each day. A stock without a finite value is not in that day's universe.
     price : ndarray of float (D, S)
         Adjusted execution prices, yuan (T+1 vwap by default); NaN where the stock did not trade.
     tradable : ndarray of bool (D, S)
-        The universe, from `universe`.
+        The universe, from `tradable_next_day`.
     days : ndarray of datetime64[D] (D,)
+        Trading days, ascending.
     direction : {1, -1}
         Multiplies the signal.
     every : int
@@ -79,9 +80,9 @@ def evaluate(
     delay : int
         Trading days from the decision to its execution; 0 for T's close.
     cost : float
-        Two-sided cost of the net results.
+        Two-sided cost of the net results, a fraction of the value traded.
     min_stocks : int
-        A rebalance or correlation with fewer stocks is skipped and entered in the ledger.
+        A rebalance or correlation with fewer stocks is skipped, and counted in the exclusions.
 
     Returns
     -------
@@ -90,7 +91,7 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        Panels of different shapes, days out of order, or a direction other than 1 or -1.
+        Panels of different shapes, days out of order, a direction other than 1 or -1, or a setting out of range.
 
     Notes
     -----
@@ -98,15 +99,14 @@ def evaluate(
     precision), Haitong 2023 series 88 (tables 3 to 5: tracks, Top 10% and Top 100, costs).
     """
     signal = dense("signal", signal)
-    followed = outcomes(
-        dense("price", price, signal.shape), flags("tradable", tradable, signal.shape), days, every, delay
-    )
-    return _judged(signal, direction, followed, groups, _offsets(tracks, every), cost, min_stocks)
+    tradable = flags("tradable", tradable, signal.shape)
+    forward = ForwardReturns.from_prices(dense("price", price, signal.shape), tradable, days, every, delay)
+    return _evaluate_one(signal, direction, forward, groups, _offsets(tracks, every), cost, min_stocks)
 
 
 def evaluate_all(
     signals: Mapping[str, np.ndarray],
-    followed: Outcomes,
+    forward: ForwardReturns,
     directions: Mapping[str, int] | None = None,
     groups: int = 10,
     tracks: int | Iterable[int] | None = None,
@@ -115,31 +115,38 @@ def evaluate_all(
     from_first: bool = False,
     workers: int = 1,
 ) -> dict[str, Evaluation]:
-    """Judge many signals by the same outcomes; each result is `evaluate`'s.
+    """Evaluate many signals by the same forward returns; each result is the one of `evaluate`.
 
     Parameters
     ----------
     signals : mapping of str to ndarray of float (D, S)
-    followed : Outcomes
-        From `outcomes`.
+        As of the close of each day; NaN where a stock has none.
+    forward : ForwardReturns
+        From `ForwardReturns.from_prices`.
     directions : mapping of str to {1, -1}, optional
         1 where a name is absent.
     groups, tracks, cost, min_stocks
         See `evaluate`.
     from_first : bool
-        Judge a signal from the first day on which it has a value, so that a later start is no skipped rebalance. One
-        without any value is left out of the result.
+        Evaluate a signal from the first day on which it has a value, so that a later start is no skipped rebalance. One
+        without any value is not in the result.
     workers : int
-        Threads; the kernels let go of the interpreter.
+        Threads; the kernels release the interpreter lock.
 
     Returns
     -------
     dict of str to Evaluation
-    """
-    offsets = _offsets(tracks, followed.every)
+        In the order of ``signals``.
 
-    def judge(name: str) -> tuple[str, Evaluation] | None:
-        signal = dense(f"signal {name}", signals[name], followed.price.shape)
+    Raises
+    ------
+    EvaluationError
+        A signal of another shape than the prices, or a setting out of range.
+    """
+    offsets = _offsets(tracks, forward.every)
+
+    def evaluate_named(name: str) -> tuple[str, Evaluation] | None:
+        signal = dense(f"signal {name}", signals[name], forward.price.shape)
         first = 0
         if from_first:
             has = np.flatnonzero(np.isfinite(signal).any(axis=1))
@@ -147,20 +154,20 @@ def evaluate_all(
                 return None
             first = int(has[0])
         sign = (directions or {}).get(name, 1)
-        return name, _judged(signal[first:], sign, followed.since(first), groups, offsets, cost, min_stocks)
+        return name, _evaluate_one(signal[first:], sign, forward.since(first), groups, offsets, cost, min_stocks)
 
     if workers == 1:
-        found = list(map(judge, signals))
+        found = list(map(evaluate_named, signals))
     else:
         with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(judge, signals))
+            found = list(pool.map(evaluate_named, signals))
     return dict(pair for pair in found if pair is not None)
 
 
-def _judged(
+def _evaluate_one(
     signal: np.ndarray,
     direction: int,
-    followed: Outcomes,
+    forward: ForwardReturns,
     groups: int,
     offsets: tuple[int, ...],
     cost: float,
@@ -169,11 +176,13 @@ def _judged(
     if direction not in (1, -1):
         raise EvaluationError(f"direction was {direction!r}, expected 1 or -1")
     signal = signal if direction == 1 else -signal
-    f = followed
+    f = forward
     ordered = sort_rows(signal, f.universe)
-    daily = daily_statistics(signal, f.forward, ordered, (f.forward_order, f.forward_counts), min_stocks)
+    daily = daily_statistics(signal, f.returns, ordered, (f.order, f.counts), min_stocks)
     schedules = [track_schedule(len(f.days), f.every, offset) for offset in offsets]
-    held = walk_tracks(signal, ordered, f.in_universe, f.price, f.last, schedules, groups, f.delay, cost, min_stocks)
+    held = simulate_sorted(
+        signal, ordered, f.in_universe, f.price, f.last, schedules, groups, f.delay, cost, min_stocks
+    )
     return Evaluation(
         f.days, f.every, f.delay, groups, direction, min_stocks, offsets, daily, held, f.in_universe, ordered[1]
     )

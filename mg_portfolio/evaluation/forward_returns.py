@@ -1,93 +1,99 @@
-"""What followed each day on one universe, at one execution price and rebalance: shared by all signals judged on it."""
+"""Forward returns per day: from the execution price after a decision to the same price one rebalance later."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numba import njit
 
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense, flags
-from mg_portfolio.evaluation.quantile_portfolios import carry_forward, forward_from
 from mg_portfolio.evaluation.rank_ic import sort_rows
 
-EXECUTIONS: dict[str, tuple[str, int]] = {
-    "t0_close": ("close", 0),
-    "t1_vwap": ("vwap", 1),
-    "t1_open": ("open", 1),
-    "t1_close": ("close", 1),
-}
-"""Execution by name: the price, and the trading days from the decision to it."""
 
-FREQUENCIES = {5: "weekly", 10: "biweekly"}
-"""Trading days between rebalances, as the published tables name them."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way of judging a signal.
-
-    Attributes
-    ----------
-    universe : str
-        Of `mg_portfolio.evaluation.universes.UNIVERSES`.
-    execution : str
-        Of `EXECUTIONS`.
-    every : int
-        Trading days between rebalances.
-    """
-
-    universe: str = "all"
-    execution: str = "t1_vwap"
-    every: int = 5
-
-    def __post_init__(self) -> None:
-        if self.execution not in EXECUTIONS:
-            raise EvaluationError(f"execution was {self.execution!r}, expected one of {', '.join(EXECUTIONS)}")
-        if self.every < 1:
-            raise EvaluationError(f"every was {self.every} trading days, expected at least 1")
-
-    def __str__(self) -> str:
-        return f"{self.universe} {FREQUENCIES.get(self.every, f'every {self.every} days')} {self.execution}"
+@njit(nogil=True, cache=True)
+def carry_forward(price):
+    """Last finite price at or before each day; NaN before the first. A price at or below 0 is no price."""
+    days, stocks = price.shape
+    out = np.empty((days, stocks))
+    for s in range(stocks):
+        last = np.nan
+        for d in range(days):
+            if np.isfinite(price[d, s]) and price[d, s] > 0.0:
+                last = price[d, s]
+            out[d, s] = last
+    return out
 
 
-def cases(
-    universes: Iterable[str] = ("all",),
-    executions: Iterable[str] = ("t1_vwap",),
-    every: Iterable[int] = (5,),
-    whole: bool = False,
-) -> list[Case]:
-    """Cases to judge, the main one first: the first universe, execution and rebalance named.
+@njit(nogil=True, cache=True)
+def _forward_returns(price, last, every, delay):
+    days, stocks = price.shape
+    out = np.full((days, stocks), np.nan)
+    for d in range(days - delay - every):
+        for s in range(stocks):
+            entry = price[d + delay, s]
+            if np.isfinite(entry) and entry > 0.0:
+                out[d, s] = last[d + delay + every, s] / entry - 1.0
+    return out
+
+
+def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray:
+    """Return from the execution price after a decision to the same price one rebalance later.
+
+    ``last(T + delay + every) / price(T + delay) - 1`` where ``last`` carries a halted stock's last price.
 
     Parameters
     ----------
-    universes, executions, every
-    whole : bool
-        Every combination; else only the cases that differ from the main one in the universe alone, or in execution and
-        rebalance alone (the published tables are of these two kinds).
+    price : ndarray of float (D, S)
+        Adjusted execution prices, yuan; NaN where the stock did not trade.
+    every : int
+        Trading days between rebalances.
+    delay : int
+        Trading days from the decision to its execution: 1 for T+1 vwap, open or close, 0 for T's close.
+
+    Returns
+    -------
+    ndarray of float64 (D, S)
+        Fractions; NaN without an execution price, and in the last ``every + delay`` days.
+
+    Raises
+    ------
+    EvaluationError
+        Prices that are not two-dimensional, ``every`` below 1 or ``delay`` below 0.
     """
-    u, e, n = list(dict.fromkeys(universes)), list(dict.fromkeys(executions)), list(dict.fromkeys(every))
-    if not (u and e and n):
-        raise EvaluationError("universes, executions and every were partly empty, expected at least one of each")
-    found = [Case(a, b, c) for a in u for b in e for c in n]
-    return [c for c in found if whole or c.universe == u[0] or (c.execution, c.every) == (e[0], n[0])]
+    check_rebalance(every, delay)
+    price = dense("price", price)
+    return _forward_returns(price, carry_forward(price), every, delay)
+
+
+def check_rebalance(every: int, delay: int) -> None:
+    """Check trading days between rebalances and from decision to execution, or raise EvaluationError."""
+    if every < 1:
+        raise EvaluationError(f"every was {every} trading days, expected at least 1")
+    if delay < 0:
+        raise EvaluationError(
+            f"delay was {delay} trading days, expected 0 (T's close) or more: a decision trades after its day"
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
-    """Prices of one execution, and returns that follow each day's decision, sorted once.
+class ForwardReturns:
+    """Forward returns on one universe at one execution price and rebalance, with their order: shared by all signals.
 
     Attributes
     ----------
     days : ndarray of datetime64[D] (D,)
     price, last : ndarray of float64 (D, S)
-        Adjusted execution prices, yuan (NaN without trades), and the last one known at each day.
+        Adjusted execution prices, yuan (NaN without trades), and the last one as of each day.
     universe : ndarray of bool (D, S)
     in_universe : ndarray of int64 (D,)
+        Stocks of the universe.
     every, delay : int
-    forward : ndarray of float64 (D, S)
-        From `mg_portfolio.evaluation.quantile_portfolios.forward_returns`.
-    forward_order, forward_counts : ndarray
-        `mg_portfolio.evaluation.rank_ic.sort_rows` of it over the universe.
+        Trading days between rebalances, and from the decision to its execution.
+    returns : ndarray of float64 (D, S)
+        From `forward_returns`.
+    order : ndarray of int32 (D, S)
+    counts : ndarray of int64 (D,)
+        `mg_portfolio.evaluation.rank_ic.sort_rows` of the returns over the universe.
     """
 
     days: np.ndarray
@@ -97,51 +103,50 @@ class Outcomes:
     in_universe: np.ndarray
     every: int
     delay: int
-    forward: np.ndarray
-    forward_order: np.ndarray
-    forward_counts: np.ndarray
+    returns: np.ndarray
+    order: np.ndarray
+    counts: np.ndarray
 
-    def since(self, first: int) -> "Outcomes":
-        """The same from a later day on, without a copy."""
+    @classmethod
+    def from_prices(
+        cls, price: np.ndarray, universe: np.ndarray, days: np.ndarray, every: int = 5, delay: int = 1
+    ) -> Self:
+        """Compute the forward returns of a market once, for many signals.
+
+        Parameters
+        ----------
+        price : ndarray of float (D, S)
+            Adjusted execution prices, yuan; NaN where the stock did not trade.
+        universe : ndarray of bool (D, S)
+            From `mg_portfolio.evaluation.tradable_universe.tradable_next_day`.
+        days : ndarray of datetime64[D] (D,)
+        every : int
+            Trading days between rebalances: 5 weekly, 10 biweekly.
+        delay : int
+            Trading days from the decision to its execution.
+
+        Returns
+        -------
+        ForwardReturns
+
+        Raises
+        ------
+        EvaluationError
+            Panels of different shapes, days out of order, ``every`` below 1 or ``delay`` below 0.
+        """
+        price = dense("price", price)
+        universe = flags("universe", universe, price.shape)
+        days = ascending_days(days, len(price))
+        check_rebalance(every, delay)
+        last = carry_forward(price)
+        returns = _forward_returns(price, last, every, delay)
+        return cls(
+            days, price, last, universe, universe.sum(axis=1), every, delay, returns, *sort_rows(returns, universe)
+        )
+
+    def since(self, first: int) -> Self:
+        """The same from day index ``first`` on, without a copy."""
         arrays: dict[str, Any] = {
             name: values[first:] for name, values in vars(self).items() if isinstance(values, np.ndarray)
         }
         return replace(self, **arrays)
-
-
-def outcomes(
-    price: np.ndarray,
-    universe: np.ndarray,
-    days: np.ndarray,
-    every: int = 5,
-    delay: int = 1,
-    last: np.ndarray | None = None,
-) -> Outcomes:
-    """Prepare what many signals are judged by.
-
-    Parameters
-    ----------
-    price : ndarray of float (D, S)
-        Adjusted execution prices, yuan; NaN where the stock did not trade.
-    universe : ndarray of bool (D, S)
-    days : ndarray of datetime64[D] (D,)
-    every : int
-        Trading days between rebalances: 5 weekly, 10 biweekly.
-    delay : int
-        Trading days from the decision to its execution.
-    last : ndarray of float64 (D, S), optional
-        `mg_portfolio.evaluation.quantile_portfolios.carry_forward` of the price, where it is at hand.
-
-    Raises
-    ------
-    EvaluationError
-        Panels of different shapes, or days out of order.
-    """
-    price = dense("price", price)
-    universe = flags("universe", universe, price.shape)
-    days = ascending_days(days, len(price))
-    last = carry_forward(price) if last is None else last
-    forward = forward_from(price, last, every, delay)
-    return Outcomes(
-        days, price, last, universe, universe.sum(axis=1), every, delay, forward, *sort_rows(forward, universe)
-    )

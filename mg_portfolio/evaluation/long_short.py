@@ -1,4 +1,4 @@
-"""The top tenth of a signal against its bottom tenth, on calendar rebalances."""
+"""Long-short returns: the top tenth of a signal against its bottom tenth, rebalanced weekly or monthly."""
 
 from dataclasses import dataclass
 
@@ -8,8 +8,9 @@ import pandas as pd
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense
 from mg_portfolio.evaluation.confidence_intervals import newey_west
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS, simulate_tracks
-from mg_portfolio.evaluation.track_metrics import YEAR, daily_returns
-from mg_portfolio.evaluation.tradable_universe import period_schedule
+from mg_portfolio.evaluation.rebalance_days import period_schedule
+from mg_portfolio.evaluation.track_metrics import daily_returns
+from mg_portfolio.metrics import DAYS_PER_YEAR
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class LongShort:
     long_excess : ndarray of float64 (D,)
         Top tenth's return relative to the equal-weight universe: ``(1 + top) / (1 + universe) - 1``.
     rebalances, skipped : int
+        Rebalances made, and those skipped for too few stocks.
     """
 
     days: np.ndarray
@@ -52,22 +54,34 @@ def long_short(
     delay: int = 1,
     min_stocks: int = MIN_STOCKS,
 ) -> LongShort:
-    """Daily long-short and long-excess returns on calendar rebalances, as the weekly monitor follows them.
+    """Daily long-short and long-excess returns on calendar rebalances, as in the weekly monitor.
 
     Parameters
     ----------
-    signal, price : ndarray of float (D, S)
-        See `evaluate`; make the signal orthogonal to the common factors first where the definition asks for it.
+    signal : ndarray of float (D, S)
+        As of the close of each day; orthogonalize it first where the definition asks for it.
+    price : ndarray of float (D, S)
+        Adjusted execution prices, yuan; NaN where the stock did not trade.
     tradable : ndarray of bool (D, S)
+        From `mg_portfolio.evaluation.tradable_universe.tradable_next_day`.
     days : ndarray of datetime64[D] (D,)
     rebalance : {"weekly", "monthly"}
         Decisions on the last trading day of the period: monthly for hand-made factors, weekly for models.
     direction : {1, -1}
-    delay, min_stocks : int
+        Multiplies the signal.
+    delay : int
+        Trading days from the decision to its execution.
+    min_stocks : int
+        A rebalance with fewer stocks is skipped.
 
     Returns
     -------
     LongShort
+
+    Raises
+    ------
+    EvaluationError
+        Panels of different shapes, days out of order, or a direction other than 1 or -1.
 
     Notes
     -----
@@ -91,14 +105,14 @@ def long_short(
 
 
 def _figures(days: np.ndarray, returns: np.ndarray) -> dict[str, float]:
-    known = np.isfinite(returns)
-    if known.sum() < 2:
+    finite = np.isfinite(returns)
+    if finite.sum() < 2:
         return dict.fromkeys(("annual", "volatility", "t", "monthly_win_rate"), np.nan)
-    values = returns[known]
-    months = pd.Series(np.log1p(values)).groupby(days[known].astype("datetime64[M]").astype(np.int64)).sum()
+    values = returns[finite]
+    months = pd.Series(np.log1p(values)).groupby(days[finite].astype("datetime64[M]").astype(np.int64)).sum()
     return {
-        "annual": float(np.expm1(np.log1p(values).mean() * YEAR)),
-        "volatility": float(values.std(ddof=1) * np.sqrt(YEAR)),
+        "annual": float(np.expm1(np.log1p(values).mean() * DAYS_PER_YEAR)),
+        "volatility": float(values.std(ddof=1) * np.sqrt(DAYS_PER_YEAR)),
         "t": newey_west(values)[1],
         "monthly_win_rate": float((months > 0).mean()),
     }

@@ -1,4 +1,4 @@
-"""A signal with the common factors taken out of it, day by day."""
+"""Orthogonalization: each day's residual of a signal on common factors and industries."""
 
 import numpy as np
 from numba import njit
@@ -6,7 +6,7 @@ from numba import njit
 from mg_portfolio.arguments import EvaluationError, dense, flags
 
 FLAT = 1e-10
-"""A reference that the ones before it explain to this share of its own variation adds nothing."""
+"""A reference whose residual on those before it is below this share of its own length is left out."""
 
 
 @njit(nogil=True, cache=True)
@@ -30,7 +30,7 @@ def _dot(a, b, count):
 
 @njit(nogil=True, cache=True)
 def _residuals(signal, references, usable, codes, groups):
-    """Frisch, Waugh and Lovell: within industries the dummies are gone; the references are made orthonormal."""
+    """Frisch, Waugh and Lovell: demeaned within industries, so without dummies, on orthonormal references."""
     days, stocks = signal.shape
     regressors = references.shape[2]
     out = np.full((days, stocks), np.nan)
@@ -87,7 +87,7 @@ def _residuals(signal, references, usable, codes, groups):
     return out
 
 
-def orthogonalise(
+def orthogonalize(
     signal: np.ndarray, references: np.ndarray, universe: np.ndarray, industry: np.ndarray | None = None
 ) -> np.ndarray:
     """Residual of each day's regression of a signal on reference factors (and industry dummies).
@@ -101,6 +101,7 @@ def orthogonalise(
     references : ndarray of float (D, S, K)
         For the weekly monitor: reversal, cap, turnover, volatility.
     universe : ndarray of bool (D, S)
+        Stocks of the regression.
     industry : ndarray of int (S,) or (D, S), optional
         Codes from 0; below 0 is an industry of its own.
 
@@ -109,9 +110,14 @@ def orthogonalise(
     ndarray of float64 (D, S)
         NaN for stocks not in that day's regression, and on days with no more stocks than regressors.
 
+    Raises
+    ------
+    EvaluationError
+        Arrays of different shapes.
+
     Notes
     -----
-    Source: Haitong weekly 2023-12-15, section 1 (factors are orthogonal to the usual ones).
+    Source: Haitong weekly 2023-12-15, section 1.
     """
     signal = dense("signal", signal)
     universe = flags("universe", universe, signal.shape)

@@ -1,12 +1,12 @@
-"""Buy-and-hold portfolios cut from a sorted signal: layers, top and bottom tenth, top 100, the whole universe.
+"""Quantile portfolios of a sorted signal, bought and held: layers, top and bottom tenth, top 100, the whole universe.
 
 One pass over the days does everything for one schedule of decisions:
 
 1. Value the stocks held at today's execution price (a halted stock at its last one) and so every portfolio.
 2. If a decision taken ``delay`` days ago executes today, take the stocks usable then, highest signal first.
-3. Each portfolio is a range of sorted places, equally weighted. Stocks that tie across an end of a range enter with the
-   share of their tied block that lies inside, which is the mean over all ways of breaking the tie: groups stay equal in
-   size and no result depends on the order of the stocks.
+3. Each portfolio is a range of the sorted stocks, equally weighted. Stocks that tie across an end of a range enter with
+   the share of their tied block that lies inside, which is the mean over all ways of breaking the tie: groups stay
+   equal in size and no result depends on the order of the stocks.
 4. Turnover is ``sum |w - w_drifted|``; the net value pays half of the two-sided cost on it.
 """
 
@@ -16,18 +16,19 @@ import numpy as np
 from numba import njit
 
 from mg_portfolio.arguments import EvaluationError, dense, flags
+from mg_portfolio.evaluation.forward_returns import carry_forward, check_rebalance
 from mg_portfolio.evaluation.rank_ic import Sorted, sort_rows
 
 FIXED_COUNT = 100
 MIN_STOCKS = 30
 
-# Reasons in `Tracks.reason`, by code; 0 means that the rebalance was made.
-REASONS = (
+SKIP_REASONS = (
     "made",
     "too few stocks in the universe",
     "too few stocks with a signal",
     "too few stocks with an execution price",
 )
+"""Why a rebalance was skipped, by the codes of `Tracks.reason`; code 0 is one that was made."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Tracks:
     decided : list of ndarray of int (R,)
         Day index of each scheduled decision, one array a track.
     reason : list of ndarray of int (R,)
-        Index into `REASONS`: 0 where the rebalance was made.
+        Index into `SKIP_REASONS`: 0 where the rebalance was made.
     stocks : list of ndarray of int (R, 3)
         Stocks in the universe, of those with a signal, of those with an execution price.
     turnover : list of ndarray of float64 (R, P)
@@ -59,39 +60,13 @@ class Tracks:
     turnover: list[np.ndarray]
 
     def index(self, name: str) -> int:
-        """Place of a portfolio on the P axis."""
+        """Index of a portfolio on the P axis."""
         return self.names.index(name)
 
 
 @njit(nogil=True, cache=True)
-def carry_forward(price):
-    """Last finite price at or before each day; NaN before the first. A price at or below 0 is no price."""
-    days, stocks = price.shape
-    out = np.empty((days, stocks))
-    for s in range(stocks):
-        last = np.nan
-        for d in range(days):
-            if np.isfinite(price[d, s]) and price[d, s] > 0.0:
-                last = price[d, s]
-            out[d, s] = last
-    return out
-
-
-@njit(nogil=True, cache=True)
-def _forward_returns(price, last, every, delay):
-    days, stocks = price.shape
-    out = np.full((days, stocks), np.nan)
-    for d in range(days - delay - every):
-        for s in range(stocks):
-            entry = price[d + delay, s]
-            if np.isfinite(entry) and entry > 0.0:
-                out[d, s] = last[d + delay + every, s] / entry - 1.0
-    return out
-
-
-@njit(nogil=True, cache=True)
 def _ranges(count, groups, low, high):
-    """Sorted places [low, high) of every portfolio among ``count`` stocks."""
+    """Range [low, high) of every portfolio among ``count`` sorted stocks."""
     for g in range(groups):
         low[g] = (g * count + groups - 1) // groups
         high[g] = ((g + 1) * count + groups - 1) // groups
@@ -103,7 +78,58 @@ def _ranges(count, groups, low, high):
 
 
 @njit(nogil=True, cache=True)
-def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, groups, min_stocks, cost_side):
+def _grow(held, count, today, entry, start, end, ties, low, high, step, upto, growth):
+    """Growth of every portfolio since it was last bought, from each held stock's; tied stocks share their mean."""
+    for k in range(count):
+        step[k] = today[held[k]] / entry[k]
+    if ties:
+        for k in range(count):
+            if start[k] == k and end[k] > k + 1:
+                total = 0.0
+                for j in range(k, end[k]):
+                    total += step[j]
+                for j in range(k, end[k]):
+                    step[j] = total / (end[k] - k)
+    for k in range(count):
+        upto[k + 1] = upto[k] + step[k]
+    for p in range(len(growth)):
+        growth[p] = (upto[high[p]] - upto[low[p]]) / (high[p] - low[p])
+
+
+@njit(nogil=True, cache=True)
+def _tied_blocks(keys, count, start, end):
+    """Ends of the block of equal keys that each entry is in; returns whether any block has two."""
+    ties = False
+    k = 0
+    while k < count:
+        j = k + 1
+        while j < count and keys[j] == keys[k]:
+            j += 1
+        ties = ties or j > k + 1
+        for i in range(k, j):
+            start[i], end[i] = k, j
+        k = j
+    return ties
+
+
+@njit(nogil=True, cache=True)
+def _trade(fresh, weight, names, begin, finish, start, end, low, high, held, old_begin, old_finish):
+    """Write one portfolio's new weights to ``fresh``; returns its two-way turnover and leaves ``weight`` all 0."""
+    traded = 0.0
+    for k in range(begin, finish):
+        s = names[k]
+        inside = min(end[k], high) - max(start[k], low)
+        fresh[s] = inside / (end[k] - start[k]) / (high - low)
+        traded += abs(fresh[s] - weight[s])
+        weight[s] = 0.0
+    for k in range(old_begin, old_finish):
+        traded += weight[held[k]]
+        weight[held[k]] = 0.0
+    return traded
+
+
+@njit(nogil=True, cache=True)
+def _simulate(signal, order, counts, in_universe, price, last, scheduled, delay, groups, min_stocks, cost_side):
     days, stocks = signal.shape
     portfolios = groups + 4
     rebalances = 0
@@ -120,7 +146,7 @@ def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, gro
     # Of what is held, in descending order of the signal when last bought
     held = np.empty(stocks, np.int64)
     entry = np.empty(stocks)
-    start = np.empty(stocks, np.int64)  # of the block of ties that a place is in
+    start = np.empty(stocks, np.int64)  # of the block of ties that a stock is in
     end = np.empty(stocks, np.int64)
     weight = np.zeros((portfolios, stocks))  # by stock, when last bought
     low = np.zeros(portfolios, np.int64)
@@ -131,7 +157,7 @@ def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, gro
     level = np.ones(portfolios)
     level_net = np.ones(portfolios)
     step = np.empty(stocks)
-    upto = np.zeros(stocks + 1)  # running sum of the places' growth
+    upto = np.zeros(stocks + 1)  # running sum of the stocks' growth
     n_held = 0
     ties = False
 
@@ -141,20 +167,8 @@ def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, gro
     r = 0
     for d in range(days):
         if n_held > 0:
-            for k in range(n_held):
-                step[k] = last[d, held[k]] / entry[k]
-            if ties:
-                for k in range(n_held):
-                    if start[k] == k and end[k] > k + 1:
-                        total = 0.0
-                        for j in range(k, end[k]):
-                            total += step[j]
-                        for j in range(k, end[k]):
-                            step[j] = total / (end[k] - k)
-            for k in range(n_held):
-                upto[k + 1] = upto[k] + step[k]
+            _grow(held, n_held, last[d], entry, start, end, ties, low, high, step, upto, growth)
             for p in range(portfolios):
-                growth[p] = (upto[high[p]] - upto[low[p]]) / (high[p] - low[p])
                 gross[p, d] = level[p] * growth[p]
                 net[p, d] = level_net[p] * growth[p]
         t = d - delay
@@ -178,30 +192,15 @@ def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, gro
             for k in range(begin[p], finish[p]):
                 s = held[k]
                 weight[p, s] *= last[d, s] / entry[k] / growth[p]
-        ties = False
-        k = 0
-        while k < n:
-            j = k + 1
-            while j < n and keys[j] == keys[k]:
-                j += 1
-            ties = ties or j > k + 1
-            for i in range(k, j):
-                start[i], end[i] = k, j
-            k = j
+        ties = _tied_blocks(keys, n, start, end)
         old_begin, old_finish = begin.copy(), finish.copy()
         _ranges(n, groups, low, high)
         for p in range(portfolios):
             begin[p], finish[p] = start[low[p]], end[high[p] - 1]
-            traded = 0.0
-            for k in range(begin[p], finish[p]):
-                s = names[k]
-                inside = min(end[k], high[p]) - max(start[k], low[p])
-                fresh[p, s] = inside / (end[k] - start[k]) / (high[p] - low[p])
-                traded += abs(fresh[p, s] - weight[p, s])
-                weight[p, s] = 0.0
-            for k in range(old_begin[p], old_finish[p]):
-                traded += weight[p, held[k]]
-                weight[p, held[k]] = 0.0
+            traded = _trade(
+                fresh[p], weight[p], names, begin[p], finish[p], start, end, low[p], high[p], held, old_begin[p],
+                old_finish[p],
+            )  # fmt: skip
             level[p] = gross[p, d] if n_held > 0 else 1.0
             level_net[p] = (net[p, d] if n_held > 0 else 1.0) * (1.0 - cost_side * traded)
             gross[p, d] = level[p]
@@ -215,36 +214,6 @@ def _walk(signal, order, counts, in_universe, price, last, scheduled, delay, gro
         n_held = n
         r += 1
     return gross, net, decided, reason, usable, turnover
-
-
-def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray:
-    """Return from the execution price after a decision to the same price one rebalance later.
-
-    ``last(T + delay + every) / price(T + delay) - 1`` where ``last`` carries a halted stock's last price.
-
-    Parameters
-    ----------
-    price : ndarray of float (D, S)
-        Adjusted execution prices, yuan; NaN where the stock did not trade.
-    every : int
-        Trading days between rebalances.
-    delay : int
-        Trading days from the decision to its execution: 1 for T+1 vwap, open or close, 0 for T's close.
-
-    Returns
-    -------
-    ndarray of float64 (D, S)
-        Fractions; NaN without an execution price, and in the last ``every + delay`` days.
-    """
-    _check_schedule(every, delay)
-    price = dense("price", price)
-    return forward_from(price, carry_forward(price), every, delay)
-
-
-def forward_from(price: np.ndarray, last: np.ndarray, every: int, delay: int) -> np.ndarray:
-    """`forward_returns` where the prices have been carried forward already."""
-    _check_schedule(every, delay)
-    return _forward_returns(price, last, every, delay)
 
 
 def simulate_tracks(
@@ -280,16 +249,23 @@ def simulate_tracks(
     Returns
     -------
     Tracks
+
+    Raises
+    ------
+    EvaluationError
+        Panels of different shapes, ``groups`` below 2 or ``delay`` below 0.
     """
     signal = dense("signal", signal)
     price = dense("price", price, signal.shape)
     universe = flags("universe", universe, signal.shape)
     last = carry_forward(price)
     ordered = sort_rows(signal, universe)
-    return walk_tracks(signal, ordered, universe.sum(axis=1), price, last, schedules, groups, delay, cost, min_stocks)
+    return simulate_sorted(
+        signal, ordered, universe.sum(axis=1), price, last, schedules, groups, delay, cost, min_stocks
+    )
 
 
-def walk_tracks(
+def simulate_sorted(
     signal: np.ndarray,
     ordered: Sorted,
     in_universe: np.ndarray,
@@ -305,18 +281,31 @@ def walk_tracks(
 
     Parameters
     ----------
+    signal, price : ndarray of float64 (D, S)
+        See `simulate_tracks`.
     ordered : tuple
         `mg_portfolio.evaluation.rank_ic.sort_rows` of the signal over the universe.
     in_universe : ndarray of int64 (D,)
         Stocks of the universe.
     last : ndarray of float64 (D, S)
-        `carry_forward` of the prices.
+        `mg_portfolio.evaluation.forward_returns.carry_forward` of the prices.
+    schedules, groups, delay, cost, min_stocks
+        See `simulate_tracks`.
+
+    Returns
+    -------
+    Tracks
+
+    Raises
+    ------
+    EvaluationError
+        ``groups`` below 2, ``delay`` below 0 or a schedule of another length.
     """
-    _check_schedule(1, delay)
+    check_rebalance(1, delay)
     if groups < 2:
         raise EvaluationError(f"groups was {groups}, expected at least 2")
-    walked = [
-        _walk(
+    simulated = [
+        _simulate(
             signal,
             *ordered,
             in_universe,
@@ -331,14 +320,5 @@ def walk_tracks(
         for s in schedules
     ]
     names = (*(f"layer{g + 1}" for g in range(groups)), "top10pct", "bottom10pct", "top100", "universe")
-    gross, net, decided, reason, stocks, turnover = (list(column) for column in zip(*walked, strict=True))
+    gross, net, decided, reason, stocks, turnover = (list(column) for column in zip(*simulated, strict=True))
     return Tracks(names, np.stack(gross), np.stack(net), decided, reason, stocks, turnover)
-
-
-def _check_schedule(every: int, delay: int) -> None:
-    if every < 1:
-        raise EvaluationError(f"every was {every} trading days, expected at least 1")
-    if delay < 0:
-        raise EvaluationError(
-            f"delay was {delay} trading days, expected 0 (T's close) or more: a decision trades after its day"
-        )

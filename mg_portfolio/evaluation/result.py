@@ -1,4 +1,4 @@
-"""What an evaluation found: daily correlations and portfolios, and all that is worked out from them when asked for."""
+"""Evaluation result of one signal: daily correlations and portfolios, and the tables that are computed from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,20 +8,22 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio.evaluation.confidence_intervals import DRAWS, LEVEL, automatic_lags, bootstrap, newey_west
-from mg_portfolio.evaluation.quantile_portfolios import REASONS, Tracks
-from mg_portfolio.evaluation.track_metrics import YEAR, long_short_nav, mean_metrics, mean_over_tracks
+from mg_portfolio.evaluation.quantile_portfolios import SKIP_REASONS, Tracks
+from mg_portfolio.evaluation.rebalance_days import track_schedule
+from mg_portfolio.evaluation.track_metrics import finite_means, long_short_nav, mean_metrics
 from mg_portfolio.evaluation.track_metrics import track_metrics as metrics_of
-from mg_portfolio.evaluation.tradable_universe import track_schedule
+from mg_portfolio.metrics import DAYS_PER_YEAR
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `mg_portfolio.evaluation.evaluate.evaluate` found about one signal.
+    """Evaluation of one signal, from `mg_portfolio.evaluation.evaluate.evaluate`; tables are computed on first access.
 
     Attributes
     ----------
     days : ndarray of datetime64[D] (D,)
     every, delay, groups, direction, min_stocks : int
+        See `mg_portfolio.evaluation.evaluate.evaluate`.
     tracks : tuple of int (T,)
         Starting offsets.
     daily : ndarray of float64 (D, 7)
@@ -48,12 +50,12 @@ class Evaluation:
 
     @property
     def stocks(self) -> np.ndarray:
-        """Stocks behind each day's correlation, int ``(D,)``."""
+        """Stocks in each day's correlation, int ``(D,)``."""
         return self.daily[:, 0].astype(np.int64)
 
     @property
     def rank_ic(self) -> np.ndarray:
-        """Spearman correlation of each day's signal with the return that follows, ``(D,)``."""
+        """Spearman correlation of each day's signal with its forward return, ``(D,)``."""
         return self.daily[:, 1]
 
     @property
@@ -103,7 +105,7 @@ class Evaluation:
 
     @cached_property
     def spread(self) -> pd.DataFrame:
-        """How far the tracks lie apart: index metric, columns mean, std (over tracks), min, max."""
+        """Spread between the tracks: index metric, columns mean, std (over tracks), min, max."""
         table = self.by_track
         return pd.DataFrame(
             {"mean": table.mean(), "std": table.std(ddof=1), "min": table.min(), "max": table.max()}
@@ -134,28 +136,28 @@ class Evaluation:
         return self.confidence_table()
 
     @cached_property
-    def ledger(self) -> pd.DataFrame:
+    def exclusions(self) -> pd.DataFrame:
         """One row a skipped rebalance: date, track, in_universe, with_signal, with_price, reason."""
-        return _ledger(self.portfolios, self.days, self.tracks)
+        return _skipped_rebalances(self.portfolios, self.days, self.tracks)
 
     @property
     def skipped(self) -> dict[str, int]:
         """Skipped rebalances by reason, over all tracks."""
-        return {str(reason): int(count) for reason, count in self.ledger["reason"].value_counts().items()}
+        return {str(reason): int(count) for reason, count in self.exclusions["reason"].value_counts().items()}
 
     @property
-    def left_out(self) -> dict[str, int]:
-        """Stock-days of the universe that are behind no correlation, by reason; with those counted they make all."""
-        behind = self.daily[:, 0].astype(np.int64)
-        known = np.arange(len(self.days)) < len(self.days) - self.delay - self.every
-        few = behind < self.min_stocks
+    def excluded(self) -> dict[str, int]:
+        """Stock-days of the universe that are in no correlation, by reason; with those counted they make all."""
+        counted = self.stocks
+        has_return = np.arange(len(self.days)) < len(self.days) - self.delay - self.every
+        few = counted < self.min_stocks
         flat = ~few & np.isnan(self.rank_ic)
         return {
             "no signal": int((self.in_universe - self.with_signal).sum()),
-            "return not known yet": int(self.with_signal[~known].sum()),
-            "no execution price": int((self.with_signal - behind)[known].sum()),
-            f"fewer than {self.min_stocks} stocks that day": int(behind[few].sum()),
-            "flat that day": int(behind[flat].sum()),
+            "return not known yet": int(self.with_signal[~has_return].sum()),
+            "no execution price": int((self.with_signal - counted)[has_return].sum()),
+            f"fewer than {self.min_stocks} stocks that day": int(counted[few].sum()),
+            "flat that day": int(counted[flat].sum()),
         }
 
     def _metrics(self, k: int, year: np.datetime64 | None = None) -> dict[str, float]:
@@ -165,17 +167,17 @@ class Evaluation:
     def nav(self, name: str, net: bool = False) -> np.ndarray:
         """Daily NAV ``(D,)`` of a portfolio, mean over tracks; NaN before the first track holds it."""
         p = self.portfolios.index(name)
-        return mean_over_tracks((self.portfolios.net if net else self.portfolios.gross)[:, p])
+        return finite_means((self.portfolios.net if net else self.portfolios.gross)[:, p])
 
     def relative_nav(self, name: str, net: bool = False) -> np.ndarray:
         """Daily NAV ``(D,)`` of a portfolio relative to the equal-weight universe, mean over tracks."""
-        return mean_over_tracks(self._relative(name, net))
+        return finite_means(self._relative(name, net))
 
     def excess(self, name: str, net: bool = False) -> np.ndarray:
         """Daily return ``(D,)`` of a portfolio relative to the universe, mean over the tracks that hold it."""
         relative = self._relative(name, net)
         out = np.full(len(self.days), np.nan)
-        out[1:] = mean_over_tracks(relative[:, 1:] / relative[:, :-1] - 1.0)
+        out[1:] = finite_means(relative[:, 1:] / relative[:, :-1] - 1.0)
         return out
 
     def _relative(self, name: str, net: bool) -> np.ndarray:
@@ -190,14 +192,14 @@ class Evaluation:
     @property
     def long_short_nav(self) -> np.ndarray:
         """Top tenth minus bottom tenth, daily compounded ``(D,)``, mean over tracks."""
-        return mean_over_tracks(np.stack([long_short_nav(self.portfolios, k) for k in range(len(self.tracks))]))
+        return finite_means(np.stack([long_short_nav(self.portfolios, k) for k in range(len(self.tracks))]))
 
     @property
     def long_short_returns(self) -> np.ndarray:
         """Daily return ``(D,)`` of the top tenth less the bottom tenth's, mean over the tracks that hold them."""
         top, bottom = (self.portfolios.gross[:, self.portfolios.index(n)] for n in ("top10pct", "bottom10pct"))
         out = np.full(len(self.days), np.nan)
-        out[1:] = mean_over_tracks(top[:, 1:] / top[:, :-1] - bottom[:, 1:] / bottom[:, :-1])
+        out[1:] = finite_means(top[:, 1:] / top[:, :-1] - bottom[:, 1:] / bottom[:, :-1])
         return out
 
     def confidence_table(self, draws: int = DRAWS, level: float = LEVEL, seed: int = 0) -> pd.DataFrame:
@@ -211,17 +213,17 @@ class Evaluation:
         Returns
         -------
         DataFrame
-            Index figure; columns estimate, t, low, high, lags, observations. Correlations are of every day, with at
-            least as many lags, and blocks twice as long, as their returns overlap. Annual figures are
+            Index figure; columns estimate, t, low, high, lags, observations. Correlations are those of all days, with
+            at least as many lags, and blocks twice as long, as their returns overlap. Annual figures are
             ``exp(252 * mean(ln(1 + r))) - 1`` of the tracks' mean daily return, t that of the mean itself. The ratio's
-            t is left empty.
+            t is NaN.
         """
         rows = {}
         for name, values in (("rank_ic_mean", self.rank_ic), ("ic_mean", self.ic)):
-            rows[name] = _sure(values, self.every, draws, level, seed)
+            rows[name] = _confidence_row(values, self.every, draws, level, seed)
         low, high = bootstrap(self.rank_ic, _block(self.rank_ic, self.every), draws, level, seed, ratio=True)
-        known = self.rank_ic[np.isfinite(self.rank_ic)]
-        ratio = known.mean() / known.std(ddof=1) if len(known) > 1 and known.std() > 0 else np.nan
+        finite = self.rank_ic[np.isfinite(self.rank_ic)]
+        ratio = finite.mean() / finite.std(ddof=1) if len(finite) > 1 and finite.std() > 0 else np.nan
         rows["rank_ic_ir"] = {**rows["rank_ic_mean"], "estimate": ratio, "t": np.nan, "low": low, "high": high}
         series = {
             "top_excess_annual": self.excess("layer1"),
@@ -230,9 +232,9 @@ class Evaluation:
             "long_short_annual": self.long_short_returns,
         }
         for name, values in series.items():
-            found = _sure(np.log1p(values), 1, draws, level, seed)
+            found = _confidence_row(np.log1p(values), 1, draws, level, seed)
             for column in ("estimate", "low", "high"):
-                found[column] = float(np.expm1(YEAR * found[column]))
+                found[column] = float(np.expm1(DAYS_PER_YEAR * found[column]))
             rows[name] = found
         columns = ["estimate", "t", "low", "high", "lags", "observations"]
         table = pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("figure")
@@ -243,7 +245,7 @@ def _block(values: np.ndarray, overlap: int) -> float:
     return max(2.0 * overlap, float(np.isfinite(values).sum()) ** (1.0 / 3.0))
 
 
-def _sure(values: np.ndarray, overlap: int, draws: int, level: float, seed: int) -> dict[str, float]:
+def _confidence_row(values: np.ndarray, overlap: int, draws: int, level: float, seed: int) -> dict[str, float]:
     """Mean, t-statistic and interval of a daily series whose entries overlap by ``overlap - 1`` days."""
     count = int(np.isfinite(values).sum())
     lags = automatic_lags(max(count, 1), overlap - 1)
@@ -252,7 +254,7 @@ def _sure(values: np.ndarray, overlap: int, draws: int, level: float, seed: int)
     return {"estimate": mean, "t": t, "low": low, "high": high, "lags": lags, "observations": count}
 
 
-def _ledger(held: Tracks, days: np.ndarray, offsets: tuple[int, ...]) -> pd.DataFrame:
+def _skipped_rebalances(held: Tracks, days: np.ndarray, offsets: tuple[int, ...]) -> pd.DataFrame:
     rows: list[Mapping[str, object]] = [
         {
             "date": days[held.decided[k][r]],
@@ -260,7 +262,7 @@ def _ledger(held: Tracks, days: np.ndarray, offsets: tuple[int, ...]) -> pd.Data
             "in_universe": int(held.stocks[k][r, 0]),
             "with_signal": int(held.stocks[k][r, 1]),
             "with_price": int(held.stocks[k][r, 2]),
-            "reason": REASONS[held.reason[k][r]],
+            "reason": SKIP_REASONS[held.reason[k][r]],
         }
         for k in range(len(offsets))
         for r in np.flatnonzero(held.reason[k])

@@ -1,12 +1,11 @@
-"""A track's daily NAVs and correlations in the numbers that the published tables print."""
+"""Metrics of one track, under the names of the published tables, from its daily NAVs and correlations."""
 
 import numpy as np
 
 from mg_portfolio.evaluation.quantile_portfolios import Tracks
 from mg_portfolio.metrics import DAYS_PER_YEAR, max_drawdown
 
-YEAR = DAYS_PER_YEAR
-TOP_COUNT_NEEDS = 200  # with fewer stocks the top 100 are half of all, and no selection
+MIN_STOCKS_FOR_TOP100 = 200  # with fewer stocks the top 100 are more than half of all, and no selection
 
 
 def track_metrics(
@@ -33,6 +32,11 @@ def track_metrics(
     every : int
     year : datetime64[Y] or None
         Correlations count by the day of the decision, returns by their own day. A year's returns are not annualised.
+
+    Returns
+    -------
+    dict of str to float
+        Metrics by their published names; fractions, NaN where not meaningful.
     """
     in_period = np.ones(len(days), bool) if year is None else days.astype("datetime64[Y]") == year
     counted = daily[schedule & in_period]
@@ -50,7 +54,7 @@ def track_metrics(
     rank_ic = counted[np.isfinite(counted[:, 1]), 1]
     out["rank_ic_std"] = _std(rank_ic)
     out["rank_ic_ir"] = out["rank_icir"]
-    out["rank_icir_annual"] = out["rank_icir"] * np.sqrt(YEAR / every)
+    out["rank_icir_annual"] = out["rank_icir"] * np.sqrt(DAYS_PER_YEAR / every)
     out["rank_ic_positive_ratio"] = finite_mean(np.where(rank_ic > 0, 1.0, 0.0))
     out["top_precision"], out["bottom_precision"] = finite_mean(counted[:, 5]), finite_mean(counted[:, 6])
 
@@ -58,7 +62,7 @@ def track_metrics(
     out["top_turnover_two_way"] = finite_mean(held.turnover[k][made, 0])
     span = _span(held.gross[k, held.index("universe")], in_period)
     base = held.gross[k, held.index("universe")]
-    enough = bool(made.any()) and float(np.median(held.stocks[k][made, 2])) >= TOP_COUNT_NEEDS
+    enough = bool(made.any()) and float(np.median(held.stocks[k][made, 2])) >= MIN_STOCKS_FOR_TOP100
     bottom = held.names[held.index("top10pct") - 1]
 
     def growth(nav: np.ndarray, annual: bool = True) -> float:
@@ -109,11 +113,11 @@ def _growth(nav: np.ndarray, span: tuple[int, int], annual: bool) -> float:
         return np.nan
     started = first == 0 or np.isnan(nav[first - 1])
     total = nav[last] / (1.0 if started else nav[first])
-    return float(total ** (YEAR / (last - first)) - 1.0) if annual else float(total - 1.0)
+    return float(total ** (DAYS_PER_YEAR / (last - first)) - 1.0) if annual else float(total - 1.0)
 
 
 def _volatility(nav: np.ndarray, span: tuple[int, int]) -> float:
-    return _std(daily_returns(nav[span[0] : span[1] + 1])) * np.sqrt(YEAR)
+    return _std(daily_returns(nav[span[0] : span[1] + 1])) * np.sqrt(DAYS_PER_YEAR)
 
 
 def _drawdown(nav: np.ndarray, span: tuple[int, int]) -> float:
@@ -146,8 +150,8 @@ def daily_returns(nav: np.ndarray) -> np.ndarray:
     return out
 
 
-def mean_over_tracks(values: np.ndarray) -> np.ndarray:
-    """Mean of finite entries over the first axis, NaN where there is none."""
+def finite_means(values: np.ndarray) -> np.ndarray:
+    """Mean of the finite entries over the first axis; NaN where there is none."""
     finite = np.isfinite(values)
     count = finite.sum(axis=0)
     total = np.where(finite, values, 0.0).sum(axis=0)

@@ -1,13 +1,12 @@
-"""Which stocks a signal is judged on: the tradable universe and the calendar of rebalances."""
+"""The tradable universe on which signals are evaluated, and the reason why a stock is not in it."""
 
 import numpy as np
-import pandas as pd
 
 from mg_portfolio.arguments import EvaluationError
 
 MIN_LISTED_DAYS = 63
 
-LEFT_OUT = (
+EXCLUSION_REASONS = (
     "",
     "not listed",
     "not a member",
@@ -17,10 +16,10 @@ LEFT_OUT = (
     "suspended on the next session",
     "locked at the upper limit on the next session",
 )
-"""Why a stock is not in the universe, by the codes of `universe_reasons`; 0 is in it."""
+"""Why a stock is not in the universe, by the codes of `exclusion_codes`; code 0 is in it."""
 
 
-def universe(
+def tradable_next_day(
     listed_days: np.ndarray,
     st: np.ndarray,
     suspended: np.ndarray,
@@ -31,7 +30,8 @@ def universe(
     """Stocks that a decision on T's close could buy on T+1.
 
     All shares minus ST, minus those listed under 63 trading days, minus those suspended or locked at the upper limit on
-    T+1. This looks one day ahead on purpose, as the reports do: it belongs to judging a signal, never to making one.
+    T+1. This looks one day ahead on purpose, as the reports do: it belongs to the evaluation of a signal, never to its
+    computation.
 
     Parameters
     ----------
@@ -44,20 +44,26 @@ def universe(
     member : ndarray of bool (D, S), optional
         Index or bucket membership on T, for a narrower universe.
     min_listed_days : int
+        Trading days since listing that a stock needs.
 
     Returns
     -------
     ndarray of bool (D, S)
-        The last row is all False: its next day is not known.
+        The last row is all False: its next day is not in the data.
+
+    Raises
+    ------
+    EvaluationError
+        A flag is not bool or of another shape.
 
     Notes
     -----
     Source: Huatai 2023-12-08, test conditions under chart 6.
     """
-    return universe_reasons(listed_days, st, suspended, up_limit_locked, member, min_listed_days) == 0
+    return exclusion_codes(listed_days, st, suspended, up_limit_locked, member, min_listed_days) == 0
 
 
-def universe_reasons(
+def exclusion_codes(
     listed_days: np.ndarray,
     st: np.ndarray,
     suspended: np.ndarray,
@@ -65,17 +71,17 @@ def universe_reasons(
     member: np.ndarray | None = None,
     min_listed_days: int = MIN_LISTED_DAYS,
 ) -> np.ndarray:
-    """Why each stock is not in `universe` on each day.
+    """Why each stock is not in `tradable_next_day` on each day.
 
     Parameters
     ----------
     listed_days, st, suspended, up_limit_locked, member, min_listed_days
-        See `universe`.
+        See `tradable_next_day`.
 
     Returns
     -------
     ndarray of uint8 (D, S)
-        0 where the stock belongs to the universe; else the place in `LEFT_OUT` of the first reason that applies.
+        0 where the stock is in the universe; else the index in `EXCLUSION_REASONS` of the first reason that applies.
 
     Raises
     ------
@@ -121,7 +127,7 @@ def days_listed(days: np.ndarray, list_date: np.ndarray, delist_date: np.ndarray
     days : ndarray of datetime64[D] (D,)
         Trading days, ascending.
     list_date, delist_date : ndarray of datetime64[D] (S,)
-        First day of trading, and the first day without it; NaT where unknown (never listed, never delisted).
+        First day of trading, and the first day without it; NaT where there is none (never listed, never delisted).
 
     Returns
     -------
@@ -131,50 +137,15 @@ def days_listed(days: np.ndarray, list_date: np.ndarray, delist_date: np.ndarray
     """
     days = np.asarray(days, "datetime64[D]")
     list_date = np.asarray(list_date, "datetime64[D]")
-    known = ~np.isnat(list_date)
-    first = np.searchsorted(days, np.where(known, list_date, days[-1] + 1))
+    has_date = ~np.isnat(list_date)
+    first = np.searchsorted(days, np.where(has_date, list_date, days[-1] + 1))
     before = np.zeros(len(list_date))
-    early = known & (list_date < days[0])
+    early = has_date & (list_date < days[0])
     before[early] = np.floor(0.96 * np.busday_count(list_date[early], days[0]))
     out = np.arange(len(days))[:, None] - first[None, :] + 1.0 + before[None, :]
     out[out < 1] = np.nan
-    out[:, ~known] = np.nan
+    out[:, ~has_date] = np.nan
     if delist_date is not None:
         gone = np.asarray(delist_date, "datetime64[D]")
         out[days[:, None] >= np.where(np.isnat(gone), days[-1] + 1, gone)[None, :]] = np.nan
-    return out
-
-
-def track_schedule(count: int, every: int, offset: int) -> np.ndarray:
-    """Decision days of one track: ``offset``, ``offset + every``, ... of ``count`` days, as a bool array."""
-    out = np.zeros(count, bool)
-    out[offset::every] = True
-    return out
-
-
-def period_schedule(days: np.ndarray, period: str) -> np.ndarray:
-    """Last trading day of each calendar week or month, as a bool array.
-
-    Parameters
-    ----------
-    days : ndarray of datetime64[D] (D,)
-        Trading days, ascending.
-    period : {"weekly", "monthly"}
-
-    Returns
-    -------
-    ndarray of bool (D,)
-        The last day is True only where its period is over by the calendar (no weekday of it remains), so that an
-        unfinished month is not mistaken for a finished one.
-    """
-    days = np.asarray(days, "datetime64[D]")
-    if period not in ("weekly", "monthly"):
-        raise EvaluationError(f"period was {period!r}, expected 'weekly' or 'monthly'")
-    freq = "W-SUN" if period == "weekly" else "M"
-    label = pd.DatetimeIndex(days).to_period(freq)
-    out = np.ones(len(days), bool)
-    out[:-1] = label.asi8[1:] != label.asi8[:-1]
-    if len(days):
-        next_weekday = np.busday_offset(days[-1], 1, roll="backward")
-        out[-1] = pd.Period(next_weekday.astype(object), freq) != label[-1]
     return out

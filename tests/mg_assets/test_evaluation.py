@@ -18,8 +18,8 @@ from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
-from mg_portfolio.evaluation.evaluate import correlations, evaluate, long_short, orthogonalize, universe
-from mg_portfolio.evaluation.forward_returns import cases
+from mg_portfolio.evaluation.cases import cases
+from mg_portfolio.evaluation.evaluate import evaluate, long_short, orthogonalize, signal_correlations, tradable_next_day
 
 DAYS = [str(d) for d in trading_days("2022-10-10", "2022-12-30")]
 
@@ -54,7 +54,7 @@ def tables(lake):
 
 def panels(lake, name):
     market = market_data(lake, DAYS[10:])
-    inside = universe(market.listed_days, market.st, market.suspended, market.up_locked)
+    inside = tradable_next_day(market.listed_days, market.st, market.suspended, market.up_locked)
     return market, inside, lake.panel("factor_scores", DAYS[10:], [name], market.symbols)[name]
 
 
@@ -131,7 +131,7 @@ def test_correlations_in_parts_are_those_of_the_whole(lake, monkeypatch):
     assert list(at_once) == [*names, "reversal", "cap", "turnover", "std_1m"]
     _, inside, _ = panels(lake, names[0])
     stack = np.stack([panels(lake, n)[2] * FACTORS[n].direction for n in names])
-    assert at_once.iloc[0, 1] == pytest.approx(correlations(stack, inside)[0, 1], rel=1e-12)
+    assert at_once.iloc[0, 1] == pytest.approx(signal_correlations(stack, inside)[0, 1], rel=1e-12)
 
 
 def test_settings_are_checked(monkeypatch):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
-from mg_portfolio.evaluation.forward_returns import EXECUTIONS, FREQUENCIES, Case
+from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case
 from mg_portfolio.report.published import published, published_value
 from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
 
@@ -163,7 +163,7 @@ def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[Row, ...]:
     )
 
 
-LAYOUTS = (
+SIGNAL_TABLES = (
     Layout(
         "huatai_72",
         "chart 45",
@@ -241,7 +241,7 @@ LAYOUTS = (
     ),
 )
 
-_REPORT_OF = {row.subject: layout.report for layout in LAYOUTS for row in layout.rows}
+_REPORT_OF = {row.subject: layout.report for layout in SIGNAL_TABLES for row in layout.rows}
 
 
 def report_of(subject: str) -> str:
@@ -251,9 +251,9 @@ def report_of(subject: str) -> str:
 
 def period_of(report: str) -> str:
     """The printed period of a report's tables; empty for `GENERAL`."""
-    return next((layout.period for layout in LAYOUTS if layout.report == report), "")
+    return next((layout.period for layout in SIGNAL_TABLES if layout.report == report), "")
 
 
 def subjects(table: str, report: str) -> tuple[str, ...]:
     """The signals of one table."""
-    return tuple(row.subject for x in LAYOUTS if (x.table, x.report) == (table, report) for row in x.rows)
+    return tuple(row.subject for x in SIGNAL_TABLES if (x.table, x.report) == (table, report) for row in x.rows)

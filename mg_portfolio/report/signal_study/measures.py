@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_portfolio.evaluation.evaluate import evaluate_all, outcomes
-from mg_portfolio.evaluation.forward_returns import EXECUTIONS, Case, Outcomes
+from mg_portfolio.evaluation.cases import EXECUTIONS, Case
+from mg_portfolio.evaluation.evaluate import evaluate_all
+from mg_portfolio.evaluation.forward_returns import ForwardReturns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
 from mg_portfolio.evaluation.rank_ic import daily_statistics, sort_rows
-from mg_portfolio.evaluation.track_metrics import TOP_COUNT_NEEDS, finite_mean
+from mg_portfolio.evaluation.track_metrics import MIN_STOCKS_FOR_TOP100, finite_mean
 from mg_portfolio.report.published import period_bounds
 from mg_portfolio.report.signal_study.layouts import CONDITIONS, RANK_IC_GRID, period_of, report_of, subjects
 
@@ -40,7 +41,7 @@ class Measured:
         """Why a figure is NaN; empty where it is not."""
         if np.isfinite(self.values.get(metric, np.nan)):
             return ""
-        few = metric.startswith("top100") and self.values["stocks_mean"] < TOP_COUNT_NEEDS
+        few = metric.startswith("top100") and self.values["stocks_mean"] < MIN_STOCKS_FOR_TOP100
         return FEW_STOCKS if few else UNDEFINED
 
 
@@ -74,7 +75,7 @@ def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> tuple[int, 
     return int(np.flatnonzero(has)[0]), stop
 
 
-def measure_all(
+def measure_signals(
     signals: Mapping[str, np.ndarray],
     prices: Mapping[str, np.ndarray],
     tradable: np.ndarray,
@@ -109,30 +110,29 @@ def measure_all(
     for (report, first, stop), names in together.items():
         rows, how = slice(first, stop), CONDITIONS[report]
         here = {name: signals[name][rows] for name in names}
-        followed = _outcomes(how.case, prices, tradable, days, rows)
-        found = evaluate_all(here, followed, groups=how.groups, workers=workers)
+        forward = _forward_returns(how.case, prices, tradable, days, rows)
+        found = evaluate_all(here, forward, groups=how.groups, workers=workers)
         values = {name: dict(found[name].summary) for name in names}
         gridded = [name for name in names if name in subjects("table 3", "haitong_88")]
         if gridded:
             ordered = {name: sort_rows(here[name], tradable[rows]) for name in gridded}
             for metric, case in RANK_IC_GRID.items():
-                followed = _outcomes(case, prices, tradable, days, rows)
+                forward = _forward_returns(case, prices, tradable, days, rows)
                 for name in gridded:
-                    values[name][metric] = _rank_ic(here[name], ordered[name], followed)
+                    values[name][metric] = _rank_ic(here[name], ordered[name], forward)
         for name in names:
             out[name] = Measured(values[name], days[first], days[stop - 1], stop - first)
     return {name: out[name] for name in signals if name in out}
 
 
-def _outcomes(
+def _forward_returns(
     case: Case, prices: Mapping[str, np.ndarray], tradable: np.ndarray, days: np.ndarray, rows: slice
-) -> Outcomes:
+) -> ForwardReturns:
     price, delay = EXECUTIONS[case.execution]
-    return outcomes(prices[price][rows], tradable[rows], days[rows], case.every, delay)
+    return ForwardReturns.from_prices(prices[price][rows], tradable[rows], days[rows], case.every, delay)
 
 
-def _rank_ic(signal: np.ndarray, ordered: tuple[np.ndarray, np.ndarray], followed: Outcomes) -> float:
+def _rank_ic(signal: np.ndarray, ordered: tuple[np.ndarray, np.ndarray], forward: ForwardReturns) -> float:
     """RankIC's mean over each track's days, mean over tracks: `evaluate`'s ``rank_ic_mean`` without its portfolios."""
-    returns = followed.forward_order, followed.forward_counts
-    daily = daily_statistics(signal, followed.forward, ordered, returns, MIN_STOCKS)[:, 1]
-    return finite_mean(np.array([finite_mean(daily[track :: followed.every]) for track in range(followed.every)]))
+    daily = daily_statistics(signal, forward.returns, ordered, (forward.order, forward.counts), MIN_STOCKS)[:, 1]
+    return finite_mean(np.array([finite_mean(daily[track :: forward.every]) for track in range(forward.every)]))

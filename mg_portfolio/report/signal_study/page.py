@@ -17,15 +17,15 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.charts.signal_study import beside_chart, correlation_chart
+from mg_portfolio.charts.signal_study import correlation_chart, published_comparison_chart
 from mg_portfolio.charts.style import svg
-from mg_portfolio.evaluation.track_metrics import YEAR
+from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.report.signal_study.layouts import (
     COMMON_FACTORS,
     CONDITIONS,
-    LAYOUTS,
     OVERVIEW,
     RANK_IC_GRID,
+    SIGNAL_TABLES,
     Layout,
     published_correlation,
 )
@@ -103,13 +103,13 @@ def render(study: Study, lang: str = "en") -> str:
         lang=lang,
         study=study,
         span=(tested["first_day"].min(), tested["last_day"].max()) if len(tested) else None,
-        short=bool((tested["days"] < YEAR).any()),
+        short=bool((tested["days"] < DAYS_PER_YEAR).any()),
         trained=t["trained"].format(have=have, all=have + len(lacking)),
         lacking=lacking,
         lacking_text=_marked(t["lacking"]),
         overview=_overview(shown, lang),
         rank_ic=_rank_ic(shown, lang),
-        tables=[_table(study.cells, layout, lang) for layout in LAYOUTS],
+        tables=[_table(study.cells, layout, lang) for layout in SIGNAL_TABLES],
         heat_map=_heat_map(study, lang),
         correlations_note=t["correlations_note"].format(days=study.correlation_days),
         common=_common(study),
@@ -152,7 +152,7 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
     return "\n".join(lines)
 
 
-def layout_markdown(cells: pd.DataFrame, layout: Layout, lang: str = "en") -> str:
+def signal_table_markdown(cells: pd.DataFrame, layout: Layout, lang: str = "en") -> str:
     """One of the reports' tables in Markdown: a line of ours and a line as published for each model."""
     t, words = TEXTS[lang], MODELS[lang]
     heads = [" ".join(filter(None, (_word(c.span, lang), _word(c.head, lang)))) for c in layout.columns]
@@ -237,7 +237,9 @@ def _rank_ic(shown: pd.DataFrame, lang: str) -> Markup | None:
     if rows.empty:
         return None
     labels = {key: TEXTS[lang][key] for key in ("ours", "published", "rank_ic")}
-    figure = beside_chart(list(rows["subject"]), rows["ours"].to_numpy(), rows["published"].to_numpy(), labels)
+    figure = published_comparison_chart(
+        list(rows["subject"]), rows["ours"].to_numpy(), rows["published"].to_numpy(), labels
+    )
     return Markup(svg(figure, TEXTS[lang]["alt_rank_ic"]))
 
 

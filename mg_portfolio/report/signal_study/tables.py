@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio.report.published import published_value
-from mg_portfolio.report.signal_study.layouts import GENERAL, LAYOUTS, OVERVIEW, report_of
+from mg_portfolio.report.signal_study.layouts import GENERAL, OVERVIEW, SIGNAL_TABLES, report_of
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED, Measured
 
 SIGNALS = "signals"
@@ -48,7 +48,7 @@ def study_cells(found: Mapping[str, Measured], signals: Iterable[str]) -> pd.Dat
         for metric in OVERVIEW[report]:
             printed = None if report == GENERAL else published_value(subject, metric, report=report)
             rows.append(_cell(report, SIGNALS, subject, metric, printed, found, signals))
-    for layout in LAYOUTS:
+    for layout in SIGNAL_TABLES:
         for row in layout.rows:
             for column in layout.columns:
                 printed = layout.published(row.subject, column.metric)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from mg_assets.assets import TABLES
 from mg_assets.assets import signal_study as module
 from mg_assets.assets.evaluation import judged_universe
 from mg_assets.assets.models import SIGNALS
@@ -16,7 +17,6 @@ from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build
-from mg_assets.orchestration.staleness import recipe, stale
 from mg_assets.sources import build_source
 from mg_models.catalog import signal_names
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, SIGNAL_TABLES
@@ -67,7 +67,7 @@ def built(lake):
     for asset in (module.signal_correlations, module.signal_study):
         (out[asset.tables[0]],) = asset.make(build(lake))
         made = out[asset.tables[0]]
-        lake.write(asset.tables[0], WHOLE, made.frame, {"recipe": recipe(asset.tables[0]), **made.stored})
+        lake.write(asset.tables[0], WHOLE, made.frame, {"recipe": TABLES.recipe(asset.tables[0]), **made.stored})
     return out
 
 
@@ -154,9 +154,9 @@ def test_workers_and_parts_change_nothing(lake, built, monkeypatch):
 
 def test_a_new_day_makes_it_stale(lake, built):
     tables = ("signal_correlations", "signal_study")
-    assert [stale(lake, None, t, [WHOLE]) for t in tables] == [[], []]
+    assert [TABLES.stale(lake, None, t, [WHOLE]) for t in tables] == [[], []]
     lake.write("hf_gru", DAYS[-1], lake.day("hf_gru", DAYS[-1]))
-    assert [stale(lake, None, t, [WHOLE]) for t in tables] == [[WHOLE], [WHOLE]]
+    assert [TABLES.stale(lake, None, t, [WHOLE]) for t in tables] == [[WHOLE], [WHOLE]]
 
 
 def test_a_lake_without_signals_says_so(tmp_path):

@@ -12,12 +12,12 @@ import yaml
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.settings import load_settings
 from mg_models.catalog import COMBINATIONS, get, override, signal_names, trained_parts
-from mg_portfolio.report.signal_study.layouts import LAYOUTS, report_of
+from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES, report_of
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, FEW_STOCKS, MIN_DAYS
 
 CHECKOUT = Path(__file__).parents[3]
 FILE = CHECKOUT / "deploy" / "ablations.yaml"
-SUBJECTS = {row.subject for layout in LAYOUTS for row in layout.rows}
+SUBJECTS = {row.subject for layout in SIGNAL_TABLES for row in layout.rows}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_every_table_fills_on_a_small_market(tmp_path):
     assert set(filled.loc[filled["subject"] == "hf_icir_weight", "why"]) == {FEW_DAYS}
     assert set(filled.loc[filled["subject"] != "hf_icir_weight", "why"]) <= {"", FEW_STOCKS}
     assert np.isfinite(filled.loc[filled["why"] == "", "ours"]).all()
-    metrics = {c.metric for layout in LAYOUTS for c in layout.columns}
+    metrics = {c.metric for layout in SIGNAL_TABLES for c in layout.columns}
     assert metrics - set(filled.loc[filled["why"] == "", "metric"]) <= {"top100_excess_gross", "top100_excess_net"}
     # models differ: no two signals have the same figures
     ours = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean")].set_index("subject")["ours"]

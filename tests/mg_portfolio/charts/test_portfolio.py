@@ -7,7 +7,7 @@ import pytest
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.portfolio import (
     attribution_chart,
-    fan_chart,
+    weekday_paths_chart,
     industries_chart,
     relative_chart,
     turnover_chart,
@@ -28,7 +28,7 @@ def words(figure) -> str:
 
 def test_the_fan_names_each_weekday_with_its_end():
     paths = dict(zip(WEEKDAYS, walks(5), strict=True))
-    figure = fan_chart(DAYS, paths)
+    figure = weekday_paths_chart(DAYS, paths)
     for name, line in paths.items():
         assert f"{name}  {line[-1]:.3f}" in words(figure)
     ends = [line[-1] for line in paths.values()]

@@ -1,4 +1,4 @@
-"""Many signals at once, confidence, decay, orthogonality, the ledger: against naive twins, and what must not vary."""
+"""Many signals at once, confidence, decay, orthogonality, exclusions: against naive twins, and invariants."""
 
 import numpy as np
 import pandas as pd
@@ -7,14 +7,21 @@ from scipy import stats
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.evaluation import decay_chart, years_chart
+from mg_portfolio.evaluation.cases import Case, cases
 from mg_portfolio.evaluation.confidence_intervals import automatic_lags, bootstrap, newey_west
-from mg_portfolio.evaluation.evaluate import evaluate, evaluate_all, long_short, orthogonalise, outcomes, universe
-from mg_portfolio.evaluation.exclusions import factor_ledger, universe_ledger
-from mg_portfolio.evaluation.forward_returns import Case, cases
+from mg_portfolio.evaluation.evaluate import (
+    ForwardReturns,
+    evaluate,
+    evaluate_all,
+    long_short,
+    orthogonalize,
+    tradable_next_day,
+)
+from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclusions
 from mg_portfolio.evaluation.ic_decay import ic_decay
-from mg_portfolio.evaluation.signal_correlation import correlation_sums, correlations
-from mg_portfolio.evaluation.tradable_universe import LEFT_OUT, universe_reasons
-from mg_portfolio.evaluation.universes import UNIVERSES, by_cni_rule, memberships, top_by_amount
+from mg_portfolio.evaluation.signal_correlation import correlation_sums, signal_correlations
+from mg_portfolio.evaluation.tradable_universe import EXCLUSION_REASONS, exclusion_codes
+from mg_portfolio.evaluation.universes import UNIVERSES, cni_ranks, top_by_amount, universe_members
 
 
 def market(seed=0, days=80, stocks=70):
@@ -39,7 +46,9 @@ def same(one, two):
 def test_many_at_once_equal_each_alone(workers):
     _, price, tradable, days = market()
     signals = {f"s{k}": market(k)[0] for k in range(4)}
-    found = evaluate_all(signals, outcomes(price, tradable, days), {"s2": -1}, groups=5, workers=workers)
+    found = evaluate_all(
+        signals, ForwardReturns.from_prices(price, tradable, days), {"s2": -1}, groups=5, workers=workers
+    )
     for name, signal in signals.items():
         same(found[name], evaluate(signal, price, tradable, days, -1 if name == "s2" else 1, groups=5))
 
@@ -47,11 +56,11 @@ def test_many_at_once_equal_each_alone(workers):
 def test_a_late_signal_is_judged_from_its_first_day():
     signal, price, tradable, days = market(1)
     signal[:23] = np.nan
-    followed = outcomes(price, tradable, days, every=10)
+    followed = ForwardReturns.from_prices(price, tradable, days, every=10)
     found = evaluate_all({"late": signal, "none": np.full_like(signal, np.nan)}, followed, from_first=True)
     assert list(found) == ["late"]
     same(found["late"], evaluate(signal[23:], price[23:], tradable[23:], days[23:], every=10))
-    assert found["late"].ledger.empty
+    assert found["late"].exclusions.empty
 
 
 def test_one_day_at_a_time_equals_all_at_once():
@@ -80,8 +89,8 @@ def test_the_future_changes_no_series_before_it():
         np.testing.assert_array_equal(one.excess(name)[:cut], two.excess(name)[:cut])
     np.testing.assert_array_equal(one.long_short_returns[:cut], two.long_short_returns[:cut])
     common = rng.standard_normal((*signal.shape, 2))
-    before = orthogonalise(signal, common, tradable)
-    after = orthogonalise(other[0], common, other[2])
+    before = orthogonalize(signal, common, tradable)
+    after = orthogonalize(other[0], common, other[2])
     np.testing.assert_array_equal(before[:cut], after[:cut])
 
 
@@ -220,19 +229,19 @@ def test_residuals_equal_least_squares_with_dummies():
     common[rng.random(signal.shape) < 0.05, 2] = np.nan
     inside = rng.random(signal.shape) < 0.9
     industry = rng.integers(-1, 6, (days, stocks))
-    found = orthogonalise(signal, common, inside, industry)
+    found = orthogonalize(signal, common, inside, industry)
     for d in range(days):
         at = inside[d] & np.isfinite(signal[d]) & np.isfinite(common[d]).all(axis=1)
         expected = naive_residual(signal[d, at], common[d, at], industry[d, at])
         np.testing.assert_allclose(found[d, at], expected, atol=1e-10)
         assert np.isnan(found[d, ~at]).all()
     doubled = np.concatenate([common, common[..., :1] * 2 + 1], axis=2)  # adds nothing
-    np.testing.assert_allclose(orthogonalise(signal, doubled, inside, industry), found, atol=1e-9)
+    np.testing.assert_allclose(orthogonalize(signal, doubled, inside, industry), found, atol=1e-9)
     order = rng.permutation(stocks)
-    permuted = orthogonalise(signal[:, order], common[:, order], inside[:, order], industry[:, order])
+    permuted = orthogonalize(signal[:, order], common[:, order], inside[:, order], industry[:, order])
     np.testing.assert_allclose(permuted, found[:, order], atol=1e-12)
     few = inside & (np.arange(stocks) < 8)
-    assert np.isnan(orthogonalise(signal, common, few, industry)).all()
+    assert np.isnan(orthogonalize(signal, common, few, industry)).all()
 
 
 def test_long_short_figures_are_of_the_series():
@@ -252,7 +261,7 @@ def test_pairs_that_cover_the_same_stocks_equal_those_that_do_not():
     stack[3, rng.random((30, 60)) < 0.2] = np.nan
     stack[2, 5] = 1.0  # flat that day
     tradable = rng.random((30, 60)) < 0.9
-    found = correlations(stack, tradable, min_stocks=10)
+    found = signal_correlations(stack, tradable, min_stocks=10)
     for a in range(4):
         for b in range(4):
             daily = []
@@ -276,8 +285,8 @@ def flags(seed=13, days=40, stocks=50):
 def test_reasons_explain_the_universe_and_add_up():
     listed_days, st, suspended, locked, member = flags()
     days = np.busday_offset("2023-01-03", np.arange(40), roll="forward")
-    reasons = universe_reasons(listed_days, st, suspended, locked, member)
-    np.testing.assert_array_equal(reasons == 0, universe(listed_days, st, suspended, locked, member))
+    reasons = exclusion_codes(listed_days, st, suspended, locked, member)
+    np.testing.assert_array_equal(reasons == 0, tradable_next_day(listed_days, st, suspended, locked, member))
     for d, s in np.ndindex(reasons.shape):
         tests = [
             listed_days[d, s] < 1,
@@ -290,10 +299,10 @@ def test_reasons_explain_the_universe_and_add_up():
         ]
         assert reasons[d, s] == (tests.index(True) + 1 if any(tests) else 0)
     symbols = np.array([f"{s:06d}.SZ" for s in range(50)], object)
-    table = universe_ledger(reasons, days, symbols, listed_days > 0, "some")
+    table = universe_exclusions(reasons, days, symbols, listed_days > 0, "some")
     counts = table.pivot_table(index="reason", columns="scope", values="count", aggfunc="sum")
     assert (counts["day"] == counts["stock"]).all()
-    assert counts["day"].to_dict() == {LEFT_OUT[c]: (reasons == c).sum() for c in range(2, 8)}
+    assert counts["day"].to_dict() == {EXCLUSION_REASONS[c]: (reasons == c).sum() for c in range(2, 8)}
     assert counts["day"].sum() + (reasons == 0).sum() == (listed_days > 0).sum()
 
 
@@ -302,8 +311,8 @@ def test_the_ledger_of_factors_accounts_for_every_stock_day():
     signal[10], signal[12], tradable[30] = np.nan, 1.0, False
     found = evaluate(signal, price, tradable, days, groups=5)
     counted = found.stocks[np.isfinite(found.rank_ic)].sum()
-    assert sum(found.left_out.values()) + counted == tradable.sum()
-    table = factor_ledger({"f": found}, "all", [("g", "fewer than 30 days", 3)])
+    assert sum(found.excluded.values()) + counted == tradable.sum()
+    table = factor_exclusions({"f": found}, "all", [("g", "fewer than 30 days", 3)])
     rows = table[table["scope"] == "factor"].set_index(["name", "reason"])["count"]
     late = tradable[-6:] & np.isfinite(signal[-6:])
     assert rows["f", "return not known yet"] == late.sum()
@@ -313,7 +322,7 @@ def test_the_ledger_of_factors_accounts_for_every_stock_day():
     skipped = table[table["scope"] == "rebalance"]
     assert skipped["date"].tolist() == [pd.Timestamp(days[10]), pd.Timestamp(days[30])]
     assert skipped["count"].tolist() == [1, 1]
-    assert factor_ledger({}).empty
+    assert factor_exclusions({}).empty
 
 
 def test_universes_are_what_their_names_say():
@@ -325,24 +334,24 @@ def test_universes_are_what_their_names_say():
     listed = np.ones(shape, bool)
     listed[:, 0] = False
     amount, cap = rng.random(shape) * 1e8, np.broadcast_to(rng.random(40) * 1e10, shape)
-    masks, absent = memberships(UNIVERSES, members, amount, cap, listed, days)
+    masks, absent = universe_members(UNIVERSES, members, amount, cap, listed, days)
     assert masks["all"] is None
     np.testing.assert_array_equal(masks["csi800"][5], (group == 0) | (group == 1))
     np.testing.assert_array_equal(masks["outside_csi1800"][5], (group == 3) & listed[5])
     mean = pd.DataFrame(np.where(listed, amount, np.nan)).rolling(21, min_periods=1).mean().iloc[30]
     assert set(np.flatnonzero(masks["top_amount20"][30])) == set(mean.nlargest(8).index)
     assert set(absent) == {"cni2000", "outside_cni3000"}  # 39 stocks fill no CNI 1000
-    _, without = memberships(["csi300", "outside_csi1800"], {}, amount, cap, listed, days)
+    _, without = universe_members(["csi300", "outside_csi1800"], {}, amount, cap, listed, days)
     assert without["outside_csi1800"] == "the source has no members of csi300, csi500, csi1000"
     with pytest.raises(EvaluationError, match=r"universes were \['csi50'\]"):
-        memberships(["csi50"], members, amount, cap, listed, days)
+        universe_members(["csi50"], members, amount, cap, listed, days)
 
 
 def test_cni_places_change_in_january_and_july_and_look_back():
     rng = np.random.default_rng(16)
     days = np.busday_offset("2022-06-01", np.arange(170), roll="forward")
     amount, cap = rng.random((170, 30)), np.cumprod(1 + 0.05 * rng.standard_normal((170, 30)), axis=0)
-    places = by_cni_rule(amount, cap, np.ones((170, 30), bool), days)
+    places = cni_ranks(amount, cap, np.ones((170, 30), bool), days)
     changed = np.flatnonzero((places[1:] != places[:-1]).any(axis=1)) + 1
     assert [str(days[d])[:7] for d in changed] == ["2022-07", "2023-01"]
     start = changed[1]
@@ -351,20 +360,20 @@ def test_cni_places_change_in_january_and_july_and_look_back():
     np.testing.assert_array_equal(places[start], pd.Series(-score).rank())
     later = cap.copy()
     later[start:] = 1.0
-    np.testing.assert_array_equal(by_cni_rule(amount, later, np.ones((170, 30), bool), days), places)
+    np.testing.assert_array_equal(cni_ranks(amount, later, np.ones((170, 30), bool), days), places)
     assert top_by_amount(amount, np.ones((170, 30), bool))[50].sum() == 6
 
 
 def test_cni_universes_are_cut_from_the_places(monkeypatch):
     monkeypatch.setattr(
-        "mg_portfolio.evaluation.universes.CNI_BOUNDS", {"cni2000": (10, 25), "outside_cni3000": (25, None)}
+        "mg_portfolio.evaluation.universes.CNI_BOUNDS", {"cni2000": (10, 25), "outside_cni3000": (25, np.inf)}
     )
     days = np.busday_offset("2023-01-03", np.arange(30), roll="forward")
     size = np.broadcast_to(np.arange(40, 0, -1.0), (30, 40)).copy()  # the first stock is the largest
     listed = np.ones((30, 40), bool)
     listed[:15, 39] = False  # listed after the review
     size[:15, 39] = np.nan
-    masks, absent = memberships(["cni2000", "outside_cni3000"], {}, size, size, listed, days)
+    masks, absent = universe_members(["cni2000", "outside_cni3000"], {}, size, size, listed, days)
     assert not absent
     assert np.flatnonzero(masks["cni2000"][20]).tolist() == list(range(10, 25))
     assert np.flatnonzero(masks["outside_cni3000"][20]).tolist() == list(range(25, 40))
@@ -372,7 +381,7 @@ def test_cni_universes_are_cut_from_the_places(monkeypatch):
     official = np.zeros((30, 40), bool)
     official[:, 5:20] = True
     given = {"cni1000": np.zeros_like(official) | (np.arange(40) < 5), "cni2000": official}
-    masks, _ = memberships(["cni2000"], given, size, size, listed, days)
+    masks, _ = universe_members(["cni2000"], given, size, size, listed, days)
     np.testing.assert_array_equal(masks["cni2000"], official)
 
 

@@ -10,7 +10,7 @@ from mg_portfolio.evaluation.evaluate import (
     long_short,
     orthogonalize,
     period_schedule,
-    universe,
+    tradable_next_day,
 )
 
 
@@ -255,12 +255,12 @@ def test_universe_reads_the_next_day():
     no = np.zeros((3, 5), bool)
     st, suspended, locked = no.copy(), no.copy(), no.copy()
     st[0, 3] = suspended[1, 0] = locked[1, 2] = True
-    found = universe(listed, st, suspended, locked)
+    found = tradable_next_day(listed, st, suspended, locked)
     assert found.tolist() == [[False] * 5, [True, False, True, True, False], [False] * 5]
     member = np.array([[True, True, False, True, True]] * 3)
-    assert universe(listed, st, suspended, locked, member)[1].tolist() == [True, False, False, True, False]
+    assert tradable_next_day(listed, st, suspended, locked, member)[1].tolist() == [True, False, False, True, False]
     with pytest.raises(EvaluationError, match="suspended had dtype float64"):
-        universe(listed, st, suspended.astype(float), locked)
+        tradable_next_day(listed, st, suspended.astype(float), locked)
 
 
 def test_days_listed_counts_from_one():

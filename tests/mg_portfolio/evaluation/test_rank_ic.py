@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.evaluation.evaluate import correlations, ic_decay, rank_ic_by_day, rank_rows
+from mg_portfolio.evaluation.evaluate import ic_decay, rank_ic_by_day, rank_rows, signal_correlations
 
 
 def panel(seed=0, days=40, stocks=60, missing=0.1, ties=True):
@@ -58,7 +58,7 @@ def test_correlations_equal_the_pairwise_mean():
     signals = {"a": panel(7), "b": panel(8, missing=0.3), "c": panel(9, missing=0)}
     signals["d"] = signals["a"] + 0.5 * panel(10)
     universe = np.random.default_rng(11).random((40, 60)) < 0.9
-    found = correlations(signals, universe, min_stocks=10)
+    found = signal_correlations(signals, universe, min_stocks=10)
     stack = list(signals.values())
     for i, a in enumerate(stack):
         for j, b in enumerate(stack):
@@ -72,7 +72,7 @@ def test_correlations_equal_the_pairwise_mean():
 
 
 def test_correlations_without_enough_stocks_are_nan():
-    assert np.isnan(correlations(panel(1)[None], np.zeros((40, 60), bool))).all()
+    assert np.isnan(signal_correlations(panel(1)[None], np.zeros((40, 60), bool))).all()
 
 
 def test_decay_finds_the_lag_that_was_planted():

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from mg_portfolio.evaluation.evaluate import correlations, evaluate, forward_returns, ic_decay, universe
+from mg_portfolio.evaluation.evaluate import evaluate, forward_returns, ic_decay, signal_correlations, tradable_next_day
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def market(shared_data):
     vwap = (tables["amount"] / tables["volume"] / tables["close"] * adjusted).where(traded)
     locked = traded & (tables["high"] == tables["low"]) & (ret > 0.045)
     listed = tables["close"].notna()
-    inside = universe(
+    inside = tradable_next_day(
         listed.cumsum().where(listed).to_numpy() + 100.0,
         (tables["isST"] == 1).to_numpy(),
         (~traded).to_numpy(),
@@ -71,11 +71,11 @@ def test_navs_are_whole_and_the_layers_average_to_the_universe(market):
     moves = held.gross[0, :, start + 1 :] / held.gross[0, :, start:-1] - 1
     np.testing.assert_allclose(moves[:5].mean(axis=0), moves[held.index("universe")], atol=2e-3)
     assert set(found.skipped) <= {"too few stocks with a signal"}  # the window's first days
-    assert found.ledger["date"].max() < pd.Timestamp(market["days"][21])
+    assert found.exclusions["date"].max() < pd.Timestamp(market["days"][21])
 
 
 def test_signals_correlate_with_themselves_alone(market):
-    found = correlations({name: market[name] for name in ("reversal", "turnover", "noise")}, market["universe"])
+    found = signal_correlations({name: market[name] for name in ("reversal", "turnover", "noise")}, market["universe"])
     np.testing.assert_allclose(np.diag(found), 1.0, atol=1e-12)
     assert found[0, 1] > 0.1  # what rose was traded
     assert abs(found[:2, 2]).max() < 0.01

@@ -9,13 +9,13 @@ import pytest
 from scipy.stats import spearmanr
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.charts.signal_study import beside_chart, correlation_chart
+from mg_portfolio.charts.signal_study import published_comparison_chart, correlation_chart
 from mg_portfolio.evaluation.evaluate import evaluate
-from mg_portfolio.evaluation.forward_returns import EXECUTIONS
+from mg_portfolio.evaluation.cases import EXECUTIONS
 from mg_portfolio.report.published import published
 from mg_portfolio.report.signal_study.layouts import (
     COMMON_FACTORS,
-    LAYOUTS,
+    SIGNAL_TABLES,
     RANK_IC_GRID,
     published_correlation,
     report_of,
@@ -24,14 +24,14 @@ from mg_portfolio.report.signal_study.measures import (
     FEW_DAYS,
     FEW_STOCKS,
     NOT_TRAINED,
-    measure_all,
+    measure_signals,
     study_rows,
 )
-from mg_portfolio.report.signal_study.page import Study, layout_markdown, number, overview_markdown, printed, render
+from mg_portfolio.report.signal_study.page import Study, signal_table_markdown, number, overview_markdown, printed, render
 from mg_portfolio.report.signal_study.tables import COLUMNS, SIGNALS, study_cells
 from mg_portfolio.report.signal_study.texts import METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS
 
-LAYOUT = {layout.key: layout for layout in LAYOUTS}
+LAYOUT = {layout.key: layout for layout in SIGNAL_TABLES}
 DAYS = np.busday_offset("2017-03-01", np.arange(70))
 
 
@@ -51,7 +51,7 @@ def market():
 
 
 def measure(subject, signal, prices, tradable, days):
-    return measure_all({subject: signal}, prices, tradable, days).get(subject)
+    return measure_signals({subject: signal}, prices, tradable, days).get(subject)
 
 
 def naive_rank_ic(signal, price, tradable, every, delay):
@@ -66,7 +66,7 @@ def naive_rank_ic(signal, price, tradable, every, delay):
     return np.mean([np.nanmean(daily[track::every]) for track in range(every)])
 
 
-@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda x: x.key)
+@pytest.mark.parametrize("layout", SIGNAL_TABLES, ids=lambda x: x.key)
 def test_a_layout_is_the_printed_table(layout):
     """Every printed number has its place, every place its number."""
     rows = published(table=layout.table, report=layout.report)
@@ -88,7 +88,7 @@ def test_repeated_rows_have_the_printed_numbers():
 def test_every_word_is_there_in_both_languages():
     for words in (METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS):
         assert set(words["en"]) == set(words["zh"])
-    for layout in LAYOUTS:
+    for layout in SIGNAL_TABLES:
         assert layout.key in TABLE_NAMES["en"]
         assert {r.label for r in layout.rows} | {r.group for r in layout.rows if r.group} <= set(MODELS["en"])
         assert {h for c in layout.columns for h in (c.head, c.span) if h} <= set(METRICS["en"])
@@ -150,7 +150,7 @@ def test_signals_tested_together_have_the_figures_of_each_alone(market):
     signals = {"fused": signal, "alstm": -signal, "hf_gru": late, "daily_gru_5d": late, "few": signal}
     signals["few"] = np.where(np.arange(70)[:, None] < 50, np.nan, signal)
     for workers in (1, 2):
-        found = measure_all(signals, prices, tradable, DAYS, workers)
+        found = measure_signals(signals, prices, tradable, DAYS, workers)
         assert list(found) == ["fused", "alstm", "hf_gru", "daily_gru_5d"]
         for name, own in found.items():
             alone = measure(name, signals[name], prices, tradable, DAYS)
@@ -229,8 +229,8 @@ def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
     assert "<script" not in text
     assert TEXTS[lang]["simulated"] in text
     assert TEXTS[lang]["universe"].replace("'", "&#39;") in text
-    assert list(page.tables) == [layout.key for layout in LAYOUTS]
-    for layout in LAYOUTS:
+    assert list(page.tables) == [layout.key for layout in SIGNAL_TABLES]
+    for layout in SIGNAL_TABLES:
         rows = [r for r in page.tables[layout.key] if len(r) > 1]  # neither heads nor group lines
         assert len(rows) == 2 * len(layout.rows)
         for row, ours, theirs in zip(layout.rows, rows[::2], rows[1::2], strict=True):
@@ -258,13 +258,13 @@ def test_a_real_market_has_no_notice_and_an_empty_lake_has_a_page():
     assert TEXTS["en"]["simulated"] not in text
     assert TEXTS["en"]["no_correlations"] in text
     assert TEXTS["en"]["short"] not in text
-    assert text.count(TEXTS["en"]["ours_none"].replace("'", "&#39;")) == len(LAYOUTS)
+    assert text.count(TEXTS["en"]["ours_none"].replace("'", "&#39;")) == len(SIGNAL_TABLES)
     with pytest.raises(EvaluationError, match="lang was 'fr'"):
         render(Study(empty), "fr")
 
 
 def test_markdown_has_ours_and_the_printed_line(cells):
-    lines = layout_markdown(cells, LAYOUT["huatai_72_chart_57"]).splitlines()
+    lines = signal_table_markdown(cells, LAYOUT["huatai_72_chart_57"]).splitlines()
     assert len(lines) == 2 + 2 * 4
     assert lines[3] == "| | published | 11.47% | 8.64% | 1.33 | 91.37% | 32.25% | 5.35 | 85.54% | 91.92% |"
     assert lines[4].startswith("| High-frequency GRU | ours | not trained here: add it to `catalog` | not trained |")
@@ -303,7 +303,7 @@ def test_charts_take_any_number_of_names():
         assert len(numbers) == (count**2 - 2 if count <= 24 else 0)
     with pytest.raises(EvaluationError, match="matrix had shape"):
         correlation_chart(["a"], np.eye(2))
-    dots = beside_chart(["a", "b"], [0.1, np.nan], [0.2, 0.1]).axes[0]
+    dots = published_comparison_chart(["a", "b"], [0.1, np.nan], [0.2, 0.1]).axes[0]
     assert len(dots.collections[0].get_segments()) == 1  # joined only where both are there
     with pytest.raises(EvaluationError, match="1 names"):
-        beside_chart(["a"], [0.1], [])
+        published_comparison_chart(["a"], [0.1], [])
