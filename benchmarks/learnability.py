@@ -31,7 +31,7 @@ import synthetic
 from peers.report import put
 
 from mg_models.catalog import CATALOG, override
-from mg_models.data.cross_section import rank_ic_by_day, zscore
+from mg_models.data.cross_section import daily_rank_ic, zscore
 from mg_models.data.dataset import Dataset
 from mg_models.inference import predict
 from mg_models.specs import ModelSpec, NegativeIcSpec, SquaredErrorSpec
@@ -121,7 +121,7 @@ class Store:
         return self.folder / f"{name.replace(', ', '-').replace(' ', '_')}-{key}-{seed}.npz"
 
     def save(self, path: Path, prediction: np.ndarray, **figures: float) -> None:
-        """Whole or not at all."""
+        """Write a file atomically."""
         beside = path.with_suffix(".part.npz")
         np.savez(beside, prediction=prediction, **figures)
         beside.rename(path)
@@ -174,8 +174,8 @@ def summary(name: str, spec: ModelSpec, paths: list[Path], made: synthetic.Synth
         "seeds": len(paths),
         "each": [round(correlation(p, signal), 4) for p in predictions],
         "correlation": round(correlation(mean, signal), 4),
-        "rank_ic": round(float(np.nanmean(rank_ic_by_day(mean, label))), 4),
-        "oracle_rank_ic": round(float(np.nanmean(rank_ic_by_day(signal, label))), 4),
+        "rank_ic": round(float(np.nanmean(daily_rank_ic(mean, label))), 4),
+        "oracle_rank_ic": round(float(np.nanmean(daily_rank_ic(signal, label))), 4),
         "steps": [int(s["steps"]) for s in stored],
         "best_step": [int(s["best_step"]) for s in stored],
         "cpu_seconds": [round(float(s["cpu"]), 1) for s in stored],
@@ -215,7 +215,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "mg_learnability")
-    parser.add_argument("--report", action="store_true", help="train nothing, tell what is stored")
+    parser.add_argument("--report", action="store_true", help="train nothing, report what is stored")
     parser.add_argument("--page", type=Path)
     args = parser.parse_args()
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from mg_assets.factors import bars_from_trades
 from mg_assets.market.schema import MINUTE_BARS, ORDERS, TRADES
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 
 DAY = dt.date(2023, 2, 1)
 SET_ROWS = 5_000_000
@@ -49,7 +49,7 @@ def one_set(
 def spread_numbers(trades: pd.DataFrame, orders: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Number each exchange's rows as one channel, by time, with the gaps that other stocks' rows leave.
 
-    Shenzhen's orders bear their sequence number as order number; Shanghai's have a count of their own.
+    Shenzhen's orders carry their sequence number as order number; Shanghai's have a count of their own.
     """
     rng = np.random.default_rng(7)
     trades, orders = trades.copy(), orders.copy()

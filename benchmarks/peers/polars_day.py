@@ -1,7 +1,7 @@
 """The 34 intraday factors of a day's files in polars (factors.md, sections 0-4).
 
 The scans are lazy; what is used more than once (session trades, orders entered) is collected once, for a lazy plan
-would compute it anew for each use. Moments are sums about the stock's mean, which the streaming engine adds up in one
+would recompute it for each use. Moments are sums about the stock's mean, which the streaming engine adds up in one
 pass; its own skew and kurtosis gather each stock's rows first and take five times as long.
 """
 
