@@ -111,7 +111,7 @@ def commands() -> set[str]:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), pytest.raises(SystemExit):
         main(["--help"])
-    return set(re.search(r"{(.*?)}", shown.getvalue().replace("\n", "")).group(1).replace(" ", "").split(","))
+    return set(re.findall(r"^    ([a-z][a-z-]*)(?: |$)", shown.getvalue(), re.MULTILINE))
 
 
 def terms() -> list[list[str]]:
