@@ -13,14 +13,18 @@ import pandas as pd
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolio_metadata import table as shown_table
 from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration import lake_asset as lake_floor
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow, recipe
-from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_cells
+from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import spec_of
 from mg_assets.settings import settings
-from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, markdown, portfolios_of
+from mg_portfolio.report.portfolio_study.tables import (
+    STUDIES,
+    Account,
+    compose,
+    portfolio_table_markdown,
+    portfolios_of,
+)
 
 if TYPE_CHECKING:  # drawing is loaded by the step that draws
     from matplotlib.figure import Figure
@@ -49,10 +53,10 @@ TITLES = {
 }
 
 
-def _mark(lake: Lake, tables: Iterable[str]) -> str:
+def _mark(build: Build, tables: Iterable[str]) -> str:
     """Hash of the tables' recipes and of when each of their partitions was written."""
-    parts = [f"{t}:{recipe(t)}" for t in tables]
-    parts += [f"{t}/{k}:{lake.modified(t, k)}" for t in tables for k in lake.keys(t)]
+    parts = [f"{t}:{build.recipes[t]}" for t in tables]
+    parts += [f"{t}/{k}:{build.lake.modified(t, k)}" for t in tables for k in build.lake.keys(t)]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -64,7 +68,7 @@ def _study_asset(study: str) -> LakeAsset:
         f"portfolio_study_{study}",
         group="evaluation",
         partitions=None,
-        needs=[*(UpstreamWindow(s) for s in signals), *(UpstreamWindow(t) for t in READ)],
+        needs=[*signals, *READ],
         uses=("signals", "trading"),
         kinds={"cvxpy"},
         version="2",
@@ -75,11 +79,11 @@ def _study_asset(study: str) -> LakeAsset:
     )
     def make(build: Build) -> Iterator[Built]:
         from mg_portfolio.charts import figures as charts
-        from mg_portfolio.report.portfolio_study.page import PortfolioPage, render
+        from mg_portfolio.report.portfolio_study.page import PortfolioStudy, render_portfolio_study
 
         lake, rules = build.lake, trading_rules()
-        read = _mark(lake, READ)
-        marks = {signal: f"{read} {_mark(lake, [signal])}" for signal in signals}
+        read = _mark(build, READ)
+        marks = {signal: f"{read} {_mark(build, [signal])}" for signal in signals}
         accounts: dict[str, Account | str] = {
             name: f"{spec.signal} is not among the signals of this deployment: add it to catalog in the settings"
             for name, spec in specs.items()
@@ -89,12 +93,14 @@ def _study_asset(study: str) -> LakeAsset:
             Job(spec, fingerprint(spec, rules, marks[spec.signal])) for spec in specs.values() if spec.signal in marks
         ]
 
-        accounts |= run_cells(lake, jobs, rules, build.workers, _teller(build, f"portfolio_study_{study}", len(jobs)))
+        accounts |= run_backtests(
+            lake, jobs, rules, build.workers, _teller(build, f"portfolio_study_{study}", len(jobs))
+        )
         tables = [(one, compose(one, accounts)) for one in STUDIES[study]]
         found = {name: account for name, account in accounts.items() if isinstance(account, Account)}
         walks = _walks(lake, list(found)) if found else None
         figures = _figures(study, found)
-        page = PortfolioPage(
+        page = PortfolioStudy(
             tables,
             figures,
             walks,
@@ -105,7 +111,7 @@ def _study_asset(study: str) -> LakeAsset:
             dt.datetime.now(),
         )
         place = lake.write_file(
-            f"portfolio_study_{study}", WHOLE, f"portfolio_study_{study}.html", render(page).encode()
+            f"portfolio_study_{study}", WHOLE, f"portfolio_study_{study}.html", render_portfolio_study(page).encode()
         )
         yield Built(
             WHOLE,
@@ -114,7 +120,7 @@ def _study_asset(study: str) -> LakeAsset:
                 "portfolios": len(accounts),
                 "walked": len(found),
                 "trading": str(rules),
-                **{one.table: dg.MetadataValue.md(markdown(one, frame)) for one, frame in tables},
+                **{one.table: dg.MetadataValue.md(portfolio_table_markdown(one, frame)) for one, frame in tables},
                 **{title: dg.MetadataValue.md(charts.markdown_image(figure)) for title, figure in figures.items()},
                 **({"walks": shown_table(walks)} if walks is not None else {}),
                 "page": dg.MetadataValue.path(place),
@@ -131,8 +137,8 @@ def _teller(build: Build, study: str, jobs: int) -> Callable[[int, int, str], No
 
     def tell(done: int, total: int, name: str) -> None:
         left = (time.monotonic() - began) / done * (total - done)
-        if lake_floor.on_progress is not None:
-            lake_floor.on_progress(study, done, total, left)
+        if build.on_progress is not None:
+            build.on_progress(study, done, total, left)
         if done == 1 and total < jobs:
             build.log(f"{study}: {jobs - total} of {jobs} portfolios were kept from an earlier run")
         if done % -(-total // LOGGED) == 0 or done == total:

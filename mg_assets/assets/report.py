@@ -215,7 +215,7 @@ def weekly_report(build: Build) -> Iterator[Built]:
 
     One self-contained HTML file per language. Source: the weekly monitor of 2023-12-15.
     """
-    from mg_portfolio.report.weekly.page import render
+    from mg_portfolio.report.weekly.page import render_weekly_report
 
     lake = build.lake
     last = max(lake.keys("daily_bars"), default=build.keys[0])
@@ -229,7 +229,9 @@ def weekly_report(build: Build) -> Iterator[Built]:
             continue
         content = weekly(lake, key, day, build.source.name)
         files = {
-            lang: lake.write_file("weekly_report", key, f"report_{lang}.html", render(content, lang).encode())
+            lang: lake.write_file(
+                "weekly_report", key, f"report_{lang}.html", render_weekly_report(content, lang).encode()
+            )
             for lang in ("en", "zh")
         }
         frame = pd.DataFrame({"language": list(files), "file": [f.rsplit("/", 1)[1] for f in files.values()]})

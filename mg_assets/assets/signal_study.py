@@ -16,8 +16,8 @@ from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
-from mg_portfolio.report.signal_study.measures import MIN_DAYS, Measured, measure_signals
-from mg_portfolio.report.signal_study.tables import COLUMNS, study_cells
+from mg_portfolio.report.signal_study.measures import MIN_DAYS, SignalFigures, measure_signals
+from mg_portfolio.report.signal_study.tables import STUDY_COLUMNS, study_cells
 
 PLANTED = "planted_signal"
 BUDGET = 1 << 30  # bytes of signals in memory at once
@@ -61,7 +61,7 @@ def _prices(lake: Lake, market: MarketData) -> dict[str, np.ndarray]:
     }
 
 
-def measured_signals(lake: Lake, workers: int = 1) -> dict[str, Measured]:
+def measured_signals(lake: Lake, workers: int = 1) -> dict[str, SignalFigures]:
     """Figures of every signal with enough days, and of the planted one, under its report's conditions."""
     keys, names = _span(lake)
     if not keys:
@@ -69,7 +69,7 @@ def measured_signals(lake: Lake, workers: int = 1) -> dict[str, Measured]:
     market = market_data(lake, keys)
     tradable, prices = judged_universe(market), _prices(lake, market)
     size = max(1, BUDGET // max(len(keys) * len(market.symbols) * 8, 1))
-    out: dict[str, Measured] = {}
+    out: dict[str, SignalFigures] = {}
     for start in range(0, len(names), size):
         signals = {n: _read(lake, n, keys, market.symbols) for n in names[start : start + size]}
         out |= measure_signals(signals, prices, tradable, market.days, workers)
@@ -144,7 +144,7 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     needs=[*INPUTS, "signal_correlations"],
     uses=("catalog",),
     kinds={"numba"},
-    columns=COLUMNS,
+    columns=STUDY_COLUMNS,
 )
 def signal_study(build: Build) -> Iterator[Built]:
     """Every signal beside the published numbers: RankIC, IC_IR, top excess, and the reports' tables of models.
@@ -156,14 +156,19 @@ def signal_study(build: Build) -> Iterator[Built]:
     from mg_portfolio.charts import figures as charts
     from mg_portfolio.charts.signal_study import published_comparison_chart
     from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES
-    from mg_portfolio.report.signal_study.page import Study, overview_markdown, render, signal_table_markdown
+    from mg_portfolio.report.signal_study.page import (
+        SignalStudy,
+        overview_markdown,
+        render_signal_study,
+        signal_table_markdown,
+    )
 
     lake = build.lake
     found = measured_signals(lake, build.workers)
     cells = study_cells(found, (*SIGNALS, *(n for n in found if n == PLANTED)))
     matrix = lake.day("signal_correlations", WHOLE)
     names = tuple(matrix["name"])
-    study = Study(
+    study = SignalStudy(
         cells=cells,
         names=names,
         correlations=matrix[list(names)].to_numpy(float).reshape(len(names), len(names)),
@@ -174,7 +179,9 @@ def signal_study(build: Build) -> Iterator[Built]:
         generated=dt.datetime.now(),
     )
     place = {
-        lang: lake.write_file("signal_study", WHOLE, f"signal_study_{lang}.html", render(study, lang).encode())
+        lang: lake.write_file(
+            "signal_study", WHOLE, f"signal_study_{lang}.html", render_signal_study(study, lang).encode()
+        )
         for lang in ("en", "zh")
     }
     rank_ic = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean") & cells["ours"].notna()]

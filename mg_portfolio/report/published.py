@@ -26,7 +26,7 @@ def _table() -> pd.DataFrame:
         return pd.read_csv(handle, dtype={name: "object" for name in COLUMNS[:-1]})
 
 
-def published(
+def published_rows(
     subject: str | None = None,
     metric: str | None = None,
     table: str | None = None,
@@ -77,7 +77,7 @@ def published_value(
     EvaluationError
         Several tables print different numbers for it; name the table.
     """
-    rows = published(subject, metric, table, report, period)
+    rows = published_rows(subject, metric, table, report, period)
     if rows.empty:
         return None
     length = np.array([(end - start).astype(int) for start, end in map(period_bounds, rows["period"])])

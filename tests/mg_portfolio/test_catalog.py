@@ -7,7 +7,7 @@ from mg_portfolio import ProblemError, optimize
 from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import violations
-from mg_portfolio.report.published import published
+from mg_portfolio.report.published import published_rows
 
 
 def day(n: int = 400, seed: int = 0, **new) -> dict:
@@ -64,7 +64,7 @@ def test_grid_and_series_69():
 def test_every_portfolio_is_published_and_built_on_a_signal_of_the_catalog():
     from mg_models.catalog import signal_names
 
-    printed = set(published()["subject"])
+    printed = set(published_rows()["subject"])
     own = {"csi300_turnover30", "csi500_ai", "csi1000_ai"}  # ours, and the monitor's, printed as csi500 and csi1000
     for name, spec in ALL_PORTFOLIOS.items():
         assert spec.signal in signal_names()

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_portfolio.metrics import performance_metrics
-from mg_portfolio.report.published import published
+from mg_portfolio.report.published import published_rows
 
 RATIOS = {
     "calmar_excess": ("excess_annual", "excess_max_drawdown", 6),
@@ -17,7 +17,7 @@ RATIOS = {
 
 
 def wide() -> pd.DataFrame:
-    return published().pivot(index=["report", "table", "period", "subject"], columns="metric", values="value")
+    return published_rows().pivot(index=["report", "table", "period", "subject"], columns="metric", values="value")
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
@@ -36,7 +36,7 @@ def test_printed_ratios_are_ours_within_the_printed_digits(ratio):
     ("index", "whole", "yearly"), [("csi500", "chart 64", "chart 65"), ("csi1000", "chart 67", "chart 68")]
 )
 def test_series_72_years_compound_to_its_whole_period(index, whole, yearly):
-    rows = published()
+    rows = published_rows()
     rows = rows[(rows["report"] == "huatai_72") & (rows["metric"] == "annual_return")]
     grown = 1 + rows[rows["table"] == yearly].pivot(index="period", columns="subject", values="value")
     assert len(grown) == 7

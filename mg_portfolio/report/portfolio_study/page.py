@@ -14,7 +14,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from mg_portfolio.charts.style import svg
-from mg_portfolio.report.portfolio_study.tables import PortfolioTable, days_said, excess_said, lacking_said, text_of
+from mg_portfolio.report.portfolio_study.tables import (
+    PortfolioTable,
+    absence_notes,
+    days_note,
+    excess_note,
+    format_figure,
+)
 from mg_portfolio.report.templates import template
 
 REPORTS = {
@@ -25,7 +31,7 @@ REPORTS = {
 
 
 @dataclass(frozen=True)
-class PortfolioPage:
+class PortfolioStudy:
     """What a page is made from.
 
     Attributes
@@ -33,7 +39,7 @@ class PortfolioPage:
     tables : sequence of (PortfolioTable, DataFrame)
         Of one report, each with its cells from :func:`mg_portfolio.report.portfolio_study.tables.compose`.
     charts : mapping of title to Figure
-    walks : DataFrame, optional
+    backtests : DataFrame, optional
         How each portfolio was walked, one row each.
     trading : str
         What orders cost and how they were filled, in words.
@@ -45,7 +51,7 @@ class PortfolioPage:
 
     tables: Sequence[tuple[PortfolioTable, pd.DataFrame]]
     charts: Mapping[str, Figure] = field(default_factory=dict)
-    walks: pd.DataFrame | None = None
+    backtests: pd.DataFrame | None = None
     trading: str = ""
     source: str = ""
     lake: str = ""
@@ -53,7 +59,7 @@ class PortfolioPage:
     generated: dt.datetime | None = None
 
 
-def render(page: PortfolioPage) -> str:
+def render_portfolio_study(page: PortfolioStudy) -> str:
     """The page as one HTML document: style sheet and charts are inside, it refers to nothing outside itself."""
     cells = pd.concat([frame for _, frame in page.tables], ignore_index=True)
     have = cells.loc[cells["ours"].notna(), "portfolio"].str.removesuffix(" benchmark").nunique()
@@ -66,7 +72,7 @@ def render(page: PortfolioPage) -> str:
         cells=len(cells),
         tables=[_laid_out(table, frame) for table, frame in page.tables],
         charts={title: Markup(svg(figure, title)) for title, figure in page.charts.items()},
-        walks=[] if page.walks is None else page.walks.to_dict("records"),
+        backtests=[] if page.backtests is None else page.backtests.to_dict("records"),
     )
 
 
@@ -104,8 +110,8 @@ def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
                 "labels": labels,
                 "group": labels[0] if len(labels) > 1 and labels[0] != above[0] else "",
                 "absent": reasons[0] if own["ours"].isna().all() and len(reasons) == 1 else "",
-                "ours": [(text_of(r.ours, r.metric), r.note, r.portfolio) for r in own.itertuples()],
-                "published": [text_of(r.published, r.metric) for r in own.itertuples()],
+                "ours": [(format_figure(r.ours, r.metric), r.note, r.portfolio) for r in own.itertuples()],
+                "published": [format_figure(r.published, r.metric) for r in own.itertuples()],
             }
         )
         above = labels
@@ -114,11 +120,11 @@ def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
     return {
         "key": f"{table.report}_{table.table.replace(' ', '_')}",
         "title": table.title,
-        "about": " ".join(filter(None, (days_said(frame), excess_said(table, frame), table.note))),
+        "about": " ".join(filter(None, (days_note(frame), excess_note(table, frame), table.note))),
         "label": table.labels[-1],
         "heads": head_rows(table.heads),
         "firsts": firsts,
         "width": width,
         "rows": rows,
-        "notes": lacking_said(pd.concat(partly)) if partly else [],
+        "notes": absence_notes(pd.concat(partly)) if partly else [],
     }

@@ -21,7 +21,7 @@ import pandas as pd
 
 from mg_portfolio.catalog import SERIES_69
 from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, excess_nav, performance_metrics
-from mg_portfolio.report.published import period_bounds, published
+from mg_portfolio.report.published import period_bounds, published_rows
 
 FEWEST = 20  # returns that a figure of ours needs
 FEW = f"fewer than {FEWEST} days of"
@@ -37,7 +37,7 @@ PLAIN = ("sharpe", "calmar", "information_ratio", "calmar_excess", "excess_calma
 
 
 @dataclass(frozen=True)
-class Cell:
+class PublishedFigure:
     """One printed number: a portfolio (or its index), a metric and a period."""
 
     portfolio: str
@@ -70,7 +70,7 @@ class PortfolioTable:
     title: str
     labels: tuple[str, ...]
     heads: tuple[str, ...]
-    rows: tuple[tuple[tuple[str, ...], tuple[Cell, ...]], ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[PublishedFigure, ...]], ...]
     excess: Excess = "relative"
     note: str = ""
 
@@ -102,7 +102,7 @@ class Account:
         return excess_nav(self.nav, self.benchmark_nav, excess)
 
 
-def measured(account: Account, cell: Cell, excess: Excess = "relative") -> tuple[float, str, str]:
+def account_figure(account: Account, cell: PublishedFigure, excess: Excess = "relative") -> tuple[float, str, str]:
     """Our figure of a cell, over the days of its period that we have.
 
     Returns
@@ -146,7 +146,7 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
         ``by_relative_nav`` (an excess of ours by relative value, where the report's own compounds differences),
         ``first_day``, ``last_day`` and ``note`` (why ours is empty).
     """
-    printed = published(report=table.report, table=table.table).set_index(["subject", "metric", "period"])["value"]
+    printed = published_rows(report=table.report, table=table.table).set_index(["subject", "metric", "period"])["value"]
     lines = []
     for labels, cells in table.rows:
         for head, cell in zip(table.heads, cells, strict=True):
@@ -154,11 +154,11 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
             value, relative, first, last = float("nan"), float("nan"), "", ""
             note = account if isinstance(account, str) else ""
             if isinstance(account, Account):
-                value, first, last = measured(account, cell, table.excess)
+                value, first, last = account_figure(account, cell, table.excess)
                 if np.isnan(value):
                     note = f"{FEW} {cell.period} in the lake"
                 elif table.excess != "relative" and cell.metric == "excess_annual":
-                    relative = measured(account, cell)[0]
+                    relative = account_figure(account, cell)[0]
             theirs = printed.get((cell.subject, cell.metric, cell.period), float("nan"))
             name = f"{cell.portfolio} benchmark" if cell.of_index else cell.portfolio
             row = ", ".join(x for x in labels if x)
@@ -169,9 +169,9 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
     return pd.DataFrame(lines, columns=[*names, "first_day", "last_day", "note"])
 
 
-def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
+def portfolio_table_markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
     """The table as in the report, each cell ours and, in brackets, theirs; below it its days and what ours lacks."""
-    shown = [f"{text_of(o, m)} ({text_of(p, m)})" if not np.isnan(p) else text_of(o, m)
+    shown = [f"{format_figure(o, m)} ({format_figure(p, m)})" if not np.isnan(p) else format_figure(o, m)
              for o, p, m in zip(frame["ours"], frame["published"], frame["metric"], strict=True)]  # fmt: skip
     width = len(table.heads)
     lines = [f"**{table.title}** Ours (published)", ""]
@@ -182,12 +182,12 @@ def markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
         fresh = [x if i == 0 or labels[: k + 1] != above[: k + 1] else "" for k, x in enumerate(labels)]
         lines.append("| " + " | ".join((*fresh, *shown[i * width : (i + 1) * width])) + " |")
         above = labels
-    why = "\n".join(f"- {sentence}" for sentence in lacking_said(frame))
-    below = [days_said(frame), excess_said(table, frame), why, table.note]
+    why = "\n".join(f"- {sentence}" for sentence in absence_notes(frame))
+    below = [days_note(frame), excess_note(table, frame), why, table.note]
     return "\n".join([*lines, *(f"\n{text}" for text in below if text)])
 
 
-def days_said(frame: pd.DataFrame) -> str:
+def days_note(frame: pd.DataFrame) -> str:
     """The days of ours, and the periods of which they are a part only."""
     ours = frame[frame["ours"].notna()]
     if not len(ours):
@@ -202,18 +202,18 @@ def days_said(frame: pd.DataFrame) -> str:
     return f"{said} In part only: {', '.join(parts)}." if parts else said
 
 
-def excess_said(table: PortfolioTable, frame: pd.DataFrame) -> str:
+def excess_note(table: PortfolioTable, frame: pd.DataFrame) -> str:
     """How excess compounds in a table that has some; where by differences, ours a year by relative NAV too."""
     if not frame["metric"].str.startswith("excess").any():
         return ""
     rows = frame[frame["by_relative_nav"].notna()]
     if not len(rows):
         return HOW[table.excess]
-    each = "; ".join(f"{r.row} {text_of(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
+    each = "; ".join(f"{r.row} {format_figure(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
     return f"{HOW[table.excess]} By relative NAV, as elsewhere here, ours would be a year: {each}."
 
 
-def lacking_said(frame: pd.DataFrame) -> list[str]:
+def absence_notes(frame: pd.DataFrame) -> list[str]:
     """Why cells of ours are empty: a sentence a reason."""
     noted = frame[frame["note"] != ""]
     few = noted["note"].str.startswith(FEW)
@@ -222,7 +222,7 @@ def lacking_said(frame: pd.DataFrame) -> list[str]:
     return out + [f"{note} ({count} portfolio{'s' * (count > 1)})" for note, count in why.items()]
 
 
-def text_of(value: float, metric: str) -> str:
+def format_figure(value: float, metric: str) -> str:
     """A figure as the tables write it: ratios with two digits, fractions as percent, ``-`` where there is none."""
     if np.isnan(value):
         return "-"
@@ -245,7 +245,7 @@ def _grid(number: int, index: str, space: str, what: str) -> PortfolioTable:
     rows = []
     for horizon, (model, label) in product(("5d", "10d"), _MODELS_88):
         names = [f"{index}_{space}_{ind}_stock_{stock}_{model}_biagru_{horizon}" for _, (ind, _), (stock, _) in columns]
-        cells = tuple(Cell(n, n, m, p) for n, ((p, m, _), _, _) in zip(names, columns, strict=True))
+        cells = tuple(PublishedFigure(n, n, m, p) for n, ((p, m, _), _, _) in zip(names, columns, strict=True))
         rows.append(((f"{horizon[:-1]} days", label), cells))
     return PortfolioTable(
         "haitong_88",
@@ -267,7 +267,7 @@ def _years_88(number: int, portfolio: str, what: str, note: str) -> PortfolioTab
         f"Table {number}: years of the {what}.",
         ("period",),
         ("excess", "excess drawdown", "tracking error", "information ratio", "months won"),
-        tuple(((label,), tuple(Cell(portfolio, portfolio, m, p) for m in names))
+        tuple(((label,), tuple(PublishedFigure(portfolio, portfolio, m, p) for m in names))
               for label, p in zip(labels, periods, strict=True)),
         note=note,
     )  # fmt: skip
@@ -291,7 +291,7 @@ def _figures_72(number: int, index: str) -> PortfolioTable:
         "monthly_win_rate": "months won",
         "turnover_two_way_per_rebalance": "two-way turnover",
     }
-    rows = [((f"turnover {t}%",), tuple(Cell(f"{index}_turnover{t}", f"{index}_turnover{t}", m, _WHOLE_72)
+    rows = [((f"turnover {t}%",), tuple(PublishedFigure(f"{index}_turnover{t}", f"{index}_turnover{t}", m, _WHOLE_72)
              for m in names)) for t in _TURNOVERS]  # fmt: skip
     return PortfolioTable(
         "huatai_72",
@@ -314,7 +314,7 @@ def _years_72(number: int, index: str) -> PortfolioTable:
         f"Chart {number}: returns of the {index.upper()} portfolios by year.",
         ("portfolio",),
         (*periods[:-1], "2023.01-11"),
-        tuple(((label,), tuple(Cell(name, subject, "annual_return", p, of_index) for p in periods))
+        tuple(((label,), tuple(PublishedFigure(name, subject, "annual_return", p, of_index) for p in periods))
               for label, name, subject, of_index in lines),
     )  # fmt: skip
 
@@ -348,7 +348,10 @@ def _figures_69(number: int, what: str, lines: Sequence[tuple[tuple[str, ...], s
         f"Chart {number}: CSI 500 portfolios of {what}.",
         labels,
         tuple(_FIGURES_69.values()),
-        tuple((row, tuple(Cell(name, subject, m, _WHOLE_69) for m in _FIGURES_69)) for row, name, subject in lines),
+        tuple(
+            (row, tuple(PublishedFigure(name, subject, m, _WHOLE_69) for m in _FIGURES_69))
+            for row, name, subject in lines
+        ),
         excess="difference",
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case
-from mg_portfolio.report.published import published, published_value
+from mg_portfolio.report.published import published_rows, published_value
 from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
 
 
@@ -23,7 +23,7 @@ class Conditions:
 
 
 @dataclass(frozen=True)
-class Column:
+class MetricColumn:
     """A metric of a table, under a heading that it may share with others (keys of the texts)."""
 
     metric: str
@@ -32,7 +32,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Row:
+class ModelRow:
     """A model of a table, in a group of rows (both keys of the texts)."""
 
     subject: str
@@ -41,13 +41,13 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SignalTable:
     """One table of a report, laid out as there."""
 
     report: str
     table: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    columns: tuple[MetricColumn, ...]
+    rows: tuple[ModelRow, ...]
 
     @property
     def key(self) -> str:
@@ -57,7 +57,7 @@ class Layout:
     @property
     def period(self) -> str:
         """The printed period, ``2017-01-04/2023-11-30``."""
-        return str(published(table=self.table, report=self.report)["period"].iloc[0])
+        return str(published_rows(table=self.table, report=self.report)["period"].iloc[0])
 
     def published(self, subject: str, metric: str) -> float | None:
         """The printed number. Rows that a table repeats from another of its report have that one's."""
@@ -117,22 +117,22 @@ def published_correlation(a: str, b: str) -> float | None:
     return None
 
 
-_LAYERS = tuple(Column(metric, metric) for metric in EVALUATION_METRICS)
+_LAYERS = tuple(MetricColumn(metric, metric) for metric in EVALUATION_METRICS)
 _LONG = (
-    Column("rank_ic_mean", "rank_ic_mean"),
-    Column("rank_icir_annual", "rank_icir_annual"),
-    Column("rank_ic_positive_ratio", "rank_ic_positive_ratio"),
-    Column("top10pct_excess_gross", "gross", "top10pct"),
-    Column("top10pct_excess_net", "net", "top10pct"),
-    Column("top100_excess_gross", "gross", "top100"),
-    Column("top100_excess_net", "net", "top100"),
+    MetricColumn("rank_ic_mean", "rank_ic_mean"),
+    MetricColumn("rank_icir_annual", "rank_icir_annual"),
+    MetricColumn("rank_ic_positive_ratio", "rank_ic_positive_ratio"),
+    MetricColumn("top10pct_excess_gross", "gross", "top10pct"),
+    MetricColumn("top10pct_excess_net", "net", "top10pct"),
+    MetricColumn("top100_excess_gross", "gross", "top100"),
+    MetricColumn("top100_excess_net", "net", "top100"),
 )
 _GRID = tuple(
-    Column(f"rank_ic_mean_{cycle}_{execution}", execution, cycle)
+    MetricColumn(f"rank_ic_mean_{cycle}_{execution}", execution, cycle)
     for cycle, execution in product(FREQUENCIES.values(), EXECUTIONS)
 )
 _FACTOR = tuple(
-    Column(metric, metric)
+    MetricColumn(metric, metric)
     for metric in (
         "ic_mean",
         "rank_ic_mean",
@@ -155,81 +155,89 @@ _MANY = ("mixed_input", "output_ensemble3", "output_ensemble2")
 _HORIZONS = ("5d", "10d")
 
 
-def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[Row, ...]:
+def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[ModelRow, ...]:
     """Rows of a table of series 88: by label, model, and cell of the network."""
     return tuple(
-        Row(f"{model}_{cell}_{horizon}", f"{model}_{cell}", f"label_{horizon}")
+        ModelRow(f"{model}_{cell}_{horizon}", f"{model}_{cell}", f"label_{horizon}")
         for horizon, model, cell in product(_HORIZONS, models, cells)
     )
 
 
 SIGNAL_TABLES = (
-    Layout(
+    SignalTable(
         "huatai_72",
         "chart 45",
         _LAYERS,
-        (Row("hf_gru", "hf_gru"), Row("hf_equal_weight", "hf_equal_weight"), Row("hf_icir_weight", "hf_icir_weight")),
+        (
+            ModelRow("hf_gru", "hf_gru"),
+            ModelRow("hf_equal_weight", "hf_equal_weight"),
+            ModelRow("hf_icir_weight", "hf_icir_weight"),
+        ),
     ),
-    Layout(
+    SignalTable(
         "huatai_72",
         "chart 52",
         _LAYERS,
         (
-            Row("lf_multitask", "lf_multitask"),
-            Row("lf_daily_only", "lf_daily_only"),
-            Row("lf_separate_equal_weight", "lf_separate_equal_weight"),
-            Row("lf_multitask_unshared", "lf_multitask_unshared"),
+            ModelRow("lf_multitask", "lf_multitask"),
+            ModelRow("lf_daily_only", "lf_daily_only"),
+            ModelRow("lf_separate_equal_weight", "lf_separate_equal_weight"),
+            ModelRow("lf_multitask_unshared", "lf_multitask_unshared"),
         ),
     ),
-    Layout(
+    SignalTable(
         "huatai_72",
         "chart 57",
         _LAYERS,
         (
-            Row("fused", "fused"),
-            Row("hf_gru", "hf_gru"),
-            Row("lf_multitask", "lf_multitask"),
-            Row("full_band_multitask", "full_band_multitask"),
+            ModelRow("fused", "fused"),
+            ModelRow("hf_gru", "hf_gru"),
+            ModelRow("lf_multitask", "lf_multitask"),
+            ModelRow("full_band_multitask", "full_band_multitask"),
         ),
     ),
-    Layout("haitong_88", "table 1", _LONG, _granular(_SINGLE, ("gru",))),
-    Layout("haitong_88", "table 3", _GRID, _granular((*_SINGLE, *_MANY), ("gru",))),
-    Layout("haitong_88", "table 5", _LONG, _granular(_SINGLE, ("gru", "biagru"))),
-    Layout("haitong_88", "table 6", _LONG, _granular(_MANY, ("gru", "biagru"))),
-    Layout(
+    SignalTable("haitong_88", "table 1", _LONG, _granular(_SINGLE, ("gru",))),
+    SignalTable("haitong_88", "table 3", _GRID, _granular((*_SINGLE, *_MANY), ("gru",))),
+    SignalTable("haitong_88", "table 5", _LONG, _granular(_SINGLE, ("gru", "biagru"))),
+    SignalTable("haitong_88", "table 6", _LONG, _granular(_MANY, ("gru", "biagru"))),
+    SignalTable(
         "haitong_88",
         "table 7",
         _LONG,
         (
-            Row("daily_gru_5d", "daily_gru"),
-            Row("30min_gru_5d", "30min_gru"),
-            Row("output_ensemble2_gru_5d", "output_ensemble2_gru"),
-            Row("mrl_daily_30min_5d", "mrl"),
+            ModelRow("daily_gru_5d", "daily_gru"),
+            ModelRow("30min_gru_5d", "30min_gru"),
+            ModelRow("output_ensemble2_gru_5d", "output_ensemble2_gru"),
+            ModelRow("mrl_daily_30min_5d", "mrl"),
         ),
     ),
-    Layout(
+    SignalTable(
         "huatai_69",
         "chart 10",
         _FACTOR,
         tuple(
-            Row(f"{model}_{heads}", model, f"heads_{heads}")
+            ModelRow(f"{model}_{heads}", model, f"heads_{heads}")
             for heads, model in product(
                 ("10d", "20d", "10d20d"), ("mtl_mlp", "mtl_task_attention", "mtl_stock_attention")
             )
         ),
     ),
-    Layout(
+    SignalTable(
         "huatai_69",
         "chart 22",
         _FACTOR,
-        (Row("lstm", "lstm"), Row("alstm", "alstm"), Row("temporal_transformer", "temporal_transformer")),
+        (
+            ModelRow("lstm", "lstm"),
+            ModelRow("alstm", "alstm"),
+            ModelRow("temporal_transformer", "temporal_transformer"),
+        ),
     ),
-    Layout(
+    SignalTable(
         "huatai_69",
         "chart 34",
         _FACTOR,
         tuple(
-            Row(name, name)
+            ModelRow(name, name)
             for name in (
                 "mtl_mlp",
                 "mtl_task_attention",

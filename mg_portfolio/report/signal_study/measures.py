@@ -19,7 +19,7 @@ NOT_TRAINED, FEW_DAYS, FEW_STOCKS, UNDEFINED = "not trained", "few days", "few s
 
 
 @dataclass(frozen=True)
-class Measured:
+class SignalFigures:
     """Figures of one signal.
 
     Attributes
@@ -81,7 +81,7 @@ def measure_signals(
     tradable: np.ndarray,
     days: np.ndarray,
     workers: int = 1,
-) -> dict[str, Measured]:
+) -> dict[str, SignalFigures]:
     """Test each signal as the report that has it did; signals of one report and the same days in one pass.
 
     Parameters
@@ -98,7 +98,7 @@ def measure_signals(
 
     Returns
     -------
-    dict of str to Measured
+    dict of str to SignalFigures
         Without the signals that have fewer than `MIN_DAYS` days.
     """
     together: dict[tuple[str, int, int], list[str]] = {}
@@ -121,7 +121,7 @@ def measure_signals(
                 for name in gridded:
                     values[name][metric] = _rank_ic(here[name], ordered[name], forward)
         for name in names:
-            out[name] = Measured(values[name], days[first], days[stop - 1], stop - first)
+            out[name] = SignalFigures(values[name], days[first], days[stop - 1], stop - first)
     return {name: out[name] for name in signals if name in out}
 
 

@@ -26,7 +26,7 @@ from mg_portfolio.report.signal_study.layouts import (
     OVERVIEW,
     RANK_IC_GRID,
     SIGNAL_TABLES,
-    Layout,
+    SignalTable,
     published_correlation,
 )
 from mg_portfolio.report.signal_study.measures import NOT_TRAINED
@@ -40,7 +40,7 @@ _MARKS = "†‡§"
 
 
 @dataclass(frozen=True)
-class Study:
+class SignalStudy:
     """What a page is made from.
 
     Attributes
@@ -74,12 +74,12 @@ class Study:
         return int((state != NOT_TRAINED).sum()), list(state.index[state == NOT_TRAINED])
 
 
-def render(study: Study, lang: str = "en") -> str:
+def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
     """The study as one HTML document.
 
     Parameters
     ----------
-    study : Study
+    study : SignalStudy
     lang : {"en", "zh"}
 
     Returns
@@ -152,7 +152,7 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
     return "\n".join(lines)
 
 
-def signal_table_markdown(cells: pd.DataFrame, layout: Layout, lang: str = "en") -> str:
+def signal_table_markdown(cells: pd.DataFrame, layout: SignalTable, lang: str = "en") -> str:
     """One of the reports' tables in Markdown: a line of ours and a line as published for each model."""
     t, words = TEXTS[lang], MODELS[lang]
     heads = [" ".join(filter(None, (_word(c.span, lang), _word(c.head, lang)))) for c in layout.columns]
@@ -199,7 +199,7 @@ def _days(row: Any, lang: str) -> str:
     return f"{row['first_day']} .. {row['last_day']}, {TEXTS[lang]['count_days'].format(count=row['days'])}"
 
 
-def _rows_of(cells: pd.DataFrame, layout: Layout) -> list[tuple[Any, pd.DataFrame]]:
+def _rows_of(cells: pd.DataFrame, layout: SignalTable) -> list[tuple[Any, pd.DataFrame]]:
     here = cells[(cells["report"] == layout.report) & (cells["table"] == layout.table)].set_index("subject")
     metrics = [c.metric for c in layout.columns]
     return [(row, here.loc[[row.subject]].set_index("metric", drop=False).loc[metrics]) for row in layout.rows]
@@ -243,7 +243,7 @@ def _rank_ic(shown: pd.DataFrame, lang: str) -> Markup | None:
     return Markup(svg(figure, TEXTS[lang]["alt_rank_ic"]))
 
 
-def _table(cells: pd.DataFrame, layout: Layout, lang: str) -> dict[str, Any]:
+def _table(cells: pd.DataFrame, layout: SignalTable, lang: str) -> dict[str, Any]:
     t, words = TEXTS[lang], MODELS[lang]
     kind, _, digits = layout.table.partition(" ")
     rows: list[dict[str, Any]] = []
@@ -288,7 +288,7 @@ def _table(cells: pd.DataFrame, layout: Layout, lang: str) -> dict[str, Any]:
     }
 
 
-def _layout_conditions(layout: Layout, lang: str) -> str:
+def _layout_conditions(layout: SignalTable, lang: str) -> str:
     if layout.columns[0].metric in RANK_IC_GRID:
         return f"{TEXTS[lang]['conditions_grid']} {TEXTS[lang]['price_note']}"
     return conditions_text(layout.report, lang)
@@ -302,24 +302,24 @@ def _ours_over(tested: pd.DataFrame, t: dict[str, str]) -> str:
     return t[key].format(first=tested["first_day"].min(), last=tested["last_day"].max())
 
 
-def _published_over(layout: Layout, t: dict[str, str]) -> str:
+def _published_over(layout: SignalTable, t: dict[str, str]) -> str:
     first, last = layout.period.split("/")
     return t["published_liquid" if layout.report == "huatai_69" else "published_over"].format(first=first, last=last)
 
 
-def _heat_map(study: Study, lang: str) -> Markup | None:
+def _heat_map(study: SignalStudy, lang: str) -> Markup | None:
     if len(study.names) < 2:
         return None
     common = sum(name in COMMON_FACTORS for name in study.names)
     return Markup(svg(correlation_chart(study.names, study.correlations, common), TEXTS[lang]["alt_correlations"]))
 
 
-def _value(study: Study, a: str, b: str) -> str:
+def _value(study: SignalStudy, a: str, b: str) -> str:
     value = study.correlations[study.names.index(a), study.names.index(b)]
     return "" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
 
 
-def _common(study: Study) -> list[dict[str, Any]]:
+def _common(study: SignalStudy) -> list[dict[str, Any]]:
     """Signals whose correlations with the common factors were published, with ours."""
     if not set(COMMON_FACTORS) <= set(study.names):
         return []
@@ -334,7 +334,7 @@ def _common(study: Study) -> list[dict[str, Any]]:
     ]
 
 
-def _pairs(study: Study) -> list[dict[str, str]]:
+def _pairs(study: SignalStudy) -> list[dict[str, str]]:
     """Pairs of signals whose correlation was published, with ours."""
     signals = [n for n in study.names if n not in COMMON_FACTORS]
     return [

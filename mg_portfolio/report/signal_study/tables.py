@@ -7,12 +7,12 @@ import pandas as pd
 
 from mg_portfolio.report.published import published_value
 from mg_portfolio.report.signal_study.layouts import GENERAL, OVERVIEW, SIGNAL_TABLES, report_of
-from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED, Measured
+from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED, SignalFigures
 
 SIGNALS = "signals"
 """Name of the table of all signals, beside those of the layouts."""
 
-COLUMNS = {
+STUDY_COLUMNS = {
     "report": "huatai_69, huatai_72, haitong_88, or general",
     "table": "as printed, chart 52; signals: the table of every signal of the deployment",
     "subject": "signal, by its name in the model catalog",
@@ -26,12 +26,12 @@ COLUMNS = {
 }
 
 
-def study_cells(found: Mapping[str, Measured], signals: Iterable[str]) -> pd.DataFrame:
+def study_cells(found: Mapping[str, SignalFigures], signals: Iterable[str]) -> pd.DataFrame:
     """Every cell of the overview and of the reports' tables.
 
     Parameters
     ----------
-    found : mapping of str to Measured
+    found : mapping of str to SignalFigures
         Signals with enough days.
     signals : iterable of str
         Signals of the deployment; the tables' other models are not trained here.
@@ -39,7 +39,7 @@ def study_cells(found: Mapping[str, Measured], signals: Iterable[str]) -> pd.Dat
     Returns
     -------
     DataFrame
-        Columns `COLUMNS`.
+        Columns `STUDY_COLUMNS`.
     """
     signals = tuple(signals)
     rows = []
@@ -53,7 +53,7 @@ def study_cells(found: Mapping[str, Measured], signals: Iterable[str]) -> pd.Dat
             for column in layout.columns:
                 printed = layout.published(row.subject, column.metric)
                 rows.append(_cell(layout.report, layout.table, row.subject, column.metric, printed, found, signals))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"ours": float, "published": float, "days": "int64"})
+    return pd.DataFrame(rows, columns=list(STUDY_COLUMNS)).astype({"ours": float, "published": float, "days": "int64"})
 
 
 def _cell(
@@ -62,7 +62,7 @@ def _cell(
     subject: str,
     metric: str,
     printed: float | None,
-    found: Mapping[str, Measured],
+    found: Mapping[str, SignalFigures],
     signals: tuple[str, ...],
 ) -> dict[str, object]:
     own = found.get(subject)

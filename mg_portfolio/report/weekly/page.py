@@ -30,7 +30,7 @@ from mg_portfolio.report.weekly.periods import report_periods
 from mg_portfolio.report.weekly.tables import (
     EVALUATION_METRICS,
     PERIODS,
-    Cell,
+    ComparedValue,
     FactorRow,
     PortfolioRow,
     Won,
@@ -50,7 +50,7 @@ __all__ = [
     "PortfolioSeries",
     "QualityRow",
     "WeeklyReport",
-    "render",
+    "render_weekly_report",
 ]
 
 TOP_WEIGHTS = 20
@@ -60,7 +60,7 @@ _ENGLISH_CAPTIONS = ("long_short", "drawdown", "portfolio", "benchmark", "relati
                      "underweight")  # fmt: skip
 
 
-def render(report: WeeklyReport, lang: str = "zh") -> str:
+def render_weekly_report(report: WeeklyReport, lang: str = "zh") -> str:
     """The report as one HTML document.
 
     Parameters
@@ -80,7 +80,7 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
     if lang not in TEXTS:
         raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
     texts = TEXTS[lang]
-    words = _Words(lang, report)
+    words = _Formatter(lang, report)
     factors = factor_rows(report, lang, texts["not_supplied"])
     portfolios = portfolio_rows(report, lang, texts["no_portfolio"])
     week = report_periods(report.as_of)["week"]
@@ -106,7 +106,7 @@ def render(report: WeeklyReport, lang: str = "zh") -> str:
     )
 
 
-class _Words:
+class _Formatter:
     """How numbers and names are written in one language."""
 
     def __init__(self, lang: str, report: WeeklyReport) -> None:
@@ -127,7 +127,7 @@ class _Words:
         # A rounded zero has no sign
         return self.texts["no_data"] if math.isnan(value) else f"{100 * value:.{digits}f}%".replace("-0.00%", "0.00%")
 
-    def signed(self, cell: Cell) -> Markup:
+    def signed(self, cell: ComparedValue) -> Markup:
         """The number, coloured by its sign, with the published one beside it."""
         if cell.missing:
             text = Markup('<span class="none">{}</span>').format(self.texts["no_data"])
@@ -141,7 +141,7 @@ class _Words:
         beside = None if won.published is None else f"{won.published[0]}/{won.published[1]}"
         return escape(f"{won.won}/{won.total}") + self._beside(beside)
 
-    def metric(self, name: str, cell: Cell) -> Markup:
+    def metric(self, name: str, cell: ComparedValue) -> Markup:
         def write(value: float) -> str:
             return f"{value:.2f}" if name in _RATIOS else self.pct(value)
 
@@ -153,7 +153,7 @@ class _Words:
             return Markup("")
         return Markup('<small class="pub" title="{0}">{0} {1}</small>').format(self.texts["published"], text)
 
-    def bullet(self, cells: dict[str, Cell], key: str = "bullet") -> Markup:
+    def bullet(self, cells: dict[str, ComparedValue], key: str = "bullet") -> Markup:
         parts = {
             period: Markup('<b class="{}">{}</b>').format(
                 "none" if cells[period].missing else "up" if cells[period].value > 0 else "down",
@@ -165,7 +165,7 @@ class _Words:
         return Markup(self.texts[key]).format(**parts, **names)
 
 
-def _lead(rows: list[FactorRow], words: _Words) -> str:
+def _lead(rows: list[FactorRow], words: _Formatter) -> str:
     texts = words.texts
     shown = [row for row in rows if row.series is not None and not row.long_short["week"].missing]
     absent = sum(row.series is None for row in rows)
@@ -186,7 +186,7 @@ def _lead(rows: list[FactorRow], words: _Words) -> str:
     return lead + (gap + texts["lead_absent"].format(count=absent) if absent else "")
 
 
-def _factor_card(row: FactorRow, series: FactorSeries, words: _Words) -> dict[str, Any]:
+def _factor_card(row: FactorRow, series: FactorSeries, words: _Formatter) -> dict[str, Any]:
     texts, name = words.texts, words.name(row.name)
     held = np.isfinite(np.asarray(series.long_short, float))
     start = np.asarray(series.days, "datetime64[D]")[held][0]
@@ -204,7 +204,7 @@ def _factor_card(row: FactorRow, series: FactorSeries, words: _Words) -> dict[st
     }
 
 
-def _portfolio_card(row: PortfolioRow, words: _Words) -> dict[str, Any]:
+def _portfolio_card(row: PortfolioRow, words: _Formatter) -> dict[str, Any]:
     texts, series, name = words.texts, row.series, words.portfolio(row)
     card: dict[str, Any] = {"row": row, "name": name, "series": series}
     if series is None:

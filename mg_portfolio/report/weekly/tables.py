@@ -33,7 +33,7 @@ EVALUATION_METRICS = (
 
 
 @dataclass(frozen=True)
-class Cell:
+class ComparedValue:
     """A return, whether its period is covered in full, and what was published for it."""
 
     value: float
@@ -63,8 +63,8 @@ class FactorRow:
     group: str
     series: FactorSeries | None
     absent: str | None
-    long_short: dict[str, Cell]
-    long_excess: dict[str, Cell]
+    long_short: dict[str, ComparedValue]
+    long_excess: dict[str, ComparedValue]
     long_short_won: Won | None
     long_excess_won: Won | None
 
@@ -77,7 +77,7 @@ class PortfolioRow:
     index: str
     series: PortfolioSeries | None
     absent: str | None
-    excess: dict[str, Cell]
+    excess: dict[str, ComparedValue]
     won: Won | None
 
 
@@ -140,11 +140,13 @@ def _portfolio_row(report: WeeklyReport, portfolio: PortfolioSeries, lang: str) 
     return PortfolioRow(portfolio.name, portfolio.index, portfolio, None, cells, won)
 
 
-def _cells(report: WeeklyReport, name: str, metric: str, days: np.ndarray, returns: np.ndarray) -> dict[str, Cell]:
+def _cells(
+    report: WeeklyReport, name: str, metric: str, days: np.ndarray, returns: np.ndarray
+) -> dict[str, ComparedValue]:
     out = {}
     for key, period in report_periods(report.as_of).items():
         found = period_return(days, returns, period)
-        out[key] = Cell(found.value, found.complete, published_value(name, metric, period=str(period)))
+        out[key] = ComparedValue(found.value, found.complete, published_value(name, metric, period=str(period)))
     return out
 
 
@@ -156,10 +158,10 @@ def _published_won(report: WeeklyReport, name: str, metric: str, total: int) -> 
     return None if share is None else (round(share * total), total)
 
 
-def evaluation_cells(row: EvaluationRow) -> dict[str, Cell]:
+def evaluation_cells(row: EvaluationRow) -> dict[str, ComparedValue]:
     """The metrics of the evaluation table, with the published number of the same period."""
     return {
-        metric: Cell(
+        metric: ComparedValue(
             float(row.metrics.get(metric, math.nan)), True, published_value(row.subject, metric, period=row.period)
         )
         for metric in EVALUATION_METRICS

@@ -3,11 +3,11 @@ import pandas as pd
 import pytest
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.report.published import period_bounds, published, published_value
+from mg_portfolio.report.published import period_bounds, published_rows, published_value
 
 
 def test_every_row_is_one_number_of_one_table():
-    rows = published()
+    rows = published_rows()
     assert len(rows) == 1721
     assert not rows.duplicated(["report", "table", "period", "subject", "metric"]).any()
     assert np.isfinite(rows["value"]).all()
@@ -36,13 +36,13 @@ def test_value_of_one_period():
 
 
 def test_the_two_indices_are_not_mixed_up():
-    assert published(table="chart 64")["subject"].str.startswith("csi500").all()
-    assert published("csi500_benchmark", "annual_return", period="2017")["value"].tolist() == [-0.0225]
-    assert published("mixed_input_gru_5d", table="table 4", period="2017")["value"].tolist() == [0.267]
+    assert published_rows(table="chart 64")["subject"].str.startswith("csi500").all()
+    assert published_rows("csi500_benchmark", "annual_return", period="2017")["value"].tolist() == [-0.0225]
+    assert published_rows("mixed_input_gru_5d", table="table 4", period="2017")["value"].tolist() == [0.267]
 
 
 def test_tables_that_print_the_same_number_agree():
-    shared = published().groupby(["subject", "metric", "period"])["value"].agg(["size", "nunique"])
+    shared = published_rows().groupby(["subject", "metric", "period"])["value"].agg(["size", "nunique"])
     assert (shared["size"] > 1).sum() == 90
     assert (shared["nunique"] == 1).all()
 
@@ -53,7 +53,7 @@ def test_unpublished_is_none():
 
 
 def test_ambiguous_is_an_error_that_names_the_tables(monkeypatch):
-    rows = published("down_vol_perc", "rank_ic_mean")
+    rows = published_rows("down_vol_perc", "rank_ic_mean")
     other = rows.assign(table="chart 99", value=0.5)
     monkeypatch.setattr("mg_portfolio.report.published._table", lambda: pd.concat([rows, other]))
     with pytest.raises(EvaluationError, match=r"chart 7 .*: 0.0672, huatai_72 chart 99 .*: 0.5; pass table="):

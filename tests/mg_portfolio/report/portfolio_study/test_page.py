@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from mg_portfolio.charts.portfolio import relative_chart
-from mg_portfolio.report.portfolio_study.page import PortfolioPage, head_rows, render
-from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, portfolios_of, text_of
+from mg_portfolio.report.portfolio_study.page import PortfolioStudy, head_rows, render_portfolio_study
+from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, format_figure, portfolios_of
 
 DAYS = pd.bdate_range("2022-06-30", "2023-07-10").to_numpy().astype("datetime64[D]")
 
@@ -68,7 +68,9 @@ def test_heads_that_share_a_word_share_its_cell():
 def test_every_cell_stands_in_its_place(study):
     accounts = {name: account(i) for i, name in enumerate(portfolios_of(study))}
     tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
-    page = render(PortfolioPage(tables, trading="the report's costs", source="Simulated", lake="/lake", simulated=True))
+    page = render_portfolio_study(
+        PortfolioStudy(tables, trading="the report's costs", source="Simulated", lake="/lake", simulated=True)
+    )
     found = tables_of(page)
     for table, frame in tables:
         rows = found[f"{table.report}_{table.table.replace(' ', '_')}"]
@@ -81,12 +83,12 @@ def test_every_cell_stands_in_its_place(study):
         for i, (mine, theirs) in enumerate(zip(ours, published, strict=True)):
             own = frame.iloc[i * width : (i + 1) * width]
             assert mine[0][0] == table.rows[i][0][-1]
-            assert [text for text, _ in theirs[1:]] == [text_of(r.published, r.metric) for r in own.itertuples()]
+            assert [text for text, _ in theirs[1:]] == [format_figure(r.published, r.metric) for r in own.itertuples()]
             if own["ours"].isna().all():
                 assert mine[2:] == [(own["note"].iloc[0], width)]
                 assert "fewer than 20 days" in mine[2][0]
             else:
-                assert [text for text, _ in mine[2:]] == [text_of(r.ours, r.metric) for r in own.itertuples()]
+                assert [text for text, _ in mine[2:]] == [format_figure(r.ours, r.metric) for r in own.itertuples()]
     assert "The market is simulated" in page
     assert not re.search(r"""(src|href)=["'](?!#)""", page)
     assert "http" not in page.replace("http://www.w3.org", "")
@@ -95,7 +97,7 @@ def test_every_cell_stands_in_its_place(study):
 def test_what_is_lacking_is_said_in_the_rows_place():
     lacking = {name: "lstm is not among the signals" for name in portfolios_of("series_69")}
     tables = [(table, compose(table, lacking)) for table in STUDIES["series_69"]]
-    page = render(PortfolioPage(tables))
+    page = render_portfolio_study(PortfolioStudy(tables))
     assert "0 of 16 portfolios have an account here, 0 of 240 cells a figure of ours" in page
     assert page.count("lstm is not among the signals</td>") == 20
     assert "The market is simulated" not in page
@@ -106,7 +108,7 @@ def test_charts_and_walks_stand_on_the_page():
     tables = [(table, compose(table, accounts)) for table in STUDIES["series_72"]]
     chart = relative_chart(DAYS, {n: a.excess_nav("difference") for n, a in accounts.items()}, "CSI500: excess")
     walks = pd.DataFrame({"portfolio": list(accounts), "weeks": 53, "largest_violation": "1e-15"})
-    page = render(PortfolioPage(tables, {"excess csi500": chart}, walks))
+    page = render_portfolio_study(PortfolioStudy(tables, {"excess csi500": chart}, walks))
     assert page.count("<svg") == 1
     assert page.count("- : fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake") == 2
     assert "largest violation" in page

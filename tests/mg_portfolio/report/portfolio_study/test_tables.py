@@ -8,13 +8,13 @@ from mg_portfolio.catalog import ALL_PORTFOLIOS
 from mg_portfolio.report.portfolio_study.tables import (
     STUDIES,
     Account,
-    Cell,
+    PublishedFigure,
+    account_figure,
     compose,
-    markdown,
-    measured,
+    portfolio_table_markdown,
     portfolios_of,
 )
-from mg_portfolio.report.published import published
+from mg_portfolio.report.published import published_rows
 
 TABLES = [(study, table) for study, tables in STUDIES.items() for table in tables]
 
@@ -33,7 +33,7 @@ def account() -> Account:
 def test_every_printed_number_has_a_cell(study, table):
     frame = compose(table, {})
     assert frame["published"].notna().all()
-    printed = published(report=table.report, table=table.table)
+    printed = published_rows(report=table.report, table=table.table)
     assert len(frame) == len(printed)
     assert frame["published"].sum() == pytest.approx(printed["value"].sum())
     assert set(table.portfolios) <= set(ALL_PORTFOLIOS)
@@ -48,8 +48,8 @@ def test_studies_run_each_portfolio_once():
 
 
 def test_a_cell_of_the_whole_period_is_the_definition(account):
-    cell = Cell("x", "x", "excess_annual", "2017-01-01/2023-07-31")
-    value, first, last = measured(account, cell)
+    cell = PublishedFigure("x", "x", "excess_annual", "2017-01-01/2023-07-31")
+    value, first, last = account_figure(account, cell)
     inside = (account.days >= np.datetime64("2017-01-01")) & (account.days <= np.datetime64("2023-07-31"))
     at = np.flatnonzero(inside)
     ratio = account.nav / account.benchmark_nav
@@ -62,7 +62,7 @@ def test_a_cell_of_the_whole_period_is_the_definition(account):
     [("excess_return", "2019"), ("excess_ytd", "2023-01-01/2023-07-31"), ("annual_return", "2020")],
 )
 def test_a_cell_within_a_year_is_what_was_earned_in_it(account, metric, period):
-    value, _, _ = measured(account, Cell("x", "x", metric, period))
+    value, _, _ = account_figure(account, PublishedFigure("x", "x", metric, period))
     start, end = (period[:10], period[11:]) if "/" in period else (f"{period}-01-01", f"{period}-12-31")
     at = np.flatnonzero((account.days >= np.datetime64(start)) & (account.days <= np.datetime64(end)))
     own = account.nav if metric == "annual_return" else account.nav / account.benchmark_nav
@@ -70,10 +70,10 @@ def test_a_cell_within_a_year_is_what_was_earned_in_it(account, metric, period):
 
 
 def test_the_index_has_its_own_row_and_turnover_counts_the_periods_rebalances(account):
-    value, _, _ = measured(account, Cell("x", "x", "annual_return", "2021", of_index=True))
+    value, _, _ = account_figure(account, PublishedFigure("x", "x", "annual_return", "2021", of_index=True))
     at = np.flatnonzero(pd.DatetimeIndex(account.days).year == 2021)
     assert value == pytest.approx(account.benchmark_nav[at[-1]] / account.benchmark_nav[at[0] - 1] - 1)
-    value, _, _ = measured(account, Cell("x", "x", "turnover_two_way_per_rebalance", "2021"))
+    value, _, _ = account_figure(account, PublishedFigure("x", "x", "turnover_two_way_per_rebalance", "2021"))
     assert value == pytest.approx(account.turnover[account.turnover.index.year == 2021].mean())
 
 
@@ -85,7 +85,7 @@ def test_what_ours_lacks_is_said(account):
     ours = frame[frame["portfolio"] == "csi500_turnover30"]
     assert ours.loc[ours["period"] == "2017", "note"].tolist() == ["fewer than 20 days of 2017 in the lake"]
     assert ours.loc[ours["column"] == "2023.01-11", "ours"].notna().all()
-    page = markdown(table, frame)
+    page = portfolio_table_markdown(table, frame)
     assert "- fused is not among the signals (1 portfolio)" in page
     assert "Ours: 2023-01-1" in page
     rows = [line for line in page.splitlines() if line.startswith("| turnover 30%")]
@@ -98,12 +98,12 @@ def test_the_days_of_ours_stand_below_the_table_and_parts_of_periods_are_named(a
     table = STUDIES["series_88"][2]
     since = np.flatnonzero(account.days >= np.datetime64("2022-07-01"))[0] - 1
     short = Account(*(x[since:] for x in (account.days, account.nav, account.benchmark_nav)), account.turnover)
-    page = markdown(table, compose(table, dict.fromkeys(table.portfolios, short)))
+    page = portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, short)))
     assert "Ours: 2022-07-01 to 2023-07-31." in page
     assert "In part only: 2022 (2022-07-01 to 2022-12-30), 2017-01-01 to 2023-07-31 (2022-07-01 to 2023-07-31)." in page
     assert "- fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake" in page
     assert "Excess is that of the relative NAV" in page
-    whole = markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
+    whole = portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
     assert "In part only" not in whole
     assert "fewer than" not in whole
 
@@ -121,19 +121,19 @@ def test_excess_of_series_69_and_72_compounds_differences_and_relative_nav_stand
     assert own["ours"].to_numpy() == pytest.approx(np.prod(1 + r - b) ** (1 / years) - 1)
     assert own["by_relative_nav"].to_numpy() == pytest.approx(np.prod((1 + r) / (1 + b)) ** (1 / years) - 1)
     assert frame.loc[frame["metric"] != "excess_annual", "by_relative_nav"].isna().all()
-    page = markdown(table, frame)
+    page = portfolio_table_markdown(table, frame)
     assert "Excess compounds daily differences, as the report's printed figures do. By relative NAV" in page
     assert f"{own['row'].iloc[0]} {100 * own['by_relative_nav'].iloc[0]:.1f}%" in page
 
 
 def test_a_table_without_excess_does_not_explain_it(account):
     table = STUDIES["series_72"][1]
-    assert "xcess" not in markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
+    assert "xcess" not in portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
 
 
 def test_a_label_that_repeats_the_one_above_is_left_out_on_the_page(account):
     table = STUDIES["series_69"][0]
-    page = markdown(table, compose(table, dict.fromkeys(table.portfolios, account))).splitlines()
+    page = portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account))).splitlines()
     assert [line.split(" | ")[0] for line in page if line.startswith("| ")][1:5] == [
         "| 10 days",
         "| ",
@@ -143,7 +143,7 @@ def test_a_label_that_repeats_the_one_above_is_left_out_on_the_page(account):
 
 
 def test_yearly_ratios_of_series_88_are_excess_over_tracking_error_within_the_printed_digits():
-    rows = published(report="haitong_88")
+    rows = published_rows(report="haitong_88")
     rows = rows[rows["table"].isin(("table 10", "table 13")) & rows["period"].str.len().eq(4)]
     wide = rows.pivot(index=["table", "period"], columns="metric", values="value")
     assert len(wide) == 12
@@ -160,20 +160,20 @@ def test_yearly_ratios_of_series_88_are_excess_over_tracking_error_within_the_pr
 ])  # fmt: skip
 def test_captions_of_series_88_do_not_fit_their_figures(table, grid, subject):
     """As the notes of both tables say: the figures are another cell's of the grids."""
-    own = published(report="haitong_88", table=table)
+    own = published_rows(report="haitong_88", table=table)
     whole = own[(own["metric"] == "excess_return") & (own["period"] == "2017-01-01/2023-07-31")]["value"].item()
     ytd = own[(own["metric"] == "excess_return") & (own["period"] == "2023-01-01/2023-07-31")]["value"].item()
-    cells = published(report="haitong_88", table=grid, subject=subject).set_index("metric")["value"]
+    cells = published_rows(report="haitong_88", table=grid, subject=subject).set_index("metric")["value"]
     assert (whole, ytd) == (cells["excess_annual"], cells["excess_ytd"])
     captioned = own["subject"].iloc[0]
-    other = published(report="haitong_88", subject=captioned)
+    other = published_rows(report="haitong_88", subject=captioned)
     other = other[(other["metric"] == "excess_annual") & (other["table"] != table)]["value"].item()
     assert other != whole
 
 
 def test_years_of_table_10_compound_to_its_whole_period():
     for table in ("table 10", "table 13"):
-        rows = published(report="haitong_88", table=table, metric="excess_return").set_index("period")["value"]
+        rows = published_rows(report="haitong_88", table=table, metric="excess_return").set_index("period")["value"]
         years = rows[rows.index != "2017-01-01/2023-07-31"]
         grown = float(np.prod(1 + years))
         whole = rows["2017-01-01/2023-07-31"]

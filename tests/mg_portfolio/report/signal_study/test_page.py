@@ -9,14 +9,14 @@ import pytest
 from scipy.stats import spearmanr
 
 from mg_portfolio.arguments import EvaluationError
-from mg_portfolio.charts.signal_study import published_comparison_chart, correlation_chart
-from mg_portfolio.evaluation.evaluate import evaluate
+from mg_portfolio.charts.signal_study import correlation_chart, published_comparison_chart
 from mg_portfolio.evaluation.cases import EXECUTIONS
-from mg_portfolio.report.published import published
+from mg_portfolio.evaluation.evaluate import evaluate
+from mg_portfolio.report.published import published_rows
 from mg_portfolio.report.signal_study.layouts import (
     COMMON_FACTORS,
-    SIGNAL_TABLES,
     RANK_IC_GRID,
+    SIGNAL_TABLES,
     published_correlation,
     report_of,
 )
@@ -27,8 +27,15 @@ from mg_portfolio.report.signal_study.measures import (
     measure_signals,
     study_rows,
 )
-from mg_portfolio.report.signal_study.page import Study, signal_table_markdown, number, overview_markdown, printed, render
-from mg_portfolio.report.signal_study.tables import COLUMNS, SIGNALS, study_cells
+from mg_portfolio.report.signal_study.page import (
+    SignalStudy,
+    number,
+    overview_markdown,
+    printed,
+    render_signal_study,
+    signal_table_markdown,
+)
+from mg_portfolio.report.signal_study.tables import SIGNALS, STUDY_COLUMNS, study_cells
 from mg_portfolio.report.signal_study.texts import METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS
 
 LAYOUT = {layout.key: layout for layout in SIGNAL_TABLES}
@@ -69,7 +76,7 @@ def naive_rank_ic(signal, price, tradable, every, delay):
 @pytest.mark.parametrize("layout", SIGNAL_TABLES, ids=lambda x: x.key)
 def test_a_layout_is_the_printed_table(layout):
     """Every printed number has its place, every place its number."""
-    rows = published(table=layout.table, report=layout.report)
+    rows = published_rows(table=layout.table, report=layout.report)
     placed = {(r.subject, c.metric) for r in layout.rows for c in layout.columns}
     assert placed >= set(zip(rows["subject"], rows["metric"], strict=True))
     if layout.key != "haitong_88_table_7":  # repeats rows of tables 1 and 6
@@ -168,7 +175,7 @@ def cells(market):
 
 
 def test_a_cell_without_a_figure_says_why(cells):
-    assert list(cells.columns) == list(COLUMNS)
+    assert list(cells.columns) == list(STUDY_COLUMNS)
     overview = cells.loc[cells["table"] == SIGNALS, "subject"].unique().tolist()
     assert overview == ["fused", "lf_multitask", "daily_gru_5d", "alstm", "lf_weekly_only"]  # by report
     assert (cells["ours"].isna() == (cells["why"] != "")).all()
@@ -222,8 +229,8 @@ class Page(html.parser.HTMLParser):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
     names = ("fused", "lf_multitask", *COMMON_FACTORS)
-    study = Study(cells, names, np.eye(7), 62, "a market", "a lake", simulated=True)
-    text = render(study, lang)
+    study = SignalStudy(cells, names, np.eye(7), 62, "a market", "a lake", simulated=True)
+    text = render_signal_study(study, lang)
     page = Page(text)
     assert page.fetched == []
     assert "<script" not in text
@@ -254,13 +261,13 @@ def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
 
 def test_a_real_market_has_no_notice_and_an_empty_lake_has_a_page():
     empty = study_cells({}, ())
-    text = render(Study(empty))
+    text = render_signal_study(SignalStudy(empty))
     assert TEXTS["en"]["simulated"] not in text
     assert TEXTS["en"]["no_correlations"] in text
     assert TEXTS["en"]["short"] not in text
     assert text.count(TEXTS["en"]["ours_none"].replace("'", "&#39;")) == len(SIGNAL_TABLES)
     with pytest.raises(EvaluationError, match="lang was 'fr'"):
-        render(Study(empty), "fr")
+        render_signal_study(SignalStudy(empty), "fr")
 
 
 def test_markdown_has_ours_and_the_printed_line(cells):

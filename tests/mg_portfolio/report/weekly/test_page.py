@@ -16,7 +16,7 @@ from mg_portfolio.report.weekly.page import (
     PortfolioSeries,
     QualityRow,
     WeeklyReport,
-    render,
+    render_weekly_report,
 )
 from mg_portfolio.report.weekly.texts import NAMES, TEXTS, name_of
 
@@ -126,7 +126,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def pages():
     report = weekly()
-    return {lang: render(report, lang) for lang in ("zh", "en")}
+    return {lang: render_weekly_report(report, lang) for lang in ("zh", "en")}
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -206,7 +206,9 @@ def test_published_numbers_stand_beside_those_of_the_same_period(pages):
 
 
 def test_another_week_has_no_published_numbers():
-    text = render(weekly(as_of=datetime.date(2023, 12, 8), evaluations=(), factors=(factor("down_vol_perc"),)), "en")
+    text = render_weekly_report(
+        weekly(as_of=datetime.date(2023, 12, 8), evaluations=(), factors=(factor("down_vol_perc"),)), "en"
+    )
     assert 'class="pub"' not in text
 
 
@@ -226,7 +228,7 @@ def test_absent_factors_and_portfolios_say_why():
         evaluations=(),
     )
     for lang in ("zh", "en"):
-        page, texts = Page(render(report, lang)), TEXTS[lang]
+        page, texts = Page(render_weekly_report(report, lang)), TEXTS[lang]
         for name in EXPECTED:
             row = page.rows["data-factor", name]
             if name == "fused":
@@ -247,7 +249,11 @@ def test_missing_days_are_marked_and_missing_periods_named():
     returns = gap.long_short.copy()
     returns[-2] = np.nan
     stopped = factor("bigorder_ret", long_excess=np.where(gap.days < np.datetime64("2023-12-01"), 0.001, np.nan))
-    page = Page(render(weekly(factors=(factor("down_vol_perc", long_short=returns), stopped), portfolios=()), "en"))
+    page = Page(
+        render_weekly_report(
+            weekly(factors=(factor("down_vol_perc", long_short=returns), stopped), portfolios=()), "en"
+        )
+    )
     week, month, year = (page.rows["data-factor", "down_vol_perc"][column][0] for column in (1, 2, 3))
     assert [text.endswith("%*") for text in (week, month, year)] == [True, True, True]
     assert page.rows["data-factor", "bigorder_ret"][1][0].endswith("%")
@@ -257,7 +263,7 @@ def test_missing_days_are_marked_and_missing_periods_named():
 
 def test_a_factor_of_ones_own_is_shown_too():
     own = factor("my_factor", label={"zh": "我的因子", "en": "My factor"})
-    page = Page(render(weekly(factors=(own,), portfolios=(), evaluations=()), "zh"))
+    page = Page(render_weekly_report(weekly(factors=(own,), portfolios=(), evaluations=()), "zh"))
     assert page.rows["data-factor", "my_factor"][0] == ["我的因子"]
 
 
@@ -283,15 +289,17 @@ def test_active_weights_are_ordered():
 def test_quality_is_reported_in_each_state():
     bare = {"factors": (), "portfolios": (), "evaluations": (), "days_late": {}, "stocks_missing": {}}
     texts = TEXTS["en"]
-    unknown = render(weekly(**bare, quality=(), checks_run=None), "en")
+    unknown = render_weekly_report(weekly(**bare, quality=(), checks_run=None), "en")
     assert texts["checks_unknown"] in unknown
     assert texts["all_passed"] not in unknown
-    clean = render(weekly(**bare, quality=(), checks_run=12), "en")
+    clean = render_weekly_report(weekly(**bare, quality=(), checks_run=12), "en")
     assert "12 checks ran this week: 0 failed, 0 warned." in clean
     assert texts["all_passed"] in clean
     assert texts["none_late"] in clean
     failed = (QualityRow("b", "warned", "warn"), QualityRow("a", "failed", "error", "x"), QualityRow("a", "ok", "pass"))
-    text = render(weekly(**{**bare, "days_late": {"trades": 2, "orders": 0}}, quality=failed, checks_run=12), "en")
+    text = render_weekly_report(
+        weekly(**{**bare, "days_late": {"trades": 2, "orders": 0}}, quality=failed, checks_run=12), "en"
+    )
     assert "12 checks ran this week: 1 failed, 1 warned." in text
     assert text.index(">failed<") < text.index(">warned<") < text.index(">ok<")
     assert "trades is 2 trading days late" in text
@@ -308,7 +316,7 @@ def test_what_users_write_is_escaped():
         portfolios=(portfolio(stock_names={"600000.XSHG": nasty}, binding={nasty: 1.0}),),
         quality=(QualityRow(nasty, nasty, "error", nasty),),
     )
-    text = render(report, "en")
+    text = render_weekly_report(report, "en")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
 
@@ -317,7 +325,7 @@ def test_rendering_twice_gives_the_same_file():
     report = weekly(
         factors=(factor("fused"),), portfolios=(portfolio(),), generated=datetime.datetime(2023, 12, 15, 18)
     )
-    assert render(report, "zh") == render(report, "zh")
+    assert render_weekly_report(report, "zh") == render_weekly_report(report, "zh")
 
 
 def test_both_languages_have_the_same_words():
@@ -338,7 +346,7 @@ def test_the_monitor_follows_ten_and_six():
 
 def test_errors_name_the_series():
     with pytest.raises(EvaluationError, match="lang was 'fr'"):
-        render(weekly(), "fr")
+        render_weekly_report(weekly(), "fr")
     with pytest.raises(EvaluationError, match="factor fused has no finite return; say why in absent="):
         FactorSeries("fused")
     with pytest.raises(EvaluationError, match="factor fused: 3 days, 2 long-short"):
