@@ -1,18 +1,18 @@
-"""Leakage certificates: what a day's scores were made of, and whether the lake and the calendar bear it out.
+"""Leakage certificates: the inputs of a day's scores, and verification against the lake and the calendar.
 
-A prediction partition carries its certificate in the file's footer, beside its recipe: the latest day touched of each
-input and a fingerprint of what the networks were fed; the model's half-year, cards and weights; how far training and
-validation reached, when their last labels were known, the embargo, and the fingerprints of the training's inputs; and
-a digest of the scores. :func:`verify` believes none of it:
+A prediction partition has its certificate in the file's footer, beside its recipe: the last day read of each input and
+a fingerprint of what the networks were given; the model's half-year, cards and weights; the ranges of training and
+validation, when their last labels became available, the embargo, and the fingerprints of the training's inputs; and a
+digest of the scores. :func:`verify` recomputes everything; it does not trust the stored values:
 
-1. The dates are held against the calendar: no input later than the day, no week or month under way, the model that of
-   the day's half-year, its last labels known before the half-year (training's: before validation).
-2. The weights' bytes in the lake are digested again, and so are the scores.
-3. The scores are made once more from the lake as it was at the day's close (:class:`~mg_assets.lake.as_of.AsOfLake`),
+1. Dates are checked against the calendar: no input later than the day, no incomplete week or month, the model that of
+   the day's half-year, its last labels available before the half-year (training's: before validation).
+2. The weights in the lake and the scores are digested again.
+3. The scores are recomputed from the lake as of the day's close (:class:`~mg_assets.lake.as_of.AsOfLake`),
    where nothing later can be read: inputs must have the same fingerprints, and the scores must be the same.
 
-:func:`verify_model` does the same for a half-year's model: what it was trained on is read again from the lake as it was
-on the eve of the half-year, and the best validation RankIC is computed again from the stored weights.
+:func:`verify_model` does the same for a half-year's model: its training data are read again from the lake as of the
+eve of the half-year, and the best validation RankIC is recomputed from the stored weights.
 """
 
 from collections.abc import Iterator
@@ -35,27 +35,28 @@ if TYPE_CHECKING:
 
 ICIR_BACK = 52 * 5 + 12
 HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
-"""Signals weighted by hand, and the days before one that count for its weights."""
+"""Signals with hand-set weights, and the days before a day that its weights depend on."""
 TOLERANCE = {"same": 1e-3, "other": 2e-2}
-"""Of z-scored scores made on the same kind of device (threads move a float32's last bits) and on another kind."""
+"""Largest difference of z-scored scores: on the same kind of device (the thread count changes a float32's last bits)
+and on another kind."""
 MODEL_OF = {signal: name for name, spec in CATALOG.items() for signal in spec.signals}
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A measure of a partition's certificate (0: as it should be), and what was seen where it is not."""
+class CertificateMeasure:
+    """A measure of a partition's certificate (0: no fault), with examples of the faults."""
 
-    measure: str
+    name: str
     value: float
     observed: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _finding(measure: str, faults: list[dict[str, Any]]) -> Finding:
-    return Finding(measure, float(len(faults)), faults)
+def _faults(name: str, faults: list[dict[str, Any]]) -> CertificateMeasure:
+    return CertificateMeasure(name, float(len(faults)), faults)
 
 
-def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Finding]:
-    """Hold a prediction partition's certificate against the lake and the calendar.
+def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[CertificateMeasure]:
+    """Verify a prediction partition's certificate against the lake and the calendar.
 
     Parameters
     ----------
@@ -63,14 +64,14 @@ def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Find
     table, key : str
         A signal of the catalog and a day, which the lake must have.
     deep : bool
-        Whether the scores are made again from the lake as it was at the day's close; fusions always are.
+        Whether the scores are recomputed from the lake as of the day's close; fusions always are.
 
     Yields
     ------
-    Finding
+    CertificateMeasure
         ``uncertified``, ``late_inputs``, ``late_labels``, ``other_model``, ``other_scores`` (counts of faults), then
-        ``changed_inputs`` and ``score_difference`` (1 is what threads and devices may do) of a deep look. Nothing at
-        all of a partition without scores, or of one that the graph did not make (it bears no recipe).
+        ``changed_inputs`` and ``score_difference`` (1: the tolerance for threads and devices) where ``deep``. Nothing
+        for a partition without scores, or for one that the graph did not write (it has no recipe).
     """
     frame = lake.day(table, key)
     kept = lake.metadata(table, key)
@@ -78,27 +79,27 @@ def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Find
         return
     certificate = kept.get("certificate")
     if not certificate or (certificate.get("signal"), certificate.get("day")) != (table, key):
-        said = "no certificate" if not certificate else f"of {certificate.get('signal')} {certificate.get('day')}"
-        yield _finding("uncertified", [{"certificate": said, "remedy": f"materialise {table} {key} again"}])
+        stored = "no certificate" if not certificate else f"of {certificate.get('signal')} {certificate.get('day')}"
+        yield _faults("uncertified", [{"certificate": stored, "remedy": f"materialise {table} {key} again"}])
         return
-    yield _finding("uncertified", [])
-    yield _finding("late_inputs", _late_inputs(certificate, key))
+    yield _faults("uncertified", [])
+    yield _faults("late_inputs", _late_inputs(certificate, key))
     models: list[TrainedModel] = []
     if table in MODEL_OF:
         models, other = _models(lake, MODEL_OF[table], certificate, key)
-        yield _finding("other_model", other)
-        yield _finding("late_labels", [f for m in models for f in late_labels(m, key)])
+        yield _faults("other_model", other)
+        yield _faults("late_labels", [f for m in models for f in late_labels(m, key)])
     elif "weights" in certificate:
-        yield _finding("late_labels", _late_weights(table, certificate["weights"], key))
+        yield _faults("late_labels", _late_weights(table, certificate["weights"], key))
     found = signals.of_scores(frame)
     wrong = [] if found == certificate["scores"] else [{"certified": certificate["scores"], "found": found}]
-    yield _finding("other_scores", wrong)
+    yield _faults("other_scores", wrong)
     if deep or table not in (*MODEL_OF, "hf_icir_weight"):
-        yield from _again(lake, table, key, frame, certificate, models)
+        yield from _recomputed(lake, table, key, frame, certificate, models)
 
 
 def _late_inputs(certificate: signals.Certificate, key: str) -> list[dict[str, Any]]:
-    """Inputs that reach past the day, or that hold a week or month which is not over."""
+    """Inputs that reach past the day, or that include an incomplete week or month."""
     day = np.array([key], "datetime64[D]")
     bounds = {"weekly": str(week_of(day)[0]), "monthly": str(month_of(day)[0])}
     faults = []
@@ -106,22 +107,22 @@ def _late_inputs(certificate: signals.Certificate, key: str) -> list[dict[str, A
         if given["last"] > key:
             faults.append({"input": name, "last": given["last"], "day": key})
         if given.get("completed", "") >= bounds.get(name, "9999"):
-            faults.append({"input": name, "completed": given["completed"], "under_way": bounds[name]})
+            faults.append({"input": name, "completed": given["completed"], "incomplete": bounds[name]})
     if not certificate["inputs"]:
-        faults.append({"input": "none is named", "day": key})
+        faults.append({"input": "none is listed", "day": key})
     return faults
 
 
 def _models(
     lake: Lake, name: str, certificate: signals.Certificate, key: str
 ) -> "tuple[list[TrainedModel], list[dict[str, Any]]]":
-    """The lake's models of the day's half-year, and how they are not those of the certificate."""
+    """The lake's models of the day's half-year, and where they differ from those of the certificate."""
     from mg_models import checkpoint
     from mg_models.errors import CheckpointError
 
-    half, said = half_year_name(half_year_of(np.array([key]))[0]), certificate["model"]
-    if said["half_year"] != half:
-        return [], [{"model_of": said["half_year"], "day_is_in": half}]
+    half, certified = half_year_name(half_year_of(np.array([key]))[0]), certificate["model"]
+    if certified["half_year"] != half:
+        return [], [{"model_of": certified["half_year"], "day_is_in": half}]
     try:
         models = checkpoint.load(lake.folder(f"{name}_model", half))  # digests the weights
     except CheckpointError as error:
@@ -130,26 +131,40 @@ def _models(
     faults = [
         {
             "seed": s,
-            "certified": said["seeds"].get(s, {}).get("weights", "absent"),
+            "certified": certified["seeds"].get(s, {}).get("weights", "absent"),
             "in_the_lake": have.get(s, "absent"),
         }
-        for s in sorted({*have, *said["seeds"]})
-        if have.get(s) != said["seeds"].get(s, {}).get("weights")
+        for s in sorted({*have, *certified["seeds"]})
+        if have.get(s) != certified["seeds"].get(s, {}).get("weights")
     ]
     return models, faults
 
 
 def late_labels(model: "TrainedModel", key: str | None = None) -> list[dict[str, Any]]:
-    """Labels of a training that were not known in time, by the calendar: ``ret_h`` of T is known at T + h + 1.
+    """Labels of a training that were not available in time, by the calendar: ``ret_h`` of T is complete at T + h + 1.
 
-    ``key`` is a day that the model predicts: it must not come before the model's half-year either.
+    Parameters
+    ----------
+    model : TrainedModel
+    key : str, optional
+        A day that the model predicts: it must not come before the model's half-year either.
+
+    Returns
+    -------
+    list of dict
+        A fault each: the part of the training, its last label's day, and the day it was needed before.
     """
     start = np.datetime64(half_year_start(model.retrain))
     gap, ranges = model.spec.horizon + 1, model.card["ranges"]
     ends = {part: shift(ranges[part]["last"], gap) for part in ("train", "valid")}
     bounds = {"train": np.datetime64(ranges["valid"]["first"]), "valid": start}
     faults = [
-        {"part": part, "last_label": ranges[part]["last"], "known": str(ends[part]), "needed_before": str(bounds[part])}
+        {
+            "part": part,
+            "last_label": ranges[part]["last"],
+            "available": str(ends[part]),
+            "needed_before": str(bounds[part]),
+        }
         for part in ends
         if not ends[part] < bounds[part]
     ]
@@ -159,48 +174,48 @@ def late_labels(model: "TrainedModel", key: str | None = None) -> list[dict[str,
 
 
 def _late_weights(table: str, used: dict[str, str], key: str) -> list[dict[str, Any]]:
-    """The last weekly RankIC behind an ICIR weight, if its return was not known at the day's close."""
-    known = str(shift(used["last_week"], COMBINATIONS[table].horizon + 1))
-    return [{"last_week": used["last_week"], "known": known, "day": key}] if known > key else []
+    """The last weekly RankIC behind an ICIR weight, if its return was not complete at the day's close."""
+    available = str(shift(used["last_week"], COMBINATIONS[table].horizon + 1))
+    return [{"last_week": used["last_week"], "available": available, "day": key}] if available > key else []
 
 
-def _again(
+def _recomputed(
     lake: Lake,
     table: str,
     key: str,
     frame: pd.DataFrame,
     certificate: signals.Certificate,
     models: "list[TrainedModel]",
-) -> Iterator[Finding]:
-    """Make a day's scores from the lake as it was at its close, and compare inputs and scores."""
-    made = {s.table: s for s in _made_again(AsOfLake(lake, key), table, key, models)}
-    if table not in made:  # its model is not in the lake: other_model has said so
+) -> Iterator[CertificateMeasure]:
+    """Recompute a day's scores from the lake as of its close, and compare inputs and scores."""
+    made = {s.table: s for s in _scores_of(AsOfLake(lake, key), table, key, models)}
+    if table not in made:  # its model is not in the lake: a fault of other_model
         return
-    again = made[table]
+    scored = made[table]
     same_platform = certificate["made"]["platform"] == signals.platform_mark()
     changed = [
-        {"input": name, "certified": given["fingerprint"], "known_then": _fingerprint(again, name)}
+        {"input": name, "certified": given["fingerprint"], "as_of": _fingerprint(scored, name)}
         for name, given in certificate["inputs"].items()
-        if same_platform and _fingerprint(again, name) != given["fingerprint"]
+        if same_platform and _fingerprint(scored, name) != given["fingerprint"]
     ]
-    yield _finding("changed_inputs", changed)
+    yield _faults("changed_inputs", changed)
     both = frame.set_index("symbol")["score"].to_frame("stored").join(
-        again.frame.set_index("symbol")["score"].rename("again"), how="outer"
+        scored.frame.set_index("symbol")["score"].rename("recomputed"), how="outer"
     )  # fmt: skip
-    lacking = both[both.isna().any(axis=1)]
-    if len(lacking):
-        what = {"symbol": lacking.index[0], "stocks_with_one_score": len(lacking)}
-        yield Finding("score_difference", np.inf, [what])
+    missing = both[both.isna().any(axis=1)]
+    if len(missing):
+        what = {"symbol": missing.index[0], "stocks_with_one_score": len(missing)}
+        yield CertificateMeasure("score_difference", np.inf, [what])
         return
-    gap = (both["stored"] - both["again"]).abs()
+    gap = (both["stored"] - both["recomputed"]).abs()
     kind = "same" if certificate["made"]["device"] == "cpu" and same_platform else "other"
     value = float(gap.max()) / TOLERANCE[kind]
     worst = gap.idxmax()
-    what = {"symbol": worst, "stored": both.loc[worst, "stored"], "known_then": both.loc[worst, "again"]}
-    yield Finding("score_difference", value, [what] if value > 1 else [])
+    what = {"symbol": worst, "stored": both.loc[worst, "stored"], "as_of": both.loc[worst, "recomputed"]}
+    yield CertificateMeasure("score_difference", value, [what] if value > 1 else [])
 
 
-def _made_again(lake: Lake, table: str, key: str, models: "list[TrainedModel]") -> Iterator[signals.Scored]:
+def _scores_of(lake: Lake, table: str, key: str, models: "list[TrainedModel]") -> Iterator[signals.Scored]:
     if table in MODEL_OF:
         if models:
             yield from signals.of_model(lake, models[0].spec, lambda: models, [key])
@@ -209,66 +224,72 @@ def _made_again(lake: Lake, table: str, key: str, models: "list[TrainedModel]") 
     elif table in COMBINATIONS:
         yield signals.fused(lake, COMBINATIONS[table], key)
     else:
-        raise DataError(f"{table} is no signal of the catalog; its certificate cannot be verified")
+        raise DataError(f"{table} is not a signal of the catalog; its certificate cannot be verified")
 
 
 def _fingerprint(made: signals.Scored, name: str) -> str:
     return made.certificate.get("inputs", {}).get(name, {}).get("fingerprint", "absent")
 
 
-def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[Finding]:
-    """Hold a half-year's model against the lake as it was on the eve of the half-year.
+def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[CertificateMeasure]:
+    """Verify a half-year's model against the lake as of the eve of the half-year.
+
+    Parameters
+    ----------
+    lake : Lake
+    name, half_year : str
+        A model of the catalog and a half-year, which the lake must have.
 
     Yields
     ------
-    Finding
-        ``other_weights``: files that do not fit their card; ``late_labels``; ``changed_inputs``: seeds whose inputs and
-        labels, read again up to the last validation day, have another digest; ``rank_ic_difference``: the greatest
-        difference of a seed's best validation RankIC from that of its stored weights, computed again.
+    CertificateMeasure
+        ``other_weights``: files that do not match their card; ``late_labels``; ``changed_inputs``: seeds whose inputs
+        and labels, read again up to the last validation day, have another digest; ``rank_ic_difference``: the largest
+        difference between a seed's best validation RankIC and that recomputed from its stored weights.
     """
     from mg_models import checkpoint
     from mg_models.errors import CheckpointError, ModelError
-    from mg_models.training.fit import validate
-    from mg_models.training.retrain import plan
+    from mg_models.training.fit import validation_rank_ic
+    from mg_models.training.retrain import plan_training
 
     try:
         models = checkpoint.load(lake.folder(f"{name}_model", half_year))
     except CheckpointError as error:
-        yield _finding("other_weights", [{"model": f"{name} {half_year}", "fault": str(error)}])
+        yield _faults("other_weights", [{"model": f"{name} {half_year}", "fault": str(error)}])
         return
-    yield _finding("other_weights", [])
+    yield _faults("other_weights", [])
     faults = [f for m in models for f in late_labels(m)]
-    yield _finding("late_labels", faults)
+    yield _faults("late_labels", faults)
     spec, cut = models[0].spec, str(half_year_start(half_year))
     eve = str(shift(cut, -1))
-    known = AsOfLake(lake, eve)
-    inputs, axes = model_inputs(known, spec, training_since(spec, cut), eve)
-    labels, label_end = training_labels(known, axes, spec)
+    as_of = AsOfLake(lake, eve)
+    inputs, axes = model_inputs(as_of, spec, training_since(spec, cut), eve)
+    labels, label_end = training_labels(as_of, axes, spec)
     try:
-        todo = plan(spec, inputs, labels, label_end, [half_year], [m.seed for m in models])
+        todo = plan_training(spec, inputs, labels, label_end, [half_year], [m.seed for m in models])
     except ModelError as error:
-        yield _finding("changed_inputs", [{"model": f"{name} {half_year}", "fault": str(error)}])
+        yield _faults("changed_inputs", [{"model": f"{name} {half_year}", "fault": str(error)}])
         return
     now = todo.origins[half_year]
-    stated = all(m.card.get("input_digests") for m in models)  # a card of an older version does not
+    recorded = all(m.card.get("input_digests") for m in models)  # not in cards of older versions
     changed = [
         {
             "seed": m.seed,
             "input": n,
             "trained_on": m.card.get("input_digests", {}).get(n, "")[:16],
-            "known_then": d[:16],
+            "as_of": d[:16],
         }
         for m in models
         for n, d in now.input_digests.items()
-        if stated and m.card["input_digests"].get(n) != d
+        if recorded and m.card["input_digests"].get(n) != d
     ]
-    if stated:
-        yield _finding("changed_inputs", changed)
+    if recorded:
+        yield _faults("changed_inputs", changed)
     data = todo.dataset()
     gaps = []
     for m in models:
-        score = validate(m.network(), data, todo.splits[half_year])
+        score = validation_rank_ic(m.network(), data, todo.splits[half_year])
         gaps.append((abs(score - m.card["training"]["best_valid_rank_ic"]), m, score))
     gap, worst, score = max(gaps, key=lambda g: g[0])
-    what = {"seed": worst.seed, "stored": worst.card["training"]["best_valid_rank_ic"], "again": score}
-    yield Finding("rank_ic_difference", gap, [what])
+    what = {"seed": worst.seed, "stored": worst.card["training"]["best_valid_rank_ic"], "recomputed": score}
+    yield CertificateMeasure("rank_ic_difference", gap, [what])

@@ -7,16 +7,19 @@ import pandas as pd
 
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.quality import kernels, kernels_bars, shared_checks
+from mg_assets.quality import shared_checks
+from mg_assets.quality.kernels import bars as kernels
+from mg_assets.quality.kernels import marks
+from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.ticks import PRICES, _day_limits, _keep, _since_midnight, _unsorted
+from mg_assets.quality.ticks import PRICES
 from mg_assets.sources.daily.mapping import VOLUME_STEP
 
 AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4 shares of 165 million
 UNLIMITED_SHARE = 0.02
 OFF_TICK_SHARE = 0.005
-MANY = 100  # traded stocks below which a share of them says nothing
+MANY = 100  # traded stocks that a share of them needs
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
 
 MINUTE_CHECKS = (
@@ -28,9 +31,9 @@ MINUTE_CHECKS = (
     ),
     Check(
         "ohlc",
-        "Low <= open, close <= high; average price between low and high, for some volume that rounds to the stated one "
-        "where the source rounds volumes; no negative volume, amount or count; a bar without trades repeats the last "
-        "close with amount 0",
+        "Low <= open, close <= high; average price between low and high (where the source rounds volumes: for some "
+        "volume that rounds to the stated one); no negative volume, amount or count; a bar without trades repeats the "
+        "last close with amount 0",
         (Limit("bad_ohlc"), Limit("negative"), Limit("bad_empty"), Limit("no_price"), Limit("bad_vwap")),
     ),
     PRICES,
@@ -55,7 +58,7 @@ DAILY_CHECKS = (
     OHLC,
     Check(
         "price_limits",
-        f"Prices inside the day's limits, which at most {UNLIMITED_SHARE:.0%} of the traded stocks lack (first days, "
+        f"Prices inside the day's limits, missing for at most {UNLIMITED_SHARE:.0%} of the traded stocks (first days, "
         f"and derived limits that trading contradicts); at most {OFF_TICK_SHARE:.1%} off the 0.01 tick",
         (
             Limit("outside_limits"),
@@ -116,14 +119,14 @@ def measure_minutes(view: View, measures: Measures) -> None:
         for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
             shared_checks.measure_nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
             codes, words = encode(part["symbol"])
-            met.append(_unsorted(measures, codes, words, offset, met[-1][-1] if met else None))
-            up, down = _day_limits(view, measures, words)
+            met.append(unsorted_symbols(measures, codes, words, offset, met[-1][-1] if met else None))
+            up, down = day_limits(view, measures, words)
             volume, amount, count = (numbers(part[c], m) for c, m in (("volume", 0), ("amount", 0), ("num_trades", -1)))
-            found = kernels.table(kernels_bars.BAR_RULES)
+            found = marks.no_marks(kernels.BAR_RULES)
             open_, high, low, close = (numbers(part[c]) for c in PRICE_COLUMNS)
             minute = numbers(part["minute"], -1)
-            kernels_bars.scan_bars(codes, minute, open_, high, low, close, volume, amount, count, up, down, step, found)
-            _keep(measures, kernels_bars.BAR_RULES, found, part, offset)
+            kernels.scan_bars(codes, minute, open_, high, low, close, volume, amount, count, up, down, step, found)
+            keep_marks(measures, kernels.BAR_RULES, found, part, offset)
             counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
             totals.append(_by_symbol(codes, words, volume, amount, counts))
     present = np.unique(np.concatenate(met).astype(str)) if met else np.array([], str)
@@ -148,15 +151,15 @@ def _by_symbol(codes: np.ndarray, words: np.ndarray, *columns: np.ndarray) -> pd
 
 
 def _match_trades(view: View, measures: Measures, bars: pd.DataFrame) -> None:
-    """Hold each stock's totals against its trades."""
+    """Compare each stock's totals with those of its trades."""
     if not view.has("trades") or not fits_schema(view.lake, "trades", view.key):
         return
     parts = []
     with PartitionReader(view.lake, "trades", view.key) as rows:
         for _, part in rows.batches(("symbol", "time", "price", "volume")):
             codes, words = encode(part["symbol"])
-            total, amount, count = kernels_bars.trade_totals(
-                codes, _since_midnight(view, part), numbers(part["price"]), numbers(part["volume"]), len(words)
+            total, amount, count = kernels.trade_totals(
+                codes, since_midnight(view, part), numbers(part["price"]), numbers(part["volume"]), len(words)
             )
             parts.append(pd.DataFrame({"volume": total, "amount": amount, "num_trades": count}, index=words)[count > 0])
     if not parts:
@@ -181,13 +184,13 @@ def _ohlc(measures: Measures, frame: pd.DataFrame) -> None:
     """Measures of consistent prices, one row a stock."""
     o, h, low, c, vwap = (frame[n].to_numpy(np.float64) for n in ("open", "high", "low", "close", "vwap"))
     volume = frame["volume"].to_numpy(np.float64, na_value=np.nan)
-    slack = 1e-9 * np.abs(c) + kernels.TOLERANCE
+    slack = 1e-9 * np.abs(c) + marks.TOLERANCE
     shown = {n: frame[n].to_numpy() for n in ("symbol", "open", "high", "low", "close", "vwap", "volume")}
     bad = (low > np.fmin(o, c) + slack) | (h < np.fmax(o, c) - slack) | (low <= 0)
     measures.rows("bad_ohlc", bad, **shown)
     measures.rows("negative", (volume < 0) | (frame["amount"].to_numpy(np.float64) < 0), **shown)
     measures.rows("no_price", (volume > 0) & ~np.isfinite(o + h + low + c), **shown)
-    cent = kernels_bars.CENT + 1e-4 * np.abs(c)  # adjusted prices may be a hundred times raw ones
+    cent = kernels.CENT + 1e-4 * np.abs(c)  # adjusted prices may be a hundred times raw ones
     measures.rows("bad_vwap", (volume > 0) & ((vwap < low - cent - slack) | (vwap > h + cent + slack)), **shown)
 
 
@@ -219,13 +222,13 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
     traded = frame[frame["volume"] > 0]
     prices = traded[["open", "high", "low", "close"]].to_numpy(np.float64)
     shown = {n: traded[n].to_numpy() for n in ("symbol", "open", "high", "low", "close", "up_limit", "down_limit")}
-    scaled = prices * kernels.TICK
-    off = np.abs(scaled - np.rint(scaled)) > kernels.TOLERANCE * kernels.TICK
+    scaled = prices * marks.TICK
+    off = np.abs(scaled - np.rint(scaled)) > marks.TOLERANCE * marks.TICK
     measures.rows("off_tick", off.any(axis=1), **shown)
     up, down, before = (frame[n].to_numpy(np.float64) for n in ("up_limit", "down_limit", "prev_close"))
     high, low = traded["high"].to_numpy(np.float64), traded["low"].to_numpy(np.float64)
-    outside = (high > traded["up_limit"].to_numpy(np.float64) + kernels.TOLERANCE) | (
-        low < traded["down_limit"].to_numpy(np.float64) - kernels.TOLERANCE
+    outside = (high > traded["up_limit"].to_numpy(np.float64) + marks.TOLERANCE) | (
+        low < traded["down_limit"].to_numpy(np.float64) - marks.TOLERANCE
     )
     measures.rows("outside_limits", outside, **shown)
     known = traded["prev_close"].notna().to_numpy()
@@ -237,13 +240,13 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
         measures.put("unlimited_share", free.sum() / known.sum(), stocks=int(free.sum()), first=which)
     if len(traded) >= MANY:
         measures.put("off_tick_share", off.any(axis=1).mean(), stocks=int(off.any(axis=1).sum()))
-    crossed = (up < down) | (up < before - kernels.TOLERANCE) | (down > before + kernels.TOLERANCE)
+    crossed = (up < down) | (up < before - marks.TOLERANCE) | (down > before + marks.TOLERANCE)
     measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(), up_limit=up, down_limit=down,
                   prev_close=before)  # fmt: skip
 
 
 def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
-    """Hold each stock's bar against its minute bars."""
+    """Compare each stock's bar with its minute bars."""
     if not view.has("minute_bars") or not fits_schema(view.lake, "minute_bars", view.key):
         return
     parts = []
@@ -251,7 +254,7 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
         for _, part in rows.batches(("symbol", *PRICE_COLUMNS, "volume", "amount")):
             codes, words = encode(part["symbol"])
             open_, high, low, close, volume, amount = (numbers(part[c]) for c in (*PRICE_COLUMNS, "volume", "amount"))
-            totals = kernels_bars.day_totals(codes, open_, high, low, close, volume, amount, len(words))
+            totals = kernels.day_totals(codes, open_, high, low, close, volume, amount, len(words))
             parts.append((words[totals[:, 4] > 0], totals[totals[:, 4] > 0]))
     if not parts:
         return
@@ -269,7 +272,7 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4])
     step = _volume_step(view)
     if step > 1:
-        slack += 0.5 * step * (kernels_bars.MINUTES + 2)  # each bar and both auctions are rounded on their own
+        slack += 0.5 * step * (kernels.MINUTES + 2)  # each bar and both auctions are rounded on their own
     bad = np.where(after_hours, (more < -slack) | ~covered, np.abs(more) > slack)
     if covered.mean() < 0.5:
         measures.notes.append(f"minute bars cover {covered.sum()} of {len(covered)} traded stocks: only these compared")
@@ -278,7 +281,7 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     gap = np.abs(ours - theirs)
     bad = (gap[:, 5] > AMOUNT * np.abs(theirs[:, 5]) + 1e-6) & ~(after_hours & (more > 0))
     measures.rows("amount_differs", bad, symbol=symbol, daily=ours[:, 5], minutes=theirs[:, 5])
-    bad = (gap[:, :4] > kernels.TOLERANCE).any(axis=1)
+    bad = (gap[:, :4] > marks.TOLERANCE).any(axis=1)
     measures.rows("price_differs", bad, symbol=symbol, **dict(zip(PRICE_COLUMNS, gap[:, :4].T, strict=True)))
 
 
@@ -307,7 +310,7 @@ def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     known = np.isfinite(gap)
     if not known.any():
         return
-    bad = known & (gap > kernels_bars.CENT + 1e-3 * np.abs(implied))
+    bad = known & (gap > kernels.CENT + 1e-3 * np.abs(implied))
     worst = np.argsort(-np.where(bad, gap / np.abs(implied), -1))[:1]
     measures.put("jump_share", bad.sum() / known.sum(), stocks=int(bad.sum()), worst=both["symbol"].iloc[worst[0]],
                  prev_close=both["prev_close"].iloc[worst[0]], implied=implied[worst[0]])  # fmt: skip
@@ -340,7 +343,7 @@ def measure_period(view: View, measures: Measures) -> None:
     for name, columns in (("amount_differs", ["amount"]), ("price_differs", ["high", "low"])):
         ours = both[columns].to_numpy(np.float64)
         theirs = both[[f"{c}_daily" for c in columns]].to_numpy(np.float64)
-        bad = np.abs(ours - theirs) > AMOUNT * np.abs(theirs) + kernels.TOLERANCE
+        bad = np.abs(ours - theirs) > AMOUNT * np.abs(theirs) + marks.TOLERANCE
         lone = np.isnan(ours) != np.isnan(theirs) if name == "price_differs" else np.isnan(ours) & ~np.isnan(theirs)
         measures.rows(name, (bad | lone).any(axis=1), symbol=symbol, period=ours[:, 0], daily=theirs[:, 0])
 

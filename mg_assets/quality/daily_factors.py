@@ -1,8 +1,8 @@
 """Suites of the daily and common factors and of the multi-granularity features.
 
 The measures are those of the intraday factors (:mod:`mg_assets.quality.factors`). Returns, bar shapes and correlations
-of a day follow the market, so that more of them may lie apart from the pooled last 60 days: of the 42, at most 48% did
-on 300 simulated days and 29% on 40 real ones of 1,553 stocks, with a PSI of at most 4.3 and 1.9; of the daily bar's 14
+of a day follow the market, so more of them may drift from the pooled last 60 days: of the 42, at most 48% did on 300
+simulated days and 29% on 40 real ones of 1,553 stocks, with a PSI of at most 4.3 and 1.9; of the daily bar's 14
 features at most 57%.
 """
 
@@ -61,7 +61,7 @@ def columns_of(table: str) -> tuple[str, ...]:
 
 
 @cache
-def bounds(table: str, name: str) -> tuple[float, float]:
+def daily_bounds(table: str, name: str) -> tuple[float, float]:
     """Range that a column's formula allows."""
     if name.startswith("corr_") or name.startswith(_SIGNED):
         return -1.0, 1.0

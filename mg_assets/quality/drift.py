@@ -41,6 +41,10 @@ def psi(values: np.ndarray, past: list[Sketch], enough: int) -> np.ndarray:
     """PSI ``(F,)`` of a cross-section ``(S, F)`` against past days; NaN where fewer than ``enough`` days had values.
 
     A column whose past is flat (its deciles all equal) has no bins: NaN.
+
+    Returns
+    -------
+    ndarray of float64 (F,)
     """
     width = values.shape[1]
     out = np.full(width, np.nan)

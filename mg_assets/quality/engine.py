@@ -1,4 +1,4 @@
-"""The one place that talks to Great Expectations (imported on first use: it costs 5-8 s)."""
+"""Validation of limits by Great Expectations, which only this module imports (on first use: 5-8 s)."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ KEY = "partition"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class LimitResult:
     """Whether a limit held, and the partitions where it did not."""
 
     passed: bool
@@ -35,7 +35,7 @@ def _batches() -> Any:
     return asset.add_batch_definition_whole_dataframe("run")
 
 
-def validate(measures: pd.DataFrame, limits: Sequence[Limit]) -> dict[Limit, Verdict]:
+def validate_limits(measures: pd.DataFrame, limits: Sequence[Limit]) -> dict[Limit, LimitResult]:
     """Validate a table of measures, one row a partition, against limits in one Great Expectations run.
 
     Parameters
@@ -44,13 +44,17 @@ def validate(measures: pd.DataFrame, limits: Sequence[Limit]) -> dict[Limit, Ver
         Column ``partition`` and a float column for each limit's measure; NaN is not validated.
     limits : sequence of Limit
 
+    Returns
+    -------
+    dict of Limit to LimitResult
+
     Raises
     ------
     DataError
         When Great Expectations itself could not evaluate a limit.
     """
     if not len(measures) or not limits:
-        return {limit: Verdict(True, ()) for limit in limits}
+        return {limit: LimitResult(True, ()) for limit in limits}
     batches = _batches()
     import great_expectations as gx
     import great_expectations.expectations as gxe
@@ -70,11 +74,11 @@ def validate(measures: pd.DataFrame, limits: Sequence[Limit]) -> dict[Limit, Ver
             "partial_unexpected_count": len(measures),
         },
     )
-    verdicts = {}
+    results = {}
     for found in result.results:
         limit = limits[found.expectation_config.meta["limit"]]
-        if "element_count" not in found.result:  # the expectation raised: its verdict is no verdict
+        if "element_count" not in found.result:  # the expectation raised an exception
             raise DataError(f"measure {limit.measure!r} could not be validated: {found.exception_info}")
         bad = tuple(str(r[KEY]) for r in found.result.get("partial_unexpected_index_list") or ())
-        verdicts[limit] = Verdict(bool(found.success), bad)
-    return verdicts
+        results[limit] = LimitResult(bool(found.success), bad)
+    return results

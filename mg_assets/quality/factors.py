@@ -1,5 +1,6 @@
 """Suites of factors and labels."""
 
+from collections.abc import Sequence
 from functools import cache, partial
 
 import numpy as np
@@ -10,10 +11,10 @@ from mg_assets.quality import daily_factors, drift, shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 LOOK_BACK = 60
-ENOUGH = 10  # past days below which drift says nothing
-LEAST_KNOWN = 0.5
+ENOUGH = 10  # past days that drift needs
+LABELLED_SHARE = 0.5
 HORIZONS = (5, 10, 20)
-SECTION = 50  # stocks below which chance alone moves a PSI past 0.2
+SECTION = 50  # stocks that a PSI needs: with fewer, chance alone moves it past 0.2
 ROUNDING = 1e-6
 
 RAW_CHECKS = (
@@ -65,8 +66,8 @@ LABEL_CHECKS = (
     ),
     Check(
         "finite_share",
-        "Once its exit day is in the lake, a label is known for at least half of the stocks",
-        tuple(Limit(f"finite_share_{h}", LEAST_KNOWN, None) for h in HORIZONS),
+        "Once the exit day is in the lake, at least half of the stocks have a label",
+        tuple(Limit(f"finite_share_{h}", LABELLED_SHARE, None) for h in HORIZONS),
     ),
     shared_checks.SIZE_BAND,
 )
@@ -75,7 +76,7 @@ SHARES = ("down_vol_perc", "bigorder_amt_perc", "early_bigorder_buy_perc", "earl
 
 
 @cache
-def bounds(name: str) -> tuple[float, float]:
+def intraday_bounds(name: str) -> tuple[float, float]:
     """Range that a factor's formula allows."""
     if name.startswith(("corr_", "early_corr_")):
         return -1.0, 1.0
@@ -108,7 +109,7 @@ def measure_raw(view: View, measures: Measures) -> None:
     shared_checks.measure_symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)  # (S, F)
     symbol = frame["symbol"].to_numpy(dtype=object)
-    allowed = partial(daily_factors.bounds, view.table) if view.table in daily_factors.TABLES else bounds
+    allowed = partial(daily_factors.daily_bounds, view.table) if view.table in daily_factors.TABLES else intraday_bounds
     low, high = np.array([allowed(c) for c in columns]).T
     with np.errstate(invalid="ignore"):
         _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
@@ -133,7 +134,9 @@ def measure_raw(view: View, measures: Measures) -> None:
     shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
 
-def _cells(measures: Measures, name: str, bad: np.ndarray, values, symbol, columns) -> None:
+def _cells(
+    measures: Measures, name: str, bad: np.ndarray, values: np.ndarray, symbol: np.ndarray, columns: Sequence[str]
+) -> None:
     """Count cells of a cross-section and keep the first."""
     row, column = np.nonzero(bad)
     measures.add(name, len(row))

@@ -18,11 +18,11 @@ WINDOWS = 4
 Labels of neighbouring days overlap: 20 days of 20-day returns are one observation, and an honest signal had 0.33 once
 in seven years of real bars. Over four lengths it had 0.21 at most, with a standard deviation of 0.06.
 """
-ENOUGH = 2  # lengths below which nothing is said
-IMPLAUSIBLE = 0.3  # no published A-share signal has half of this as its mean RankIC
+ENOUGH = 2  # lengths that a mean needs
+IMPLAUSIBLE = 0.3  # no published A-share signal has a mean RankIC of even half of this
 SECTION = 20  # stocks
 SCORED_SHARE = 0.5
-DEEP_EVERY = 40  # of a run's partitions, the first and each fortieth are made again from what was known then
+DEEP_EVERY = 40  # of a run's partitions, the first and each fortieth are recomputed from the lake as of the day
 
 CHECKS = (
     shared_checks.SCHEMA,
@@ -34,20 +34,20 @@ CHECKS = (
     ),
     Check(
         "leakage",
-        "The mean RankIC with each label is below 0.3 in size, over the last scored days of four times its length: 20, "
-        "40 and 80 days",
+        "The absolute mean RankIC with each label is below 0.3, over the last scored days of four times its length: "
+        "20, 40 and 80 days",
         (Limit("rank_ic_mean", None, IMPLAUSIBLE),),
     ),
     Check(
         "certificate",
-        "The leakage certificate is borne out by calendar and lake: no input later than the day, the last labels known "
-        "before the model's half-year (training's before validation), the weights and scores those that are certified",
+        "The leakage certificate agrees with calendar and lake: no input later than the day, last labels available "
+        "before the model's half-year (training's before validation), weights and scores as certified",
         tuple(map(Limit, ("uncertified", "late_inputs", "late_labels", "other_model", "other_scores"))),
     ),
     Check(
-        "made_again",
-        "Made once more from the lake as it was at the day's close, inputs and scores are the same (a run's first day "
-        f"and each {DEEP_EVERY}th; fusions every day)",
+        "point_in_time",
+        "Recomputed from the lake as of the day's close, inputs and scores are the same (a run's first day and each "
+        f"{DEEP_EVERY}th; fusions every day)",
         (Limit("changed_inputs"), Limit("score_difference", None, 1.0)),
     ),
     shared_checks.SIZE_BAND,
@@ -74,21 +74,21 @@ def measure_predictions(view: View, measures: Measures) -> None:
 
 
 def _certificate(view: View, measures: Measures) -> None:
-    """The findings of :func:`mg_assets.modelling.certificates.verify`."""
-    looked = view.run.cached(("certificates",), lambda: {"count": 0})
-    deep = looked["count"] % DEEP_EVERY == 0
+    """Measures of :func:`mg_assets.modelling.certificates.verify`."""
+    verified = view.run.cached(("certificates",), lambda: {"count": 0})
+    deep = verified["count"] % DEEP_EVERY == 0
     found = list(certificates.verify(view.lake, view.table, view.key, deep))
     if not found:
-        measures.notes.append("certificate: a day without scores, or not made by the graph")
+        measures.notes.append("certificate: a day without scores, or not written by the graph")
         return
-    looked["count"] += 1
-    for finding in found:
-        measures.put(finding.measure, finding.value)
-        measures.examples[finding.measure] = finding.observed[:EXAMPLES]
+    verified["count"] += 1
+    for measure in found:
+        measures.put(measure.name, measure.value)
+        measures.examples[measure.name] = measure.observed[:EXAMPLES]
 
 
 def _leakage(view: View, measures: Measures) -> None:
-    """Mean RankIC of the last scored days whose labels are known, this one among them."""
+    """Mean RankIC of the last scored days that have labels, this one among them."""
     labelled = set(view.run.keys("labels"))
     if not labelled:
         measures.notes.append("leakage: no labels in the lake")
@@ -102,9 +102,9 @@ def _leakage(view: View, measures: Measures) -> None:
     table = np.array(daily)  # (days, horizons)
     means = np.full(len(HORIZONS), np.nan)
     for h, length in enumerate(HORIZONS):
-        known = table[np.isfinite(table[:, h]), h][-WINDOWS * length :]
-        if len(known) >= ENOUGH * length:
-            means[h] = abs(known.mean())
+        finite = table[np.isfinite(table[:, h]), h][-WINDOWS * length :]
+        if len(finite) >= ENOUGH * length:
+            means[h] = abs(finite.mean())
     measures.worst("rank_ic_mean", means, {"label": np.array([f"ret_{h}" for h in HORIZONS], object)})
 
 
@@ -117,12 +117,12 @@ def _rank_ic(view: View, key: str) -> np.ndarray:
     ):
         return np.full(len(HORIZONS), np.nan)
     scores = view.lake.day(view.table, key, ["symbol", "score"]).drop_duplicates("symbol")
-    known = view.lake.day("labels", key, ["symbol", *names]).drop_duplicates("symbol")
-    at = pd.Index(known["symbol"]).get_indexer(scores["symbol"])
+    labels = view.lake.day("labels", key, ["symbol", *names]).drop_duplicates("symbol")
+    at = pd.Index(labels["symbol"]).get_indexer(scores["symbol"])
     score = np.where(at >= 0, scores["score"].to_numpy(np.float64), np.nan)
     out = np.full(len(HORIZONS), np.nan)
     for h, name in enumerate(names):
-        label = known[name].to_numpy(np.float64)[at] if len(known) else np.full(len(score), np.nan)
+        label = labels[name].to_numpy(np.float64)[at] if len(labels) else np.full(len(score), np.nan)
         both = np.isfinite(score) & np.isfinite(label)
         if both.sum() >= SECTION and np.ptp(score[both]) > 0 and np.ptp(label[both]) > 0:
             out[h] = rank_ic(score[both], label[both])

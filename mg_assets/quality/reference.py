@@ -7,7 +7,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality import shared_checks
-from mg_assets.quality.kernels import TOLERANCE
+from mg_assets.quality.kernels.marks import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%

@@ -1,11 +1,12 @@
-"""Checks of what a vendor's snapshots say: of the snapshots themselves, and through a replay of the orders and trades.
+"""Checks of the vendor's snapshots, and of orders and trades by replaying them and comparing with the snapshots.
 
-The replay is a check of ``orders`` that applies only where the lake has snapshots of the day: an order, cancel or trade
-that is lacking, doubled or out of order leaves the book other than the exchange showed it.
+The replay is a check of ``orders`` that applies only where the lake has snapshots of the day: a missing, duplicated or
+misplaced order, cancel or trade makes the replayed book differ from the one that the exchange published.
 """
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import SCHEMAS, SNAPSHOT_LEVELS
@@ -14,12 +15,12 @@ from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
 
 REPLAY = Check(
     "replay",
-    "The book replayed from orders and trades is the vendor's snapshots': best prices and volumes of at least 99%, all "
-    "published fields of at least 98%; no cancel or trade is of an unknown order or exceeds it; at most 1% of the "
-    "stocks with snapshots lack orders (only where there are snapshots)",
+    "The book replayed from orders and trades equals the vendor's snapshots: best prices and volumes in at least 99% "
+    "of them, all published fields in at least 98%; no cancel or trade refers to an unknown order or exceeds it; at "
+    "most 1% of the stocks with snapshots have no orders (only where there are snapshots)",
     (
         Limit("replayed_level_1", 0.99, None),
-        Limit("replayed_everything", 0.98, None),
+        Limit("replayed_all_fields", 0.98, None),
         Limit("replay_faults"),
         Limit("not_replayed_share", None, 0.01),
     ),
@@ -76,7 +77,7 @@ def measure_replay(view: View, measures: Measures) -> None:
     ]
     if not len(whole):
         return
-    for name, field in (("replayed_level_1", "level_1"), ("replayed_everything", "everything")):
+    for name, field in (("replayed_level_1", "level_1"), ("replayed_all_fields", "everything")):
         measures.put(name, whole.loc[field, "share"])
         first = day.disagreements(1)
         measures.examples[name] = first.head(EXAMPLES).astype({"time": str}).to_dict("records")
@@ -99,7 +100,7 @@ def measure_snapshots(view: View, measures: Measures) -> None:
     shared_checks.measure_quarantine_share(view, measures, rows.count)
 
 
-def _batch(measures: Measures, part, offset: int, last: str | None) -> str:
+def _batch(measures: Measures, part: pa.Table, offset: int, last: str | None) -> str:
     codes, words = encode(part["symbol"])
     symbol = words[codes] if len(codes) else np.zeros(0, object)
     time = numbers(part["time"])

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import SuiteRun, View
-from mg_assets.quality.engine import KEY, Verdict, validate
+from mg_assets.quality.engine import KEY, LimitResult, validate_limits
 from mg_assets.quality.suite import BAD_ROWS, EXAMPLES, Check, CheckOutcome, Limit, Measures, plain
 from mg_assets.quality.suites import suite_for
 
@@ -59,18 +59,22 @@ def run_suite(table: str, lake: Lake, keys: Sequence[str], previous: Sequence[st
     frame = pd.DataFrame(
         {KEY: present, **{n: np.array([m.values.get(n, np.nan) for m in measured.values()]) for n in names}}
     )
-    verdicts = validate(frame, limits)
+    results = validate_limits(frame, limits)
     absent = [k for k in wanted if k not in here]
-    return [_outcome(check, verdicts, measured, frame, absent) for check in suite.checks]
+    return [_outcome(check, results, measured, frame, absent) for check in suite.checks]
 
 
 def _outcome(
-    check: Check, verdicts: dict[Limit, Verdict], measured: dict[str, Measures], frame: pd.DataFrame, absent: list[str]
+    check: Check,
+    results: dict[Limit, LimitResult],
+    measured: dict[str, Measures],
+    frame: pd.DataFrame,
+    absent: list[str],
 ) -> CheckOutcome:
-    failed = [(limit, verdicts[limit]) for limit in check.limits if not verdicts[limit].passed]
-    bad_keys = sorted({key for _, verdict in failed for key in verdict.bad})
+    failed = [(limit, results[limit]) for limit in check.limits if not results[limit].passed]
+    bad_keys = sorted({key for _, result in failed for key in result.bad})
     bad = [
-        row for key in bad_keys for limit, verdict in failed if key in verdict.bad
+        row for key in bad_keys for limit, result in failed if key in result.bad
         for row in _breach(key, limit, measured[key])
     ]  # fmt: skip
     names = list(dict.fromkeys(limit.measure for limit in check.limits))

@@ -13,17 +13,17 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality.suite import Check, Limit, Measures
 
 TRAILING = 20  # partitions of the row and symbol bands
-ENOUGH = 5  # past partitions below which a band says nothing
+ENOUGH = 5  # past partitions that a band needs
 PRESENT_SHARE = 0.05  # stocks that should trade and have no rows
 
 SCHEMA = Check(
     "schema",
-    "Columns and types are the table's, and no value is null where the table promises one",
+    "Columns and types are the table's, and columns that may not be null have no nulls",
     (Limit("schema_faults"), Limit("nulls")),
 )
 SYMBOLS = Check(
     "symbols",
-    "One row a symbol, ascending, each a code of Shanghai, Shenzhen or Beijing",
+    "One row per symbol, ascending, each a Shanghai, Shenzhen or Beijing code",
     (Limit("repeated"), Limit("unsorted"), Limit("bad_symbol")),
 )
 SIZE_BAND = Check(
@@ -40,7 +40,7 @@ COVERAGE = Check(
 )
 QUARANTINE_SHARE = Check(
     "set_aside",
-    "At most 1% of the source's rows were set aside in the quarantine table",
+    "At most 1% of the source's rows were moved to the quarantine table",
     (Limit("set_aside_share", None, 0.01),),
     blocking=False,
 )
@@ -48,16 +48,21 @@ SYMBOL = r"^\d{6}\.(SH|SZ|BJ)$"
 
 
 def measure_schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int) -> bool:
-    """Measure ``schema_faults``; False where the partition cannot be measured further.
+    """Measure ``schema_faults``; a partition with any cannot be measured further.
 
     Text may be stored plain, large or as a dictionary. A partition without rows has columns but, in a table
     without a fixed schema, no types.
+
+    Returns
+    -------
+    bool
+        Whether the columns and types are as expected.
     """
     measures.put("schema_faults", 0)
     for name in expected.names:
         if name not in found.names:
             measures.add("schema_faults", 1)
-            measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "lacking"})
+            measures.examples.setdefault("schema_faults", []).append({"column": name, "fault": "missing"})
         elif rows and not same_type(found.field(name).type, expected.field(name).type):
             measures.add("schema_faults", 1)
             fault = f"is {found.field(name).type}, should be {expected.field(name).type}"
@@ -91,7 +96,7 @@ def measure_nulls(measures: Measures, part: pa.Table, nullable: Sequence[str] = 
 def read_checked(
     view: View, measures: Measures, nullable: Sequence[str] = (), expected: pa.Schema | None = None
 ) -> pd.DataFrame | None:
-    """A small partition as a frame after the measures of its schema and nulls; None where the schema is broken."""
+    """Measure schema and nulls of a small partition and return it as a frame; None where the schema is broken."""
     part = view.lake.table(view.table, view.key)
     if not measure_schema(measures, part.schema, SCHEMAS[view.table] if expected is None else expected, len(part)):
         return None
@@ -105,15 +110,15 @@ def float_schema(columns: Sequence[str]) -> pa.Schema:
 
 
 def measure_symbols(measures: Measures, frame: pd.DataFrame) -> None:
-    """Measures of one row a symbol."""
+    """Measures of one row per symbol, ascending, with a valid code."""
     symbol = frame["symbol"].fillna("")
     text = symbol.to_numpy(dtype=object)
     measures.rows("repeated", symbol.duplicated().to_numpy(), symbol=text)
     down = np.zeros(len(text), bool)
     down[1:] = text[1:] < text[:-1]
     measures.rows("unsorted", down, symbol=text)
-    known = pc.match_substring_regex(pa.array(text, pa.string()), SYMBOL)
-    measures.rows("bad_symbol", ~known.to_numpy(zero_copy_only=False), symbol=text)
+    valid = pc.match_substring_regex(pa.array(text, pa.string()), SYMBOL)
+    measures.rows("bad_symbol", ~valid.to_numpy(zero_copy_only=False), symbol=text)
 
 
 def measure_size_band(view: View, measures: Measures, rows: int, found: int) -> None:
@@ -158,7 +163,7 @@ def measure_coverage(view: View, measures: Measures, present: np.ndarray) -> Non
 
 
 def measure_quarantine_share(view: View, measures: Measures, rows: int) -> None:
-    """Share of the source's rows that stand in the quarantine instead of the table."""
+    """Share of the source's rows that were moved to the quarantine table."""
     own, shared = f"quarantine_{view.table}", "quarantine"
     bad = view.other(own)
     if bad is None:

@@ -1,8 +1,7 @@
-"""What a suite is made of: measures of a partition, limits on them, checks that group limits.
+"""Data model of a suite: measures of a partition, limits on them, checks that group limits.
 
-A rule never validates rows one day at a time: a vectorised measure (the number of rows that
-break the rule, a share, a ratio) makes one row a partition, and Great Expectations validates the
-table of measures of the whole run once.
+Rows are not validated one day at a time: vectorised measures (the number of rows that break a rule, a share, a ratio)
+give one row per partition, and Great Expectations validates the table of measures of the whole run once.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,11 +38,11 @@ class Check:
     name : str
         Identifier, unique in its suite.
     description : str
-        What is promised, in one sentence.
+        What the data must satisfy, in one sentence.
     limits : tuple of Limit
         All must hold in every partition.
     blocking : bool
-        True stops what is downstream; False warns.
+        True: a failure stops everything downstream; False: it warns.
     """
 
     name: str
@@ -67,7 +66,7 @@ class Suite:
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What a check found on all partitions of a run.
+    """Result of a check on all partitions of a run.
 
     Attributes
     ----------
@@ -107,7 +106,7 @@ class Measures:
         self.values[name] = self.values.get(name, 0.0) + float(count)
 
     def worst(self, name: str, values: np.ndarray, labels: Mapping[str, Any] | None = None) -> None:
-        """Set a measure to the greatest of ``values`` (NaN where all are) and keep where it stands."""
+        """Set a measure to the greatest of ``values`` (NaN where all are) and keep the labels of that entry."""
         finite = np.isfinite(values)
         if not finite.any():
             self.values.setdefault(name, np.nan)

@@ -15,13 +15,15 @@ from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.weights import WEIGHTS
 from mg_models.catalog import CATALOG, signal_names
 
-PREDICTION_TABLES = signal_names()  # one table a model, head, synthesis or fusion
+PREDICTION_TABLES = signal_names()  # one table per model, head, synthesis or fusion
 MODEL_TABLES = tuple(f"{name}_model" for name in CATALOG)
 
 QUARANTINE_CHECKS = (
     shared_checks.SCHEMA,
     Check(
-        "reasons", "Every row set aside names its file, its row and a reason", (Limit("no_reason"), Limit("no_place"))
+        "reasons",
+        "Every quarantined row names its file, its row and a reason",
+        (Limit("no_reason"), Limit("no_source_row")),
     ),
 )
 
@@ -35,7 +37,7 @@ def _measure_quarantine(view: View, measures: Measures) -> None:
     reason, file = frame["reason"].fillna(""), frame["file"].fillna("")
     shown = {c: frame[c].to_numpy(dtype=object) for c in ("table", "symbol", "file", "reason")}
     measures.rows("no_reason", (reason == "").to_numpy(), **shown)
-    measures.rows("no_place", (file == "").to_numpy() | frame["row"].isna().to_numpy(), **shown)
+    measures.rows("no_source_row", (file == "").to_numpy() | frame["row"].isna().to_numpy(), **shown)
 
 
 QUARANTINE = Suite("quarantine", QUARANTINE_CHECKS, _measure_quarantine)
@@ -53,7 +55,7 @@ SUITES |= {name: Suite(name, MODELS.checks, MODELS.measure) for name in MODEL_TA
 
 
 def suite_for(table: str) -> Suite:
-    """The suite of a table. Raises DataError where there is none."""
+    """The suite of a table; DataError where there is none."""
     for prefix in ("weights", "quarantine"):
         if table.startswith(f"{prefix}_"):
             return SUITES[prefix]

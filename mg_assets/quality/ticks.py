@@ -6,9 +6,12 @@ import pyarrow as pa
 
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.schema import ORDER_KINDS, SCHEMAS
-from mg_assets.market.sessions import LIMIT_COLUMNS, closing_auction, larger_is_active, lot_rule
-from mg_assets.quality import kernels, shared_checks
+from mg_assets.market.sessions import closing_auction, larger_is_active, lot_rule
+from mg_assets.quality import shared_checks
+from mg_assets.quality.kernels import marks
+from mg_assets.quality.kernels import ticks as kernels
 from mg_assets.quality.replay import REPLAY, measure_replay
+from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 SEQUENCE = Check(
@@ -49,14 +52,14 @@ ORDER_CHECKS = (
     shared_checks.SCHEMA,
     Check(
         "values",
-        "Volume above 0, side -1 or 1, a known kind, limit orders with a price, prices above 0",
+        "Volume above 0, side -1 or 1, a valid kind, limit orders with a price, prices above 0",
         (Limit("bad_price"), Limit("bad_volume"), Limit("bad_side"), Limit("bad_kind"), Limit("no_price")),
     ),
     SEQUENCE,
     PRICES,
     Check(
         "order_ids",
-        "A new order's number stands once, and a cancel withdraws at most the volume of a known order of its side",
+        "An order's number occurs once, and a cancel withdraws at most the volume of an existing order of its side",
         (Limit("duplicate_ids"), Limit("cancel_unknown"), Limit("cancel_side"), Limit("cancel_volume")),
     ),
     Check("lots", "Buy orders are multiples of 100 shares (STAR: at least 200)", (Limit("odd_lots"),), blocking=False),
@@ -66,41 +69,6 @@ ORDER_CHECKS = (
     shared_checks.QUARANTINE_SHARE,
 )
 ORDER_COLUMNS = ("symbol", "order_id", "side", "volume", "kind")
-
-
-def _day_limits(view: View, measures: Measures, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Limits of the day by symbol code; NaN where the reference has none."""
-    reference = view.reference()
-    if reference is None:
-        measures.notes.append("price limits: no reference that day")
-        return np.full(len(words), np.nan), np.full(len(words), np.nan)
-    at = pd.Index(reference["symbol"]).get_indexer(words)
-    up, down = (np.where(at >= 0, reference[c].to_numpy(np.float64)[at], np.nan) for c in LIMIT_COLUMNS)
-    return up, down
-
-
-def _unsorted(measures: Measures, codes: np.ndarray, words: np.ndarray, offset: int, last: str | None) -> np.ndarray:
-    """Symbols of the batch in order of rows; counts those that do not ascend."""
-    starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
-    met = np.where(codes[starts] >= 0, words[codes[starts]] if len(words) else "", "").astype(object)
-    before = np.r_[np.array([last], object), met[:-1]]
-    bad = np.array([b is not None and m <= b for b, m in zip(before, met, strict=True)])
-    measures.add("unsorted", int(np.count_nonzero(bad)))
-    for at in np.flatnonzero(bad)[:3]:
-        measures.examples.setdefault("unsorted", []).append({"row": int(starts[at]) + offset, "symbol": met[at]})
-    return met
-
-
-def _keep(measures: Measures, rules: tuple[str, ...], found: np.ndarray, part: pa.Table, offset: int) -> None:
-    """Move a kernel's counts and first rows into the measures."""
-    for rule, row in zip(rules, found, strict=True):
-        measures.add(rule, row[0])
-        if row[0]:
-            measures.example(rule, row[1:][row[1:] >= 0], offset, **{c: part[c] for c in part.column_names})
-
-
-def _since_midnight(view: View, part: pa.Table) -> np.ndarray:
-    return numbers(part["time"]) - np.datetime64(view.key, "ms").astype(np.int64)
 
 
 def measure_trades(view: View, measures: Measures) -> None:
@@ -131,16 +99,16 @@ def _trade_batch(
 ) -> np.ndarray:
     shared_checks.measure_nulls(measures, part, offset=offset)
     codes, words = encode(part["symbol"])
-    met = _unsorted(measures, codes, words, offset, last)
-    up, down = _day_limits(view, measures, words)
-    time = _since_midnight(view, part)
+    met = unsorted_symbols(measures, codes, words, offset, last)
+    up, down = day_limits(view, measures, words)
+    time = since_midnight(view, part)
     volume, side = numbers(part["volume"], 1), numbers(part["side"])
-    found = kernels.table(kernels.TRADE_RULES)
+    found = marks.no_marks(kernels.TRADE_RULES)
     kernels.scan_trades(
         codes, time, numbers(part["seq"]), numbers(part["price"]), volume, side,
         up, down, closing_auction(words, view.day), found,
     )  # fmt: skip
-    _keep(measures, kernels.TRADE_RULES, found, part, offset)
+    keep_marks(measures, kernels.TRADE_RULES, found, part, offset)
 
     larger = larger_is_active(words)
     to_orders = np.full(len(words), -1, np.int32)
@@ -158,12 +126,12 @@ def _trade_batch(
             to_orders[(to_orders >= 0) & (np.diff(starts)[to_orders] == 0)] = -1
             # elsewhere than in Shenzhen a larger number is a later order only where the numbers rise in time
             larger = np.where((larger == 0) & (to_orders >= 0) & timely[to_orders], 1, larger).astype(np.int8)
-    found = kernels.table(kernels.NUMBER_RULES)
+    found = marks.no_marks(kernels.NUMBER_RULES)
     kernels.scan_numbers(
         codes, time, volume, numbers(part["buy_order"]), numbers(part["sell_order"]), side,
         larger, to_orders, starts, ids, sides, volumes, found,
     )  # fmt: skip
-    _keep(measures, kernels.NUMBER_RULES, found, part, offset)
+    keep_marks(measures, kernels.NUMBER_RULES, found, part, offset)
     return met
 
 
@@ -173,10 +141,10 @@ def _no_orders() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _kinds(part: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Kind of each order as its place in ``ORDER_KINDS``, -1 where unknown, and the words found."""
+    """Kind of each order as its index in ``ORDER_KINDS``, -1 where unknown, and the words found."""
     codes, words = encode(part["kind"])
-    place = np.array([ORDER_KINDS.index(w) if w in ORDER_KINDS else -1 for w in words] + [-1], np.int8)
-    return place[codes], words
+    index = np.array([ORDER_KINDS.index(w) if w in ORDER_KINDS else -1 for w in words] + [-1], np.int8)
+    return index[codes], words
 
 
 def measure_orders(view: View, measures: Measures) -> None:
@@ -198,22 +166,22 @@ def measure_orders(view: View, measures: Measures) -> None:
 def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, last: str | None) -> np.ndarray:
     shared_checks.measure_nulls(measures, part, ("price",), offset)
     codes, words = encode(part["symbol"])
-    met = _unsorted(measures, codes, words, offset, last)
-    up, down = _day_limits(view, measures, words)
+    met = unsorted_symbols(measures, codes, words, offset, last)
+    up, down = day_limits(view, measures, words)
     volume, side, order_id = numbers(part["volume"], 1), numbers(part["side"]), numbers(part["order_id"])
     kind, _ = _kinds(part)
-    found = kernels.table(kernels.ORDER_RULES)
+    found = marks.no_marks(kernels.ORDER_RULES)
     kernels.scan_orders(
-        codes, _since_midnight(view, part), numbers(part["seq"]), numbers(part["price"]), volume, side, kind,
+        codes, since_midnight(view, part), numbers(part["seq"]), numbers(part["price"]), volume, side, kind,
         up, down, lot_rule(words), found,
     )  # fmt: skip
-    _keep(measures, kernels.ORDER_RULES, found, part, offset)
+    keep_marks(measures, kernels.ORDER_RULES, found, part, offset)
 
     cancel = kind == ORDER_KINDS.index("cancel")
     starts, ids, sides, volumes, at, _ = kernels.new_orders(codes, order_id, side, volume, cancel, len(words))
-    found = kernels.table(kernels.CANCEL_RULES)
+    found = marks.no_marks(kernels.CANCEL_RULES)
     kernels.scan_cancels(codes, order_id, side, volume, cancel, starts, ids, sides, volumes, at, found)
-    _keep(measures, kernels.CANCEL_RULES, found, part, offset)
+    keep_marks(measures, kernels.CANCEL_RULES, found, part, offset)
     return met
 
 

@@ -16,8 +16,8 @@ from mg_assets.quality.kernels.marks import (
     NOON,
     OPEN,
     mark,
-    mark_backwards,
-    mark_price,
+    off_tick,
+    outside,
 )
 
 TRADE_RULES = ("bad_price", "bad_volume", "bad_side", "out_of_session", "time_backwards", "seq_backwards",
@@ -59,9 +59,16 @@ def scan_trades(codes, time, seq, price, volume, side, up, down, closing, found)
             mark(found, 2, i)
         if not (AUCTION <= t < NOON or AFTERNOON <= t < AFTER_HOURS):
             mark(found, 3, i)
-        mark_backwards(found, 4, i, codes, time, seq)
+        if i > 0 and codes[i - 1] == s:
+            if t < time[i - 1]:
+                mark(found, 4, i)
+            if seq[i] <= seq[i - 1]:
+                mark(found, 5, i)
         if p > 0:
-            mark_price(found, 6, i, p, s, up, down)
+            if off_tick(p):
+                mark(found, 6, i)
+            if s >= 0 and outside(p, up[s], down[s]):
+                mark(found, 7, i)
         if side[i] != 0 and (t < OPEN or (s >= 0 and closing[s] and CLOSE <= t < CLOSED)):
             mark(found, 8, i)
 
@@ -88,9 +95,16 @@ def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, fou
             mark(found, 4, i)
         if not (AUCTION <= t < AFTER_HOURS):  # Shenzhen takes orders through the noon break
             mark(found, 5, i)
-        mark_backwards(found, 6, i, codes, time, seq)
+        if i > 0 and codes[i - 1] == s:
+            if t < time[i - 1]:
+                mark(found, 6, i)
+            if seq[i] <= seq[i - 1]:
+                mark(found, 7, i)
         if k == 0 and p > 0:
-            mark_price(found, 8, i, p, s, up, down)
+            if off_tick(p):
+                mark(found, 8, i)
+            if s >= 0 and outside(p, up[s], down[s]):
+                mark(found, 9, i)
         if side[i] == 1 and k != 3 and s >= 0:
             odd = volume[i] % 100 != 0 if lots[s] == 0 else volume[i] < lots[s]
             if odd:

@@ -1,7 +1,7 @@
-"""No catalog entry sees the future of its lake, and its predictions carry a certificate that says so and is verified.
+"""No catalog entry reads the future of its lake, and its predictions carry a certificate that is verified.
 
-The lake is small and whole: simulated daily bars, random factors, labels and periods made by their assets. In a copy
-everything after a day says something else; what was decided before may not move by a bit, and what came after must.
+The lake is small and complete: simulated daily bars, random factors, labels and periods made by their assets. In a copy
+all values after a day are changed; what was computed before may not change by a bit, and what came after must.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets.assets import FLOORS
+from mg_assets.assets import make as make_table
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
 from mg_assets.factors.registry import ALL34, HF27
@@ -23,7 +23,6 @@ from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.modelling import certificates, signals
 from mg_assets.modelling.certificates import late_labels, verify, verify_model
 from mg_assets.modelling.panels import lookback, model_inputs, training_labels
-from mg_assets.orchestration.lake_asset import Build
 from mg_assets.quality import run_suite
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -57,14 +56,9 @@ def small(name: str, **changes):
     return override(spec, **sizes, steps=steps, **({"seeds": [0]} | changes))
 
 
-def makers() -> dict:
-    return {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-
-
 def make(lake: Lake, table: str, keys: list[str]) -> None:
     """Build partitions as their asset does, with the recipe that a run of the graph leaves."""
-    build = Build(keys, lake, lambda: None, 1, lambda: "cpu", lambda _: None)
-    for made in makers()[table].make(build):
+    for made in make_table(table, keys, lake):
         lake.write(made.table or table, made.key, made.frame, {"recipe": "test", **made.stored})
 
 
@@ -98,7 +92,7 @@ EVERY = ("daily_bars", *RAW, "factor_inputs", "factor_scores")
 
 
 def disturbed(lake: Lake, folder: Path, first: str, last: str, tables: tuple[str, ...] = EVERY) -> Lake:
-    """A copy in which every day from ``first`` to ``last`` says something else; bars of periods and labels follow."""
+    """A copy with other values on every day from ``first`` to ``last``; bars of periods and labels follow."""
     other = Lake(shutil.copytree(lake.root, folder))
     rng = np.random.default_rng(5)
     for table in tables:
@@ -115,7 +109,7 @@ def disturbed(lake: Lake, folder: Path, first: str, last: str, tables: tuple[str
 
 @pytest.fixture(scope="module")
 def after_the_eve(lake, tmp_path_factory) -> Lake:
-    """Nothing that the half-year's models may learn from is touched, all else is."""
+    """The training data of the half-year's models are unchanged, all later data are not."""
     return disturbed(lake, tmp_path_factory.mktemp("future") / "lake", str(shift(EVE, 1)), LAST)
 
 
@@ -184,22 +178,22 @@ def test_no_entry_sees_the_future_and_every_entry_sees_the_past(name, panels, tm
 
 
 def test_labels_on_the_eve_are_those_whose_window_is_over(lake):
-    known = AsOfLake(lake, EVE)
+    as_of = AsOfLake(lake, EVE)
     for back in (1, 6, 7, 11, 12, 21, 22, 30):
         key = str(shift(EVE, -back))
-        then, now = known.day("labels", key), lake.day("labels", key)
+        then, now = as_of.day("labels", key), lake.day("labels", key)
         for h in (5, 10, 20):
             assert then[f"ret_{h}"].notna().any() == (back >= h + 1), (back, h)
             if back >= h + 1:
                 pd.testing.assert_series_equal(then[f"ret_{h}"], now[f"ret_{h}"])
-    assert known.keys("daily_bars")[-1] == EVE
-    assert known.keys("weekly_bars")[-1] == "2013-06-17"  # the week of the eve may hold days after it elsewhere
-    assert known.keys("monthly_bars")[-1] == "2013-05-01"
-    assert not known.has("daily_bars", "2013-07-01")
+    assert as_of.keys("daily_bars")[-1] == EVE
+    assert as_of.keys("weekly_bars")[-1] == "2013-06-17"  # the week of the eve may hold days after it elsewhere
+    assert as_of.keys("monthly_bars")[-1] == "2013-05-01"
+    assert not as_of.has("daily_bars", "2013-07-01")
     with pytest.raises(Exception, match="no partition 2013-07-01"):
-        known.day("daily_bars", "2013-07-01")
+        as_of.day("daily_bars", "2013-07-01")
     with pytest.raises(PermissionError, match="read-only"):
-        known.write("daily_bars", EVE, lake.day("daily_bars", EVE))
+        as_of.write("daily_bars", EVE, lake.day("daily_bars", EVE))
 
 
 ENTRIES = ("lf_multitask", "mtl_task_attention", "mixed_input_gru_5d")
@@ -233,8 +227,8 @@ def put(lake: Lake, made) -> None:
         lake.write(s.table, s.key, s.frame, {"recipe": "test", "certificate": s.certificate})
 
 
-def findings(lake: Lake, table: str, key: str = DAY) -> dict[str, float]:
-    return {f.measure: f.value for f in verify(lake, table, key)}
+def measured(lake: Lake, table: str, key: str = DAY) -> dict[str, float]:
+    return {f.name: f.value for f in verify(lake, table, key)}
 
 
 @pytest.fixture(autouse=True)
@@ -245,9 +239,9 @@ def few_weeks(monkeypatch):
 
 
 @pytest.mark.parametrize("table", SIGNALS)
-def test_a_certificate_is_borne_out(certified, table):
+def test_a_certificate_is_verified(certified, table):
     for key in (DAYS[0], DAY, DAYS[-1]):
-        found = findings(certified, table, key)
+        found = measured(certified, table, key)
         assert found.pop("score_difference") <= 1e-3  # of the tolerance
         assert set(found) >= {"uncertified", "late_inputs", "other_scores", "changed_inputs"}
         assert not any(found.values()), found
@@ -255,25 +249,25 @@ def test_a_certificate_is_borne_out(certified, table):
             assert "late_labels" in found
 
 
-def test_what_a_certificate_says(certified):
-    said = certified.metadata("lf_multitask", DAY)["certificate"]
-    assert (said["signal"], said["day"]) == ("lf_multitask", DAY)
-    assert said["model"]["half_year"] == HALF
-    assert sorted(said["model"]["seeds"]) == ["0", "1"]
-    known = said["training"]
-    assert known["embargo"] == 11
-    assert known["train_labels_known"] < known["valid_from"]
-    assert known["valid_labels_known"] <= EVE < known["predicts_from"]
-    assert known["train_labels_known"] == str(shift(known["train_until"], 11))
-    assert set(known["fingerprints"]) == {"daily", "weekly", "monthly", "labels", "all"}
-    inputs = said["inputs"]
+def test_fields_of_a_certificate(certified):
+    certificate = certified.metadata("lf_multitask", DAY)["certificate"]
+    assert (certificate["signal"], certificate["day"]) == ("lf_multitask", DAY)
+    assert certificate["model"]["half_year"] == HALF
+    assert sorted(certificate["model"]["seeds"]) == ["0", "1"]
+    training = certificate["training"]
+    assert training["embargo"] == 11
+    assert training["train_labels_known"] < training["valid_from"]
+    assert training["valid_labels_known"] <= EVE < training["predicts_from"]
+    assert training["train_labels_known"] == str(shift(training["train_until"], 11))
+    assert set(training["fingerprints"]) == {"daily", "weekly", "monthly", "labels", "all"}
+    inputs = certificate["inputs"]
     assert {n: i["last"] for n, i in inputs.items()} == dict.fromkeys(("daily", "weekly", "monthly"), DAY)
     assert inputs["weekly"]["completed"] == "2013-07-01"
     assert inputs["monthly"]["completed"] == "2013-06-01"
     assert len({i["fingerprint"] for i in inputs.values()}) == 3
-    assert len(json.dumps(said)) < 2000
+    assert len(json.dumps(certificate)) < 2000
     fused = certified.metadata("fused", DAY)["certificate"]
-    assert fused["inputs"]["lf_multitask"]["fingerprint"] == said["scores"]
+    assert fused["inputs"]["lf_multitask"]["fingerprint"] == certificate["scores"]
     icir = certified.metadata("hf_icir_weight", DAY)["certificate"]["weights"]
     assert icir["known"] == str(shift(icir["last_week"], 6)) <= DAY
 
@@ -290,33 +284,33 @@ def peeking(lake: Lake, spec, *, days: int) -> Lake:
 
 
 def test_a_leak_in_the_inputs_is_found(certified, tmp_path):
-    """Scores made with tomorrow's features, certified in good faith: the lake of that day gives others."""
+    """Scores made with tomorrow's features, certified in good faith: the lake as of that day gives others."""
     lake = Lake(shutil.copytree(certified.root, tmp_path / "lake"))
     spec = small("mtl_task_attention")
     models = checkpoint.load(lake.folder("mtl_task_attention_model", HALF))
     put(lake, signals.of_model(peeking(lake, spec, days=1), spec, lambda: models, [DAY]))
-    found = findings(lake, "mtl_task_attention_20d")
+    found = measured(lake, "mtl_task_attention_20d")
     assert found["changed_inputs"] == 1
     assert found["score_difference"] > 100
     assert not any(found[m] for m in ("uncertified", "late_inputs", "late_labels", "other_model", "other_scores"))
     failed = {o.name for o in run_suite("mtl_task_attention_20d", lake, [DAY]) if o.blocking and not o.passed}
-    assert failed == {"made_again"}
+    assert failed == {"point_in_time"}
 
 
-def test_labels_that_were_not_known_are_found(certified, tmp_path):
-    """A model trained with an embargo of a shorter horizon: the calendar says when ret_10 is known."""
+def test_labels_inside_the_embargo_are_found(certified, tmp_path):
+    """A model trained with an embargo of a shorter horizon: the calendar says when ret_10 is complete."""
     lake = Lake(shutil.copytree(certified.root, tmp_path / "lake"))
     folder = Path(lake.folder("lf_multitask_model", HALF))
     for seed in (0, 1):
         card = json.loads((folder / f"seed{seed}.json").read_text())
         card["ranges"]["valid"]["last"] = str(shift(EVE, -5))
         (folder / f"seed{seed}.json").write_text(json.dumps(card))
-    assert findings(lake, "lf_multitask")["late_labels"] == 2
+    assert measured(lake, "lf_multitask")["late_labels"] == 2
     outcome = {o.name: o for o in run_suite("lf_multitask_model", lake, [HALF])}
-    assert not outcome["labels_known"].passed
-    assert outcome["labels_known"].bad[0]["needed_before"] == "2013-07-01"
+    assert not outcome["embargo"].passed
+    assert outcome["embargo"].bad[0]["needed_before"] == "2013-07-01"
     (fault,) = late_labels(checkpoint.load(folder)[0])
-    assert fault["known"] == str(shift(EVE, 6))
+    assert fault["available"] == str(shift(EVE, 6))
 
 
 @pytest.mark.parametrize("spoiled", ["scores", "model", "day", "lack", "input", "week", "weights"])
@@ -324,7 +318,7 @@ def test_a_certificate_that_does_not_fit_is_found(certified, tmp_path, spoiled):
     table = "hf_icir_weight" if spoiled == "weights" else "lf_multitask"
     lake = Lake(shutil.copytree(certified.root, tmp_path / "lake"))
     frame, kept = lake.day(table, DAY), lake.metadata(table, DAY)
-    said = kept["certificate"]
+    certificate = kept["certificate"]
     if spoiled == "scores":
         frame.loc[3, "score"] += 1e-12
     elif spoiled == "model":
@@ -332,21 +326,21 @@ def test_a_certificate_that_does_not_fit_is_found(certified, tmp_path, spoiled):
         for suffix in ("json", "safetensors"):
             (folder / f"seed1.{suffix}").unlink()
     elif spoiled == "day":
-        said["day"] = DAYS[0]
+        certificate["day"] = DAYS[0]
     elif spoiled == "lack":
         del kept["certificate"]
     elif spoiled == "input":
-        said["inputs"]["daily"]["last"] = DAYS[-1]
+        certificate["inputs"]["daily"]["last"] = DAYS[-1]
     elif spoiled == "week":
-        said["inputs"]["weekly"]["completed"] = "2013-07-08"
+        certificate["inputs"]["weekly"]["completed"] = "2013-07-08"
     else:
-        said["weights"]["last_week"] = str(shift(DAY, -5))
+        certificate["weights"]["last_week"] = str(shift(DAY, -5))
     lake.write(table, DAY, frame, kept)
     expected = {
         "scores": "other_scores", "model": "other_model", "day": "uncertified", "lack": "uncertified",
         "input": "late_inputs", "week": "late_inputs", "weights": "late_labels",
     }[spoiled]  # fmt: skip
-    assert findings(lake, table)[expected] == 1
+    assert measured(lake, table)[expected] == 1
     outcomes = {o.name: o for o in run_suite(table, lake, [DAYS[0], DAY])}
     assert not outcomes["certificate"].passed
     assert outcomes["certificate"].blocking
@@ -354,33 +348,33 @@ def test_a_certificate_that_does_not_fit_is_found(certified, tmp_path, spoiled):
     assert outcomes["certificate"].observed["bad_partitions"] == bad
 
 
-def test_scores_that_the_graph_did_not_make_need_no_certificate(certified, tmp_path):
+def test_scores_without_a_recipe_need_no_certificate(certified, tmp_path):
     lake = Lake(shutil.copytree(certified.root, tmp_path / "lake"))
     lake.write("lf_multitask", DAY, lake.day("lf_multitask", DAY))
-    assert findings(lake, "lf_multitask") == {}
+    assert measured(lake, "lf_multitask") == {}
     notes = {o.name: o for o in run_suite("lf_multitask", lake, [DAY])}["certificate"].observed
     assert notes["note"] == "not applicable"
 
 
-def test_a_models_certificate_is_borne_out_by_the_lake_of_the_eve(certified, tmp_path):
+def test_a_model_is_verified_on_the_lake_as_of_the_eve(certified, tmp_path):
     for name in ENTRIES:
-        found = {f.measure: f.value for f in verify_model(certified, name, HALF)}
+        found = {f.name: f.value for f in verify_model(certified, name, HALF)}
         assert found.pop("rank_ic_difference") < 1e-12
         assert found == {"other_weights": 0, "late_labels": 0, "changed_inputs": 0}
     lake = disturbed(certified, tmp_path / "past", "2013-03-01", "2013-05-10", ("daily_factors",))
-    found = {f.measure: f for f in verify_model(lake, "mtl_task_attention", HALF)}
+    found = {f.name: f for f in verify_model(lake, "mtl_task_attention", HALF)}
     assert {o["input"] for o in found["changed_inputs"].observed} >= {"daily_factors"}
     late = disturbed(certified, tmp_path / "future", str(shift(EVE, 1)), LAST, ("daily_factors",))
-    assert not any(f.value for f in verify_model(late, "mtl_task_attention", HALF) if f.measure == "changed_inputs")
+    assert not any(f.value for f in verify_model(late, "mtl_task_attention", HALF) if f.name == "changed_inputs")
     failed = {o.name for o in run_suite("mtl_task_attention_model", lake, [HALF]) if not o.passed}
-    assert "made_of_the_known" in failed
+    assert "point_in_time" in failed
     weights = Path(lake.folder("lf_multitask_model", HALF)) / "seed0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
     assert [f.value for f in verify_model(lake, "lf_multitask", HALF)] == [1.0]
 
 
-def test_lookback_reaches_all_that_is_fed(lake):
-    """One day predicted from its look-back alone is fed what a backfill of the year is fed."""
+def test_lookback_covers_all_model_inputs(lake):
+    """One day predicted from its look-back alone reads what a backfill of the year reads."""
     for name in ("lf_multitask", "mixed_input_gru_5d", "lstm"):
         spec = small(name)
         from mg_models.data.dataset import Dataset
@@ -388,4 +382,6 @@ def test_lookback_reaches_all_that_is_fed(lake):
         short, _ = model_inputs(lake, spec, str(shift(DAY, -lookback(spec))), DAY)
         long, axes = model_inputs(lake, spec, until=LAST)
         one, all_ = Dataset(spec, short), Dataset(spec, long)
-        assert one.fed(len(one.days) - 1) == all_.fed(int(np.searchsorted(axes.days, np.datetime64(DAY))))
+        assert one.input_records(len(one.days) - 1) == all_.input_records(
+            int(np.searchsorted(axes.days, np.datetime64(DAY)))
+        )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from mg_assets.lake.table_view import frozen
-from mg_assets.quality import kernels, kernels_bars
 from mg_assets.quality.drift import POINTS, psi, sketch
+from mg_assets.quality.kernels import bars
+from mg_assets.quality.kernels import ticks as kernels
+from mg_assets.quality.kernels.marks import no_marks
 from mg_assets.quality.suite import EXAMPLES
 
 MINUTE = 60_000
@@ -82,7 +84,7 @@ def test_trades_twin(seed):
         for rule, bad in broken.items():
             if bad:
                 rows.setdefault(rule, []).append(i)
-    found = kernels.table(kernels.TRADE_RULES)
+    found = no_marks(kernels.TRADE_RULES)
     kernels.scan_trades(
         *(t[c] for c in ("codes", "time", "seq", "price", "volume", "side", "up", "down", "closing")), found
     )
@@ -114,7 +116,7 @@ def test_orders_twin(seed):
         for rule, bad in broken.items():
             if bad:
                 rows.setdefault(rule, []).append(i)
-    found = kernels.table(kernels.ORDER_RULES)
+    found = no_marks(kernels.ORDER_RULES)
     columns = ("codes", "time", "seq", "price", "volume", "side", "kind", "up", "down", "lots")
     kernels.scan_orders(*(t[c] for c in columns), found)
     assert counts(found) == tally(kernels.ORDER_RULES, rows)
@@ -161,7 +163,7 @@ def test_numbers_twin(seed, rising):
                 rows.setdefault("no_aggressor", []).append(i)
             elif sd != 0 and (sd > 0) != (t["buy"][i] > t["sell"][i]):
                 rows.setdefault("wrong_aggressor", []).append(i)
-    found = kernels.table(kernels.NUMBER_RULES)
+    found = no_marks(kernels.NUMBER_RULES)
     kernels.scan_numbers(
         *(t[c] for c in ("codes", "time", "volume", "buy", "sell", "side")), larger, to_orders, starts, *known, found
     )
@@ -178,7 +180,7 @@ def test_cancels_twin():
     starts, ids, sides, volumes, at, _ = kernels.new_orders(
         t["codes"], t["order_id"], t["side"], t["volume"], cancel, 4
     )
-    found = kernels.table(kernels.CANCEL_RULES)
+    found = no_marks(kernels.CANCEL_RULES)
     kernels.scan_cancels(
         t["codes"], t["order_id"], t["side"], t["volume"], cancel, starts, ids, sides, volumes, at, found
     )
@@ -203,7 +205,7 @@ def test_totals_leave_out_after_hours_and_cancels():
     time = np.array([565, 600, 904, 905, 920, 600, 600]) * MINUTE
     price = np.array([10.0, 11, 12, 13, 14, 0, 15])
     volume = np.array([100, 200, 300, 400, 500, 600, 0])
-    total, amount, count = kernels_bars.trade_totals(np.zeros(7, np.int32), time, price, volume, 1)
+    total, amount, count = bars.trade_totals(np.zeros(7, np.int32), time, price, volume, 1)
     assert (total[0], amount[0], count[0]) == (600, 1000.0 + 2200 + 3600, 3)
 
 

@@ -9,7 +9,7 @@ from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import CACHED, PartitionReader, SuiteRun, View, encode
 from mg_assets.quality import SUITES, run_suite, suite_for
-from mg_assets.quality.engine import validate
+from mg_assets.quality.engine import validate_limits
 from mg_assets.quality.suite import Limit, Measures, plain
 
 SPOILED = ("trades", "minute_bars", "daily_bars", "reference", "intraday_factors", "factor_scores", "labels", "fused",
@@ -113,11 +113,11 @@ def test_empty_lake_is_not_applicable(tmp_path):
 def test_great_expectations_decides():
     frame = pd.DataFrame({"partition": list("abcd"), "x": [0, 2.0, np.nan, np.inf], "y": [np.nan] * 4, "z": range(4)})
     limits = [Limit("x"), Limit("y"), Limit("z", 1, 2), Limit("z", None, 3), Limit("z", 0, None)]
-    verdicts = validate(frame, limits)
-    assert [(verdicts[x].passed, verdicts[x].bad) for x in limits] == [
+    results = validate_limits(frame, limits)
+    assert [(results[x].passed, results[x].bad) for x in limits] == [
         (False, ("b", "d")), (True, ()), (False, ("a", "d")), (True, ()), (True, ())]  # fmt: skip
     with pytest.raises(DataError, match="'lost' could not be validated"):
-        validate(frame, [Limit("lost")])
+        validate_limits(frame, [Limit("lost")])
 
 
 def test_analytics_are_off_and_the_context_is_made_once():

@@ -228,7 +228,7 @@ def test_quarantine_rows_need_a_reason_and_a_place(lake):
     lake.write("quarantine_trades", "2020-03-04", aside.assign(file=["", "a", "a"]))
     outcomes = run_suite("quarantine_trades", lake, lake.keys("quarantine_trades"))
     assert [(r["partition"], r["measure"]) for o in outcomes for r in o.bad] == [
-        ("2020-03-03", "no_reason"), ("2020-03-03", "no_reason"), ("2020-03-04", "no_place")]  # fmt: skip
+        ("2020-03-03", "no_reason"), ("2020-03-03", "no_reason"), ("2020-03-04", "no_source_row")]  # fmt: skip
 
 
 def test_tables_of_a_source_without_ticks_are_not_applicable(lake):

@@ -356,7 +356,7 @@ def test_the_check_warns_where_a_trade_is_lost_and_says_nothing_without_snapshot
     lake.write("trades", "2023-02-01", trades.drop(trades.index[300]))
     found = outcomes(lake, "orders")["replay"]
     assert not found.passed
-    assert {b["measure"] for b in found.bad} <= {"replayed_level_1", "replayed_everything"}
+    assert {b["measure"] for b in found.bad} <= {"replayed_level_1", "replayed_all_fields"}
     assert {"symbol", "time", "field", "ours", "theirs"} <= set(found.bad[0])
     lake.write("trades", "2023-02-01", trades)
     lake.write("orders", "2023-02-01", orders[orders["symbol"] != "600000.SH"])
@@ -403,7 +403,7 @@ def test_command(market, tmp_path, monkeypatch, capsys):
         assert "1 stocks" in said
         assert "that agree least" in said
         assert main(["replay", "2023-02-05"]) == 2
-        assert "no trading day" in capsys.readouterr().out
+        assert "no trading day" in capsys.readouterr().err
         assert main(["replay", "2023-13-05"]) == 2
     finally:
         settings.cache_clear()
