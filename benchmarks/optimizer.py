@@ -25,7 +25,7 @@ import numpy as np
 import optimizer_peers as peers
 
 from mg_portfolio import EnhancementProblem, optimize
-from mg_portfolio.optimization.constraints import bounds, largest_violation, objective, rows
+from mg_portfolio.optimization.constraints import constraint_rows, largest_violation, objective, weight_bounds
 from mg_portfolio.optimization.linear import Sifter
 from mg_portfolio.optimization.quadratic import formulate
 
@@ -90,14 +90,14 @@ def weeks(
 
 def careful(p: EnhancementProblem, solver: str, **settings) -> np.ndarray:
     """Our formulation through cvxpy, rebuilt each week."""
-    form = formulate(p, rows(p), bounds(p))
+    form = formulate(p, constraint_rows(p), weight_bounds(p))
     form.problem.solve(solver=solver, canon_backend=cp.SCIPY_CANON_BACKEND, **settings)
     return form.weights()
 
 
 def direct(p: EnhancementProblem) -> np.ndarray:
     """HiGHS called directly with all columns."""
-    sifter = Sifter(rows(p), bounds(p), p.holdings, p.score, p.cost, first_share=1.0)
+    sifter = Sifter(constraint_rows(p), weight_bounds(p), p.holdings, p.score, p.cost, first_share=1.0)
     sifter.solve()
     return sifter.result().weights
 

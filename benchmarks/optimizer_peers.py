@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from mg_portfolio import EnhancementProblem
-from mg_portfolio.optimization.constraints import bounds
+from mg_portfolio.optimization.constraints import weight_bounds
 
 
 class Inexpressible(Exception):
@@ -32,7 +32,7 @@ def naive(p: EnhancementProblem, solver: str) -> np.ndarray:
 
 
 def _limits(p: EnhancementProblem, w: cp.Variable) -> list:
-    b = bounds(p)
+    b = weight_bounds(p)
     limits = [cp.sum(w) == 1, w >= b.lower, w <= b.upper, 0.5 * cp.norm1(w - p.holdings) <= p.turnover_limit]
     if p.member_floor is not None:
         limits.append(cp.sum(w[np.flatnonzero(p.member)]) >= p.member_floor)
@@ -66,7 +66,7 @@ def skfolio(p: EnhancementProblem) -> np.ndarray:
             self.return_distribution_ = ReturnDistribution(mu=p.score, covariance=np.eye(p.size), returns=x)
             return self
 
-    b = bounds(p)
+    b = weight_bounds(p)
     active = [(p.industry == code).astype(float) for code in np.unique(p.industry)]
     limits = [p.industry_limit] * len(active)
     for k in np.flatnonzero(~np.isnan(p.style_limits)):
@@ -103,7 +103,7 @@ def cvxportfolio(p: EnhancementProblem) -> np.ndarray:
         returns=pd.DataFrame(0.0, index=days, columns=columns), cash_key="cash", min_history=pd.Timedelta("0d"),
         copy_dataframes=False,
     )  # fmt: skip
-    b = bounds(p)
+    b = weight_bounds(p)
     series = {name: pd.Series(x, index=names) for name, x in (("low", b.lower), ("high", b.upper))}
     codes = np.unique(p.industry)
     rows = [(p.industry == code).astype(float) for code in codes]

@@ -7,7 +7,7 @@ from itertools import product
 from mg_portfolio.costs import Costs
 
 HEAVY_STYLES = ("size", "valuation")
-"""Styles that cost ten times as much to relax as the others: every report holds them tightest."""
+"""Styles with ten times the relaxation penalty of the others: every report limits them most."""
 
 OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
 """The common factors besides size, which ``other_styles`` limits (factors.md, section 7)."""
@@ -15,7 +15,7 @@ OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
 
 @dataclass(frozen=True)
 class PortfolioSpec:
-    """One published portfolio: what it follows, what binds it, what trading costs it.
+    """One published portfolio: its signal, index, limits and trading costs.
 
     Orders of every published portfolio are filled at the vwap of the day after the decision.
 
@@ -30,6 +30,7 @@ class PortfolioSpec:
     turnover_limit : float
         One-way per rebalance. A two-way limit of 30% in a report is 0.15 here.
     costs : Costs
+        Of trading, in the backtest.
     every : int
         Trading days between rebalances.
     source : str
@@ -64,7 +65,18 @@ class PortfolioSpec:
         return tuple(dict.fromkeys((*self.style_limits, *others)))
 
     def limit_of(self, style: str) -> float:
-        """Limit on a style, NaN where it has none."""
+        """Limit on a style.
+
+        Parameters
+        ----------
+        style : str
+            Name, such as "size".
+
+        Returns
+        -------
+        float
+            Standard deviations; NaN where it has none.
+        """
         limit = self.style_limits.get(style, self.other_styles)
         return float("nan") if limit is None else float(limit)
 

@@ -1,4 +1,4 @@
-"""What trading costs: one object for the optimiser and the backtest, and the Chinese rates as they changed by law."""
+"""Trading costs: one object for the optimiser and the backtest, and the Chinese rates as they changed by law."""
 
 import datetime as dt
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ STAMP_TAX = (("1900-01-01", 0.001), ("2023-08-28", 0.0005))
 
 TRANSFER_FEE = (("1900-01-01", 0.00002), ("2022-04-29", 0.00001))
 """On both sides, of the clearing house. 0.002% of the value since 2015-08-01, halved from 2022-04-29 on. Before 2015-08
-Shanghai charged by face value instead; the later rate stands in for it."""
+Shanghai charged by face value instead; the later rate is taken for it."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Costs:
     slippage : float
         Price paid for trading itself, on purchases and sales.
     transfer_fee : float
-        On purchases and sales.
+        Of the clearing house, on purchases and sales.
     """
 
     commission: float = 0.002
@@ -51,21 +51,60 @@ class Costs:
 
     @classmethod
     def two_sided(cls, rate: float) -> "Costs":
-        """Costs of a purchase and its sale together: 0.004 is 0.2% on each side."""
+        """Costs of a purchase and its sale together: 0.004 is 0.2% on each side.
+
+        Parameters
+        ----------
+        rate : float
+            Fraction of the traded value, both sides together.
+
+        Returns
+        -------
+        Costs
+            Half of the rate as commission on each side.
+        """
         return cls(commission=rate / 2)
 
     @classmethod
     def one_sided(cls, rate: float) -> "Costs":
-        """Costs of each side: 0.002 is 0.2% on a purchase and 0.2% on a sale."""
+        """Costs of each side: 0.002 is 0.2% on a purchase and 0.2% on a sale.
+
+        Parameters
+        ----------
+        rate : float
+            Fraction of the traded value, per side.
+
+        Returns
+        -------
+        Costs
+            The rate as commission on each side.
+        """
         return cls(commission=rate)
 
     @classmethod
     def none(cls) -> "Costs":
-        """Trading for free."""
+        """Free trading.
+
+        Returns
+        -------
+        Costs
+            All rates 0.
+        """
         return cls(commission=0.0)
 
     def on(self, day: Date) -> "Costs":
-        """Rates of a day: the same on every one."""
+        """Look up the rates of a day: the same on every one.
+
+        Parameters
+        ----------
+        day : str, date or datetime64
+            Trading day.
+
+        Returns
+        -------
+        Costs
+            Itself.
+        """
         return self
 
     @property
@@ -105,21 +144,37 @@ class CostSchedule:
             raise ProblemError(f"steps had the days {[day for day, _ in self.steps]}, expected ascending days")
 
     def on(self, day: Date) -> Costs:
-        """Rates of a day."""
+        """Look up the rates of a day.
+
+        Parameters
+        ----------
+        day : str, date or datetime64
+            Trading day.
+
+        Returns
+        -------
+        Costs
+            In force then.
+        """
         date = np.asarray(day, dtype="datetime64[D]")
-        known = [costs for since, costs in self.steps if np.datetime64(since, "D") <= date]
-        return known[-1] if known else self.steps[0][1]
+        in_force = [costs for since, costs in self.steps if np.datetime64(since, "D") <= date]
+        return in_force[-1] if in_force else self.steps[0][1]
 
 
 def chinese_costs(commission: float = 0.00025, slippage: float = 0.0) -> CostSchedule:
-    """Commission, transfer fee and stamp tax of the mainland's exchanges, as the law had them on each day.
+    """Commission, transfer fee and stamp tax of the mainland's exchanges, by the law of each day.
 
     Parameters
     ----------
     commission : float
         The broker's, per side; negotiable, 0.025% is usual.
     slippage : float
-        Per side.
+        Per side, a fraction of the traded value.
+
+    Returns
+    -------
+    CostSchedule
+        Rates by date.
     """
     plain = Costs(commission=commission, slippage=slippage)
     days = sorted({day for table in (STAMP_TAX, TRANSFER_FEE) for day, _ in table})

@@ -18,7 +18,8 @@ Note: excess is by the relative value here, in the backtests and in the weekly r
 and 72 compound daily differences, ``prod(1 + r - r_b)``, instead: 17.19% against -2.08% a year would be 19.7% of
 relative value, printed is 19.46%; in all 26 rows what is left of return over excess is the index's mean return, as
 differences leave it (``tests/mg_portfolio/test_published_metrics.py``). ``excess="difference"`` computes that, and the
-tables of those two reports use it. Series 88 prints no return beside its excess, so its figures do not tell.
+tables of those two reports use it. Series 88 prints no return beside its excess, so its
+figures cannot show which it takes.
 """
 
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ def performance_metrics(
     turnover: Sequence[float] | np.ndarray | pd.Series | None = None,
     excess: Excess = "relative",
 ) -> dict[str, float]:
-    """Figures of a whole period.
+    """Compute the performance figures of a whole period.
 
     Parameters
     ----------
@@ -71,9 +72,9 @@ def performance_metrics(
     days : (T,) dates, optional
         Needed for the win rates.
     turnover : (R,) float, optional
-        Two-way turnover of each rebalance.
+        Two-way turnover of each rebalance, a fraction of the portfolio.
     excess : "relative" or "difference"
-        How excess is compounded, see the module's note.
+        How excess is compounded: ``prod((1 + r) / (1 + r_b))``, or ``prod(1 + r - r_b)`` as series 69 and 72 have it.
 
     Returns
     -------
@@ -122,7 +123,7 @@ def metrics_by_year(
     turnover: pd.Series | None = None,
     excess: Excess = "relative",
 ) -> pd.DataFrame:
-    """Figures of the whole period and of each calendar year.
+    """Compute the performance figures of the whole period and of each calendar year.
 
     A year starts from the last close of the year before. As in the published tables, a year's ``annual_return``,
     ``benchmark_annual`` and ``excess_annual`` are what was earned in it, not scaled to 252 days, while its ratios use
@@ -131,8 +132,16 @@ def metrics_by_year(
 
     Parameters
     ----------
+    nav : (T,) float
+        Values at the close, of any scale.
+    benchmark_nav : (T,) float or None
+        Of the benchmark.
+    days : (T,) dates
+        Of the closes.
     turnover : Series, optional
         Two-way turnover of each rebalance, indexed by its trading day.
+    excess : "relative" or "difference"
+        As in :func:`performance_metrics`.
 
     Returns
     -------
@@ -164,8 +173,14 @@ def excess_nav(nav: np.ndarray, benchmark_nav: np.ndarray, excess: Excess = "rel
     Parameters
     ----------
     nav, benchmark_nav : (T,) float
+        Values at the close, of any scale.
     excess : "relative" or "difference"
         ``prod((1 + r) / (1 + r_b))``, or ``prod(1 + r - r_b)`` as series 69 and 72 have it.
+
+    Returns
+    -------
+    (T,) float
+        Compounded excess.
 
     Raises
     ------

@@ -5,10 +5,8 @@ holdings, flags of that decision), so the comparison is with the portfolio as it
 upstream since.
 """
 
-import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,9 +16,9 @@ from mg_assets.lake.store import Lake
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
-from mg_portfolio.errors import PortfolioError, ProblemError
+from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
-from mg_portfolio.optimization.constraints import rows
+from mg_portfolio.optimization.constraints import constraint_rows
 from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.what_if import Comparison, compare
 
@@ -122,23 +120,6 @@ def parse_changes(settings_: list[str]) -> dict[str, Change]:
     return out
 
 
-def command(portfolio: str, changes: list[str], week: str | None = None, html: str | None = None) -> int:
-    """Print a comparison, and write it as a page where asked; returns the exit code of ``mg what-if``."""
-    try:
-        comparison = what_if(portfolio, week, None, **parse_changes(changes))
-    except (DataError, PortfolioError) as error:
-        print(f"mg what-if: {error}", file=sys.stderr)
-        return 1
-    print(comparison)
-    if html is not None:
-        from mg_portfolio.charts.what_if import what_if_html
-
-        page = f"<!doctype html><meta charset=utf-8><title>{portfolio}</title>{what_if_html(comparison)}"
-        Path(html).write_text(page, encoding="utf-8")
-        print(f"\nwritten to {html}")
-    return 0
-
-
 def _week(store: Lake, table: str, week: str | None) -> str:
     keys = store.keys(table)
     if not keys:
@@ -218,7 +199,7 @@ def _problem(
 def _with_room(problem: EnhancementProblem, room: dict[str, float]) -> EnhancementProblem:
     try:
         wider = replace(problem, limit_offsets=room)
-        rows(wider)
+        constraint_rows(wider)
     except ProblemError as error:
         raise DataError(str(error)) from error
     return wider

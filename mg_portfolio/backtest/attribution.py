@@ -40,7 +40,13 @@ class Brinson:
     link: np.ndarray
 
     def table(self) -> pd.DataFrame:
-        """Totals per industry: allocation, selection and their sum, linked to add up to the compounded excess."""
+        """Linked totals by industry.
+
+        Returns
+        -------
+        DataFrame
+            ``allocation``, ``selection`` and ``total``, their sum, which add up to the compounded excess.
+        """
         factor = self.link[:, None]
         frame = pd.DataFrame(
             {"allocation": (self.allocation * factor).sum(axis=0), "selection": (self.selection * factor).sum(axis=0)},
@@ -66,6 +72,11 @@ def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, i
     Brinson
         An industry that only one side holds is given the benchmark's whole return (the other side's industry return)
         on the missing side, so all of its effect is selection (allocation).
+
+    Raises
+    ------
+    ProblemError
+        Shapes differ.
 
     Notes
     -----
@@ -246,7 +257,13 @@ class BacktestAttribution:
     link: np.ndarray
 
     def table(self) -> pd.Series:
-        """Linked totals: allocation, selection, execution, cost, and ``excess``, their sum."""
+        """Linked totals by effect.
+
+        Returns
+        -------
+        Series
+            ``allocation``, ``selection``, ``execution`` and ``cost``, and ``excess``, their sum.
+        """
         parts = {
             "allocation": float((self.brinson.allocation.sum(axis=1) * self.link).sum()),
             "selection": float((self.brinson.selection.sum(axis=1) * self.link).sum()),

@@ -116,7 +116,7 @@ def _drifting_index(market: MarketPanel, schedule: Mapping[Day, np.ndarray], sta
 
 
 def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Holdings]]:
-    """Holdings of the index from the close of day ``first`` to the close of day ``after``, from ``start`` to the end."""
+    """Holdings of the index between the closes of the days ``first`` and ``after``, from ``start`` to the end."""
     weights = {market.index(day): w for day, w in schedule.items()}
     known = [d for d in weights if d <= start]
     if not known:

@@ -42,7 +42,18 @@ class Execution:
             )
 
     def scaled(self, value: float) -> "Execution":
-        """Execution with capital scaled by ``value``."""
+        """Execution with capital scaled by ``value``.
+
+        Parameters
+        ----------
+        value : float
+            Of the portfolio, relative to that at which the capital was set.
+
+        Returns
+        -------
+        Execution
+            Its other limits unchanged.
+        """
         return replace(self, capital=self.capital * value)
 
 
@@ -75,7 +86,7 @@ class Filling:
         self._sums = float(low.sum()) + np.concatenate([[0.0], np.cumsum(rises)])
 
     def scaled_target(self, total: float) -> np.ndarray:
-        """Target scaled so that its clipped values sum to ``total``; infinite where every stock wanted is at its top."""
+        """Target scaled so that its clipped values sum to ``total``; infinite where all are at their tops."""
         at = int(np.searchsorted(self._sums, total, side="right")) - 1
         if at < 0:
             return np.zeros_like(self._target)

@@ -77,7 +77,13 @@ class WeekdaySensitivity:
     figures: pd.DataFrame
 
     def table(self) -> pd.DataFrame:
-        """Figures of each weekday, and below them their mean, standard deviation, lowest and highest."""
+        """Tabulate the figures of each weekday and their spread.
+
+        Returns
+        -------
+        DataFrame
+            One row a weekday, then ``mean``, ``std``, ``min`` and ``max``.
+        """
         spread = self.figures.agg(["mean", "std", "min", "max"])
         return pd.concat([self.figures, spread]).rename_axis("decided on")
 

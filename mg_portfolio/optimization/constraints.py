@@ -18,7 +18,7 @@ HEAVY_PENALTY = 1e4  # industries and members; styles carry their own in style_p
 
 
 @dataclass(frozen=True, eq=False)
-class Bounds:
+class WeightBounds:
     """Each stock's range after band and tradability.
 
     Attributes
@@ -36,7 +36,7 @@ class Bounds:
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ConstraintRows:
     """Linear rows ``lower <= matrix @ w <= upper``; the first is the budget.
 
     Attributes
@@ -68,8 +68,19 @@ class Rows:
         return self.matrix.tocsr()
 
 
-def bounds(p: EnhancementProblem) -> Bounds:
-    """Range of each stock: the band within [0, 1], then tradability, which wins."""
+def weight_bounds(p: EnhancementProblem) -> WeightBounds:
+    """Range of each stock's weight: the band within [0, 1], then tradability, which wins.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+
+    Returns
+    -------
+    WeightBounds
+        Never crossed.
+    """
     w0 = p.holdings
     band_low = np.zeros(p.size)
     band_high = np.ones(p.size)
@@ -86,7 +97,7 @@ def bounds(p: EnhancementProblem) -> Bounds:
     if p.suspended is not None:
         lower = np.where(p.suspended, w0, lower)
         upper = np.where(p.suspended, w0, upper)
-    return Bounds(lower, upper, band_low, band_high)
+    return WeightBounds(lower, upper, band_low, band_high)
 
 
 def members(p: EnhancementProblem) -> np.ndarray:
@@ -94,8 +105,24 @@ def members(p: EnhancementProblem) -> np.ndarray:
     return p.member if p.member is not None else p.benchmark > 0.0
 
 
-def rows(p: EnhancementProblem) -> Rows:
-    """Stack budget, members, industries and styles into one sparse block."""
+def constraint_rows(p: EnhancementProblem) -> ConstraintRows:
+    """Stack budget, members, industries and styles into one sparse block.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+
+    Returns
+    -------
+    ConstraintRows
+        M rows, the budget first.
+
+    Raises
+    ------
+    ProblemError
+        A limit offset names no constraint of the problem, or tightens one beyond zero.
+    """
     n = p.size
     blocks = [sp.csr_array(np.ones((1, n)))]
     names = ["budget"]
@@ -137,7 +164,7 @@ def rows(p: EnhancementProblem) -> Rows:
             raise ProblemError(
                 f"limit_offsets[{name}] was {p.limit_offsets[name]:g}, which takes more than the limit allows"
             )
-    return Rows(sp.vstack(blocks, format="csc"), tuple(names), low, high, np.concatenate(penalty), turnover)
+    return ConstraintRows(sp.vstack(blocks, format="csc"), tuple(names), low, high, np.concatenate(penalty), turnover)
 
 
 def _room(offsets: Mapping[str, float], names: list[str], limited: bool) -> np.ndarray:
@@ -161,7 +188,10 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
 
     Parameters
     ----------
+    p : EnhancementProblem
+        Of N stocks.
     weights : (N,) float
+        Fractions of the portfolio's value.
 
     Returns
     -------
@@ -172,7 +202,7 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
     """
     w, w0, active = weights, p.holdings, weights - p.benchmark
     found: dict[str, float] = {"budget": abs(w.sum() - 1.0), "long_only": float(np.max(-w, initial=0.0))}
-    tied = np.zeros(p.size, dtype=bool)  # stocks that tradability holds outside the band
+    tied = np.zeros(p.size, dtype=bool)  # stocks that tradability keeps outside the band
     if p.suspended is not None:
         tied |= p.suspended
         found["suspended"] = float(np.max(np.abs(w - w0), where=p.suspended, initial=0.0))

@@ -10,8 +10,8 @@
 4. For the whole problem: the least weighted relaxation, and the one in strict order of priority.
 """
 
-# Not HiGHS' getIis, which reduces single bounds: for "stock_limit, turnover" of 300 stocks it returns 18 to 300 of them
-# in 80 to 430 ms (here 30 to 40 ms; HiGHS 1.15.1), prefers no limit over another, and by default finds none half the time.
+# Not HiGHS' getIis, which reduces single bounds: for "stock_limit, turnover" of 300 stocks it returns 18 to 300 of
+# them in 80 to 430 ms (here 30 to 40 ms; HiGHS 1.15.1), prefers no limit, and by default finds none half the time.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 import pandas as pd
 
-from mg_portfolio.optimization.constraints import Bounds, Rows, bounds, rows
+from mg_portfolio.optimization.constraints import ConstraintRows, WeightBounds, constraint_rows, weight_bounds
 from mg_portfolio.optimization.linear import HighsFailedError, Sifter
 from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.relaxation import ROUNDING, relaxed_amounts
@@ -91,10 +91,10 @@ class InfeasibilityReport:
         Returns
         -------
         DataFrame
-            One row a constraint of a subset, or of a relaxation alone (``clash`` 0). Columns ``clash`` (number of the
-            subset), ``constraint``, ``ends_clash`` and ``cures_all`` (how far its limit alone has to move to resolve
-            the subset, and to make the problem feasible), ``stocks``, ``weighted`` and ``ordered`` (its move in each
-            relaxation).
+            One row a constraint of a subset, or of a relaxation alone (``subset`` 0). Columns ``subset`` (its
+            number), ``constraint``, ``relaxation`` and ``problem_relaxation`` (how far its limit
+            alone has to move to resolve the subset, and to make the problem feasible), ``stocks``, ``weighted`` and
+            ``ordered`` (its move in each relaxation).
         """
         lines = []
         seen = set()
@@ -104,8 +104,8 @@ class InfeasibilityReport:
                 own, whole = subset.relaxations.get(name), subset.problem_relaxations.get(name)
                 lines.append((number, name, own, whole, ", ".join(subset.stocks.get(name, ()))))
         lines += [(0, name, None, None, "") for name in (self.weighted | self.ordered) if name not in seen]
-        frame = pd.DataFrame(lines, columns=["clash", "constraint", "ends_clash", "cures_all", "stocks"])
-        frame = frame.astype({"ends_clash": float, "cures_all": float})
+        frame = pd.DataFrame(lines, columns=["subset", "constraint", "relaxation", "problem_relaxation", "stocks"])
+        frame = frame.astype({"relaxation": float, "problem_relaxation": float})
         frame["weighted"] = [self.weighted.get(n, 0.0) for n in frame["constraint"]]
         frame["ordered"] = [self.ordered.get(n, 0.0) for n in frame["constraint"]]
         return frame
@@ -200,7 +200,7 @@ def irreducible(elements: Sequence[T], infeasible: Callable[[list[T]], bool]) ->
 
 def constraint_names(p: EnhancementProblem) -> list[str]:
     """Names of the problem's constraints: facts, then limits by ascending penalty."""
-    r = rows(p)
+    r = constraint_rows(p)
     soft = [(float(penalty), name) for name, penalty in zip(r.names, r.penalty, strict=True) if np.isfinite(penalty)]
     if p.turnover_limit is not None:
         soft.append((r.turnover_penalty, "turnover"))
@@ -213,10 +213,10 @@ def constraint_names(p: EnhancementProblem) -> list[str]:
     return ["budget", *locked, *band, *(name for _, name in sorted(soft, key=lambda pair: pair[0]))]
 
 
-def _part(p: EnhancementProblem, names: Sequence[str]) -> tuple[Rows, Bounds]:
+def _part(p: EnhancementProblem, names: Sequence[str]) -> tuple[ConstraintRows, WeightBounds]:
     """The rows and bounds of the named constraints alone."""
     held = set(names)
-    r = rows(p)
+    r = constraint_rows(p)
     inside = np.array([name in held for name in r.names])
     gone: dict[str, Any] = {name: None for name in (*TRADABILITY, "stock_limit") if name not in held}
     return (
@@ -226,7 +226,7 @@ def _part(p: EnhancementProblem, names: Sequence[str]) -> tuple[Rows, Bounds]:
             upper=np.where(inside, r.upper, np.inf),
             turnover=r.turnover if "turnover" in held else np.inf,
         ),
-        bounds(replace(p, **gone) if gone else p),
+        weight_bounds(replace(p, **gone) if gone else p),
     )
 
 
@@ -314,10 +314,10 @@ def _least_band(p: EnhancementProblem, names: list[str]) -> float | None:
 
 def _least(p: EnhancementProblem, ordered: bool) -> dict[str, float]:
     """Moves of the least relaxation; empty where none is enough."""
-    b = bounds(p)
+    b = weight_bounds(p)
     if not (b.upper.sum() >= 1.0 - ROUNDING and b.lower.sum() <= 1.0 + ROUNDING):
         return {}
-    sifter = Sifter(rows(p), b, p.holdings, p.score, p.cost)
+    sifter = Sifter(constraint_rows(p), b, p.holdings, p.score, p.cost)
     totals = sifter.relax(ordered)
     if totals is None:
         return {}

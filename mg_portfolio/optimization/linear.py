@@ -8,7 +8,7 @@
    columns.
 4. An infeasible problem gets slack columns: the least weighted slack first, then, with that total frozen, the best
    score (:meth:`Sifter.relax`). The total is frozen, not each amount, so the result does not hang on the order of the
-   stocks. In strict order, the dearest limits give way least, and only then is the next class of limits looked at.
+   stocks. In strict order, the limits with the largest penalty move least, then the next class.
 
 A neighbour's basis is not taken over: the form starts at the holdings, which is last week's answer drifted, and the
 simplex has so little to do from there (3 ms for 3,000 stocks, mostly assembling) that starting from the basis of the
@@ -28,11 +28,11 @@ import numpy as np
 import scipy.sparse as sp
 
 from mg_portfolio.errors import SolverError
-from mg_portfolio.optimization.constraints import Bounds, Rows
+from mg_portfolio.optimization.constraints import ConstraintRows, WeightBounds
 from mg_portfolio.optimization.solution import Attempt
 
 FIRST_SHARE = 0.12  # of the buy columns that enter at first; 8% to 15% measured alike
-PRICE_TOLERANCE = 1e-10  # of reduced costs, the largest score being one
+REDUCED_COST_TOLERANCE = 1e-10  # the largest score being one
 SLACK_DUST = 1e-9  # a slack below this is rounding, not a relaxation
 DUAL_SIMPLEX, PRIMAL_SIMPLEX = 1, 4
 PRESOLVE = {False: "off", True: "on"}
@@ -41,7 +41,7 @@ LADDER: tuple[dict[str, Any], ...] = (
     {"first_share": 1.0},
     {"first_share": 1.0, "presolve": True},
 )
-"""Settings of the linear solver, tried in order: a sifted start can leave HiGHS without a verdict ("Unknown")."""
+"""Settings of the linear solver, tried in order: a sifted start can leave HiGHS without an answer ("Unknown")."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class Sifter:
 
     Parameters
     ----------
-    rows, bounds : Rows, Bounds
+    rows, bounds : ConstraintRows, WeightBounds
     holdings : (N,) float
     gain : (N,) float
         Objective per unit of weight.
@@ -92,8 +92,8 @@ class Sifter:
         Every HiGHS call is appended.
     """
 
-    rows: Rows
-    bounds: Bounds
+    rows: ConstraintRows
+    bounds: WeightBounds
     holdings: np.ndarray
     gain: np.ndarray
     cost: float = 0.0
@@ -128,7 +128,7 @@ class Sifter:
         self._load()
 
     def _stack(self) -> sp.csc_array:
-        """Rows of a buy column: the block, then the turnover."""
+        """ConstraintRows of a buy column: the block, then the turnover."""
         block = self.rows.matrix
         if self._limited:
             block = sp.vstack([block, sp.csr_array(np.ones((1, block.shape[1])))], format="csc")
@@ -182,9 +182,19 @@ class Sifter:
         self._added_columns = np.zeros(0, dtype=np.int64)
 
     def solve(self, stage: str = "optimise", earning: bool = True) -> bool:
-        """Solve to optimality over all columns; False where the restricted problem is infeasible.
+        """Solve to optimality over all columns.
 
-        With ``earning`` false the buys and sells cost nothing (the least relaxation).
+        Parameters
+        ----------
+        stage : str
+            Recorded with each attempt.
+        earning : bool
+            False for the least relaxation, in which buys and sells have no score and no cost.
+
+        Returns
+        -------
+        bool
+            False where the problem is infeasible.
         """
         gain = self._gain if earning else np.zeros_like(self._gain)
         cost = self._cost if earning else 0.0
@@ -204,7 +214,7 @@ class Sifter:
             if not len(pool):
                 return True
             reduced = cost - gain - self._dual[: self._block.shape[0]] @ self._block  # (N,)
-            entering = pool[reduced[pool] < -PRICE_TOLERANCE]
+            entering = pool[reduced[pool] < -REDUCED_COST_TOLERANCE]
             if not len(entering):
                 return True
             self._add_buys(entering, cost - gain[entering])
@@ -213,21 +223,21 @@ class Sifter:
     def _run(self, stage: str) -> bool:
         """One HiGHS call; False where infeasible."""
         count = self._model.getNumCol()
-        if count == 0:  # every stock is held fast, and HiGHS calls that empty without looking at the rows
+        if count == 0:  # no stock can trade, and HiGHS calls that empty without looking at the rows
             low, high = self._row_range
-            standing = bool((low <= 1e-10).all() and (high >= -1e-10).all())
+            feasible = bool((low <= 1e-10).all() and (high >= -1e-10).all())
             self._values, self._dual = np.zeros(0), np.zeros(len(low))
-            self.attempts.append(Attempt("none", stage, "Optimal" if standing else "Infeasible", 0.0, note="0 columns"))
-            return standing
+            self.attempts.append(Attempt("none", stage, "Optimal" if feasible else "Infeasible", 0.0, note="0 columns"))
+            return feasible
         started = time.perf_counter()
         self._model.run()
         status = self._model.getModelStatus()
-        word = self._model.modelStatusToString(status)
-        self.attempts.append(Attempt("highs", stage, word, time.perf_counter() - started, note=f"{count} columns"))
+        text = self._model.modelStatusToString(status)
+        self.attempts.append(Attempt("highs", stage, text, time.perf_counter() - started, note=f"{count} columns"))
         if status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
             return False
         if status != highspy.HighsModelStatus.kOptimal:
-            raise HighsFailedError(f"HiGHS ended {stage} with status {word!r}")
+            raise HighsFailedError(f"HiGHS ended {stage} with status {text!r}")
         solution = self._model.getSolution()
         self._values, self._dual = np.asarray(solution.col_value), np.asarray(solution.row_dual)
         return True
@@ -256,7 +266,7 @@ class Sifter:
         Parameters
         ----------
         ordered : bool
-            One class of penalties after another, the dearest first, each frozen at its least before the next; else the
+            One class of penalties after another, the largest first, each frozen at its least before the next; else the
             weighted sum of all at once.
 
         Returns
@@ -270,15 +280,15 @@ class Sifter:
         above = soft[np.isfinite(self.rows.upper[soft])]
         self._slack_rows = np.concatenate([below, above])
         self._slack_sign = np.concatenate([np.ones(len(below)), -np.ones(len(above))])
-        price = self.rows.penalty[self._slack_rows]  # per unit of slack
-        weight = price.copy()
+        penalty = self.rows.penalty[self._slack_rows]  # per unit of slack
+        weight = penalty.copy()
         if self._limited and np.isfinite(self.rows.turnover_penalty):
             self._slack_rows = np.append(self._slack_rows, -1)
             self._slack_sign = np.append(self._slack_sign, -1.0)
-            price = np.append(price, self.rows.turnover_penalty)
+            penalty = np.append(penalty, self.rows.turnover_penalty)
             weight = np.append(weight, self.rows.turnover_penalty / 2)  # the row is two-way
-        classes = np.unique(price)[::-1] if ordered else np.zeros(1)
-        level = np.searchsorted(-classes, -price) if ordered else np.zeros(len(price), dtype=np.int64)
+        classes = np.unique(penalty)[::-1] if ordered else np.zeros(1)
+        level = np.searchsorted(-classes, -penalty) if ordered else np.zeros(len(penalty), dtype=np.int64)
         self._first_slack = self._model.getNumCol()
         self._first_total = self._model.getNumRow()
         for _ in classes:
@@ -294,7 +304,7 @@ class Sifter:
             np.arange(0, 2 * count, 2, dtype=np.int32), pairs.ravel().astype(np.int32), values.ravel(),
         )  # fmt: skip
         slacks = np.arange(self._first_slack, self._first_slack + count, dtype=np.int32)
-        self._model.clearSolver()  # the basis of an infeasible problem helps nobody
+        self._model.clearSolver()  # the basis of an infeasible problem is of no use
         self._model.setOptionValue("simplex_strategy", DUAL_SIMPLEX)
         totals: list[float] = []
         for number in range(len(classes)):
@@ -318,15 +328,15 @@ class Sifter:
             self._model.changeRowBounds(self._first_total + number, -np.inf, total * (1.0 + 1e-12))
 
     def freeze(self, totals: list[float]) -> None:
-        """Hold the weighted slack at its least and give the columns their prices back."""
+        """Hold the weighted slack at its least and restore the columns' costs."""
         for number, total in enumerate(totals):
             self._hold(number, total)
         count = self._model.getNumCol()
-        prices = np.zeros(count)
-        prices[: len(self._buys)] = self._cost - self._gain[self._buys]
-        prices[len(self._buys) : len(self._buys) + len(self._sells)] = self._cost + self._gain[self._sells]
-        prices[self._added_columns] = self._cost - self._gain[self._added]
-        self._model.changeColsCost(count, np.arange(count, dtype=np.int32), prices)
+        costs = np.zeros(count)
+        costs[: len(self._buys)] = self._cost - self._gain[self._buys]
+        costs[len(self._buys) : len(self._buys) + len(self._sells)] = self._cost + self._gain[self._sells]
+        costs[self._added_columns] = self._cost - self._gain[self._added]
+        self._model.changeColsCost(count, np.arange(count, dtype=np.int32), costs)
         self._model.setOptionValue("simplex_strategy", PRIMAL_SIMPLEX)  # the last basis stays feasible
 
     def result(self) -> LinearResult:

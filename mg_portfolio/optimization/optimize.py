@@ -1,6 +1,6 @@
 """One rebalance, start to finish.
 
-1. Bounds and rows of the problem (:mod:`mg_portfolio.optimization.constraints`); budget, band and
+1. WeightBounds and rows of the problem (:mod:`mg_portfolio.optimization.constraints`); budget, band and
    tradability must have room at all (:func:`mg_portfolio.optimization.relaxation.hard_infeasibility`).
 2. The linear problem by sifted simplex (:mod:`mg_portfolio.optimization.linear`). Where it is infeasible: least
    relaxation, then the best score within it, or
@@ -17,12 +17,12 @@ from typing import Literal
 from mg_portfolio.errors import InfeasibleError, ProblemError, SolverError
 from mg_portfolio.optimization.constraints import (
     ACCEPTED_VIOLATION,
-    Bounds,
-    Rows,
-    bounds,
+    ConstraintRows,
+    WeightBounds,
+    constraint_rows,
     largest_violation,
     objective,
-    rows,
+    weight_bounds,
 )
 from mg_portfolio.optimization.infeasibility import diagnose
 from mg_portfolio.optimization.linear import LADDER, SLACK_DUST, HighsFailedError, LinearResult, Sifter
@@ -60,8 +60,8 @@ def optimize(
     -------
     EnhancementSolution
         Status "optimal", "relaxed", or "infeasible" (budget, band and tradability exclude one another; weights
-        are then the holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover of
-        0.5, so a turnover limit below that is always relaxed there.
+        are then the holdings, unchanged). From an all-cash start every fully invested portfolio has a one-way turnover
+        of 0.5, so a turnover limit below that is always relaxed there.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def optimize(
     """
     if relaxation not in ("weighted", "ordered"):
         raise ProblemError(f"relaxation was {relaxation!r}, expected 'weighted' or 'ordered'")
-    b, r = bounds(problem), rows(problem)
+    b, r = weight_bounds(problem), constraint_rows(problem)
     hard = hard_infeasibility(problem, b)
     if hard is not None:
         message, names, needed = hard
@@ -116,7 +116,12 @@ def optimize(
 
 
 def _linear(
-    p: EnhancementProblem, r: Rows, b: Bounds, allow_relaxation: bool, ordered: bool, attempts: list[Attempt]
+    p: EnhancementProblem,
+    r: ConstraintRows,
+    b: WeightBounds,
+    allow_relaxation: bool,
+    ordered: bool,
+    attempts: list[Attempt],
 ) -> tuple[LinearResult, dict[str, float]]:
     """Best score and the relaxation it needed; climbs the ladder until the check passes."""
     reasons = []
@@ -154,7 +159,7 @@ def _linear(
     raise SolverError(f"no setting of HiGHS gave weights that pass the check: {'; '.join(reasons)}")
 
 
-def _relaxed_rows(r: Rows, linear: LinearResult) -> Rows:
+def _relaxed_rows(r: ConstraintRows, linear: LinearResult) -> ConstraintRows:
     """The rows with the limits moved by the slack that the linear problem used."""
     return replace(
         r, lower=r.lower - linear.slack, upper=r.upper + linear.slack, turnover=r.turnover + linear.turnover_slack

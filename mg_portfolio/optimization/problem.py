@@ -57,11 +57,12 @@ class EnhancementProblem:
     industry_names : mapping of int to str, optional
         Names in constraint names (``industry[bank]``); where absent, the code.
     style_priority : (K,) float, optional
-        Penalty per standard deviation when a style must give way in an infeasible problem. Styles have no meaning
+        Penalty per standard deviation for relaxing a style's limit in an infeasible problem. Styles have no meaning
         here, so where this is absent a limit of up to 0.2 is taken for size or valuation (1e3) and a wider one for
         the rest (1e2).
     limit_offsets : mapping of constraint name to float, optional
-        Widens single limits beyond those above (negative: tightens them): ``{"industry[bank]": 0.01}``. Names as in :func:`mg_portfolio.optimization.constraints.violations`, of members, industries, styles and turnover.
+        Widens single limits beyond those above (negative: tightens them): ``{"industry[bank]": 0.01}``. Names as
+        in :func:`mg_portfolio.optimization.constraints.violations`, of members, industries, styles and turnover.
     positions : (N,) int, optional
         Indices of the stocks on a wider axis, set by :func:`mg_portfolio.build_problem`.
 
@@ -134,7 +135,18 @@ class EnhancementProblem:
         return self.factor_loadings, self.factor_cov, self.specific_var
 
     def name_of(self, stock: int) -> str:
-        """Code of a stock, or its number where the problem carries no codes."""
+        """Code of a stock, or its number where the problem has no codes.
+
+        Parameters
+        ----------
+        stock : int
+            Index of the stock.
+
+        Returns
+        -------
+        str
+            Such as "600000.SH" or "stock 17".
+        """
         return str(self.symbols[stock]) if self.symbols is not None else f"stock {stock}"
 
 

@@ -4,7 +4,7 @@ With ``x = N w`` (weights near one, so that a solver's tolerance means the same 
 factor exposures ``y = L' F' (x - N b)``, ``C = L L'``, the covariance stays in pieces:
 ``|y|^2 + |sqrt(D) (x - N b)|^2``.
 
-A solver's status counts for nothing. Weights are accepted when every constraint holds to 1e-6 and the Frank-Wolfe gap
+A solver's status is not trusted. Weights are accepted when every constraint holds to 1e-6 and the Frank-Wolfe gap
 ``max over feasible v of grad(w)'(v - w)``, which bounds the objective left on the table, is below 1e-6 of the largest
 score. The gap is one linear problem, solved exactly by :mod:`mg_portfolio.optimization.linear` in milliseconds; its
 multipliers are the shadow prices. HiGHS is never handed the quadratic problem.
@@ -24,8 +24,8 @@ import numpy as np
 from mg_portfolio.errors import SolverError
 from mg_portfolio.optimization.constraints import (
     ACCEPTED_VIOLATION,
-    Bounds,
-    Rows,
+    ConstraintRows,
+    WeightBounds,
     gradient,
     largest_violation,
     objective,
@@ -72,11 +72,25 @@ class Formulation:
         return w
 
 
-def formulate(p: EnhancementProblem, r: Rows, b: Bounds) -> Formulation:
+def formulate(p: EnhancementProblem, r: ConstraintRows, b: WeightBounds) -> Formulation:
     """Write the problem in cvxpy; without a risk aversion it is the linear problem's twin.
 
     Trading needs one variable per held stock: with ``sell >= w0 - w``, ``sell >= 0`` and the budget,
     ``sum|w - w0| = 2 sum(sell) + (1 - sum w0)``. Stocks without room between their bounds are constants.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+    r : ConstraintRows
+        Its rows.
+    b : WeightBounds
+        Its bounds.
+
+    Returns
+    -------
+    Formulation
+        The cvxpy problem and its variable.
     """
     n = p.size
     free = b.upper > b.lower
@@ -100,11 +114,11 @@ def formulate(p: EnhancementProblem, r: Rows, b: Bounds) -> Formulation:
     if np.isfinite(r.turnover) or p.cost > 0.0:
         sold = n * float(np.maximum(p.holdings - fixed, 0.0)[~free].sum())
         two_way: Any = 2.0 * sold + n * (1.0 - float(p.holdings.sum()))
-        place = np.cumsum(free) - 1
+        column = np.cumsum(free) - 1
         held = np.flatnonzero(free & (b.lower < p.holdings))
         if len(held):
             sell = cp.Variable(len(held), name="sell", nonneg=True)
-            constraints.append(sell >= n * p.holdings[held] - x[place[held]])
+            constraints.append(sell >= n * p.holdings[held] - x[column[held]])
             two_way = 2 * cp.sum(sell) + two_way
             if np.isfinite(r.turnover):
                 constraints.append(two_way <= n * r.turnover)
@@ -130,8 +144,8 @@ def objective_unit(p: EnhancementProblem) -> float:
 
 def solve(
     p: EnhancementProblem,
-    r: Rows,
-    b: Bounds,
+    r: ConstraintRows,
+    b: WeightBounds,
     start: np.ndarray,
     relaxed: dict[str, float],
     attempts: list[Attempt],
@@ -140,12 +154,18 @@ def solve(
 
     Parameters
     ----------
-    r : Rows
-        Limits that are known to be feasible (already relaxed where they had to be).
+    p : EnhancementProblem
+        With a risk model.
+    r : ConstraintRows
+        Limits found feasible (already relaxed where they had to be).
+    b : WeightBounds
+        Of the problem.
     start : (N,) float
         Feasible weights of the linear problem.
     relaxed : dict
         How far the limits in ``r`` were moved from the problem's.
+    attempts : list of Attempt
+        Every solver call is appended.
 
     Returns
     -------
@@ -160,7 +180,7 @@ def solve(
     pool = _first_pool(p, b, start)
     for solver, settings in SOLVERS:
         for _ in range(MAX_ROUNDS):
-            inside = Bounds(b.lower, np.where(pool, b.upper, b.lower), b.band_low, b.band_high)
+            inside = WeightBounds(b.lower, np.where(pool, b.upper, b.lower), b.band_low, b.band_high)
             started = time.perf_counter()
             limit = {"max_iter": int(np.clip(OSQP_WORK / pool.sum(), 1_000, 20_000))} if solver == "OSQP" else {}
             status, found = _call(formulate(p, r, inside), solver, settings | limit)
@@ -184,7 +204,7 @@ def solve(
     raise SolverError(
         "no quadratic solver gave weights that pass the check: "
         + "; ".join(
-            f"{a.solver} said {a.status!r}, violation {a.largest_violation:.2g}, gap {a.gap:.2g}"
+            f"{a.solver} ended with {a.status!r}, violation {a.largest_violation:.2g}, gap {a.gap:.2g}"
             for a in attempts
             if a.stage == "risk"
         )
@@ -205,7 +225,7 @@ def _call(form: Formulation, solver: str, settings: dict[str, Any]) -> tuple[str
     return str(form.problem.status), found if usable else None
 
 
-def _first_pool(p: EnhancementProblem, b: Bounds, start: np.ndarray) -> np.ndarray:
+def _first_pool(p: EnhancementProblem, b: WeightBounds, start: np.ndarray) -> np.ndarray:
     """Stocks that may move at first: held, in the benchmark, bought by the linear problem, or among the best scores."""
     pool = (p.holdings > 0.0) | (p.benchmark > 0.0) | (start > 0.0) | (b.lower > 0.0)
     rest = np.flatnonzero(~pool & (b.upper > b.lower))
@@ -214,7 +234,7 @@ def _first_pool(p: EnhancementProblem, b: Bounds, start: np.ndarray) -> np.ndarr
     return pool
 
 
-def _wanted(p: EnhancementProblem, r: Rows, inside: Bounds, weights: np.ndarray) -> np.ndarray:
+def _wanted(p: EnhancementProblem, r: ConstraintRows, inside: WeightBounds, weights: np.ndarray) -> np.ndarray:
     """Stocks whose purchase would pay at the multipliers of the problem without them; (N,) bool."""
     slope = gradient(p, weights)
     linear = _linearised(p, r, inside, slope)
@@ -224,7 +244,7 @@ def _wanted(p: EnhancementProblem, r: Rows, inside: Bounds, weights: np.ndarray)
     return earned > ACCEPTED_GAP * objective_unit(p)
 
 
-def _linearised(p: EnhancementProblem, r: Rows, b: Bounds, slope: np.ndarray) -> LinearResult | None:
+def _linearised(p: EnhancementProblem, r: ConstraintRows, b: WeightBounds, slope: np.ndarray) -> LinearResult | None:
     """Answer of the linear problem with this gain, None where HiGHS has none."""
     for settings in LADDER:
         try:
@@ -242,10 +262,30 @@ def _linearised(p: EnhancementProblem, r: Rows, b: Bounds, slope: np.ndarray) ->
     return None
 
 
-def optimality_gap(p: EnhancementProblem, r: Rows, b: Bounds, weights: np.ndarray) -> tuple[float, LinearResult | None]:
-    """Bound the objective left at ``weights`` by the best linear step from it (Frank-Wolfe gap); infinite if unknown.
+def optimality_gap(
+    p: EnhancementProblem, r: ConstraintRows, b: WeightBounds, weights: np.ndarray
+) -> tuple[float, LinearResult | None]:
+    """Bound the objective left at ``weights`` by the best linear step from it (Frank-Wolfe gap).
 
     The objective is concave, so ``f(v) - f(w) <= grad'(v - w) - cost (|v - w0| - |w - w0|)`` for every feasible ``v``.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+    r : ConstraintRows
+        Its rows.
+    b : WeightBounds
+        Its bounds.
+    weights : (N,) float
+        Feasible weights.
+
+    Returns
+    -------
+    gap : float
+        In units of the objective; infinite if unknown.
+    linear : LinearResult or None
+        The linear problem at the weights.
     """
     slope = gradient(p, weights)
     best = _linearised(p, r, b, slope)
@@ -261,7 +301,7 @@ def _root(covariance: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
-def _tidied(w: np.ndarray, b: Bounds) -> np.ndarray:
+def _tidied(w: np.ndarray, b: WeightBounds) -> np.ndarray:
     """Weights inside their bounds, the budget's residue (a first-order solver's 1e-9) spread over the room left."""
     w = np.clip(w, b.lower, b.upper)
     missing = 1.0 - w.sum()

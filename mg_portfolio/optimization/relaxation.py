@@ -8,17 +8,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from mg_portfolio.optimization.constraints import Bounds, Rows, bounds, violations
+from mg_portfolio.optimization.constraints import ConstraintRows, WeightBounds, violations, weight_bounds
 from mg_portfolio.optimization.problem import EnhancementProblem
 
 ROUNDING = 1e-9
 """Violations and multipliers below this are rounding."""
 
 
-def hard_infeasibility(p: EnhancementProblem, b: Bounds) -> tuple[str, tuple[str, ...], dict[str, float]] | None:
+def hard_infeasibility(p: EnhancementProblem, b: WeightBounds) -> tuple[str, tuple[str, ...], dict[str, float]] | None:
     """Check whether budget, band and tradability alone exclude any weights.
 
     They do when the stocks' upper ends sum to less than one or their lower ends to more; all else can be relaxed.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+    b : WeightBounds
+        Its bounds.
 
     Returns
     -------
@@ -59,7 +66,7 @@ def _band_that_fits(p: EnhancementProblem, buying: bool) -> float | None:
     width = p.stock_limit
 
     def fits(extra: float) -> bool:
-        wider = bounds(replace(p, stock_limit=width + extra))
+        wider = weight_bounds(replace(p, stock_limit=width + extra))
         return bool(wider.upper.sum() >= 1.0 if buying else wider.lower.sum() <= 1.0)
 
     low, high = 0.0, 1.0
@@ -77,7 +84,7 @@ def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, flo
     return {name: v for name, v in violations(p, weights).items() if name not in hard and v > ROUNDING}
 
 
-def weighted_slack(r: Rows, amounts: Mapping[str, float]) -> float:
+def weighted_slack(r: ConstraintRows, amounts: Mapping[str, float]) -> float:
     """Sum of the amounts under the penalties of the least relaxation."""
     penalty = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": r.turnover_penalty}
     return float(sum(penalty[name] * amount for name, amount in amounts.items()))

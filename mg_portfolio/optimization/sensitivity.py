@@ -14,21 +14,24 @@ def shadow_price_table(
     return_per_score: float | None = None,
     rebalances_per_year: float = 252 / 5,
 ) -> pd.DataFrame:
-    """What a usual step of each binding limit would earn, by its price and by solving again.
+    """Tabulate what a usual step of each binding limit would earn, by its shadow price and by solving again.
 
     Parameters
     ----------
     problem : EnhancementProblem
+        One rebalance.
     solution : EnhancementSolution
-        The problem's own.
+        Its solution.
     return_per_score : float, optional
-        Adds the basis points a year; see :func:`return_per_score`.
+        Adds the basis points a year; see :func:`mg_portfolio.return_per_score`.
     rebalances_per_year : float
+        252 trading days over the days between rebalances.
 
     Returns
     -------
     DataFrame
-        Dearest first, columns ``constraint``, ``price`` (score per unit of the limit), ``step`` (a usual move of it),
+        Largest gain first, columns ``constraint``, ``price`` (score per unit of the limit), ``step`` (a usual move
+        of it),
         ``at_price`` (their product) and ``gained`` (score found by solving with the limit moved by the step, NaN for
         the budget), and with a regression slope ``basis_points_a_year`` of what is gained.
 
@@ -39,7 +42,7 @@ def shadow_price_table(
     wins over the band, so a stock that may not be bought and lies below its band stays where it is, and may be sold
     once a wider band reaches it; likewise one that may not be sold, above its band, and buying. At such a stock the
     room for trading does not grow with the band until the two meet, then it does: ``stock_limit`` can gain more than
-    its price says. Where limits had to be relaxed, the least relaxation comes before the score: loosening another
+    its price says. Where limits had to be relaxed, the least relaxation comes before the score: widening another
     limit may shorten it and cost score, and ``gained`` be below zero. Trust ``gained``.
     """
     lines = []

@@ -1,11 +1,11 @@
-"""What each binding limit costs: in score, and in basis points a year."""
+"""Shadow prices (dual values): what each binding limit costs, in score and in basis points a year."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
-from mg_portfolio.optimization.constraints import Bounds, Rows, gradient
+from mg_portfolio.optimization.constraints import ConstraintRows, WeightBounds, gradient
 from mg_portfolio.optimization.linear import LinearResult
 from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.relaxation import ROUNDING
@@ -16,16 +16,36 @@ STEPS = {"turnover": 0.01, "members": 0.01, "industry": 0.01, "stock_limit": 0.0
 
 def shadow_prices(
     p: EnhancementProblem,
-    r: Rows,
-    b: Bounds,
+    r: ConstraintRows,
+    b: WeightBounds,
     weights: np.ndarray,
     linear: LinearResult,
     relaxed: Mapping[str, float],
 ) -> dict[str, float]:
-    """Objective gained per unit that each binding limit is loosened.
+    """Objective gained per unit that each binding limit is widened.
 
-    A limit that was relaxed has no price: loosening it would shorten the relaxation, not raise the score. The budget's
-    price is what one more unit of weight would earn, and may have either sign.
+    A limit that was relaxed has none: widening it would shorten the relaxation, not raise the score. The budget's is
+    what one more unit of weight would earn, and may have either sign.
+
+    Parameters
+    ----------
+    p : EnhancementProblem
+        Of N stocks.
+    r : ConstraintRows
+        Its rows.
+    b : WeightBounds
+        Its bounds.
+    weights : (N,) float
+        The solution's.
+    linear : LinearResult
+        Multipliers at the weights.
+    relaxed : mapping of str to float
+        Limits that were relaxed.
+
+    Returns
+    -------
+    dict
+        Constraint name -> objective per unit of its limit.
     """
     prices = {
         name: float(dual) if name == "budget" else abs(float(dual))
@@ -50,24 +70,30 @@ def shadow_prices(
 
 
 def annual_basis_points(
-    prices: Mapping[str, float], return_per_score: float, rebalances_per_year: float = 252 / 5
+    shadow_prices: Mapping[str, float], return_per_score: float, rebalances_per_year: float = 252 / 5
 ) -> dict[str, float]:
     """Shadow prices as basis points a year per unit of each limit.
 
     Parameters
     ----------
-    prices : dict
-        ``EnhancementSolution.shadow_prices``.
+    shadow_prices : dict
+        ``EnhancementSolution.shadow_prices``, score per unit of each limit.
     return_per_score : float
         Slope of the regression of next-rebalance returns on the signal (fraction per unit of score), see
         :func:`return_per_score`.
     rebalances_per_year : float
+        252 trading days over the days between rebalances.
+
+    Returns
+    -------
+    dict
+        Constraint name -> basis points a year per unit of its limit.
     """
-    return {name: price * return_per_score * rebalances_per_year * 1e4 for name, price in prices.items()}
+    return {name: price * return_per_score * rebalances_per_year * 1e4 for name, price in shadow_prices.items()}
 
 
 def return_per_score(scores: np.ndarray, returns: np.ndarray, min_stocks: int = 30) -> tuple[float, float]:
-    """Return that a unit of score earns to the next rebalance: mean of the cross-sectional slopes, and its t-statistic.
+    """Regress returns to the next rebalance on scores: mean cross-sectional slope, and its t-statistic.
 
     Parameters
     ----------
@@ -78,8 +104,15 @@ def return_per_score(scores: np.ndarray, returns: np.ndarray, min_stocks: int = 
 
     Returns
     -------
-    slope, t_statistic : float
-        After Fama and MacBeth (1973). NaN where no decision has enough stocks, and no t-statistic from one decision.
+    slope : float
+        Return per unit of score, after Fama and MacBeth (1973); NaN where no decision has enough stocks.
+    t_statistic : float
+        Of the slope; NaN with a single decision.
+
+    Raises
+    ------
+    ProblemError
+        Shapes differ.
     """
     x, y = np.atleast_2d(np.asarray(scores, dtype=np.float64)), np.atleast_2d(np.asarray(returns, dtype=np.float64))
     if x.shape != y.shape:

@@ -7,20 +7,38 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Attempt:
-    """One solver call: kept whether or not its weights were accepted."""
+    """One solver call, recorded whether or not its weights were accepted.
+
+    Attributes
+    ----------
+    solver : str
+        "highs", "piqp", "clarabel" or "osqp".
+    stage : str
+        "optimise", "least relaxation", "optimise relaxed" or "risk".
+    status : str
+        As the solver reports it.
+    seconds : float
+        Wall-clock time of the call.
+    largest_violation : float
+        Of its weights, recomputed; NaN where not computed.
+    gap : float
+        Bound on the objective left; NaN where not computed.
+    note : str
+        Size of the problem.
+    """
 
     solver: str
-    stage: str  # "optimise", "least relaxation", "optimise relaxed", "risk"
-    status: str  # the solver's own word
+    stage: str
+    status: str
     seconds: float
     largest_violation: float = float("nan")
-    gap: float = float("nan")  # bound on the objective that is left, where one was computed
+    gap: float = float("nan")
     note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class EnhancementSolution:
-    """Weights and the account of how they came about.
+    """Weights of a rebalance, and how they were found.
 
     Attributes
     ----------
@@ -29,14 +47,15 @@ class EnhancementSolution:
     objective : float
         The problem's objective at ``weights``.
     status : str
-        "optimal"; "relaxed" when a limit had to give way; "infeasible" when even budget, band and tradability clash.
+        "optimal"; "relaxed" when a limit had to give way; "infeasible" when even budget, band and tradability
+        exclude one another.
     largest_violation : float
         Largest amount by which ``weights`` break a constraint, recomputed from the problem (relaxed limits moved by the
         amounts in ``relaxed``). Above 1e-6 weights are never returned as optimal or relaxed.
     relaxed : dict
         Constraint name -> how far beyond its limit the weights lie (weight, or standard deviations for a style).
     shadow_prices : dict
-        Binding constraint -> objective gained per unit that its limit is loosened (for ``stock_limit`` all stocks'
+        Binding constraint -> objective gained per unit that its limit is widened (for ``stock_limit`` all stocks'
         bands at once; for ``turnover`` per unit of one-way turnover).
     solver : str
         Solver whose weights these are.

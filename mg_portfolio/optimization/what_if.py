@@ -26,13 +26,17 @@ class Comparison:
     Attributes
     ----------
     before, after : EnhancementProblem
+        Of the same N stocks, holdings and benchmark.
     solution_before, solution_after : EnhancementSolution
+        Their solutions.
     costs : Costs
         Rates for ``summary``'s cost; trading for free by default.
     return_per_score : float or None
         Return to the next rebalance per unit of score; turns scores into basis points a year.
     rebalances_per_year : float
+        252 trading days over the days between rebalances.
     title : str
+        Heading of its text and page.
     """
 
     before: EnhancementProblem
@@ -131,7 +135,7 @@ class Comparison:
         return "\n\n".join(parts)
 
     def to_html(self, chart: str = "") -> str:
-        """Tables of the comparison for a page or a notebook.
+        """Render the tables of the comparison for a page or a notebook.
 
         Parameters
         ----------
@@ -169,7 +173,7 @@ def compare(
     rebalances_per_year: float = 252 / 5,
     title: str = "",
 ) -> Comparison:
-    """Solve both problems and set the answers side by side.
+    """Solve two problems and compare their solutions.
 
     Parameters
     ----------
@@ -178,9 +182,16 @@ def compare(
     costs : Costs, optional
         For the cost of trading, in fractions; absent is free.
     return_per_score : float, optional
-        See :func:`mg_portfolio.optimization.shadow_prices.return_per_score`.
+        See :func:`mg_portfolio.return_per_score`.
     rebalances_per_year : float
+        252 trading days over the days between rebalances.
     title : str
+        Heading of the comparison.
+
+    Returns
+    -------
+    Comparison
+        Tables of figures, weights, exposures and shadow prices; a notebook shows them.
 
     Raises
     ------

@@ -139,7 +139,7 @@ def test_both_relaxations_suffice_and_order_spares_heavy_limits(seed):
 
 
 def test_strict_order_moves_the_light_limit_however_far():
-    # being neutral costs five times as much turnover as it saves exposure, and the style's penalty is larger by a hundredth
+    # being neutral costs five times the turnover that it saves in exposure; the style's penalty is 1% larger
     p = EnhancementProblem(
         score=np.zeros(2),
         benchmark=np.full(2, 0.5),

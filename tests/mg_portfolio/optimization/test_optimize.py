@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, optimize
-from mg_portfolio.optimization.constraints import bounds, largest_violation, objective, violations
+from mg_portfolio.optimization.constraints import largest_violation, objective, violations, weight_bounds
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import annual_basis_points, return_per_score
 
@@ -76,7 +76,7 @@ def test_tradability_wins_over_the_band(sum_to):
     assert w[0] == holdings[0]  # suspended, although the band asks for more
     assert w[1] >= holdings[1]  # locked at the lower limit far above the band
     assert w[2] <= holdings[2]  # locked at the upper limit below the band
-    b = bounds(p)
+    b = weight_bounds(p)
     assert (b.lower <= b.upper).all()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mg_portfolio import EnhancementProblem, InfeasibleError, optimize
 from mg_portfolio.optimization import quadratic
-from mg_portfolio.optimization.constraints import bounds, rows, violations
+from mg_portfolio.optimization.constraints import constraint_rows, violations, weight_bounds
 from mg_portfolio.optimization.quadratic import formulate
 
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
@@ -130,7 +130,7 @@ def test_linear_objective_equals_the_naive_twins(block):
         if best is None:
             assert solution.status == "relaxed", f"seed {seed}"
             least = naive.least_relaxation()
-            penalty = dict(zip(rows(p).names, rows(p).penalty, strict=True)) | {"turnover": 1.0}
+            penalty = dict(zip(constraint_rows(p).names, constraint_rows(p).penalty, strict=True)) | {"turnover": 1.0}
             used = sum(penalty[name] * amount for name, amount in solution.relaxed.items())
             assert used == pytest.approx(least, abs=1e-7), f"seed {seed}"
             assert solution.objective == pytest.approx(naive.best(least + 1e-9), abs=1e-5), f"seed {seed}"
@@ -188,7 +188,7 @@ def test_a_solver_that_is_absent_is_one_failed_attempt(monkeypatch):
 @pytest.mark.parametrize("seed", range(10))
 def test_documented_formulation_is_the_same_linear_problem(seed):
     p = problem_of(seed, member_floor=None, industry_limit=0.05, turnover_limit=0.6)
-    form = formulate(p, rows(p), bounds(p))
+    form = formulate(p, constraint_rows(p), weight_bounds(p))
     solve(form.problem)
     assert form.problem.value * form.unit / p.size == pytest.approx(optimize(p).objective, abs=1e-9)
 
