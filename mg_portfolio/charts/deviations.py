@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mg_portfolio.charts.style import BRICK, DOWN, GREY, INK, LINE, UP, styled, words_of
+from mg_portfolio.charts.style import BRICK, DOWN, GREY, INK, LINE, UP, labels_with, styled
 
 
 @styled
@@ -32,15 +32,19 @@ def exposures_chart(
     labels : mapping, optional
     width : float
         Inches; the height follows the number of bars.
+
+    Returns
+    -------
+    Figure
     """
-    words = words_of(labels)
+    text = labels_with(labels)
     shown = sorted(industry.items(), key=lambda item: -abs(item[1]))[:16]
     shown.sort(key=lambda item: item[1])
     rows = max(len(shown), len(styles), 4)
     fig = Figure(figsize=(width, 0.7 + 0.185 * rows), layout="constrained")
     left, right = fig.subplots(1, 2, gridspec_kw={"width_ratios": [1.15, 1]})
-    _deviation_bars(left, dict(shown), 100.0, "%", words["industry"])
-    _deviation_bars(right, dict(reversed(list(styles.items()))), 1.0, "", words["style"])
+    _deviation_bars(left, dict(shown), 100.0, "%", text["industry"])
+    _deviation_bars(right, dict(reversed(list(styles.items()))), 1.0, "", text["style"])
     if industry_limit is not None:
         for side in (-1, 1):
             left.axvline(side * 100 * industry_limit, color=BRICK, linewidth=0.9, linestyle=(0, (3, 2)))
@@ -98,14 +102,18 @@ def weights_chart(
     labels : mapping, optional
     width : float
         Inches; the height follows the number of bars.
+
+    Returns
+    -------
+    Figure
     """
-    words = words_of(labels)
+    text = labels_with(labels)
     rows = max(len(overweights), len(underweights), 4)
     fig = Figure(figsize=(width, 0.7 + 0.185 * rows), layout="constrained")
     left, right = fig.subplots(1, 2)
     for ax, values, title in (
-        (left, overweights, words["overweight"]),
-        (right, underweights, words["underweight"]),
+        (left, overweights, text["overweight"]),
+        (right, underweights, text["underweight"]),
     ):
         _deviation_bars(ax, dict(reversed(list(values.items()))), 100.0, "%", title)
         low, high = ax.get_xlim()

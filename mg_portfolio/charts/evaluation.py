@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: how long a signal lasts, and its years with the spread between tracks."""
+"""Charts of an evaluation: IC decay, and calendar years with the spread between tracks."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,21 @@ from mg_portfolio.charts.style import BLUE, GOLD, GREY, INK, LINE, percent_axis,
 
 @styled
 def decay_chart(rank_ic: np.ndarray) -> Figure:
-    """RankIC with the return of each single day that follows, and its running sum.
+    """IC decay: RankIC with the return of each single day after the purchase.
 
     Parameters
     ----------
     rank_ic : ndarray of float (L,)
         Mean RankIC at lags 1..L.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        An empty array, or one that is not one-dimensional.
     """
     rank_ic = np.asarray(rank_ic, float)
     if rank_ic.ndim != 1 or not len(rank_ic):
@@ -41,6 +50,10 @@ def years_chart(by_year_and_track: pd.DataFrame) -> Figure:
     by_year_and_track : DataFrame
         Of `mg_portfolio.evaluation.result.Evaluation`: index year and track, columns ``rank_ic_mean``,
         ``top_excess_annual``, ...
+
+    Returns
+    -------
+    Figure
     """
     fig = Figure(figsize=(7.2, 2.4), layout="constrained")
     panels = (

@@ -1,7 +1,7 @@
 """The charts of the report and of the assets' metadata.
 
-Each function takes arrays and returns a matplotlib `Figure`; `png`, `svg` and `markdown_image` write it out. Words come
-in as ``labels`` (English by default), so that the same chart serves both languages.
+Each function takes arrays and returns a matplotlib `Figure`; `png`, `svg` and `markdown_image` write it out. Texts are
+passed as ``labels`` (English by default), so that one chart serves both languages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,7 @@ from mg_portfolio.charts.style import (
     TEAL,
     UP,
     date_axis,
+    labels_with,
     markdown_image,
     percent_axis,
     png,
@@ -34,7 +35,6 @@ from mg_portfolio.charts.style import (
     styled,
     svg,
     thin,
-    words_of,
 )
 
 __all__ = [
@@ -82,16 +82,25 @@ def ic_chart(
         One track's days, ``rank_ic[offset::every]``. More than 160 of them are shown as monthly means.
     labels : mapping, optional
         Words to replace.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        Values that do not match the days.
     """
-    words, days, rank_ic = words_of(labels), _days(days), np.asarray(rank_ic, float)
+    text, days, rank_ic = labels_with(labels), _days(days), np.asarray(rank_ic, float)
     _same_length(days, rank_ic=rank_ic)
     days, rank_ic = days[offset::every], rank_ic[offset::every]
     days, rank_ic = days[np.isfinite(rank_ic)], rank_ic[np.isfinite(rank_ic)]
     fig = Figure(figsize=(7.2, 2.7), layout="constrained")
     ax = fig.add_subplot()
-    name, bar_days, bars = words["rank_ic"], days, rank_ic
+    name, bar_days, bars = text["rank_ic"], days, rank_ic
     if len(days) > MAX_BARS:
-        name = words["rank_ic_month"]
+        name = text["rank_ic_month"]
         month = days.astype("datetime64[M]")
         bar_days, index = np.unique(month, return_inverse=True)
         bars = np.bincount(index, rank_ic) / np.bincount(index)
@@ -105,7 +114,7 @@ def ic_chart(
     right.plot(line_days, line, color=INK)
     _align_zero(ax, right)
     ax.set_title(name)
-    right.set_title(words["cumulative"], loc="right", fontweight="normal", color=GREY, fontsize=8)
+    right.set_title(text["cumulative"], loc="right", fontweight="normal", color=GREY, fontsize=8)
     date_axis(ax, days)
     return fig
 
@@ -141,12 +150,21 @@ def layers_chart(
     names : sequence of str, optional
         ``layer 1`` .. by default.
     labels : mapping, optional
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        Layers that do not match the days.
     """
-    words, days, layer_nav = words_of(labels), _days(days), np.asarray(layer_nav, float)
+    text, days, layer_nav = labels_with(labels), _days(days), np.asarray(layer_nav, float)
     if layer_nav.ndim != 2 or layer_nav.shape[1] != len(days):
         raise EvaluationError(f"layer_nav had shape {layer_nav.shape}, expected (layer, {len(days)})")
     count = len(layer_nav)
-    names = [f"{words['layer']} {g + 1}" for g in range(count)] if names is None else list(names)
+    names = [f"{text['layer']} {g + 1}" for g in range(count)] if names is None else list(names)
     fig = Figure(figsize=(7.2, 3.2), layout="constrained")
     ax = fig.add_subplot()
     ax.axhline(1, color=LINE, linewidth=0.8)
@@ -187,29 +205,38 @@ def nav_chart(
     labels : mapping, optional
     height, width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        Values that do not match the days.
     """
-    words, days, nav = words_of(labels), _days(days), np.asarray(nav, float)
+    text, days, nav = labels_with(labels), _days(days), np.asarray(nav, float)
     _same_length(days, nav=nav)
     nav = nav / nav[:1]
     fig = Figure(figsize=(width, height), layout="constrained")
     upper, lower = fig.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 2.2]})
     line_days, line = thin(days, nav)
-    upper.plot(line_days, line, color=BLUE, label=words["portfolio"])
+    upper.plot(line_days, line, color=BLUE, label=text["portfolio"])
     relative = nav
     if benchmark is not None:
         benchmark = np.asarray(benchmark, float)
         _same_length(days, benchmark=benchmark)
         benchmark = benchmark / benchmark[:1]
-        upper.plot(line_days, thin(days, benchmark)[1], color=SLATE, label=words["benchmark"])
+        upper.plot(line_days, thin(days, benchmark)[1], color=SLATE, label=text["benchmark"])
         relative = nav / benchmark
     _log_if_wide(upper, nav, *(() if benchmark is None else (benchmark,)))
     upper.legend(loc="upper left", ncols=2, borderaxespad=0)
     upper.margins(y=0.12)
-    _relative_panel(lower, days, relative, words, None if benchmark is None else words["relative"])
+    _relative_panel(lower, days, relative, text, None if benchmark is None else text["relative"])
     return fig
 
 
-def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, words: Mapping[str, str], name: str | None) -> None:
+def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, text: Mapping[str, str], name: str | None) -> None:
     """NAV as a line on the left, its drawdown as a shade that hangs from the top on the right."""
     drawdown = nav / np.maximum.accumulate(nav) - 1.0
     deepest = int(np.argmin(drawdown)) if len(nav) else 0
@@ -234,13 +261,13 @@ def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, words: Mapping[
         ax.margins(y=0.1)
     else:
         ax.set_yticks([])
-    worst = f"{words['drawdown']}: {100 * drawdown[deepest]:.1f}% ({days[deepest]})" if len(nav) else words["drawdown"]
+    worst = f"{text['drawdown']}: {100 * drawdown[deepest]:.1f}% ({days[deepest]})" if len(nav) else text["drawdown"]
     shade.set_title(worst, loc="right", color=BRICK, fontweight="normal", fontsize=8)
     date_axis(ax, days)
 
 
 def _log_if_wide(ax: Axes, *lines: np.ndarray) -> None:
-    """A log scale with plain numbers where a line grows so much that its first years would lie flat."""
+    """Log scale with plain numbers where a line grows so much that its first years would look flat."""
     lines = tuple(line for line in lines if len(line))
     if not lines:
         return
@@ -274,13 +301,22 @@ def long_short_chart(
     labels : mapping, optional
     height, width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        Values that do not match the days.
     """
-    words, days, returns = words_of(labels), _days(days), np.asarray(returns, float)
+    text, days, returns = labels_with(labels), _days(days), np.asarray(returns, float)
     _same_length(days, returns=returns)
     held = np.isfinite(returns)
     fig = _fixed_figure(width, height, left=0.42, right=0.46, bottom=0.27, top=0.25)
     ax = fig.add_subplot()
-    _relative_panel(ax, days[held], np.cumprod(1.0 + returns[held]), words, name or words["long_short"])
+    _relative_panel(ax, days[held], np.cumprod(1.0 + returns[held]), text, name or text["long_short"])
     return fig
 
 
@@ -294,6 +330,10 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
         ``{"long-short": {"week": 0.004, "month": 0.01, "year": 0.11}, ...}``, fractions; NaN is left blank.
     height, width : float
         Inches.
+
+    Returns
+    -------
+    Figure
     """
     fig = _fixed_figure(width, height, left=0.05, right=0.05, bottom=0.32, top=0.25)
     periods = list(next(iter(groups.values()), {}))
@@ -330,7 +370,7 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
 
 
 def _fixed_figure(width: float, height: float, left: float, right: float, bottom: float, top: float) -> Figure:
-    """A figure with margins in inches: twice as fast as one that measures its words, for charts made by the dozen."""
+    """A figure with margins in inches: twice as fast as a constrained layout, for charts drawn by the dozen."""
     fig = Figure(figsize=(width, height))
     fig.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
     return fig
@@ -348,28 +388,32 @@ def training_curves(
         Keys ``rank_ic`` (validation RankIC per check), ``loss`` (training loss per check) and, optional, ``valid_loss``
         and ``best`` (index of the check whose weights were kept; the highest RankIC by default).
     labels : mapping, optional
+
+    Returns
+    -------
+    Figure
     """
-    words = words_of(labels)
+    text = labels_with(labels)
     fig = Figure(figsize=(7.2, 2.7), layout="constrained")
     left, right = fig.subplots(1, 2)
     for i, (seed, curve) in enumerate(curves.items()):
         colour = SERIES[i % len(SERIES)]
         rank_ic = np.asarray(curve["rank_ic"], float)
         checks = np.arange(1, len(rank_ic) + 1)
-        left.plot(checks, rank_ic, color=colour, label=f"{words['seed']} {seed}")
+        left.plot(checks, rank_ic, color=colour, label=f"{text['seed']} {seed}")
         if np.isfinite(rank_ic).any():
             best = int(curve["best"]) if "best" in curve else int(np.nanargmax(rank_ic))  # type: ignore[call-overload]
             left.plot(best + 1, rank_ic[best], "o", color=colour, markersize=4.5)
         loss = np.asarray(curve["loss"], float)
-        right.plot(np.arange(1, len(loss) + 1), loss, color=colour, label=words["train"] if i == 0 else None)
+        right.plot(np.arange(1, len(loss) + 1), loss, color=colour, label=text["train"] if i == 0 else None)
         if "valid_loss" in curve:
             valid = np.asarray(curve["valid_loss"], float)
-            name = words["valid"] if i == 0 else None
+            name = text["valid"] if i == 0 else None
             right.plot(np.arange(1, len(valid) + 1), valid, color=colour, linestyle=(0, (3, 2)), label=name)
-    left.set_title(words["validation"])
-    right.set_title(words["loss"])
+    left.set_title(text["validation"])
+    right.set_title(text["loss"])
     for ax in (left, right):
-        ax.set_xlabel(words["check"])
+        ax.set_xlabel(text["check"])
         ax.xaxis.get_major_locator().set_params(integer=True)
         if ax.get_legend_handles_labels()[0]:
             ax.legend(loc="best")

@@ -1,4 +1,4 @@
-"""Charts of a backtest: the fan of weekdays, where the excess came from, planned and realised turnover."""
+"""Charts of a backtest: rebalancing-weekday sensitivity, attribution of the excess, turnover."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ from mg_portfolio.charts.style import (
 def weekday_paths_chart(
     days: np.ndarray, relative_nav: Mapping[str, np.ndarray], chosen: str = "fri", width: float = 7.2
 ) -> Figure:
-    """Relative NAV of one portfolio decided on each weekday, the band between them shaded.
+    """Rebalancing-weekday sensitivity: relative NAV of a portfolio decided on each weekday, their range shaded.
 
     Parameters
     ----------
@@ -35,9 +35,18 @@ def weekday_paths_chart(
     relative_nav : mapping of weekday to ndarray of float (D,)
         1 on the first day.
     chosen : str
-        The path that is the portfolio's own, drawn heavier.
+        The portfolio's own weekday, drawn heavier.
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        A path that does not match the days.
     """
     days = np.asarray(days, "datetime64[D]")
     lines = np.stack([np.asarray(v, float) for v in relative_nav.values()])
@@ -79,6 +88,15 @@ def attribution_chart(days: np.ndarray, parts: Mapping[str, np.ndarray], width: 
         Linked daily effects, fractions; their sum is the excess.
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        A part that does not match the days.
     """
     days = np.asarray(days, "datetime64[D]")
     for name, values in parts.items():
@@ -119,6 +137,10 @@ def industries_chart(table: pd.DataFrame, most: int = 14, width: float = 7.2) ->
         Industries shown, by the size of their totals.
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
     """
     shown = table.loc[table["total"].abs().sort_values(ascending=False).index[:most]].sort_values("total")
     fig = Figure(figsize=(width, 0.9 + 0.2 * len(shown)), layout="constrained")
@@ -147,6 +169,10 @@ def turnover_chart(days: np.ndarray, planned: np.ndarray, realised: np.ndarray, 
     planned, realised : ndarray of float (R,)
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
     """
     days = np.asarray(days, "datetime64[D]")
     planned, realised = np.asarray(planned, float), np.asarray(realised, float)
@@ -176,6 +202,10 @@ def relative_chart(
     title : str
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
     """
     days = np.asarray(days, "datetime64[D]")
     fig = Figure(figsize=(width, 2.9), layout="constrained")

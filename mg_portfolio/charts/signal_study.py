@@ -1,4 +1,4 @@
-"""The study's pictures: RankIC beside the published one, and how signals go together."""
+"""Charts of the signal study: RankIC beside the published one, and the correlations of signals."""
 
 from collections.abc import Mapping, Sequence
 
@@ -27,6 +27,15 @@ def correlation_chart(names: Sequence[str], matrix: np.ndarray, common: int = 0,
     common : int
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        A matrix that does not match the names.
     """
     matrix = np.asarray(matrix, float)
     count = len(names)
@@ -78,9 +87,18 @@ def published_comparison_chart(
     ours, published : sequence of float (N,)
         Fractions; NaN where there is none.
     labels : mapping, optional
-        Words for ``ours``, ``published`` and ``rank_ic``.
+        Texts for ``ours``, ``published`` and ``rank_ic``.
     width : float
         Inches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        Figures that do not match the names.
     """
     words = {**_WORDS, **(labels or {})}
     mine, theirs = np.asarray(ours, float), np.asarray(published, float)

@@ -1,7 +1,7 @@
-"""How figures look, and how they leave as PNG, inline SVG or markdown.
+"""Style of the figures, and their export as PNG, inline SVG or Markdown.
 
-Figures are built with matplotlib's object interface, so nothing global outlives a call; the settings that matplotlib
-only reads globally are set for the length of a call, under a lock.
+Figures are built with matplotlib's object interface and leave nothing in its global state; settings that matplotlib
+reads only globally are set for the duration of a call, under a lock.
 """
 
 import base64
@@ -115,7 +115,7 @@ def _save(fig: Figure, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     with _LOCK, matplotlib.rc_context(_settings()), warnings.catch_warnings():
         if kind == "svg":
-            # Text stays text there: the reader's fonts draw the Chinese that ours may lack
+            # Text stays text: the reader's fonts draw the Chinese glyphs that ours may lack
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         fig.savefig(buffer, format=kind, **options)
     return buffer.getvalue()
@@ -133,7 +133,11 @@ def svg(fig: Figure, title: str = "") -> str:
     ----------
     fig : Figure
     title : str
-        Read out by screen readers, and part of what makes the ids its own: two equal figures need two titles.
+        For screen readers, and part of the hash in the ids: two equal figures need two titles.
+
+    Returns
+    -------
+    str
     """
     text = _save(fig, "svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}).decode()
     text = text[text.index("<svg") :]
@@ -149,7 +153,7 @@ def svg(fig: Figure, title: str = "") -> str:
     # A tenth of a point is finer than a screen, and halves the size; the words between tags keep their decimals
     text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"-?\d+\.\d{2,}", lambda m: f"{float(m[0]):.1f}", tag[0]), text)
     text = re.sub(r" ?\n([LCQz]) ?", r"\1", text)
-    # matplotlib's style sheet would reach the whole page, and its fonts are not the reader's
+    # matplotlib's style sheet would apply to the whole page, and its fonts are not the reader's
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.DOTALL)
     text = re.sub(r"font-family: [^;\"]*; ?", "", text)
     text = re.sub(r"font: ((?:\w+ )*?)([\d.]+)px [^;\"]*", _inherit_font, text)
@@ -163,7 +167,7 @@ def _inherit_font(match: re.Match[str]) -> str:
 
 
 def markdown_image(fig: Figure, dpi: int = 110) -> str:
-    """The figure as a markdown image with its data inside, for an asset's metadata."""
+    """The figure as a Markdown image with embedded data, for an asset's metadata."""
     return f"![](data:image/png;base64,{base64.b64encode(png(fig, dpi)).decode()})"
 
 
@@ -173,7 +177,7 @@ def percent_axis(ax: Axes, digits: int = 0) -> None:
 
 
 def date_axis(ax: Axes, days: np.ndarray) -> None:
-    """Years, or months where there are few, in figures that both languages read."""
+    """Ticks at years, or at months where there are few, as numbers that need no translation."""
     if not len(days):
         return
     months = int((days[-1] - days[0]).astype(int)) / 30.4
@@ -193,7 +197,7 @@ def thin(days: np.ndarray, *series: np.ndarray, limit: int = MAX_POINTS) -> tupl
 
 
 def spread_labels(values: Sequence[float], gap: float) -> np.ndarray:
-    """Heights as near as can be to ``values`` with at least ``gap`` between neighbours."""
+    """Heights close to ``values`` with at least ``gap`` between neighbours."""
     wanted = np.asarray(values, float)
     order = np.argsort(wanted, kind="stable")
     placed = wanted[order].copy()
@@ -209,6 +213,6 @@ def spread_labels(values: Sequence[float], gap: float) -> np.ndarray:
     return out
 
 
-def words_of(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """The charts' words, with ``labels`` in place of the English ones they name."""
+def labels_with(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Labels of the charts, English by default, with ``labels`` in their place."""
     return {**_LABELS, **(labels or {})}

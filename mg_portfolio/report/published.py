@@ -1,9 +1,9 @@
-"""The numbers printed in the four reports' tables, to stand beside our own.
+"""The numbers printed in the tables of the four reports.
 
 `published.csv` holds one number a row: report, table, period, subject, metric, value (fractions, not percent). Names of
-subjects and metrics are those of this project, so that results join to them.
+subjects and metrics are those of this project, so that its results can be joined to them.
 
-Two slips of an earlier transcription are put right here, after the reports: charts 64 and 65 of series 72 are of the
+After the reports themselves: charts 64 and 65 of series 72 are of the
 CSI 500 alone (the CSI 1000 is in charts 67 and 68), and in table 4 of series 88 the first three combined models belong
 to the 5-day label.
 """
@@ -72,6 +72,15 @@ def published_value(
 
     Without a period it is the longest period's, so the whole backtest's rather than one year's.
 
+    Parameters
+    ----------
+    subject, metric, table, period, report
+        See `published_rows`.
+
+    Returns
+    -------
+    float or None
+
     Raises
     ------
     EvaluationError
@@ -90,6 +99,20 @@ def published_value(
 
 def period_bounds(period: str) -> tuple[np.datetime64, np.datetime64]:
     """First and last day of a published period.
+
+    Parameters
+    ----------
+    period : str
+        ``"2017"`` or ``"2017-01-04/2023-11-30"``.
+
+    Returns
+    -------
+    start, end : datetime64[D]
+
+    Raises
+    ------
+    EvaluationError
+        Neither of the two forms.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The pages' templates and the style sheets that they share, written into each page."""
+"""Jinja templates of the pages, with the style sheets that each page includes."""
 
 from functools import cache
 
@@ -14,5 +14,5 @@ def _environment() -> jinja2.Environment:
 
 
 def template(name: str) -> jinja2.Template:
-    """A page by its file: ``weekly/page.html``, ``signal_study/page.html``, ``portfolio_study/page.html``."""
+    """Template by its file: ``weekly/page.html``, ``signal_study/page.html``, ``portfolio_study/page.html``."""
     return _environment().get_template(name)

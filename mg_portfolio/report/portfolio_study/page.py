@@ -1,7 +1,7 @@
-"""A study's tables as one self-contained HTML page: ours above, the printed figure below, days and reasons beside.
+"""A portfolio study as one self-contained HTML page: the report's tables with ours above the printed figures.
 
-1. `portfolio_tables` sets ours beside the printed numbers; `portfolio_charts` draws the excess.
-2. `portfolio_page.html` lays them out as in the report. Nothing is fetched when the file is opened.
+1. `tables.compose` puts ours beside the printed numbers; `mg_portfolio.charts.portfolio` draws the excess.
+2. `page.html` is the template, laid out as in the report. Nothing is fetched when the file is opened.
 """
 
 import datetime as dt
@@ -32,7 +32,7 @@ REPORTS = {
 
 @dataclass(frozen=True)
 class PortfolioStudy:
-    """What a page is made from.
+    """Contents of a portfolio study.
 
     Attributes
     ----------
@@ -40,13 +40,15 @@ class PortfolioStudy:
         Of one report, each with its cells from :func:`mg_portfolio.report.portfolio_study.tables.compose`.
     charts : mapping of title to Figure
     backtests : DataFrame, optional
-        How each portfolio was walked, one row each.
+        Decisions and violations of each portfolio's backtest, one row each.
     trading : str
-        What orders cost and how they were filled, in words.
+        Costs and fills of orders, as a sentence.
     source, lake : str
-        Where the data came from and where they are.
+        Data source, and root of the lake.
     simulated : bool
+        Of a simulated market, which the page says.
     generated : datetime, optional
+        When the page was rendered.
     """
 
     tables: Sequence[tuple[PortfolioTable, pd.DataFrame]]
@@ -60,7 +62,7 @@ class PortfolioStudy:
 
 
 def render_portfolio_study(page: PortfolioStudy) -> str:
-    """The page as one HTML document: style sheet and charts are inside, it refers to nothing outside itself."""
+    """The page as one self-contained HTML document: style sheet and charts are inside, nothing is fetched."""
     cells = pd.concat([frame for _, frame in page.tables], ignore_index=True)
     have = cells.loc[cells["ours"].notna(), "portfolio"].str.removesuffix(" benchmark").nunique()
     return template("portfolio_study/page.html").render(
@@ -70,16 +72,26 @@ def render_portfolio_study(page: PortfolioStudy) -> str:
         have=have,
         filled=int(cells["ours"].notna().sum()),
         cells=len(cells),
-        tables=[_laid_out(table, frame) for table, frame in page.tables],
+        tables=[_table_context(table, frame) for table, frame in page.tables],
         charts={title: Markup(svg(figure, title)) for title, figure in page.charts.items()},
         backtests=[] if page.backtests is None else page.backtests.to_dict("records"),
     )
 
 
 def head_rows(heads: Sequence[str]) -> list[list[tuple[str, int, bool]]]:
-    """Heads of a table as rows of (word, columns, whether a group begins): ``"a, b"`` stands in two rows.
+    """Rows of a table's head, from column heads such as ``"a, b"`` of two rows.
 
-    Neighbours that share a word, and all words before it, share its cell; the last row has a cell a column.
+    Neighbours that share a word, and all words before it, share its cell; the last row has a cell for each column.
+
+    Parameters
+    ----------
+    heads : sequence of str (C,)
+        Words separated by ", ", the outermost first.
+
+    Returns
+    -------
+    list of list of (str, int, bool)
+        Cells of each row: word, columns that it spans, and whether a group begins there.
     """
     parts = [tuple(head.split(", ")) for head in heads]
     depth = max(map(len, parts))
@@ -97,7 +109,7 @@ def head_rows(heads: Sequence[str]) -> list[list[tuple[str, int, bool]]]:
     return rows
 
 
-def _laid_out(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
+def _table_context(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
     width = len(table.heads)
     firsts = [first for _, _, first in head_rows(table.heads)[-1]]
     rows, above = [], ("",) * len(table.labels)

@@ -1,15 +1,16 @@
-"""The reports' tables about portfolios, cell by cell, and our figure of each.
+"""The reports' tables of portfolios, cell by cell, with our figure for each.
 
 Series 88 tables 8, 9, 11 and 12 (grids of limits and models), 10 and 13 (years); series 72 charts 64 and 67 (figures),
 65 and 68 (years); series 69 charts 11, 23, 24 and 35. Portfolios are names of the catalog; periods and metrics are
 those of the published numbers, so that both join.
 
-Excess compounds as in each report: daily differences in series 69 and 72, whose printed figures fit nothing else
-(:mod:`mg_portfolio.metrics`), relative value in series 88, whose figures do not tell. Each table says which.
+Excess compounds as in each report: daily differences in series 69 and 72, whose printed figures fit no other rule
+(:mod:`mg_portfolio.metrics`), relative value in series 88, whose figures do not
+show which. Each table states its rule.
 
 Two captions of series 88 do not fit its own figures: table 10 prints the whole period and 2023 of table 8's second
 output ensemble (daily and 30 minutes), and table 13 those of table 11, which has no floor on members. The cells here
-are the captions'; the notes say so.
+follow the captions; the tables' notes say so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,15 +24,15 @@ from mg_portfolio.catalog import SERIES_69
 from mg_portfolio.metrics import DAYS_PER_YEAR, Excess, excess_nav, performance_metrics
 from mg_portfolio.report.published import period_bounds, published_rows
 
-FEWEST = 20  # returns that a figure of ours needs
-FEW = f"fewer than {FEWEST} days of"
+MIN_RETURNS = 20  # of a figure of ours
+FEW = f"fewer than {MIN_RETURNS} days of"
 HOLIDAYS = np.timedelta64(12, "D")  # a period may begin or end with so many days without a session
 HOW = {
     "relative": "Excess is that of the relative NAV, portfolio over index.",
     "difference": "Excess compounds daily differences, as the report's printed figures do.",
 }
 EARNED = {"annual_return": "annual_return", "excess_return": "excess_annual", "excess_ytd": "excess_annual"}
-"""Printed figures that, within one calendar year, are what was earned in it."""
+"""Printed figures that, within one calendar year, are not annualised."""
 PLAIN = ("sharpe", "calmar", "information_ratio", "calmar_excess", "excess_calmar", "turnover_two_way_annual")
 """Figures that are not percentages."""
 
@@ -76,13 +77,13 @@ class PortfolioTable:
 
     @property
     def portfolios(self) -> tuple[str, ...]:
-        """Portfolios that the table needs, each once."""
+        """Portfolios of the table, without repetition."""
         return tuple(dict.fromkeys(cell.portfolio for _, cells in self.rows for cell in cells))
 
 
 @dataclass(frozen=True, eq=False)
 class Account:
-    """A portfolio's daily account.
+    """Daily values and turnover of a backtested portfolio.
 
     Attributes
     ----------
@@ -103,14 +104,21 @@ class Account:
 
 
 def account_figure(account: Account, cell: PublishedFigure, excess: Excess = "relative") -> tuple[float, str, str]:
-    """Our figure of a cell, over the days of its period that we have.
+    """Our figure for a published one, over the days of its period that the account has.
+
+    Parameters
+    ----------
+    account : Account
+    cell : PublishedFigure
+    excess : "relative" or "difference"
+        How excess is compounded.
 
     Returns
     -------
     value : float
-        NaN where we have fewer than twenty returns in the period.
+        NaN with fewer than 20 returns in the period.
     first, last : str
-        The days it covers; empty where it has none.
+        First and last day of the figure; empty where there is none.
     """
     start, end = period_bounds(cell.period)
     inside = np.flatnonzero((account.days >= start) & (account.days <= end))
@@ -119,7 +127,7 @@ def account_figure(account: Account, cell: PublishedFigure, excess: Excess = "re
     part = slice(max(int(inside[0]) - 1, 0), int(inside[-1]) + 1)  # from the last close before the period
     days, returns = account.days[part], part.stop - part.start - 1
     first, last = str(days[min(1, returns)]), str(days[-1])
-    if returns < FEWEST:
+    if returns < MIN_RETURNS:
         return float("nan"), first, last
     traded = account.turnover.index.to_numpy("datetime64[D]")
     own = account.turnover[(traded >= start) & (traded <= end)]
@@ -132,7 +140,7 @@ def account_figure(account: Account, cell: PublishedFigure, excess: Excess = "re
 
 
 def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.DataFrame:
-    """One row a cell: ours beside theirs.
+    """One row a cell: our figure and the printed one.
 
     Parameters
     ----------
@@ -170,7 +178,7 @@ def compose(table: PortfolioTable, accounts: Mapping[str, Account | str]) -> pd.
 
 
 def portfolio_table_markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
-    """The table as in the report, each cell ours and, in brackets, theirs; below it its days and what ours lacks."""
+    """The table in Markdown as in the report: each cell ours (published), below it the days, and why ours is absent."""
     shown = [f"{format_figure(o, m)} ({format_figure(p, m)})" if not np.isnan(p) else format_figure(o, m)
              for o, p, m in zip(frame["ours"], frame["published"], frame["metric"], strict=True)]  # fmt: skip
     width = len(table.heads)
@@ -188,7 +196,7 @@ def portfolio_table_markdown(table: PortfolioTable, frame: pd.DataFrame) -> str:
 
 
 def days_note(frame: pd.DataFrame) -> str:
-    """The days of ours, and the periods of which they are a part only."""
+    """Sentence on the days of our figures, and on the periods that they cover in part."""
     ours = frame[frame["ours"].notna()]
     if not len(ours):
         return ""
@@ -203,18 +211,18 @@ def days_note(frame: pd.DataFrame) -> str:
 
 
 def excess_note(table: PortfolioTable, frame: pd.DataFrame) -> str:
-    """How excess compounds in a table that has some; where by differences, ours a year by relative NAV too."""
+    """Sentence on how excess compounds; where by daily differences, with our annual excess by relative NAV."""
     if not frame["metric"].str.startswith("excess").any():
         return ""
     rows = frame[frame["by_relative_nav"].notna()]
     if not len(rows):
         return HOW[table.excess]
     each = "; ".join(f"{r.row} {format_figure(r.by_relative_nav, r.metric)}" for r in rows.itertuples())
-    return f"{HOW[table.excess]} By relative NAV, as elsewhere here, ours would be a year: {each}."
+    return f"{HOW[table.excess]} By relative NAV, as in other tables here, our annual excess would be: {each}."
 
 
 def absence_notes(frame: pd.DataFrame) -> list[str]:
-    """Why cells of ours are empty: a sentence a reason."""
+    """Why figures of ours are absent: one sentence a reason."""
     noted = frame[frame["note"] != ""]
     few = noted["note"].str.startswith(FEW)
     out = [f"{FEW} {', '.join(noted.loc[few, 'period'].unique())} in the lake"] if few.any() else []
@@ -223,7 +231,7 @@ def absence_notes(frame: pd.DataFrame) -> list[str]:
 
 
 def format_figure(value: float, metric: str) -> str:
-    """A figure as the tables write it: ratios with two digits, fractions as percent, ``-`` where there is none."""
+    """Format a figure: ratios with two digits, fractions as percent, ``-`` for NaN."""
     if np.isnan(value):
         return "-"
     return f"{value:.2f}" if metric in PLAIN else f"{100 * value:.1f}%"
@@ -402,5 +410,5 @@ STUDIES: dict[str, tuple[PortfolioTable, ...]] = {
 
 
 def portfolios_of(study: str) -> tuple[str, ...]:
-    """Portfolios that a study runs, each once."""
+    """Portfolios of a study's tables, without repetition."""
     return tuple(dict.fromkeys(name for table in STUDIES[study] for name in table.portfolios))

@@ -1,8 +1,8 @@
-"""The reports' tables about models: rows, columns, and how each report tested.
+"""The reports' tables of models: rows, columns, and the conditions under which each report evaluates.
 
 Series 72 charts 45, 52 and 57; series 88 tables 1, 3, 5, 6 and 7; series 69 charts 10, 22 and 34. Subjects are names of
-the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate.evaluate`, so that ours and the printed
-numbers join.
+the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate.evaluate`, so that ours can be
+joined to the printed numbers.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
 
 @dataclass(frozen=True)
 class Conditions:
-    """How a report tests a signal: universe, execution and rebalance, and the layers, the first of them the top."""
+    """Conditions of a report's evaluations: universe, execution, rebalance and the number of layers."""
 
     case: Case = field(default_factory=Case)
     groups: int = 10
@@ -42,7 +42,7 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class SignalTable:
-    """One table of a report, laid out as there."""
+    """One table of a report: its columns and rows, in the printed order."""
 
     report: str
     table: str
@@ -60,7 +60,7 @@ class SignalTable:
         return str(published_rows(table=self.table, report=self.report)["period"].iloc[0])
 
     def published(self, subject: str, metric: str) -> float | None:
-        """The printed number. Rows that a table repeats from another of its report have that one's."""
+        """The printed number; for a row repeated from another table of the report, that table's."""
         here = published_value(subject, metric, table=self.table, report=self.report)
         return here if here is not None else published_value(subject, metric, report=self.report)
 
@@ -74,7 +74,7 @@ CONDITIONS = {
     "huatai_69": Conditions(Case(execution="t1_close", every=10)),
     GENERAL: Conditions(),
 }
-"""By report, and what is used for a signal that none of the tables has."""
+"""By report, and for signals of none of the tables."""
 
 OVERVIEW = {
     "huatai_72": ("rank_ic_mean", "rank_ic_ir", "top_excess_annual"),
@@ -82,13 +82,13 @@ OVERVIEW = {
     "huatai_69": ("rank_ic_mean", "rank_icir", "top_annual"),
     GENERAL: ("rank_ic_mean", "rank_ic_ir", "top_excess_annual"),
 }
-"""A signal's three figures in the first table, each as its report prints it."""
+"""The three metrics of a signal in the overview, by its report."""
 
 RANK_IC_GRID = {
     f"rank_ic_mean_{cycle}_{execution}": Case(execution=execution, every=every)
     for (every, cycle), execution in product(FREQUENCIES.items(), EXECUTIONS)
 }
-"""Metric of series 88's table 3 -> the rebalance cycle and execution price that it stands for."""
+"""Case of each metric of series 88's table 3, its rebalance cycle and execution price."""
 
 COMMON_FACTORS = ("reversal", "cap", "amount", "turnover", "beta")
 COMMON_CORRELATIONS = {  # series 72, charts 49, 56 and 61, in the order of COMMON_FACTORS
@@ -108,7 +108,7 @@ PAIR_CORRELATIONS = {  # series 72, chart 56; series 69, chart 32
 
 
 def published_correlation(a: str, b: str) -> float | None:
-    """The printed mean correlation of two signals, or of a signal with a common factor; None where there is none."""
+    """Published mean correlation of two signals, or of a signal and a common factor; None where there is none."""
     for signal, other in ((a, b), (b, a)):
         if other in COMMON_FACTORS and signal in COMMON_CORRELATIONS:
             return COMMON_CORRELATIONS[signal][COMMON_FACTORS.index(other)]

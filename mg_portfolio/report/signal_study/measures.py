@@ -1,4 +1,4 @@
-"""Signals' figures under the conditions of the reports that published them."""
+"""Figures of signals under the conditions of the reports that published them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,8 +28,9 @@ class SignalFigures:
         Metric of the summary of :func:`~mg_portfolio.evaluation.evaluate.evaluate`, and of series 88's table 3, to
         its value.
     first, last : datetime64[D]
-        The days tested.
+        First and last day evaluated.
     days : int
+        Trading days evaluated.
     """
 
     values: dict[str, float]
@@ -46,7 +47,7 @@ class SignalFigures:
 
 
 def study_rows(signal: np.ndarray, days: np.ndarray, period: str) -> tuple[int, int]:
-    """The days on which a signal is tested.
+    """First day and end of the days on which a signal is evaluated.
 
     Those of the published period where at least `MIN_DAYS` of them have the signal, so that both figures are of the
     same days; else every day from the signal's first on.
@@ -82,13 +83,13 @@ def measure_signals(
     days: np.ndarray,
     workers: int = 1,
 ) -> dict[str, SignalFigures]:
-    """Test each signal as the report that has it did; signals of one report and the same days in one pass.
+    """Evaluate each signal under the conditions of its report; signals of one report and the same days in one pass.
 
     Parameters
     ----------
     signals : mapping of str to ndarray of float (D, S)
-        By the name in the catalog; what no table has is tested weekly at T+1 vwap in ten layers. NaN where a stock has
-        none: it is not in the universe that day.
+        By the name in the catalog; a signal of no table is evaluated weekly at T+1 vwap in ten layers. NaN where a
+        stock has none: it is not in the universe that day.
     prices : mapping of str to ndarray of float (D, S)
         ``vwap``, ``open``, ``close``: adjusted, yuan, NaN where the stock did not trade.
     tradable : ndarray of bool (D, S)
@@ -133,6 +134,6 @@ def _forward_returns(
 
 
 def _rank_ic(signal: np.ndarray, ordered: tuple[np.ndarray, np.ndarray], forward: ForwardReturns) -> float:
-    """RankIC's mean over each track's days, mean over tracks: `evaluate`'s ``rank_ic_mean`` without its portfolios."""
+    """Mean over tracks of each track's mean RankIC: the ``rank_ic_mean`` of `evaluate`, without portfolios."""
     daily = daily_statistics(signal, forward.returns, ordered, (forward.order, forward.counts), MIN_STOCKS)[:, 1]
     return finite_mean(np.array([finite_mean(daily[track :: forward.every]) for track in range(forward.every)]))

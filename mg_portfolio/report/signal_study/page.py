@@ -1,8 +1,8 @@
 """The signal study: one self-contained HTML page, in English or Chinese, and its tables in Markdown.
 
-1. `study_tables` sets ours beside the printed numbers; `study_layouts` says where a report puts them.
-2. `study_charts` draws RankIC beside the published one and the correlations.
-3. `study.html` lays them out. Nothing is fetched when the file is opened.
+1. `tables.study_cells` puts ours beside the published numbers; `layouts` has the tables of the reports.
+2. `mg_portfolio.charts.signal_study` draws RankIC beside the published one and the correlations.
+3. `page.html` is the template. Nothing is fetched when the file is opened.
 """
 
 import datetime as dt
@@ -26,6 +26,7 @@ from mg_portfolio.report.signal_study.layouts import (
     OVERVIEW,
     RANK_IC_GRID,
     SIGNAL_TABLES,
+    ModelRow,
     SignalTable,
     published_correlation,
 )
@@ -41,7 +42,7 @@ _MARKS = "†‡§"
 
 @dataclass(frozen=True)
 class SignalStudy:
-    """What a page is made from.
+    """Contents of a signal study.
 
     Attributes
     ----------
@@ -50,12 +51,15 @@ class SignalStudy:
     names : tuple of str (N,)
         Signals, then common factors, of the correlations.
     correlations : ndarray of float (N, N)
+        Mean daily Spearman correlations; NaN where two share no day.
     correlation_days : int
-        Most days behind one of them.
+        Largest number of days in one of them.
     source, lake : str
-        Where the data came from and where they are.
+        Data source, and root of the lake.
     simulated : bool
+        Of a simulated market, which the page says.
     generated : datetime, optional
+        When the page was rendered.
     """
 
     cells: pd.DataFrame
@@ -69,7 +73,7 @@ class SignalStudy:
 
     @property
     def trained(self) -> tuple[int, list[str]]:
-        """How many models of the reports' tables the deployment has, and the names of those it lacks."""
+        """Number of models of the reports' tables that the deployment has, and the names of those it lacks."""
         state = self.cells[self.cells["table"] != SIGNALS].groupby("subject", sort=False)["why"].first()
         return int((state != NOT_TRAINED).sum()), list(state.index[state == NOT_TRAINED])
 
@@ -85,7 +89,12 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
     Returns
     -------
     str
-        Style sheet and charts are inside; it refers to nothing outside itself.
+        Self-contained: style sheet and charts are inside, nothing is fetched.
+
+    Raises
+    ------
+    EvaluationError
+        Another language.
 
     Notes
     -----
@@ -109,7 +118,7 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
         lacking_text=_marked(t["lacking"]),
         overview=_overview(shown, lang),
         rank_ic=_rank_ic(shown, lang),
-        tables=[_table(study.cells, layout, lang) for layout in SIGNAL_TABLES],
+        tables=[_table(study.cells, table, lang) for table in SIGNAL_TABLES],
         heat_map=_heat_map(study, lang),
         correlations_note=t["correlations_note"].format(days=study.correlation_days),
         common=_common(study),
@@ -119,7 +128,7 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
 
 
 def number(metric: str, value: float) -> str:
-    """A figure of ours as the tables write it: ratios with two digits, fractions as percent."""
+    """Format a figure of ours: ratios with two digits, fractions as percent; empty where it is NaN."""
     if math.isnan(value):
         return ""
     text = f"{value:.2f}" if metric in _RATIOS else f"{100 * value:.2f}%"
@@ -127,7 +136,7 @@ def number(metric: str, value: float) -> str:
 
 
 def printed(metric: str, value: float) -> str:
-    """A published figure with no more digits than were printed."""
+    """Format a published figure with no more digits than were printed."""
     text = number(metric, value)
     return f"{text.rstrip('%').rstrip('0').rstrip('.')}%" if text.endswith("%") else text
 
@@ -152,12 +161,12 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
     return "\n".join(lines)
 
 
-def signal_table_markdown(cells: pd.DataFrame, layout: SignalTable, lang: str = "en") -> str:
+def signal_table_markdown(cells: pd.DataFrame, table: SignalTable, lang: str = "en") -> str:
     """One of the reports' tables in Markdown: a line of ours and a line as published for each model."""
     t, words = TEXTS[lang], MODELS[lang]
-    heads = [" ".join(filter(None, (_word(c.span, lang), _word(c.head, lang)))) for c in layout.columns]
+    heads = [" ".join(filter(None, (_word(c.span, lang), _word(c.head, lang)))) for c in table.columns]
     lines = [f"| {t['model']} | | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
-    for row, own in _rows_of(cells, layout):
+    for row, own in _rows_of(cells, table):
         label = ", ".join(filter(None, (words.get(row.group, ""), words[row.label])))
         mine = [_ours(r, lang) for r in own.itertuples()]
         if not own["days"].iloc[0]:  # the whole reason once, then its short form
@@ -169,14 +178,14 @@ def signal_table_markdown(cells: pd.DataFrame, layout: SignalTable, lang: str = 
 
 
 def conditions_text(report: str, lang: str) -> str:
-    """How a report's signals are tested, in words."""
+    """Sentence on the conditions under which a report's signals are evaluated."""
     how, t = CONDITIONS[report], TEXTS[lang]
     price = METRICS[lang][how.case.execution]
     return t["conditions"].format(every=how.case.every, groups=how.groups, price=price)
 
 
 def _marked(text: str) -> Markup:
-    """Words in backticks as code."""
+    """HTML of a text, with `code` elements for what is in backticks."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
@@ -189,7 +198,7 @@ def _ours(row: Any, lang: str) -> str:
 
 
 def _brief(row: Any, lang: str) -> str:
-    """As `_ours`, with a reason in two words."""
+    """As `_ours`, with the reason in its short form."""
     return TEXTS[lang][row.why.replace(" ", "_")] if row.why else number(row.metric, row.ours)
 
 
@@ -199,10 +208,10 @@ def _days(row: Any, lang: str) -> str:
     return f"{row['first_day']} .. {row['last_day']}, {TEXTS[lang]['count_days'].format(count=row['days'])}"
 
 
-def _rows_of(cells: pd.DataFrame, layout: SignalTable) -> list[tuple[Any, pd.DataFrame]]:
-    here = cells[(cells["report"] == layout.report) & (cells["table"] == layout.table)].set_index("subject")
-    metrics = [c.metric for c in layout.columns]
-    return [(row, here.loc[[row.subject]].set_index("metric", drop=False).loc[metrics]) for row in layout.rows]
+def _rows_of(cells: pd.DataFrame, table: SignalTable) -> list[tuple[Any, pd.DataFrame]]:
+    here = cells[(cells["report"] == table.report) & (cells["table"] == table.table)].set_index("subject")
+    metrics = [c.metric for c in table.columns]
+    return [(row, here.loc[[row.subject]].set_index("metric", drop=False).loc[metrics]) for row in table.rows]
 
 
 def _overview(shown: pd.DataFrame, lang: str) -> list[dict[str, Any]]:
@@ -243,55 +252,58 @@ def _rank_ic(shown: pd.DataFrame, lang: str) -> Markup | None:
     return Markup(svg(figure, TEXTS[lang]["alt_rank_ic"]))
 
 
-def _table(cells: pd.DataFrame, layout: SignalTable, lang: str) -> dict[str, Any]:
-    t, words = TEXTS[lang], MODELS[lang]
-    kind, _, digits = layout.table.partition(" ")
-    rows: list[dict[str, Any]] = []
+def _table(cells: pd.DataFrame, table: SignalTable, lang: str) -> dict[str, Any]:
+    """Context of one of the reports' tables for the template."""
+    t = TEXTS[lang]
+    kind, _, digits = table.table.partition(" ")
+    models = _rows_of(cells, table)
     notes: dict[str, str] = {}
-    last_group = ""
-    every = _rows_of(cells, layout)
-    for row, own in every:
-        absent = own["why"].iloc[0] if not own["days"].iloc[0] else ""
-        values = []
-        for r in own.itertuples():
-            if r.why and not absent:
-                notes.setdefault(r.why, _MARKS[len(notes)])
-            values.append(Markup("<sup>{}</sup>").format(notes[r.why]) if r.why and not absent else _ours(r, lang))
-        rows.append(
-            {
-                "subject": row.subject,
-                "label": words[row.label],
-                "group": words[row.group] if row.group and row.group != last_group else "",
-                "absent": _marked(REASONS[lang][absent]) if absent else "",
-                "ours": values,
-                "published": [printed(r.metric, r.published) for r in own.itertuples()],
-            }
-        )
-        last_group = row.group
-    tested = pd.concat([own.iloc[:1] for _, own in every])
+    rows = [_table_row(row, own, notes, lang) for row, own in models]
+    for i in range(len(rows) - 1, 0, -1):  # a group is named once, above its first row
+        if rows[i]["group"] == rows[i - 1]["group"]:
+            rows[i]["group"] = ""
+    tested = pd.concat([own.iloc[:1] for _, own in models])
     tested = tested[tested["days"] > 0]
-    spans = [(key, len(list(group))) for key, group in groupby(layout.columns, lambda c: c.span)]
+    spans = [(key, len(list(group))) for key, group in groupby(table.columns, lambda c: c.span)]
     return {
-        "key": layout.key,
-        "title": f"{REPORTS[lang][layout.report]}, {t[kind].format(number=digits)}",
-        "name": TABLE_NAMES[lang][layout.key],
-        "conditions": _layout_conditions(layout, lang),
+        "key": table.key,
+        "title": f"{REPORTS[lang][table.report]}, {t[kind].format(number=digits)}",
+        "name": TABLE_NAMES[lang][table.key],
+        "conditions": _table_conditions(table, lang),
         "ours_over": _ours_over(tested, t),
-        "published_over": _published_over(layout, t),
-        "spans": [(METRICS[lang][key] if key else "", count) for key, count in spans]
-        if layout.columns[-1].span
-        else [],
+        "published_over": _published_over(table, t),
+        "spans": [(_word(key, lang), count) for key, count in spans] if table.columns[-1].span else [],
         "firsts": {sum(count for _, count in spans[:i]) for i in range(len(spans))},
-        "heads": [METRICS[lang][c.head] for c in layout.columns],
+        "heads": [METRICS[lang][c.head] for c in table.columns],
         "rows": rows,
         "notes": [(mark, REASONS[lang][why]) for why, mark in notes.items()],
     }
 
 
-def _layout_conditions(layout: SignalTable, lang: str) -> str:
-    if layout.columns[0].metric in RANK_IC_GRID:
+def _table_row(row: ModelRow, own: pd.DataFrame, notes: dict[str, str], lang: str) -> dict[str, Any]:
+    """A model's line: its figures, or why it has none; a single absent figure is marked and its reason noted."""
+    words = MODELS[lang]
+    absent = own["why"].iloc[0] if not own["days"].iloc[0] else ""
+    values: list[str] = []
+    for r in own.itertuples():
+        if r.why and not absent:
+            values.append(Markup("<sup>{}</sup>").format(notes.setdefault(str(r.why), _MARKS[len(notes)])))
+        else:
+            values.append(_ours(r, lang))
+    return {
+        "subject": row.subject,
+        "label": words[row.label],
+        "group": words[row.group] if row.group else "",
+        "absent": _marked(REASONS[lang][absent]) if absent else "",
+        "ours": values,
+        "published": [printed(r.metric, r.published) for r in own.itertuples()],
+    }
+
+
+def _table_conditions(table: SignalTable, lang: str) -> str:
+    if table.columns[0].metric in RANK_IC_GRID:
         return f"{TEXTS[lang]['conditions_grid']} {TEXTS[lang]['price_note']}"
-    return conditions_text(layout.report, lang)
+    return conditions_text(table.report, lang)
 
 
 def _ours_over(tested: pd.DataFrame, t: dict[str, str]) -> str:
@@ -302,9 +314,9 @@ def _ours_over(tested: pd.DataFrame, t: dict[str, str]) -> str:
     return t[key].format(first=tested["first_day"].min(), last=tested["last_day"].max())
 
 
-def _published_over(layout: SignalTable, t: dict[str, str]) -> str:
-    first, last = layout.period.split("/")
-    return t["published_liquid" if layout.report == "huatai_69" else "published_over"].format(first=first, last=last)
+def _published_over(table: SignalTable, t: dict[str, str]) -> str:
+    first, last = table.period.split("/")
+    return t["published_liquid" if table.report == "huatai_69" else "published_over"].format(first=first, last=last)
 
 
 def _heat_map(study: SignalStudy, lang: str) -> Markup | None:

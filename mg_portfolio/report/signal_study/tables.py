@@ -1,4 +1,4 @@
-"""The study's numbers, one a row: ours, the printed one, and why ours is absent where it is."""
+"""Numbers of the signal study, one a row: ours, the published one, and why ours is absent."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ from mg_portfolio.report.signal_study.layouts import GENERAL, OVERVIEW, SIGNAL_T
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED, SignalFigures
 
 SIGNALS = "signals"
-"""Name of the table of all signals, beside those of the layouts."""
+"""Name of the table of all signals, beside those of `SIGNAL_TABLES`."""
 
 STUDY_COLUMNS = {
     "report": "huatai_69, huatai_72, haitong_88, or general",

@@ -1,4 +1,4 @@
-"""The study's words, in English and Chinese."""
+"""Texts of the signal study, in English and Chinese."""
 
 from mg_portfolio.report.signal_study.layouts import GENERAL
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, FEW_STOCKS, NOT_TRAINED, UNDEFINED
@@ -11,11 +11,11 @@ METRICS: dict[str, dict[str, str]] = {
         "rank_icir": "RankICIR",
         "rank_icir_annual": "ICIR, annual",
         "rank_ic_positive_ratio": "IC > 0",
-        "top_excess_annual": "Top excess a year",
+        "top_excess_annual": "Top excess, annual",
         "top_information_ratio": "Top IR",
-        "top_monthly_win_rate": "Top months won",
+        "top_monthly_win_rate": "Top monthly win rate",
         "top_turnover_two_way": "Top turnover",
-        "top10pct_excess_gross": "Top 10% excess a year",
+        "top10pct_excess_gross": "Top 10% excess, annual",
         "ic_mean": "IC",
         "weighted_ic_mean": "Weighted IC",
         "weighted_rank_ic_mean": "Weighted RankIC",
@@ -24,14 +24,14 @@ METRICS: dict[str, dict[str, str]] = {
         "weighted_rank_icir": "Weighted RankICIR",
         "top_precision": "Top precision",
         "bottom_precision": "Bottom precision",
-        "top_annual": "Top return a year",
-        "bottom_annual": "Bottom return a year",
-        "long_short_hedged_annual": "Hedged a year",
-        "benchmark_annual": "Universe a year",
+        "top_annual": "Top return, annual",
+        "bottom_annual": "Bottom return, annual",
+        "long_short_hedged_annual": "Hedged, annual",
+        "benchmark_annual": "Universe, annual",
         "gross": "gross",
         "net": "net",
-        "top10pct": "Top 10% excess a year",
-        "top100": "Top 100 excess a year",
+        "top10pct": "Top 10% excess, annual",
+        "top100": "Top 100 excess, annual",
         "weekly": "Weekly rebalance",
         "biweekly": "Biweekly rebalance",
         "t0_close": "T+0 close",
@@ -83,7 +83,7 @@ MODELS: dict[str, dict[str, str]] = {
         "hf_icir_weight": "High-frequency, ICIR weight",
         "lf_multitask": "Low-frequency multi-task",
         "lf_daily_only": "Daily bars alone",
-        "lf_separate_equal_weight": "Three models apart, averaged",
+        "lf_separate_equal_weight": "Three separate models, averaged",
         "lf_multitask_unshared": "Multi-task, GRUs not shared",
         "fused": "Fused, 1 : 3",
         "full_band_multitask": "Full band, trained jointly",
@@ -156,7 +156,7 @@ REPORTS: dict[str, dict[str, str]] = {
         "huatai_72": "Huatai series 72 (2023-12-08), full-band features",
         "haitong_88": "Haitong series 88 (2023), several granularities",
         "huatai_69": "Huatai series 69 (2023-08-22), attention",
-        GENERAL: "Signals that none of these tables has",
+        GENERAL: "Signals in none of these tables",
     },
     "zh": {
         "huatai_72": "华泰系列七十二（2023-12-08），全频段量价特征",
@@ -168,7 +168,7 @@ REPORTS: dict[str, dict[str, str]] = {
 
 TABLE_NAMES: dict[str, dict[str, str]] = {
     "en": {
-        "huatai_72_chart_45": "high-frequency factors joined by a GRU and by hand",
+        "huatai_72_chart_45": "high-frequency factors combined by a GRU and linearly",
         "huatai_72_chart_52": "low-frequency multi-task model and its ablations",
         "huatai_72_chart_57": "full-band signals",
         "haitong_88_table_1": "one granularity",
@@ -198,8 +198,8 @@ TABLE_NAMES: dict[str, dict[str, str]] = {
 REASONS: dict[str, dict[str, str]] = {
     "en": {
         NOT_TRAINED: "not trained here: add it to `catalog`",
-        FEW_DAYS: "fewer than 30 days of it in the lake",
-        FEW_STOCKS: "under 200 stocks: a top 100 is no choice",
+        FEW_DAYS: "fewer than 30 days in the lake",
+        FEW_STOCKS: "fewer than 200 stocks: a top 100 is no selection",
         UNDEFINED: "not defined on these days",
     },
     "zh": {
@@ -217,22 +217,23 @@ TEXTS: dict[str, dict[str, str]] = {
         "subtitle": "Every signal of this deployment beside the numbers that the reports print",
         "source": "Source",
         "lake": "Lake",
-        "generated": "Made",
+        "generated": "Generated",
         "days": "Days with a signal",
-        "simulated": "The market is simulated. Its figures show that the graph works and which of two models found "
-        "more of a planted signal; they are not comparable with the published ones, which are of the real market.",
-        "how": "What the figures are of",
+        "simulated": "The market is simulated: the figures show that the pipeline runs and which of two models "
+        "recovers more of the planted signal; they cannot be compared with the published ones, which are of the real "
+        "market.",
+        "how": "Definitions",
         "universe": "Universe: all stocks with the signal that are listed for 63 sessions, not ST, and on the next "
-        "session neither suspended nor locked at the upper limit. Models of series 69 give a signal to its liquid "
-        "stocks alone (top 60% both by the past year's amount and market value), so theirs is that universe.",
+        "session neither suspended nor locked at the upper limit. Models of series 69 have a signal for liquid "
+        "stocks only (top 60% by both the past year's amount and market value), so that is their universe.",
         "price": "Correlations and portfolios start and end at the execution price named above each table; every "
-        "figure is the mean over all tracks. Excess is over the equal-weight universe, geometric, without costs unless "
-        "it says net (0.3% for a purchase and its sale).",
+        "figure is the mean over all tracks. Excess is over the equal-weight universe, geometric, before costs unless "
+        "marked net (0.3% for a purchase and its sale).",
         "period": "Days: those of the printed period where the lake has the signal on at least 30 of them, else all.",
-        "short": "Some are tested on less than a year: what is said of a year is then a few weeks stretched to one.",
+        "short": "Some signals are evaluated on less than a year: their annual figures extrapolate a few weeks.",
         "lines": "Upper line of a model: ours. Lower line: as published.",
         "conditions": "Every {every} sessions, {every} tracks, {price}; {groups} layers.",
-        "conditions_grid": "Rebalance cycle and execution price as in the heads; a track for each day of the cycle.",
+        "conditions_grid": "Cycle and execution price as in the column heads; a track for each day of the cycle.",
         "ours_over": "Ours: {first} to {last}.",
         "ours_mixed": "Ours: {first} to {last}; signals begin on different days.",
         "ours_none": "Ours: none of its models is in this deployment's catalog, or none has 30 days yet.",
@@ -255,11 +256,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "rank_ic": "RankIC",
         "overview_note": "IC_IR and the top portfolio are those of the signal's own report: mean over deviation "
         "(series 72), annualised (88), of 10-day returns (69, which prints the top layer's return and not its excess).",
-        "correlations": "How signals go together",
+        "correlations": "Signal correlations",
         "correlations_note": "Mean of the daily Spearman correlations over {days} days of the universe above; below "
         "and right of the line the five common factors.",
         "correlations_published": "Beside the correlations that were published",
-        "correlations_sign": "The reports do not say with which sign they take their common factors; ours are raw: "
+        "correlations_sign": "The reports do not give the sign of their common factors; ours are raw: "
         "reversal is the past month's return.",
         "pair": "Signals",
         "correlation": "Correlation",
@@ -269,8 +270,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "lacking": "Not trained here; `MG_CATALOG` adds them:",
         "alt_rank_ic": "RankIC of each signal, ours and published",
         "alt_correlations": "correlation heat map",
-        "price_note": "T+0 close trades at the close that the signal was made at.",
-        "planted_signal": "Planted signal of the simulated market: what there was to find",
+        "price_note": "T+0 close trades at the close of the day that the signal is computed from.",
+        "planted_signal": "Planted signal of the simulated market: the upper bound",
     },
     "zh": {
         "html_lang": "zh-CN",

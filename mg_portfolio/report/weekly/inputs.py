@@ -1,4 +1,4 @@
-"""What the weekly report is made from: plain arrays and mappings, nothing read from anywhere."""
+"""Inputs of the weekly report: plain arrays and mappings; nothing here reads a lake or a file."""
 
 import datetime
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ class FactorSeries:
         Fractions, from `mg_portfolio.evaluation.evaluate.long_short`; NaN where there is none.
     rebalance : {"monthly", "weekly"}
     label : mapping of language to str
-        Names for a factor that the report has no words for.
+        Display names of a factor that the report's texts do not have.
     absent : str, mapping of language to str, or None
         Why there are no returns; the arrays are then empty.
     """
@@ -67,7 +67,7 @@ class FactorSeries:
                 f"{len(self.long_excess)} long-excess returns, expected as many of each"
             )
         if self.absent is None and not (np.isfinite(self.long_short).any() and np.isfinite(self.long_excess).any()):
-            raise EvaluationError(f"factor {self.name} has no finite return; say why in absent=")
+            raise EvaluationError(f"factor {self.name} has no finite return; give the reason in absent=")
         if self.rebalance not in ("monthly", "weekly"):
             raise EvaluationError(
                 f"factor {self.name}: rebalance was {self.rebalance!r}, expected 'monthly' or 'weekly'"
@@ -104,7 +104,7 @@ class PortfolioSeries:
     binding : mapping of constraint to float
         Shadow price: score per unit of the limit.
     relaxed : mapping of constraint to float
-        How far a constraint was moved.
+        By how much a constraint was relaxed.
     untraded : mapping of reason to int
         Orders that could not trade.
     absent : str or None
@@ -140,7 +140,9 @@ class PortfolioSeries:
             )
         if self.absent is None:
             if len(self.days) < 2:
-                raise EvaluationError(f"portfolio {self.name} has {len(self.days)} days of NAV; say why in absent=")
+                raise EvaluationError(
+                    f"portfolio {self.name} has {len(self.days)} days of NAV; give the reason in absent="
+                )
             for what, values in (("NAV", self.nav), ("benchmark NAV", self.benchmark_nav)):
                 wrong = np.flatnonzero(~(np.asarray(values, float) > 0))
                 if wrong.size:
@@ -164,7 +166,7 @@ class PortfolioSeries:
 
 @dataclass(frozen=True)
 class QualityRow:
-    """A data check that did not pass, or one worth showing.
+    """A data check to show: one that did not pass, or another.
 
     Attributes
     ----------
@@ -193,7 +195,7 @@ class EvaluationRow:
     ----------
     subject : str
     period : str
-        ``"2017-01-04/2023-11-30"``; a published number stands beside ours only where its period is the same.
+        ``"2017-01-04/2023-11-30"``; a published number is shown beside ours only where its period is the same.
     metrics : mapping of metric to float
     """
 
@@ -204,18 +206,18 @@ class EvaluationRow:
 
 @dataclass(frozen=True)
 class WeeklyReport:
-    """Everything one weekly report shows.
+    """Contents of one weekly report.
 
     Attributes
     ----------
     as_of : datetime.date
         The week's last trading day.
     source : str
-        Where the data come from, in words.
+        Data source.
     lake : str
-        Which lake.
+        Root of the lake.
     factors : tuple of FactorSeries
-        Those of `EXPECTED` that are not here are stated as absent.
+        Those of `EXPECTED` that are not here are reported as absent.
     portfolios : tuple of PortfolioSeries
     quality : tuple of QualityRow
     checks_run : int or None

@@ -71,7 +71,12 @@ def render_weekly_report(report: WeeklyReport, lang: str = "zh") -> str:
     Returns
     -------
     str
-        Style sheet and charts are inside; it refers to nothing outside itself.
+        Self-contained: style sheet and charts are inside, nothing is fetched.
+
+    Raises
+    ------
+    EvaluationError
+        Another language.
 
     Notes
     -----
@@ -107,7 +112,7 @@ def render_weekly_report(report: WeeklyReport, lang: str = "zh") -> str:
 
 
 class _Formatter:
-    """How numbers and names are written in one language."""
+    """Formats numbers and names in one language."""
 
     def __init__(self, lang: str, report: WeeklyReport) -> None:
         self.lang, self.texts = lang, TEXTS[lang]

@@ -12,7 +12,7 @@ Day = datetime.date | np.datetime64 | str
 
 @dataclass(frozen=True)
 class Period:
-    """Calendar days ``start`` to ``end``, both in it."""
+    """Calendar days from ``start`` to ``end``, inclusive."""
 
     start: datetime.date
     end: datetime.date
@@ -24,7 +24,7 @@ class Period:
 
 @dataclass(frozen=True)
 class PeriodReturn:
-    """A compounded return and the days behind it.
+    """A compounded return and its days.
 
     Attributes
     ----------
@@ -64,6 +64,10 @@ def period_return(days: np.ndarray, returns: np.ndarray, period: Period) -> Peri
     returns : ndarray of float (D,)
         Daily returns, fractions; NaN where there is none.
     period : Period
+
+    Returns
+    -------
+    PeriodReturn
     """
     days, returns = _series(days, returns)
     inside = (days >= np.datetime64(period.start)) & (days <= np.datetime64(period.end))
@@ -81,7 +85,7 @@ def period_return(days: np.ndarray, returns: np.ndarray, period: Period) -> Peri
 def periods_won(days: np.ndarray, returns: np.ndarray, period: Period, unit: str = "month") -> tuple[int, int]:
     """Calendar months (or weeks) with a positive compounded return, and how many there are so far.
 
-    A week that straddles the period's start counts with the days inside; the running month or week counts as it stands.
+    A week that straddles the period's start counts with the days inside; the current month or week counts to date.
 
     Parameters
     ----------
@@ -91,6 +95,15 @@ def periods_won(days: np.ndarray, returns: np.ndarray, period: Period, unit: str
     period : Period
     unit : {"month", "week"}
         Weeks run from Monday to Sunday.
+
+    Returns
+    -------
+    won, total : int
+
+    Raises
+    ------
+    EvaluationError
+        Another unit, arrays of different lengths, or days out of order.
     """
     if unit not in ("month", "week"):
         raise EvaluationError(f"unit was {unit!r}, expected 'month' or 'week'")

@@ -1,4 +1,4 @@
-"""The report's numbers: rows of tables 1 and 2, and the published number that belongs beside each."""
+"""Numbers of the weekly report: rows of its tables, each with the published number of the same period."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ EVALUATION_METRICS = (
 
 @dataclass(frozen=True)
 class ComparedValue:
-    """A return, whether its period is covered in full, and what was published for it."""
+    """A return or metric of ours, whether its period is covered in full, and the published value."""
 
     value: float
     complete: bool
@@ -57,7 +57,7 @@ class Won:
 
 @dataclass(frozen=True)
 class FactorRow:
-    """A line of table 1; ``absent`` says why there is none."""
+    """A line of table 1; ``absent`` is the reason where there is no series."""
 
     name: str
     group: str
@@ -151,7 +151,7 @@ def _cells(
 
 
 def _published_won(report: WeeklyReport, name: str, metric: str, total: int) -> tuple[int, int] | None:
-    """The monitor's months (of 12) or weeks (of 48) won in 2023, printed on 2023-12-15 and true of no other day."""
+    """The monitor's months (of 12) or weeks (of 48) won in 2023, printed on 2023-12-15 and valid for that day alone."""
     if str(report.as_of) != "2023-12-15":
         return None
     share = published_value(name, metric, period="2023")

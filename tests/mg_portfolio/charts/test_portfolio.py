@@ -7,10 +7,10 @@ import pytest
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.portfolio import (
     attribution_chart,
-    weekday_paths_chart,
     industries_chart,
     relative_chart,
     turnover_chart,
+    weekday_paths_chart,
 )
 from mg_portfolio.charts.style import png
 

@@ -98,7 +98,7 @@ def test_what_is_lacking_is_said_in_the_rows_place():
     lacking = {name: "lstm is not among the signals" for name in portfolios_of("series_69")}
     tables = [(table, compose(table, lacking)) for table in STUDIES["series_69"]]
     page = render_portfolio_study(PortfolioStudy(tables))
-    assert "0 of 16 portfolios have an account here, 0 of 240 cells a figure of ours" in page
+    assert "0 of 16 portfolios have a backtest, 0 of 240 cells a figure of ours" in page
     assert page.count("lstm is not among the signals</td>") == 20
     assert "The market is simulated" not in page
 

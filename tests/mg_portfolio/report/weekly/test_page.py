@@ -347,7 +347,7 @@ def test_the_monitor_follows_ten_and_six():
 def test_errors_name_the_series():
     with pytest.raises(EvaluationError, match="lang was 'fr'"):
         render_weekly_report(weekly(), "fr")
-    with pytest.raises(EvaluationError, match="factor fused has no finite return; say why in absent="):
+    with pytest.raises(EvaluationError, match="factor fused has no finite return; give the reason in absent="):
         FactorSeries("fused")
     with pytest.raises(EvaluationError, match="factor fused: 3 days, 2 long-short"):
         FactorSeries("fused", trading_days()[:3], np.ones(2), np.ones(3))
