@@ -38,7 +38,7 @@ from torch import nn
 from mg_models.catalog import CATALOG, override
 from mg_models.data.dataset import Dataset, step_features
 from mg_models.data.panel import Panel
-from mg_models.networks import build, fused_gru
+from mg_models.networks import build_network, fused_gru
 from mg_models.training.allocator import reuse_freed_memory
 from mg_models.training.losses import batch_loss
 
@@ -67,7 +67,7 @@ def trained(values: np.ndarray, labels: np.ndarray, batches: int, warm: int, dev
     data = Dataset(spec, {"hf": panel_of(values)}, labels, device=device or "cpu")
     clock = functools.partial(wall, device) if device else cpu
     torch.manual_seed(0)
-    network = build(spec, step_features(spec, data.features)).to(data.device).train()
+    network = build_network(spec, step_features(spec, data.features)).to(data.device).train()
     optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
     order = np.random.default_rng(0)
     days = np.arange(STEPS - 1, len(values))

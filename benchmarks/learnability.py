@@ -31,7 +31,7 @@ import synthetic
 from peers.report import put
 
 from mg_models.catalog import CATALOG, override
-from mg_models.data.cross_section import daily_rank_ic, zscore
+from mg_models.data.cross_section import daily_rank_ic, zscore_stocks
 from mg_models.data.dataset import Dataset
 from mg_models.inference import predict
 from mg_models.specs import ModelSpec, NegativeIcSpec, SquaredErrorSpec
@@ -145,8 +145,8 @@ def test_days(made: synthetic.Synthetic, retrain: str) -> np.ndarray:
 
 def correlation(prediction: np.ndarray, signal: np.ndarray) -> float:
     """Mean over days of the correlation over stocks, NaN left out."""
-    signal = zscore(np.where(np.isfinite(prediction), signal, np.nan))
-    return float(np.nanmean(np.nanmean(zscore(prediction) * signal, axis=1)))
+    signal = zscore_stocks(np.where(np.isfinite(prediction), signal, np.nan))
+    return float(np.nanmean(np.nanmean(zscore_stocks(prediction) * signal, axis=1)))
 
 
 def one(spec: ModelSpec, seed: int, made: synthetic.Synthetic, retrain: str) -> tuple[np.ndarray, dict[str, float]]:
@@ -165,7 +165,7 @@ def summary(name: str, spec: ModelSpec, paths: list[Path], made: synthetic.Synth
     predictions = [s["prediction"] for s in stored]
     days = test_days(made, retrain)
     signal, label = made.signal[days], labels_of(made, spec)[days][..., 0]
-    mean = np.mean([zscore(p) for p in predictions], axis=0)
+    mean = np.mean([zscore_stocks(p) for p in predictions], axis=0)
     label = np.where(np.isfinite(mean), label, np.nan)
     data = Dataset(spec, made.inputs, labels_of(made, spec))
     return {

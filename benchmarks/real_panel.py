@@ -26,7 +26,7 @@ from mg_assets.sources.mapped.source import MappedSource
 from mg_models.catalog import CATALOG, COMBINATIONS, get
 from mg_models.combine import fuse
 from mg_models.data.bar_panels import bar_inputs, completed_bars, month_of, week_of
-from mg_models.data.cross_section import rank_ic, ranks, zscore
+from mg_models.data.cross_section import rank_ic, ranks, zscore_stocks
 from mg_models.data.price_volume import price_volume_panel
 from mg_models.data.splits import period_end, period_start
 from mg_models.inference import predict
@@ -143,7 +143,7 @@ def simple(market: Market, name: str, half_year: str) -> np.ndarray:
             score = -np.nanstd(month[1:] / month[:-1] - 1, axis=0)
         else:
             volume = np.where(market.traded[d - 19 : d + 1], market.bars[d - 19 : d + 1, :, 5], np.nan)
-            a, b = zscore(month[1:].T), zscore(np.log(volume).T)
+            a, b = zscore_stocks(month[1:].T), zscore_stocks(np.log(volume).T)
             score = -np.where(np.isfinite(a * b), a * b, 0).mean(1)
         out.append(np.where(market.traded[d], score, np.nan))
     return np.array(out)
@@ -159,7 +159,7 @@ def peer(market: Market, name: str, half_year: str) -> np.ndarray:
             rows = market.traded[d] & np.isfinite(market.returns[HORIZON][d])
             if rows.sum() >= 30:
                 label = market.returns[HORIZON][d, rows]
-                yield section[rows], zscore(ranks(label) if name == "linear_alpha158" else label)
+                yield section[rows], zscore_stocks(ranks(label) if name == "linear_alpha158" else label)
 
     if name == "linear_alpha158":
         model = Linear().fit(list(learned(known[known >= cut - YEARS * 244])))
@@ -178,7 +178,7 @@ def trained(market: Market, name: str, half_year: str, kept: Path) -> np.ndarray
     """A catalog entry, all its seeds."""
     spec = get(name)
     seeds = train(
-        spec, market.inputs, market.returns[HORIZON], None, half_year, out_dir=kept / "models" / name, progress=None
+        spec, market.inputs, market.returns[HORIZON], None, half_year, out_dir=kept / "models" / name, on_progress=None
     )
     for model in seeds:
         course = model.card["training"]

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_models.data.bar_panels import HIGH, LOW, VOLUME, bar_inputs, completed_bars, month_of, week_of
-from mg_models.data.cross_section import zscore
+from mg_models.data.cross_section import zscore_stocks
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.price_volume import price_volume_panel
 
@@ -89,7 +89,7 @@ def factors(days: int, stocks: int, count: int = 27, seed: int = 0) -> Synthetic
         + 0.4 * _unit(mean)
         + 0.3 * _unit(np.abs(x[..., 5]))
     )
-    return Synthetic({"hf": _panel(x, rng, "factor")}, zscore(signal), _shocks(days, stocks, seed))
+    return Synthetic({"hf": _panel(x, rng, "factor")}, zscore_stocks(signal), _shocks(days, stocks, seed))
 
 
 def bars(days: int, stocks: int, seed: int = 0) -> Synthetic:
@@ -121,7 +121,7 @@ def bars(days: int, stocks: int, seed: int = 0) -> Synthetic:
     weeks, weekly = completed_bars(daily, week_of(axis))
     months, monthly = completed_bars(daily, month_of(axis))
     inputs = bar_inputs(axis, _names(stocks), daily, weeks, weekly, months, monthly)
-    return Synthetic(inputs, zscore(signal), shocks)
+    return Synthetic(inputs, zscore_stocks(signal), shocks)
 
 
 def price_volume(days: int, stocks: int, seed: int = 0) -> Synthetic:
@@ -135,7 +135,7 @@ def price_volume(days: int, stocks: int, seed: int = 0) -> Synthetic:
 def factors_and_bars(days: int, stocks: int, seed: int = 0) -> Synthetic:
     """Both inputs; the signal is the sum of theirs."""
     one, two = factors(days, stocks, seed=seed), bars(days, stocks, seed)
-    return Synthetic(one.inputs | two.inputs, zscore(one.signal + two.signal), one.shocks)
+    return Synthetic(one.inputs | two.inputs, zscore_stocks(one.signal + two.signal), one.shocks)
 
 
 def granular(days: int, stocks: int, seed: int = 0) -> Synthetic:
@@ -156,7 +156,7 @@ def granular(days: int, stocks: int, seed: int = 0) -> Synthetic:
         values = half.reshape(days, stocks, 8 // each, each, 14).mean(3)
         values /= values.std((0, 1, 2))
         inputs[f"features_{minutes}m"] = _panel(values.reshape(days, stocks, -1), rng, "feature")
-    return Synthetic(inputs, zscore(signal), _shocks(days, stocks, seed))
+    return Synthetic(inputs, zscore_stocks(signal), _shocks(days, stocks, seed))
 
 
 def daily(days: int, stocks: int, lagged: bool, seed: int = 0) -> Synthetic:
@@ -172,7 +172,7 @@ def daily(days: int, stocks: int, lagged: bool, seed: int = 0) -> Synthetic:
         signal += 0.5 * _unit(_lag(np.tanh(2 * x[..., 3]), 3))
     everyone = Panel(weekdays(days), _names(stocks), np.ones((days, stocks, 1), np.float32), ("member",))
     inputs = {"daily_factors": _panel(x, rng, "factor"), "liquid": everyone}
-    return Synthetic(inputs, zscore(signal), _shocks(days, stocks, seed))
+    return Synthetic(inputs, zscore_stocks(signal), _shocks(days, stocks, seed))
 
 
 def autoregressive(

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from mg_models.data.splits import Split, period_start
 from mg_models.errors import CheckpointError
-from mg_models.networks import build
+from mg_models.networks import build_network
 from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TrainedModel:
         """
         with torch.random.fork_rng(devices=[]):  # a module draws its first weights from the caller's generator
             per_day = {i.panel: i.per_day for i in self.spec.inputs}
-            network = build(self.spec, {n: len(names) // per_day[n] for n, names in self.features.items()})
+            network = build_network(self.spec, {n: len(names) // per_day[n] for n, names in self.features.items()})
         try:
             network.load_state_dict(self.state)
         except RuntimeError as error:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mg_models.data.cross_section import zscore
-from mg_models.errors import DataError, LeakageError
+from mg_models.data.cross_section import zscore_stocks
+from mg_models.errors import InputError, LeakageError
 
 
 def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
@@ -28,7 +28,7 @@ def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """
     directions = np.asarray(directions, np.float64)
     if scores.shape[-1:] != directions.shape or not np.isin(directions, (-1.0, 1.0)).all():
-        raise DataError(f"directions must be {scores.shape[-1]} values of +1 or -1, was {directions!r}")
+        raise InputError(f"directions must be {scores.shape[-1]} values of +1 or -1, was {directions!r}")
     return _weighted(scores, np.broadcast_to(directions, (len(scores), len(directions))))
 
 
@@ -64,7 +64,7 @@ def icir_weights(
     known = np.asarray(known, "datetime64[D]")
     asof = np.asarray(asof, "datetime64[D]")
     if len(known) != len(rank_ic):
-        raise DataError(f"known must have one day per observation, {len(rank_ic)}, was {len(known)}")
+        raise InputError(f"known must have one day per observation, {len(rank_ic)}, was {len(known)}")
     seen = ~np.isnat(known)
     if np.any(np.diff(known[seen]).astype(np.int64) < 0) or np.any(np.diff(seen.astype(int)) > 0):
         raise LeakageError("known must ascend with the observations, days not known yet last; sort both by date")
@@ -91,7 +91,7 @@ def icir_weight(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns ``(D, S)`` float64; NaN where a stock has no factor or the day no weights.
     """
     if weights.shape != (scores.shape[0], scores.shape[2]):
-        raise DataError(f"weights must be {(scores.shape[0], scores.shape[2])}, was {weights.shape}")
+        raise InputError(f"weights must be {(scores.shape[0], scores.shape[2])}, was {weights.shape}")
     return _weighted(scores, weights)
 
 
@@ -110,14 +110,14 @@ def fuse(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
         others' scale.
     """
     if not parts:
-        raise DataError("no signal to fuse was given")
+        raise InputError("no signal to fuse was given")
     total = sum(weight for _, weight in parts)
     if not total > 0:
-        raise DataError(f"weights must add up to more than 0, was {[w for _, w in parts]}")
+        raise InputError(f"weights must add up to more than 0, was {[w for _, w in parts]}")
     shapes = {np.shape(signal) for signal, _ in parts}
     if len(shapes) > 1:
-        raise DataError(f"signals must share one (day, stock) shape, was {sorted(shapes)}")
-    return np.sum([weight * zscore(np.asarray(signal, np.float64)) for signal, weight in parts], axis=0) / total
+        raise InputError(f"signals must share one (day, stock) shape, was {sorted(shapes)}")
+    return np.sum([weight * zscore_stocks(np.asarray(signal, np.float64)) for signal, weight in parts], axis=0) / total
 
 
 def _weighted(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ class ModelError(Exception):
     """Base of the errors that a user can act on."""
 
 
-class DataError(ModelError, ValueError):
+class InputError(ModelError, ValueError):
     """Inputs or labels have the wrong shape, axes or values."""
 
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from mg_models.checkpoint import TrainedModel
-from mg_models.data.cross_section import zscore
-from mg_models.data.dataset import Dataset, model_inputs
-from mg_models.data.fingerprint import Fed
+from mg_models.data.cross_section import zscore_stocks
+from mg_models.data.dataset import Dataset, select_inputs
+from mg_models.data.fingerprint import InputRecord
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.splits import period_start
-from mg_models.errors import DataError, LeakageError
+from mg_models.errors import InputError, LeakageError
 from mg_models.specs import ModelSpec
 from mg_models.training.fit import predict_windows
 
@@ -49,7 +49,7 @@ def predict(
 
     Raises
     ------
-    DataError
+    InputError
         No models, models that differ in configuration, other features than in training, or days that
         the inputs do not have.
     LeakageError
@@ -64,18 +64,18 @@ def predict_signals(
     days: np.ndarray,
     device: str = "cpu",
     in_sample: bool = False,
-    fed: list[dict[str, Fed]] | None = None,
+    records: list[dict[str, InputRecord]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Every signal of :attr:`ModelSpec.signals`, each as :func:`predict` gives the first of them.
 
-    ``fed``, where given, is filled with what the networks were fed, an entry for each of ``days``.
+    X
     """
     spec = _one_spec(models)
-    chosen = model_inputs(spec, inputs)
+    chosen = select_inputs(spec, inputs)
     for name in models[0].features:
         panel = chosen[name]
         if tuple(panel.features) != tuple(models[0].features[name]):
-            raise DataError(
+            raise InputError(
                 f"{spec.name}: input {name!r} has the features {list(panel.features)}, "
                 f"trained on {list(models[0].features[name])}"
             )
@@ -86,7 +86,7 @@ def predict_signals(
             f"{spec.name}: {wanted.min()} is before {start}, from when the model of {models[0].retrain} predicts; "
             f"use the model of that half-year (or in_sample=True to look at the fit)"
         )
-    columns = _predict(models, chosen, wanted, device, fed)
+    columns = _predict(models, chosen, wanted, device, records)
     return {name: columns[..., k] for k, name in enumerate(spec.signals)}
 
 
@@ -95,13 +95,13 @@ def _predict(
     inputs: dict[str, Panel | PeriodPanel],
     wanted: np.ndarray,
     device: str,
-    fed: list[dict[str, Fed]] | None,
+    records: list[dict[str, InputRecord]] | None,
 ) -> np.ndarray:
     data = Dataset(models[0].spec, inputs, device=device)
     at = np.searchsorted(data.days, wanted)
     absent = (at == len(data.days)) | (data.days[np.minimum(at, len(data.days) - 1)] != wanted)
     if absent.any():
-        raise DataError(
+        raise InputError(
             f"{models[0].spec.name}: the inputs have no {wanted[absent][0]} ({int(absent.sum())} days lacking); "
             f"they reach from {data.days[0]} to {data.days[-1]}"
         )
@@ -110,21 +110,21 @@ def _predict(
     with torch.inference_mode():
         for row, day in enumerate(at.tolist()):
             rows = data.rows(day)
-            if fed is not None:
-                fed.append(data.fed(day))
+            if records is not None:
+                records.append(data.input_records(day))
             if not len(rows):
                 continue
             windows = data.windows(day)
             scores = np.stack([predict_windows(n, data.spec, windows).T for n in networks])  # (seeds, signals, rows)
-            out[row, rows] = zscore(scores).mean(0).T
+            out[row, rows] = zscore_stocks(scores).mean(0).T
     return out
 
 
 def _one_spec(models: Sequence[TrainedModel]) -> ModelSpec:
     if not models:
-        raise DataError("no trained model was given")
+        raise InputError("no trained model was given")
     if len({m.spec.hash for m in models}) > 1 or len({m.retrain for m in models}) > 1:
-        raise DataError(
+        raise InputError(
             f"models must be seeds of one retrain and configuration, was {[(m.spec.name, m.retrain) for m in models]}"
         )
     return models[0].spec

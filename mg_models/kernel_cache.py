@@ -16,7 +16,7 @@ from typing import Any
 from numba import njit
 
 
-def cached_njit(*sources: str | Path) -> Callable[..., Callable[[FunctionType], Any]]:
+def cached_njit(*sources: str | Path) -> Callable[..., Callable[[Callable[..., Any]], Any]]:
     """A decorator as ``numba.njit(cache=True, ...)``, of functions made of some source files.
 
     Parameters
@@ -32,7 +32,7 @@ def cached_njit(*sources: str | Path) -> Callable[..., Callable[[FunctionType], 
     """
     version = _checksum(*map(str, sources))
 
-    def kernel(**options: Any) -> Callable[[FunctionType], Any]:
+    def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return lambda function: njit(cache=True, **options)(_closing_over(function, version))
 
     return kernel
@@ -44,10 +44,11 @@ def _checksum(*sources: str) -> int:
     return zlib.crc32(b"\0".join(path.read_bytes() for path in paths))
 
 
-def _closing_over(function: FunctionType, version: int) -> FunctionType:
+def _closing_over(function: Any, version: int) -> FunctionType:
     """The function with one more closed-over variable, which its code does not read."""
     code = function.__code__.replace(co_freevars=(*function.__code__.co_freevars, "sources_version"))
     closure = (*(function.__closure__ or ()), CellType(version))
     made = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
     made.__kwdefaults__ = function.__kwdefaults__
-    return functools.update_wrapper(made, function, updated=())
+    functools.update_wrapper(made, function, updated=())
+    return made

@@ -5,6 +5,7 @@ may have any strides: a matrix, or its transpose. The other is packed, each row 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from llvmlite import binding, ir
 from numba import njit, types
@@ -195,7 +196,7 @@ copy, copy_scaled = _copy_of(False), _copy_of(True)
 
 
 @intrinsic
-def prefetch(typingctx, values, at, count):
+def _prefetch(typingctx, values, at, count):
     """Ask the processor to load ``count`` flat float32 values from ``at`` on into its cache."""
 
     def generate(context, builder, signature, args):
@@ -209,3 +210,6 @@ def prefetch(typingctx, values, at, count):
         return context.get_dummy_value()
 
     return types.void(values, types.int64, types.int64), generate
+
+
+prefetch: Any = _prefetch  # numba types an intrinsic as if a caller gave the typing context

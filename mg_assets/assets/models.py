@@ -12,15 +12,14 @@ import pandas as pd
 
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.store import Lake
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
 from mg_assets.modelling.certificates import HAND_WEIGHTED
-from mg_assets.modelling.monitor import Watch, open_logs, stored_rate
+from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since
 from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
-from mg_assets.orchestration import lake_asset as lake_floor
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.partitions import HALF_YEARLY
-from mg_assets.orchestration.staleness import UpstreamWindow, recipe
 from mg_assets.settings import settings
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
 
@@ -52,13 +51,12 @@ def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
     labels_from = "labels" if spec.label.price == "vwap" else "daily_bars"
     read = dict.fromkeys([*(n.table for n in tables_of(spec)), labels_from])
-    needs = [UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read]
 
     @lake_asset(
         f"{name}_model",
         group="models",
         partitions=HALF_YEARLY,
-        needs=needs,
+        needs=[UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read],
         uses=("models",),
         kinds={"pytorch"},
         pool="gpu",
@@ -83,7 +81,7 @@ def _training_asset(name: str) -> LakeAsset:
         )
         workers = build.workers if build.device == "cpu" else 1
         rate = stored_rate(build.lake, spec, min(names), build.device)
-        watch = Watch(name, build.log, lake_floor.on_progress, logs, workers, rate)
+        watch = TrainingMonitor(name, build.log, build.on_progress, logs, workers, rate)
         # a seed that is finished survives a kill here; a partition appears only when all its seeds are
         under_way = Path(build.lake.folder(f"{name}_model", names[0])).parent / ".training"
         trained = train_many(
@@ -94,11 +92,11 @@ def _training_asset(name: str) -> LakeAsset:
             names,
             device=build.device,
             workers=workers,
-            progress=watch.progress,
+            on_progress=watch.progress,
             out_dir=under_way,
-            fingerprints={table: recipe(table) for table in read},
-            launch=watch.launch,
-            finished=watch.finished,
+            fingerprints={table: build.recipes[table] for table in read},
+            on_plan=watch.launch,
+            on_trained=watch.finished,
         )
         for half_year in names:
             yield _stored(build, f"{name}_model", half_year, trained[half_year], watch)
@@ -107,7 +105,7 @@ def _training_asset(name: str) -> LakeAsset:
     return make
 
 
-def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", watch: Watch) -> Built:
+def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", watch: TrainingMonitor) -> Built:
     """Move the finished seeds beside their training curves; seeds of an older training that had more go."""
     from mg_models import checkpoint
     from mg_portfolio.charts import figures as charts
@@ -225,7 +223,7 @@ def _prediction_asset(name: str) -> LakeAsset:
     @lake_asset(
         spec.signals,
         group="predictions",
-        needs=[*tables_of(spec), UpstreamWindow(f"{name}_model")],
+        needs=[*tables_of(spec), f"{name}_model"],
         anchor=tables_of(spec)[0].table,
         version=PREDICTION_VERSION,
         kinds={"pytorch"},
@@ -245,12 +243,12 @@ def _prediction_asset(name: str) -> LakeAsset:
 
 
 def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
-    needs = [UpstreamWindow("factor_scores", back=back)] + ([UpstreamWindow("daily_bars", back=back)] if back else [])
+    read = ("factor_scores", "daily_bars") if back else ("factor_scores",)
 
     @lake_asset(
         spec.name,
         group="predictions",
-        needs=needs,
+        needs=[UpstreamWindow(table, back=back) for table in read],
         anchor="factor_scores",
         version=PREDICTION_VERSION,
         columns=SCORE,
@@ -266,7 +264,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
     @lake_asset(
         spec.name,
         group="signals",
-        needs=[UpstreamWindow(p) for p in spec.parts],
+        needs=spec.parts,
         version=PREDICTION_VERSION,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",

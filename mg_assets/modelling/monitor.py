@@ -1,11 +1,10 @@
-"""Training that can be watched: what it will cost, how far it is, its curves, and TensorBoard's files.
+"""Monitoring of training: estimated cost, progress, curves, and TensorBoard's event files.
 
-A :class:`Watch` is told of the launch, of every validation check and of every finished (half-year, seed), wherever
-they train: in this process or in others. It logs, tells the terminal, and writes TensorBoard's event files
-where the setting ``training_logs`` asks for them.
+A :class:`TrainingMonitor` is called back at the launch, at every validation check and after every finished (half-year,
+seed), whether they train in this process or in others. It logs, calls ``on_progress``, and writes TensorBoard's event
+files where the setting ``training_logs`` asks for them.
 """
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,43 +20,44 @@ from mg_models.catalog import ModelSpec
 if TYPE_CHECKING:
     from mg_models.training.cost_estimate import Cost, Rate
     from mg_models.training.fit import Progress
-    from mg_models.training.retrain import Plan
+    from mg_models.training.retrain import TrainingPlan
 
 EVERY_SECONDS = 15.0  # between two lines of the log
-SETTLED = 5  # checks after which a pair's own pace counts: the first one compiles kernels
+SETTLED = 5  # checks after which a pair's own speed is used: the first one compiles kernels
 TENSORBOARD = "tensorboard"
 
 Pair = tuple[str, int]
 
 
-class Watch:
-    """Follows a model's training.
+class TrainingMonitor:
+    """Callbacks of a model's training that log its progress and estimate the time left.
 
     Parameters
     ----------
     name : str
         The model.
     log : callable
-        Takes a line.
-    tell : callable, optional
-        Takes what is under way, how many are done, how many there are, and the seconds left.
+        Called with each line of the log.
+    on_progress : callable, optional
+        Called with what is trained, how many are done, how many there are, and the seconds left.
     logs : TensorBoardLogs, optional
     workers : int
-        Processes side by side.
+        Parallel processes.
     rate : Rate, optional
-        Of an earlier training; without it the launch measures one.
+        Seconds per step of an earlier training; without it the launch measures one.
     """
 
     def __init__(
         self,
         name: str,
         log: Callable[[str], None],
-        tell: Callable[[str, int, int, float], None] | None = None,
+        on_progress: Callable[[str, int, int, float], None] | None = None,
         logs: "TensorBoardLogs | None" = None,
         workers: int = 1,
         rate: "Rate | None" = None,
     ):
-        self.name, self._log, self._tell, self._logs, self._workers, self._rate = name, log, tell, logs, workers, rate
+        self.name, self._log, self._on_progress, self._logs = name, log, on_progress, logs
+        self._workers, self._rate = workers, rate
         self.cost: Cost | None = None
         self._seconds: dict[Pair, float] = {}  # of the finished pairs
         self._last: dict[Pair, Progress] = {}
@@ -66,8 +66,8 @@ class Watch:
         self._total = 0
         self._logged = -np.inf
 
-    def launch(self, todo: "Plan") -> None:
-        """Estimate the cost and say it; say what an earlier run has finished."""
+    def launch(self, todo: "TrainingPlan") -> None:
+        """Estimate and log the cost; log what an earlier run has finished."""
         from mg_models.training.cost_estimate import estimate
 
         self._total = len(todo.splits) * len(todo.seeds)
@@ -85,7 +85,7 @@ class Watch:
             self._log(f"{self.name} will take {self.cost}")
 
     def progress(self, p: "Progress") -> None:
-        """A validation check."""
+        """Take in a validation check."""
         pair = (p.retrain, p.seed)
         begun = pair not in self._last
         self._last[pair] = p
@@ -93,8 +93,8 @@ class Watch:
         if self._logs is not None:
             self._logs.add(p)
         left = self.seconds_left()
-        if self._tell is not None:
-            self._tell(f"{self.name}, (half-year, seed) pairs", len(self._done), self._total, left)
+        if self._on_progress is not None:
+            self._on_progress(f"{self.name}, (half-year, seed) pairs", len(self._done), self._total, left)
         now = time.monotonic()
         if begun or now - self._logged > EVERY_SECONDS:
             self._logged = now
@@ -105,7 +105,7 @@ class Watch:
             )
 
     def finished(self, half_year: str, seed: int) -> None:
-        """A (half-year, seed) is trained and stored."""
+        """Take in a (half-year, seed) that is trained and stored."""
         pair = (half_year, seed)
         self._done.add(pair)
         last = self._last.get(pair)
@@ -117,26 +117,26 @@ class Watch:
             f"{self.name} {half_year} seed {seed} is trained{best}; {len(self._done)} of {self._total} trained, "
             f"about {left:.0f} s left"
         )
-        if self._tell is not None:
-            self._tell(f"{self.name}, (half-year, seed) pairs", len(self._done), self._total, left)
+        if self._on_progress is not None:
+            self._on_progress(f"{self.name}, (half-year, seed) pairs", len(self._done), self._total, left)
         if self._logs is not None:
             self._logs.close(pair)
 
     def seconds_left(self) -> float:
-        """Until all pairs are trained: those under way by their own count, the others by the usual length of one."""
-        usual = self._usual()
+        """Seconds until all pairs are trained: running ones by their own estimate, others by the mean of a pair."""
+        mean = self._mean_seconds()
         running = [p for pair, p in self._last.items() if pair not in self._done]
-        under_way = [
-            usual - p.seconds
-            if usual > p.seconds and self._checks[p.retrain, p.seed] < SETTLED
-            else max(usual - p.seconds, p.seconds_left)
+        remaining = [
+            mean - p.seconds
+            if mean > p.seconds and self._checks[p.retrain, p.seed] < SETTLED
+            else max(mean - p.seconds, p.seconds_left)
             for p in running
         ]
         waiting = max(self._total - len(self._done) - len(running), 0)
         lanes = max(min(self._workers, len(running) + waiting), 1)
-        return max((sum(under_way) + waiting * usual) / lanes, max(under_way, default=0.0))
+        return max((sum(remaining) + waiting * mean) / lanes, max(remaining, default=0.0))
 
-    def _usual(self) -> float:
+    def _mean_seconds(self) -> float:
         if self._seconds:
             return float(np.mean(list(self._seconds.values())))
         return self.cost.pair_seconds if self.cost is not None else 0.0
@@ -197,31 +197,31 @@ class TensorBoardLogs:
         self._writers: dict[Pair, Any] = {}
 
     def add(self, p: "Progress") -> None:
-        """A validation check; the first of a pair replaces what an older training of it left."""
+        """Write a validation check; the first of a pair replaces the files of an older training of it."""
         self._write((p.retrain, p.seed), p.step, p.epoch, p.loss, p.valid_rank_ic)
 
     def add_stored(self, model: Any) -> None:
-        """The curves of a finished model's card, where its own run left none."""
+        """Write the curves of a finished model's card, where its own run left no event files."""
         pair = (model.retrain, model.seed)
-        if not any(self._place(pair).glob("events.*")):
+        if not any(self._run_folder(pair).glob("events.*")):
             for check in model.card["training"]["checks"]:
                 self._write(pair, check["step"], check.get("epoch", 0), check["loss"], check["rank_ic"])
             self.close(pair)
 
     def close(self, pair: Pair) -> None:
-        """End a pair's file."""
+        """Close a pair's event file."""
         writer = self._writers.pop(pair, None)
         if writer is not None:
             writer.close()
 
-    def _place(self, pair: Pair) -> Path:
+    def _run_folder(self, pair: Pair) -> Path:
         return self.folder / f"{pair[0]}-seed{pair[1]}"
 
     def _write(self, pair: Pair, step: int, epoch: int, loss: float, rank_ic: float) -> None:
         if pair not in self._writers:
-            for old in self._place(pair).glob("events.*"):
+            for old in self._run_folder(pair).glob("events.*"):
                 old.unlink()
-            self._writers[pair] = self._make(str(self._place(pair)), flush_secs=5)
+            self._writers[pair] = self._make(str(self._run_folder(pair)), flush_secs=5)
         writer = self._writers[pair]
         writer.add_scalar("training/loss", loss, step)
         writer.add_scalar("training/epoch", epoch, step)
@@ -231,7 +231,22 @@ class TensorBoardLogs:
 def open_logs(setting: str, lake: Lake, name: str) -> TensorBoardLogs | None:
     """The logs that ``training_logs`` asks for: nothing, ``tensorboard``, or ``tensorboard:<folder>``.
 
-    By default they stand in ``.tensorboard`` of the lake, a folder for each model.
+    Parameters
+    ----------
+    setting : str
+    lake : Lake
+        Event files are written to its ``.tensorboard`` by default.
+    name : str
+        The model: each has a folder of its own.
+
+    Returns
+    -------
+    TensorBoardLogs or None
+
+    Raises
+    ------
+    DataError
+        The setting is none of these, or names no folder where the lake is an object store.
     """
     if not setting:
         return None
@@ -244,38 +259,31 @@ def open_logs(setting: str, lake: Lake, name: str) -> TensorBoardLogs | None:
 
 
 def cost_of(lake: Lake, spec: ModelSpec, half_year: str, device: str, workers: int, measured: bool = False) -> "Cost":
-    """What the training of a half-year will take, from the lake as it is; a rate that is stored is taken.
+    """Estimated cost of training a half-year on the lake as it is.
 
-    ``measured`` measures steps in any case.
+    Parameters
+    ----------
+    lake : Lake
+    spec : ModelSpec
+    half_year : str
+    device : str
+    workers : int
+        Parallel processes, on a CPU.
+    measured : bool
+        Whether to time steps even where an earlier training has stored its rate.
+
+    Returns
+    -------
+    Cost
     """
     from mg_assets.market.calendar import half_year_start, shift
     from mg_assets.modelling.panels import model_inputs, training_labels, training_since
     from mg_models.training.cost_estimate import estimate
-    from mg_models.training.retrain import plan
+    from mg_models.training.retrain import plan_training
 
     cut = str(half_year_start(half_year))
     inputs, axes = model_inputs(lake, spec, training_since(spec, cut), str(shift(cut, -1)))
     labels, label_end = training_labels(lake, axes, spec)
-    todo = plan(spec, inputs, labels, label_end, [half_year], device=device)
+    todo = plan_training(spec, inputs, labels, label_end, [half_year], device=device)
     rate = None if measured else stored_rate(lake, spec, half_year, device)
     return estimate(todo, workers if device == "cpu" else 1, rate)
-
-
-def command(name: str, half_year: str, measured: bool, as_json: bool, say: Callable[[str], None]) -> int:
-    """``mg cost``: the settings' lake, overrides, device and workers; trains nothing."""
-    from dataclasses import asdict
-
-    from mg_assets.orchestration.resources import ComputeResource
-    from mg_assets.settings import settings
-    from mg_models.catalog import get, override
-
-    config, compute = settings(), ComputeResource()
-    spec = override(get(name), **config.models.get(name, {}))
-    cost = cost_of(Lake(config.lake_url), spec, half_year, compute.torch_device(), compute.workers, measured)
-    if as_json:
-        print(json.dumps(asdict(cost), indent=1))
-        return 0
-    say(f"{name} {half_year} in {config.lake_url}")
-    for what, text in cost.lines():
-        say(f"   {what}: {text}")
-    return 0

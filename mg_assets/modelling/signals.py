@@ -1,7 +1,7 @@
-"""Scores of a signal's days from a lake, each with the certificate of what it was made of.
+"""Scores of a signal's days from a lake, each with a leakage certificate of its inputs.
 
 One function for each kind of signal: :func:`of_model`, :func:`weighted_by_hand`, :func:`fused`. The prediction assets
-call them on the lake; the certificate's check calls them again on the lake as it was at the close of a day
+call them on the lake; the certificate's check calls them again on the lake as of a day's close
 (:class:`~mg_assets.lake.as_of.AsOfLake`) and compares. Certificates: :mod:`mg_assets.modelling.certificates`.
 """
 
@@ -19,7 +19,7 @@ from mg_assets.market.calendar import month_of, shift, trading_days, week_of
 from mg_assets.modelling.panels import lookback, model_inputs, tables_of_input
 from mg_models.catalog import CombinationSpec, ModelSpec
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
-from mg_models.data.fingerprint import Fed, digest
+from mg_models.data.fingerprint import InputRecord, array_digest
 from mg_portfolio.evaluation.evaluate import rank_ic_by_day
 
 if TYPE_CHECKING:  # torch is loaded by the steps that use it
@@ -39,7 +39,7 @@ class Scored:
     frame : DataFrame
         ``symbol`` and ``score``, by symbol; stocks without a score are left out.
     why : str
-        Why there is none, where there is none.
+        Why there are no scores, where there are none.
     certificate : dict
         See :mod:`mg_assets.modelling.certificates`; empty where there are no scores.
     """
@@ -66,18 +66,18 @@ def of_model(
         yield from (nothing(table, key, "no inputs in the window") for key in keys for table in spec.signals)
         return
     models = load()
-    fed: list[dict[str, Fed]] = []
-    values = predict_signals(models, inputs, np.array(keys, "datetime64[D]"), device, fed=fed)
+    records: list[dict[str, InputRecord]] = []
+    values = predict_signals(models, inputs, np.array(keys, "datetime64[D]"), device, records=records)
     trained = _training(models)
     periods = {t: lake.keys(t) for t in ("weekly_bars", "monthly_bars")} if _reads_periods(spec) else {}
     for at, key in enumerate(keys):
-        record = {**trained, "inputs": _inputs(spec, fed[at], key, periods), "made": _made(device)}
+        record = {**trained, "inputs": _inputs(spec, records[at], key, periods), "made": _made(device)}
         for table in spec.signals:
             yield scored(table, key, axes.symbols, values[table][at], "no stock has its inputs", record)
 
 
 def weighted_by_hand(lake: Lake, spec: CombinationSpec, back: int, keys: Sequence[str]) -> Iterator[Scored]:
-    """A synthesis of the high-frequency factors by equal or by ICIR weights; ``back`` days before count for these."""
+    """A synthesis of the high-frequency factors by equal or by ICIR weights, which look ``back`` days."""
     directions = np.array([FACTORS[n].direction for n in HF27], float)
     days = [str(d) for d in trading_days(shift(keys[0], -back) if back else keys[0], keys[-1])]
     panel = lake.panel("factor_scores", days, list(HF27), missing="empty")
@@ -92,12 +92,12 @@ def weighted_by_hand(lake: Lake, spec: CombinationSpec, back: int, keys: Sequenc
         weights = np.tile(directions, (len(keys), 1))
         values = equal_weight(scores[at], directions)
     else:
-        few = f"fewer than {spec.min_observations} weekly RankICs known"
+        few = f"fewer than {spec.min_observations} weekly RankICs available"
         weights, weekly = _icir(lake, spec, scores, panel.days, panel.symbols, at)
         values = icir_weight(scores[at], weights)
     for k, key in enumerate(keys):
         here = panel.present[at[k]]
-        given = digest([scores[at[k]][here], weights[k]], panel.symbols[here].tolist())
+        given = array_digest([scores[at[k]][here], weights[k]], panel.symbols[here].tolist())
         record: Certificate = {"inputs": {"factor_scores": {"last": key, "fingerprint": given}}, "made": _made("cpu")}
         if weekly[k]:
             record["weights"] = weekly[k]
@@ -136,15 +136,15 @@ def nothing(table: str, key: str, why: str) -> Scored:
 
 def of_scores(frame: pd.DataFrame) -> str:
     """Digest of a prediction partition's rows."""
-    return digest([frame["score"].to_numpy(np.float64)], frame["symbol"].astype(str).tolist())
+    return array_digest([frame["score"].to_numpy(np.float64)], frame["symbol"].astype(str).tolist())
 
 
 def _training(models: "Sequence[TrainedModel]") -> Certificate:
-    """What the models' cards say of their training, for all seeds of a half-year."""
+    """The training as recorded in the models' cards, for all seeds of a half-year."""
     from mg_models.checkpoint import card_id
 
     card = models[0].card
-    known = {part: card["ranges"][part] for part in ("train", "valid")}
+    ranges = {part: card["ranges"][part] for part in ("train", "valid")}
     return {
         "model": {
             "entry": models[0].spec.name,
@@ -155,12 +155,12 @@ def _training(models: "Sequence[TrainedModel]") -> Certificate:
             },
         },
         "training": {
-            "from": known["train"]["first"],
-            "train_until": known["train"]["last"],
-            "train_labels_known": known["train"].get("label_known", ""),
-            "valid_from": known["valid"]["first"],
-            "valid_until": known["valid"]["last"],
-            "valid_labels_known": known["valid"].get("label_known", ""),
+            "from": ranges["train"]["first"],
+            "train_until": ranges["train"]["last"],
+            "train_labels_known": ranges["train"].get("label_known", ""),
+            "valid_from": ranges["valid"]["first"],
+            "valid_until": ranges["valid"]["last"],
+            "valid_labels_known": ranges["valid"].get("label_known", ""),
             "predicts_from": card["predicts_from"],
             "embargo": models[0].spec.horizon + 1,
             "fingerprints": {n: d[:16] for n, d in card.get("input_digests", {}).items()}
@@ -169,11 +169,13 @@ def _training(models: "Sequence[TrainedModel]") -> Certificate:
     }
 
 
-def _inputs(spec: ModelSpec, fed: dict[str, Fed], key: str, periods: dict[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """The latest date touched and the fingerprint of each input, by the panel's name."""
+def _inputs(
+    spec: ModelSpec, records: dict[str, InputRecord], key: str, periods: dict[str, list[str]]
+) -> dict[str, dict[str, Any]]:
+    """The last day read and the fingerprint of each input, by the panel's name."""
     out = {}
     for i in spec.inputs:
-        given = fed[i.panel]
+        given = records[i.panel]
         entry: dict[str, Any] = {"table": tables_of_input(spec, i)[0].table, "last": given.last}
         bound = {"weekly": ("weekly_bars", week_of), "monthly": ("monthly_bars", month_of)}.get(i.panel)
         if bound is not None:
@@ -190,7 +192,7 @@ def _reads_periods(spec: ModelSpec) -> bool:
 
 @cache
 def platform_mark() -> str:
-    """Sixteen hex digits of what may change the last bits of an input: numpy's version and the processor's kind."""
+    """Sixteen hex digits of numpy's version and the processor's kind, which may change an input's last bits."""
     import contextlib
     import io
     import platform
@@ -198,7 +200,7 @@ def platform_mark() -> str:
     with contextlib.redirect_stdout(io.StringIO()):
         found = np.show_config(mode="dicts") or {}
     extensions = found.get("SIMD Extensions", {}).get("found", [])
-    return digest([], [np.__version__, platform.machine(), *extensions])
+    return array_digest([], [np.__version__, platform.machine(), *extensions])
 
 
 def _made(device: str) -> dict[str, str]:
@@ -208,7 +210,7 @@ def _made(device: str) -> dict[str, str]:
 def _icir(
     lake: Lake, spec: CombinationSpec, scores: np.ndarray, days: np.ndarray, symbols: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
-    """Weights ``(len(at), F)`` from weekly RankICs, each used only once its exit price is known; and the last used."""
+    """Weights ``(len(at), F)`` from weekly RankICs, each used from its exit day on; and the last one used."""
     bars = lake.panel("daily_bars", list(days), ["vwap", "adj_factor"], symbols, missing="empty")
     price = bars["vwap"] * bars["adj_factor"]
     gap = spec.horizon + 1

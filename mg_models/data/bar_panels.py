@@ -10,7 +10,7 @@ Source: Huatai series 72, charts 50-51.
 import numpy as np
 
 from mg_models.data.panel import Panel, PeriodPanel
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 FEATURES = ("open", "high", "low", "close", "vwap", "volume")
 OPEN, HIGH, LOW, CLOSE, VWAP, VOLUME = range(6)
@@ -50,7 +50,7 @@ def bar_inputs(
 
     Raises
     ------
-    DataError
+    InputError
         Shapes or axes that do not fit, or a completed period between the first and the last day
         that has no bar.
     """
@@ -128,11 +128,11 @@ def _period_panel(
     starts = np.asarray(starts, "datetime64[D]")
     _check(name, bars, (len(starts), len(symbols), len(FEATURES)))
     if np.any(np.diff(starts).astype(np.int64) <= 0):
-        raise DataError(f"{name}: period starts must ascend; sort and deduplicate them")
+        raise InputError(f"{name}: period starts must ascend; sort and deduplicate them")
     over = np.unique(period)[:-1]  # the last day's period is never completed for any day here
     lacking = over[~np.isin(over, starts)]
     if len(lacking):
-        raise DataError(
+        raise InputError(
             f"{name}: {len(lacking)} periods between {days[0]} and {days[-1]} have no bar, first {lacking[0]}; "
             f"materialise them, or make them with completed_bars"
         )
@@ -141,4 +141,4 @@ def _period_panel(
 
 def _check(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
     if np.shape(array) != expected:
-        raise DataError(f"{name} must be {expected}, was {np.shape(array)}")
+        raise InputError(f"{name} must be {expected}, was {np.shape(array)}")

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def zscore(values: np.ndarray) -> np.ndarray:
+def zscore_stocks(values: np.ndarray) -> np.ndarray:
     """Mean 0 and population std 1 along the last axis, NaN kept; no variance gives 0, not NaN."""
     mean = _nanmean(values)
     centred = values - mean
@@ -33,7 +33,7 @@ def rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
     return float(a @ b / scale) if scale > 0 else 0.0
 
 
-def rank_ic_by_day(prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
+def daily_rank_ic(prediction: np.ndarray, label: np.ndarray) -> np.ndarray:
     """:func:`rank_ic` of each row of two ``(D, S)`` panels, ``(D,)``."""
     return np.array([rank_ic(p, y) for p, y in zip(prediction, label, strict=True)])
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mg_models.data.fingerprint import Fed, digest
+from mg_models.data.fingerprint import InputRecord, array_digest
 from mg_models.data.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Window, Windows, WindowView, as_tensor, standardise
-from mg_models.errors import DataError
+from mg_models.data.windows import Window, Windows, WindowView, as_tensor, zscore_steps
+from mg_models.errors import InputError
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 
 
@@ -70,7 +70,7 @@ class Dataset:
 
     Raises
     ------
-    DataError
+    InputError
         A missing input, or labels off the inputs' axes.
     """
 
@@ -82,7 +82,7 @@ class Dataset:
         eligible: np.ndarray | None = None,
         device: str = "cpu",
     ):
-        chosen = model_inputs(spec, inputs)
+        chosen = select_inputs(spec, inputs)
         self.spec = spec
         self.device = device
         self.days, self.symbols = common_axes(chosen)
@@ -115,13 +115,16 @@ class Dataset:
             out[name] = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         return out
 
-    def fed(self, day: int) -> dict[str, Fed]:
+    def input_records(self, day: int) -> dict[str, InputRecord]:
         """What :meth:`windows` of a day are made of, by input: the panels' values themselves, before any scaling."""
         rows = torch.from_numpy(self.rows(day)).to(self.device)
         words = self.symbols[self.rows(day)].tolist()
         return {
-            name: Fed(
-                str(self.days[day]), window.reach(day), len(rows), digest([window.raw(day, rows).cpu().numpy()], words)
+            name: InputRecord(
+                str(self.days[day]),
+                window.reach(day),
+                len(rows),
+                array_digest([window.raw(day, rows).cpu().numpy()], words),
             )
             for name, window in self._windows.items()
         }
@@ -129,7 +132,7 @@ class Dataset:
     def label(self, day: int) -> np.ndarray:
         """The raw labels of a day's :meth:`rows`, ``(rows, horizons)`` float64, NaN where there is none."""
         if self.labels is None:
-            raise DataError("this dataset was made without labels")
+            raise InputError("this dataset was made without labels")
         return np.asarray(self.labels[day][self.rows(day)], np.float64)
 
     def batch(self, days: Sequence[int]) -> Batch:
@@ -156,7 +159,7 @@ class Dataset:
     def _styles(self, day: int) -> np.ndarray:
         """What a neutral label leaves out, of a day's :meth:`rows`, z-scored and clipped at 3 ``(rows, K)``."""
         today = as_tensor(self.windows(day)[self.spec.inputs[0].panel])[-1:, :, self._style_columns]
-        return standardise(today, 3.0)[0].cpu().double().numpy()
+        return zscore_steps(today, 3.0)[0].cpu().double().numpy()
 
     def _float32(self, parts: list[np.ndarray]) -> Tensor:
         return torch.from_numpy(np.concatenate(parts).astype(np.float32)).to(self.device)
@@ -194,22 +197,22 @@ class Dataset:
             yield batch.take(np.sort(part))
 
 
-def model_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> dict[str, Panel | PeriodPanel]:
+def select_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> dict[str, Panel | PeriodPanel]:
     """The panels that a model names, its universe among them, in its order.
 
     Raises
     ------
-    DataError
+    InputError
         One of them is missing, or its features do not divide into the steps of a day.
     """
     names = [i.panel for i in spec.inputs] + ([spec.universe] if spec.universe else [])
     lacking = [n for n in names if n not in inputs]
     if lacking:
-        raise DataError(f"{spec.name} needs the inputs {lacking}, was given {sorted(inputs)}")
+        raise InputError(f"{spec.name} needs the inputs {lacking}, was given {sorted(inputs)}")
     for i in spec.inputs:
         wide = len(inputs[i.panel].features)
         if wide % i.per_day:
-            raise DataError(
+            raise InputError(
                 f"{spec.name}: input {i.panel!r} has {wide} features a day, no multiple of its {i.per_day} steps a day"
             )
     return {n: inputs[n] for n in names}
@@ -222,7 +225,7 @@ def _style_columns(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> li
     panel = spec.inputs[0].panel
     lacking = [s for s in STYLES if s not in features[panel]]
     if lacking:
-        raise DataError(
+        raise InputError(
             f"{spec.name}: a {NEUTRAL} label needs the features {lacking} of its first input, {panel!r}, which has "
             f"{', '.join(features[panel])}"
         )

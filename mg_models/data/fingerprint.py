@@ -14,7 +14,7 @@ HEX = 16
 
 
 @dataclass(frozen=True)
-class Fed:
+class InputRecord:
     """What the networks were fed of one input for one day's predictions.
 
     Attributes
@@ -35,7 +35,7 @@ class Fed:
     fingerprint: str
 
 
-def digest(arrays: Iterable[np.ndarray], words: Iterable[str] = ()) -> str:
+def array_digest(arrays: Iterable[np.ndarray], words: Iterable[str] = ()) -> str:
     """Sixteen hex digits of some arrays' bytes, shapes and types, and of some words."""
     running = hashlib.blake2b(digest_size=HEX // 2)
     for array in arrays:
@@ -93,7 +93,7 @@ def training_digests(
         for day in range(start, end):
             whole.update(daily[day])
         out[retrain]["labels"] = whole.hexdigest()
-    return {r: (digest([], [f"{n} {d}" for n, d in each.items()]), each) for r, each in out.items()}
+    return {r: (array_digest([], [f"{n} {d}" for n, d in each.items()]), each) for r, each in out.items()}
 
 
 def _words(symbols: np.ndarray) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from mg_models.data.cross_section import ranks, zscore
-from mg_models.errors import DataError
+from mg_models.data.cross_section import ranks, zscore_stocks
+from mg_models.errors import InputError
 from mg_models.specs import ModelSpec
 
 NEUTRAL = "neutral_normal_rank"
@@ -17,13 +17,13 @@ def as_heads(spec: ModelSpec, labels: np.ndarray, shape: tuple[int, ...]) -> np.
 
     Raises
     ------
-    DataError
+    InputError
         Another shape.
     """
     heads = len(spec.label.horizons)
     given = labels[..., None] if labels.ndim == 2 and heads == 1 else labels
     if given.shape != (*shape, heads):
-        raise DataError(
+        raise InputError(
             f"{spec.name}: labels must be {(*shape, heads)} (days, stocks, horizons {list(spec.label.horizons)}) "
             f"like the inputs, was {labels.shape}"
         )
@@ -52,14 +52,14 @@ def transform(kind: str, raw: np.ndarray) -> np.ndarray:
         columns = np.stack([ranks(c) for c in columns])  # (horizons, rows)
     if kind in ("normal_rank", NEUTRAL):
         columns = torch.special.ndtri(torch.from_numpy((columns - 0.5) / max(columns.shape[1], 1))).numpy()
-    return zscore(columns).T
+    return zscore_stocks(columns).T
 
 
 def neutral(label: np.ndarray, styles: np.ndarray) -> np.ndarray:
     """Labels ``(rows, horizons)`` less their regression on an intercept and ``styles (rows, K)``, z-scored again."""
     known = np.column_stack([np.ones(len(styles)), styles])  # (rows, 1 + K)
     fitted = known @ np.linalg.lstsq(known, label, rcond=None)[0]
-    return zscore((label - fitted).T).T
+    return zscore_stocks((label - fitted).T).T
 
 
 def rank_weights(raw: np.ndarray, halvings: float) -> np.ndarray:

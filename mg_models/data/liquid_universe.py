@@ -6,7 +6,7 @@ and a stock listed for less than a year is measured by the days it has.
 
 import numpy as np
 
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 SHARE = 0.6
 YEAR = 252
@@ -45,13 +45,13 @@ def liquid(
 
     Raises
     ------
-    DataError
+    InputError
         Shapes differ.
     """
     shape = (len(days), amount.shape[1])
     for name, array in (("amount", amount), ("cap", cap), ("suspended", suspended), ("admitted", admitted)):
         if array.shape != shape:
-            raise DataError(f"{name} must be {shape} like days and stocks, was {array.shape}")
+            raise InputError(f"{name} must be {shape} like days and stocks, was {array.shape}")
     out = np.zeros(shape, bool)
     quarter = np.asarray(days, "datetime64[M]").astype(np.int64) // 3
     ends = np.flatnonzero(quarter[1:] != quarter[:-1])

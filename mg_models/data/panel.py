@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Panel:
 
     Raises
     ------
-    DataError
+    InputError
         Axes that do not fit the values, or days that do not ascend.
     """
 
@@ -83,7 +83,7 @@ class PeriodPanel:
 
     Raises
     ------
-    DataError
+    InputError
         Axes that do not fit, or a ``period_of_day`` that runs backwards or past the last period.
     """
 
@@ -105,7 +105,7 @@ class PeriodPanel:
         _shape("period_of_day", self.period_of_day, (len(self.days),))
         p = self.period_of_day
         if len(p) and (p[0] < 0 or p[-1] > len(self.completed) or np.any(np.diff(p) < 0)):
-            raise DataError(
+            raise InputError(
                 f"period_of_day must ascend within 0..{len(self.completed)} (the completed periods), "
                 f"was {p[0]}..{p[-1]}"
             )
@@ -128,11 +128,11 @@ def common_axes(inputs: Mapping[str, Panel | PeriodPanel]) -> tuple[np.ndarray, 
 
     Raises
     ------
-    DataError
+    InputError
         No input, or two inputs whose days or symbols differ.
     """
     if not inputs:
-        raise DataError("no input panel was given")
+        raise InputError("no input panel was given")
     names = list(inputs)
     first = inputs[names[0]]
     for name in names[1:]:
@@ -140,7 +140,7 @@ def common_axes(inputs: Mapping[str, Panel | PeriodPanel]) -> tuple[np.ndarray, 
         for axis in ("days", "symbols"):
             a, b = getattr(first, axis), getattr(other, axis)
             if len(a) != len(b) or not np.array_equal(a, b):
-                raise DataError(
+                raise InputError(
                     f"inputs {names[0]!r} and {name!r} have different {axis} ({len(a)} and {len(b)}); "
                     f"build them on one axis"
                 )
@@ -154,7 +154,7 @@ def _axes(panel: Panel | PeriodPanel) -> None:
     steps = np.diff(panel.days).astype(np.int64)
     if np.any(steps <= 0):
         at = int(np.flatnonzero(steps <= 0)[0])
-        raise DataError(f"days must ascend, but {panel.days[at + 1]} follows {panel.days[at]}; sort and deduplicate")
+        raise InputError(f"days must ascend, but {panel.days[at + 1]} follows {panel.days[at]}; sort and deduplicate")
 
 
 def _set(panel: Panel | PeriodPanel, name: str, value: object) -> None:
@@ -168,7 +168,7 @@ def _float32(values: np.ndarray) -> np.ndarray:
 
 def _shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
     if array.shape != expected:
-        raise DataError(f"{name} must be {expected} by its axes, was {array.shape}")
+        raise InputError(f"{name} must be {expected} by its axes, was {array.shape}")
 
 
 def _valid(values: np.ndarray, bars: bool) -> np.ndarray:

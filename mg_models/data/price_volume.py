@@ -46,7 +46,7 @@ import numpy as np
 from numba import njit
 
 from mg_models.data.panel import Panel
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 WINDOWS = (5, 20, 60)
 MARKET_WINDOWS = (20, 60, 120)
@@ -105,7 +105,7 @@ def price_volume_panel(
 
     Raises
     ------
-    DataError
+    InputError
         Shapes that do not fit.
     """
     wanted = np.arange(len(days)) if rows is None else np.asarray(rows, np.int64)
@@ -127,7 +127,7 @@ def price_volume_features(daily: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _series(daily: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Bars ``(D, S, 6)``, NaN without a trade; what windows run over ``(D, S, 7)``; the last close; the market."""
     if daily.ndim != 3 or daily.shape[-1] != 6:
-        raise DataError(f"daily must be (days, stocks, 6): open, high, low, close, vwap, volume; was {daily.shape}")
+        raise InputError(f"daily must be (days, stocks, 6): open, high, low, close, vwap, volume; was {daily.shape}")
     bars = np.array(daily, np.float64)
     traded = np.logical_and.reduce(np.isfinite(bars) & (bars > 0), axis=-1)
     bars[~traded] = np.nan

@@ -52,7 +52,7 @@ def locate(windows, step):
 
 @njit(nogil=True)
 def last_values(windows, begin, count, last):
-    """Fill ``last (TILE, features)`` with the last values of ``count`` windows from the ``begin``-th, if those scale."""
+    """Fill ``last``, ``(TILE, features)``, with the last values of ``count`` windows from the ``begin``-th."""
     stock, mean = windows.stock, windows.mean
     if not len(mean):
         return

@@ -174,7 +174,7 @@ class Windows:
         """
         raw = self.raw(day, rows)  # (steps, rows, F)
         if self.spec.scale == "last_value":
-            return standardise(raw / raw[-1], self.spec.clip)
+            return zscore_steps(raw / raw[-1], self.spec.clip)
         return self._steps(torch.nan_to_num_(raw, nan=0.0, posinf=0.0, neginf=0.0))
 
     def reach(self, day: int) -> int:
@@ -213,7 +213,7 @@ class Windows:
         return out
 
 
-def standardise(values: Tensor, clip: float | None = None) -> Tensor:
+def zscore_steps(values: Tensor, clip: float | None = None) -> Tensor:
     """z-score over rows per step and feature, population std, in place of ``(steps, rows, features)``.
 
     Values that are not finite are left out and become 0; a step without variance becomes 0. ``clip``

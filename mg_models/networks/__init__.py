@@ -27,7 +27,7 @@ from mg_models.specs import (
 )
 
 
-def build(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
+def build_network(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
     """The entry's network; ``features`` is the number of features of a step of each input.
 
     ``network(windows, day=None)`` takes ``{input: (steps, rows, features)}`` and gives ``(rows, tasks)``; the

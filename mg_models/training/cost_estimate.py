@@ -19,10 +19,10 @@ from torch import nn
 from mg_models.data.dataset import Batch, Dataset, step_features
 from mg_models.data.panel import PeriodPanel
 from mg_models.data.splits import Split
-from mg_models.networks import build
+from mg_models.networks import build_network
 from mg_models.training.fit import THREADS, predict_day, reproducible
 from mg_models.training.losses import batch_loss
-from mg_models.training.retrain import Plan
+from mg_models.training.retrain import TrainingPlan
 
 MEASURED_STEPS = 3
 MEASURED_DAYS = 3
@@ -126,12 +126,12 @@ class Cost:
         return "; ".join(f"{what}: {text}" for what, text in self.lines())
 
 
-def estimate(todo: Plan, workers: int = 1, rate: Rate | None = None) -> Cost:
+def estimate(todo: TrainingPlan, workers: int = 1, rate: Rate | None = None) -> Cost:
     """What the training of a plan will take.
 
     Parameters
     ----------
-    todo : Plan
+    todo : TrainingPlan
     workers : int
         As for the training.
     rate : Rate, optional
@@ -189,7 +189,7 @@ def measure(data: Dataset, split: Split, epoch: int) -> Rate:
     """Time a few steps of a network of its own, and a few validation days; one step before them does not count."""
     spec = data.spec
     with reproducible(0, data.device):
-        network = build(spec, step_features(spec, data.features)).to(data.device).train()
+        network = build_network(spec, step_features(spec, data.features)).to(data.device).train()
         optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate)
         generator = np.random.default_rng(0)
         saved = 0.0
@@ -260,7 +260,7 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def _steps(todo: Plan, epoch: int, rate: Rate) -> tuple[int, int, int]:
+def _steps(todo: TrainingPlan, epoch: int, rate: Rate) -> tuple[int, int, int]:
     spec = todo.spec
     check = spec.check_every or epoch
     most = spec.max_epochs * epoch
@@ -269,7 +269,7 @@ def _steps(todo: Plan, epoch: int, rate: Rate) -> tuple[int, int, int]:
     return least, int(min(max(usual, least), most)), most
 
 
-def _windows_mb(todo: Plan) -> float:
+def _windows_mb(todo: TrainingPlan) -> float:
     spec = todo.spec
     rows = spec.batch_rows if not spec.batch_stocks else spec.batch_stocks
     return 2 * 4e-6 * rows * sum(i.rows * len(todo.inputs[i.panel].features) for i in spec.inputs)

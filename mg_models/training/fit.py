@@ -27,7 +27,7 @@ from mg_models.data.dataset import Batch, Dataset, step_features
 from mg_models.data.splits import Split
 from mg_models.data.windows import Window
 from mg_models.errors import TrainingError
-from mg_models.networks import build
+from mg_models.networks import build_network
 from mg_models.networks.mlp import Mlp
 from mg_models.specs import ModelSpec
 from mg_models.training.allocator import reuse_freed_memory
@@ -69,7 +69,7 @@ def fit(
     data: Dataset,
     split: Split,
     seed: int,
-    progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     provenance: Provenance | None = None,
 ) -> TrainedModel:
     """Train one (retrain, seed).
@@ -80,8 +80,8 @@ def fit(
         With labels.
     split : Split
     seed : int
-    progress : callable, optional
-        Given a :class:`Progress` at every check.
+    on_progress : callable, optional
+        Called with a :class:`Progress` at every validation check.
     provenance : Provenance, optional
         Kept in the model's card.
 
@@ -92,12 +92,12 @@ def fit(
     """
     spec = data.spec
     with reproducible(seed, data.device):
-        network = build(spec, step_features(spec, data.features)).to(data.device).train()
+        network = build_network(spec, step_features(spec, data.features)).to(data.device).train()
         if isinstance(network, Mlp):
             network.calibrate(data.windows(day) for day in split.train.tolist())
         generator = np.random.default_rng(seed)
         optimizer = torch.optim.Adam(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
-        course = _Course(data, split, seed, progress)
+        course = _Course(data, split, seed, on_progress)
         step = 0
         for epoch in range(1, spec.max_epochs + 1):
             for batch in _batches(data, generator, split):
@@ -141,7 +141,9 @@ def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Wind
     return np.concatenate([mean, tasks, mean], axis=1) if spec.heads else mean
 
 
-def validate(network: nn.Module, data: Dataset, split: Split, labels: list[np.ndarray] | None = None) -> float:
+def validation_rank_ic(
+    network: nn.Module, data: Dataset, split: Split, labels: list[np.ndarray] | None = None
+) -> float:
     """Mean RankIC over the validation days of a network in evaluation mode; NaN days are left out.
 
     ``labels`` are those of the days, where a caller has them already.
@@ -156,8 +158,8 @@ def validate(network: nn.Module, data: Dataset, split: Split, labels: list[np.nd
 class _Course:
     """Checks so far: the best weights, and whether patience has run out."""
 
-    def __init__(self, data: Dataset, split: Split, seed: int, progress: Callable[[Progress], None] | None):
-        self._data, self._split, self._seed, self._progress = data, split, seed, progress
+    def __init__(self, data: Dataset, split: Split, seed: int, on_progress: Callable[[Progress], None] | None):
+        self._data, self._split, self._seed, self._on_progress = data, split, seed, on_progress
         self._labels = [data.label(d) for d in split.valid.tolist()]
         self._losses: list[float] = []
         self._checks: list[dict[str, float]] = []
@@ -181,7 +183,7 @@ class _Course:
         """Score the validation days; True if training is over."""
         self.checked_at = step
         network.eval()
-        score = validate(network, self._data, self._split, self._labels)
+        score = validation_rank_ic(network, self._data, self._split, self._labels)
         network.train()
         if not np.isfinite(score):
             raise TrainingError(f"{self._where()}: the validation RankIC was {score} at step {step}")
@@ -194,11 +196,11 @@ class _Course:
             self.best_state = {k: v.detach().cpu().clone() for k, v in network.state_dict().items()}
         patience = self._data.spec.patience
         self.over = self._since >= patience
-        if self._progress is not None:
+        if self._on_progress is not None:
             passed = time.monotonic() - self._started
             left = (patience - self._since) * passed / len(self._checks)
             name, retrain = self._data.spec.name, self._split.retrain
-            self._progress(Progress(name, retrain, self._seed, epoch, step, score, self._best, left, loss, passed))
+            self._on_progress(Progress(name, retrain, self._seed, epoch, step, score, self._best, left, loss, passed))
         return self.over
 
     def record(self, epochs: int, steps: int) -> dict[str, object]:

@@ -15,15 +15,15 @@ import numpy as np
 
 from mg_models import checkpoint
 from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
-from mg_models.data.dataset import Dataset, eligible_rows, model_inputs, usable_days
+from mg_models.data.dataset import Dataset, eligible_rows, select_inputs, usable_days
 from mg_models.data.fingerprint import training_digests
 from mg_models.data.labels import as_heads
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.splits import Split, known_days, split
 from mg_models.errors import CheckpointError, TrainingError
 from mg_models.specs import ModelSpec
-from mg_models.training import worker_processes as processes
 from mg_models.training.fit import Progress, fit
+from mg_models.training.worker_processes import TrainingTask, shared_inputs, train_tasks
 
 PARTS = ("train", "valid")
 
@@ -37,7 +37,7 @@ def train(
     seeds: Iterable[int] | None = None,
     device: str = "cpu",
     workers: int = 1,
-    progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
 ) -> list[TrainedModel]:
@@ -49,12 +49,12 @@ def train(
         By the order of ``seeds``.
     """
     return train_many(
-        spec, inputs, labels, label_end, [retrain], seeds, device, workers, progress, out_dir, fingerprints
+        spec, inputs, labels, label_end, [retrain], seeds, device, workers, on_progress, out_dir, fingerprints
     )[retrain]
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """What a training is about to do.
 
     Attributes
@@ -106,11 +106,11 @@ def train_many(
     seeds: Iterable[int] | None = None,
     device: str = "cpu",
     workers: int = 1,
-    progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
-    launch: Callable[[Plan], None] | None = None,
-    finished: Callable[[str, int], None] | None = None,
+    on_plan: Callable[[TrainingPlan], None] | None = None,
+    on_trained: Callable[[str, int], None] | None = None,
 ) -> dict[str, list[TrainedModel]]:
     """Train a model for several half-years.
 
@@ -132,17 +132,17 @@ def train_many(
         ``"cpu"``, ``"cuda"`` or ``"mps"``.
     workers : int
         Processes that train side by side.
-    progress : callable, optional
-        Given a :class:`~mg_models.training.fit.Progress` at every validation check.
+    on_progress : callable, optional
+        Called with a :class:`~mg_models.training.fit.Progress` at every validation check.
     out_dir : str or Path, optional
         Each model is stored in ``<out_dir>/<retrain>``. One that is there already, of the same
         configuration, data, fingerprints and library versions, is loaded and not trained again.
     fingerprints : mapping of str to str, optional
         The caller's names for the inputs' versions, kept in the card.
-    launch : callable, optional
-        Given the :class:`Plan` before anything is trained.
-    finished : callable, optional
-        Given the half-year and the seed of each model as soon as it is trained (and stored).
+    on_plan : callable, optional
+        Called with the :class:`TrainingPlan` before anything is trained.
+    on_trained : callable, optional
+        Called with the half-year and the seed of each model as soon as it is trained (and stored).
 
     Returns
     -------
@@ -150,7 +150,7 @@ def train_many(
 
     Raises
     ------
-    DataError
+    InputError
         Inputs or labels that do not fit.
     LeakageError
         Labels known too late.
@@ -159,25 +159,25 @@ def train_many(
     """
     if workers < 1:
         raise TrainingError(f"workers must be at least 1, was {workers}")
-    todo = plan(spec, inputs, labels, label_end, retrains, seeds, device, out_dir, fingerprints)
-    if launch is not None:
-        launch(todo)
+    todo = plan_training(spec, inputs, labels, label_end, retrains, seeds, device, out_dir, fingerprints)
+    if on_plan is not None:
+        on_plan(todo)
     done, jobs = dict(todo.done), todo.jobs
     if min(workers, len(jobs)) > 1:
-        done |= _in_processes(todo, workers, progress, finished, out_dir)
+        done |= _in_processes(todo, workers, on_progress, on_trained, out_dir)
     elif jobs:
         data = todo.dataset()
         for retrain, seed in jobs:
-            model = fit(data, todo.splits[retrain], seed, progress, todo.origins[retrain])
+            model = fit(data, todo.splits[retrain], seed, on_progress, todo.origins[retrain])
             if out_dir is not None:
                 checkpoint.save(model, Path(out_dir) / retrain)
             done[retrain, seed] = model
-            if finished is not None:
-                finished(retrain, seed)
+            if on_trained is not None:
+                on_trained(retrain, seed)
     return {r: [done[r, s] for s in todo.seeds] for r in todo.splits}
 
 
-def plan(
+def plan_training(
     spec: ModelSpec,
     inputs: Mapping[str, Panel | PeriodPanel],
     labels: np.ndarray,
@@ -187,9 +187,9 @@ def plan(
     device: str = "cpu",
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
-) -> Plan:
+) -> TrainingPlan:
     """What :func:`train_many` would do with the same arguments; it raises what that would, and trains nothing."""
-    chosen = model_inputs(spec, inputs)
+    chosen = select_inputs(spec, inputs)
     days, _ = common_axes(chosen)
     eligible = eligible_rows(spec, chosen)
     as_heads(spec, labels, eligible.shape)
@@ -212,23 +212,23 @@ def plan(
                 continue
             if stored is not None and _same_job(stored, spec, origins[retrain], device):
                 done[retrain, seed] = stored
-    return Plan(spec, chosen, labels, eligible, splits, chosen_seeds, device, origins, done, tuple(damaged))
+    return TrainingPlan(spec, chosen, labels, eligible, splits, chosen_seeds, device, origins, done, tuple(damaged))
 
 
 def _in_processes(
-    todo: Plan,
+    todo: TrainingPlan,
     count: int,
-    progress: Callable[[Progress], None] | None,
-    finished: Callable[[str, int], None] | None,
+    on_progress: Callable[[Progress], None] | None,
+    on_trained: Callable[[str, int], None] | None,
     out_dir: str | Path | None,
 ) -> dict[tuple[str, int], TrainedModel]:
-    with processes.shared(todo.inputs, todo.labels, todo.eligible) as folder:
+    with shared_inputs(todo.inputs, todo.labels, todo.eligible) as folder:
         target = Path(out_dir) if out_dir is not None else folder / "models"
         tasks = [
-            processes.Task(todo.spec, todo.splits[r], s, todo.device, todo.origins[r], str(folder), str(target / r))
+            TrainingTask(todo.spec, todo.splits[r], s, todo.device, todo.origins[r], str(folder), str(target / r))
             for r, s in todo.jobs
         ]
-        processes.run(tasks, count, progress, finished)
+        train_tasks(tasks, count, on_progress, on_trained)
         return {(r, s): _stored(target / r, s) for r, s in todo.jobs}
 
 

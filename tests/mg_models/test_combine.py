@@ -5,15 +5,15 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
-from mg_models.data.cross_section import rank_ic, ranks, zscore
+from mg_models.data.cross_section import rank_ic, ranks, zscore_stocks
 from mg_models.data.splits import known_days
-from mg_models.errors import DataError, LeakageError
+from mg_models.errors import InputError, LeakageError
 
 
 def test_equal_weight_signs_and_skips():
     scores = np.array([[[1.0, 2.0], [np.nan, 4.0], [np.nan, np.nan]]])
     np.testing.assert_allclose(equal_weight(scores, np.array([1, -1])), [[-0.5, -4.0, np.nan]])
-    with pytest.raises(DataError, match="directions"):
+    with pytest.raises(InputError, match="directions"):
         equal_weight(scores, np.array([1, 0]))
 
 
@@ -62,9 +62,9 @@ def test_fuse_is_one_part_to_three():
     a, b = 5 + rng.standard_normal((4, 30)), 0.1 * rng.standard_normal((4, 30))
     b[2, 7] = np.nan
     got = fuse([(a, 1), (b, 3)])
-    np.testing.assert_allclose(got, (zscore(a) + 3 * zscore(b)) / 4)
+    np.testing.assert_allclose(got, (zscore_stocks(a) + 3 * zscore_stocks(b)) / 4)
     assert np.isnan(got[2, 7])
-    with pytest.raises(DataError, match="one \\(day, stock\\) shape"):
+    with pytest.raises(InputError, match="one \\(day, stock\\) shape"):
         fuse([(a, 1), (b[:, :3], 1)])
 
 
@@ -76,7 +76,7 @@ def test_ranks_and_rank_ic_equal_scipys():
 
 
 def test_zscore_and_rank_ic_of_flat_days():
-    np.testing.assert_array_equal(zscore(np.array([3.0, 3.0, np.nan])), [0, 0, np.nan])
+    np.testing.assert_array_equal(zscore_stocks(np.array([3.0, 3.0, np.nan])), [0, 0, np.nan])
     assert rank_ic(np.ones(5), np.arange(5.0)) == 0
     assert np.isnan(rank_ic(np.array([1.0, np.nan, 2.0]), np.array([1.0, 2.0, 3.0])))
     assert rank_ic(np.array([1.0, 5.0, 9.0]), np.array([-1.0, 0.0, 1.0])) == pytest.approx(1)

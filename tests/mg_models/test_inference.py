@@ -7,7 +7,7 @@ import torch
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
 from mg_models.data.panel import Panel
-from mg_models.errors import DataError, LeakageError
+from mg_models.errors import InputError, LeakageError
 from mg_models.inference import predict
 from mg_models.training.retrain import train
 
@@ -98,12 +98,12 @@ def test_refusals(case):
     with pytest.raises(LeakageError, match="before 2013-07-01"):
         predict(models, inputs, np.array(["2013-06-28"], "datetime64[D]"))
     assert predict(models, inputs, np.array(["2013-06-28"], "datetime64[D]"), in_sample=True).shape == (1, STOCKS)
-    with pytest.raises(DataError, match="have no 2013-07-06"):
+    with pytest.raises(InputError, match="have no 2013-07-06"):
         predict(models, inputs, np.array(["2013-07-06"], "datetime64[D]"))  # a Saturday
-    with pytest.raises(DataError, match="no trained model"):
+    with pytest.raises(InputError, match="no trained model"):
         predict([], inputs, days)
     name = next(iter(inputs))
     panel = inputs[name]
     renamed = Panel(panel.days, panel.symbols, panel.values, tuple(f"x_{f}" for f in panel.features))
-    with pytest.raises(DataError, match="trained on"):
+    with pytest.raises(InputError, match="trained on"):
         predict(models, {**inputs, name: renamed}, days)

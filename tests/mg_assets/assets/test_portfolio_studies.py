@@ -1,4 +1,4 @@
-"""Studies of portfolios: every cell walked once, kept, taken up again after a kill, laid out as in the reports."""
+"""Studies of portfolios: each backtested once, stored, resumed after a kill, laid out as in the reports."""
 
 import os
 import signal
@@ -14,18 +14,19 @@ import numpy as np
 import portfolio_market as helper
 import pytest
 
+from mg_assets.assets import make
 from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration.lake_asset import Build
 from mg_assets.portfolios.study_runs import TABLE as CELLS
-from mg_assets.portfolios.study_runs import Job, fingerprint, run_cells
+from mg_assets.portfolios.study_runs import Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_assets.settings import load_settings
 from mg_models.catalog import COMBINATIONS, get, override, trained_parts
+from mg_models.worker_pool import PREFIX
 from mg_portfolio.catalog import ALL_PORTFOLIOS, SERIES_88
 from mg_portfolio.report.portfolio_study.tables import STUDIES, portfolios_of
 
 NAME = "csi500_turnover30"
-DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
+EXECUTION = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
 
 copy_of = helper.copy_of
 
@@ -44,42 +45,42 @@ SERIES_88_NAMES = list(SERIES_88)
 GRID = [n for n in SERIES_88 if n.endswith("mixed_input_biagru_5d")][:3]
 
 
-def test_a_study_goes_on_where_it_was(market, tmp_path):
+def test_an_interrupted_study_resumes(market, tmp_path):
     lake, seen = copy_of(market, tmp_path), []
-    run_cells(lake, jobs(GRID[:2]), TradingRules(), progress=lambda *told: seen.append(told))
+    run_backtests(lake, jobs(GRID[:2]), TradingRules(), on_progress=lambda *done: seen.append(done))
     assert [s[:2] for s in seen] == [(1, 2), (2, 2)]
     written = {n: lake.modified(CELLS, n) for n in GRID[:2]}
     assert lake.path(CELLS, GRID[0]).endswith(f"portfolio_cells/cell={GRID[0]}/part.parquet")
     seen.clear()
-    found = run_cells(lake, jobs(GRID), TradingRules(), progress=lambda *told: seen.append(told))
+    found = run_backtests(lake, jobs(GRID), TradingRules(), on_progress=lambda *done: seen.append(done))
     assert seen == [(1, 1, GRID[2])]
     assert written == {n: lake.modified(CELLS, n) for n in GRID[:2]}
     assert set(found) == set(GRID)
     seen.clear()
-    run_cells(lake, jobs(GRID[:1], mark="b"), TradingRules(), progress=lambda *told: seen.append(told))
-    run_cells(lake, jobs(GRID[:1], "b", DESK), DESK, progress=lambda *told: seen.append(told))
-    assert len(seen) == 2  # other data, other trading: walked again
+    run_backtests(lake, jobs(GRID[:1], mark="b"), TradingRules(), on_progress=lambda *done: seen.append(done))
+    run_backtests(lake, jobs(GRID[:1], "b", EXECUTION), EXECUTION, on_progress=lambda *done: seen.append(done))
+    assert len(seen) == 2  # other data, other trading: backtested again
 
 
 KILLED = """
     import sys
     from dataclasses import replace
-    from mg_assets.portfolios import study_runs as study_cells
+    from mg_assets.portfolios import study_runs
     from mg_assets.lake.store import Lake
     from mg_assets.portfolios.trading_rules import TradingRules
     from mg_portfolio.catalog import ALL_PORTFOLIOS
 
-    study_cells.INLINE = 1
+    study_runs.DECISIONS_PER_WORKER = 1
     if __name__ == "__main__":
         rules = TradingRules()
         specs = [replace(ALL_PORTFOLIOS[name], signal="fused") for name in sys.argv[2:]]
-        jobs = [study_cells.Job(spec, study_cells.fingerprint(spec, rules, "a")) for spec in specs]
-        study_cells.run_cells(Lake(sys.argv[1]), jobs, rules, workers=2)
+        jobs = [study_runs.Job(spec, study_runs.fingerprint(spec, rules, "a")) for spec in specs]
+        study_runs.run_backtests(Lake(sys.argv[1]), jobs, rules, workers=2)
 """
 
 
-def test_a_killed_study_leaves_nothing_running_and_goes_on(market, tmp_path, monkeypatch):
-    """SIGKILL once an account is stored: its processes end; the next run walks the others and clears the shelf."""
+def test_a_killed_study_leaves_no_process_and_resumes(market, tmp_path, monkeypatch):
+    """SIGKILL once an account is stored: its processes end; the next run does the others and removes its arrays."""
     (tmp_path / "lake").mkdir()
     (tmp_path / "tmp").mkdir()
     lake, names = copy_of(market, tmp_path / "lake"), SERIES_88_NAMES[:10]
@@ -105,14 +106,14 @@ def test_a_killed_study_leaves_nothing_running_and_goes_on(market, tmp_path, mon
         pytest.fail("processes of the killed study still ran after ten seconds")
     late = {n: lake.modified(CELLS, n) for n in lake.keys(CELLS)}  # what a process was about to store is stored or not
     assert late == kept
-    (shelf,) = (tmp_path / "tmp").glob("mg_study_*")
+    (arrays,) = (tmp_path / "tmp").glob(f"{PREFIX}*")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     seen: list[tuple] = []
-    found = run_cells(lake, jobs(names), TradingRules(), progress=lambda *told: seen.append(told))
+    found = run_backtests(lake, jobs(names), TradingRules(), on_progress=lambda *done: seen.append(done))
     assert set(found) == set(names)
-    assert {told[2] for told in seen} == set(names) - set(kept)
+    assert {name for _, _, name in seen} == set(names) - set(kept)
     assert kept == {n: lake.modified(CELLS, n) for n in kept}
-    assert not shelf.exists()
+    assert not arrays.exists()
     assert not list((tmp_path / "tmp").iterdir())
 
 
@@ -120,9 +121,9 @@ def test_processes_give_the_bits_of_one(market, tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     one, other = copy_of(market, tmp_path / "a"), copy_of(market, tmp_path / "b")
-    serial = run_cells(one, jobs(GRID[:2]), TradingRules())
-    monkeypatch.setattr("mg_assets.portfolios.study_runs.INLINE", 1)
-    parallel = run_cells(other, jobs(GRID[:2]), TradingRules(), workers=2)
+    serial = run_backtests(one, jobs(GRID[:2]), TradingRules())
+    monkeypatch.setattr("mg_assets.portfolios.study_runs.DECISIONS_PER_WORKER", 1)
+    parallel = run_backtests(other, jobs(GRID[:2]), TradingRules(), workers=2)
     for name in GRID[:2]:
         np.testing.assert_array_equal(serial[name].nav, parallel[name].nav)
         np.testing.assert_array_equal(serial[name].turnover, parallel[name].turnover)
@@ -134,18 +135,17 @@ def test_an_index_without_weights_is_a_sentence(market, tmp_path):
     lake = Lake(tmp_path)
     for key in market.keys("reference")[:20]:
         lake.write("reference", key, market.day("reference", key).assign(csi500_weight=np.nan))
-    found = run_cells(lake, jobs([NAME]), TradingRules())
+    found = run_backtests(lake, jobs([NAME]), TradingRules())
     assert found == {NAME: "the source has no csi500 weights"}
-    assert run_cells(lake, jobs([NAME]), TradingRules(), progress=lambda *_: pytest.fail("walked again")) == found
+    assert (
+        run_backtests(lake, jobs([NAME]), TradingRules(), on_progress=lambda *_: pytest.fail("backtested again"))
+        == found
+    )
 
 
 def run_study(study: str, lake: Lake, said: list[str] | None = None):
-    from mg_assets.assets import portfolio_studies
-
-    asset = next(a for a in portfolio_studies.ASSETS if a.tables == (f"portfolio_study_{study}",))
     source = SimpleNamespace(name="a simulated market")
-    build_ = Build([WHOLE], lake, lambda: source, 1, lambda: "cpu", [].append if said is None else said.append)
-    (made,) = asset.make(build_)
+    (made,) = make(f"portfolio_study_{study}", [WHOLE], lake, source, log=[].append if said is None else said.append)
     return made
 
 

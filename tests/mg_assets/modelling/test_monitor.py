@@ -17,14 +17,14 @@ from mg_assets.errors import DataError
 from mg_assets.factors.registry import HF27
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.modelling.monitor import TensorBoardLogs, Watch, cost_of, open_logs, stored_rate
+from mg_assets.modelling.monitor import TensorBoardLogs, TrainingMonitor, cost_of, open_logs, stored_rate
 from mg_assets.modelling.panels import model_inputs, training_labels
 from mg_assets.modelling.reproduce import retrain_check
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
 from mg_models.training.cost_estimate import Rate
 from mg_models.training.fit import Progress
-from mg_models.training.retrain import plan
+from mg_models.training.retrain import plan_training
 
 CHECKOUT = Path(__file__).parents[3]
 SEEDS = [0, 1]
@@ -37,16 +37,14 @@ import sys, warnings
 
 def main():  # what is spawned reads this file too, and needs none of it
     warnings.filterwarnings("ignore")
-    from mg_assets.assets import FLOORS
-    from mg_assets.orchestration.lake_asset import Build
+    from mg_assets.assets import make
     from mg_assets.lake.store import Lake
     from mg_models.training import retrain as training
 
     training.git_revision = lambda: None
     lake = Lake(sys.argv[1])
-    maker = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}["hf_gru_model"]
-    build = Build(["2013H2"], lake, lambda: None, 2, lambda: "cpu", lambda line: print(line, flush=True))
-    for made in maker.make(build):
+    log = lambda line: print(line, flush=True)
+    for made in make("hf_gru_model", ["2013H2"], lake, workers=2, log=log):
         lake.write("hf_gru_model", made.key, made.frame, made.stored)
         for name, value in made.metadata.items():
             print(f"METADATA {name} {type(value).__name__}", flush=True)
@@ -121,10 +119,10 @@ def test_a_run_tells_its_cost_its_progress_and_its_curves(whole):
     assert "hf_gru will take to train: 2 (half-year, seed) pairs; 2 at a time on cpu" in log
     assert "an epoch; " in log
     assert "MB a process" in log
-    told = [line for line in log.splitlines() if "s left" in line]
-    assert len(told) >= 4
-    assert "2 of 2 trained, about 0 s left" in told[-1]
-    assert any("step 2, loss" in line for line in told)
+    calls = [line for line in log.splitlines() if "s left" in line]
+    assert len(calls) >= 4
+    assert "2 of 2 trained, about 0 s left" in calls[-1]
+    assert any("step 2, loss" in line for line in calls)
     assert "METADATA curves MarkdownMetadataValue" in log
     assert "METADATA checks TableMetadataValue" in log
     assert "METADATA cost MarkdownMetadataValue" in log
@@ -151,19 +149,19 @@ def test_the_next_estimate_takes_the_time_that_this_training_took(whole):
     assert kept["weights"] == checkpoint.weights_of(lake.folder("hf_gru_model", "2013H2"))
 
 
-def test_mg_cost_says_it_before_anything_is_trained(lake):
+def test_mg_cost_prints_the_estimate_without_training(lake):
     run = subprocess.run(
         [sys.executable, "-m", "mg_assets.cli.main", "cost", "hf_gru", "2013H2", "--json"],
         env=environment(MG_LAKE=str(lake.root), MG_DEVICE="cpu", MG_WORKERS="2"), cwd=CHECKOUT,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
-    said = json.loads(run.stdout)
+    printed = json.loads(run.stdout)
     spec = override(CATALOG["hf_gru"], **SIZES)
     again = cost_of(lake, spec, "2013H2", "cpu", 2, measured=True)
     for name in ("windows", "window_values", "steps_per_epoch", "pairs", "workers"):
-        assert said[name] == getattr(again, name), name
-    assert said["minutes"][0] <= said["minutes"][1] <= said["minutes"][2]
+        assert printed[name] == getattr(again, name), name
+    assert printed["minutes"][0] <= printed["minutes"][1] <= printed["minutes"][2]
     assert not lake.keys("hf_gru_model")
 
 
@@ -171,10 +169,10 @@ def progress(seed: int, step: int, seconds: float, left: float, rank_ic: float =
     return Progress("hf_gru", "2013H2", seed, 1, step, rank_ic, rank_ic, left, -0.01 * step, seconds)
 
 
-def test_what_an_earlier_run_finished_is_told(make_plan):
+def test_what_an_earlier_run_finished_is_logged(make_plan):
     lines = []
-    watch = Watch("hf_gru", lines.append, workers=1, rate=Rate(0.5, 1.0, "given"))
-    watch.launch(make_plan)
+    monitor = TrainingMonitor("hf_gru", lines.append, workers=1, rate=Rate(0.5, 1.0, "given"))
+    monitor.launch(make_plan)
     assert lines[0] == "hf_gru: set aside and trained again: seed1.safetensors is not whole"
     assert lines[1] == "hf_gru: 1 of 2 are finished already: 2013H2 seed 0"
     assert "1 of them finished by an earlier run" in lines[2]
@@ -187,25 +185,25 @@ def make_plan(whole):
     spec = override(CATALOG["hf_gru"], **SIZES)
     inputs, axes = model_inputs(lake, spec, until="2013-06-28")
     labels, label_end = training_labels(lake, axes, spec)
-    todo = plan(spec, inputs, labels, label_end, ["2013H2"])
+    todo = plan_training(spec, inputs, labels, label_end, ["2013H2"])
     (first, *_) = checkpoint.load(lake.folder("hf_gru_model", "2013H2"))
     return dataclasses.replace(todo, done={("2013H2", 0): first}, damaged=("seed1.safetensors is not whole",))
 
 
-def test_time_left_counts_those_under_way_and_those_that_wait():
-    told, lines = [], []
-    watch = Watch("hf_gru", lines.append, lambda *a: told.append(a), workers=2)
-    watch._total = 4
-    watch.progress(progress(0, 10, 5.0, 20.0))
-    assert told[-1][1:3] == (0, 4)
-    watch.progress(progress(1, 10, 5.0, 30.0))
-    assert watch.seconds_left() == 30  # nothing is known of the two that wait, but this long it takes
-    watch.progress(progress(0, 50, 40.0, 0.0))
-    watch.finished("2013H2", 0)
+def test_time_left_counts_running_and_waiting_pairs():
+    calls, lines = [], []
+    monitor = TrainingMonitor("hf_gru", lines.append, lambda *a: calls.append(a), workers=2)
+    monitor._total = 4
+    monitor.progress(progress(0, 10, 5.0, 20.0))
+    assert calls[-1][1:3] == (0, 4)
+    monitor.progress(progress(1, 10, 5.0, 30.0))
+    assert monitor.seconds_left() == 30  # none of the waiting two has a length yet: at least the slowest running one
+    monitor.progress(progress(0, 50, 40.0, 0.0))
+    monitor.finished("2013H2", 0)
     # seed 1: 40 s less the 5 it has had; two wait, 40 s each; two at a time
-    assert watch.seconds_left() == pytest.approx((35 + 2 * 40) / 2)
+    assert monitor.seconds_left() == pytest.approx((35 + 2 * 40) / 2)
     assert "best validation RankIC +0.0200 after 50 steps; 1 of 4 trained, about 58 s left" in lines[-1]
-    assert watch.measured("2013H2") == {}  # no cost was estimated
+    assert monitor.measured("2013H2") == {}  # no cost was estimated
 
 
 def test_tensorboard_has_the_curves(whole):
@@ -232,12 +230,12 @@ def test_a_seed_of_an_earlier_run_gets_its_curves_from_its_card(whole, tmp_path)
     (first,) = (tmp_path / "2013H2-seed0").glob("events.*")
     logs.add_stored(model)
     assert list((tmp_path / "2013H2-seed0").glob("events.*")) == [first]
-    logs.add(progress(0, 1, 1.0, 1.0))  # trained anew: the old curve goes
+    logs.add(progress(0, 1, 1.0, 1.0))  # retrained: the old curve is removed
     logs.close(("2013H2", 0))
     assert first not in (tmp_path / "2013H2-seed0").glob("events.*")
 
 
-def test_without_the_package_the_setting_says_what_to_do(monkeypatch, tmp_path):
+def test_without_the_package_the_error_names_the_remedy(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     lake = SimpleNamespace(root=str(tmp_path))
     with pytest.raises(DataError, match=r"pip install 'mg\[tensorboard\]'"):

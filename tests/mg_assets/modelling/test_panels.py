@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets.assets import FLOORS
+from mg_assets.assets import make
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
@@ -19,12 +19,11 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.panels import lookback, model_inputs, raw_columns, tables_of, training_labels, training_since
 from mg_assets.modelling.reproduce import retrain_check
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 from mg_models.catalog import CATALOG, COMBINATIONS, override, signal_names
 from mg_models.combine import fuse
-from mg_models.data.cross_section import zscore
+from mg_models.data.cross_section import zscore_stocks
 
 CHECKOUT = Path(__file__).parents[3]
 SETTINGS = SimulationSettings(seed=3, stocks=70, end="2013-08-20", tick_start="2013-08-20")
@@ -62,9 +61,7 @@ def lake(tmp_path_factory) -> Lake:
             frame[rng.random(frame.shape) < 0.05] = np.nan
             frame.insert(0, "symbol", symbols)
             lake.write(table, str(day), frame)
-    makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-    build = Build(lake.keys("daily_bars"), lake, lambda: None, 1, lambda: "cpu", lambda _: None)
-    for made in makers["labels"].make(build):
+    for made in make("labels", lake.keys("daily_bars"), lake):
         lake.write("labels", made.key, made.frame)
     return lake
 
@@ -197,16 +194,14 @@ SCRIPT = """
 import json, sys, warnings
 warnings.filterwarnings("ignore")
 import numpy as np
-from mg_assets.assets import ASSETS, FLOORS
+from mg_assets.assets import ASSETS, make
 from mg_assets.assets.models import FUSED, SIGNALS, TRAINED
-from mg_assets.orchestration.lake_asset import Build
 from mg_assets.lake.store import Lake
 import mg_models.training.retrain as training
 training.git_revision = lambda: None
 lake = Lake(sys.argv[1])
-makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
 def build(table, keys):
-    for made in makers[table].make(Build(keys, lake, lambda: None, 1, lambda: "cpu", lambda _: None)):
+    for made in make(table, keys, lake, log=lambda line: None):
         lake.write(made.table or table, made.key, made.frame, made.stored)
 days = [d for d in lake.keys("daily_bars") if d >= "2013-07-01"][:8]
 for name in TRAINED:
@@ -277,7 +272,7 @@ def test_an_ensemble_is_the_mean_of_its_parts(deployed, lake):
     rows = [lake.panel(p, [day], ["score"], symbols)["score"] for p in parts]
     got = lake.panel("attention_ensemble", [day], ["score"], symbols)["score"]
     np.testing.assert_allclose(got, fuse([(r, 1.0) for r in rows]), atol=1e-12)
-    np.testing.assert_allclose(got, np.mean([zscore(r) for r in rows], axis=0), atol=1e-12)
+    np.testing.assert_allclose(got, np.mean([zscore_stocks(r) for r in rows], axis=0), atol=1e-12)
 
 
 def test_stored_models_learned_only_what_was_known(deployed, lake):

@@ -14,7 +14,7 @@ from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build
 from mg_assets.portfolios.decision_panel import Closes
-from mg_assets.portfolios.study_runs import Job, run_cells
+from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
 from mg_assets.portfolios.weekly import ENOUGH, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.portfolios.what_if import what_if
@@ -298,7 +298,7 @@ def test_any_published_portfolio_can_be_named():
 
 
 def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, backtest):
-    found = run_cells(copy_of(market, tmp_path), [Job(PORTFOLIOS[NAME], "a")], TradingRules())[NAME]
+    found = run_backtests(copy_of(market, tmp_path), [Job(PORTFOLIOS[NAME], "a")], TradingRules())[NAME]
     daily = backtest[f"{NAME}_backtest"].frame
     both = pd.Series(found.excess_nav(), index=found.days.astype(str)).reindex(daily["date"]).dropna()
     until = lake.metadata(TABLE, weeks[-1])["decided"]

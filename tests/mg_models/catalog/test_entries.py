@@ -10,14 +10,14 @@ import torch
 import mg_portfolio
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names, trained_parts
-from mg_models.data.cross_section import zscore
+from mg_models.data.cross_section import zscore_stocks
 from mg_models.data.dataset import Dataset, step_features
 from mg_models.data.labels import STYLES
 from mg_models.data.panel import Panel
 from mg_models.data.windows import as_tensor
 from mg_models.errors import CatalogError
 from mg_models.inference import predict, predict_signals
-from mg_models.networks import build
+from mg_models.networks import build_network
 from mg_models.training import retrain as training
 from mg_models.training.retrain import train
 
@@ -95,7 +95,7 @@ def stored_bytes(folder: Path) -> dict[str, bytes]:
 def test_it_trains_and_scores_whoever_takes_part(case, inputs):
     spec, models, _, days = case
     assert np.isfinite(models[0].card["training"]["best_valid_rank_ic"])
-    fresh = build(spec, step_features(spec, models[0].features))
+    fresh = build_network(spec, step_features(spec, models[0].features))
     moved = [k for k, v in fresh.state_dict().items() if not v.equal(models[0].state[k])]
     assert len(moved) == len(models[0].state)  # every weight was loaded and trained, none left behind
     days = days[:12]
@@ -202,8 +202,8 @@ def test_heads_and_seeds_are_z_scored_and_averaged(inputs):
     got = predict_signals(models, inputs, data.days[at : at + 1])
     rows = data.rows(at)
     for k, head in enumerate(("10d", "20d")):
-        np.testing.assert_allclose(got[f"mtl_mlp_{head}"][0, rows], zscore(raw[..., k]).mean(0), atol=1e-12)
-    np.testing.assert_allclose(got["mtl_mlp"][0, rows], zscore(raw.mean(-1)).mean(0), atol=1e-12)
+        np.testing.assert_allclose(got[f"mtl_mlp_{head}"][0, rows], zscore_stocks(raw[..., k]).mean(0), atol=1e-12)
+    np.testing.assert_allclose(got["mtl_mlp"][0, rows], zscore_stocks(raw.mean(-1)).mean(0), atol=1e-12)
 
 
 def test_a_trained_process_gives_the_same_bytes(inputs, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mg_models.data.bar_panels import bar_inputs, completed_bars, month_of, to_date_bars, week_of
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 
 def naive_bar(daily: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_a_lacking_week_is_named(make):
     weeks, weekly = completed_bars(daily, week_of(days))
     months, monthly = completed_bars(daily, month_of(days))
     kept = np.arange(len(weeks)) != 2
-    with pytest.raises(DataError, match=f"weekly: 1 periods .* first {weeks[2]}"):
+    with pytest.raises(InputError, match=f"weekly: 1 periods .* first {weeks[2]}"):
         bar_inputs(days, make.names(2), daily, weeks[kept], weekly[kept], months, monthly)
 
 

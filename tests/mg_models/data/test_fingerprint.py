@@ -7,7 +7,7 @@ from mg_models.catalog import CATALOG, override
 from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.training import retrain as training
-from mg_models.training.retrain import plan, train, train_many
+from mg_models.training.retrain import plan_training, train, train_many
 
 DAYS, STOCKS = 260, 40
 QUICK = {
@@ -32,7 +32,7 @@ def lf(make):
 
 
 def digests(spec, inputs, labels, retrains=(RETRAIN,)):
-    return plan(spec, inputs, labels, None, retrains).origins[RETRAIN]
+    return plan_training(spec, inputs, labels, None, retrains).origins[RETRAIN]
 
 
 def widened(panel):
@@ -66,17 +66,17 @@ def test_the_window_rolls_alone_or_with_others(make):
     )
     member = Panel(panel.days, panel.symbols, np.ones((DAYS, STOCKS, 1)), ("member",))
     inputs = {"daily_factors": panel, "liquid": member}
-    both = plan(spec, inputs, labels, None, [RETRAIN, "2014H1"]).origins
-    begin = int(plan(spec, inputs, labels, None, ["2014H1"]).splits["2014H1"].train[0]) - 4
+    both = plan_training(spec, inputs, labels, None, [RETRAIN, "2014H1"]).origins
+    begin = int(plan_training(spec, inputs, labels, None, ["2014H1"]).splits["2014H1"].train[0]) - 4
     later = {n: Panel(p.days[begin:], p.symbols, p.values[begin:], p.features) for n, p in inputs.items()}
-    assert plan(spec, later, labels[begin:], None, ["2014H1"]).origins["2014H1"] == both["2014H1"]
+    assert plan_training(spec, later, labels[begin:], None, ["2014H1"]).origins["2014H1"] == both["2014H1"]
 
 
 @pytest.mark.parametrize("what", ["daily", "weekly", "monthly", "labels"])
 def test_each_value_that_training_sees_is_in_its_digest(lf, what):
     spec, inputs, labels = lf
     before = digests(spec, inputs, labels)
-    todo = plan(spec, inputs, labels, None, [RETRAIN])
+    todo = plan_training(spec, inputs, labels, None, [RETRAIN])
     at = int(todo.splits[RETRAIN].train[3])
     stock = int(np.flatnonzero(todo.eligible[at])[3])
     changed, other = dict(inputs), labels.copy()
@@ -99,7 +99,7 @@ def test_each_value_that_training_sees_is_in_its_digest(lf, what):
 
 def test_nothing_after_the_last_validation_day_is_in_it(lf, make):
     spec, inputs, labels = lf
-    split = plan(spec, inputs, labels, None, [RETRAIN]).splits[RETRAIN]
+    split = plan_training(spec, inputs, labels, None, [RETRAIN]).splits[RETRAIN]
     last = int(split.valid[-1])
     later = {n: make.future_changed(p, last) for n, p in inputs.items()}
     other = labels.copy()
@@ -112,16 +112,16 @@ def test_what_is_fed_is_the_window_and_its_stocks(lf, make):
     spec, inputs, _ = lf
     data = Dataset(spec, inputs)
     day = 120
-    fed = data.fed(day)
+    fed = data.input_records(day)
     assert {n: f.rows for n, f in fed.items()} == {"daily": 10, "weekly": 6, "monthly": 4}
     assert all(f.last == str(data.days[day]) and f.stocks == len(data.rows(day)) for f in fed.values())
     again = Dataset(spec, {n: make.cut_after(p, day) for n, p in inputs.items()})
-    assert again.fed(day) == fed
+    assert again.input_records(day) == fed
     touched = inputs["weekly"].completed.copy()
     touched[int(inputs["weekly"].period_of_day[day]) - 5, data.rows(day)[0], 0] *= 1.5
     p = inputs["weekly"]
     moved = {**inputs, "weekly": PeriodPanel(p.days, p.symbols, touched, p.to_date, p.period_of_day, p.features)}
-    other = Dataset(spec, moved).fed(day)
+    other = Dataset(spec, moved).input_records(day)
     assert {n for n in fed if other[n] != fed[n]} == {"weekly"}
 
 
@@ -134,7 +134,7 @@ def test_a_seed_that_is_damaged_is_told_and_trained_anew(lf, tmp_path):
     told, ran = [], []
     train_many(
         spec, inputs, labels, None, [RETRAIN], [0, 1], out_dir=tmp_path,
-        launch=lambda todo: told.append((todo.damaged, todo.jobs)), finished=lambda *pair: ran.append(pair),
+        on_plan=lambda todo: told.append((todo.damaged, todo.jobs)), on_trained=lambda *pair: ran.append(pair),
     )  # fmt: skip
     ((damaged, jobs),) = told
     assert "seed1" in damaged[0]

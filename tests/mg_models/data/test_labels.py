@@ -9,7 +9,7 @@ from mg_models.catalog import CATALOG, override
 from mg_models.data.dataset import Dataset
 from mg_models.data.labels import as_heads, rank_weights, transform
 from mg_models.data.windows import as_tensor
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 from mg_models.training.losses import squared_error
 
 
@@ -74,7 +74,7 @@ def test_thin_and_flat_days_have_no_squared_error():
 def test_labels_of_several_horizons_need_an_axis(raw):
     spec = CATALOG["mtl_mlp"]
     assert as_heads(CATALOG["lstm"], np.zeros((3, 4)), (3, 4)).shape == (3, 4, 1)
-    with pytest.raises(DataError, match=r"mtl_mlp: labels must be \(3, 4, 2\) .*horizons \[10, 20\]"):
+    with pytest.raises(InputError, match=r"mtl_mlp: labels must be \(3, 4, 2\) .*horizons \[10, 20\]"):
         as_heads(spec, np.zeros((3, 4)), (3, 4))
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_models.data.liquid_universe import liquid
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 
 
 @pytest.fixture
@@ -66,5 +66,5 @@ def test_a_longer_history_changes_no_member(market):
 
 def test_shapes_are_checked(market):
     days, amount, cap, suspended, admitted = market
-    with pytest.raises(DataError, match=r"cap must be \(330, 23\)"):
+    with pytest.raises(InputError, match=r"cap must be \(330, 23\)"):
         liquid(days, amount, cap[:, :5], suspended, admitted)

@@ -7,8 +7,8 @@ import torch
 from mg_models.catalog import CATALOG
 from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Windows, WindowView, as_tensor, standardise
-from mg_models.errors import DataError
+from mg_models.data.windows import Windows, WindowView, as_tensor, zscore_steps
+from mg_models.errors import InputError
 from mg_models.specs import InputSpec
 
 
@@ -62,7 +62,7 @@ def test_bar_windows_equal_the_naive_ones(make, name, day, clip):
 
 def test_infinite_ratios_take_no_part():
     values = torch.tensor([[[1.0], [3.0], [torch.inf], [torch.nan]]])
-    np.testing.assert_allclose(standardise(values).numpy().ravel(), [-1, 1, 0, 0])
+    np.testing.assert_allclose(zscore_steps(values).numpy().ravel(), [-1, 1, 0, 0])
 
 
 def test_eligible_counts_present_steps():
@@ -95,13 +95,13 @@ def test_period_eligible_counts_the_bar_to_date():
 
 def test_axes_are_checked(make):
     panel = make.factor_panel(5, 3, 2)
-    with pytest.raises(DataError, match="values must be"):
+    with pytest.raises(InputError, match="values must be"):
         Panel(panel.days, panel.symbols, panel.values[:, :2], panel.features)
-    with pytest.raises(DataError, match="days must ascend"):
+    with pytest.raises(InputError, match="days must ascend"):
         Panel(panel.days[::-1], panel.symbols, panel.values, panel.features)
-    with pytest.raises(DataError, match="different days"):
+    with pytest.raises(InputError, match="different days"):
         common_axes({"a": panel, "b": make.factor_panel(6, 3, 2)})
-    with pytest.raises(DataError, match="period_of_day"):
+    with pytest.raises(InputError, match="period_of_day"):
         PeriodPanel(panel.days, panel.symbols, panel.values, panel.values, np.array([0, 2, 1, 3, 3]), panel.features)
 
 

@@ -10,9 +10,9 @@ from mg_models.data.dataset import Dataset
 from mg_models.data.labels import STYLES, neutral, transform
 from mg_models.data.panel import Panel
 from mg_models.data.price_volume import COMMON_WINDOWS, FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
-from mg_models.errors import DataError
+from mg_models.errors import InputError
 from mg_models.networks.mlp import Mlp
-from mg_models.training.retrain import plan, train
+from mg_models.training.retrain import plan_training, train
 
 DAYS, STOCKS = 330, 24
 OWN = FEATURES[: -len(COMMON_WINDOWS)]
@@ -213,7 +213,7 @@ def test_a_network_scales_by_its_training_days_and_clips():
 
 
 def test_bars_of_another_shape_are_refused(bars):
-    with pytest.raises(DataError, match=r"daily must be \(days, stocks, 6\)"):
+    with pytest.raises(InputError, match=r"daily must be \(days, stocks, 6\)"):
         price_volume_features(bars[..., :5], np.array([0]))
 
 
@@ -241,7 +241,7 @@ def test_a_neutral_label_is_what_the_dataset_hands_out(bars, make):
     expected = neutral(plain, styles[np.isin(data.rows(320), rows)])
     np.testing.assert_allclose(data.batch([320]).label.numpy(), expected, atol=1e-6)
     other = Panel(days, names, panel.values[..., :2], ("a", "b"))
-    with pytest.raises(DataError, match=r"needs the features \['amount_20'"):
+    with pytest.raises(InputError, match=r"needs the features \['amount_20'"):
         Dataset(get("price_volume_neutral_mlp"), {"price_volume": other}, returns)
 
 
@@ -253,7 +253,7 @@ def test_the_scale_of_a_trained_model_is_that_of_its_training_days(make):
     panel = make.factor_panel(170, 36, 6, seed=6, missing=0.0)
     returns = 0.05 * np.random.default_rng(4).standard_normal((170, 36))
     data = {"price_volume": panel}
-    days = plan(spec, data, returns, None, ["2013H2"]).splits["2013H2"].train
+    days = plan_training(spec, data, returns, None, ["2013H2"]).splits["2013H2"].train
     (model,) = train(spec, data, returns, None, "2013H2")
     expected = 1.4826 * np.mean([np.sort(np.abs(panel.values[d]), axis=0)[17] for d in days], axis=0)
     np.testing.assert_allclose(model.state["scale"].numpy(), expected, rtol=1e-5)

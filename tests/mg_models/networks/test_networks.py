@@ -7,7 +7,7 @@ import torch
 
 from mg_models.catalog import CATALOG, override
 from mg_models.errors import CatalogError
-from mg_models.networks import build
+from mg_models.networks import build_network
 from mg_models.specs import InputSpec
 
 FEATURES = {
@@ -55,7 +55,7 @@ def windows_of(spec, rows: int) -> dict[str, torch.Tensor]:
 def test_one_column_per_task(name):
     spec = CATALOG[name]
     tasks = len(spec.inputs) if spec.network.kind == "multitask" else len(spec.label.horizons)
-    assert build(spec, FEATURES)(windows_of(spec, 7)).shape == (7, tasks)
+    assert build_network(spec, FEATURES)(windows_of(spec, 7)).shape == (7, tasks)
 
 
 @pytest.mark.parametrize(
@@ -94,26 +94,26 @@ def test_one_column_per_task(name):
     ],
 )
 def test_parameters_are_those_of_the_published_sizes(name, parameters):
-    network = build(CATALOG[name], FEATURES)
+    network = build_network(CATALOG[name], FEATURES)
     assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_every_parameter_is_trained():
     for spec in CATALOG.values():
-        network = build(spec, FEATURES)
+        network = build_network(spec, FEATURES)
         network(windows_of(spec, 9)).square().sum().backward()
         assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in network.named_parameters()), spec.name
 
 
 def test_a_sigmoid_bounds_the_high_frequency_prediction():
     spec = CATALOG["hf_gru"]
-    scores = build(spec, FEATURES)(windows_of(spec, 50))
+    scores = build_network(spec, FEATURES)(windows_of(spec, 50))
     assert ((scores > 0) & (scores < 1)).all()
 
 
 def test_more_layers_go_through_torchs_own_layer():
     spec = override(CATALOG["hf_gru"], layers=2)
-    assert build(spec, FEATURES)(windows_of(spec, 4)).shape == (4, 1)
+    assert build_network(spec, FEATURES)(windows_of(spec, 4)).shape == (4, 1)
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,12 @@ def test_more_layers_go_through_torchs_own_layer():
 )
 def test_a_network_that_does_not_fit_is_named(name, changes, message):
     with pytest.raises(CatalogError, match=message):
-        build(dataclasses.replace(CATALOG[name], **changes), FEATURES)
+        build_network(dataclasses.replace(CATALOG[name], **changes), FEATURES)
 
 
 def test_features_that_do_not_divide_into_heads_are_named():
     with pytest.raises(CatalogError, match="43 features do not divide into 2 attention heads"):
-        build(CATALOG["temporal_transformer"], {"daily_factors": 43})
+        build_network(CATALOG["temporal_transformer"], {"daily_factors": 43})
 
 
 def test_what_a_panel_and_a_split_cannot_hold_is_named():
@@ -141,4 +141,4 @@ def test_what_a_panel_and_a_split_cannot_hold_is_named():
     with pytest.raises(CatalogError, match="steps must be a multiple of 8"):
         override(CATALOG["gru_50_1_nn10"], steps=20)
     with pytest.raises(CatalogError, match="granularities over the same days, coarse to fine"):
-        build(override(CATALOG["mrl_daily_30min_5d"], steps={"features_30m": 16}), FEATURES)
+        build_network(override(CATALOG["mrl_daily_30min_5d"], steps={"features_30m": 16}), FEATURES)

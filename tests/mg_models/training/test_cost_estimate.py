@@ -11,7 +11,7 @@ from mg_models.catalog import CATALOG, override
 from mg_models.training import cost_estimate as cost
 from mg_models.training import retrain as training
 from mg_models.training.cost_estimate import Rate, estimate
-from mg_models.training.retrain import plan, train, train_many
+from mg_models.training.retrain import plan_training, train, train_many
 
 DAYS, STOCKS = 260, 40
 QUICK = {
@@ -36,7 +36,7 @@ def revision():
 
 def test_windows_and_steps_are_counted(case):
     spec, inputs, labels = case
-    todo = plan(spec, inputs, labels, None, ["2013H2", "2014H1"])
+    todo = plan_training(spec, inputs, labels, None, ["2013H2", "2014H1"])
     got = estimate(todo, workers=2, rate=Rate(0.5, 10.0, "given"))
     split = todo.splits["2014H1"]
     assert got.windows == int(todo.eligible[split.train].sum())
@@ -69,7 +69,7 @@ def test_parts_of_a_day_are_steps(case):
     panels = {"daily_factors": inputs["hf"], "liquid": type(inputs["hf"])(
         inputs["hf"].days, inputs["hf"].symbols, member, ("member",)
     )}  # fmt: skip
-    todo = plan(spec, panels, labels, None, ["2013H2"])
+    todo = plan_training(spec, panels, labels, None, ["2013H2"])
     data, split = todo.dataset(), todo.splits["2013H2"]
     generator = np.random.default_rng(0)
     counted = sum(1 for days in data.batches(split.train) for _ in data.parts(data.batch(days), generator))
@@ -84,7 +84,7 @@ def test_a_measurement_leaves_no_trace(case, tmp_path):
     torch.manual_seed(5)
     train_many(
         spec, inputs, labels, None, ["2013H2"], [0], out_dir=tmp_path / "b",
-        launch=lambda todo: seen.append(estimate(todo)),
+        on_plan=lambda todo: seen.append(estimate(todo)),
     )  # fmt: skip
     drawn = torch.rand(3)
     torch.manual_seed(5)
@@ -103,7 +103,7 @@ def test_what_a_step_keeps_is_weighed(make):
     got = []
     for rows in (1000, 2000):
         spec = override(CATALOG["hf_gru"], batch_rows=rows, every=1, seeds=[0], steps=10)
-        todo = plan(spec, {"hf": panel}, labels, None, ["2013H2"])
+        todo = plan_training(spec, {"hf": panel}, labels, None, ["2013H2"])
         got.append(cost.measure(todo.dataset(), todo.splits["2013H2"], 5).activations_mb)
     assert got[1] / got[0] == pytest.approx(2, rel=0.1)
     assert got[0] > 10 * 1000 * 6 * 4 / 1e6
@@ -112,7 +112,7 @@ def test_what_a_step_keeps_is_weighed(make):
 def test_finished_pairs_cost_nothing(case, tmp_path):
     spec, inputs, labels = case
     train(spec, inputs, labels, None, "2013H2", [0], out_dir=tmp_path)
-    todo = plan(spec, inputs, labels, None, ["2013H2"], out_dir=tmp_path)
+    todo = plan_training(spec, inputs, labels, None, ["2013H2"], out_dir=tmp_path)
     assert todo.jobs == [("2013H2", 1)]
     got = estimate(todo, 1, Rate(1.0, 1.0, "given"))
     assert (got.pairs, got.finished) == (2, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mg_models.catalog import CATALOG, override
-from mg_models.data.cross_section import rank_ic_by_day, zscore
+from mg_models.data.cross_section import daily_rank_ic, zscore_stocks
 from mg_models.data.panel import Panel
 from mg_models.inference import predict
 from mg_models.training.retrain import train
@@ -20,7 +20,7 @@ def planted_in_factors(values: np.ndarray) -> np.ndarray:
     """A nonlinear function of factors of the day, of three and of eight days before, (D, S)."""
     x = values.astype(np.float64)
     now = np.tanh(2 * x[..., 0]) + 0.8 * x[..., 1] * np.tanh(x[..., 2])
-    return zscore(now + 0.7 * lagged(np.tanh(x[..., 3]), 3) + 0.5 * lagged(x[..., 4], 8))
+    return zscore_stocks(now + 0.7 * lagged(np.tanh(x[..., 3]), 3) + 0.5 * lagged(x[..., 4], 8))
 
 
 def planted_in_bars(daily: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def planted_in_bars(daily: np.ndarray) -> np.ndarray:
     long[45:] = close[:-45] - close[45:]
     risen = np.zeros_like(close)
     risen[10:] = volume[10:] - volume[:-10]
-    return zscore(zscore(reversal) * (1 + np.tanh(np.nan_to_num(risen))) + zscore(long))
+    return zscore_stocks(zscore_stocks(reversal) * (1 + np.tanh(np.nan_to_num(risen))) + zscore_stocks(long))
 
 
 def labels_of(signal: np.ndarray, correlation: float, seed: int = 9) -> np.ndarray:
@@ -46,8 +46,8 @@ def found(spec, inputs, signal, labels, retrain, days, workers=1):
     models = train(spec, inputs, labels, None, retrain, workers=workers)
     start = np.searchsorted(days, np.datetime64(models[0].card["predicts_from"]))
     scores = predict(models, inputs, days[start:])
-    oracle = np.nanmean(rank_ic_by_day(signal[start:], labels[start:] if labels.ndim == 2 else labels[start:, :, 0]))
-    return np.nanmean(rank_ic_by_day(scores, signal[start:])), oracle
+    oracle = np.nanmean(daily_rank_ic(signal[start:], labels[start:] if labels.ndim == 2 else labels[start:, :, 0]))
+    return np.nanmean(daily_rank_ic(scores, signal[start:])), oracle
 
 
 def test_hf_gru_finds_a_strong_signal(make):
@@ -107,7 +107,7 @@ def test_other_networks_find_a_strong_signal(make, name, least):
     spec, x = CATALOG[name], np.nan_to_num(panel.values).astype(np.float64)
     steps = 1 if spec.inputs[0].steps == 1 else 6
     signal = np.tanh(2 * x[..., 0]) + 0.8 * x[..., 1] * np.tanh(x[..., 2])
-    signal = zscore(signal + (0.7 * lagged(x[..., 3], 3) if steps > 1 else 0))
+    signal = zscore_stocks(signal + (0.7 * lagged(x[..., 3], 3) if steps > 1 else 0))
     wide = {"hidden": 64} if spec.network.kind == "task_mlp" else {"hidden": 12}
     quick = {"learning_rate": 0.005, "max_epochs": 10, "patience": 5, "train_days": 110, "valid_days": 35, "seeds": [0]}
     quick |= wide if hasattr(spec.network, "hidden") else {}

@@ -15,7 +15,7 @@ from mg_models.catalog import CATALOG, override
 from mg_models.data.panel import Panel
 from mg_models.training import retrain as training
 from mg_models.training.retrain import train_many
-from mg_models.training.worker_processes import shared
+from mg_models.worker_pool import PREFIX, shared_folder
 
 CHECKOUT = Path(__file__).parents[3]
 SEEDS = [0, 1, 2]
@@ -73,13 +73,13 @@ def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path, mon
     kept = {p.stem: p.read_bytes() for p in target.glob("2013H2/seed*.json")}
     assert 1 <= len(kept) < len(SEEDS), "the kill came after the last seed was trained"
 
-    assert len(list(tmp_path.glob("mg_models_*"))) == 1  # the killed one's arrays
+    assert len(list(tmp_path.glob(f"{PREFIX}*"))) == 1  # the killed one's arrays
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with shared({}, labels, labels > 0) as own:
-        assert list(tmp_path.glob("mg_models_*")) == [own]  # the next has removed them
+    with shared_folder() as own:
+        assert list(tmp_path.glob(f"{PREFIX}*")) == [own]  # the next has removed them
     spec, plans, ran = override(CATALOG["hf_gru"], **SIZES), [], []
     args = (spec, {"hf": panel}, labels, None, ["2013H2"])
-    train_many(*args, out_dir=target, launch=plans.append, finished=lambda _, seed: ran.append(f"seed{seed}"))
+    train_many(*args, out_dir=target, on_plan=plans.append, on_trained=lambda _, seed: ran.append(f"seed{seed}"))
     assert {f"seed{s}" for _, s in plans[0].done} == set(kept)
     assert not plans[0].damaged
     assert sorted([*ran, *kept]) == [f"seed{s}" for s in SEEDS]

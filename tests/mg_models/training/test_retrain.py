@@ -12,7 +12,7 @@ import pytest
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
 from mg_models.data.panel import Panel
-from mg_models.errors import CheckpointError, DataError, LeakageError, TrainingError
+from mg_models.errors import CheckpointError, InputError, LeakageError, TrainingError
 from mg_models.training import retrain as training
 from mg_models.training.retrain import train, train_many
 
@@ -111,9 +111,9 @@ def test_an_interrupted_training_resumes(hf, trained, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(spec, inputs, labels, None, "2013H2", out_dir=tmp_path, progress=interrupt)
+        train(spec, inputs, labels, None, "2013H2", out_dir=tmp_path, on_progress=interrupt)
     seen = []
-    train(spec, inputs, labels, None, "2013H2", out_dir=tmp_path, progress=lambda p: seen.append(p.seed))
+    train(spec, inputs, labels, None, "2013H2", out_dir=tmp_path, on_progress=lambda p: seen.append(p.seed))
     assert set(seen) == {1}
     assert stored_bytes(tmp_path / "2013H2") == stored_bytes(trained / "2013H2")
 
@@ -129,7 +129,7 @@ def test_a_killed_process_is_reported_and_the_rest_resumes(hf, tmp_path):
             os.kill(process.pid, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"seed [12] died with exit code -9"):
-        train(long, inputs, labels, None, "2013H2", [0, 1, 2], workers=2, out_dir=tmp_path, progress=kill)
+        train(long, inputs, labels, None, "2013H2", [0, 1, 2], workers=2, out_dir=tmp_path, on_progress=kill)
     assert stored_bytes(tmp_path) == kept
     assert multiprocessing.active_children() == []
 
@@ -143,7 +143,7 @@ def test_other_settings_or_fingerprints_train_again(hf, tmp_path):
 
     def run(spec, fingerprints):
         seen.clear()
-        train(spec, inputs, labels, None, "2013H2", [0], progress=note, out_dir=tmp_path, fingerprints=fingerprints)
+        train(spec, inputs, labels, None, "2013H2", [0], on_progress=note, out_dir=tmp_path, fingerprints=fingerprints)
         return bool(seen)
 
     assert run(spec, {"factors": "v1"})
@@ -172,7 +172,7 @@ def test_the_card_says_where_the_model_comes_from(hf, trained):
 def test_progress_tells_what_is_left(hf):
     spec, inputs, labels = hf
     seen = []
-    train(spec, inputs, labels, None, "2013H2", [0], progress=seen.append)
+    train(spec, inputs, labels, None, "2013H2", [0], on_progress=seen.append)
     assert [p.step for p in seen[:2]] == [3, 6]
     assert all(p.seconds_left >= 0 and p.best_rank_ic >= p.valid_rank_ic for p in seen)
 
@@ -234,9 +234,9 @@ def test_weights_of_another_network_are_refused(trained):
 
 def test_what_does_not_fit_is_refused(hf):
     spec, inputs, labels = hf
-    with pytest.raises(DataError, match="needs the inputs \\['hf'\\], was given \\['x'\\]"):
+    with pytest.raises(InputError, match="needs the inputs \\['hf'\\], was given \\['x'\\]"):
         train(spec, {"x": inputs["hf"]}, labels, None, "2013H2")
-    with pytest.raises(DataError, match="labels must be"):
+    with pytest.raises(InputError, match="labels must be"):
         train(spec, inputs, labels[:-1], None, "2013H2")
     with pytest.raises(TrainingError, match="retrain 2013H1: 0 training"):
         train(spec, inputs, labels, None, "2013H1")

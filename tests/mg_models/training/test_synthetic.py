@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mg_models.data.cross_section import rank_ic_by_day, zscore
+from mg_models.data.cross_section import daily_rank_ic, zscore_stocks
 from mg_models.data.panel import Panel
 
 PLACE = Path(__file__).parents[3] / "benchmarks" / "synthetic.py"
@@ -34,7 +34,7 @@ def test_the_signal_of_factors_is_the_stated_one(monkeypatch):
             terms[3, t, s] = np.mean([x[max(t - k, 0), s, 4] for k in range(10)])
             terms[4, t, s] = abs(x[t, s, 5])
     expected = sum(w * unit(term) for w, term in zip((0.5, 0.5, 0.5, 0.4, 0.3), terms, strict=True))
-    np.testing.assert_allclose(made.signal, zscore(expected), atol=1e-5)
+    np.testing.assert_allclose(made.signal, zscore_stocks(expected), atol=1e-5)
 
 
 def test_returns_are_the_signal_and_the_shocks_of_their_own_days():
@@ -55,7 +55,7 @@ def test_returns_are_the_signal_and_the_shocks_of_their_own_days():
 def test_a_known_signal_has_a_rank_ic_of_about_an_eighth(maker):
     made = getattr(synthetic, maker)(150, 300)
     label = made.returns((5,))[:-6, :, 0]
-    assert np.mean(rank_ic_by_day(made.signal[:-6], label)) == pytest.approx(0.12, abs=0.025)
+    assert np.mean(daily_rank_ic(made.signal[:-6], label)) == pytest.approx(0.12, abs=0.025)
     np.testing.assert_allclose(made.signal.std(1), 1, atol=1e-9)
 
 
