@@ -1,4 +1,4 @@
-"""From the lake's tables to the panels that models read, and the labels that they learn."""
+"""Model inputs and training labels from the lake's tables."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ LOOKBACK = 39  # days before the first predicted one that bars are read for
 BARS = ("open", "high", "low", "close", "vwap", "volume")
 BAR_PANELS = ("daily", "weekly", "monthly")
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
-"""Tables of raw factors, made into a model's input here: winsorised, z-scored, missing 0."""
+"""Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
 ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
@@ -47,6 +47,10 @@ def lookback(spec: ModelSpec) -> int:
 
 def tables_of(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
     """The tables that an entry's inputs are made of, each once, the first input's first.
+
+    Returns
+    -------
+    tuple of UpstreamWindow
 
     Raises
     ------
@@ -82,8 +86,22 @@ def model_inputs(
 ) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
     """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
 
-    Without ``since``, from the first day that the lake has. Days without a partition are empty. Raw factors are
-    made ready here, per day over the tradable universe: 5-MAD winsorised, z-scored, missing 0, not neutralised.
+    Days without a partition are empty. Raw factors are preprocessed here, per day over the tradable universe: 5-MAD
+    winsorised, z-scored, missing 0, not neutralised.
+
+    Parameters
+    ----------
+    lake : Lake
+    spec : ModelSpec
+    since, until : str, optional
+        By default the first and the last day that the lake has.
+
+    Returns
+    -------
+    panels : dict of str to Panel or PeriodPanel
+        By name of the input, and of the universe.
+    axes : Axes
+        The days and symbols of all of them.
 
     Raises
     ------
@@ -126,7 +144,7 @@ def raw_columns(table: str) -> tuple[str, ...]:
 def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
     names = raw_columns(table)
     values = np.full((len(days), len(axes.symbols), len(names)), np.nan, np.float32)
-    place = {day: at for at, day in enumerate(days)}
+    row_of = {day: at for at, day in enumerate(days)}
     have = set(lake.keys(table))
     present = [day for day in days if day in have]
     for begin in range(0, len(present), CHUNK):
@@ -134,15 +152,24 @@ def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
         raw = lake.panel(table, keys, list(names), axes.symbols).stack(names)  # (days, stocks, factors)
         info = lake.panel("reference", keys, ["st", "suspended", "list_date"], axes.symbols)
         for key, section, inside in zip(keys, raw, tradable_universe(keys, info), strict=True):
-            values[place[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
+            values[row_of[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
     return Panel(axes.days, axes.symbols, values, names)
 
 
 def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
-    """Who takes part on each day (1, else NaN), from a year and a quarter before the first.
+    """Members of the universe on each day (1, else NaN), read from a year and a quarter before the first.
 
-    A quarter's end ranks every stock of its day, those among them that have left since: the axes of a later day lack
-    them, and its members would otherwise not be those that a longer read gives.
+    A quarter's end ranks every stock of its day, also those that were delisted since: they are not on the axes of a
+    later day, whose members would otherwise differ from those of a longer read.
+
+    Returns
+    -------
+    Panel
+
+    Raises
+    ------
+    DataError
+        The universe is not ``liquid``, or the lake has no free-float market values.
     """
     if spec.universe != "liquid":
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
@@ -168,9 +195,9 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
 
 
 def _before(day: np.datetime64, sessions: int) -> np.datetime64:
-    """The trading day so many before, or the first that the calendar knows."""
-    known = trading_days("2010-01-01", str(day))
-    return known[max(len(known) - 1 - sessions, 0)]
+    """The trading day ``sessions`` before, or the first of the calendar."""
+    days = trading_days("2010-01-01", str(day))
+    return days[max(len(days) - 1 - sessions, 0)]
 
 
 def _adjusted(lake: Lake, days: list[str], symbols: np.ndarray) -> np.ndarray:
@@ -204,17 +231,29 @@ def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray
 
 
 def training_since(spec: ModelSpec, cut: str) -> str | None:
-    """The first day that a training for the half-year beginning at ``cut`` reads; None: the lake's first."""
+    """First day that a training for the half-year beginning at ``cut`` reads; None: the lake's first."""
     if not spec.split.train_days:
         return None
     return str(_before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec)))
 
 
 def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Raw returns of an entry's label ``(D, S, horizons)``, and the day at whose close each day's are known ``(D,)``.
+    """Raw returns of an entry's label, and the days from which they are available.
 
-    Returns at vwap are those of the lake's labels; at another price they are made from the daily bars by the
+    Returns at vwap are those of the lake's labels; at another price they are computed from the daily bars by the
     same rules.
+
+    Parameters
+    ----------
+    lake : Lake
+    axes : Axes
+    spec : ModelSpec
+
+    Returns
+    -------
+    labels : ndarray of float64 (D, S, horizons)
+    label_end : ndarray of datetime64[D] (D,)
+        The day at whose close each day's returns are complete; NaT where that is after the last day.
     """
     days, horizons = [str(d) for d in axes.days], spec.label.horizons
     if spec.label.price == "vwap":
@@ -228,12 +267,11 @@ def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray
         labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons)
         labels[~bars.present] = np.nan  # not listed yet
     every = trading_days()
-    place = np.searchsorted(every, axes.days)
-    known = every[np.minimum(place + spec.horizon + 1, len(every) - 1)]
-    for k, h in enumerate(horizons):  # a return that reaches past the last day of the panel is not known within it
-        labels[every[np.minimum(place + h + 1, len(every) - 1)] > axes.days[-1], :, k] = np.nan
-    known = np.where(known > axes.days[-1], np.datetime64("NaT"), known)
-    return labels, known
+    at = np.searchsorted(every, axes.days)
+    label_end = every[np.minimum(at + spec.horizon + 1, len(every) - 1)]
+    for k, h in enumerate(horizons):  # a return that reaches past the panel's last day is not available within it
+        labels[every[np.minimum(at + h + 1, len(every) - 1)] > axes.days[-1], :, k] = np.nan
+    return labels, np.where(label_end > axes.days[-1], np.datetime64("NaT"), label_end)
 
 
 def _flag(values: np.ndarray) -> np.ndarray:

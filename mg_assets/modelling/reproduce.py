@@ -1,11 +1,11 @@
-"""Train a stored half-year's models once more and compare the weights, byte for byte.
+"""Retrain a stored half-year's models and compare the weights, byte for byte.
 
 1. Read the stored cards: the configuration, seeds and device kind that they were trained with.
 2. Build the same inputs and labels from the lake as it is now.
 3. Train in a temporary folder and compare the weights' digests.
 
 The same inputs, seed, device kind, thread count and library versions give the same bytes. Where they do not, the
-outcome says what is different: the inputs (their digest), a library, or neither.
+result names the difference: the inputs (their digest), a library, or neither.
 """
 
 import tempfile
@@ -19,8 +19,8 @@ from mg_assets.modelling.panels import model_inputs, training_labels, training_s
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One seed trained again.
+class SeedComparison:
+    """A stored seed and its retraining.
 
     Attributes
     ----------
@@ -29,11 +29,11 @@ class Outcome:
         Whether the weights are the same bytes.
     same_inputs : bool or None
         Whether the inputs and labels up to the last validation day are the same bytes; None where the card is of an
-        older version that does not tell.
+        older version without digests.
     changed_inputs : tuple of str
         Those that are not.
     versions : dict of str to (str, str)
-        Libraries of another version: then and now.
+        Libraries whose version has changed: then and now.
     stored_rank_ic, rank_ic : float
         Best validation RankIC, then and now.
     """
@@ -51,13 +51,13 @@ class Outcome:
             return f"seed {self.seed}: the same bytes (validation RankIC {self.rank_ic:+.4f})"
         changed = [f"{name} was {then}, is {now}" for name, (then, now) in self.versions.items()]
         if self.same_inputs is None:
-            changed.append("the card is of an older version and does not tell whether the inputs are the same")
+            changed.append("the card is of an older version without digests of the inputs, which may have changed")
         elif not self.same_inputs:
             which = ", ".join(self.changed_inputs)
             changed.append(f"the lake's inputs or labels are not those of the training ({which})")
         return (
             f"seed {self.seed}: other weights (validation RankIC {self.stored_rank_ic:+.4f} then, {self.rank_ic:+.4f} "
-            f"now); {'; '.join(changed) or 'inputs and libraries are the same: look at the processor or the code'}"
+            f"now); {'; '.join(changed) or 'inputs and libraries are the same: check the processor and the code'}"
         )
 
 
@@ -68,8 +68,8 @@ def retrain_check(
     device: str = "cpu",
     workers: int = 1,
     progress: Callable | None = None,
-) -> list[Outcome]:
-    """Train a stored model's seeds again from the lake as it is, and compare.
+) -> list[SeedComparison]:
+    """Retrain a stored model's seeds from the lake as it is, and compare.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ def retrain_check(
     name, half_year : str
         Of a trained model in the lake, ``lf_multitask`` and ``2017H1``.
     device : str
-        Where to train; of the kind that the model was trained on.
+        Device to train on, of the kind that the model was trained on.
     workers : int
     progress : callable, optional
-        Given a :class:`~mg_models.training.fit.Progress` at every validation check.
+        Called with a :class:`~mg_models.training.fit.Progress` at every validation check.
 
     Returns
     -------
-    list of Outcome
+    list of SeedComparison
         By ascending seed.
 
     Raises
@@ -107,7 +107,7 @@ def retrain_check(
     kind = stored[0].card["device"]
     if device.partition(":")[0] != kind:
         raise DataError(
-            f"{name} {half_year} was trained on {kind}, and the same bytes are promised on that kind of device alone; "
+            f"{name} {half_year} was trained on {kind}, and only that kind of device gives the same bytes; "
             f"set device: {kind} (MG_DEVICE), was {device}"
         )
     spec, cut = stored[0].spec, str(half_year_start(half_year))
@@ -120,14 +120,14 @@ def retrain_check(
     return [_compared(then.card, now.card) for then, now in zip(stored, again, strict=True)]
 
 
-def _compared(then: dict, now: dict) -> Outcome:
+def _compared(then: dict, now: dict) -> SeedComparison:
     versions = {
         name: (old, now["versions"].get(name, "absent"))
         for name, old in then["versions"].items()
         if now["versions"].get(name) != old
     }
     old, new = then.get("input_digests", {}), now["input_digests"]
-    return Outcome(
+    return SeedComparison(
         seed=then["seed"],
         same=then["weights_sha256"] == now["weights_sha256"],
         same_inputs=old == new if old else None,
@@ -136,19 +136,3 @@ def _compared(then: dict, now: dict) -> Outcome:
         stored_rank_ic=then["training"]["best_valid_rank_ic"],
         rank_ic=now["training"]["best_valid_rank_ic"],
     )
-
-
-def command(name: str, half_year: str, say: Callable[[str], None]) -> int:
-    """``mg retrain-check``: the settings' lake and device; 0 where every seed gave the same bytes, else 1."""
-    from mg_assets.orchestration.resources import ComputeResource
-    from mg_assets.settings import settings
-
-    config = settings()
-    compute = ComputeResource()
-    device = compute.torch_device()
-    say(f"{name} {half_year} in {config.lake_url}, on {device}")
-    workers = compute.workers if device == "cpu" else 1
-    outcomes = retrain_check(Lake(config.lake_url), name, half_year, device, workers)
-    for outcome in outcomes:
-        say(str(outcome))
-    return 0 if all(outcome.same for outcome in outcomes) else 1

@@ -114,15 +114,15 @@ def stored(lake: Lake) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.glob("seed*"))}
 
 
-def test_a_run_tells_its_cost_its_progress_and_its_curves(whole):
+def test_a_training_run_logs_cost_progress_and_curves(whole):
     lake, log = whole
     assert "hf_gru will take to train: 2 (half-year, seed) pairs; 2 at a time on cpu" in log
     assert "an epoch; " in log
     assert "MB a process" in log
-    calls = [line for line in log.splitlines() if "s left" in line]
-    assert len(calls) >= 4
-    assert "2 of 2 trained, about 0 s left" in calls[-1]
-    assert any("step 2, loss" in line for line in calls)
+    progressed = [line for line in log.splitlines() if "s left" in line]
+    assert len(progressed) >= 4
+    assert "2 of 2 trained, about 0 s left" in progressed[-1]
+    assert any("step 2, loss" in line for line in progressed)
     assert "METADATA curves MarkdownMetadataValue" in log
     assert "METADATA checks TableMetadataValue" in log
     assert "METADATA cost MarkdownMetadataValue" in log

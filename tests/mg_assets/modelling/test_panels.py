@@ -341,7 +341,7 @@ def test_a_stored_model_trains_to_the_same_bytes_again(deployed, lake):
     assert code == 0
 
 
-def test_a_model_that_no_longer_follows_from_the_lake_is_told(deployed, lake, tmp_path):
+def test_a_model_that_the_lake_no_longer_gives_is_reported(deployed, lake, tmp_path):
     shutil.copytree(lake.root, tmp_path / "lake")
     other = Lake(tmp_path / "lake")
     (same,) = retrain_check(other, "mtl_task_attention", "2013H2")

@@ -6,8 +6,8 @@ import pytest
 
 from mg_assets.lake.store import Lake
 from mg_assets.modelling.panels import lookback, model_inputs, tables_of
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 from mg_models.catalog import get
 from mg_models.data.price_volume import LOOK_BACK, price_volume_panel
 
