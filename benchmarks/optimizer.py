@@ -5,7 +5,7 @@ last one's weights, drifted; the index changes in the 26th. All ways get the sam
 median CPU seconds a week (so that a busy machine does not matter), the ratio to ours, the objective's largest distance
 from ours (above it only by violation), and the largest violation in the weights, recomputed. Ours includes the check
 and the shadow prices; the others only building and solving. A way that used up ``--patience`` CPU seconds stops, and
-the table says after how many weeks. ``--tables`` and ``--ways`` cut a run into pieces on the same problems (ours is
+the table shows after how many weeks. ``--tables`` and ``--ways`` cut a run into pieces on the same problems (ours is
 always run). qlib, skfolio and cvxportfolio take part where they are installed and can express
 the problem (``pip install pyqlib skfolio cvxportfolio``).
 """

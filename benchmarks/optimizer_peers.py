@@ -1,7 +1,7 @@
 """The same rebalance in other libraries, each as its documentation writes it.
 
-Every function takes a problem and returns weights, or raises `Inexpressible` with the constraint that the library has
-no word for. A library that is not installed raises ImportError.
+Every function takes a problem and returns weights, or raises `Inexpressible` with the constraint that the library
+cannot express. A library that is not installed raises ImportError.
 """
 
 import logging
@@ -17,7 +17,7 @@ from mg_portfolio.optimization.constraints import weight_bounds
 
 
 class Inexpressible(Exception):
-    """The library has no word for a constraint of the problem."""
+    """The library cannot express a constraint of the problem."""
 
 
 def naive(p: EnhancementProblem, solver: str) -> np.ndarray:

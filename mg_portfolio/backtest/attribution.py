@@ -81,7 +81,7 @@ def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, i
     Notes
     -----
     Cash is an industry that earns nothing: ``Wp - Wb`` of it costs ``Rb`` while the index rises and earns it while it
-    falls, all of that allocation. An account that starts in cash holds nothing else on its first day: the industries'
+    falls, all of that allocation. A portfolio that starts in cash holds nothing else on its first day: the industries'
     allocations of that day, ``-Wb * (Rb_industry - Rb)``, cancel out, and its whole excess, ``-Rb``, is the cash's.
     Left out of the table it would be missing from the sum.
 
@@ -354,7 +354,7 @@ def attribute(
         exposures = {name: since(np.asarray(x)) for name, x in styles.items()}
         weight = None if size is None else since(np.asarray(size))
         # a stock without a price before has no return to explain
-        known = np.where(before > 0.0, growth, np.nan)
-        factors = factor_attribution(held - index, known, exposures, since(np.asarray(industry)), weight)
+        priced = np.where(before > 0.0, growth, np.nan)
+        factors = factor_attribution(held - index, priced, exposures, since(np.asarray(industry)), weight)
         factors.index = pd.DatetimeIndex(result.days[1:])
     return BacktestAttribution(result.days[1:], by_industry, factors, execution, cost, earned - index_earned, link)

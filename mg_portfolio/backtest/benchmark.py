@@ -118,11 +118,11 @@ def _drifting_index(market: MarketPanel, schedule: Mapping[Day, np.ndarray], sta
 def _held(market: MarketPanel, schedule: Mapping[Day, np.ndarray], start: int) -> Iterator[tuple[int, int, Holdings]]:
     """Holdings of the index between the closes of the days ``first`` and ``after``, from ``start`` to the end."""
     weights = {market.index(day): w for day, w in schedule.items()}
-    known = [d for d in weights if d <= start]
-    if not known:
+    earlier = [d for d in weights if d <= start]
+    if not earlier:
         raise BacktestError(
-            f"benchmark weights began after {market.days[start]}, where the portfolio starts: give those known then"
+            f"benchmark weights began after {market.days[start]}, the first day: give those in force on it"
         )
-    order = [max(known), *sorted(d for d in weights if d > start)]
+    order = [max(earlier), *sorted(d for d in weights if d > start)]
     for first, after in pairwise([*order, len(market.days)]):
         yield first, after, holdings_from_weights(market, weights[first], first, "benchmark weights")

@@ -84,14 +84,14 @@ class MarketPanel:
 
     @cached_property
     def mark(self) -> np.ndarray:
-        """Last known close on each day, 0 before the first; (D, S) float."""
+        """Last close up to each day, 0 before the first; (D, S) float."""
         price = np.where(np.isnan(self.close) & self.tradable, self.trade_price, self.close)
         day = np.where(np.isnan(price), -1, np.arange(len(self.days))[:, None])
         np.maximum.accumulate(day, axis=0, out=day)
         filled = np.take_along_axis(price, np.maximum(day, 0), axis=0)
         return np.where(day < 0, 0.0, filled)
 
-    def cut(self, first: int, after: int, stocks: np.ndarray) -> "MarketPanel":
+    def select(self, first: int, after: int, stocks: np.ndarray) -> "MarketPanel":
         """Select days and stocks; halted stocks keep the price they had before.
 
         Parameters
@@ -107,12 +107,12 @@ class MarketPanel:
             Of those days and K stocks.
         """
         days = slice(first, after)
-        known = self.mark[days][:, stocks]
+        mark = self.mark[days][:, stocks]
         return MarketPanel(
             self.days[days],
             self.symbols[stocks],
             self.trade_price[days][:, stocks],
-            np.where(known > 0.0, known, np.nan),
+            np.where(mark > 0.0, mark, np.nan),
             *(getattr(self, name)[days][:, stocks] for name in ("suspended", "limit_up", "limit_down")),
             *(
                 None if getattr(self, name) is None else getattr(self, name)[days][:, stocks]

@@ -190,7 +190,7 @@ def _drifted(
     """Weights at the close of ``day``, computed on the stocks held alone."""
     held = np.flatnonzero((last.holdings > 0.0) | (last.target > 0.0))
     now = None if execution is None else execution.scaled(last.value)
-    days = market.cut(last.day, day + 1, held)
+    days = market.select(last.day, day + 1, held)
     weights, growth = drift_to(days, last.holdings[held], last.target[held], 0, day - last.day, cost, now)
     out = np.zeros(len(last.holdings))
     out[held] = weights

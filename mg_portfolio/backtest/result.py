@@ -9,7 +9,7 @@ from mg_portfolio.backtest.holdings import DUST
 from mg_portfolio.backtest.market_panel import MarketPanel
 
 REASONS = ("", "suspended", "no_price", "limit_up", "limit_down", "delisted", "capacity", "lot")
-"""Why an order was not filled, or (capacity) only in part; the first stands for no reason."""
+"""Why an order was not filled, or (capacity) only in part; the first is no reason."""
 FILLED, SUSPENDED, NO_PRICE, LIMIT_UP, LIMIT_DOWN, DELISTED, CAPACITY, LOT = range(len(REASONS))
 
 
@@ -131,7 +131,7 @@ def trade_tables(
     """
     orders: list[tuple[np.ndarray, ...]] = []
     lines = []
-    for i, (decided, fill, planned) in enumerate(fills):
+    for i, (decided, fill, two_way) in enumerate(fills):
         asked = (np.abs(fill.planned) > DUST) | (np.abs(fill.filled) > DUST)
         stuck = (fill.reason != FILLED) & asked & (fill.paid_out == 0.0)
         at = np.flatnonzero(asked | (fill.paid_out > 0.0))
@@ -139,18 +139,17 @@ def trade_tables(
         orders.append((when, at, fill.planned[at], fill.filled[at], fill.paid_out[at], fill.reason[at]))
         turnover = float(np.abs(fill.filled).sum())
         missed = np.abs(fill.planned[stuck] - np.where(fill.reason[stuck] == CAPACITY, fill.filled[stuck], 0.0))
-        refused = float(missed.sum())
-        counts = (int(asked.sum()), int(stuck.sum()), refused)
+        counts = (int(asked.sum()), int(stuck.sum()), float(missed.sum()))
         dates = (market.days[decided], market.days[decided + 1])
         lines.append(
-            (*dates, planned, turnover, fill.cost, *counts, float(cash_share[i]), fill.value, bought_in and i == 0)
+            (*dates, two_way, turnover, fill.cost, *counts, float(cash_share[i]), fill.value, bought_in and i == 0)
         )
     rebalances = pd.DataFrame(lines, columns=list(REBALANCE_COLUMNS)).astype({"initial": bool})
     none = np.zeros(0, dtype=np.int64)
-    on, at, wish, done, out, why = [np.concatenate(x) for x in zip(*orders, strict=True)] if orders else [none] * 6
+    on, at, planned, filled, out, why = [np.concatenate(x) for x in zip(*orders, strict=True)] if orders else [none] * 6
     paid = out > 0.0
-    wish, done = np.where(paid, -out, wish), np.where(paid, -out, done)
-    sign = np.where(np.abs(done) > DUST, done, wish)
+    planned, filled = np.where(paid, -out, planned), np.where(paid, -out, filled)
+    sign = np.where(np.abs(filled) > DUST, filled, planned)
     price = np.where(market.tradable[on + 1, at], market.trade_price[on + 1, at], market.mark[on, at])
     trades = pd.DataFrame(
         {
@@ -158,8 +157,8 @@ def trade_tables(
             "traded": market.days[on + 1],
             "symbol": market.symbols[at],
             "side": np.where(paid, "payout", np.where(sign > 0.0, "buy", "sell")),
-            "planned": wish,
-            "filled": done,
+            "planned": planned,
+            "filled": filled,
             "price": price,
             "reason": pd.Categorical.from_codes(why, REASONS),
         }

@@ -58,7 +58,7 @@ def simulate(
     cost : Costs or CostSchedule, optional
         Default: series 72's 0.4% two-sided; :func:`~mg_portfolio.costs.chinese_costs` has the rates of each day.
     benchmark : optional
-        (D,) daily returns of the index (entry t: close t-1 to close t); or (D, S) weights known at each close, held
+        (D,) daily returns of the index (entry t: close t-1 to close t); or (D, S) weights at each close, held
         for a day; or a mapping of day to (S,) weights, bought at that close free of cost and drifting after.
     execution : Execution, optional
         Capital, and with it lots and a capacity; where absent, any fraction of a share trades at the day's price.

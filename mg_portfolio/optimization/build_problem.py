@@ -31,7 +31,7 @@ def build_problem(
     """Build the problem of a published portfolio from one day's cross-section.
 
     Kept are the stocks that have a score, a benchmark weight or a holding. A stock without a score, or not in
-    ``buyable``, may be held and sold but not bought. The benchmark is scaled to sum to one over its known weights.
+    ``buyable``, may be held and sold but not bought. The benchmark is scaled to sum to one.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def build_problem(
     industry_names : mapping of int to str, optional
         Name of each industry code, for constraint names.
     turnover_limit : float, optional
-        One-way, in place of the spec's.
+        One-way, instead of the spec's.
     cost : float
         Objective units per unit of traded weight.
 

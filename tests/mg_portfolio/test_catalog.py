@@ -1,4 +1,4 @@
-"""The catalog says what the reports say, and a day's panel becomes the right problem."""
+"""The catalog has the reports' limits, and a day's panels become the right problem."""
 
 import numpy as np
 import pytest
@@ -61,7 +61,7 @@ def test_grid_and_series_69():
     assert len(ALL_PORTFOLIOS) == len(PORTFOLIOS) + 96 + 16
 
 
-def test_every_portfolio_is_published_and_built_on_a_signal_of_the_catalog():
+def test_every_portfolio_is_published_and_has_a_catalog_signal():
     from mg_models.catalog import signal_names
 
     printed = set(published_rows()["subject"])
@@ -91,7 +91,7 @@ def test_a_day_becomes_a_problem_that_solves(name):
     assert p.style_names == (("size",) if name == "csi500_turnover30" else ("size", "valuation", "beta"))
 
 
-def test_stocks_without_a_score_are_not_bought_and_strangers_are_left_out():
+def test_stocks_without_a_score_are_not_bought():
     given = day()
     score, holdings = given["score"].copy(), given["holdings"].copy()
     score[[0, 1, 200, 201]] = np.nan  # two members, two others
@@ -132,7 +132,7 @@ def test_missing_style_values_count_as_the_mean():
     assert p.styles[p.positions == 7] == 0.0
 
 
-def test_what_the_spec_needs_must_be_there():
+def test_panels_that_the_spec_needs_must_be_given():
     with pytest.raises(ProblemError, match=r"limits the style.* size"):
         build_problem(PORTFOLIOS["csi500_turnover30"], **day(styles={"beta": np.zeros(400)}))
     with pytest.raises(ProblemError, match="no stock had a weight in csi500"):

@@ -72,7 +72,7 @@ def test_monthly_wins_leave_out_the_month_the_series_begins_in():
     assert np.isnan(win_rate(nav[:2], np.ones(2), days[:2]))
 
 
-def test_months_from_2017_to_november_2023_are_the_82_of_series_72():
+def test_months_of_2017_to_2023_11_are_the_82_of_series_72():
     days = pd.bdate_range("2017-01-04", "2023-11-30")
     nav = np.ones(len(days))
     nav[days >= "2023-11-30"] = 1.1
@@ -166,14 +166,14 @@ def test_unknown_compounding_is_refused():
         performance_metrics([1.0, 1.0], [1.0, 1.0], excess="both")
 
 
-def books(t: int = 12, s: int = 50, seed: int = 0):
+def random_weights(t: int = 12, s: int = 50, seed: int = 0):
     r = np.random.default_rng(seed)
     w, b = r.random((t, s)) * (r.random((t, s)) < 0.5), r.random((t, s)) * (r.random((t, s)) < 0.5)
     return w / w.sum(axis=1, keepdims=True), b / b.sum(axis=1, keepdims=True), 0.03 * r.standard_normal((t, s)), r
 
 
 def test_brinson_sums_to_the_excess_each_period_and_over_all():
-    w, b, ret, r = books()
+    w, b, ret, r = random_weights()
     industry = r.integers(0, 30, 50)  # many held by one side alone
     for portfolio in (w, 0.9 * w):  # with and without cash
         out = brinson(portfolio, b, ret, industry)
@@ -193,9 +193,9 @@ def test_brinson_by_hand():
     assert out.excess[0] == pytest.approx(0.04)
 
 
-def test_brinson_of_an_account_that_starts_in_cash():
-    """Day 1 in cash, day 2 bought but for a tenth, then invested: what the cash missed stands under cash."""
-    w, b, ret, r = books()
+def test_brinson_of_a_portfolio_that_starts_in_cash():
+    """Day 1 in cash, day 2 bought but for a tenth, then invested: what the cash missed is attributed to cash."""
+    w, b, ret, r = random_weights()
     held = w.copy()
     held[0] = 0.0
     held[1] *= 0.9
@@ -217,13 +217,13 @@ def test_brinson_of_an_account_that_starts_in_cash():
     assert abs(table["total"].drop(-1).sum() - whole) > 1e-4  # without the cash it would not add up
 
 
-def test_carino_factors_are_one_when_there_is_nothing_to_link():
+def test_carino_factors_are_one_for_a_single_period():
     assert carino(np.array([0.05]), np.array([0.02])) == pytest.approx([1.0])
     assert carino(np.zeros(3), np.zeros(3)) == pytest.approx(np.ones(3))
 
 
-def test_factor_attribution_finds_what_was_put_in_and_sums_exactly():
-    w, b, noise, r = books(t=4, s=300)
+def test_factor_attribution_finds_planted_returns_and_sums():
+    w, b, noise, r = random_weights(t=4, s=300)
     industry = r.integers(0, 6, 300)
     style = r.standard_normal((4, 300))
     paid = np.array([0.01, -0.01, 0.02, 0.0])[:, None]

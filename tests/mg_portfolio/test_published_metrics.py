@@ -53,7 +53,7 @@ def test_series_72_years_compound_to_its_whole_period(index, whole, yearly):
     assert share.between(0.25, 1.0).all(), share  # half the squared tracking error where both are as volatile
 
 
-def test_both_ways_of_compounding_differ_as_the_variances_say():
+def test_ways_of_compounding_differ_by_the_variances():
     r = np.random.default_rng(0)
     b = 0.25 / np.sqrt(252) * r.standard_normal(252 * 40)
     own = 0.18 / 252 + 0.97 * b + 0.06 / np.sqrt(252) * r.standard_normal(len(b))

@@ -1,4 +1,4 @@
-"""Lots, capacity, rates by date, and the attribution of what came of them."""
+"""Execution model: lots, capacity, rates by date, and the attribution of their effects."""
 
 import backtest_frames as frames
 import numpy as np
@@ -62,7 +62,7 @@ def test_capacity_is_a_share_of_the_days_amount():
     assert roomy.nav == pytest.approx(simulate(m, weekly(m)).nav, abs=1e-13)
 
 
-def test_what_capacity_refuses_the_rest_share():
+def test_weight_beyond_capacity_is_spread_over_the_rest():
     ones = np.ones((4, 3))
     none = np.zeros((4, 3), bool)
     amount = np.full((4, 3), 1e9)
@@ -168,7 +168,7 @@ def test_rates_follow_the_law():
         CostSchedule((("2021-01-01", Costs()), ("2020-01-01", Costs())))
 
 
-def test_the_tax_of_the_day_is_paid():
+def test_stamp_tax_is_that_of_the_day():
     m = market(halts=0, locks=0)
     m = changed(m, days=np.datetime64("2023-08-01") + np.arange(60))
     everything = {d: np.eye(40)[d // 5 % 2] for d in range(0, 60, 5)}  # sells one stock for another each week
@@ -211,7 +211,7 @@ def test_attribution_of_a_backtest_sums_to_the_excess(options, as_weights):
     assert (a.cost[~on_trading_days] == 0).all()
 
 
-def test_the_day_before_the_first_purchase_is_the_cashs():
+def test_the_first_day_is_attributed_to_cash():
     m = real_market()
     benchmark = {0: target(40, 7)}
     r = simulate(m, {d: w for d, w in weekly(m).items() if d >= 10}, cost=Costs.none(), benchmark=benchmark)
@@ -253,12 +253,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD, ids=[m for _, m in BAD])
-def test_what_is_missing_is_said(call, message):
+def test_missing_panels_are_named(call, message):
     with pytest.raises(BacktestError, match=message):
         call(real_market())
 
 
 @pytest.mark.parametrize("bad", [{"capital": 0.0}, {"capital": 1e6, "participation": 1.5}])
-def test_an_execution_that_cannot_be(bad):
+def test_unusable_execution_limits_are_refused(bad):
     with pytest.raises(ProblemError, match="expected"):
         Execution(**bad)

@@ -1,4 +1,4 @@
-"""A year of real CSI 300 weeks: score, optimise, trade, account."""
+"""A year of real CSI 300 weeks: score, optimise, trade, attribute."""
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,8 @@ SPEC = PORTFOLIOS["csi300_turnover30"]
 def lake_code(code: str) -> str:
     """600519.SSE or SH600519 or 600519.SH as 600519.SH."""
     if "." in code:
-        number, place = code.split(".")
-        return f"{number}.{place[:2].replace('SS', 'SH')}"
+        number, exchange = code.split(".")
+        return f"{number}.{exchange[:2].replace('SS', 'SH')}"
     return f"{code[2:]}.{code[:2]}"
 
 
@@ -75,14 +75,14 @@ def test_a_year_of_weeks_on_real_data(year):
     weeks = list(range(first, len(market.days) - 5, 5))
     holdings, decisions, index_weights, statuses = np.zeros(len(market.symbols)), {}, {}, []
     for day in weeks:
-        known = table[table.index <= pd.Timestamp(market.days[day])].iloc[-1]
+        latest = table[table.index <= pd.Timestamp(market.days[day])].iloc[-1]
         past = price[day] / np.where(price[day - 20] > 0, price[day - 20], np.nan) - 1
         score = -(past - np.nanmean(past)) / np.nanstd(past)  # one-month reversal
         size = (amount[day] - np.nanmean(amount[day])) / np.nanstd(amount[day])
         problem = build_problem(
             SPEC,
             score,
-            known.to_numpy(dtype=float),
+            latest.to_numpy(dtype=float),
             holdings,
             industry,
             {"size": size},
@@ -118,14 +118,14 @@ def test_a_year_of_weeks_on_real_data(year):
     assert figures["turnover_two_way_annual"] == pytest.approx(0.30 * 252 / 5, rel=0.1)
 
 
-def test_holding_the_real_index_for_free_tracks_it_and_its_account_adds_up(year):
+def test_holding_the_real_index_for_free_tracks_it(year):
     """The weights of mid-2019 held for a year: with every halt and missing price that the year had."""
     market, table, industry, amount = year
     start = market.index(np.datetime64("2019-07-01"))
     weights = table[table.index <= pd.Timestamp(market.days[start])].iloc[-1].to_numpy(dtype=float)
     weights = np.where(market.mark[start] > 0.0, np.nan_to_num(weights), 0.0)
     weights /= weights.sum()
-    days = market.cut(start, len(market.days), np.arange(len(market.symbols)))
+    days = market.select(start, len(market.days), np.arange(len(market.symbols)))
     assert (weights > 0).sum() > 280
     assert days.suspended[:, weights > 0].any()
     held = simulate(days, {}, start_holdings=weights, cost=Costs.none(), benchmark={0: weights})

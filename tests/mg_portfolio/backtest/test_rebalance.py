@@ -1,4 +1,4 @@
-"""A portfolio's path: the same week by week and in one go, on any axis, without a look ahead; and its five weekdays."""
+"""Rebalancing: the same week by week and in one go, on any axis, without look-ahead; and its weekday paths."""
 
 from dataclasses import replace
 
@@ -53,19 +53,19 @@ def week_ends() -> np.ndarray:
 
 
 @pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "lots and capacity"])
-def test_one_week_at_a_time_gives_the_bits_of_all_in_one_go(week_ends, execution):
+def test_one_week_at_a_time_gives_the_bits_of_all_at_once(week_ends, execution):
     p = panel()
     whole = list(rebalance(p, SPEC, week_ends, chinese_costs(), execution))
     last = None
-    for day, step in zip(week_ends, whole, strict=True):
+    for day, decision in zip(week_ends, whole, strict=True):
         (alone,) = rebalance(p, SPEC, [day], chinese_costs(), execution, last)
-        assert (alone.target == step.target).all()
-        assert (alone.holdings == step.holdings).all()
-        assert alone.value == step.value
+        assert (alone.target == decision.target).all()
+        assert (alone.holdings == decision.holdings).all()
+        assert alone.value == decision.value
         last = alone
 
 
-def test_stocks_that_matter_nowhere_change_no_bit(week_ends):
+def test_unused_stocks_change_no_bit(week_ends):
     p = panel()
     more = np.array([f"{300000 + i}.SZ" for i in range(37)], dtype=object)
     order = np.argsort(np.concatenate([np.arange(STOCKS), np.linspace(0.5, STOCKS - 0.5, 37)]))  # in between
@@ -91,17 +91,17 @@ def test_stocks_that_matter_nowhere_change_no_bit(week_ends):
 
 
 @pytest.mark.parametrize("execution", [None, EXECUTION], ids=["plain", "lots and capacity"])
-def test_the_account_holds_what_the_walk_decided_from(week_ends, execution):
+def test_the_backtest_holds_what_decisions_started_from(week_ends, execution):
     p = panel()
-    steps = list(rebalance(p, SPEC, week_ends, execution=execution))
-    path = simulate_decisions(p, SPEC, steps, execution=execution)
+    decisions = list(rebalance(p, SPEC, week_ends, execution=execution))
+    path = simulate_decisions(p, SPEC, decisions, execution=execution)
     frames.check_account(path.result, p.market)
-    for step in steps:
-        at = step.day - steps[0].day
-        assert path.result.holdings[at] == pytest.approx(step.holdings, abs=1e-12)
-        assert path.result.nav[at] == pytest.approx(step.value, rel=1e-12)
+    for decision in decisions:
+        at = decision.day - decisions[0].day
+        assert path.result.holdings[at] == pytest.approx(decision.holdings, abs=1e-12)
+        assert path.result.nav[at] == pytest.approx(decision.value, rel=1e-12)
     assert path.largest_violation < 1e-9
-    assert (path.relaxed, path.absent) == (sum(s.solution.status == "relaxed" for s in steps), 0)
+    assert (path.relaxed, path.absent) == (sum(s.solution.status == "relaxed" for s in decisions), 0)
     assert path.relaxed >= 1  # a cold start
 
 
@@ -129,16 +129,16 @@ def test_a_week_without_signal_or_benchmark_drifts_on(week_ends):
     score, weights = p.score.copy(), p.benchmark.copy()
     score[week_ends[3]] = np.nan
     weights[week_ends[5]] = 0.0
-    steps = list(rebalance(replace(p, score=score, benchmark=weights), SPEC, week_ends))
-    assert steps[3].absent == f"no fused on {p.market.days[week_ends[3]]}"
-    assert steps[5].absent == f"the source has no csi500 weights on {p.market.days[week_ends[5]]}"
-    assert steps[3].problem is None
-    assert (steps[3].target == steps[3].holdings).all()
-    path = simulate_decisions(p, SPEC, steps)
+    decisions = list(rebalance(replace(p, score=score, benchmark=weights), SPEC, week_ends))
+    assert decisions[3].absent == f"no fused on {p.market.days[week_ends[3]]}"
+    assert decisions[5].absent == f"the source has no csi500 weights on {p.market.days[week_ends[5]]}"
+    assert decisions[3].problem is None
+    assert (decisions[3].target == decisions[3].holdings).all()
+    path = simulate_decisions(p, SPEC, decisions)
     assert path.absent == 2
-    at = steps[4].day - steps[0].day
-    assert path.result.holdings[at] == pytest.approx(steps[4].holdings, abs=1e-12)  # two weeks of drift
-    assert simulate_decisions(p, SPEC, [steps[3]]) is None
+    at = decisions[4].day - decisions[0].day
+    assert path.result.holdings[at] == pytest.approx(decisions[4].holdings, abs=1e-12)  # two weeks of drift
+    assert simulate_decisions(p, SPEC, [decisions[3]]) is None
 
 
 def test_weekdays_of_every_week():
@@ -147,7 +147,7 @@ def test_weekdays_of_every_week():
     monday = days - (days.astype(int) + 3) % 7
     for k, name in enumerate(("mon", "tue", "wed", "thu", "fri")):
         chosen = []
-        for m in np.unique(monday):  # by the words of the docstring
+        for m in np.unique(monday):  # as the docstring defines them
             own = [i for i, d in enumerate(days) if monday[i] == m]
             upto = [i for i in own if int((days[i] - m) / np.timedelta64(1, "D")) <= k]
             chosen.append(upto[-1] if upto else own[0])
@@ -155,7 +155,7 @@ def test_weekdays_of_every_week():
     assert (monday[found["fri"]] == np.unique(monday)).all()
 
 
-def test_the_fan_has_the_portfolio_itself_and_four_others(week_ends):
+def test_weekday_paths_are_the_portfolio_and_four_others(week_ends):
     p = panel()
     weeks = np.unique(p.market.days - (p.market.days.astype(int) + 3) % 7)
     own = simulate_decisions(p, SPEC, rebalance(p, SPEC, week_ends))
@@ -164,24 +164,26 @@ def test_the_fan_has_the_portfolio_itself_and_four_others(week_ends):
     assert list(paths) == ["mon", "tue", "wed", "thu", "fri"]
     assert paths["fri"] is own
     assert (again["fri"].result.nav == own.result.nav).all()
-    fan = weekday_sensitivity(paths)
-    assert len(fan.days) == len(p.market.days) - week_ends[0] - 1
-    assert fan.days[0] == p.market.days[week_ends[0] + 1]  # Friday's path buys on Monday; by then all are invested
-    assert all(path.result.holdings[path.result.days == fan.days[0]].sum() > 0.9 for path in paths.values())
+    sensitivity = weekday_sensitivity(paths)
+    assert len(sensitivity.days) == len(p.market.days) - week_ends[0] - 1
+    assert (
+        sensitivity.days[0] == p.market.days[week_ends[0] + 1]
+    )  # Friday's path buys on Monday; by then all are invested
+    assert all(path.result.holdings[path.result.days == sensitivity.days[0]].sum() > 0.9 for path in paths.values())
     for name, path in paths.items():
         r = path.result
-        inside = r.days >= fan.days[0]
-        assert fan.relative_nav[name] == pytest.approx(r.relative_nav[inside] / r.relative_nav[inside][0])
+        inside = r.days >= sensitivity.days[0]
+        assert sensitivity.relative_nav[name] == pytest.approx(r.relative_nav[inside] / r.relative_nav[inside][0])
         expected = performance_metrics(r.nav[inside], r.benchmark_nav[inside])["excess_annual"]
-        assert fan.figures.loc[name, "excess_annual"] == pytest.approx(expected)
-    table = fan.table()
-    assert table.loc["std", "excess_annual"] == pytest.approx(np.std(fan.figures["excess_annual"], ddof=1))
+        assert sensitivity.figures.loc[name, "excess_annual"] == pytest.approx(expected)
+    table = sensitivity.table()
+    assert table.loc["std", "excess_annual"] == pytest.approx(np.std(sensitivity.figures["excess_annual"], ddof=1))
     assert table.loc["min", "excess_annual"] < table.loc["max", "excess_annual"]  # the paths differ
     later = simulate_weekday_paths(p, SPEC, weeks[4:])
     assert later["mon"].result.days[0] == p.market.days[weekday_decisions(p.market.days)["mon"][4]]
 
 
-def test_attribution_of_a_walk_sums_to_its_excess(week_ends):
+def test_attribution_of_a_rebalanced_path_sums_to_its_excess(week_ends):
     p = panel()
     path = simulate_decisions(p, SPEC, rebalance(p, SPEC, week_ends, chinese_costs()), chinese_costs())
     found = attribute(path.result, p.market, path.benchmark, p.industry, p.styles)
@@ -195,7 +197,7 @@ def test_attribution_of_a_walk_sums_to_its_excess(week_ends):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_factor_parts_are_those_of_the_regression_on_dummies_and_styles(weighted):
+def test_factor_effects_equal_a_regression_on_dummies_and_styles(weighted):
     r = np.random.default_rng(2)
     t, s = 6, 80
     active, returns = 0.01 * r.standard_normal((t, s)), 0.02 * r.standard_normal((t, s))
@@ -218,7 +220,7 @@ def test_factor_parts_are_those_of_the_regression_on_dummies_and_styles(weighted
         assert found.loc[day].drop("excess").sum() == pytest.approx(active[day] @ np.nan_to_num(returns[day]))
 
 
-def test_buying_the_benchmark_for_free_tracks_it_on_every_weekday():
+def test_holding_the_benchmark_for_free_tracks_it():
     p = panel()
     weights = p.benchmark[0] / p.benchmark[0].sum()
     for day in weekday_decisions(p.market.days)["wed"][:3]:

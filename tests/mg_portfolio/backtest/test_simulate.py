@@ -1,4 +1,4 @@
-"""Identities of the backtest: accounts that add up, no look-ahead, one week at a time equals all at once."""
+"""Identities of the backtest: values that add up, no look-ahead, one week at a time equals all at once."""
 
 import datetime as dt
 
@@ -57,7 +57,7 @@ def test_buy_and_hold_of_the_benchmark_tracks_it_exactly():
     assert r.relative_nav == pytest.approx(1.0, abs=1e-14)
 
 
-def test_buying_the_benchmark_for_free_tracks_it_from_the_purchase_on():
+def test_buying_the_benchmark_for_free_tracks_it_from_then_on():
     """Bought on day 8 at its trade price: what it earns after that day's close is the index's."""
     m = market()
     others = (np.arange(60) != 8)[:, None]  # on day 8 everything trades
@@ -168,7 +168,7 @@ def flat(stocks: int = 4, days: int = 6, **flags) -> MarketPanel:
         ("limit_down", [0.1, 0.3, 0.3, 0.3], [0.4, 0.2, 0.2, 0.2], [0.4, 0.2, 0.2, 0.2]),  # so does a purchase
     ],
 )
-def test_what_cannot_trade_stays_and_the_rest_share_in_proportion(flag, before, wanted, after):
+def test_untradable_weight_is_spread_over_the_rest(flag, before, wanted, after):
     m = flat(**{flag: 0})
     r = simulate(m, {2: np.array(wanted)}, start_holdings=np.array(before), cost=Costs.none())
     assert r.holdings[3] == pytest.approx(after, abs=1e-14)
@@ -183,7 +183,7 @@ def test_what_cannot_trade_stays_and_the_rest_share_in_proportion(flag, before, 
         assert stuck.empty
 
 
-def test_scaling_down_can_turn_a_purchase_into_a_sale_that_is_locked_too():
+def test_a_purchase_scaled_down_to_a_sale_may_be_locked_too():
     # A frozen at 0.5 halves the others' room: B's planned purchase becomes a sale, which its lower limit forbids
     m = flat(suspended=0, limit_down=1)
     r = simulate(
@@ -215,7 +215,7 @@ def test_two_sided_cost_is_half_on_each_side():
         Costs(commission=4)
 
 
-def test_trades_are_made_the_day_after_the_decision_at_that_days_price():
+def test_trades_are_made_the_day_after_at_its_trade_price():
     m = flat()
     price, close = m.trade_price.copy(), m.close.copy()
     price[3, 0], close[3:, 0] = 2.0, 4.0
@@ -299,6 +299,6 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD, ids=[m for _, m in BAD])
-def test_what_does_not_fit_is_refused(call, message):
+def test_decisions_and_panels_that_do_not_fit_are_refused(call, message):
     with pytest.raises(BacktestError, match=message):
         call(market(halts=0.5))

@@ -45,7 +45,7 @@ def tight(seed: int) -> EnhancementProblem:
 
 
 def common_weights(p: EnhancementProblem, names, spare: dict[str, float] | None = None) -> bool:
-    """Whether the named constraints hold together, written from the page and not from the project's rows."""
+    """Whether the named constraints hold together, written independently of the project's rows."""
     w, b, w0, spare = cp.Variable(N), p.benchmark, p.holdings, spare or {}
     low, high = np.zeros(N), np.ones(N)
     limits = []

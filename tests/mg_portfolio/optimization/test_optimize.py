@@ -1,4 +1,4 @@
-"""The optimiser's promises: bounds, relaxation, prices, refusals."""
+"""The optimiser: bounds, relaxation, shadow prices, input validation."""
 
 from dataclasses import fields
 
@@ -100,7 +100,7 @@ def test_cold_start_relaxes_the_turnover_by_what_buying_in_needs():
         optimize(p, allow_relaxation=False)
 
 
-def test_neutral_industry_with_a_suspended_stock_gives_way_and_says_how_much():
+def test_a_neutral_industry_with_suspended_stocks_is_relaxed():
     n = 30
     industry = np.where(np.arange(n) < 2, 7, np.arange(n) % 3)
     benchmark = np.full(n, 1 / n)
@@ -128,14 +128,14 @@ def test_neutral_industry_with_a_suspended_stock_gives_way_and_says_how_much():
     assert caught.value.relaxation["industry[coal]"] == pytest.approx(2 / n)
 
 
-def test_cheaper_limits_give_way_first():
+def test_limits_with_the_smallest_penalty_are_relaxed_first():
     p = enhancement(60, holdings=np.eye(60)[59], turnover_limit=0.2)
     s = optimize(p)
     assert s.status == "relaxed"
     assert set(s.relaxed) == {"turnover"}  # penalty 1, before styles and industries
 
 
-def test_style_priority_decides_which_style_gives_way():
+def test_style_priority_decides_which_style_is_relaxed():
     n = 40
     r = np.random.default_rng(3)
     first = r.standard_normal(n)
@@ -210,8 +210,8 @@ def test_no_limits_at_all_buys_the_best_stock():
 def test_cost_stops_trades_that_do_not_pay():
     p = enhancement(60, turnover_limit=None)
     assert optimize(changed(p, cost=100.0)).weights == pytest.approx(p.holdings, abs=1e-12)
-    free, dear = optimize(p).weights, optimize(changed(p, cost=0.5)).weights
-    assert np.abs(dear - p.holdings).sum() < np.abs(free - p.holdings).sum()
+    free, costly = optimize(p).weights, optimize(changed(p, cost=0.5)).weights
+    assert np.abs(costly - p.holdings).sum() < np.abs(free - p.holdings).sum()
 
 
 @pytest.mark.parametrize("risk", [0.0, 20.0])
@@ -283,7 +283,7 @@ def test_shadow_prices_in_basis_points_a_year():
     assert annual_basis_points({"turnover": 2.0}, 0.001, 50.0) == pytest.approx({"turnover": 1000.0})
 
 
-def test_price_table_says_what_a_step_earns():
+def test_shadow_price_table_has_what_a_step_earns():
     p = enhancement(80, seed=4, member_floor=0.93, style_limits=np.array([0.02, 0.8]), stock_limit=0.01)
     s = optimize(p)
     table = shadow_price_table(p, s, return_per_score=0.001, rebalances_per_year=50.0).set_index("constraint")
@@ -297,23 +297,23 @@ def test_price_table_says_what_a_step_earns():
     assert np.isnan(table.loc["budget", "gained"])
 
 
-def unlike_its_price(p: EnhancementProblem) -> tuple[set[str], set[str]]:
-    """Limits whose step gains more than its price says, and those whose step loses."""
+def gains_unlike_price(p: EnhancementProblem) -> tuple[set[str], set[str]]:
+    """Limits whose step gains more than by their shadow price, and those whose step loses."""
     table = shadow_price_table(p, optimize(p)).query("constraint != 'budget'").set_index("constraint")
     more = table.index[table["gained"] > table["at_price"] + 1e-9]
     return set(more), set(table.index[table["gained"] < -1e-9])
 
 
-def test_a_wider_band_gains_more_than_its_price_only_where_it_reaches_a_barred_stock():
+def test_a_band_gains_beyond_its_price_only_at_barred_stocks():
     reached = 0
     for seed in range(30):
         p = enhancement(80, seed=seed, stock_limit=0.01)
-        assert unlike_its_price(p) == (set(), set())
+        assert gains_unlike_price(p) == (set(), set())
         bottom = np.maximum(p.benchmark - 0.01, 0.0)
         barred = (np.random.default_rng(seed).random(80) < 0.1) & (bottom > 0.003)
-        assert unlike_its_price(changed(p, limit_up=barred)) == (set(), set())  # within their bands: no exception
+        assert gains_unlike_price(changed(p, limit_up=barred)) == (set(), set())  # within their bands: no exception
         p = changed(p, limit_up=barred, holdings=np.where(barred, bottom - 0.0005, p.holdings))
-        more, less = unlike_its_price(p)
+        more, less = gains_unlike_price(p)
         assert more <= {"stock_limit"}
         assert not less
         if more:
@@ -331,7 +331,7 @@ def test_where_limits_were_relaxed_another_step_may_cost_score():
         80, industry_limit=0.0, turnover_limit=0.1, suspended=r.random(80) < 0.3, holdings=held / held.sum()
     )
     assert optimize(p).status == "relaxed"
-    more, less = unlike_its_price(p)
+    more, less = gains_unlike_price(p)
     assert not more
     assert less
 
@@ -355,7 +355,7 @@ def test_the_band_that_the_budget_needs_is_the_smallest(buying):
     assert optimize(changed(p, stock_limit=0.001 + extra * 0.999)).status == "infeasible"
 
 
-def test_return_per_score_finds_the_slope_that_was_planted():
+def test_return_per_score_finds_a_planted_slope():
     r = np.random.default_rng(0)
     score = r.standard_normal((50, 400))
     returns = 0.002 * score + 0.03 * r.standard_normal((50, 1)) + 0.05 * r.standard_normal((50, 400))
@@ -448,7 +448,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD, ids=[m for _, m in BAD])
-def test_what_is_wrong_is_said_at_the_door(change, message):
+def test_an_unusable_field_is_refused_by_name(change, message):
     with pytest.raises(ProblemError, match=message):
         enhancement(**change)
 

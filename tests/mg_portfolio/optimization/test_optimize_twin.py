@@ -56,7 +56,7 @@ def problem_of(seed: int, n: int = 40, risk: float = 0.0, **changes) -> Enhancem
 
 
 class Naive:
-    """The problem as the page states it, one line a constraint, with slack on every soft one."""
+    """The problem as its specification states it, one line a constraint, with slack on every soft one."""
 
     def __init__(self, p: EnhancementProblem) -> None:
         n = p.size
@@ -143,7 +143,7 @@ def test_linear_objective_equals_the_naive_twins(block):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_quadratic_objective_equals_clarabel_on_the_dense_covariance(seed):
+def test_quadratic_objective_equals_clarabel_on_dense_covariance(seed):
     p = problem_of(seed, risk=float(10 ** (seed % 4)))
     solution = optimize(p)
     if solution.status == "optimal":

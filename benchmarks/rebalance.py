@@ -1,8 +1,8 @@
-"""CPU time of a portfolio's path: decide, trade, drift, week after week, and its account.
+"""CPU time of rebalancing a portfolio: decide, trade, drift, week after week, and its backtest.
 
-Run: ``python benchmarks/portfolio_walk.py --sizes 1000 5000 --weeks 50`` (one thread). Prices, signal and index are
+Run: ``python benchmarks/rebalance.py --sizes 1000 5000 --weeks 50`` (one thread). Prices, signal and index are
 random; a hundredth of the stocks is suspended, another locked at the upper limit. Prints CPU milliseconds a week of the
-walk (optimiser, check and shadow prices included), and of the account with its split of the excess.
+decisions (optimiser, check and shadow prices included), and of the backtest with the attribution of its excess.
 """
 
 import argparse
@@ -52,20 +52,20 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 5000])
     parser.add_argument("--weeks", type=int, default=50)
     options = parser.parse_args()
-    print("| stocks | weeks | walk, ms a week | account and attribution, ms a week |\n|---|---|---|---|")
+    print("| stocks | weeks | rebalancing, ms a week | backtest and attribution, ms a week |\n|---|---|---|---|")
     for stocks in options.sizes:
         given = panel(stocks, options.weeks)
         days = weekday_decisions(given.market.days)["fri"]
         _ = given.market.mark, given.market.tradable
         list(rebalance(given, SPEC, days[:2]))  # imports and caches
         began = time.process_time()
-        steps = list(rebalance(given, SPEC, days))
+        decisions = list(rebalance(given, SPEC, days))
         middle = time.process_time()
-        path = simulate_decisions(given, SPEC, steps)
+        path = simulate_decisions(given, SPEC, decisions)
         attribute(path.result, given.market, path.benchmark, given.industry, given.styles)
         ended = time.process_time()
-        walked, rest = (1e3 * x / len(days) for x in (middle - began, ended - middle))
-        print(f"| {stocks} | {len(days)} | {walked:.1f} | {rest:.1f} |", flush=True)
+        rebalancing, rest = (1e3 * x / len(days) for x in (middle - began, ended - middle))
+        print(f"| {stocks} | {len(days)} | {rebalancing:.1f} | {rest:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
