@@ -1,4 +1,13 @@
-"""The batched event log stores what Dagster's own does."""
+"""The pooled event log stores what Dagster's own does, and what it takes from Dagster's private parts is as it expects.
+
+Run by hand against another release (a virtual environment that has it, this one's packages after its own):
+``python -m pytest tests/mg_assets/orchestration/test_event_log.py``.
+"""
+
+import importlib
+import logging
+import sys
+import time
 
 import dagster as dg
 import pytest
@@ -59,7 +68,7 @@ def record(instance: dg.DagsterInstance) -> dict:
     }
 
 
-def test_batched_storage_records_the_same(tmp_path, monkeypatch):
+def test_pooled_log_records_what_the_stock_log_records(tmp_path, monkeypatch):
     own = record(instance_with(tmp_path / "own", False, monkeypatch))
     batched = instance_with(tmp_path / "batched", True, monkeypatch)
     assert type(batched.event_log_storage).__name__ in ("PooledSqliteEventLog", "LegacyEventLogStorage")
@@ -67,8 +76,29 @@ def test_batched_storage_records_the_same(tmp_path, monkeypatch):
     assert len(own["partitions"]) == 20
 
 
+@pytest.mark.parametrize("pooled_first", [True, False])
+def test_both_logs_read_and_continue_each_others_files(tmp_path, monkeypatch, pooled_first):
+    """A lake whose Dagster falls back to the stock log, or comes back from it, keeps its history."""
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "7")
+    first = instance_with(tmp_path / "home", pooled_first, monkeypatch)
+    before = record(first)
+    lines = ["telemetry: {enabled: false}", "event_log_storage:"]
+    if pooled_first:
+        lines += ["  module: dagster._core.storage.event_log", "  class: SqliteEventLogStorage"]
+    else:
+        lines += ["  module: mg_assets.orchestration.event_log", "  class: PooledSqliteEventLog"]
+    events = tmp_path / "home" / ("events" if pooled_first else "history/runs")
+    (tmp_path / "home" / "dagster.yaml").write_text("\n".join([*lines, f"  config: {{base_dir: {events}}}"]))
+    with dg.DagsterInstance.from_config(str(tmp_path / "home")) as second:
+        key = dg.AssetKey("ranged")
+        assert second.get_materialized_partitions(key) == before["partitions"]
+        assert len(second.fetch_materializations(key, limit=100).records) == 20
+        assert record(second)["partitions"] == before["partitions"]
+        assert len(second.fetch_materializations(key, limit=100).records) == 40
+
+
 def test_many_runs_keep_few_databases_open(tmp_path, monkeypatch):
-    from mg_assets.orchestration.event_log import INDEX_SHARD_NAME, MAX_OPEN_RUNS, PooledSqliteEventLog
+    from mg_assets.orchestration.pooled_sqlite import INDEX_SHARD_NAME, MAX_OPEN_RUNS, PooledSqliteEventLog
 
     log = PooledSqliteEventLog(str(tmp_path))
     for number in range(MAX_OPEN_RUNS + 5):
@@ -112,3 +142,78 @@ def test_a_planned_check_is_one_row_of_its_run(tmp_path, monkeypatch):
     with sqlite3.connect(tmp_path / "ours" / "events" / "index.db") as database:
         rows = database.execute("select execution_status, partition from asset_check_executions").fetchall()
     assert rows == [("SUCCEEDED", None)]  # Dagster's own log keeps 20 more, planned for ever
+
+
+def planned_check():
+    """A planned check of a run of partitions, as Dagster makes the event."""
+    from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
+    from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+    from dagster._core.events import DagsterEvent, DagsterEventType
+    from dagster._core.events.log import EventLogEntry
+
+    data = AssetCheckEvaluationPlanned(
+        asset_key=dg.AssetKey("ranged"), check_name="checked", partitions_subset=DefaultPartitionsSubset({"a", "b"})
+    )
+    event = DagsterEvent(
+        event_type_value=DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value, job_name="j", event_specific_data=data
+    )
+    return EventLogEntry(
+        error_info=None, level=10, user_message="", run_id="r", timestamp=time.time(), job_name="j", dagster_event=event
+    )
+
+
+def test_private_parts_mean_what_the_pooled_log_expects(tmp_path):
+    """One line for each private name that the pooled log uses."""
+    from dagster._core.events import ASSET_EVENTS, DagsterEventType
+    from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+    from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+    from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+    from dagster_shared.record import copy
+
+    from mg_assets.orchestration.pooled_sqlite import PooledSqliteEventLog
+
+    log = PooledSqliteEventLog.from_config_value(None, {"base_dir": str(tmp_path)})
+    entry = planned_check()
+    row = log._event_to_row(entry)
+    assert set(row) <= {column.name for column in SqlEventLogStorageTable.columns}
+    assert row["run_id"] == "r"
+    assert log.has_table("event_logs")
+    with log.run_connection("r") as connection:  # by way of _connect, which makes the database with _initdb
+        assert connection.engine is log._engines["r"]
+        written = connection.execute(SqlEventLogStorageTable.insert().values(**row))
+        assert written.lastrowid == 1  # what store_event_batch takes as the event's id
+    with log.index_transaction() as connection:
+        assert connection.engine is log._engines[INDEX_SHARD_NAME]
+    assert {INDEX_SHARD_NAME, "r"} >= log._initialized_dbs > set()
+    assert log.conn_string_for_shard("r") == f"sqlite:///{tmp_path}/r.db"
+    assert DagsterEventType.ASSET_MATERIALIZATION in ASSET_EVENTS
+    assert SQLITE_BUSY_TIMEOUT_SECONDS > 0
+    data = entry.get_dagster_event().asset_check_planned_data
+    assert copy(data, partitions_subset=None).partitions_subset is None
+    assert entry._replace(run_id="s").run_id == "s"
+    log.dispose()
+
+
+def test_a_dagster_without_them_gets_the_stock_log(monkeypatch, caplog):
+    from dagster._core.storage.event_log import SqliteEventLogStorage
+
+    from mg_assets.orchestration import event_log
+
+    monkeypatch.setitem(sys.modules, "mg_assets.orchestration.pooled_sqlite", None)
+    with caplog.at_level(logging.WARNING):
+        fallback = importlib.reload(event_log)
+    assert fallback.PooledSqliteEventLog is SqliteEventLogStorage
+    (line,) = caplog.messages
+    assert dg.__version__ in line
+    monkeypatch.undo()
+    importlib.reload(event_log)
+    assert event_log.PooledSqliteEventLog is not SqliteEventLogStorage
+
+
+def test_a_renamed_private_method_is_noticed_at_import(monkeypatch):
+    from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+    monkeypatch.delattr(SqlEventLogStorage, "_event_to_row")
+    monkeypatch.delitem(sys.modules, "mg_assets.orchestration.pooled_sqlite")
+    with pytest.raises(ImportError, match="has no _event_to_row"):
+        importlib.import_module("mg_assets.orchestration.pooled_sqlite")
