@@ -3,7 +3,9 @@
 import dagster as dg
 from pydantic import Field
 
+from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
+from mg_assets.modelling.device import torch_device
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
@@ -27,7 +29,7 @@ class SourceResource(dg.ConfigurableResource):
         description="simulated, tonglian, qlib, mapped or composite (MG_SOURCE)",
     )
     options: dict = Field(
-        default_factory=lambda: {k: v for k, v in settings().source.items() if k != "kind"},
+        default_factory=lambda: settings().source_options,
         description="Options of that source",
     )
 
@@ -48,16 +50,8 @@ class ComputeResource(dg.ConfigurableResource):
     )
 
     def torch_device(self) -> str:
-        """The device that training uses: what was asked for, or the best there is."""
-        import torch
-
-        cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-        if self.device == "auto":
-            found = "cuda" if cuda else "mps" if mps else "cpu"
-        elif (self.device == "cuda" and not cuda) or (self.device == "mps" and not mps):
-            raise dg.Failure(f"device {self.device!r} was asked for and is absent; set MG_DEVICE=auto or install it")
-        else:
-            found = self.device
-        if self.require_gpu and found == "cpu":
-            raise dg.Failure("require_gpu is set and no GPU was found; unset it or run this step on a GPU machine")
-        return found
+        """The device that training uses: the one that was requested, or the best there is."""
+        try:
+            return torch_device(self.device, self.require_gpu)
+        except DataError as error:
+            raise dg.Failure(str(error)) from error
