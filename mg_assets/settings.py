@@ -1,16 +1,18 @@
 """Settings of a deployment: where the lake is, which source fills it, which dates exist.
 
-A YAML file named by ``MG_SETTINGS`` (by default ``deploy/demo.yaml`` of the checkout, where there
-is one), each value overridden by its environment variable. Nothing needs to be set.
+A YAML file named by ``MG_SETTINGS`` (by default ``deploy/demo.yaml`` of the checkout, if present); an environment
+variable overrides each value. Nothing needs to be set.
 """
 
 import datetime as dt
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -44,22 +46,23 @@ class Settings:
     portfolios : list of str
         Names in the portfolio catalog that the graph builds (``MG_PORTFOLIOS``, comma-separated).
     signals : dict
-        Another signal for a portfolio, e.g. ``{"csi300_turnover30": "lf_multitask"}`` (``MG_SIGNALS``, JSON).
+        Signal of a portfolio in place of the catalog's, e.g. ``{"csi300_turnover30": "lf_multitask"}``
+        (``MG_SIGNALS``, JSON).
     trading : dict
         How portfolios trade, see :class:`mg_assets.portfolios.trading_rules.TradingRules`: the report's costs by
         default, e.g. ``{"costs": "chinese", "capital": 5e8, "participation": 0.1, "lots": true}``
         (``MG_TRADING``, JSON).
     accepted : dict
-        Partitions that a person has looked at and accepts although a blocking check fails, by table and check, e.g.
-        ``{"labels": {"finite": ["2015-07-07"]}}``: the check warns there (``MG_ACCEPTED``, JSON).
+        Partitions that are accepted although a blocking check fails, by table and check, e.g.
+        ``{"labels": {"finite": ["2015-07-07"]}}``: the check only warns there (``MG_ACCEPTED``, JSON).
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps`` (``MG_DEVICE``).
     workers : int
         Threads and processes used inside an asset; 0 is one for each core (``MG_WORKERS``).
     evaluation : dict
-        What factors and signals are judged under: ``universes``, ``executions`` and ``every``, the first of each
-        being the main case, and ``whole`` for every combination of them; docs/evaluation.md
-        (``MG_EVALUATION``, JSON).
+        Cases that factors and signals are evaluated under: ``universes``, ``executions`` and ``every`` (trading days
+        between rebalances), the first of each being the main case, and ``whole`` for every combination of them;
+        docs/evaluation.md (``MG_EVALUATION``, JSON).
     training_logs : str
         ``tensorboard`` writes each training's curves as TensorBoard files into the lake's ``.tensorboard``,
         ``tensorboard:<folder>`` elsewhere; empty for none (``MG_TRAINING_LOGS``).
@@ -92,8 +95,13 @@ class Settings:
 
     @property
     def lake_url(self) -> str:
-        """The lake's place; relative folders stand in the checkout."""
+        """Lake root; relative paths are resolved against the checkout."""
         return self.lake if "://" in self.lake else str((CHECKOUT / Path(self.lake).expanduser()).resolve())
+
+    @property
+    def source_options(self) -> dict:
+        """Options of the source, without its kind."""
+        return {name: value for name, value in self.source.items() if name != "kind"}
 
     @property
     def worker_count(self) -> int:
@@ -113,37 +121,98 @@ def settings() -> Settings:
 
 
 def load_settings(file: str | None = None) -> Settings:
-    """Read a settings file and the environment; an unknown key is an error that lists the known ones."""
+    """Settings of a file and the environment.
+
+    Parameters
+    ----------
+    file : str, optional
+        Relative to the working directory or to the checkout; :data:`DEFAULT_FILE`, which may be absent, by default.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    DataError
+        The file is absent, is not YAML, or has an unknown setting; or a variable of the environment is not JSON.
+    """
     path = Path(file) if file else DEFAULT_FILE
-    if file and not path.is_absolute():
-        path = path if path.exists() else CHECKOUT / path
-    if not path.exists():
-        if file:
-            raise DataError(f"settings file {file} is absent; MG_SETTINGS names a YAML file")
-        values: dict = {}
-    else:
-        # $MG_DATA and other variables may stand in values: the place of data differs by machine
-        values = yaml.safe_load(os.path.expandvars(path.read_text())) or {}
+    if file and not path.is_absolute() and not path.exists():
+        path = CHECKOUT / path
+    if file and not path.exists():
+        raise DataError(f"settings file {file} is absent; MG_SETTINGS names a YAML file")
+    values = read_settings_file(path, expand=True)
     known = {f.name for f in fields(Settings)}
     unknown = sorted(set(values) - known)
     if unknown:
         raise DataError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
-    for name in known - {"run"}:
-        raw = os.environ.get(f"MG_{name.upper()}")
-        if raw is not None:
-            values[name] = _parse(name, raw)
-    for name, value in values.items():
-        if isinstance(value, dt.date):
-            values[name] = value.isoformat()
-    for name in ("portfolios", "catalog"):
-        if name in values:
-            values[name] = tuple(values[name])
-    if "accepted" in values:  # YAML reads dates as dates
-        values["accepted"] = {
+    values |= _of_environment(known - {"run"})
+    return Settings(**{name: _typed(name, value) for name, value in values.items()})
+
+
+def read_settings_file(path: Path, expand: bool = False) -> dict[str, Any]:
+    """What a settings file holds; nothing where it is absent.
+
+    Parameters
+    ----------
+    path : Path
+    expand : bool
+        Replace ``$MG_DATA`` and other environment variables: the path of data differs by machine.
+
+    Returns
+    -------
+    dict
+        Setting -> value as in YAML.
+
+    Raises
+    ------
+    DataError
+        The file is not YAML, or holds no mapping.
+    """
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8")
+    try:
+        values = yaml.safe_load(os.path.expandvars(text) if expand else text)
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values or {}, dict):
+        raise DataError(f"{path} must hold settings as name: value, was {type(values).__name__}")
+    return values or {}
+
+
+def write_settings_file(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace a settings file atomically; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_text(path, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Replace a small file atomically: a reader or a crash sees either the old text or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside.write_text(text, encoding="utf-8", newline="")
+    os.replace(beside, path)
+
+
+def _of_environment(names: Iterable[str]) -> dict[str, object]:
+    """Settings whose environment variable is set."""
+    given = {name: os.environ.get(f"MG_{name.upper()}") for name in names}
+    return {name: _parse(name, raw) for name, raw in given.items() if raw is not None}
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A value as :class:`Settings` holds it; YAML reads dates as dates."""
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if name in ("portfolios", "catalog"):
+        return tuple(value)
+    if name == "accepted":
+        return {
             table: {check: tuple(str(k) for k in keys) for check, keys in checks.items()}
-            for table, checks in values["accepted"].items()
+            for table, checks in value.items()
         }
-    return Settings(**values)
+    return value
 
 
 def _parse(name: str, raw: str) -> object:
