@@ -66,9 +66,8 @@ query Status($id: String!) {
 
 LOOP = """
 import sys, time
-from mg_assets.assets import FLOORS
-from mg_assets.orchestration.staleness import TABLES, recipe, source_mark
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.assets import ASSET_OF, TABLES, make
+from mg_assets.orchestration.staleness import source_mark
 from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
@@ -78,18 +77,16 @@ began = time.monotonic()
 lake = Lake(settings().lake_url)
 source = build_source(settings().source["kind"], {k: v for k, v in settings().source.items() if k != "kind"})
 keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
-makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
 for table in sys.argv[3].split(","):
-    if table != makers[table].tables[0]:
+    if table != ASSET_OF[table].tables[0]:
         continue  # made with another: orders with trades, features with factors
-    build = Build(keys, lake, lambda: source, settings().worker_count, lambda: "cpu", print)
-    for built in makers[table].make(build):
+    for built in make(table, keys, lake, source, settings().worker_count):
         name = built.table or table
-        kept = {"recipe": recipe(name)}
+        kept = {"recipe": TABLES.recipe(name)}
         if TABLES[name].raw:
             kept["source"] = source_mark(source, name, built.key)
         lake.write(name, built.key, built.frame, kept)
-    for name in makers[table].tables:
+    for name in ASSET_OF[table].tables:
         run_suite(name, lake, keys)
 print("SECONDS", time.monotonic() - began)
 """

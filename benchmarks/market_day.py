@@ -56,18 +56,14 @@ multiply(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
 
 RUN = """
 import json, resource, sys, tempfile, time
-from mg_assets.assets import FLOORS
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.assets import make as make_table
 from mg_assets.sources.base import StreamedDay
 from mg_assets.sources.level2.tonglian import TonglianSource
 from mg_assets.lake.store import Lake
 from peers.contestant import cpu, peak_mb
 
-makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-
 def day(raw, key, folder):
     lake, source, spent = Lake(folder), TonglianSource(raw), {}
-    build = Build([key], lake, lambda: source, 1, lambda: "cpu", lambda line: None)
 
     def stage(name, began):
         spent[name] = [spent.get(name, [0, 0])[i] + now - then for i, (now, then) in enumerate(zip(clock(), began))]
@@ -91,7 +87,7 @@ def day(raw, key, folder):
         ("daily_bars", "bars", "bars"), ("intraday_factors", "factors", "factors"),
     ):
         began = clock()
-        for built in makers[table].make(build):
+        for built in make_table(table, [key], lake, source):
             if make:
                 stage(make, began)
             began, elsewhere[:] = clock(), (0, 0)

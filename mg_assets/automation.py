@@ -13,13 +13,12 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
-from mg_assets.assets import daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
+from mg_assets.assets import TABLES, daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
 from mg_assets.assets.labels import HORIZONS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
-from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, TIMEZONE
 from mg_assets.orchestration.resources import LakeResource
-from mg_assets.orchestration.staleness import TABLES
 from mg_assets.settings import settings
 
 MAX_RETRAIN_ATTEMPTS = 3
@@ -27,45 +26,36 @@ MAX_RETRAIN_ATTEMPTS = 3
 daily_job = dg.define_asset_job(
     "daily_after_close",
     selection=[t for t in daily_tables() if t != "labels"],
-    partitions_def=DAILY,
     description="One trading day from raw tables to predictions and signals",
 )
 labels_job = dg.define_asset_job(
-    "labels_when_known", selection=["labels"], partitions_def=DAILY, description="Labels whose exit has become known"
+    "labels_when_known", selection=["labels"], description="Labels whose exit has become known"
 )
 weekly_job = dg.define_asset_job(
     "weekly_after_close",
     selection=weekly_tables(),
-    partitions_def=WEEKLY,
     description="The week's bars, portfolio weights and report",
 )
-monthly_job = dg.define_asset_job(
-    "monthly_after_close", selection=monthly_tables(), partitions_def=MONTHLY, description="The month's bars"
-)
+monthly_job = dg.define_asset_job("monthly_after_close", selection=monthly_tables(), description="The month's bars")
 retrain_job = dg.define_asset_job(
     "half_yearly_retrain",
     selection=half_yearly_tables(),
-    partitions_def=HALF_YEARLY,
     description="Train every model for the half-year",
 )
 study_job = dg.define_asset_job(
     "evaluation_and_backtests", selection=whole_tables(), description="Evaluation of all factors and signals; backtests"
 )
-JOBS: list[Any] = [
-    daily_job,
-    labels_job,
-    weekly_job,
-    monthly_job,
-    retrain_job,
-    study_job,
-    what_if_job,
-]
+JOBS: list[Any] = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, what_if_job]
 
 
-def _after_sessions(job, cron: str, description: str):
-    """Turn a function of a trading day into a schedule: it returns the day's run requests, or why there are none."""
+Requests = Callable[[dt.date], list[dg.RunRequest] | str]
+"""The run requests of a trading day, or why there are none."""
 
-    def decorate(requests: Callable[[dt.date], list[dg.RunRequest] | str]) -> dg.ScheduleDefinition:
+
+def _after_sessions(job: Any, cron: str, description: str) -> Callable[[Requests], dg.ScheduleDefinition]:
+    """Turn a function of a trading day into a schedule."""
+
+    def decorate(requests: Requests) -> dg.ScheduleDefinition:
         @dg.schedule(
             name=requests.__name__,
             job=job,
@@ -73,7 +63,7 @@ def _after_sessions(job, cron: str, description: str):
             execution_timezone=TIMEZONE,
             description=description,
         )
-        def schedule(context: dg.ScheduleEvaluationContext):
+        def schedule(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
             day = context.scheduled_execution_time.date()
             found = _not_a_partition(day) or requests(day)
             return dg.SkipReason(found) if isinstance(found, str) else found
@@ -136,7 +126,7 @@ def missing_data(lake_keys: set[str], half_year: str) -> list[str]:
 
 
 def daily_inputs(trained: list[str]) -> list[str]:
-    """Daily tables that the trainings read, less the labels, whose last days are known later (the embargo)."""
+    """Daily tables that the trainings read, except the labels, whose last days are in the embargo."""
     read = {n.table for t in trained for n in TABLES[t].needs}
     return sorted(t for t in read - {"labels"} if TABLES[t].definition == DAILY)
 
@@ -144,13 +134,13 @@ def daily_inputs(trained: list[str]) -> list[str]:
 @dg.sensor(
     job=retrain_job,
     minimum_interval_seconds=600,
-    description="Requests a half-year's training once the data before it is complete; again if it failed, three times",
+    description="Requests a half-year's training once the data before it is complete; retries a failed one three times",
 )
-def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
+def retrain(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SensorResult | dg.SkipReason:
     """Request each half-year whose preceding data is complete and whose models are absent, exactly once."""
     store = lake.open()
     have = set.intersection(*(set(store.keys(t)) for t in daily_inputs(half_yearly_tables())))
-    waiting, asked = [], []
+    waiting, requested = [], []
     for key in HALF_YEARLY.get_partition_keys():
         name = half_year_name(key)
         if all(store.has(table, name) for table in half_yearly_tables()):
@@ -169,19 +159,19 @@ def retrain(context: dg.SensorEvaluationContext, lake: LakeResource):
             )
         )
         if failed >= MAX_RETRAIN_ATTEMPTS:
-            waiting.append(f"{name} failed {failed} times; mend it and launch it by hand")
+            waiting.append(f"{name} failed {failed} times; fix it and launch it by hand")
             continue
-        asked.append(dg.RunRequest(run_key=f"{name}/{failed}", partition_key=key))
-    if asked:
-        return dg.SensorResult(run_requests=asked)
+        requested.append(dg.RunRequest(run_key=f"{name}/{failed}", partition_key=key))
+    if requested:
+        return dg.SensorResult(run_requests=requested)
     return dg.SkipReason("; ".join(waiting[:3]) or "every half-year has its models")
 
 
 @dg.run_failure_sensor(
     name="failures", description="Writes each failed run to the log and posts it to the webhook (MG_WEBHOOK)"
 )
-def failures(context: dg.RunFailureSensorContext):
-    """Tell people of a failed run."""
+def failures(context: dg.RunFailureSensorContext) -> None:
+    """Report a failed run to the log and the webhook."""
     notice = failure_notice(context)
     context.log.error(notice["text"])
     url = settings().webhook
@@ -191,7 +181,7 @@ def failures(context: dg.RunFailureSensorContext):
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
-            context.log.info(f"webhook answered {answer.status}")
+            context.log.info(f"webhook returned {answer.status}")
     except OSError as error:
         context.log.error(f"webhook {url} could not be reached: {error}")
 
@@ -214,5 +204,3 @@ def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
 
 SCHEDULES = [after_close, labels_after_close, after_week, after_month]
 SENSORS = [retrain, failures]
-
-__all__ = ["JOBS", "SCHEDULES", "SENSORS", "TABLES"]

@@ -10,14 +10,13 @@ from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
-from mg_assets.orchestration.staleness import UpstreamWindow
 from mg_assets.sources.daily.mapping import VOLUME_STEP
 
 
 @lake_asset(
     "minute_bars",
     group="bars",
-    needs=[UpstreamWindow("trades"), UpstreamWindow("reference")],
+    needs=["trades", "reference"],
     uses=("source",),
     kinds={"numba"},
 )
@@ -44,9 +43,7 @@ def minute_bars(build: Build) -> Iterator[Built]:
     return build.each(make)
 
 
-@lake_asset(
-    "daily_bars", group="bars", needs=[UpstreamWindow("minute_bars"), UpstreamWindow("reference")], uses=("source",)
-)
+@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"], uses=("source",))
 def daily_bars(build: Build) -> Iterator[Built]:
     """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
 
@@ -78,7 +75,7 @@ def _period(lake: Lake, key: str, days: list[str]) -> Built:
     return Built(key, frame, {"sessions": len(found), "of": len(days), "last": str(found[-1])[:10]})
 
 
-@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=[UpstreamWindow("daily_bars")])
+@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=["daily_bars"])
 def weekly_bars(build: Build) -> Iterator[Built]:
     """Bars of a calendar week on adjusted prices; of the week to date while it lasts. Adjusted price = raw * factor."""
     days = trading_days()
@@ -86,7 +83,7 @@ def weekly_bars(build: Build) -> Iterator[Built]:
     return build.each(lambda key: _period(build.lake, key, list(days[weeks == key].astype(str))))
 
 
-@lake_asset("monthly_bars", group="bars", partitions=MONTHLY, needs=[UpstreamWindow("daily_bars")])
+@lake_asset("monthly_bars", group="bars", partitions=MONTHLY, needs=["daily_bars"])
 def monthly_bars(build: Build) -> Iterator[Built]:
     """Bars of a calendar month on adjusted prices; of the month to date while it lasts."""
     days = trading_days()

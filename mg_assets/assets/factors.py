@@ -21,9 +21,9 @@ from mg_assets.factors.kernels.session import MINUTE_ARRAYS
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, PASSPORTS
 from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.universe import tradable_universe
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
@@ -54,10 +54,10 @@ def _described(table: str) -> str:
     group="factors",
     anchor="minute_bars",
     needs=[
-        UpstreamWindow("trades"),
-        UpstreamWindow("orders"),
-        UpstreamWindow("minute_bars"),
-        UpstreamWindow("daily_bars"),
+        "trades",
+        "orders",
+        "minute_bars",
+        "daily_bars",
     ],
     kinds={"numba"},
     columns={
@@ -124,7 +124,7 @@ def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
     "features_240m",
     group="factors",
     anchor="features_day",
-    needs=[UpstreamWindow("features_day"), UpstreamWindow("daily_bars", back=HISTORY_DAYS - 1)],
+    needs=["features_day", UpstreamWindow("daily_bars", back=HISTORY_DAYS - 1)],
     columns=_feature_columns("features_240m"),
     description=_described("features_240m"),
 )
@@ -186,7 +186,7 @@ def _crosssections(
     "factor_inputs",
     group="features",
     anchor="intraday_factors",
-    needs=[UpstreamWindow("intraday_factors"), UpstreamWindow("reference"), UpstreamWindow("daily_bars")],
+    needs=["intraday_factors", "reference", "daily_bars"],
     kinds={"numba"},
     columns={n: _COLUMNS[n] for n in HF27},
 )
@@ -205,8 +205,8 @@ def factor_inputs(build: Build) -> Iterator[Built]:
     anchor="intraday_factors",
     needs=[
         UpstreamWindow("intraday_factors", back=MEAN_WINDOW - 1),
-        UpstreamWindow("reference"),
-        UpstreamWindow("daily_bars"),
+        "reference",
+        "daily_bars",
     ],
     kinds={"numba"},
     columns=_COLUMNS,

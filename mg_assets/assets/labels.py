@@ -6,9 +6,9 @@ import numpy as np
 
 from mg_assets import factors
 from mg_assets.assets.factors import by_symbol
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
-from mg_assets.orchestration.staleness import UpstreamWindow
 
 HORIZONS = (5, 10, 20)
 AHEAD = max(HORIZONS) + 1

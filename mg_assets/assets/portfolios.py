@@ -22,7 +22,7 @@ from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.portfolios.decision_panel import Closes, panel_of
+from mg_assets.portfolios.decision_panel import DecisionData, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.settings import settings
@@ -220,7 +220,7 @@ def _backtest_asset(name: str) -> LakeAsset:
             return
         weeks = week_of(np.array(sorted(decisions), "datetime64[D]"))
         keys = _days_of(lake, decisions, str(trading_days(str(weeks[0]))[0]))
-        closes = Closes(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
+        closes = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
         result, index = _simulated(closes.market, spec, decisions)
         panel = closes.decisions(spec, spec.signal, STYLES)
         rules = trading_rules()

@@ -2,7 +2,7 @@
 
 A step checks the partitions of its run, one or hundreds, in one go; an unpartitioned run checks
 the newest ones in the lake. A check's evaluation carries no partition (Dagster records none for
-a range), so the bad partitions and the first offending rows stand in its metadata.
+a range), so its metadata lists the bad partitions and the first offending rows.
 """
 
 from collections.abc import Iterable, Iterator
@@ -45,15 +45,13 @@ def checked_tables(portfolios: Iterable[str] | None = None) -> list[str]:
 
 
 def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefinition]:
-    """The checks of each table, by default of :func:`checked_tables`; a table's asset bears its name."""
+    """The checks of each table, by default of :func:`checked_tables`; a table's asset has its name."""
     return [_checks(table, suite_for(table)) for table in (checked_tables() if tables is None else tables)]
 
 
 def lake_keys(context: dg.AssetCheckExecutionContext) -> list[str] | None:
-    """Lake keys of the run's partitions, ascending; None in an unpartitioned run.
-
-    A day's, week's or month's partition key is its lake key; a model's is the name of its half-year.
-    """
+    """Lake keys of the run's partitions, ascending; None in an unpartitioned run."""
+    # a day's, week's or month's partition key is its lake key; a model's is the name of its half-year
     if not (context.has_partition_key or context.has_partition_key_range):
         return None
     models = any(key.asset_key.to_user_string() in MODEL_TABLES for key in context.selected_asset_check_keys)
@@ -86,7 +84,7 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
         keys = lake_keys(context)
         keys = store.keys(table)[-NEWEST:] if keys is None else keys
         outcomes = run_suite(table, store, keys)
-        judge(table, store, keys, outcomes)
+        record_outcomes(table, store, keys, outcomes)
         selected = {key.name for key in context.selected_asset_check_keys}
         for outcome in outcomes:
             if outcome.name in selected:
@@ -95,8 +93,8 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
     return checks
 
 
-def judge(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckOutcome]) -> None:
-    """Keep each partition's verdict in the lake: what a blocking check rejects is stale, and nothing may read it."""
+def record_outcomes(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckOutcome]) -> None:
+    """Record in the lake which blocking checks each partition failed: it is then stale, and nothing may read it."""
     rejected: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.blocking:
@@ -107,7 +105,7 @@ def judge(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckO
 
 
 def _rejected(table: str, outcome: CheckOutcome) -> list[str]:
-    """Bad partitions that nobody accepted."""
+    """Bad partitions that are not accepted by the settings."""
     accepted = settings().accepted.get(table, {}).get(outcome.name, ())
     return [k for k in outcome.observed["bad_partitions"] if k not in accepted]
 
@@ -124,7 +122,7 @@ def _result(table: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
 
 
 def _metadata(outcome: CheckOutcome) -> dict[str, Any]:
-    """What a person reads beside the verdict; little of it where the check passed."""
+    """What the UI shows of an outcome; little where the check passed."""
     observed = outcome.observed
     shown: dict[str, Any] = {"partitions": observed["partitions"]}
     for name in ("note", "not_applicable_partitions"):

@@ -1,13 +1,14 @@
 """Lake assets: how a table of the lake becomes a Dagster asset.
 
-An asset is a function that yields finished partitions; :func:`lake_asset` turns it into a Dagster asset that
+:func:`lake_asset` makes a :class:`LakeAsset` of a function that yields finished partitions. Its Dagster asset
 
-1. maps its upstream tables to Dagster dependencies with the window that each :class:`UpstreamWindow` states,
+1. maps the upstream tables to Dagster dependencies with the window that each :class:`UpstreamWindow` states,
 2. runs one partition or a range of hundreds in one step, writing each partition as soon as it is made,
-3. refuses to end while a partition that it was asked for is missing,
-4. records rows, seconds and quarantined rows per partition, and tells how far it is.
+3. fails if a partition that was requested is missing at the end,
+4. records rows, seconds and quarantined rows per partition, and logs its progress.
 
-Which partitions are up to date: :mod:`mg_assets.orchestration.staleness`.
+The list of all of them: :mod:`mg_assets.assets`. Which partitions are up to date:
+:mod:`mg_assets.orchestration.staleness`.
 """
 
 import inspect
@@ -23,10 +24,11 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
-from mg_assets.orchestration.staleness import TABLES, TableAsset, UpstreamWindow, recipe, rejections, source_mark
+from mg_assets.orchestration.staleness import TableAsset, TableRegistry, source_mark
 from mg_assets.sources.base import Source, StreamedDay
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
@@ -34,18 +36,44 @@ PROGRESS_MESSAGES = 10
 LISTED_COLUMNS = 2000  # in one step's events: Dagster repeats them for each partition
 OWNERS = ["team:mg"]
 
+OnProgress = Callable[[str, int, int, float], None]
+"""Takes a table, how many of its partitions are done, how many there are, and the seconds left."""
+
+on_progress: OnProgress | None = None
+"""Called after each partition with (table, done, total, eta); a terminal sets it, the UI reads the log."""
+on_message: Callable[[str], None] | None = None
+"""Called with each line that an asset logs."""
+
 
 @dataclass(frozen=True)
 class Built:
-    """A finished partition: its lake key, its rows, and what a person wants to know of it."""
+    """A finished partition.
+
+    Attributes
+    ----------
+    key : str
+        Lake key.
+    frame : DataFrame, Table or StreamedDay
+        Its rows.
+    metadata : dict
+        Shown in the UI.
+    quarantine : DataFrame, optional
+        Invalid rows, with the reason of each.
+    stored : dict
+        Kept in the footer of the partition's file.
+    table : str
+        Needed where an asset makes several tables.
+    ended : callable, optional
+        Gives the same partition with what is known once its rows are written.
+    """
 
     key: str
     frame: pd.DataFrame | pa.Table | StreamedDay
     metadata: dict[str, Any] = field(default_factory=dict)
     quarantine: pd.DataFrame | None = None
-    stored: dict[str, Any] = field(default_factory=dict)  # kept in the file's footer
-    table: str = ""  # needed where an asset makes several tables
-    ended: Callable[[], "Built"] | None = None  # the same with all that is known once its rows are written
+    stored: dict[str, Any] = field(default_factory=dict)
+    table: str = ""
+    ended: Callable[[], "Built"] | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +92,10 @@ class Build:
         Torch device, resolved.
     log : callable
         Takes a line for the run's log.
+    recipes : dict of str to str
+        Recipe of each upstream table.
+    on_progress : callable, optional
+        See :data:`OnProgress`; for assets whose partitions take long.
     """
 
     keys: list[str]
@@ -72,6 +104,8 @@ class Build:
     workers: int
     find_device: Callable[[], str]
     log: Callable[[str], None]
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    on_progress: OnProgress | None = None
 
     @property
     def source(self) -> Source:
@@ -104,89 +138,63 @@ class Build:
 
 @dataclass(frozen=True)
 class LakeAsset:
-    """A registered asset; :meth:`definition` is asked for once all tables are registered."""
+    """Tables of the lake that one function makes, and how Dagster shows and runs it.
 
-    tables: tuple[str, ...]
-    make: Callable[[Build], Iterable[Built]]
-    definition: Callable[[], dg.AssetsDefinition]
-
-
-on_progress: Callable[[str, int, int, float], None] | None = None
-"""Told of every finished partition: table, done, total, seconds left. For a terminal; the UI reads the log."""
-on_message: Callable[[str], None] | None = None
-"""Told of every line that an asset logs."""
-
-
-def lake_asset(
-    tables: str | tuple[str, ...],
-    *,
-    group: str,
-    partitions: dg.PartitionsDefinition | None = DAILY,
-    needs: Iterable[UpstreamWindow] = (),
-    version: str = "1",
-    uses: tuple[str, ...] = (),
-    kinds: Iterable[str] = (),
-    columns: Mapping[str, str | dict[str, str]] | None = None,
-    anchor: str | None = None,
-    single_run: bool = False,
-    raw: bool = False,
-    pool: str | None = None,
-    op_tags: dict[str, Any] | None = None,
-    description: str | dict[str, str] | None = None,
-) -> Callable[[Callable[[Build], Iterable[Built]]], LakeAsset]:
-    """Register a function that yields :class:`Built` partitions as one or several assets of the lake.
-
-    Parameters
+    Attributes
     ----------
-    tables : str or tuple of str
-        Names of the table and of the asset. Several tables come from one pass over their source, and each
-        :class:`Built` then names its own.
-    needs : iterable of UpstreamWindow
-        Upstream tables.
-    version : str
-        Raised by hand when the computation changes: partitions of an older version are stale.
-    uses : tuple of str
-        Names of settings that decide the values.
-    columns : dict
-        Column name -> description, for tables without a fixed schema; for several tables, one such each.
-    anchor : str, optional
-        Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
-        empty partition that says so. A backfill of a year asks for them: the days after it that look back into it.
+    entries : tuple of TableAsset
+        One a table, for the registry.
+    make : callable
+        Yields the finished partitions of a :class:`Build`.
+    descriptions, groups : dict of str to str
+        By table.
+    kinds : frozenset of str
     single_run : bool
-        All partitions of a backfill in one run (for tables that read their own last partition).
-    raw : bool
-        The table comes from the source, whose fingerprint then belongs to the recipe.
-    description : str or dict
-        By default the function's docstring; for several tables, one each.
+    pool : str or None
+    op_tags : dict or None
     """
-    names = (tables,) if isinstance(tables, str) else tables
-    needs = tuple(needs)
-    for name in names:
-        TABLES[name] = TableAsset(name, partitions, needs, version, uses, raw, anchor, _columns_of(name, columns))
 
-    def register(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
-        return LakeAsset(names, make, lambda: define(make))
+    entries: tuple[TableAsset, ...]
+    make: Callable[[Build], Iterable[Built]]
+    descriptions: Mapping[str, str | None]
+    groups: Mapping[str, str]
+    kinds: frozenset[str]
+    single_run: bool
+    pool: str | None
+    op_tags: dict[str, Any] | None
 
-    def define(make: Callable[[Build], Iterable[Built]]) -> dg.AssetsDefinition:
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables."""
+        return tuple(entry.table for entry in self.entries)
+
+    def recipes(self, registry: TableRegistry) -> dict[str, str]:
+        """Recipe of each upstream table."""
+        return {n.table: registry.recipe(n.table) for e in self.entries for n in e.needs if n.table != e.table}
+
+    def definition(self, registry: TableRegistry) -> dg.AssetsDefinition:
+        """The Dagster asset; its upstream tables are looked up in the registry."""
+        partitions = self.entries[0].definition
+
         @dg.multi_asset(
-            name="_and_".join(names),
+            name="_and_".join(self.tables),
             specs=[
                 dg.AssetSpec(
-                    name,
-                    deps=[_dependency(name, n) for n in needs],
-                    description=description[name] if isinstance(description, dict) else description or make.__doc__,
-                    metadata=_static_metadata(name, _columns_of(name, columns), make),
-                    group_name=group,
-                    code_version=version,
+                    entry.table,
+                    deps=[_dependency(entry, registry[n.table], n) for n in entry.needs],
+                    description=self.descriptions[entry.table],
+                    metadata=_static_metadata(entry, self.make),
+                    group_name=self.groups[entry.table],
+                    code_version=entry.version,
                     owners=OWNERS,
-                    kinds={"parquet", *kinds},
+                    kinds={"parquet", *self.kinds},
                     partitions_def=partitions,
                 )
-                for name in names
+                for entry in self.entries
             ],
-            backfill_policy=_backfill_policy(partitions, single_run),
-            pool=pool,
-            op_tags=op_tags,
+            backfill_policy=_backfill_policy(partitions, self.single_run),
+            pool=self.pool,
+            op_tags=self.op_tags,
         )
         def body(
             context: dg.AssetExecutionContext,
@@ -196,24 +204,96 @@ def lake_asset(
         ) -> Iterator[dg.MaterializeResult]:
             keys = _keys(context, partitions)
             build = Build(
-                keys=[k for _, k in keys],
+                keys=list(keys),
                 lake=lake.open(),
                 open_source=cache(source.open),
                 workers=compute.workers,
                 find_device=cache(compute.torch_device),
                 log=_logger(context),
+                recipes=self.recipes(registry),
+                on_progress=on_progress,
             )
-            yield from _write(context, [TABLES[n] for n in names], build, keys, make)
+            yield from _write(context, registry, self, build, keys)
 
         return body
 
-    return register
+
+def lake_asset(
+    tables: str | tuple[str, ...],
+    *,
+    group: str | Mapping[str, str],
+    partitions: dg.PartitionsDefinition | None = DAILY,
+    needs: Iterable[UpstreamWindow | str] = (),
+    version: str = "1",
+    uses: tuple[str, ...] = (),
+    kinds: Iterable[str] = (),
+    columns: Mapping[str, str | dict[str, str]] | None = None,
+    anchor: str | None = None,
+    single_run: bool = False,
+    raw: bool = False,
+    pool: str | None = None,
+    op_tags: dict[str, Any] | None = None,
+    description: str | Mapping[str, str] | None = None,
+) -> Callable[[Callable[[Build], Iterable[Built]]], LakeAsset]:
+    """Make one or several assets of the lake of a function that yields :class:`Built` partitions.
+
+    Parameters
+    ----------
+    tables : str or tuple of str
+        Names of the table and of the asset. Several tables come from one pass over their source, and each
+        :class:`Built` then names its own.
+    group : str or dict
+        Of the asset graph; for several tables, one each where they differ.
+    partitions : PartitionsDefinition, optional
+        Trading days by default; None for a table without partitions.
+    needs : iterable of UpstreamWindow or str
+        Upstream tables; a name alone is the partition of the same time.
+    version : str
+        Raised by hand when the computation changes: partitions of an older version are stale.
+    uses : tuple of str
+        Names of settings that decide the values.
+    kinds : iterable of str
+        Tags of the asset in the UI, beside ``parquet``.
+    columns : dict
+        Column name -> description, for tables without a fixed schema; for several tables, one such each.
+    anchor : str, optional
+        Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
+        empty partition that says so. A backfill of a year asks for them: the days after it that look back into it.
+    single_run : bool
+        All partitions of a backfill in one run (for tables that read their own last partition).
+    raw : bool
+        The table comes from the source, whose fingerprint then belongs to the recipe.
+    pool : str, optional
+        Concurrency pool that a run takes a slot of.
+    op_tags : dict, optional
+        For the launcher.
+    description : str or dict
+        By default the function's docstring; for several tables, one each.
+
+    Returns
+    -------
+    callable
+        Decorator that turns the function into a :class:`LakeAsset`.
+    """
+    names = (tables,) if isinstance(tables, str) else tables
+    windows = tuple(UpstreamWindow(n) if isinstance(n, str) else n for n in needs)
+    entries = tuple(
+        TableAsset(name, partitions, windows, version, uses, raw, anchor, _columns_of(name, columns)) for name in names
+    )
+
+    def decorate(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
+        texts = description if isinstance(description, Mapping) else dict.fromkeys(names, description or make.__doc__)
+        groups = dict.fromkeys(names, group) if isinstance(group, str) else group
+        return LakeAsset(entries, make, texts, groups, frozenset(kinds), single_run, pool, op_tags)
+
+    return decorate
 
 
-def _dependency(table: str, need: UpstreamWindow) -> dg.AssetDep:
-    down, up = TABLES[table].definition, TABLES[need.table].definition
-    if need.table == table:
-        return dg.AssetDep(table, partition_mapping=dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1))
+def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -> dg.AssetDep:
+    down, up = entry.definition, upstream.definition
+    if entry.table == upstream.table:
+        before = dg.TimeWindowPartitionMapping(start_offset=-1, end_offset=-1)
+        return dg.AssetDep(entry.table, partition_mapping=before)
     if down is None or up is None:
         return dg.AssetDep(need.table)
     return dg.AssetDep(need.table, partition_mapping=mapping(down, up, need.back, need.ahead))
@@ -232,16 +312,16 @@ def _columns_of(table: str, columns: Mapping[str, str | dict[str, str]] | None) 
     return own if isinstance(own, dict) else {n: text for n, text in (columns or {}).items() if isinstance(text, str)}
 
 
-def _static_metadata(table: str, columns: dict[str, str], make: Callable) -> dict[str, Any]:
+def _static_metadata(entry: TableAsset, make: Callable) -> dict[str, Any]:
     """Column schema, and the link to the code that makes the table."""
-    schema = SCHEMAS.get(table)
+    schema = SCHEMAS.get(entry.table)
     listed = (
         [dg.TableColumn(f.name, str(f.type)) for f in schema]
         if schema
-        else [dg.TableColumn(name, "double", description=text) for name, text in columns.items()]
+        else [dg.TableColumn(name, "double", description=text) for name, text in entry.columns.items()]
     )
     code = dg.LocalFileCodeReference(
-        file_path=inspect.getsourcefile(make) or __file__, line_number=make.__code__.co_firstlineno, label=table
+        file_path=inspect.getsourcefile(make) or __file__, line_number=make.__code__.co_firstlineno, label=entry.table
     )
     return {
         "dagster/code_references": dg.CodeReferencesMetadataValue(code_references=[code]),
@@ -258,76 +338,97 @@ def _found_schema(entry: TableAsset, frame: pd.DataFrame) -> dg.TableSchema:
     )
 
 
-def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> list[tuple[str, str]]:
+def _keys(context: dg.AssetExecutionContext, partitions: dg.PartitionsDefinition | None) -> dict[str, str]:
+    """The run's partitions: lake key -> partition key, ascending."""
     if partitions is None:
-        return [("", WHOLE)]
-    return [(k, lake_key(k, partitions)) for k in sorted(context.partition_keys)]
+        return {WHOLE: ""}
+    return {lake_key(k, partitions): k for k in sorted(context.partition_keys)}
 
 
 def _write(
     context: dg.AssetExecutionContext,
-    entries: list[TableAsset],
+    registry: TableRegistry,
+    asset: LakeAsset,
     build: Build,
-    keys: list[tuple[str, str]],
-    make: Callable[[Build], Iterable[Built]],
+    partition_of: Mapping[str, str],
 ) -> Iterator[dg.MaterializeResult]:
-    by_name = {e.table: e for e in entries}
-    first = entries[0]
-    refused = rejections(build.lake, first.table, build.keys)
+    """Write what the asset makes partition by partition, and report each table once all are there."""
+    _refuse_rejected(registry, asset.tables[0], build)
+    step = _Step(registry, asset, build)
+    for built in _made(asset, build):
+        entry, made = step.write(built)
+        if entry.definition is not None:
+            context.add_asset_metadata(
+                {"dagster/partition_row_count": len(made.frame), **made.metadata},
+                asset_key=entry.table,
+                partition_key=partition_of[made.key],
+            )
+        _log_progress(context, step)
+    if step.waiting:
+        raise dg.Failure(
+            f"{asset.tables[0]} left {len(step.waiting)} of {step.total} partitions unmade, first "
+            f"{next(iter(step.waiting))}; those that were made are in the lake"
+        )
+    for table in asset.tables:
+        yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table))
+
+
+def _refuse_rejected(registry: TableRegistry, table: str, build: Build) -> None:
+    """Fail where a partition would read one that a blocking check rejected."""
+    refused = registry.rejections(build.lake, table, build.keys)
     if refused:
         raise dg.Failure(
-            f"{first.table} would read partitions that a blocking check rejected: {'; '.join(refused[:5])}"
-            f"{f' and {len(refused) - 5} more' if len(refused) > 5 else ''}. Mend the source and build them again, or "
+            f"{table} would read partitions that a blocking check rejected: {'; '.join(refused[:5])}"
+            f"{f' and {len(refused) - 5} more' if len(refused) > 5 else ''}. Fix the source and build them again, or "
             "name them under accepted in the settings (docs/quality.md)"
         )
-    partition_of = {lake: partition for partition, lake in keys}
-    waiting = dict.fromkeys((t, k) for k in build.keys for t in by_name)
-    total, began = len(waiting), time.monotonic()
-    every = max(1, total // PROGRESS_MESSAGES)
-    rows, bad = dict.fromkeys(by_name, 0), dict.fromkeys(by_name, 0)
-    extra: dict[str, dict[str, Any]] = {}
-    types: dict[str, dict[str, Any]] = {}
-    for built in _made(entries, build, make):
-        entry = by_name.get(built.table or first.table)
-        if entry is None or (entry.table, built.key) not in waiting:
-            raise dg.Failure(f"{first.table} made {built.table} {built.key}, which was not asked for")
-        kept = {"recipe": recipe(entry.table), **built.stored}
+
+
+class _Step:
+    """The partitions of one run of an asset: which are still to come, and what was written of each table."""
+
+    def __init__(self, registry: TableRegistry, asset: LakeAsset, build: Build):
+        self.name = " and ".join(asset.tables)
+        self.waiting = dict.fromkeys((t, k) for k in build.keys for t in asset.tables)
+        self.total = len(self.waiting)
+        self.began = time.monotonic()
+        self._registry, self._build = registry, build
+        self._entries = {e.table: e for e in asset.entries}
+        self._rows = dict.fromkeys(asset.tables, 0)
+        self._quarantined = dict.fromkeys(asset.tables, 0)
+        self._shown: dict[str, dict[str, Any]] = {t: {} for t in asset.tables}
+
+    def write(self, built: Built) -> tuple[TableAsset, Built]:
+        """Write one partition, and its invalid rows to quarantine; returns it as known once its rows are written."""
+        first = next(iter(self._entries))
+        table = built.table or first
+        if (table, built.key) not in self.waiting:
+            raise dg.Failure(f"{first} made {built.table} {built.key}, which was not requested")
+        entry, lake = self._entries[table], self._build.lake
+        stored = {"recipe": self._registry.recipe(table), **built.stored}
         if entry.raw:
-            kept["source"] = source_mark(build.source, entry.table, built.key)
-        build.lake.write(entry.table, built.key, built.frame, kept)
-        built = built.ended() if built.ended is not None else built
-        bad[entry.table] += _set_aside(build.lake, entry, built)
-        rows[entry.table] += len(built.frame)
-        if isinstance(built.frame, pd.DataFrame) and built.frame.shape[1] * len(keys) <= LISTED_COLUMNS:
-            types[entry.table] = {"dagster/column_schema": _found_schema(entry, built.frame)}
-        del waiting[entry.table, built.key]
+            stored["source"] = source_mark(self._build.source, table, built.key)
+        lake.write(table, built.key, built.frame, stored)
+        made = built.ended() if built.ended is not None else built
+        self._quarantined[table] += _quarantine(lake, entry, made)
+        self._rows[table] += len(made.frame)
+        if isinstance(made.frame, pd.DataFrame) and made.frame.shape[1] * len(self._build.keys) <= LISTED_COLUMNS:
+            self._shown[table]["dagster/column_schema"] = _found_schema(entry, made.frame)
         if entry.definition is None:
-            extra[entry.table] = built.metadata
-        else:
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": len(built.frame), **built.metadata},
-                asset_key=entry.table,
-                partition_key=partition_of[built.key],
-            )
-        _tell(context, " and ".join(by_name), total, total - len(waiting), began, every)
-    if waiting:
-        raise dg.Failure(
-            f"{first.table} left {len(waiting)} of {total} partitions unmade, first {next(iter(waiting))}; "
-            "those that were made are in the lake"
-        )
-    for name in by_name:
-        yield dg.MaterializeResult(
-            asset_key=name,
-            metadata={
-                "dagster/row_count": rows[name],
-                "partitions": len(keys),
-                "quarantined_rows": bad[name],
-                "seconds": round(time.monotonic() - began, 2),
-                "place": dg.MetadataValue.path(f"{build.lake.root}/{name}"),
-                **types.get(name, {}),
-                **extra.get(name, {}),
-            },
-        )
+            self._shown[table] |= made.metadata
+        del self.waiting[table, built.key]
+        return entry, made
+
+    def metadata(self, table: str) -> dict[str, Any]:
+        """What the UI shows of the step for a table."""
+        return {
+            "dagster/row_count": self._rows[table],
+            "partitions": len(self._build.keys),
+            "quarantined_rows": self._quarantined[table],
+            "seconds": round(time.monotonic() - self.began, 2),
+            "path": dg.MetadataValue.path(f"{self._build.lake.root}/{table}"),
+            **self._shown[table],
+        }
 
 
 def _logger(context: dg.AssetExecutionContext) -> Callable[[str], None]:
@@ -339,20 +440,22 @@ def _logger(context: dg.AssetExecutionContext) -> Callable[[str], None]:
     return log
 
 
-def _tell(context: dg.AssetExecutionContext, what: str, total: int, done: int, began: float, every: int) -> None:
-    """Say how far the step is, in the log and on the terminal."""
-    left = (time.monotonic() - began) / done * (total - done)
+def _log_progress(context: dg.AssetExecutionContext, step: _Step) -> None:
+    """Report the step's progress to the terminal, and ten times a step to the run's log."""
+    done = step.total - len(step.waiting)
+    left = (time.monotonic() - step.began) / done * len(step.waiting)
     if on_progress is not None:
-        on_progress(what, done, total, left)
-    if total > 1 and (done % every == 0 or done == total):
-        context.log.info(f"{what}: {done} of {total} partitions, {left:.0f} s left")
+        on_progress(step.name, done, step.total, left)
+    every = max(1, step.total // PROGRESS_MESSAGES)
+    if step.total > 1 and (done % every == 0 or done == step.total):
+        context.log.info(f"{step.name}: {done} of {step.total} partitions, {left:.0f} s left")
 
 
-def _made(entries: list[TableAsset], build: Build, make: Callable[[Build], Iterable[Built]]) -> Iterator[Built]:
+def _made(asset: LakeAsset, build: Build) -> Iterator[Built]:
     """What the asset's function makes, and an empty partition for each day without its anchor."""
-    anchor = entries[0].anchor
+    anchor = asset.entries[0].anchor
     lacking = [k for k in build.keys if anchor and not build.lake.has(anchor, k)]
-    for entry in entries if lacking else []:
+    for entry in asset.entries if lacking else ():
         build.log(f"{entry.table}: {len(lacking)} days have no {anchor}, first {lacking[0]}; left empty")
         frame = pd.DataFrame(
             {c: pd.Series(dtype="str" if c == "symbol" else float) for c in ("symbol", *entry.columns)}
@@ -361,10 +464,11 @@ def _made(entries: list[TableAsset], build: Build, make: Callable[[Build], Itera
             yield Built(key, frame, {"absent": f"{anchor} has no partition {key}"}, table=entry.table)
     present = [k for k in build.keys if k not in set(lacking)]
     if present:
-        yield from make(replace(build, keys=present))
+        yield from asset.make(replace(build, keys=present))
 
 
-def _set_aside(lake: Lake, entry: TableAsset, built: Built) -> int:
+def _quarantine(lake: Lake, entry: TableAsset, built: Built) -> int:
+    """Store a partition's invalid rows apart, or remove an older run's; returns how many there are."""
     table = f"quarantine_{entry.table}"
     if built.quarantine is not None and len(built.quarantine):
         lake.write(table, built.key, built.quarantine)

@@ -28,12 +28,8 @@ def last_day(config: Settings) -> dt.date | None:
         return dt.date.fromisoformat(config.end_date)
     from mg_assets.sources import build_source
 
-    days = build_source(**_kind_and_options(config.source)).days()
+    days = build_source(config.source["kind"], config.source_options).days()
     return min(dt.date.fromisoformat(str(days[-1])), dt.date.today())
-
-
-def _kind_and_options(source: dict) -> dict:
-    return {"kind": source["kind"], "options": {k: v for k, v in source.items() if k != "kind"}}
 
 
 def _midnights(days: np.ndarray) -> list[dt.datetime]:
@@ -71,7 +67,7 @@ DAILY = dg.DailyPartitionsDefinition(
 )
 WEEKLY = dg.WeeklyPartitionsDefinition(
     start_date=FIRST_WEEK.isoformat(),
-    # the week and month under way are keys: their bar to date is worth having
+    # the current week and month are keys: their bar to date is of use
     end_date=(END + dt.timedelta(days=7 - END.weekday())).isoformat() if END else None,
     end_offset=1,
     day_offset=1,
@@ -99,11 +95,23 @@ def lake_key(partition_key: str, definition: dg.PartitionsDefinition) -> str:
     return half_year_name(partition_key) if definition == HALF_YEARLY else partition_key
 
 
-def mapping(definition: dg.PartitionsDefinition, upstream: dg.PartitionsDefinition, back: int = 0, ahead: int = 0):
+def mapping(
+    definition: dg.PartitionsDefinition, upstream: dg.PartitionsDefinition, back: int = 0, ahead: int = 0
+) -> dg.TimeWindowPartitionMapping:
     """Mapping of a partition to the upstream partitions in a window around it.
 
-    ``back`` and ``ahead`` count partitions of ``definition`` (the downstream one): sessions for daily
-    assets. Edges of the calendar truncate; the computation itself checks that its window is long enough.
+    Edges of the calendar truncate; the computation itself checks that its window is long enough.
+
+    Parameters
+    ----------
+    definition, upstream : PartitionsDefinition
+        Of the downstream and the upstream table.
+    back, ahead : int
+        Partitions of ``definition``: sessions for daily assets.
+
+    Returns
+    -------
+    TimeWindowPartitionMapping
     """
     if definition == upstream and not back and not ahead:
         return dg.TimeWindowPartitionMapping()

@@ -135,33 +135,32 @@ class TableRegistry(Mapping[str, TableAsset]):
             if need.table != table:
                 have = np.array(lake.keys(need.table), dtype=object)
                 upstream.append((need, have, np.array([lake.modified(need.table, k) or 0.0 for k in have])))
-        return [
-            key
-            for key in keys
-            if not self._kept(lake, source, table, key) or self._outdated(lake, table, key, upstream)
-        ]
+        out = []
+        for key in keys:
+            written = lake.modified(table, key)
+            if (
+                written is None
+                or lake.rejected(table, key)
+                or not self._same_origin(lake, source, table, key)
+                or any(self._newest(need, table, key, have, times) > written for need, have, times in upstream)
+            ):
+                out.append(key)
+        return out
 
-    def _kept(self, lake: Lake, source: Source, table: str, key: str) -> bool:
-        """Whether the lake has the partition, accepted by its checks, of today's recipe and source."""
-        if not lake.has(table, key) or lake.rejected(table, key):
-            return False
+    def _same_origin(self, lake: Lake, source: Source, table: str, key: str) -> bool:
+        """Whether a stored partition is of today's recipe and, where it is raw, of the source's present rows."""
         stored = lake.metadata(table, key)
         if stored.get("recipe") != self.recipe(table):
             return False
         return not self[table].raw or stored.get("source") == source_mark(source, table, key)
 
-    def _outdated(
-        self, lake: Lake, table: str, key: str, upstream: list[tuple[UpstreamWindow, np.ndarray, np.ndarray]]
-    ) -> bool:
-        """Whether something that the partition reads was written after it."""
-        written = lake.modified(table, key) or 0.0
-        for need, have, times in upstream:
-            read = self.window(need, table, key, have)
-            if len(read):
-                first = int(np.searchsorted(have, read[0]))  # the keys of a window are contiguous
-                if times[first : first + len(read)].max() > written:
-                    return True
-        return False
+    def _newest(self, need: UpstreamWindow, table: str, key: str, have: np.ndarray, times: np.ndarray) -> float:
+        """When the partition's window of an upstream table was last written, out of those that the lake has."""
+        read = self.window(need, table, key, have)
+        if not len(read):
+            return 0.0
+        first = int(np.searchsorted(have, read[0]))  # the keys of a window are contiguous
+        return float(times[first : first + len(read)].max())
 
 
 def source_mark(source: Source, table: str, key: str) -> str:

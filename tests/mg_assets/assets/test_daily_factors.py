@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets.assets import FLOORS
-from mg_assets.factors.style_factors import COMMON, common_factors
+from mg_assets.assets import make
 from mg_assets.factors.daily import BARS, DAILY42, FUNDAMENTALS, DailySeries, daily_factors
 from mg_assets.factors.registry import COMMON as COMMON_PASSPORTS
 from mg_assets.factors.registry import DAILY as DAILY_PASSPORTS
 from mg_assets.factors.registry import PASSPORTS
+from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.lake.store import Lake
-from mg_assets.orchestration.lake_asset import Build
 from mg_assets.quality import run_suite
 from mg_assets.quality.daily_factors import TABLES, bounds, columns_of
 from mg_assets.sources.simulated.exchange import SimulatedExchange
@@ -22,8 +21,7 @@ MADE = 90  # days whose factors are made
 
 
 def build(lake: Lake, keys: list[str], workers: int = 1) -> list:
-    makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-    return list(makers["daily_factors"].make(Build(keys, lake, lambda: None, workers, lambda: "cpu", lambda _: None)))
+    return list(make("daily_factors", keys, lake, workers=workers))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import real_ticks
 
-from mg_assets.assets import FLOORS
+from mg_assets.assets import TABLES, make
 from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, day_pass, intraday_factors
 from mg_assets.factors.granular import (
@@ -22,8 +22,6 @@ from mg_assets.factors.granular import (
     minutes_of_bars,
 )
 from mg_assets.lake.store import Lake
-from mg_assets.orchestration.lake_asset import Build
-from mg_assets.orchestration.staleness import TABLES
 from mg_assets.quality import run_suite
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -63,8 +61,7 @@ def expected_features(trades, prev_close, usual_volume, usual_per_trade):
 
 
 def build(lake: Lake, table: str, keys: list[str], workers: int = 1) -> list:
-    makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-    return list(makers[table].make(Build(keys, lake, lambda: None, workers, lambda: "cpu", lambda _: None)))
+    return list(make(table, keys, lake, workers=workers))
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +83,7 @@ def lake(tmp_path_factory) -> Lake:
 
 
 def build_from(lake, source, table):
-    makers = {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-    return makers[table].make(Build(lake.keys("trades"), lake, lambda: source, 1, lambda: "cpu", lambda _: None))
+    return make(table, lake.keys("trades"), lake, source)
 
 
 def levels(lake, key):

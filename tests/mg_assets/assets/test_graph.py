@@ -13,10 +13,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mg_assets.assets import FLOORS, report
+from mg_assets.assets import make, report
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration.lake_asset import Build
 from mg_portfolio.report.weekly.inputs import DEEP, HANDMADE, WeeklyReport
 
 
@@ -113,13 +112,8 @@ def test_prices_join_where_ticks_begin(lake):
     np.testing.assert_allclose(new.loc[both, "prev_close"], continued, rtol=2e-3)
 
 
-def makers() -> dict:
-    return {t: a for floor in FLOORS for a in floor.ASSETS for t in a.tables}
-
-
 def rebuild(lake: Lake, table: str, keys: list[str]) -> None:
-    build = Build(keys, lake, lambda: None, 1, lambda: "cpu", lambda _: None)
-    for made in makers()[table].make(build):
+    for made in make(table, keys, lake):
         lake.write(table, made.key, made.frame, made.stored)
 
 
@@ -200,12 +194,11 @@ def test_changed_settings_make_partitions_stale(built, lake):
         "from mg_assets.settings import settings\n"
         "from mg_assets.sources import build_source\n"
         "from mg_assets.lake.store import Lake\n"
-        "from mg_assets.orchestration.staleness import stale\n"
-        "import mg_assets.assets\n"
+        "from mg_assets.assets import TABLES\n"
         "s = settings().source\n"
         "source = build_source(s['kind'], {k: v for k, v in s.items() if k != 'kind'})\n"
         "lake = Lake(settings().lake_url)\n"
-        "print([len(stale(lake, source, t, lake.keys(t)[-5:])) for t in ('trades', 'daily_bars', 'factor_scores')])\n"
+        "print([len(TABLES.stale(lake, source, t, lake.keys(t)[-5:])) for t in ('trades', 'daily_bars', 'factor_scores')])\n"
     )
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
     env["MG_SETTINGS"] = str(built.folder / "small.yaml")

@@ -197,19 +197,18 @@ def test_a_rejected_partition_stays_so_until_it_is_written_anew(tmp_path):
 
 
 def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
-    import mg_assets.assets  # noqa: F401  (registers the tables)
-    from mg_assets.orchestration.staleness import recipe, rejections, stale
+    from mg_assets.assets import TABLES
 
     lake = Lake(tmp_path)
     for key in DAYS:
-        lake.write("labels", key, labels(key), {"recipe": recipe("labels")})
-    assert stale(lake, None, "labels", DAYS) == []
+        lake.write("labels", key, labels(key), {"recipe": TABLES.recipe("labels")})
+    assert TABLES.stale(lake, None, "labels", DAYS) == []
     lake.record_check_failures("labels", DAYS[3], ["ranges"])
-    assert stale(lake, None, "labels", DAYS) == [DAYS[3]]
-    assert rejections(lake, "lf_multitask_model", ["2020H2"]) == [f"labels {DAYS[3]} failed ranges"]
-    assert rejections(lake, "lf_multitask_model", ["2019H2"]) == []
+    assert TABLES.stale(lake, None, "labels", DAYS) == [DAYS[3]]
+    assert TABLES.rejections(lake, "lf_multitask_model", ["2020H2"]) == [f"labels {DAYS[3]} failed ranges"]
+    assert TABLES.rejections(lake, "lf_multitask_model", ["2019H2"]) == []
     lake.record_check_failures("labels", DAYS[3], [])
-    assert stale(lake, None, "labels", DAYS) == []
+    assert TABLES.stale(lake, None, "labels", DAYS) == []
 
 
 def test_an_accepted_partition_warns(tmp_path, monkeypatch):

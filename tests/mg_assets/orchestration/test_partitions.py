@@ -4,10 +4,10 @@ import dagster as dg
 import numpy as np
 import pytest
 
-import mg_assets.assets  # noqa: F401  registers the tables
+from mg_assets.assets import TABLES
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
-from mg_assets.orchestration.staleness import TABLES, UpstreamWindow, window
 
 
 def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: str, **offsets: int) -> list[str]:
@@ -68,11 +68,11 @@ def test_staleness_looks_at_the_days_that_dagster_maps_to(table):
     for need in entry.needs:
         up = TABLES[need.table].definition
         every = np.array(up.get_partition_keys(), dtype=object)
-        ours = set(window(need, entry.definition, key, every))
+        ours = set(TABLES.window(need, table, key, every))
         theirs = set(upstream(entry.definition, up, key, back=need.back, ahead=need.ahead))
         assert theirs <= ours, (table, need)
 
 
 def test_needs_of_a_table_without_partitions_is_everything():
     available = np.array(["2017-03-08", "2017-03-09"], dtype=object)
-    assert window(UpstreamWindow("daily_bars"), None, "all", available).tolist() == available.tolist()
+    assert TABLES.window(UpstreamWindow("daily_bars"), "signal_study", "all", available).tolist() == available.tolist()
