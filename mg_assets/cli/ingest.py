@@ -1,210 +1,237 @@
-"""``mg ingest FOLDER``: what :mod:`mg_assets.ingest.ingest` does, on a terminal and in the graph's lake.
+"""``mg ingest FOLDER``: read a folder of a vendor's files into a lake of the graph, and report on each file.
 
 The lake gets a settings file of its own (``<lake>/settings.yaml``: the source, the lake, the days), so that
-``MG_SETTINGS=<lake>/settings.yaml mg run`` goes on from there and the UI shows what was ingested.
+``MG_SETTINGS=<lake>/settings.yaml mg run`` continues from there and the UI shows what was ingested.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
+from mg_assets.cli.arguments import day
+from mg_assets.cli.screen import Screen
+from mg_assets.errors import DataError, SourceError
+from mg_assets.settings import CHECKOUT, read_settings_file, settings, write_settings_file
 
-from mg_assets.errors import MgError
-from mg_assets.ingest.ingest import TABLES, FileReport, Opened, Report, Write, ingest, open_sources, survey
-from mg_assets.settings import CHECKOUT
-from mg_assets.sources.base import Loaded, Source
+if TYPE_CHECKING:  # pandas and the sources are loaded only when files are read
+    from mg_assets.ingest.discover import FileReport, IngestReport
+    from mg_assets.ingest.read_days import OpenedSources, Write
+    from mg_assets.lake.store import Lake
+    from mg_assets.sources.base import Loaded, Source
 
+KINDS = "tonglian, huatai, exchange, qlib, mapped, or a preset: baostock, tushare, ..."
 MANY = 300
-"""With more files than this, only those with something to say are listed."""
+"""With more files than this, only those with an error or invalid rows are listed."""
 REASONS = 4
 LISTED = 10
 
 
-def run(
-    chosen: argparse.Namespace, line: Callable[[str], None], progress: Callable[[str, int, int, float], None]
-) -> int:
-    """Ingest a folder; 0 where every table was read, 1 where a file could not be, 2 where nothing was recognised."""
-    began = time.monotonic()
-    folder = Path(chosen.folder).expanduser().resolve()
-    try:
-        report, found = survey(folder, chosen.source)
-    except MgError as error:
-        line(str(error))
-        return 2
-    tables = [f for f in report.files.values() if not f.passed_by]
-    line(f"{folder}: {len(report.files)} files, {len(found)} recognised, {len(report.files) - len(tables)} passed by")
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add ``mg ingest`` to the parser of ``mg``."""
+    parser = commands.add_parser("ingest", help="read a folder of a vendor's files into a lake, and report on each")
+    parser.add_argument(
+        "folder", type=Path, help="folder of the files, packed or plain; ticks with dates in their paths"
+    )
+    parser.add_argument("--source", metavar="KIND", help=f"only files of this kind ({KINDS})")
+    parser.add_argument("--from", dest="since", type=day, metavar="DAY", help="first day, 2023-02-01")
+    parser.add_argument("--to", dest="until", type=day, metavar="DAY", help="last day")
+    parser.add_argument("--lake", help="folder of the lake; by default lake/NAME of the folder")
+    parser.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Ingest a folder; 0 where every table was read, 1 where a file could not be."""
+    from mg_assets.ingest.discover import discover_files
+    from mg_assets.ingest.read_days import ingest_days, open_sources
+
+    screen = Screen()
+    folder = chosen.folder.expanduser().resolve()
+    report, found = discover_files(folder, chosen.source)
+    tables = [f for f in report.files.values() if not f.skipped]
+    skipped = len(report.files) - len(tables)
+    screen.line(f"{folder}: {len(report.files)} files, {len(found)} recognised, {skipped} skipped")
     if not report.options:
-        _failures(report, line)
-        line("nothing was recognised; docs/sources.md tells which files are, and how to map others")
-        return 2
+        _show_unread(report, screen)
+        raise SourceError("nothing was recognised; docs/sources.md lists which files are, and how to map others")
     opened = open_sources(report)
-    write, lake, known = None, "", None
+    lake = chosen.lake or f"lake/{folder.name}"
+    write: Write | None = None
+    partitions: set[str] | None = None
     if not chosen.dry_run:
-        lake = chosen.lake or f"lake/{folder.name}"
-        try:
-            write, known = _prepare(lake, report, opened)
-        except MgError as error:
-            line(str(error))
-            return 2
-    many = len(tables) > MANY
+        write, partitions = _prepare(lake, report, opened)
+    listed = len(tables) <= MANY
 
-    def tell(done: int, total: int, file: FileReport | None) -> None:
+    def on_progress(done: int, total: int, file: "FileReport | None") -> None:
         if file is None:
-            progress("days", done, total, 0.0)
-        elif not many or file.error or file.reasons:
-            line(describe(file, folder))
+            screen.progress("days", done, total, 0.0)
+        elif listed or file.error or file.reasons:
+            screen.line(describe(file, folder))
 
-    ingest(report, found, opened, write, chosen.since, chosen.until, tell, known)
-    if many:
-        line(f"{len(tables)} files; only those with something to say are listed above")
-    _failures(report, line, told=True)
-    for text in report.by_kind().to_string(index=False, float_format="{:.2f}".format).splitlines():
-        line(text)
-    if report.left_out:
-        first, last = report.left_out[0], report.left_out[-1]
-        line(f"{len(report.left_out)} days are no partitions of the lake ({first}..{last}): left out")
-    for table in TABLES:
-        keys = report.written.get(table, [])
-        if keys:
-            line(f"{table}: {len(keys)} days {keys[0]}..{keys[-1]}, {report.rows[table]:,} rows written to {lake}")
-    _unwritten(report, line)
+    ingest_days(report, found, opened, write, chosen.since, chosen.until, on_progress, partitions)
+    if not listed:
+        screen.line(f"{len(tables)} files; only those with an error or invalid rows are listed above")
+    _show_report(report, lake, screen)
     if write is not None:
-        _finish(lake, report, line)
-    line(f"done in {time.monotonic() - began:.1f} s" + (", nothing written (dry run)" if chosen.dry_run else ""))
+        _check(report, screen)
+        screen.line(f"continue with: MG_SETTINGS={_complete_settings(lake)} mg run")
+    note = ", nothing written (dry run)" if chosen.dry_run else ""
+    screen.line(f"done in {time.monotonic() - screen.began:.1f} s{note}")
     return 1 if report.failed or report.unwritten else 0
 
 
-def describe(file: FileReport, folder: Path) -> str:
+def describe(file: "FileReport", folder: Path) -> str:
     """One line on one file."""
     name = file.path.relative_to(folder).as_posix() if file.path.is_relative_to(folder) else str(file.path)
     head = f"{name}  [{file.what or 'not recognised'}]"
     if file.error:
         return f"{head}  NOT READ: {file.error}"
-    said = [f"{file.rows:,} rows"]
+    parts = [f"{file.rows:,} rows"]
     if file.others:
-        said.append(f"{file.others:,} of other securities")
+        parts.append(f"{file.others:,} of other securities")
     if file.reasons:
         top = [f"{reason} {count:,}" for reason, count in file.reasons.most_common(REASONS)]
         more = len(file.reasons) - REASONS
-        said.append(f"{file.set_aside:,} set aside ({', '.join(top)}{f', {more} further reasons' if more > 0 else ''})")
-    return f"{head}  {', '.join(said)}, {file.seconds:.2f} s"
+        further = f", {more} further reasons" if more > 0 else ""
+        parts.append(f"{file.set_aside:,} set aside ({', '.join(top)}{further})")
+    return f"{head}  {', '.join(parts)}, {file.seconds:.2f} s"
 
 
-def _failures(report: Report, line: Callable[[str], None], told: bool = False) -> None:
+def _show_report(report: "IngestReport", lake: str, screen: Screen) -> None:
+    """What was read, left out, written and not written."""
+    from mg_assets.ingest.read_days import TABLES
+
+    _show_unread(report, screen, already_reported=True)
+    for text in report.by_kind().to_string(index=False, float_format="{:.2f}".format).splitlines():
+        screen.line(text)
+    if report.left_out:
+        first, last = report.left_out[0], report.left_out[-1]
+        screen.line(f"{len(report.left_out)} days are no partitions of the lake ({first}..{last}): left out")
+    for table in TABLES:
+        keys = report.written.get(table, [])
+        if keys:
+            rows = f"{report.rows[table]:,} rows written to {lake}"
+            screen.line(f"{table}: {len(keys)} days {keys[0]}..{keys[-1]}, {rows}")
+    _show_unwritten(report, screen)
+
+
+def _show_unread(report: "IngestReport", screen: Screen, already_reported: bool = False) -> None:
+    """Files that could not be read; only those that the progress did not list where the others are reported."""
     for file in report.failed:
-        if not told or not file.seconds or file.rows < 0:
-            line(f"NOT READ: {file.error}")
+        if not already_reported or not file.seconds or file.rows < 0:
+            screen.line(f"NOT READ: {file.error}")
 
 
-def _unwritten(report: Report, line: Callable[[str], None]) -> None:
+def _show_unwritten(report: "IngestReport", screen: Screen) -> None:
     """Days whose tables were not written, and why, once per reason."""
     reasons: dict[str, list[str]] = {}
     for (table, key), why in report.unwritten.items():
         reasons.setdefault(why, []).append(f"{table} {key}")
-    for why, places in list(reasons.items())[:LISTED]:
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        line(f"not written: {', '.join(places[:3])}{more}: {why}")
+    for why, partitions in list(reasons.items())[:LISTED]:
+        more = f" and {len(partitions) - 3} more" if len(partitions) > 3 else ""
+        screen.line(f"not written: {', '.join(partitions[:3])}{more}: {why}")
     if len(reasons) > LISTED:
-        line(f"and for {len(reasons) - LISTED} further reasons")
+        screen.line(f"and for {len(reasons) - LISTED} further reasons")
 
 
 def _settings_file(lake: str) -> Path:
     return (CHECKOUT / Path(lake).expanduser()).resolve() / "settings.yaml"
 
 
-def _prepare(lake: str, report: Report, opened: Opened) -> tuple[Write, set[str]]:
-    """Write the lake's settings, point the process to them, and make what keeps a table.
-
-    Raises
-    ------
-    MgError
-        The lake is on an object store, or was filled from another source.
-    """
+def _prepare(lake: str, report: "IngestReport", opened: "OpenedSources") -> "tuple[Write, set[str]]":
+    """Write the lake's settings and point the process to them; what writes a table, and the lake's daily keys."""
     if "://" in lake:
-        raise MgError(f"--lake was {lake}; a folder was expected: ingest into a folder and copy it to the object store")
+        raise DataError(
+            f"--lake was {lake}; a folder was expected: ingest into a folder and copy it to the object store"
+        )
     file = _settings_file(lake)
-    held: dict[str, Any] = (yaml.safe_load(file.read_text()) or {}) if file.exists() else {}
-    if held.get("source") not in (None, report.options):
-        raise MgError(
+    values = read_settings_file(file)
+    if values.get("source") not in (None, report.options):
+        raise DataError(
             f"{file} says that this lake is filled from another source; choose another --lake, or list both sources "
             "under a composite there (docs/sources.md)"
         )
-    held |= {"lake": str(file.parent), "source": report.options}
+    values |= {"lake": str(file.parent), "source": report.options}
     if opened.days:  # the graph's partitions end there
-        held["end_date"] = max(str(held.get("end_date", "")), str(opened.days[-1]))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(held, sort_keys=False, allow_unicode=True))
+        values["end_date"] = max(str(values.get("end_date", "")), str(opened.days[-1]))
+    write_settings_file(file, values)
     os.environ["MG_SETTINGS"] = str(file)
-
-    from mg_assets.cli.main import prepare_home
-    from mg_assets.settings import settings
-
     settings.cache_clear()
+
+    from mg_assets.cli.home import prepare_home
+
     prepare_home(settings())
 
-    import dagster as dg
-
-    import mg_assets.assets  # noqa: F401  (the tables register themselves)
-    from mg_assets.cli.main import partition_keys
+    from mg_assets.cli.plan import partition_keys
     from mg_assets.lake.store import Lake
-    from mg_assets.orchestration.staleness import TABLES as REGISTERED
-    from mg_assets.orchestration.staleness import recipe, source_mark
+
+    return _writer(Lake(settings().lake_url)), set(partition_keys("trades"))
+
+
+def _writer(lake: "Lake") -> "Write":
+    """What writes a day's table as its asset would, and reports it to the Dagster instance of the lake."""
+    from mg_assets.assets import TABLES
+    from mg_assets.cli.build import IngestReporter
+    from mg_assets.orchestration.staleness import source_mark
     from mg_assets.sources.daily.mapping import VOLUME_STEP
 
-    store, instance = Lake(settings().lake_url), dg.DagsterInstance.get()
+    reporter = IngestReporter()
 
-    def write(source: Source, table: str, key: str, loaded: Loaded) -> None:
-        kept: dict[str, object] = {"recipe": recipe(table)}
-        if REGISTERED[table].raw:
-            kept["source"] = source_mark(source, table, key)
+    def write(source: "Source", table: str, key: str, loaded: "Loaded") -> None:
+        stored: dict[str, object] = {"recipe": TABLES.recipe(table)}
+        if TABLES[table].raw:
+            stored["source"] = source_mark(source, table, key)
         if VOLUME_STEP in loaded.notes:
-            kept[VOLUME_STEP] = loaded.notes[VOLUME_STEP]
-        store.write(table, key, loaded.data, kept)
+            stored[VOLUME_STEP] = loaded.notes[VOLUME_STEP]
+        lake.write(table, key, loaded.data, stored)
         if len(loaded.quarantine):
-            store.write(f"quarantine_{table}", key, loaded.quarantine)
+            lake.write(f"quarantine_{table}", key, loaded.quarantine)
         else:
-            store.remove(f"quarantine_{table}", key)
-        metadata: dict[str, Any] = {"dagster/partition_row_count": loaded.rows, "by": "mg ingest"}
-        metadata["set_aside"] = len(loaded.quarantine)
-        instance.report_runless_asset_event(dg.AssetMaterialization(table, partition=key, metadata=metadata))
+            lake.remove(f"quarantine_{table}", key)
+        reporter.report(table, key, loaded.rows, len(loaded.quarantine))
 
-    return write, set(partition_keys("trades"))
+    return write
 
 
-def _finish(lake: str, report: Report, line: Callable[[str], None]) -> None:
-    """Check what was written, complete the settings, and say what comes next."""
+def _check(report: "IngestReport", screen: Screen) -> None:
+    """Run the quality suites on what was written, and record what they reject."""
+    from mg_assets.ingest.read_days import TABLES
     from mg_assets.lake.store import Lake
-    from mg_assets.market.calendar import trading_days
-    from mg_assets.orchestration.checks import judge
+    from mg_assets.orchestration.checks import record_outcomes
     from mg_assets.quality.runner import run_suite
-    from mg_assets.settings import settings
 
-    store = Lake(settings().lake_url)
+    lake = Lake(settings().lake_url)
     for table in TABLES:
         keys = report.written.get(table, [])
         if not keys:
             continue
-        outcomes = run_suite(table, store, keys)
-        judge(table, store, keys, outcomes)
+        outcomes = run_suite(table, lake, keys)
+        record_outcomes(table, lake, keys, outcomes)
         for outcome in outcomes:
             if not outcome.passed:
                 bad = outcome.observed["bad_partitions"]
                 kind = "check" if outcome.blocking else "warning"
-                where = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
-                line(f"{kind} {table}.{outcome.name}: {where}: {outcome.description}")
-    file = _settings_file(lake)
-    held = yaml.safe_load(file.read_text())
+                days = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
+                screen.line(f"{kind} {table}.{outcome.name}: {days}: {outcome.description}")
+
+
+def _complete_settings(lake: str) -> Path:
+    """Add the days that the lake has to its settings; returns their file."""
+    from mg_assets.ingest.read_days import TABLES
+    from mg_assets.lake.store import Lake
+    from mg_assets.market.calendar import trading_days
+
+    store, file = Lake(settings().lake_url), _settings_file(lake)
     ticks = sorted(store.keys("trades"))
     every = sorted({k for t in TABLES for k in store.keys(t)})
     if every:
-        span: dict[str, Any] = {**held.get("run", {}), "daily_from": every[0], "until": every[-1]}
+        values = read_settings_file(file)
+        span: dict[str, Any] = {**values.get("run", {}), "daily_from": every[0], "until": every[-1]}
         if ticks and len(ticks) == len(trading_days(ticks[0], every[-1])):
             span |= {"ticks_from": ticks[0]}
         elif ticks:
             span |= {"tick_days": ticks}
-        file.write_text(yaml.safe_dump({**held, "run": span}, sort_keys=False, allow_unicode=True))
-    line(f"go on with: MG_SETTINGS={file} mg run")
+        write_settings_file(file, values | {"run": span})
+    return file

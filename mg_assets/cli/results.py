@@ -1,10 +1,14 @@
-"""The table that ends ``mg run``: what came out, beside the planted signal and the published figures."""
+"""``mg table``, and the end of ``mg run``: the results beside the planted signal and the published figures."""
 
-import pandas as pd
+import argparse
+from typing import TYPE_CHECKING
 
-from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.settings import Settings
-from mg_portfolio.report.published import published_value
+from mg_assets.settings import Settings, settings
+
+if TYPE_CHECKING:  # loaded when there is something to print
+    import pandas as pd
+
+    from mg_assets.lake.store import Lake
 
 PORTFOLIO_METRICS = {
     "excess_annual": "excess a year",
@@ -15,8 +19,22 @@ PORTFOLIO_METRICS = {
 }
 
 
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add ``mg table`` to the parser of ``mg``."""
+    parser = commands.add_parser("table", help="print the results of the last run again")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Print the results of the settings' lake."""
+    print_results(settings())
+    return 0
+
+
 def print_results(config: Settings) -> None:
     """Print factors, signals and portfolios of a lake, and where to look next."""
+    from mg_assets.lake.store import WHOLE, Lake
+
     lake = Lake(config.lake_url)
     print()
     for table, title in (("factor_evaluation", "Factors"), ("signal_evaluation", "Signals")):
@@ -39,7 +57,7 @@ def print_results(config: Settings) -> None:
     print("Next:            make ui   (graph, partitions, checks and plots of the same lake)")
 
 
-def _signals(frame: pd.DataFrame) -> str:
+def _signals(frame: "pd.DataFrame") -> str:
     shown = frame[
         ["name", "rank_ic_mean", "published_rank_ic", "rank_ic_ir", "top_excess_annual", "top_information_ratio"]
     ]
@@ -57,8 +75,13 @@ def _signals(frame: pd.DataFrame) -> str:
     )
 
 
-def _portfolios(lake: Lake, names: list[str]) -> str:
+def _portfolios(lake: "Lake", names: list[str]) -> str:
     """One row a metric, one column a portfolio."""
+    import pandas as pd
+
+    from mg_assets.lake.store import WHOLE
+    from mg_portfolio.report.published import published_value
+
     frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})
     for name in names:
         ours = lake.metadata(f"{name}_backtest", WHOLE).get("metrics", {})
@@ -70,9 +93,9 @@ def _portfolios(lake: Lake, names: list[str]) -> str:
     return frame.to_string(index=False)
 
 
-def _text(frame: pd.DataFrame) -> str:
+def _text(frame: "pd.DataFrame") -> str:
     formatted = frame.copy()
     for column in formatted.columns:
         if formatted[column].dtype.kind == "f" or column.startswith("publ"):
-            formatted[column] = [("" if pd.isna(v) else f"{v:.4f}") for v in formatted[column]]
+            formatted[column] = ["" if v is None or v != v else f"{v:.4f}" for v in formatted[column]]
     return formatted.to_string(index=False)

@@ -1,10 +1,10 @@
-"""Compiles the numba kernels of the whole graph in a process of its own, while the first steps run.
+"""JIT cache warming: compiles the numba kernels of the whole graph in a process of its own while the first steps run.
 
 A new checkout has no compiled kernels; each would be compiled when its step comes, one after the other, with the other
-cores idle. A rehearsal goes through the steps ahead of the run: a market of a few stocks and days in a temporary lake,
+cores idle. The warm-up goes through the steps ahead of the run: a market of a few stocks and days in a temporary lake,
 the same functions, the same types. Numba keeps what it compiles on disk, where the run finds it.
 
-Once the rehearsal is through, a mark beside the kernels says for which sources; until one of them changes there is
+A finished warm-up leaves a mark beside the kernels with a digest of their sources; until one of them changes there is
 nothing to do.
 """
 
@@ -22,7 +22,7 @@ import pandas as pd
 from mg_assets.settings import CHECKOUT
 
 PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
-MARK = CHECKOUT / "mg_assets" / "__pycache__" / "rehearsed"
+MARK = CHECKOUT / "mg_assets" / "__pycache__" / "warmed_up"
 MARKET: dict[str, Any] = {"stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
 DAYS = ("2022-02-07", "2022-02-08", "2022-02-09")
 PERIODS = {"weekly_bars": ("2022-02-07",), "monthly_bars": ("2022-02-01",)}
@@ -33,16 +33,16 @@ CHAIN = (
 
 
 def start() -> subprocess.Popen | None:
-    """Rehearse in a process of lower priority, unless the kernels of these sources were compiled before."""
+    """Warm up in a process of lower priority, unless the kernels of these sources were compiled before."""
     if not needed():
         return None
-    command = [sys.executable, "-c", "from mg_assets.cli.warmup import rehearse; rehearse()"]
+    command = [sys.executable, "-c", "from mg_assets.cli.warmup import warm_up; warm_up()"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=CHECKOUT, start_new_session=True)
 
 
 def needed() -> bool:
-    """Whether a kernel's source has changed since the last rehearsal, or none was held."""
+    """Whether a kernel's source has changed since the last finished warm-up, or there was none."""
     return os.access(MARK.parent.parent, os.W_OK) and (not MARK.exists() or MARK.read_text() != sources())
 
 
@@ -57,13 +57,13 @@ def sources() -> str:
     return digest.hexdigest()
 
 
-def rehearse() -> None:
-    """Go through the steps on a few stocks, the run's last ones first: its first it will have met itself."""
+def warm_up() -> None:
+    """Go through the steps on a few stocks, the run's last ones first: it compiles its first ones itself."""
     os.nice(5)  # the run itself comes first
     before = sources()
     _training()
     for part in (_days, _evaluation):
-        with tempfile.TemporaryDirectory(prefix="mg_rehearsal_") as folder:
+        with tempfile.TemporaryDirectory(prefix="mg_warm_up_") as folder:
             part(folder)
     MARK.parent.mkdir(exist_ok=True)
     MARK.write_text(before)
@@ -71,9 +71,8 @@ def rehearse() -> None:
 
 def _days(folder: str) -> None:
     """Ticks, bars, factors and their checks."""
-    from mg_assets.assets import ASSET_OF
+    from mg_assets.assets import ASSET_OF, make
     from mg_assets.lake.store import Lake
-    from mg_assets.orchestration.lake_asset import Build
     from mg_assets.quality import SUITES, run_suite
     from mg_assets.sources import build_source
 
@@ -81,8 +80,7 @@ def _days(folder: str) -> None:
     source = build_source("simulated", MARKET)
     for table in CHAIN:
         keys = list(PERIODS.get(table, DAYS))
-        build = Build(keys, lake, lambda: source, 1, lambda: "cpu", lambda line: None)
-        for built in ASSET_OF[table].make(build):
+        for built in make(table, keys, lake, source, log=lambda line: None):
             lake.write(built.table or table, built.key, built.frame, built.stored)
         for name in ASSET_OF[table].tables:
             if name in SUITES:
@@ -91,7 +89,6 @@ def _days(folder: str) -> None:
 
 def _training() -> None:
     """A step of the fused GRU over daily bars, and their windows gathered."""
-    import numpy as np
     import torch
 
     from mg_models.data.panel import Panel
@@ -107,20 +104,19 @@ def _training() -> None:
 
 
 def _evaluation(folder: str) -> None:
-    """Factors judged, on scores drawn by lot."""
+    """Evaluate factors on random scores."""
     import datetime as dt
 
-    from mg_assets.assets.evaluation import factor_evaluation
+    from mg_assets.assets import make
     from mg_assets.evaluation import MIN_DAYS
     from mg_assets.factors.registry import ALL34
-    from mg_assets.lake.store import Lake
+    from mg_assets.lake.store import WHOLE, Lake
     from mg_assets.market.calendar import trading_days
-    from mg_assets.orchestration.lake_asset import Build
     from mg_assets.sources import build_source
 
     lake = Lake(folder)
     source = build_source("simulated", {"stocks": 60, "tick_start": "2023-01-03"})
-    drawn_tables = {
+    random_tables = {
         "factor_scores": ALL34,
         "common_factors": ("reversal", "cap", "turnover"),
         "daily_factors": ("std_1m",),
@@ -130,8 +126,8 @@ def _evaluation(folder: str) -> None:
         for table in ("daily_bars", "reference"):
             frame = source.load(table, dt.date.fromisoformat(day)).frame
             lake.write(table, day, frame)
-        for table, columns in drawn_tables.items():
-            drawn = pd.DataFrame(rng.normal(size=(len(frame), len(columns))), columns=list(columns))
-            lake.write(table, day, drawn.assign(symbol=frame["symbol"]))
-    for _ in factor_evaluation.make(Build(["all"], lake, lambda: source, 1, lambda: "cpu", lambda line: None)):
+        for table, columns in random_tables.items():
+            scores = pd.DataFrame(rng.normal(size=(len(frame), len(columns))), columns=list(columns))
+            lake.write(table, day, scores.assign(symbol=frame["symbol"]))
+    for _ in make("factor_evaluation", [WHOLE], lake, source, log=lambda line: None):
         pass

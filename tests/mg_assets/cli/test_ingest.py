@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from mg_assets.errors import SourceError
-from mg_assets.ingest.ingest import ingest, open_sources, survey
+from mg_assets.ingest import discover_files, ingest_days, open_sources
 from mg_assets.ingest.recognise import UnknownFileError, pattern_of, recognise
 from mg_assets.lake.store import Lake
 from mg_assets.sources import build_source
@@ -46,19 +46,19 @@ def folder(tmp_path):
 
 
 def test_every_file_is_recognised_and_read(folder):
-    report, found = survey(folder)
+    report, found = discover_files(folder)
     what = {p.relative_to(folder).as_posix(): f.what for p, f in report.files.items()}
     assert what["level2/20230201/mdl_4_19_0.csv"] == "tonglian sh_orders 2023-02-01"
     assert what["level2/20230202/mdl_6_36_0.csv.gz"] == "tonglian sz_trades 2023-02-02"
     assert what["level2/20231127/mdl_4_24_0.csv"] == "tonglian sh_merged 2023-11-27"
     assert what["daily/all.csv"] == "baostock daily"
-    assert {p.name for p, f in report.files.items() if f.passed_by} == {"notes.md", "weather.csv"}
+    assert {p.name for p, f in report.files.items() if f.skipped} == {"notes.md", "weather.csv"}
     assert report.options["kind"] == "composite"
 
     seen = []
-    ingest(report, found, open_sources(report), tell=lambda done, total, file: seen.append(file))
+    ingest_days(report, found, open_sources(report), on_progress=lambda done, total, file: seen.append(file))
     for path, file in report.files.items():
-        if file.passed_by:
+        if file.skipped:
             continue
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rt") as lines:
@@ -71,9 +71,9 @@ def test_every_file_is_recognised_and_read(folder):
 
 
 def test_what_is_written_is_what_the_source_gives(folder):
-    report, found = survey(folder)
+    report, found = discover_files(folder)
     kept = {}
-    ingest(report, found, open_sources(report), lambda source, table, key, day: kept.update({(table, key): day}))
+    ingest_days(report, found, open_sources(report), lambda source, table, key, day: kept.update({(table, key): day}))
     source = build_source("composite", report.options["sources"])
     assert {k for t, k in kept if t == "trades"} == {str(DAY), str(NEXT), str(MERGED)}
     assert {k for t, k in kept if t == "daily_bars"} == {str(DAY), str(NEXT)}
@@ -83,19 +83,19 @@ def test_what_is_written_is_what_the_source_gives(folder):
 
 
 def test_days_and_kinds_can_be_chosen(folder):
-    report, found = survey(folder)
-    ingest(report, found, open_sources(report), since=NEXT, until=NEXT)
+    report, found = discover_files(folder)
+    ingest_days(report, found, open_sources(report), since=NEXT, until=NEXT)
     read = {p.parent.name for p, f in report.files.items() if f.rows >= 0 and "level2" in p.parts}
     assert read == {"20230202"}
-    only, _ = survey(folder, "baostock")
-    assert not only.failed  # files of other kinds are passed by
+    only, _ = discover_files(folder, "baostock")
+    assert not only.failed  # files of other kinds are skipped
     assert only.options == {
         "kind": "mapped",
         "config": "baostock",
         "root": str(folder),
         "files": {"daily": "daily/all.csv"},
     }
-    ingest(report, found, open_sources(report), known={str(DAY)})
+    ingest_days(report, found, open_sources(report), partition_keys={str(DAY)})
     assert report.left_out == [NEXT, MERGED]
 
 
@@ -111,9 +111,9 @@ def test_a_file_that_cannot_be_read_stops_its_day_and_nothing_else(folder):
     )
     bad.write_text("\n".join([*lines, lines[5]]) + "\n")
     (folder / "level2" / "20230202" / "empty.csv").write_text("")
-    report, found = survey(folder)
+    report, found = discover_files(folder)
     written = []
-    ingest(report, found, open_sources(report), lambda source, table, key, day: written.append((table, key)))
+    ingest_days(report, found, open_sources(report), lambda source, table, key, day: written.append((table, key)))
     assert {f.path.name for f in report.failed} == {"mdl_6_33_0.csv", "empty.csv"}
     assert "ends inside a row" in report.files[cut].error
     assert ("trades", str(DAY)) in written  # the broken stream is not needed for trades
@@ -133,16 +133,16 @@ def test_a_broken_stock_file_leaves_the_other_stocks(tmp_path):
         row = f"2023-02-01,{code},10,10.5,9.5,10.2,10,10000,102000,0.1,1,0,5,1,7"
         (tmp_path / f"{code}.csv").write_text(f"{BAOSTOCK}\n{row}\n")
     (tmp_path / "sz.000002.csv").write_text(f"{BAOSTOCK}\n2023-02-01,sz.000002,10,10.5")
-    report, found = survey(tmp_path)
+    report, found = discover_files(tmp_path)
     assert report.options["files"] == {"daily": "{code}.csv"}
     kept = {}
-    ingest(report, found, open_sources(report), lambda source, table, key, day: kept.update({table: day.frame}))
+    ingest_days(report, found, open_sources(report), lambda source, table, key, day: kept.update({table: day.frame}))
     assert kept["daily_bars"]["symbol"].tolist() == ["000001.SZ", "600000.SH"]
     assert [f.path.name for f in report.failed] == ["sz.000002.csv"]
 
 
 def test_a_presets_own_place_counts_before_copies(shared_data):
-    report, _ = survey(shared_data, "csi800_ever")
+    report, _ = discover_files(shared_data, "csi800_ever")
     assert report.options["files"] == {"daily": "daily_csi800_ever_2013_2023/daily.parquet"}
     assert ["daily_allmarket" in str(f.path) for f in report.failed] == [True]
 
@@ -155,8 +155,8 @@ def test_wrong_dates_and_halves_are_the_files_errors(tmp_path):
     (tmp_path / "20230201" / "am_hq_trade_spot.txt").write_text(
         "20230201\t1\t1\t1\t1\t2011\t011\t1\t000001\t102\t1\t2\t10\t100\tF\t20230201093000000\n"
     )
-    report, found = survey(tmp_path)
-    ingest(report, found, open_sources(report))
+    report, found = discover_files(tmp_path)
+    ingest_days(report, found, open_sources(report))
     assert "no sh_trades of this form on that day" in report.files[late / "Transaction.csv"].error
     assert "has no file pm_" in report.files[tmp_path / "20230201" / "am_hq_trade_spot.txt"].error
 
@@ -173,14 +173,14 @@ def test_a_qlib_dataset_is_one_and_finds_its_switches(tmp_path):
         stored = raw if name == "volume" else raw * 2.345  # adjusted prices beside raw volumes
         np.append(np.float32(0), stored.astype("<f4")).astype("<f4").tofile(stock / f"{name}.day.bin")
     np.append(np.float32(0), np.full(200, 2.345)).astype("<f4").tofile(stock / "factor.day.bin")
-    report, found = survey(tmp_path)
+    report, found = discover_files(tmp_path)
     assert report.options == {"kind": "qlib", "root": str(tmp_path / "cn"), "raw_volume": True}
     kept = []
-    ingest(report, found, open_sources(report), lambda source, table, key, day: kept.append(table))
+    ingest_days(report, found, open_sources(report), lambda source, table, key, day: kept.append(table))
     assert kept.count("daily_bars") == 200
     assert not report.failed
     (stock / "low.day.bin").unlink()
-    broken, _ = survey(tmp_path)
+    broken, _ = discover_files(tmp_path)
     assert "lacks low.day.bin" in broken.files[tmp_path / "cn"].error
 
 
@@ -209,15 +209,15 @@ def test_what_is_near_to_a_kind_is_told_what_it_lacks(tmp_path):
     (tmp_path / "weather.csv").write_text("city,temperature\n")
     with pytest.raises(UnknownFileError, match="of no known kind"):
         recognise(tmp_path / "weather.csv", tmp_path)
-    report, _ = survey(tmp_path)
+    report, _ = discover_files(tmp_path)
     assert [f.path.name for f in report.failed] == ["daily.csv"]
 
 
 def test_ticks_without_a_date_are_refused(tmp_path):
     paths = files.exported(DAY, tmp_path / "x")
     paths["Transaction"].rename(tmp_path / "Transaction.csv")
-    report, _ = survey(tmp_path)
-    assert "tells no date" in report.files[tmp_path / "Transaction.csv"].error
+    report, _ = discover_files(tmp_path)
+    assert "its path has no date" in report.files[tmp_path / "Transaction.csv"].error
 
 
 def test_real_files_are_recognised(shared_data):
@@ -269,12 +269,12 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
     held = yaml.safe_load((lake / "settings.yaml").read_text())
     assert held["run"]["tick_days"] == [str(DAY), str(NEXT), str(MERGED)]
     code = (
-        "import mg_assets.assets; from mg_assets.orchestration.staleness import stale;"
+        "from mg_assets.assets import TABLES;"
         "from mg_assets.settings import settings;"
         "from mg_assets.sources import build_source; from mg_assets.lake.store import Lake; s = settings();"
         "source = build_source(s.source['kind'], s.source['sources']); lake = Lake(s.lake_url);"
-        "print({t: stale(lake, source, t, lake.keys(t)) for t in ('trades', 'reference')});"
-        "import dagster as dg; from mg_assets.cli.main import prepare_home; prepare_home(s);"
+        "print({t: TABLES.stale(lake, source, t, lake.keys(t)) for t in ('trades', 'reference')});"
+        "import dagster as dg; from mg_assets.cli.home import prepare_home; prepare_home(s);"
         "print(len(dg.DagsterInstance.get().get_materialized_partitions(dg.AssetKey('trades'))))"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
@@ -290,5 +290,5 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
     (other / "20230203" / "Transaction.csv").write_text("\n".join(lines) + "\n")
     refused = command(other, lake)
     assert refused.returncode == 2
-    assert "filled from another source" in refused.stdout
+    assert "filled from another source" in refused.stderr
     assert command(tmp_path / "nowhere", lake).returncode == 2

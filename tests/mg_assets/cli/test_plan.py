@@ -8,21 +8,21 @@ import sys
 import dagster as dg
 import pytest
 
-from mg_assets.cli.main import CHUNK, _ranges
+from mg_assets.cli.plan import CHUNK, partition_ranges
 from mg_assets.market.calendar import trading_days
-from mg_assets.orchestration import orphaned_runs as abandoned
+from mg_assets.orchestration.orphaned_runs import end_orphaned_runs
 
 DAYS = [str(d) for d in trading_days("2022-01-04", "2023-12-29")]
 STEP = ("reference", "daily_bars", "trades", "orders", "minute_bars", "intraday_factors")
 
 
-def todo(**missing):
+def stale(**missing):
     return {t: missing.get(t, []) for t in STEP}
 
 
 def test_a_new_lake_is_built_in_chunks_of_all_tables():
     every = {t: DAYS for t in STEP}
-    found = list(_ranges(every, DAYS))
+    found = list(partition_ranges(every, DAYS))
     assert [(first, last) for _, first, last in found] == [
         (DAYS[i], DAYS[min(i + CHUNK, len(DAYS)) - 1]) for i in range(0, len(DAYS), CHUNK)
     ]
@@ -31,7 +31,7 @@ def test_a_new_lake_is_built_in_chunks_of_all_tables():
 
 def test_what_is_finished_is_not_built_again():
     """Cut off while the second table was made: the first is not made again where it is."""
-    found = list(_ranges(todo(minute_bars=DAYS[100:200], intraday_factors=DAYS[:200]), DAYS))
+    found = list(partition_ranges(stale(minute_bars=DAYS[100:200], intraday_factors=DAYS[:200]), DAYS))
     assert [(first, last) for _, first, last in found] == [(DAYS[0], DAYS[99]), (DAYS[100], DAYS[199])]
     assert "minute_bars" not in found[0][0]
     assert "trades" not in found[1][0]
@@ -39,7 +39,7 @@ def test_what_is_finished_is_not_built_again():
 
 
 def test_what_reads_a_stale_table_follows_on_that_day_alone():
-    found = list(_ranges(todo(trades=[DAYS[7]]), DAYS))
+    found = list(partition_ranges(stale(trades=[DAYS[7]]), DAYS))
     assert [(first, last) for _, first, last in found] == [(DAYS[7], DAYS[7])]
     assert {"trades", "orders", "minute_bars", "intraday_factors"} <= set(found[0][0])
     assert "reference" not in found[0][0]
@@ -55,7 +55,7 @@ def instance(tmp_path):
 WAITING = """
 import sys, time
 import dagster as dg
-from mg_assets.orchestration import orphaned_runs as abandoned
+from mg_assets.orchestration.orphaned_runs import end_orphaned_runs, process_tag
 
 @dg.asset(pool="gpu")
 def model():
@@ -63,19 +63,19 @@ def model():
     time.sleep(600)
 
 with dg.DagsterInstance.from_config(sys.argv[1]) as instance:
-    dg.materialize([model], instance=instance, tags=abandoned.tag())
+    dg.materialize([model], instance=instance, tags=process_tag())
 """
 
 
-def test_a_killed_run_gives_its_place_back(instance, tmp_path):
+def test_a_killed_run_frees_its_concurrency_slot(instance, tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", WAITING, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout.readline() == "training\n"
-        assert list(abandoned.end(instance)) == []  # its process is there
+        assert list(end_orphaned_runs(instance)) == []  # its process is alive
         os.kill(process.pid, signal.SIGKILL)
     log = instance.event_log_storage
     assert log.get_concurrency_info("gpu").active_slot_count == 1
-    (ended,) = abandoned.end(instance)
+    (ended,) = end_orphaned_runs(instance)
     assert instance.get_run_by_id(ended).status == dg.DagsterRunStatus.FAILURE
     assert log.get_concurrency_info("gpu").active_slot_count == 0
-    assert list(abandoned.end(instance)) == []
+    assert list(end_orphaned_runs(instance)) == []

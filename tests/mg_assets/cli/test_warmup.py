@@ -1,4 +1,4 @@
-"""The rehearsal compiles what a run will need, and is held once for the same sources."""
+"""The warm-up compiles what a run will need, once for the same sources."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mg_assets.cli import warmup as rehearsal
+from mg_assets.cli import warmup
 from mg_assets.settings import CHECKOUT
 
 COUNTED = """
@@ -25,11 +25,11 @@ class Listener(event.Listener):
 
 event.register("numba:compile", Listener())
 """
-REHEARSED = """
+WARMED_UP = """
 from pathlib import Path
-from mg_assets.cli import warmup as rehearsal
-rehearsal.MARK = Path({mark!r})
-rehearsal.rehearse()
+from mg_assets.cli import warmup
+warmup.MARK = Path({mark!r})
+warmup.warm_up()
 print(json.dumps(compiled))
 """
 BUILT = """
@@ -51,37 +51,39 @@ print(json.dumps(compiled))
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    for package in rehearsal.PACKAGES:
+    for package in warmup.PACKAGES:
         (tmp_path / package).mkdir()
     (tmp_path / "mg_models" / "kernels.py").write_text("from numba import njit\n")
     (tmp_path / "mg_models" / "plain.py").write_text("")
-    monkeypatch.setattr(rehearsal, "CHECKOUT", tmp_path)
-    monkeypatch.setattr(rehearsal, "MARK", tmp_path / "mg_assets" / "__pycache__" / "rehearsed")
+    monkeypatch.setattr(warmup, "CHECKOUT", tmp_path)
+    monkeypatch.setattr(warmup, "MARK", tmp_path / "mg_assets" / "__pycache__" / "warmed_up")
     return tmp_path
 
 
-def test_it_is_held_again_when_a_kernel_source_changed(checkout):
-    assert rehearsal.needed()
-    rehearsal.MARK.parent.mkdir()
-    rehearsal.MARK.write_text(rehearsal.sources())
-    assert not rehearsal.needed()
-    assert rehearsal.start() is None
+def test_it_runs_again_when_a_kernel_source_changed(checkout):
+    assert warmup.needed()
+    warmup.MARK.parent.mkdir()
+    warmup.MARK.write_text(warmup.sources())
+    assert not warmup.needed()
+    assert warmup.start() is None
     (checkout / "mg_models" / "plain.py").write_text("x = 1\n")
-    assert not rehearsal.needed()
+    assert not warmup.needed()
     (checkout / "mg_models" / "kernels.py").write_text("from numba import njit  # other\n")
-    assert rehearsal.needed()
+    assert warmup.needed()
 
 
 @pytest.mark.slow
 def test_a_run_finds_its_kernels_compiled(tmp_path):
-    """In a cache of its own: all is compiled by the rehearsal, nothing by the day that follows."""
+    """In a cache of its own: all is compiled by the warm-up, nothing by the day that follows."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
     env |= {"NUMBA_CACHE_DIR": str(tmp_path / "kernels"), "MG_SETTINGS": str(CHECKOUT / "deploy" / "demo.yaml")}
     found = []
-    for script in (REHEARSED.format(mark=str(tmp_path / "mark" / "rehearsed")), BUILT):
+    for script in (WARMED_UP.format(mark=str(tmp_path / "mark" / "warmed_up")), BUILT):
         done = subprocess.run(
             [sys.executable, "-c", COUNTED + script], env=env, cwd=CHECKOUT, capture_output=True, text=True, check=True
         )
         found.append([m for m in json.loads(done.stdout.splitlines()[-1]) if m.startswith("mg_")])
     assert len(found[0]) > 100
-    assert found[1] == ["mg_assets.sources.simulated.book"]  # its reset is compiled by each process, in a moment
+    assert found[1] == [
+        "mg_assets.sources.simulated.matching_book"
+    ]  # its reset is compiled by each process, in a moment

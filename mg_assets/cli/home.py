@@ -1,0 +1,58 @@
+"""``mg home``: the Dagster home beside a lake."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+
+from mg_assets.settings import CHECKOUT, Settings, replace_text, settings
+
+RENAMED_MODULE = re.compile(r"^(\s*module:\s*)mg_assets\.event_log(?=\s*$)", re.MULTILINE)
+"""The event log's module as homes of version 0.1 name it."""
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add ``mg home`` to the parser of ``mg``."""
+    parser = commands.add_parser("home", help="prepare the Dagster home of the lake and print its path")
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Prepare the home of the settings' lake."""
+    print(prepare_home(settings()))
+    return 0
+
+
+def prepare_home(config: Settings) -> Path:
+    """Make the Dagster home of a lake where it is absent, and point the environment to it.
+
+    Parameters
+    ----------
+    config : Settings
+
+    Returns
+    -------
+    Path
+        ``DAGSTER_HOME`` where it is set, else ``.dagster`` in the lake; in ``lake/dagster`` of the checkout for a lake
+        on an object store.
+    """
+    beside = CHECKOUT / "lake" / "dagster" if "://" in config.lake_url else Path(config.lake_url) / ".dagster"
+    home = Path(os.environ.get("DAGSTER_HOME", beside))
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    if not file.exists():
+        replace_text(file, (CHECKOUT / "deploy" / "dagster.yaml").read_text().replace("$HOME_FOLDER", str(home)))
+    else:
+        _migrate(file)
+    os.environ["DAGSTER_HOME"] = str(home)
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
+    return home
+
+
+def _migrate(file: Path) -> None:
+    """Let a home of an older version name the event log where it is now; nothing else of the file is touched."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        old = lines.read()
+    new = RENAMED_MODULE.sub(r"\1mg_assets.orchestration.event_log", old)
+    if new != old:
+        replace_text(file, new)

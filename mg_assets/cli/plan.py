@@ -1,0 +1,180 @@
+"""The steps of ``mg run``: which tables are built together over which partitions, in the order of the data."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from mg_assets.assets import ASSET_OF, TABLES, half_yearly_tables, weekly_tables, whole_tables
+from mg_assets.assets.models import SIGNALS
+from mg_assets.factors.granular import GRANULARITIES
+from mg_assets.lake.store import WHOLE
+from mg_assets.market.calendar import half_year_name, half_year_of, month_of, trading_days, week_of
+from mg_assets.modelling.certificates import HAND_WEIGHTED
+from mg_assets.orchestration.partitions import END, lake_key
+from mg_assets.settings import Settings
+from mg_assets.sources.base import Source
+
+CHUNK = 250  # partitions in one run: a year
+
+
+@dataclass(frozen=True)
+class BuildStep:
+    """Tables built together over the same partitions (keys as in the lake)."""
+
+    title: str
+    tables: tuple[str, ...]
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RunSpan:
+    """Which days a run covers, and which of them with ticks (the setting ``run``)."""
+
+    config: Settings
+    source: Source
+
+    @cached_property
+    def days(self) -> list[str]:
+        """Trading days of the run, ascending."""
+        first = str(self.config.run.get("daily_from") or self.source.days()[0])
+        return [str(d) for d in trading_days(first, self.last)]
+
+    @cached_property
+    def last(self) -> str:
+        """Last day of the run."""
+        return str(self.config.run.get("until") or END or self.source.days()[-1])
+
+    @cached_property
+    def tick_days(self) -> list[str]:
+        """Contiguous days with ticks, to the end of the run."""
+        first = str(self.config.run.get("ticks_from") or "9999")
+        return [d for d in self.days if d >= first]
+
+    @cached_property
+    def single_tick_days(self) -> list[str]:
+        """Scattered days with ticks before those: too few for model features."""
+        scattered = {str(d) for d in self.config.run.get("tick_days", [])}
+        return sorted(scattered.intersection(self.days).difference(self.tick_days))
+
+    @cached_property
+    def half_years(self) -> tuple[str, ...]:
+        """Half-years that models are trained for."""
+        return tuple(self.config.run.get("half_years", []))
+
+    @cached_property
+    def predicted_days(self) -> list[str]:
+        """Days of those half-years."""
+        names = [half_year_name(h) for h in half_year_of(np.array(self.days))]
+        return [d for half in self.half_years for d, name in zip(self.days, names, strict=True) if name == half]
+
+
+def run_steps(config: Settings, source: Source) -> list[BuildStep]:
+    """The steps of a run, in the order of the data.
+
+    Parameters
+    ----------
+    config : Settings
+        Its ``run`` says what is built.
+    source : Source
+        Of raw tables; decides the span where the settings do not.
+
+    Returns
+    -------
+    list of BuildStep
+        Steps without partitions or tables included.
+    """
+    span = RunSpan(config, source)
+    return [*_market_steps(span), *_model_steps(span), *_portfolio_steps(span)]
+
+
+def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
+    """Raw tables, bars, factors and labels."""
+    daily = ("reference", "daily_bars") + (("planted_signal",) if span.config.source["kind"] == "simulated" else ())
+    with_ticks = [*span.single_tick_days, *span.tick_days]
+    without = sorted(set(span.days).difference(with_ticks))
+    snapshots = any(span.source.has("snapshots", dt.date.fromisoformat(d)) for d in with_ticks)
+    ticks = (*(("snapshots",) if snapshots else ()), "trades", "orders", "minute_bars")
+    chain = (*daily, *ticks, "intraday_factors", "features_day", *GRANULARITIES)
+    yield BuildStep("daily bars and reference data", daily, tuple(without))
+    yield BuildStep("single tick days", chain, tuple(span.single_tick_days))
+    yield BuildStep("ticks, bars and factors", (*chain, "factor_inputs", "factor_scores"), tuple(span.tick_days))
+    days = np.array(span.days, "datetime64[D]")
+    yield BuildStep("weekly bars", ("weekly_bars",), _among_partitions("weekly_bars", week_of(days)))
+    yield BuildStep("monthly bars", ("monthly_bars",), _among_partitions("monthly_bars", month_of(days)))
+    yield BuildStep("daily and common factors", ("daily_factors", "common_factors"), tuple(span.days))
+    yield BuildStep("labels", ("labels",), tuple(span.days))
+
+
+def _model_steps(span: RunSpan) -> Iterator[BuildStep]:
+    """Models, predictions and signals; hand-weighted signals need ticks."""
+    has_ticks = span.config.run.get("ticks_from") is not None
+    signals = tuple(s for s in SIGNALS if has_ticks or s not in HAND_WEIGHTED)
+    yield BuildStep("training", tuple(half_yearly_tables()), span.half_years)
+    yield BuildStep("predictions and signals", signals, tuple(span.predicted_days))
+
+
+def _portfolio_steps(span: RunSpan) -> Iterator[BuildStep]:
+    """Weights, backtests, evaluation and the report of the last week; nothing where there are no predictions."""
+    if not span.predicted_days:
+        return
+    first = str(span.config.run.get("portfolios_from") or span.predicted_days[0])
+    weeks = _among_partitions("weekly_bars", week_of(trading_days(first, span.last)))
+    weeks = tuple(k for k in weeks if k >= first)
+    weights = tuple(t for t in weekly_tables() if t.startswith("weights_"))
+    yield BuildStep("portfolio weights", weights, weeks)
+    yield BuildStep("backtests and evaluation", tuple(whole_tables()), (WHOLE,))
+    yield BuildStep("weekly report", ("weekly_report",), weeks[-1:])
+
+
+def _among_partitions(table: str, starts: Iterable[object]) -> tuple[str, ...]:
+    """Partition keys of a table among the given period starts."""
+    keys = set(partition_keys(table))
+    return tuple(k for k in dict.fromkeys(str(s) for s in starts) if k in keys)
+
+
+def partition_keys(table: str) -> list[str]:
+    """Every lake key that a table can have, ascending."""
+    definition = TABLES[table].definition
+    return [WHOLE] if definition is None else [lake_key(k, definition) for k in definition.get_partition_keys()]
+
+
+def partition_ranges(
+    stale: Mapping[str, Sequence[str]], keys: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Contiguous ranges of at most ``CHUNK`` partitions over which the same tables are to be built.
+
+    What reads a table that is built is built after it on the same day, and tables that come from one pass over their
+    source are built together.
+
+    Parameters
+    ----------
+    stale : dict of str to sequence of str
+        Stale keys of each table of a step, in the order of the data.
+    keys : sequence of str
+        All keys that the tables can have, ascending.
+
+    Yields
+    ------
+    tables : tuple of str
+    first, last : str
+        Ends of the range, both included.
+    """
+    wanted: dict[str, dict[str, None]] = {}  # key -> tables, in the step's order
+    for table, missing in stale.items():
+        reads = {n.table for n in TABLES[table].needs}
+        for key in {*missing, *(k for k, built in wanted.items() if not reads.isdisjoint(built))}:
+            wanted.setdefault(key, {}).update(dict.fromkeys(ASSET_OF[table].tables))
+    position = {k: i for i, k in enumerate(keys)}
+    chunk: list[str] = []
+    for key in sorted(wanted):
+        if chunk and (
+            position[key] != position[chunk[-1]] + 1 or len(chunk) == CHUNK or set(wanted[key]) != set(wanted[chunk[0]])
+        ):
+            yield tuple(wanted[chunk[0]]), chunk[0], chunk[-1]
+            chunk = []
+        chunk.append(key)
+    if chunk:
+        yield tuple(wanted[chunk[0]]), chunk[0], chunk[-1]

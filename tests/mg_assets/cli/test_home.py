@@ -1,0 +1,69 @@
+"""The Dagster home beside a lake: made once, and migrated where an older version made it."""
+
+import os
+
+import dagster as dg
+import pytest
+
+from mg_assets.cli.home import prepare_home
+from mg_assets.settings import Settings
+
+OLD = """# Copied into the Dagster home beside a lake on the first run.
+telemetry:
+  enabled: false
+event_log_storage:
+  module: mg_assets.event_log  \r
+  class: PooledSqliteEventLog
+  config:
+    base_dir: {home}/storage/events
+# my own: module: mg_assets.event_log is where it was
+"""
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Settings:
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setenv("DAGSTER_EVENT_BATCH_SIZE", "500")
+    yield Settings(lake=str(tmp_path / "lake"))
+    os.environ.pop("DAGSTER_HOME", None)  # set by prepare_home
+
+
+def test_a_new_home_lies_in_the_lake(config, tmp_path):
+    home = prepare_home(config)
+    assert home == tmp_path / "lake" / ".dagster"
+    assert os.environ["DAGSTER_HOME"] == str(home)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.get_runs_count() == 0
+    edited = (home / "dagster.yaml").read_text() + "# edited\n"
+    (home / "dagster.yaml").write_text(edited)
+    prepare_home(config)
+    assert (home / "dagster.yaml").read_text() == edited
+
+
+def test_only_the_line_of_an_old_event_log_is_migrated(config, tmp_path):
+    home = tmp_path / "lake" / ".dagster"
+    home.mkdir(parents=True)
+    old = OLD.format(home=home).encode()
+    (home / "dagster.yaml").write_bytes(old)
+    prepare_home(config)
+    expected = old.replace(b"  module: mg_assets.event_log  \r", b"  module: mg_assets.orchestration.event_log  \r")
+    assert (home / "dagster.yaml").read_bytes() == expected
+    assert sorted(file.name for file in home.iterdir()) == ["dagster.yaml"]  # no half-written file is left
+
+
+def test_an_old_home_keeps_its_runs_and_goes_on(config, tmp_path):
+    @dg.asset
+    def made() -> None: ...
+
+    home = prepare_home(config)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        first = dg.materialize([made], instance=instance).run_id
+    file = home / "dagster.yaml"
+    file.write_text(file.read_text().replace("mg_assets.orchestration.event_log", "mg_assets.event_log"))
+    prepare_home(config)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert instance.get_run_by_id(first).status == dg.DagsterRunStatus.SUCCESS
+        assert len(instance.all_logs(first)) > 5
+        second = dg.materialize([made], instance=instance).run_id
+        records = instance.fetch_materializations(dg.AssetKey("made"), limit=10).records
+        assert [record.run_id for record in records] == [second, first]
