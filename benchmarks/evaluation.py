@@ -1,4 +1,4 @@
-"""Time of judging signals, beside alphalens-reloaded, and beside the same done with pandas and scipy.
+"""Time of evaluating signals, beside alphalens-reloaded, and beside the same done with pandas and scipy.
 
     python benchmarks/evaluation.py [--small] [--full] [--alphalens PYTHON] [--page docs/performance.md]
 
@@ -124,14 +124,14 @@ def beside_alphalens(python: str, sliced: int, factors: int, days: int, stocks: 
     parts["metrics, years, spread, confidence"] = tables
     ours = sum(parts.values())
 
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory() as path:
+        folder = Path(path)
         # alphalens buys at the row of the signal: rows are moved so that this is T+1's price
         np.save(folder / "days.npy", calendar[:-1].astype("datetime64[ns]"))
         np.save(folder / "price.npy", price[1:])
         for k in range(sliced):
             np.save(folder / f"factor{k:02d}.npy", np.where(universe, factor(k), np.nan)[:-1])
-        command = [python, str(HERE / "peers" / "alphalens_run.py"), place]
+        command = [python, str(HERE / "peers" / "alphalens_run.py"), path]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"alphalens failed: {done.stderr[-2000:]}")

@@ -81,7 +81,7 @@ def ic_chart(
     every, offset : int
         One track's days, ``rank_ic[offset::every]``. More than 160 of them are shown as monthly means.
     labels : mapping, optional
-        Words to replace.
+        Texts to replace.
 
     Returns
     -------
@@ -244,7 +244,7 @@ def _relative_panel(ax: Axes, days: np.ndarray, nav: np.ndarray, text: Mapping[s
     shade.grid(False)
     line_days, under = thin(days, drawdown)
     if 1 < len(under) < len(days):
-        # Deepest of the days that a kept point stands for, so that no trough is lost
+        # Deepest of the days that a kept point represents, so that no trough is lost
         under = np.minimum.reduceat(drawdown, np.searchsorted(days, line_days))
     shade.fill_between(line_days, under, 0, color="#ecd3cb", linewidth=0)
     # Above a line the shade keeps to the upper half; alone it has the panel to itself
@@ -347,15 +347,17 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
     ax = fig.add_subplot()
     step = len(groups) + 0.9
     for i, name in enumerate(groups):
-        places = np.arange(len(periods)) * step + i
-        ax.bar(places, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name)
+        positions = np.arange(len(periods)) * step + i
+        ax.bar(
+            positions, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name
+        )
         for j in range(len(periods)):
             if not np.isfinite(values[i, j]):
                 continue
             up = values[i, j] >= 0
             text = f"{100 * values[i, j]:.1f}%".replace("-0.0%", "0.0%")
             ax.annotate(
-                text, (places[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2), textcoords="offset points",
+                text, (positions[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2), textcoords="offset points",
                 ha="center", va="bottom" if up else "top", fontsize=6.8,
             )  # fmt: skip
     for j, period in enumerate(periods):

@@ -106,17 +106,22 @@ def published_comparison_chart(
         raise EvaluationError(f"{len(names)} names had {len(mine)} figures of ours and {len(theirs)} published")
     fig = Figure(figsize=(width, 0.9 + 0.22 * max(len(names), 1)), layout="constrained")
     ax = fig.add_subplot()
-    place = np.arange(len(names))
+    position = np.arange(len(names))
     both = np.isfinite(mine) & np.isfinite(theirs)
     ax.hlines(
-        place[both], np.minimum(mine, theirs)[both], np.maximum(mine, theirs)[both], color=LINE, linewidth=1.4, zorder=1
+        position[both],
+        np.minimum(mine, theirs)[both],
+        np.maximum(mine, theirs)[both],
+        color=LINE,
+        linewidth=1.4,
+        zorder=1,
     )
     ax.scatter(
-        theirs, place, s=34, facecolors="white", edgecolors=BRICK, linewidths=1.3, zorder=2, label=words["published"]
+        theirs, position, s=34, facecolors="white", edgecolors=BRICK, linewidths=1.3, zorder=2, label=words["published"]
     )
-    ax.scatter(mine, place, s=26, color=BLUE, zorder=3, label=words["ours"])
+    ax.scatter(mine, position, s=26, color=BLUE, zorder=3, label=words["ours"])
     ax.axvline(0, color=GREY, linewidth=0.8)
-    ax.set_yticks(place, names, color=INK)
+    ax.set_yticks(position, names, color=INK)
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(False, axis="y")
     ax.grid(True, axis="x")

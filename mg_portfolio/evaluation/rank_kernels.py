@@ -148,8 +148,8 @@ def statistics_of_days(signal, order, counts, forward, forward_order, forward_co
     ry = np.empty(stocks)
     weight = np.empty(stocks)
     name = np.empty(stocks, np.int64)
-    place = np.full(stocks, -1, np.int64)  # of a stock among the day's, from the lowest signal up
-    ranked = np.empty(stocks, np.int64)  # places by ascending return
+    position = np.full(stocks, -1, np.int64)  # of a stock among the day's, from the lowest signal up
+    ranked = np.empty(stocks, np.int64)  # positions by ascending return
     risen = np.empty(stocks)
     rank = np.empty(stocks)
     for d in range(days):
@@ -158,7 +158,7 @@ def statistics_of_days(signal, order, counts, forward, forward_order, forward_co
             s = order[d, k]
             if np.isfinite(forward[d, s]):
                 name[n] = s
-                place[s] = n
+                position[s] = n
                 x[n] = signal[d, s]
                 y[n] = forward[d, s]
                 n += 1
@@ -166,7 +166,7 @@ def statistics_of_days(signal, order, counts, forward, forward_order, forward_co
         if n >= minimum and n > 0:
             m = 0
             for k in range(forward_counts[d]):
-                at = place[forward_order[d, k]]
+                at = position[forward_order[d, k]]
                 if at >= 0:
                     ranked[m] = at
                     risen[m] = y[at]
@@ -186,7 +186,7 @@ def statistics_of_days(signal, order, counts, forward, forward_order, forward_co
                 out[d, 5] = share_beyond(x, y, n, n - tenth, n, median, 1.0)
                 out[d, 6] = share_beyond(x, y, n, 0, tenth, median, -1.0)
         for k in range(n):
-            place[name[k]] = -1
+            position[name[k]] = -1
     return out
 
 
@@ -200,7 +200,7 @@ def rank_ic_by_shift(signal, order, counts, later, later_order, later_counts, sh
     rx = np.empty(stocks)
     ry = np.empty(stocks)
     rank = np.empty(stocks)
-    place = np.full(stocks, -1, np.int64)
+    position = np.full(stocks, -1, np.int64)
     ranked = np.empty(stocks, np.int64)
     for d in range(days):
         for i in range(len(shifts)):
@@ -211,18 +211,18 @@ def rank_ic_by_shift(signal, order, counts, later, later_order, later_counts, sh
             for k in range(counts[d]):
                 s = order[d, k]
                 if np.isfinite(later[e, s]):
-                    place[s] = n
+                    position[s] = n
                     x[n] = signal[d, s]
                     n += 1
                 else:
-                    place[s] = -1
+                    position[s] = -1
             if n < minimum:
                 continue
             m = 0
             for k in range(later_counts[e]):
                 s = later_order[e, k]
-                if place[s] >= 0:
-                    ranked[m] = place[s]
+                if position[s] >= 0:
+                    ranked[m] = position[s]
                     y[m] = later[e, s]
                     m += 1
             tied_ranks(x, n, rx)
@@ -231,7 +231,7 @@ def rank_ic_by_shift(signal, order, counts, later, later_order, later_counts, sh
                 ry[ranked[k]] = rank[k]
             out[i, d] = correlation(rx, ry, n)
         for k in range(counts[d]):
-            place[order[d, k]] = -1
+            position[order[d, k]] = -1
     return out
 
 

@@ -10,7 +10,7 @@ show which. Each table states its rule.
 
 Two captions of series 88 do not fit its own figures: table 10 prints the whole period and 2023 of table 8's second
 output ensemble (daily and 30 minutes), and table 13 those of table 11, which has no floor on members. The cells here
-follow the captions; the tables' notes say so.
+follow the captions; as the tables' notes explain.
 """
 
 from collections.abc import Mapping, Sequence
@@ -206,8 +206,8 @@ def days_note(frame: pd.DataFrame) -> str:
         start, end = period_bounds(str(period))
         if np.datetime64(first) > start + HOLIDAYS or np.datetime64(last) < end - HOLIDAYS:
             parts.append(f"{str(period).replace('/', ' to ')} ({first} to {last})")
-    said = f"Ours: {ours['first_day'].min()} to {ours['last_day'].max()}."
-    return f"{said} In part only: {', '.join(parts)}." if parts else said
+    note = f"Ours: {ours['first_day'].min()} to {ours['last_day'].max()}."
+    return f"{note} In part only: {', '.join(parts)}." if parts else note
 
 
 def excess_note(table: PortfolioTable, frame: pd.DataFrame) -> str:

@@ -68,14 +68,14 @@ def test_inline_svgs_share_no_id_and_refer_to_nothing_outside():
             assert f'id="{reference}"' in text, name
 
 
-def test_equal_figures_are_told_apart_by_their_titles():
+def test_equal_figures_get_different_ids_from_their_titles():
     one, two = (charts.svg(charts.long_short_chart(days(), np.full(300, 0.001)), title) for title in "ab")
     assert not set(re.findall(r'id="([^"]+)"', one)) & set(re.findall(r'id="([^"]+)"', two))
     again = charts.svg(charts.long_short_chart(days(), np.full(300, 0.001)), "a")
     assert again == one  # nothing random, no date
 
 
-def test_svg_keeps_words_as_words():
+def test_svg_keeps_text_as_text():
     drawn = every_chart()
     assert "多空" in charts.svg(drawn["bars"])
     assert "银行" in charts.svg(drawn["exposures"])

@@ -26,7 +26,7 @@ def words(figure) -> str:
     return " ".join(t.get_text() for ax in figure.axes for t in ax.texts)
 
 
-def test_the_fan_names_each_weekday_with_its_end():
+def test_weekday_paths_are_named_with_their_end():
     paths = dict(zip(WEEKDAYS, walks(5), strict=True))
     figure = weekday_paths_chart(DAYS, paths)
     for name, line in paths.items():

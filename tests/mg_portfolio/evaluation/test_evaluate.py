@@ -144,7 +144,7 @@ def test_forward_return_runs_between_execution_prices():
     np.testing.assert_allclose(forward_returns(price, 3, delay=0)[0, 0], 16 - 1)
 
 
-def test_a_halted_stock_keeps_its_last_price_and_cannot_be_entered():
+def test_a_halted_stock_keeps_its_price_and_cannot_be_bought():
     price = np.array([[1.0], [2.0], [4.0], [np.nan], [np.nan], [8.0]])
     np.testing.assert_allclose(forward_returns(price, 2)[:, 0], [1.0, 0.0, np.nan, np.nan, np.nan, np.nan])
 
@@ -211,7 +211,7 @@ def test_the_perfect_signal_orders_the_layers():
     assert found.summary["bottom_precision"] == 1.0
 
 
-def test_skipped_rebalances_are_in_the_ledger_with_their_reason():
+def test_skipped_rebalances_are_excluded_with_their_reason():
     signal, price, tradable, days = market(9, halted=0)
     tradable[10] = False
     signal[20] = np.nan

@@ -38,14 +38,14 @@ def market(shared_data):
     }
 
 
-def judge(market, name, **options):
+def evaluated(market, name, **options):
     return evaluate(market[name], market["price"], market["universe"], market["days"], **options)
 
 
 def test_low_turnover_and_reversal_pay_and_noise_does_not(market):
-    turnover = judge(market, "turnover", direction=-1, groups=5)
-    reversal = judge(market, "reversal", direction=-1, groups=5)
-    noise = judge(market, "noise", groups=5)
+    turnover = evaluated(market, "turnover", direction=-1, groups=5)
+    reversal = evaluated(market, "reversal", direction=-1, groups=5)
+    noise = evaluated(market, "noise", groups=5)
     assert turnover.summary["rank_ic_mean"] > 0.02
     assert reversal.summary["rank_ic_mean"] > 0.01
     assert abs(noise.summary["rank_ic_mean"]) < 0.01
@@ -53,7 +53,7 @@ def test_low_turnover_and_reversal_pay_and_noise_does_not(market):
 
 
 def test_every_day_equals_scipy(market):
-    found = judge(market, "turnover")
+    found = evaluated(market, "turnover")
     forward = forward_returns(market["price"], 5)
     for d in range(30, len(market["days"]) - 6, 25):
         at = market["universe"][d] & np.isfinite(market["turnover"][d]) & np.isfinite(forward[d])
@@ -62,7 +62,7 @@ def test_every_day_equals_scipy(market):
 
 
 def test_navs_are_whole_and_the_layers_average_to_the_universe(market):
-    found = judge(market, "turnover", groups=5)
+    found = evaluated(market, "turnover", groups=5)
     held = found.portfolios
     start = np.flatnonzero(np.isfinite(held.gross[:, held.index("universe")]).all(axis=0))[0]
     assert np.isfinite(held.gross[:, :, start:]).all()

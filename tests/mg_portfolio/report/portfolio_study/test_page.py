@@ -65,7 +65,7 @@ def test_heads_that_share_a_word_share_its_cell():
 
 
 @pytest.mark.parametrize("study", STUDIES)
-def test_every_cell_stands_in_its_place(study):
+def test_every_cell_is_in_its_row_and_column(study):
     accounts = {name: account(i) for i, name in enumerate(portfolios_of(study))}
     tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
     page = render_portfolio_study(
@@ -94,7 +94,7 @@ def test_every_cell_stands_in_its_place(study):
     assert "http" not in page.replace("http://www.w3.org", "")
 
 
-def test_what_is_lacking_is_said_in_the_rows_place():
+def test_a_row_without_figures_shows_the_reason():
     lacking = {name: "lstm is not among the signals" for name in portfolios_of("series_69")}
     tables = [(table, compose(table, lacking)) for table in STUDIES["series_69"]]
     page = render_portfolio_study(PortfolioStudy(tables))
@@ -103,7 +103,7 @@ def test_what_is_lacking_is_said_in_the_rows_place():
     assert "The market is simulated" not in page
 
 
-def test_charts_and_walks_stand_on_the_page():
+def test_charts_and_backtests_are_on_the_page():
     accounts = {name: account(i) for i, name in enumerate(portfolios_of("series_72"))}
     tables = [(table, compose(table, accounts)) for table in STUDIES["series_72"]]
     chart = relative_chart(DAYS, {n: a.excess_nav("difference") for n, a in accounts.items()}, "CSI500: excess")

@@ -69,7 +69,7 @@ def test_a_cell_within_a_year_is_what_was_earned_in_it(account, metric, period):
     assert value == pytest.approx(own[at[-1]] / own[at[0] - 1] - 1)
 
 
-def test_the_index_has_its_own_row_and_turnover_counts_the_periods_rebalances(account):
+def test_index_row_and_turnover_of_the_period(account):
     value, _, _ = account_figure(account, PublishedFigure("x", "x", "annual_return", "2021", of_index=True))
     at = np.flatnonzero(pd.DatetimeIndex(account.days).year == 2021)
     assert value == pytest.approx(account.benchmark_nav[at[-1]] / account.benchmark_nav[at[0] - 1] - 1)
@@ -77,7 +77,7 @@ def test_the_index_has_its_own_row_and_turnover_counts_the_periods_rebalances(ac
     assert value == pytest.approx(account.turnover[account.turnover.index.year == 2021].mean())
 
 
-def test_what_ours_lacks_is_said(account):
+def test_the_reason_of_an_absent_figure_is_shown(account):
     table = STUDIES["series_72"][1]
     short = Account(*(x[-240:] for x in (account.days, account.nav, account.benchmark_nav)), account.turnover[-48:])
     accounts = {"csi500_turnover30": short, "csi500_turnover40": "fused is not among the signals"}
@@ -94,7 +94,7 @@ def test_what_ours_lacks_is_said(account):
     assert f"{100 * ours['ours'].iloc[-1]:.1f}% (2.7%)" in rows[0]
 
 
-def test_the_days_of_ours_stand_below_the_table_and_parts_of_periods_are_named(account):
+def test_days_and_partial_periods_are_noted_below_the_table(account):
     table = STUDIES["series_88"][2]
     since = np.flatnonzero(account.days >= np.datetime64("2022-07-01"))[0] - 1
     short = Account(*(x[since:] for x in (account.days, account.nav, account.benchmark_nav)), account.turnover)
@@ -109,7 +109,7 @@ def test_the_days_of_ours_stand_below_the_table_and_parts_of_periods_are_named(a
 
 
 @pytest.mark.parametrize(("study", "at"), [("series_72", 0), ("series_69", 0), ("series_69", 2)])
-def test_excess_of_series_69_and_72_compounds_differences_and_relative_nav_stands_below(account, study, at):
+def test_excess_of_series_69_and_72_compounds_differences(account, study, at):
     table = STUDIES[study][at]
     frame = compose(table, dict.fromkeys(table.portfolios, account))
     start, end = (np.datetime64(x) for x in table.rows[0][1][0].period.split("/"))
@@ -131,7 +131,7 @@ def test_a_table_without_excess_does_not_explain_it(account):
     assert "xcess" not in portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
 
 
-def test_a_label_that_repeats_the_one_above_is_left_out_on_the_page(account):
+def test_a_label_equal_to_the_one_above_is_left_blank(account):
     table = STUDIES["series_69"][0]
     page = portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account))).splitlines()
     assert [line.split(" | ")[0] for line in page if line.startswith("| ")][1:5] == [
@@ -142,7 +142,7 @@ def test_a_label_that_repeats_the_one_above_is_left_out_on_the_page(account):
     ]
 
 
-def test_yearly_ratios_of_series_88_are_excess_over_tracking_error_within_the_printed_digits():
+def test_yearly_ratios_of_series_88_are_excess_over_tracking_error():
     rows = published_rows(report="haitong_88")
     rows = rows[rows["table"].isin(("table 10", "table 13")) & rows["period"].str.len().eq(4)]
     wide = rows.pivot(index=["table", "period"], columns="metric", values="value")

@@ -74,8 +74,8 @@ def naive_rank_ic(signal, price, tradable, every, delay):
 
 
 @pytest.mark.parametrize("layout", SIGNAL_TABLES, ids=lambda x: x.key)
-def test_a_layout_is_the_printed_table(layout):
-    """Every printed number has its place, every place its number."""
+def test_a_signal_table_is_the_printed_table(layout):
+    """Every printed number has a cell, every cell a number."""
     rows = published_rows(table=layout.table, report=layout.report)
     placed = {(r.subject, c.metric) for r in layout.rows for c in layout.columns}
     assert placed >= set(zip(rows["subject"], rows["metric"], strict=True))
@@ -92,7 +92,7 @@ def test_repeated_rows_have_the_printed_numbers():
     assert table.published("mrl_daily_30min_5d", "top100_excess_net") == 0.211
 
 
-def test_every_word_is_there_in_both_languages():
+def test_every_text_is_in_both_languages():
     for words in (METRICS, MODELS, REPORTS, TABLE_NAMES, TEXTS):
         assert set(words["en"]) == set(words["zh"])
     for layout in SIGNAL_TABLES:
@@ -132,7 +132,7 @@ def test_table_3_is_the_naive_rank_ic_of_each_cycle_and_price(market):
     assert not set(RANK_IC_GRID) & set(measure("fused", signal, prices, tradable, DAYS).values)
 
 
-def test_a_signal_is_tested_on_the_published_days_where_it_has_them():
+def test_a_signal_is_tested_on_the_published_days_if_it_can():
     signal = np.ones((70, 3))
     signal[:4] = np.nan
     assert study_rows(signal, DAYS, "") == (4, 70)
@@ -227,7 +227,7 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
-def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
+def test_the_page_shows_every_table_and_untrained_models(cells, lang):
     names = ("fused", "lf_multitask", *COMMON_FACTORS)
     study = SignalStudy(cells, names, np.eye(7), 62, "a market", "a lake", simulated=True)
     text = render_signal_study(study, lang)
@@ -259,7 +259,7 @@ def test_the_page_shows_every_table_and_says_what_is_not_trained(cells, lang):
     assert "-0.02" in text  # fused with cap, chart 61
 
 
-def test_a_real_market_has_no_notice_and_an_empty_lake_has_a_page():
+def test_no_notice_on_a_real_market_and_a_page_of_an_empty_lake():
     empty = study_cells({}, ())
     text = render_signal_study(SignalStudy(empty))
     assert TEXTS["en"]["simulated"] not in text

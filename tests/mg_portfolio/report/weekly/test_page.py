@@ -195,7 +195,7 @@ def test_table_2_equals_hand_computed_numbers(pages):
     assert [cell[0] for cell in row[1:]] == expected
 
 
-def test_published_numbers_stand_beside_those_of_the_same_period(pages):
+def test_published_numbers_are_shown_for_the_same_period(pages):
     row = Page(pages["en"]).rows["data-factor", "multi_granularity_10d"]
     assert [cell[1] for cell in row[1:]] == [
         "pub. 1.52%", "pub. 1.66%", "pub. 64.39%", "pub. 12/12",
@@ -328,7 +328,7 @@ def test_rendering_twice_gives_the_same_file():
     assert render_weekly_report(report, "zh") == render_weekly_report(report, "zh")
 
 
-def test_both_languages_have_the_same_words():
+def test_both_languages_have_the_same_texts():
     assert TEXTS["zh"].keys() == TEXTS["en"].keys()
     for lang in TEXTS:
         assert set(EXPECTED) <= NAMES[lang].keys()
