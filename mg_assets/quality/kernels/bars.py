@@ -1,9 +1,8 @@
 """One-pass scans of minute bars, and the totals of trades and minute bars that are compared with them."""
 
 import numpy as np
-from numba import njit
 
-from mg_assets.quality.kernels.marks import AUCTION, CLOSED, TOLERANCE, mark, off_tick
+from mg_assets.quality.kernels.marks import AUCTION, CLOSED, TOLERANCE, kernel, mark, off_tick
 
 MINUTES = 240
 CENT = 0.01 + 1e-9  # vendors round amounts to yuan: a lot's average price moves by half a cent
@@ -11,7 +10,7 @@ CENT = 0.01 + 1e-9  # vendors round amounts to yuan: a lot's average price moves
 BAR_RULES = ("bad_grid", "bad_ohlc", "negative", "bad_empty", "no_price", "bad_vwap", "off_tick", "outside_limits")
 
 
-@njit(cache=True)
+@kernel()
 def _bad_ohlc(o, high, low, c, priced):
     """Whether a bar's prices contradict each other, or only some of them are there."""
     if priced:
@@ -19,7 +18,7 @@ def _bad_ohlc(o, high, low, c, priced):
     return np.isfinite(o) or np.isfinite(high) or np.isfinite(low) or np.isfinite(c)
 
 
-@njit(cache=True)
+@kernel()
 def _bad_empty(o, high, low, c, priced, last, amount, trades, off):
     """Whether a bar without volume does not repeat the last close, or has more amount than ``off`` rounded shares."""
     flat = not priced or (o == high and high == low and low == c)
@@ -28,7 +27,7 @@ def _bad_empty(o, high, low, c, priced, last, amount, trades, off):
     return not flat or not carried or (not unseen and (amount > 0 or trades > 0))
 
 
-@njit(cache=True)
+@kernel()
 def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, up, down, step, found):
     """Rules of minute bars.
 
@@ -84,7 +83,7 @@ def scan_bars(codes, minute, open_, high_, low_, close, volume, amount, trades, 
         mark(found, 0, len(codes) - 1)
 
 
-@njit(cache=True)
+@kernel()
 def trade_totals(codes, time, price, volume, symbols):
     """Volume, amount and number of the trades that belong to a day's bars (after hours left out), by symbol."""
     total = np.zeros(symbols, np.int64)
@@ -100,7 +99,7 @@ def trade_totals(codes, time, price, volume, symbols):
     return total, amount, count
 
 
-@njit(cache=True)
+@kernel()
 def day_totals(codes, open_, high_, low_, close, volume, amount, symbols):
     """A day's bar of each symbol from its minute bars with trades.
 

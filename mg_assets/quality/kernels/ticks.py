@@ -5,7 +5,6 @@ Rows come by symbol, then sequence. ``found``: :mod:`mg_assets.quality.kernels.m
 """
 
 import numpy as np
-from numba import njit
 
 from mg_assets.quality.kernels.marks import (
     AFTER_HOURS,
@@ -15,6 +14,7 @@ from mg_assets.quality.kernels.marks import (
     CLOSED,
     NOON,
     OPEN,
+    kernel,
     mark,
     off_tick,
     outside,
@@ -28,7 +28,7 @@ NUMBER_RULES = ("number_unknown", "number_side", "overfilled", "wrong_aggressor"
 CANCEL_RULES = ("duplicate_ids", "cancel_unknown", "cancel_side", "cancel_volume")
 
 
-@njit(cache=True)
+@kernel()
 def scan_trades(codes, time, seq, price, volume, side, up, down, closing, found):
     """Rules of single trades.
 
@@ -73,7 +73,7 @@ def scan_trades(codes, time, seq, price, volume, side, up, down, closing, found)
             mark(found, 8, i)
 
 
-@njit(cache=True)
+@kernel()
 def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, found):
     """Rules of single orders; arguments as in :func:`scan_trades`.
 
@@ -111,7 +111,7 @@ def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, fou
                 mark(found, 10, i)
 
 
-@njit(cache=True)
+@kernel()
 def _find(ids, first, last, wanted):
     """Row of ``wanted`` in the ascending ``ids[first:last]``, or -1."""
     low, high = first, last
@@ -124,7 +124,7 @@ def _find(ids, first, last, wanted):
     return low if low < last and ids[low] == wanted else -1
 
 
-@njit(cache=True)
+@kernel()
 def new_orders(codes, order_id, side, volume, cancel, symbols):
     """New orders by symbol and order number.
 
@@ -175,7 +175,7 @@ def new_orders(codes, order_id, side, volume, cancel, symbols):
     return starts, ids, sides, volumes, rows, timely
 
 
-@njit(cache=True)
+@kernel()
 def scan_cancels(codes, order_id, side, volume, cancel, starts, ids, sides, volumes, rows, found):
     """Rules of order numbers within the order table; rules as ``CANCEL_RULES``."""
     for s in range(len(starts) - 1):
@@ -196,7 +196,7 @@ def scan_cancels(codes, order_id, side, volume, cancel, starts, ids, sides, volu
             mark(found, 3, i)
 
 
-@njit(cache=True)
+@kernel()
 def scan_numbers(codes, time, volume, buy, sell, side, larger, to_orders, starts, ids, sides, volumes, found):
     """Rules of the order numbers of trades.
 
