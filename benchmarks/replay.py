@@ -24,8 +24,8 @@ from mg_assets.replay.agreement import DayReplay, replay, replay_day
 from mg_assets.replay.stock import KERNEL, Alignment, no_snapshots, ticks
 from mg_assets.replay.walk import FOREVER
 from mg_assets.sources import build_source
+from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.source import SimulatedExchange
 
 DAY = dt.date(2023, 2, 1)
 REAL = ("2023-02-01", "2023-02-07")

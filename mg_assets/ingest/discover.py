@@ -1,4 +1,4 @@
-"""What a folder of files holds: each file recognised, and the source that reads them all."""
+"""Recognise each file of a folder, and build the options of the source that reads them all."""
 
 import datetime as dt
 import time
@@ -29,6 +29,7 @@ class FileReport:
 
     Attributes
     ----------
+    path : Path
     what : str
         ``tonglian sh_orders 2023-02-01``; empty where it was not recognised.
     rows : int
@@ -36,11 +37,12 @@ class FileReport:
     others : int
         Rows of funds, bonds, indices and B-shares among them, left out.
     reasons : Counter
-        Why rows were set aside, and how many.
+        Why rows are invalid, and how many.
+    seconds : float
     error : str
         Why the file could not be read; empty where it could.
-    passed_by : bool
-        It is no table that belongs to anything here.
+    skipped : bool
+        It is no table of a known kind, or not among the days and kinds that were asked for.
     """
 
     path: Path
@@ -50,17 +52,17 @@ class FileReport:
     reasons: Counter = field(default_factory=Counter)
     seconds: float = 0.0
     error: str = ""
-    passed_by: bool = False
+    skipped: bool = False
 
     @property
     def set_aside(self) -> int:
-        """Rows set aside."""
+        """Invalid rows, moved to the quarantine."""
         return sum(self.reasons.values())
 
 
 @dataclass
-class Report:
-    """What became of a folder.
+class IngestReport:
+    """What became of a folder's files.
 
     Attributes
     ----------
@@ -73,6 +75,9 @@ class Report:
         Why a day's table was not written.
     left_out : list of date
         Days that the lake has no partitions for.
+    rows : Counter
+        Rows read, by table.
+    seconds : float
     """
 
     files: dict[Path, FileReport] = field(default_factory=dict)
@@ -89,10 +94,10 @@ class Report:
         return [f for f in self.files.values() if f.error]
 
     def by_kind(self) -> pd.DataFrame:
-        """Files, rows and rows set aside, by what the files are."""
+        """Files, rows and invalid rows, by what the files are."""
         rows = [
             {
-                "what": " ".join(f.what.split()[:2]) or ("passed by" if f.passed_by else "not recognised"),
+                "what": " ".join(f.what.split()[:2]) or ("skipped" if f.skipped else "not recognised"),
                 "files": 1,
                 "rows": max(f.rows, 0),
                 "set_aside": f.set_aside,
@@ -105,7 +110,7 @@ class Report:
         return frame.groupby("what", as_index=False).sum()
 
 
-def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognised]]:
+def discover_files(folder: Path, only: str | None = None) -> tuple[IngestReport, list[Recognised]]:
     """Recognise every file below a folder.
 
     Parameters
@@ -114,6 +119,13 @@ def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognis
     only : str, optional
         The one vendor or preset that is looked for; ``mapped`` for any preset, ``qlib`` for Qlib datasets.
 
+    Returns
+    -------
+    report : IngestReport
+        An entry for each file (a Qlib dataset counts as one), and the options of the source that reads them.
+    found : list of Recognised
+        The files that were recognised.
+
     Raises
     ------
     SourceError
@@ -121,38 +133,43 @@ def survey(folder: Path, only: str | None = None) -> tuple[Report, list[Recognis
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder; give the folder that holds the files")
-    report, found = Report(), []
+    report, found = IngestReport(), []
     datasets = [] if only not in (None, "qlib") else sorted(p.parent.parent for p in folder.rglob("calendars/day.txt"))
     for dataset in datasets:
         report.files[dataset] = FileReport(dataset, what="qlib dataset")
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        if any(d in path.parents for d in datasets) or any(p.startswith(".") for p in path.relative_to(folder).parts):
-            continue
-        entry = report.files[path] = FileReport(path)
-        if not looks_like_a_table(path):
-            entry.passed_by = True
-            continue
-        began = time.perf_counter()
-        try:
-            answers = recognise(path, folder, only)
-        except UnknownFileError:
-            entry.passed_by = True
-        except MgError as error:
-            if only is not None and _of_another_kind(path, folder):
-                entry.passed_by = True
-            else:
-                entry.error = str(error)
-        else:
-            first = answers[0]
-            if first.ticks and first.day is None:
-                entry.what = f"{first.kind} {first.table}"
-                entry.error = f"{path} is {entry.what}, but its path tells no date; put it into a folder named 20230201"
-            else:
-                entry.what = " ".join([first.kind, "+".join(a.table for a in answers), str(first.day or "")]).strip()
-                found += answers
-        entry.seconds = time.perf_counter() - began
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and not any(d in path.parents for d in datasets):
+            report.files[path], kinds = _recognised(path, folder, only)
+            found += kinds
     report.options = source_options(folder, found, datasets, report)
     return report, found
+
+
+def _recognised(path: Path, folder: Path, only: str | None) -> tuple[FileReport, list[Recognised]]:
+    """A file's entry, and what it is; two answers where it holds both exchanges."""
+    entry = FileReport(path)
+    if not looks_like_a_table(path):
+        entry.skipped = True
+        return entry, []
+    began = time.perf_counter()
+    answers: list[Recognised] = []
+    try:
+        answers = recognise(path, folder, only)
+    except UnknownFileError:
+        entry.skipped = True
+    except MgError as error:
+        entry.skipped = only is not None and _of_another_kind(path, folder)
+        entry.error = "" if entry.skipped else str(error)
+    if answers and answers[0].ticks and answers[0].day is None:
+        entry.what = f"{answers[0].kind} {answers[0].table}"
+        entry.error = f"{path} is {entry.what}, but its path has no date; put it into a folder named 20230201"
+        answers = []
+    elif answers:
+        tables = "+".join(a.table for a in answers)
+        entry.what = " ".join([answers[0].kind, tables, str(answers[0].day or "")]).strip()
+    entry.seconds = time.perf_counter() - began
+    return entry, answers
 
 
 def _of_another_kind(path: Path, folder: Path) -> bool:
@@ -164,10 +181,10 @@ def _of_another_kind(path: Path, folder: Path) -> bool:
 
 
 def source_options(
-    folder: Path, found: Iterable[Recognised], datasets: Iterable[Path] = (), report: Report | None = None
+    folder: Path, found: Iterable[Recognised], datasets: Iterable[Path] = (), report: IngestReport | None = None
 ) -> dict[str, Any]:
     """The source that reads the recognised files: ``kind`` and options, of several a composite."""
-    report = report or Report()
+    report = report or IngestReport()
     ticks: dict[str, dict[str, dict[str, None]]] = {}
     mapped: dict[str, dict[str, dict[str, list[Recognised]]]] = {}
     for one in found:
@@ -186,7 +203,7 @@ def source_options(
                 for one in (o for g in groups.values() for o in g):
                     report.files[
                         one.path
-                    ].error = f"{one.path} belongs beside {preset}'s daily bars, which are not here"
+                    ].error = f"{one.path} belongs to {preset}'s daily bars, which are not in the folder"
             continue
         sources.append({"kind": "mapped", "config": preset, "root": str(folder), "files": files})
     sources += [{"kind": "qlib", "root": str(d), **_switches(d, report)} for d in datasets]
@@ -195,8 +212,8 @@ def source_options(
     return sources[0] if len(sources) == 1 else {"kind": "composite", "sources": sources}
 
 
-def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], report: Report) -> str:
-    """The pattern of a preset's table; each file that lies elsewhere is an error, for no one says which counts."""
+def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], report: IngestReport) -> str:
+    """The pattern of a preset's table; each file that lies elsewhere is an error, as either could be meant."""
     usual = _own_patterns(preset, table) if table in ("daily", "minute") else []
     every = [one for files in groups.values() for one in files]
     named = next((u for u in usual for one in every if one.path.as_posix().endswith(f"/{u}")), None)
@@ -218,8 +235,8 @@ def _own_patterns(preset: str, table: str) -> list[str]:
     return [files] if isinstance(files, str) else list(files)
 
 
-def _switches(dataset: Path, report: Report) -> dict[str, Any]:
-    """The switches under which a Qlib dataset does not contradict itself."""
+def _switches(dataset: Path, report: IngestReport) -> dict[str, Any]:
+    """The switches under which a Qlib dataset is consistent."""
     began = time.perf_counter()
     first = ""
     for switches in QLIB_SWITCHES:

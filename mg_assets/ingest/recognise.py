@@ -1,9 +1,9 @@
-"""Say of any file what it is: which vendor's, which table, of which day.
+"""Recognise what a file is: which vendor's, which table, of which day.
 
-1. Its first lines give a header and some rows; a packed file is looked into.
+1. Its first lines give a header and some rows, of a packed file too.
 2. A vendor's stream or a preset's table is a candidate where the header has all columns that it needs, or, for
    kinds without a header line, where the file's name is the kind's. The one with most columns under their
-   official names wins, then the one whose usual file name it bears.
+   official names wins, then the one whose usual file name it has.
 3. The path's date and security code become the placeholders of a file pattern.
 """
 
@@ -22,13 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mg_assets.errors import SourceError
-from mg_assets.sources.daily.mapping import Mapped, Section, parse_mapping
-from mg_assets.sources.io.archives import beginning
-from mg_assets.sources.io.columns import Column
-from mg_assets.sources.io.delimited import form_of
+from mg_assets.sources.daily.mapping import SourceMapping, TableMapping, parse_mapping
+from mg_assets.sources.file_patterns import FilePatterns
+from mg_assets.sources.io.archives import read_head
+from mg_assets.sources.io.columns import WantedColumn
+from mg_assets.sources.io.delimited import detect_format
+from mg_assets.sources.io.read_file import source_errors
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
-from mg_assets.sources.layout import Files
-from mg_assets.sources.level2.streams import DIALECTS, Stream
+from mg_assets.sources.level2.stream_formats import DIALECTS, StreamFormat
 from mg_assets.sources.presets import presets, read_preset
 
 TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001")
@@ -58,7 +59,7 @@ class Recognised:
     pattern : str
         The file pattern that finds it and its like below the root.
     day : date or None
-        As its path says.
+        In its path.
     """
 
     path: Path
@@ -77,12 +78,12 @@ class Recognised:
 class _Candidate:
     kind: str
     table: str
-    columns: Mapping[str, Column]
+    columns: Mapping[str, WantedColumn]
     exchange: str = ""
     names: tuple[str, ...] = ()  # usual file names
     header: tuple[str, ...] = ()
-    covers: Stream | None = None
-    needs: tuple[Files, ...] = ()  # further tables without which the preset cannot be read
+    covers: StreamFormat | None = None
+    needs: tuple[FilePatterns, ...] = ()  # further tables without which the preset cannot be read
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def looks_like_a_table(path: Path) -> bool:
 
 
 def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognised]:
-    """What a file below ``root`` is; two answers where it holds both exchanges.
+    """Recognise a file below ``root``.
 
     Parameters
     ----------
@@ -112,38 +113,50 @@ def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognise
     only : str, optional
         The one vendor or preset that is looked for.
 
+    Returns
+    -------
+    list of Recognised
+        One; two where the file holds both exchanges.
+
     Raises
     ------
-    SourceError, DataError
+    MgError
         The file cannot be read, or is none of the known kinds (the nearest is named).
     """
     sample = _sample(path)
     day = date_of(path, root)
-    offered = [
-        c
-        for c in _candidates()
-        if (only in (None, c.kind) or (only == "mapped" and c.kind not in DIALECTS))
-        and all(f.find(root)[0] for f in c.needs)
-    ]
+    offered = [c for c in _candidates() if _is_wanted(c, only) and all(f.find(root)[0] for f in c.needs)]
     fitting = [(_score(c, sample, path, day), c) for c in offered if _fits(c, sample, path)]
     if not fitting:
-        raise _unknown(path, offered, sample)
+        unknown: SourceError = _unknown(path, offered, sample)
+        raise unknown
     best = max(score for score, _ in fitting)
     chosen = next(c for score, c in fitting if score == best)
     twins = [c for score, c in fitting if c.kind == chosen.kind and score[1:] == best[1:] and c.exchange]
-    if chosen.exchange and len({c.exchange for c in twins}) > 1:  # one header for both exchanges: its codes tell
-        here = _exchanges(sample.column(chosen.columns["code"].names))
-        twins = [c for c in twins if c.exchange in here]
-        if not twins:
-            raise SourceError(
-                f"{path} is {chosen.kind}'s, but no code of its first rows is a stock's: of which exchange?"
-            )
-        return [Recognised(path, c.kind, c.table, pattern_of(path, root), day) for c in twins]
-    return [Recognised(path, chosen.kind, chosen.table, pattern_of(path, root), day)]
+    if chosen.exchange and len({c.exchange for c in twins}) > 1:  # one header for both exchanges: the codes decide
+        kept = _of_exchanges(twins, sample.column(chosen.columns["code"].names), path)
+    else:
+        kept = [chosen]
+    return [Recognised(path, c.kind, c.table, pattern_of(path, root), day) for c in kept]
+
+
+def _is_wanted(candidate: _Candidate, only: str | None) -> bool:
+    return only in (None, candidate.kind) or (only == "mapped" and candidate.kind not in DIALECTS)
+
+
+def _of_exchanges(candidates: Sequence[_Candidate], codes: Iterable[str], path: Path) -> list[_Candidate]:
+    """The candidates whose exchange some of the codes are of."""
+    symbols = [s for s in map(to_symbol, codes) if s and is_a_share(s)]
+    kept = [c for c in candidates if any(s.endswith(c.exchange) for s in symbols)]
+    if not kept:
+        raise SourceError(
+            f"{path} is {candidates[0].kind}'s, but no code of its first rows is a stock's: of which exchange?"
+        )
+    return kept
 
 
 def date_of(path: Path, root: Path) -> dt.date | None:
-    """The date that a path tells below a root."""
+    """The date in a path below a root; None where there is none."""
     for match in _DATE.finditer(path.relative_to(root).as_posix()):
         try:
             return dt.date(int(match[1]), int(match[3]), int(match[5]))
@@ -195,19 +208,19 @@ def _candidates() -> tuple[_Candidate, ...]:
     return tuple(out)
 
 
-def _of_preset(name: str, mapped: Mapped) -> Iterable[_Candidate]:
+def _of_preset(name: str, mapped: SourceMapping) -> Iterable[_Candidate]:
     around = [mapped.listing, mapped.industry, mapped.st_ranges, *mapped.membership.values(), *mapped.weights.values()]
     needs = tuple(section.files for section in around if section is not None)
-    sections: list[tuple[str, Section]] = []
+    sections: list[tuple[str, TableMapping]] = []
     if mapped.daily is not None:
         sections.append(("daily", mapped.daily))
         sections += [(f"more.{i}", more) for i, more in enumerate(mapped.daily.more)]
     if mapped.minute is not None:
         sections.append(("minute", mapped.minute))
     for table, section in sections:
-        columns = {ours: Column(theirs, "text") for ours, theirs in section.columns.items()}
-        columns |= {f"_{flag}": Column((how.column,), "text") for flag, how in section.flags.items()}
-        columns.setdefault("symbol", Column(("a security code in the file's name",), "text"))
+        columns = {ours: WantedColumn(theirs, "text") for ours, theirs in section.columns.items()}
+        columns |= {f"_{flag}": WantedColumn((how.column,), "text") for flag, how in section.flags.items()}
+        columns.setdefault("symbol", WantedColumn(("a security code in the file's name",), "text"))
         names = tuple(dict.fromkeys(PurePosixPath(p.text).name for p in section.files.patterns))
         yield _Candidate(name, table, columns, names=names, needs=needs)
 
@@ -223,12 +236,12 @@ def _fits(candidate: _Candidate, sample: _Sample, path: Path) -> bool:
 
 def _lacking(candidate: _Candidate, sample: _Sample, path: Path) -> list[str]:
     here = {h.strip().casefold() for h in sample.header}
-    told = {"symbol", "code"} if _CODE.search(path.name) else set()
-    told |= {"date"} if _DATE.search(path.name) else set()
+    named = {"symbol", "code"} if _CODE.search(path.name) else set()
+    named |= {"date"} if _DATE.search(path.name) else set()
     return [
         " or ".join(column.names)
         for ours, column in candidate.columns.items()
-        if ours not in told and not any(n.casefold() in here for n in column.names)
+        if ours not in named and not any(n.casefold() in here for n in column.names)
     ]
 
 
@@ -249,7 +262,7 @@ def _named_so(candidate: _Candidate, path: Path) -> bool:
 
 
 def _unknown(path: Path, offered: Sequence[_Candidate], sample: _Sample) -> SourceError:
-    """The error of a file that fits nothing; it names what the file lacks to be of the nearest kind."""
+    """The error of a file that fits nothing; it names the columns that it lacks to be of the nearest kind."""
     header = [h.strip() for h in sample.header][:20]
     nowhere = Path("")
     shares = [(len(_lacking(c, sample, nowhere)) / max(len(c.columns), 1), i) for i, c in enumerate(offered)]
@@ -264,24 +277,16 @@ def _unknown(path: Path, offered: Sequence[_Candidate], sample: _Sample) -> Sour
     )
 
 
-def _exchanges(codes: Iterable[str]) -> set[str]:
-    """Exchanges of the stocks among some codes."""
-    symbols = (to_symbol(c) for c in codes)
-    return {s[-2:] for s in symbols if s and is_a_share(s)}
-
-
 # --------------------------------------------------------------------- sample
 
 
 def _sample(path: Path) -> _Sample:
-    """A file's first rows as text; raises as :func:`files.read_columns`."""
-    from mg_assets.sources.io.files import reading
-
-    with reading(path):
+    """A file's first rows as text; raises as :func:`read_file.read_columns`."""
+    with source_errors(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return _parquet_sample(path)
-        head = beginning(path, HUNDRED_KB)
-        form = form_of(path, lambda: io.BytesIO(head))
+        head = read_head(path, HUNDRED_KB)
+        form = detect_format(path, lambda: io.BytesIO(head))
     lines = head.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace").splitlines()
     whole = lines[1:-1] if len(lines) > 2 else lines[1:]
     rows = list(csv.reader(whole[:SAMPLE_ROWS], delimiter=form.delimiter, quoting=csv.QUOTE_NONE))

@@ -35,8 +35,8 @@ def build_source(kind: str, options: Mapping[str, Any] | Sequence[Mapping[str, A
 
 
 def _simulated(options: dict[str, Any]) -> Source:
+    from mg_assets.sources.simulated.exchange import SimulatedExchange
     from mg_assets.sources.simulated.settings import SimulationSettings
-    from mg_assets.sources.simulated.source import SimulatedExchange
 
     valid = {f.name for f in dataclasses.fields(SimulationSettings)}
     _refuse_unknown("simulated", options, valid)

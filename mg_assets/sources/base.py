@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import MgError
-from mg_assets.sources.io.prefetch import ahead
+from mg_assets.sources.io.prefetch import prefetch
 
 RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
 
@@ -31,11 +31,13 @@ class SourceDay:
     Attributes
     ----------
     frame : DataFrame
-        Columns of the table's schema, sorted by symbol, then (ticks) by seq.
+        Columns of the table's schema (:mod:`mg_assets.market.schema`: prices in yuan, volume in shares, amount in
+        yuan, fractions as fractions), sorted by symbol, then (ticks) by seq.
     quarantine : DataFrame
-        Rows set aside, columns ``QUARANTINE_COLUMNS``.
-    notes : dict
-        What a person wants to know: files read, rows, what was restored.
+        Invalid rows, columns ``QUARANTINE_COLUMNS``.
+    notes : dict of str to object
+        Figures and rules for the partition's metadata (JSON values): files read, rows, what was restored.
+        ``absent_columns`` lists the columns that the source does not have: they are null or hold a stand-in.
     """
 
     frame: pd.DataFrame
@@ -49,7 +51,7 @@ class SourceDay:
 
     @property
     def data(self) -> pd.DataFrame:
-        """What the lake writes."""
+        """The rows as the lake's writer takes them."""
         return self.frame
 
 
@@ -57,47 +59,48 @@ class StreamedDay:
     """One raw table on one day, made stock by stock while it is read: a market's day need not fit into memory.
 
     It offers what a :class:`SourceDay` does. ``frame`` makes all rows at once; ``rows``, ``quarantine`` and ``notes``
-    are known once the rows went by, and asked for earlier they let them go by.
+    are complete after a pass over the rows; where there was none yet, they make one.
 
     Parameters
     ----------
     make : callable
-        Makes the rows anew: tables of the table's schema, each of whole stocks, sorted as a SourceDay's frame.
-    told : callable
-        Quarantine and notes of the day, once ``make`` has run through.
+        ``make()`` starts a pass: Arrow tables of the table's schema, each of whole stocks, sorted as a SourceDay's
+        frame.
+    summarize : callable
+        ``summarize(rows)`` gives the day's quarantine and notes after a pass of so many rows.
     keep : bool
-        Make the rows at once and keep them (a small day: an error in it is met here).
+        Make the rows at once and keep them (a small day: an error in it is raised here).
     """
 
     def __init__(
         self,
         make: Callable[[], Iterator[pa.Table]],
-        told: Callable[[int], tuple[pd.DataFrame, dict[str, object]]],
+        summarize: Callable[[int], tuple[pd.DataFrame, dict[str, object]]],
         keep: bool = False,
     ):
-        self._make, self._told = make, told
+        self._make, self._summarize = make, summarize
         self._kept: list[pa.Table] | None = None
-        self._known: tuple[int, pd.DataFrame, dict[str, object]] | None = None
+        self._summary: tuple[int, pd.DataFrame, dict[str, object]] | None = None
         if keep:
             self._kept = list(self)
 
     def __iter__(self) -> Iterator[pa.Table]:
-        """The rows, a bounded number at a time."""
+        """Make a pass over the rows, a bounded number at a time."""
         if self._kept is not None:
             yield from self._kept
             return
         rows = 0
-        for part in ahead(self._make()):
+        for part in prefetch(self._make()):
             rows += part.num_rows
             yield part
-        self._known = rows, *self._told(rows)
+        self._summary = rows, *self._summarize(rows)
 
     def __len__(self) -> int:
         return self.rows
 
     @property
     def data(self) -> "StreamedDay":
-        """What the lake writes."""
+        """The rows as the lake's writer takes them."""
         return self
 
     @property
@@ -108,56 +111,141 @@ class StreamedDay:
     @property
     def rows(self) -> int:
         """Number of rows."""
-        return self._summary()[0]
+        return self._after_a_pass()[0]
 
     @property
     def quarantine(self) -> pd.DataFrame:
-        """Rows set aside, columns ``QUARANTINE_COLUMNS``."""
-        return self._summary()[1]
+        """Invalid rows, columns ``QUARANTINE_COLUMNS``."""
+        return self._after_a_pass()[1]
 
     @property
     def notes(self) -> dict[str, object]:
-        """What a person wants to know."""
-        return self._summary()[2]
+        """Figures and rules for the partition's metadata."""
+        return self._after_a_pass()[2]
 
-    def _summary(self) -> tuple[int, pd.DataFrame, dict[str, object]]:
-        if self._known is None:
+    def _after_a_pass(self) -> tuple[int, pd.DataFrame, dict[str, object]]:
+        if self._summary is None:
             for _ in self:
                 pass
-        if self._known is None:
-            raise RuntimeError("a day's rows ended without their notes")
-        return self._known
+        if self._summary is None:
+            raise RuntimeError("a day's rows ended without their summary")
+        return self._summary
 
 
 Loaded = SourceDay | StreamedDay
+"""What :meth:`Source.load` returns."""
 
 
 class Source(Protocol):
-    """A provider of raw tables; picklable, cheap to make, safe to use from many threads."""
+    """A provider of raw tables: what a data vendor's reader implements.
+
+    A source is picklable, cheap to make (files are opened by :meth:`load`, not before) and safe to use from many
+    threads at once. It may have any of ``RAW_TABLES``; what it has not is derived from its other tables where that can
+    be done, and null elsewhere. Dates are calendar dates of the Shanghai exchange's trading days.
+
+    A source whose trades and orders come from the same files may offer ``load_day(day) -> dict of str to (SourceDay,
+    StreamedDay or MgError)`` too, which reads them once.
+
+    Attributes
+    ----------
+    name : str
+        For messages and the notes of partitions.
+    """
 
     name: str
 
     def days(self) -> np.ndarray:
-        """Trading days that the source covers, ``datetime64[D]``, ascending."""
+        """List the trading days that the source covers.
+
+        Returns
+        -------
+        ndarray of datetime64[D] (days,)
+            Ascending, without repetition; days of any table.
+
+        Raises
+        ------
+        MgError
+            The source's folder does not exist, or its history cannot be read.
+        """
         ...
 
     def has(self, table: str, day: dt.date) -> bool:
-        """Whether the source has this table on this day."""
+        """Say whether :meth:`load` can be asked for a table of a day; it is called often and must be cheap.
+
+        Parameters
+        ----------
+        table : str
+            One of ``RAW_TABLES``; of another name the answer is False.
+        day : date
+
+        Returns
+        -------
+        bool
+            True too where the day's files are there and loading them will raise: an absent table is derived or null, a
+            damaged one is an error.
+        """
         ...
 
     def load(self, table: str, day: dt.date) -> Loaded:
-        """Read one table of one day. Raises SourceError where it has none."""
+        """Read one table of one day.
+
+        Parameters
+        ----------
+        table : str
+            One of ``RAW_TABLES``.
+        day : date
+
+        Returns
+        -------
+        SourceDay or StreamedDay
+            The rows in the table's schema (:mod:`mg_assets.market.schema`): symbols as ``600000.SH``, times
+            ``datetime64[ms]`` local, prices float64 yuan without adjustment, volume int64 shares, amount float64 yuan,
+            fractions as fractions. Invalid rows are in its quarantine with file, row and reason, never dropped
+            silently. Equal files and settings give equal rows.
+
+        Raises
+        ------
+        SourceError
+            The source has no such table on the day, or a file is damaged.
+        DataError
+            A file is empty, lacks a column, or most of its rows are invalid.
+        """
         ...
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """A short hash of all that decides what :meth:`load` returns (settings; files' size and time)."""
+        """Hash all that decides what :meth:`load` returns: a changed fingerprint makes the partition stale.
+
+        Parameters
+        ----------
+        table : str
+            One of ``RAW_TABLES``.
+        day : date
+
+        Returns
+        -------
+        str
+            Of settings, the reader's version, and the size and time of the day's files
+            (:func:`mg_assets.sources.fingerprint.fingerprint_of`); nothing that leaves the rows as they are.
+        """
         ...
 
 
 def ticks_of(source: Source, day: dt.date, tables: Sequence[str] = TICKS) -> dict[str, Loaded | MgError]:
-    """Trades and orders of one day, as far as the source has them; a table that cannot be read is its error.
+    """Load trades and orders of one day, as far as the source has them.
 
     A source with a method ``load_day`` reads the files that both need once.
+
+    Parameters
+    ----------
+    source : Source
+    day : date
+    tables : sequence of str
+        Of ``TICKS``.
+
+    Returns
+    -------
+    dict of str to (SourceDay, StreamedDay or MgError)
+        A table that cannot be read is its error.
     """
     wanted = [t for t in tables if source.has(t, day)]
     together = getattr(source, "load_day", None)

@@ -1,4 +1,4 @@
-"""Several sources as one: the first that has a table on the day gives it."""
+"""Several sources as one: a table comes from the first that has it on the day."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
 from mg_assets.sources.base import TICKS, Loaded, Source, SourceDay, StreamedDay, ticks_of
-from mg_assets.sources.layout import digest
-from mg_assets.sources.quarantine import merge
+from mg_assets.sources.fingerprint import fingerprint_of
+from mg_assets.sources.quarantine import merge_quarantines
 
 FILLED = ("reference", "daily_bars")
-"""Tables with one row a stock, whose unknown columns a later source may know."""
+"""Tables with one row a stock, whose absent columns may be filled from a later source."""
 
 
 class CompositeSource:
     """Tables from the first source that has them; gaps in reference and daily bars filled from later ones.
 
     These two have the rows (symbols) of the first source that has the table on the day. A cell that is
-    null there, and a column that its source says it does not know (``notes["absent_columns"]``: a null
-    or a stand-in is in it), is taken from the next source that has the symbol and the column.
+    null there, and a column that its source does not have (``notes["absent_columns"]``: a null or a
+    stand-in is in it), is taken from the next source that has the symbol and the column.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class CompositeSource:
         return any(s.has(table, day) for s in self.sources)
 
     def load(self, table: str, day: dt.date) -> Loaded:
-        """The table from the first source that has it. Raises SourceError where none has."""
+        """Load the table from the first source that has it; raises SourceError where none has."""
         having = [s for s in self.sources if s.has(table, day)]
         if not having:
             raise SourceError(
@@ -72,7 +72,7 @@ class CompositeSource:
         """Hash of the fingerprints of the sources that take part."""
         having = [s for s in self.sources if s.has(table, day)]
         used = having if table in FILLED else having[:1]
-        return digest([(s.name, s.fingerprint(table, day)) for s in used])
+        return fingerprint_of([(s.name, s.fingerprint(table, day)) for s in used])
 
 
 def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDay:
@@ -94,7 +94,7 @@ def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDa
             filled.setdefault(other, []).append(column)
             unknown.discard(column)
     notes = {"source": name, **first.notes, "absent_columns": sorted(unknown), "filled_from": filled}
-    return SourceDay(frame, merge([first.quarantine, *(d.quarantine for _, d in later)]), notes)
+    return SourceDay(frame, merge_quarantines([first.quarantine, *(d.quarantine for _, d in later)]), notes)
 
 
 def _absent(day: Loaded) -> list[str]:

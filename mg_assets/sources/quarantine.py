@@ -1,4 +1,4 @@
-"""Rows set aside: nothing is dropped silently."""
+"""Invalid rows in quarantine tables: nothing is dropped silently."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ import pyarrow as pa
 from mg_assets.sources.base import QUARANTINE_COLUMNS, no_quarantine
 
 
-def quarantine(
+def quarantine_frame(
     table: str,
     file: str,
     rows: Sequence[int] | np.ndarray,
@@ -18,7 +18,7 @@ def quarantine(
     contents: Sequence[dict | str],
     symbols: Sequence[str | None] | None = None,
 ) -> pd.DataFrame:
-    """Bad rows of one file as a quarantine table.
+    """Make a quarantine table of one file's invalid rows.
 
     Parameters
     ----------
@@ -26,12 +26,19 @@ def quarantine(
         The lake's table that the rows would have gone to.
     file : str
         File they came from.
-    rows : sequence of int
+    rows : sequence of int (n,)
         0-based data rows in that file.
-    reasons, contents : sequence
-        Why each was set aside, and the row itself (a dict is written as JSON).
-    symbols : sequence of str or None
+    reasons : sequence of str (n,)
+        Why each is invalid.
+    contents : sequence of dict or str (n,)
+        The rows themselves, written as JSON.
+    symbols : sequence of str or None (n,), optional
         Null where the symbol could not be read.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``QUARANTINE_COLUMNS``, one row each.
     """
     if not len(rows):
         return no_quarantine()
@@ -48,7 +55,7 @@ def quarantine(
     )
 
 
-def merge(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def merge_quarantines(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Several quarantine tables as one."""
     kept = [f for f in frames if len(f)]
     if not kept:

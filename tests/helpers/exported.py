@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mg_assets.sources.simulated.day_plan import DayPlan
 from mg_assets.sources.simulated.export import export_tonglian
-from mg_assets.sources.simulated.intraday import simulate_day
-from mg_assets.sources.simulated.plan import DayPlan
+from mg_assets.sources.simulated.intraday_layer import simulate_day
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 SYMBOLS = ("000001.SZ", "300001.SZ", "600000.SH", "688001.SH")

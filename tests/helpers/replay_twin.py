@@ -7,7 +7,9 @@ import pandas as pd
 
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.sources.simulated.auction import uncross
-from mg_assets.sources.simulated.book import (
+from mg_assets.sources.simulated.day_plan import DayPlan
+from mg_assets.sources.simulated.intraday_layer import simulate_day
+from mg_assets.sources.simulated.matching_book import (
     BUY,
     DEPTH,
     EMPTY,
@@ -19,11 +21,9 @@ from mg_assets.sources.simulated.book import (
     OWN_BEST,
     SELL,
     enter,
-    new_book,
+    new_matching_book,
     withdraw,
 )
-from mg_assets.sources.simulated.intraday import simulate_day
-from mg_assets.sources.simulated.plan import DayPlan
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 KINDS = {"limit": LIMIT, "market": MARKET, "own_best": OWN_BEST}
@@ -84,7 +84,7 @@ class Exchange:
 
     def __init__(self, orders: pd.DataFrame, trades: pd.DataFrame):
         self.middle = orders["symbol"].iloc[0].endswith("SH")
-        self.book = new_book(int((orders["kind"] != "cancel").sum()), HIGH - LOW + 1)
+        self.book = new_matching_book(int((orders["kind"] != "cancel").sum()), HIGH - LOW + 1)
         self.slots: dict[int, int] = {}
         self.events = list(zip(day_ms(orders["time"]), orders.itertuples(index=False), strict=True))
         auction = trades[trades["side"] == 0]

@@ -1,0 +1,1 @@
+"""Daily bars and reference data from histories on disk: mapped tables and Qlib datasets."""

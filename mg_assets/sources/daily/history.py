@@ -1,7 +1,6 @@
-"""A history by day: daily bars and the reference of each day, from a panel and what is known around it."""
+"""A history by day: daily bars and the reference of each day, from a panel and its reference data."""
 
-import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,31 +10,32 @@ import pandas as pd
 
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.members import Industries, Ranges, Weights, index_members
+from mg_assets.sources.compute_once import compute_once
+from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, index_members
 from mg_assets.sources.daily.panel import FUNDAMENTALS, DailyPanel
-from mg_assets.sources.layout import digest
+from mg_assets.sources.fingerprint import fingerprint_of
 
 
 @dataclass(frozen=True)
-class History:
+class DailyHistory:
     """All that a source has by day.
 
     Attributes
     ----------
     panel : DailyPanel
     listed : mapping of str to ndarray of datetime64[D] (S,)
-        ``list_date`` and ``delist_date`` on the panel's axis, as far as known.
-    membership, weights : mapping of str to Ranges, Weights
+        ``list_date`` and ``delist_date`` on the panel's axis, as far as the source has them.
+    membership, weights : mapping of str to DateRanges, IndexWeights
         By index, on the panel's axis.
     industry : Industries or None
     caveats : sequence of str
-        What a person must know about this data; in every day's notes.
+        Limitations of this data; in every day's notes.
     """
 
     panel: DailyPanel
     listed: Mapping[str, np.ndarray] = field(default_factory=dict)
-    membership: Mapping[str, Ranges] = field(default_factory=dict)
-    weights: Mapping[str, Weights] = field(default_factory=dict)
+    membership: Mapping[str, DateRanges] = field(default_factory=dict)
+    weights: Mapping[str, IndexWeights] = field(default_factory=dict)
     industry: Industries | None = None
     caveats: Sequence[str] = ()
 
@@ -59,8 +59,8 @@ class History:
         if self.caveats:
             notes["caveats"] = list(self.caveats)
         if table == "reference":
-            frame, said = self._reference(day)
-            return SourceDay(frame, notes={**notes, **said})
+            frame, more = self._reference(day)
+            return SourceDay(frame, notes={**notes, **more})
         bad = self.panel.quarantined(day)
         notes |= {"absent_columns": sorted(self.panel.absent), "quarantined": len(bad)}
         return SourceDay(self.panel.bars(day), bad, notes)
@@ -68,9 +68,9 @@ class History:
     def fingerprint(self, table: str, day: np.datetime64) -> str:
         """Hash of the day's rows."""
         if not self.has(day):
-            return digest(table, str(day), None)
+            return fingerprint_of(table, str(day), None)
         frame = self._reference(day)[0] if table == "reference" else self.panel.bars(day)
-        return digest(table, str(day), int(pd.util.hash_pandas_object(frame, index=False).sum()))
+        return fingerprint_of(table, str(day), int(pd.util.hash_pandas_object(frame, index=False).sum()))
 
     def _reference(self, day: np.datetime64) -> tuple[pd.DataFrame, dict[str, object]]:
         panel, size = self.panel, len(self.panel.axis)
@@ -112,34 +112,5 @@ class History:
         return pd.DataFrame({n: columns[n] for n in REFERENCE.names}), notes
 
 
-class Shared:
-    """A few results kept a process, each made once even when many threads ask at the same time."""
-
-    def __init__(self, size: int):
-        self.size = size
-        self._kept: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
-        self._making: dict[Hashable, threading.Lock] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` gives for the key, from memory where it was made before."""
-        with self._lock:
-            if key in self._kept:
-                self._kept[key] = self._kept.pop(key)  # most recent last
-                return self._kept[key]
-            turn = self._making.setdefault(key, threading.Lock())
-        with turn:
-            with self._lock:
-                if key in self._kept:
-                    return self._kept[key]
-            made = make()
-            with self._lock:
-                self._kept[key] = made
-                self._making.pop(key, None)
-                while len(self._kept) > self.size:
-                    self._kept.pop(next(iter(self._kept)))
-        return made
-
-
-HISTORIES = Shared(3)
+daily_histories = compute_once(3)
 """Histories of this process: a history of 3.6 million rows takes about half a gigabyte."""

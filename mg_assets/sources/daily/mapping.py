@@ -1,18 +1,18 @@
 """The YAML file that maps a user's tables to ours, checked key by key.
 
-``docs/sources.md`` describes every key. A section is a file pattern, ``columns`` (our name -> the
+``docs/sources.md`` describes every key. A table's mapping is a file pattern, ``columns`` (our name -> the
 file's name, or a list of names), and ``units`` (our name -> how many of our unit one of the file's
 is: ``price: 0.001`` for milli-yuan, ``volume: 100`` for lots).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mg_assets.errors import SourceError
 from mg_assets.market.schema import INDICES
 from mg_assets.sources.daily.panel import NUMBERS
-from mg_assets.sources.layout import Files
+from mg_assets.sources.file_patterns import FilePatterns
 
 DAILY = ("date", "symbol", *NUMBERS)
 MINUTE = ("date", "symbol", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
@@ -22,92 +22,127 @@ VOLUME_STEP = "volume_step"
 
 
 @dataclass(frozen=True)
-class Flag:
-    """A truth told by a column's value: ``{column: isST, values: [1]}``."""
+class FlagMapping:
+    """A flag that is true where a column has one of some values: ``{column: isST, values: [1]}``."""
 
     column: str
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Section:
-    """One kind of table on disk."""
+class TableMapping:
+    """One kind of table on disk.
 
-    files: Files
+    Attributes
+    ----------
+    files : FilePatterns
+    columns : mapping of str to tuple of str
+        Our column to the names that the files may use for it.
+    units : mapping of str to float
+        Our column to how many of our unit one of the file's is.
+    flags : mapping of str to FlagMapping
+        ``suspended``, ``st``.
+    options : mapping of str to object
+        Further keys of the section, as given.
+    more : tuple of TableMapping
+        Further tables with the same (date, symbol) keys.
+    """
+
+    files: FilePatterns
     columns: Mapping[str, tuple[str, ...]]
     units: Mapping[str, float]
-    flags: Mapping[str, Flag] = field(default_factory=dict)
+    flags: Mapping[str, FlagMapping] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    more: tuple["Section", ...] = ()
+    more: tuple["TableMapping", ...] = ()
 
 
 @dataclass(frozen=True)
-class Mapped:
+class SourceMapping:
     """A whole mapping file."""
 
     name: str
     caveats: tuple[str, ...]
-    daily: Section | None
-    minute: Section | None
-    listing: Section | None
-    industry: Section | None
-    st_ranges: Section | None
-    membership: Mapping[str, Section]
-    weights: Mapping[str, Section]
+    daily: TableMapping | None
+    minute: TableMapping | None
+    listing: TableMapping | None
+    industry: TableMapping | None
+    st_ranges: TableMapping | None
+    membership: Mapping[str, TableMapping]
+    weights: Mapping[str, TableMapping]
 
 
-def parse_mapping(content: Mapping[str, Any], where: str) -> Mapped:
+def parse_mapping(content: Mapping[str, Any], where: str) -> SourceMapping:
     """Check a mapping and make it typed.
+
+    Parameters
+    ----------
+    content : mapping
+        What the YAML file holds.
+    where : str
+        The file's name, for messages.
+
+    Returns
+    -------
+    SourceMapping
 
     Raises
     ------
     SourceError
-        A key or column is unknown or lacking; the message names the place and what is valid.
+        A key or column is unknown or lacking; the message names where, and what is valid.
     """
-    _known(content, where, ("name", "description", "caveats", "daily", "minute", "listing", "industry", "st_ranges",
-                            "membership", "weights"))  # fmt: skip
-    ranges = ("symbol", "start", "end")
-    daily = _section(content, "daily", where, DAILY, ("date", "symbol", "open", "high", "low", "close", "volume"),
-                     options=("drop_before_listing",), flags=("suspended", "st"), more=DAILY)  # fmt: skip
-    minute = _section(content, "minute", where, MINUTE, ("time", "open", "high", "low", "close", "volume"),
-                      options=("label", VOLUME_STEP))  # fmt: skip
-    if minute is not None and minute.options.get("label") not in LABELS:
-        raise SourceError(f"{where}: minute.label was {minute.options.get('label')!r}; 'end' or 'start' was expected")
-    step = None if minute is None else minute.options.get(VOLUME_STEP, 1)
-    if step is not None and (isinstance(step, bool) or not isinstance(step, int) or step < 1):
-        raise SourceError(
-            f"{where}: minute.{VOLUME_STEP} was {step!r}; the number of shares to whose multiples the file's volumes "
-            "are rounded was expected (100 for whole lots, 1 where they are exact)"
-        )
-    if daily is None and minute is None:
+    _refuse_unknown(content, where, ("description", *(f.name for f in fields(SourceMapping))))
+    ohlcv, spans = ("open", "high", "low", "close", "volume"), ("symbol", "start", "end")
+    daily = _table_mapping(
+        content,
+        "daily",
+        where,
+        DAILY,
+        ("date", "symbol", *ohlcv),
+        options=("drop_before_listing",),
+        flags=("suspended", "st"),
+        more=DAILY,
+    )
+    minute = _table_mapping(content, "minute", where, MINUTE, ("time", *ohlcv), options=("label", VOLUME_STEP))
+    if minute is not None:
+        _check_minute_options(minute.options, where)
+    elif daily is None:
         raise SourceError(f"{where}: neither 'daily' nor 'minute' is mapped; map at least one")
-    indexed: dict[str, dict[str, Section]] = {"membership": {}, "weights": {}}
-    for key, columns, options in (
-        ("membership", ranges, ()),
-        ("weights", ("date", "symbol", "weight"), ("drop_dates",)),
-    ):
-        group = content.get(key) or {}
-        _known(group, f"{where}: {key}", INDICES)
-        for index in group:
-            section = _section(group, index, f"{where}: {key}", columns, columns, options=options)
-            if section is not None:
-                indexed[key][index] = section
-    return Mapped(
+    listing, industry = ("symbol", "list_date", "delist_date"), ("date", "symbol", "industry")
+    return SourceMapping(
         name=str(content.get("name") or "mapped"),
         caveats=tuple(content.get("caveats") or ()),
         daily=daily,
         minute=minute,
-        listing=_section(content, "listing", where, ("symbol", "list_date", "delist_date"), ("symbol", "list_date"),
-                         options=("open_end",)),
-        industry=_section(content, "industry", where, ("date", "symbol", "industry"), ("symbol", "industry"),
-                          options=("prefix",)),
-        st_ranges=_section(content, "st_ranges", where, ranges, ranges),
-        membership=indexed["membership"],
-        weights=indexed["weights"],
-    )  # fmt: skip
+        listing=_table_mapping(content, "listing", where, listing, listing[:2], options=("open_end",)),
+        industry=_table_mapping(content, "industry", where, industry, industry[1:], options=("prefix",)),
+        st_ranges=_table_mapping(content, "st_ranges", where, spans, spans),
+        membership=_by_index(content, "membership", where, spans),
+        weights=_by_index(content, "weights", where, ("date", "symbol", "weight"), ("drop_dates",)),
+    )
 
 
-def _known(content: object, where: str, valid: tuple[str, ...]) -> None:
+def _check_minute_options(options: Mapping[str, Any], where: str) -> None:
+    label, step = options.get("label"), options.get(VOLUME_STEP, 1)
+    if label not in LABELS:
+        raise SourceError(f"{where}: minute.label was {label!r}; 'end' or 'start' was expected")
+    if isinstance(step, bool) or not isinstance(step, int) or step < 1:
+        raise SourceError(
+            f"{where}: minute.{VOLUME_STEP} was {step!r}; the number of shares to whose multiples the file's volumes "
+            "are rounded was expected (100 for whole lots, 1 where they are exact)"
+        )
+
+
+def _by_index(
+    content: Mapping[str, Any], key: str, where: str, columns: tuple[str, ...], options: tuple[str, ...] = ()
+) -> dict[str, TableMapping]:
+    """The mapping of each index's table in the group ``key``."""
+    group = content.get(key) or {}
+    _refuse_unknown(group, f"{where}: {key}", INDICES)
+    found = {index: _table_mapping(group, index, f"{where}: {key}", columns, columns, options) for index in group}
+    return {index: mapping for index, mapping in found.items() if mapping is not None}
+
+
+def _refuse_unknown(content: object, where: str, valid: tuple[str, ...]) -> None:
     if not isinstance(content, Mapping):
         raise SourceError(f"{where} was {content!r}; a mapping was expected")
     unknown = sorted(set(map(str, content)) - set(valid))
@@ -115,7 +150,7 @@ def _known(content: object, where: str, valid: tuple[str, ...]) -> None:
         raise SourceError(f"{where}: keys {unknown} are unknown; valid keys: {sorted(valid)}")
 
 
-def _section(
+def _table_mapping(
     content: Mapping[str, Any],
     key: str,
     where: str,
@@ -124,42 +159,62 @@ def _section(
     options: tuple[str, ...] = (),
     flags: tuple[str, ...] = (),
     more: tuple[str, ...] = (),
-) -> Section | None:
+) -> TableMapping | None:
+    """The mapping of one table under ``key``; None where there is none."""
     raw = content.get(key)
     if raw is None:
         return None
-    place = f"{where}: {key}"
-    _known(raw, place, ("files", "columns", "units", *options, *flags, *(("more",) if more else ())))
+    path = f"{where}: {key}"
+    _refuse_unknown(raw, path, ("files", "columns", "units", *options, *flags, *(("more",) if more else ())))
     for need in ("files", "columns"):
         if need not in raw:
-            raise SourceError(f"{place}: {need!r} is lacking; give the file pattern and the column names")
-    _known(raw["columns"], f"{place}.columns", columns)
-    files = Files.of(raw["files"], f"{place}.files")
-    by_code = all("{code" in p.text for p in files.patterns)
-    by_date = all(p.dated for p in files.patterns)
-    free = {"symbol"} if by_code else set()  # what a file's name tells need not be a column
-    free |= {"date"} if by_date or key == "minute" else set()
-    lacking = [c for c in required if c not in raw["columns"] and c not in free]
-    if lacking:
-        raise SourceError(f"{place}.columns: {lacking} are lacking; map each to the file's column name")
-    named = {ours: (t,) if isinstance(t, str) else tuple(map(str, t)) for ours, t in raw["columns"].items()}
-    units = raw.get("units") or {}
-    _known(units, f"{place}.units", ("price", *columns))
-    for name, unit in units.items():
-        if isinstance(unit, bool) or not isinstance(unit, (int, float)) or not unit > 0:
-            raise SourceError(f"{place}.units.{name} was {unit!r}; a positive number was expected")
-    told = {flag: _flag(raw[flag], f"{place}.{flag}") for flag in flags if flag in raw}
-    extra = tuple(
-        s
-        for i, entry in enumerate(raw.get("more") or ())
-        if (s := _section({"more": entry}, "more", f"{place}[{i}]", more, ("date", "symbol"), ("optional",)))
+            raise SourceError(f"{path}: {need!r} is lacking; give the file pattern and the column names")
+    files = FilePatterns.of(raw["files"], f"{path}.files")
+    return TableMapping(
+        files,
+        _columns(raw["columns"], f"{path}.columns", columns, required, _named_by_files(files, key)),
+        _units(raw.get("units") or {}, f"{path}.units", ("price", *columns)),
+        {flag: _flag(raw[flag], f"{path}.{flag}") for flag in flags if flag in raw},
+        {option: raw[option] for option in options if option in raw},
+        _further_tables(raw.get("more") or (), path, more),
     )
-    return Section(files, named, dict(units), told, {o: raw[o] for o in options if o in raw}, extra)
 
 
-def _flag(raw: object, place: str) -> Flag:
-    _known(raw, place, ("column", "values"))
+def _named_by_files(files: FilePatterns, key: str) -> set[str]:
+    """Columns that need not be mapped: the files' names have them, and minutes have their date in their time."""
+    free = {"symbol"} if all("{code" in p.text for p in files.patterns) else set()
+    return free | ({"date"} if key == "minute" or all(p.dated for p in files.patterns) else set())
+
+
+def _columns(
+    raw: Mapping[str, Any], path: str, valid: tuple[str, ...], required: tuple[str, ...], free: set[str]
+) -> dict[str, tuple[str, ...]]:
+    _refuse_unknown(raw, path, valid)
+    lacking = [c for c in required if c not in raw and c not in free]
+    if lacking:
+        raise SourceError(f"{path}: {lacking} are lacking; map each to the file's column name")
+    return {ours: (t,) if isinstance(t, str) else tuple(map(str, t)) for ours, t in raw.items()}
+
+
+def _units(raw: Mapping[str, Any], path: str, valid: tuple[str, ...]) -> dict[str, float]:
+    _refuse_unknown(raw, path, valid)
+    for name, unit in raw.items():
+        if isinstance(unit, bool) or not isinstance(unit, (int, float)) or not unit > 0:
+            raise SourceError(f"{path}.{name} was {unit!r}; a positive number was expected")
+    return dict(raw)
+
+
+def _further_tables(raw: Sequence[Any], path: str, columns: tuple[str, ...]) -> tuple[TableMapping, ...]:
+    found = (
+        _table_mapping({"more": entry}, "more", f"{path}[{i}]", columns, ("date", "symbol"), ("optional",))
+        for i, entry in enumerate(raw)
+    )
+    return tuple(mapping for mapping in found if mapping is not None)
+
+
+def _flag(raw: object, path: str) -> FlagMapping:
+    _refuse_unknown(raw, path, ("column", "values"))
     values = raw.get("values") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or not isinstance(raw.get("column"), str) or not isinstance(values, list):
-        raise SourceError(f"{place} was {raw!r}; {{column: name, values: [value, ...]}} was expected")
-    return Flag(raw["column"], tuple(str(v) for v in values))
+        raise SourceError(f"{path} was {raw!r}; {{column: name, values: [value, ...]}} was expected")
+    return FlagMapping(raw["column"], tuple(str(v) for v in values))

@@ -1,4 +1,4 @@
-"""What the reference knows of a day besides prices: membership, weights, industry, listing, ST."""
+"""Reference data of a day besides prices: index membership, weights, industry, listing, ST."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.sources.daily.tables import Table
+from mg_assets.sources.daily.mapped_table import MappedTable
 
 WEIGHT_SUM_TOLERANCE = 0.02
 NO_DAY = np.datetime64("NaT", "D")
 
 
 @dataclass(frozen=True)
-class Ranges:
+class DateRanges:
     """Spans of days per symbol, both ends inclusive (a null end is open)."""
 
     symbol: np.ndarray
@@ -22,23 +22,23 @@ class Ranges:
     end: np.ndarray
 
     @classmethod
-    def of(cls, table: Table, axis: np.ndarray, start: str = "start", end: str = "end") -> "Ranges":
-        """From a table, with symbols as places on ``axis`` (others are left out)."""
-        place = places(table, axis)
+    def of(cls, table: MappedTable, axis: np.ndarray, start: str = "start", end: str = "end") -> "DateRanges":
+        """From a table, with symbols as positions on ``axis`` (others are left out)."""
+        position = axis_positions(table, axis)
         first, last = table.dates(start), table.dates(end)
-        keep = (place >= 0) & ~np.isnat(first)
+        keep = (position >= 0) & ~np.isnat(first)
         last = np.where(np.isnat(last), np.datetime64("9999-12-31", "D"), last)
-        return cls(place[keep], first[keep], last[keep])
+        return cls(position[keep], first[keep], last[keep])
 
     def since(self, day: np.datetime64, size: int) -> np.ndarray:
-        """Start of the span that each place of the axis is in on the day, ``datetime64[D] (size,)``, NaT outside."""
+        """Start of the span that each symbol of the axis is in on the day, ``datetime64[D] (size,)``, NaT outside."""
         out = np.full(size, NO_DAY)
         here = (self.start <= day) & (day <= self.end)
         out[self.symbol[here]] = self.start[here]
         return out
 
 
-def index_members(spans: Mapping[str, Ranges], day: np.datetime64, size: int) -> tuple[dict[str, np.ndarray], int]:
+def index_members(spans: Mapping[str, DateRanges], day: np.datetime64, size: int) -> tuple[dict[str, np.ndarray], int]:
     """Members of each index on a day, ``bool (size,)``, no stock in two, and how many were in two.
 
     The indices exclude each other, but lists that are dumped once a month keep a stock in its old
@@ -47,16 +47,16 @@ def index_members(spans: Mapping[str, Ranges], day: np.datetime64, size: int) ->
     since = {index: ranges.since(day, size) for index, ranges in spans.items()}
     inside = {index: ~np.isnat(start) for index, start in since.items()}
     doubled = sum(m.astype(int) for m in inside.values()) > 1 if inside else np.zeros(size, bool)
-    for place in np.flatnonzero(doubled):
-        of = [index for index in inside if inside[index][place]]
-        last = max(of, key=lambda index: since[index][place])
+    for position in np.flatnonzero(doubled):
+        of = [index for index in inside if inside[index][position]]
+        last = max(of, key=lambda index: since[index][position])
         for index in of:
-            inside[index][place] = index == last
+            inside[index][position] = index == last
     return inside, int(np.sum(doubled))
 
 
 @dataclass(frozen=True)
-class Weights:
+class IndexWeights:
     """Index weights on some dates, as fractions that sum to 1; the latest date counts."""
 
     days: np.ndarray
@@ -65,7 +65,9 @@ class Weights:
     weight: np.ndarray
 
     @classmethod
-    def of(cls, table: Table, axis: np.ndarray, drop_dates: tuple[np.datetime64, ...], what: str) -> "Weights":
+    def of(
+        cls, table: MappedTable, axis: np.ndarray, drop_dates: tuple[np.datetime64, ...], what: str
+    ) -> "IndexWeights":
         """From a table of (date, symbol, weight) with weights in fractions.
 
         Raises
@@ -73,10 +75,10 @@ class Weights:
         DataError
             A date's weights do not sum to 1 within 2%.
         """
-        place, weight, date = places(table, axis), table.numbers["weight"], table.date
+        position, weight, date = axis_positions(table, axis), table.numbers["weight"], table.date
         keep = (table.symbol >= 0) & np.isfinite(weight) & ~np.isnat(date) & ~np.isin(date, list(drop_dates))
         order = np.argsort(date[keep], kind="stable")
-        date, place, weight = date[keep][order], place[keep][order], weight[keep][order]
+        date, position, weight = date[keep][order], position[keep][order], weight[keep][order]
         days, starts = np.unique(date, return_index=True)
         sums = np.add.reduceat(weight, starts) if len(days) else np.empty(0)
         off = np.flatnonzero(np.abs(sums - 1) > WEIGHT_SUM_TOLERANCE)
@@ -87,7 +89,7 @@ class Weights:
             )
         offsets = np.append(starts, len(date)).astype(np.int64)
         weight = weight / np.repeat(sums, np.diff(offsets)) if len(days) else weight
-        return cls(days, offsets, place, weight)
+        return cls(days, offsets, position, weight)
 
     def on(self, day: np.datetime64, size: int) -> np.ndarray | None:
         """Weights as of the day, ``float64 (size,)``, 0 outside the index; None before the first date."""
@@ -109,37 +111,37 @@ class Industries:
     names: tuple[pd.api.extensions.ExtensionArray, ...]
 
     @classmethod
-    def of(cls, table: Table, axis: np.ndarray, prefix: str) -> "Industries":
+    def of(cls, table: MappedTable, axis: np.ndarray, prefix: str) -> "Industries":
         """From a table of (symbol, industry) with or without dates; an empty industry is unknown."""
-        place = places(table, axis)
+        position = axis_positions(table, axis)
         words = _words(table)
         dated = not np.all(np.isnat(table.date))
         days = np.unique(table.date[~np.isnat(table.date)]) if dated else np.array([NO_DAY])
         snapshots = []
         for day in days:
-            mine = (place >= 0) & ((table.date == day) if dated else np.ones(len(place), bool))
+            mine = (position >= 0) & ((table.date == day) if dated else np.ones(len(position), bool))
             names = np.full(len(axis), None, dtype=object)
             for i in np.flatnonzero(mine):
                 if words[i]:
-                    names[place[i]] = f"{prefix}{words[i]}"
+                    names[position[i]] = f"{prefix}{words[i]}"
             snapshots.append(pd.array(names, dtype="str"))
         return cls(days, tuple(snapshots))
 
     def on(self, day: np.datetime64) -> pd.api.extensions.ExtensionArray:
-        """Industry of each place of the axis, null where unknown."""
+        """Industry of each symbol of the axis as of the day, null where unknown."""
         if len(self.days) == 1:
             return self.names[0]
         return self.names[max(int(np.searchsorted(self.days, day, side="right")) - 1, 0)]
 
 
-def places(table: Table, axis: np.ndarray) -> np.ndarray:
-    """Each row's place on another axis, -1 where it is not there."""
+def axis_positions(table: MappedTable, axis: np.ndarray) -> np.ndarray:
+    """Each row's position on another axis, -1 where the axis lacks it."""
     found = {s: i for i, s in enumerate(axis)}
     own = np.array([*(found.get(s, -1) for s in table.axis), -1], np.int64)
     return own[np.where(table.symbol >= 0, table.symbol, len(table.axis))]
 
 
-def _words(table: Table) -> list[str]:
+def _words(table: MappedTable) -> list[str]:
     """Industry texts; a code that was read as a float loses its ``.0``."""
     column = table.text["industry"]
     words = []
@@ -149,20 +151,20 @@ def _words(table: Table) -> list[str]:
     return words
 
 
-def listing_days(table: Table, axis: np.ndarray, open_end: bool) -> Mapping[str, np.ndarray]:
-    """First and last listed day of each place of an axis, ``datetime64[D]``, NaT where unknown.
+def listing_days(table: MappedTable, axis: np.ndarray, open_end: bool) -> Mapping[str, np.ndarray]:
+    """First and last listed day of each symbol of an axis, ``datetime64[D]``, NaT where unknown.
 
     ``open_end``: a last day equal to the table's latest one means "still listed".
     """
-    place = places(table, axis)
+    position = axis_positions(table, axis)
     first = np.full(len(axis), NO_DAY)
     last = np.full(len(axis), NO_DAY)
-    keep = place >= 0
-    first[place[keep]] = table.dates("list_date")[keep]
+    keep = position >= 0
+    first[position[keep]] = table.dates("list_date")[keep]
     if "delist_date" in table.text:
         ends = table.dates("delist_date")
         known = ends[~np.isnat(ends)]
         if open_end and len(known):
             ends = np.where(ends == known.max(), NO_DAY, ends)
-        last[place[keep]] = ends[keep]
+        last[position[keep]] = ends[keep]
     return {"list_date": first, "delist_date": last}

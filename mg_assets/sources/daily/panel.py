@@ -2,13 +2,13 @@
 
 From whatever columns a source has to the lake's daily bars:
 
-1. Rows that cannot be are set aside; rows before the listing are left out (counted).
+1. Invalid rows go to the quarantine; rows before the listing are left out (counted).
 2. A day without volume is a suspended one. It carries the reference price, volume 0.
 3. ``adj_factor``: the source's, or chained from close and next day's reference price
    (``f_t = f_{t-1} * close_{t-1} / prev_close_t``), or 1.
 4. ``prev_close``: the source's, or the last traded adjusted close over the day's factor, on the tick.
 5. ``vwap = amount / volume``; without amounts ``(high + low + close) / 3`` stands in and
-   amount stays null (said in the notes).
+   amount stays null (noted).
 6. Limits: the source's, or the boards' rules (:mod:`mg_assets.market.rules`).
 """
 
@@ -22,7 +22,7 @@ from mg_assets.errors import DataError
 from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick
 from mg_assets.market.schema import PERIOD_BARS
 from mg_assets.sources.base import no_quarantine
-from mg_assets.sources.quarantine import first_reason, quarantine
+from mg_assets.sources.quarantine import first_reason, quarantine_frame
 
 OHLC = ("open", "high", "low", "close")
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
@@ -41,7 +41,7 @@ class DailyRows:
     axis : ndarray of object (S,)
         Symbols, ascending.
     symbol : ndarray of int32 (n,)
-        Place on the axis; negative where it could not be read.
+        Position on the axis; negative where it could not be read.
     date : ndarray of datetime64[D] (n,)
         NaT where it could not be read.
     columns : dict of str to ndarray (n,)
@@ -75,7 +75,7 @@ class DailyPanel:
     symbol : ndarray of int32 (n,)
     columns : dict of str to ndarray (n,)
     absent : frozenset of str
-        Columns that the source does not know (a stand-in or null is there).
+        Columns that the source does not have: null, or a stand-in.
     quarantine : DataFrame
         With a further column ``date`` (NaT where unread).
     notes : dict
@@ -111,7 +111,7 @@ class DailyPanel:
         return pd.DataFrame({"symbol": self.names.take(self.symbol[rows]), **columns})
 
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
-        """Rows of the day that were set aside.
+        """Invalid rows of the day.
 
         A row of a day without good rows counts for the next day that has some (or the last one), a row
         without a readable date for the first day, so that every row is in some day's quarantine.
@@ -148,14 +148,14 @@ def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_l
     raw = {k: v[kept] for k, v in rows.columns.items()}
     first = np.ones(len(symbol), bool)
     first[1:] = symbol[1:] != symbol[:-1]
-    columns, absent, said = _finished(raw, symbol, date, first, rows.axis, listed)
+    columns, absent, more = _finished(raw, symbol, date, first, rows.axis, listed)
     order = np.lexsort((symbol, date))
     date, symbol = date[order], symbol[order]
     days, starts = np.unique(date, return_index=True)
     offsets = np.append(starts, len(date)).astype(np.int64)
     columns = {k: v[order] for k, v in columns.items()}
     return DailyPanel(
-        days, offsets, rows.axis, symbol, columns, frozenset(absent), bad, {**rows.notes, **notes, **said}
+        days, offsets, rows.axis, symbol, columns, frozenset(absent), bad, {**rows.notes, **notes, **more}
     )
 
 
@@ -226,7 +226,7 @@ def _aside(rows: DailyRows, at: np.ndarray, reasons: list[str]) -> pd.DataFrame:
     symbols = [str(rows.axis[rows.symbol[i]]) if rows.symbol[i] >= 0 else None for i in at]
     files = [_file(rows, int(i)) for i in at]
     numbers = rows.row[at] if len(rows.row) else at
-    frame = quarantine("daily_bars", "", numbers, reasons, content, symbols)
+    frame = quarantine_frame("daily_bars", "", numbers, reasons, content, symbols)
     frame["file"] = pd.Series(files, dtype="str")
     return frame.assign(date=rows.date[at].astype("datetime64[s]"))
 
@@ -376,8 +376,8 @@ def _filled(values: np.ndarray, first: np.ndarray, forward: bool = False, backwa
     out = values
     start = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
     if forward:
-        place = np.maximum.accumulate(np.where(np.isnan(out), 0, np.arange(len(out))))
-        out = np.where(place >= start, out[place] if len(out) else out, np.nan)
+        last = np.maximum.accumulate(np.where(np.isnan(out), 0, np.arange(len(out))))
+        out = np.where(last >= start, out[last] if len(out) else out, np.nan)
     if backward:
         ending = np.append(first[1:], True)[::-1] if len(first) else first
         out = _filled(out[::-1], ending, forward=True)[::-1]

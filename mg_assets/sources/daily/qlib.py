@@ -7,7 +7,7 @@ symbol, first day, last day (inclusive).
 Convention: prices are adjusted (raw = price / factor) and volume is divided by the factor (raw =
 volume x factor). Datasets exist that hold raw prices (``raw_prices``), raw volumes beside adjusted
 prices (``raw_volume``), or both. Raw A-share prices lie on 0.01 yuan and raw volumes are whole
-shares; where the data plainly contradicts the switches the source refuses and names the switch.
+shares; where the data plainly contradicts the switches the source raises an error that names the switch.
 """
 
 import datetime as dt
@@ -22,18 +22,18 @@ from mg_assets.errors import DataError, SourceError
 from mg_assets.market.rules import round_to_tick
 from mg_assets.market.schema import INDICES
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.history import HISTORIES, History
-from mg_assets.sources.daily.members import Ranges
+from mg_assets.sources.daily.history import DailyHistory, daily_histories
+from mg_assets.sources.daily.members import DateRanges
 from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
+from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.symbols import symbol_axis
-from mg_assets.sources.layout import digest, stamp
 
 VERSION = 1  # raise it when the same files give another table
 FIELDS = {**dict.fromkeys((*OHLC, "volume")), "factor": "adj_factor", "vwap": "vwap", "amount": "amount"}
 REQUIRED = (*OHLC, "volume", "factor")
 SAMPLED = 20_000
-"""Values looked at to tell whether the switches fit."""
+"""Values that are checked for the convention that the switches name."""
 
 
 class QlibSource:
@@ -49,7 +49,7 @@ class QlibSource:
         Volumes are raw already; by default the same as ``raw_prices``.
     indices : mapping of str to str, optional
         Index -> file in ``instruments``; by default ``csi300.txt``, ``csi500.txt``, ``csi1000.txt``,
-        as far as they are there.
+        as far as they exist.
     """
 
     name = "qlib"
@@ -81,7 +81,7 @@ class QlibSource:
         return table in ("daily_bars", "reference") and self._history.has(np.datetime64(str(day)[:10], "D"))
 
     def load(self, table: str, day: dt.date) -> SourceDay:
-        """Daily bars or reference of one day. Raises SourceError where it has none."""
+        """Load daily bars or reference of one day; raises SourceError where there are none."""
         if not self.has(table, day):
             days = self.days()
             raise SourceError(f"qlib dataset {self.root} has no {table} on {day}; it covers {days[0]}..{days[-1]}")
@@ -102,16 +102,16 @@ class QlibSource:
 
     @cached_property
     def _key(self) -> tuple:
-        seen = tuple(stamp([p for p in (f / "close.day.bin" for f in self._folders) if p.is_file()]))
-        lists = tuple(stamp(sorted((self.root / "instruments").glob("*.txt"))))
-        settings = digest(VERSION, self.raw_prices, self.raw_volume, self._indices)
+        seen = tuple(file_stamps([p for p in (f / "close.day.bin" for f in self._folders) if p.is_file()]))
+        lists = tuple(file_stamps(sorted((self.root / "instruments").glob("*.txt"))))
+        settings = fingerprint_of(VERSION, self.raw_prices, self.raw_volume, self._indices)
         return ("qlib", str(self.root), settings, seen, lists)
 
     @property
-    def _history(self) -> History:
-        return HISTORIES.get(self._key, self._read)
+    def _history(self) -> DailyHistory:
+        return daily_histories(self._key, self._read)
 
-    def _read(self) -> History:
+    def _read(self) -> DailyHistory:
         rows = self._rows()
         listed: dict[str, np.ndarray] = {}
         every = self.root / "instruments" / "all.txt"
@@ -127,14 +127,14 @@ class QlibSource:
                 membership[index] = read_instruments(path, rows.axis)
             elif index in self._indices:
                 raise SourceError(f"{path} does not exist; check the option 'indices'")
-        return History(build_panel(rows, listed.get("list_date")), listed, membership)
+        return DailyHistory(build_panel(rows, listed.get("list_date")), listed, membership)
 
     def _rows(self) -> DailyRows:
         calendar = read_calendar(self.root / "calendars" / "day.txt")
-        axis, place, _ = symbol_axis(pa.chunked_array([[p.name.upper() for p in self._folders]]))
+        axis, position, _ = symbol_axis(pa.chunked_array([[p.name.upper() for p in self._folders]]))
         parts: dict[str, list[np.ndarray]] = {}
         symbols, dates = [], []
-        for folder, at in zip(self._folders, place.tolist(), strict=True):
+        for folder, at in zip(self._folders, position.tolist(), strict=True):
             if at < 0:
                 continue
             start, fields = _read_stock(folder)
@@ -181,22 +181,22 @@ class QlibSource:
         return columns
 
     def _agree(self, close: np.ndarray, volume: np.ndarray, factor: np.ndarray) -> None:
-        """Refuse data that plainly follows another convention than the switches say."""
-        small = np.minimum(close, close / factor) < 2000  # single precision still tells a tenth of a fen there
-        telling = np.flatnonzero(small & (np.abs(factor - 1) > 1e-3) & (volume > 0))
-        telling = telling[:: max(len(telling) // SAMPLED, 1)]
-        if len(telling) < 100:
+        """Raise DataError where the data plainly follows another convention than the switches."""
+        small = np.minimum(close, close / factor) < 2000  # single precision still resolves a tenth of a fen
+        checked = np.flatnonzero(small & (np.abs(factor - 1) > 1e-3) & (volume > 0))
+        checked = checked[:: max(len(checked) // SAMPLED, 1)]
+        if len(checked) < 100:
             return
-        adjusted, raw = _on_tick(close[telling] / factor[telling]), _on_tick(close[telling])
+        adjusted, raw = _on_tick(close[checked] / factor[checked]), _on_tick(close[checked])
         if (raw if self.raw_prices else adjusted) < 0.8 and (adjusted if self.raw_prices else raw) > 0.95:
             raise DataError(
                 f"qlib dataset {self.root}: raw_prices={self.raw_prices}, but {adjusted:.0%} of close / factor and "
                 f"{raw:.0%} of close lie on 0.01 yuan; set raw_prices={not self.raw_prices}"
             )
-        small = volume[telling] < 2**22  # single precision still holds quarters of a share there
+        small = volume[checked] < 2**22  # single precision still holds quarters of a share
         if small.sum() < 100:
             return
-        whole = float(np.mean(np.abs(volume[telling][small] % 1) < 1e-6))
+        whole = float(np.mean(np.abs(volume[checked][small] % 1) < 1e-6))
         if not self.raw_volume and whole > 0.99:
             raise DataError(
                 f"qlib dataset {self.root}: raw_volume=False, but {whole:.0%} of the volumes are whole numbers where "
@@ -234,7 +234,7 @@ def _read_stock(folder: Path) -> tuple[int, dict[str, np.ndarray]]:
     if len(set(starts.values())) > 1 or len({len(v) for v in fields.values()}) > 1:
         lengths = {k: (starts[k], len(v)) for k, v in fields.items()}
         raise DataError(
-            f"{folder}: fields differ in start index or length {lengths}; the dump is not whole: dump it again"
+            f"{folder}: fields differ in start index or length {lengths}; the dump is incomplete: dump it again"
         )
     return starts["close"], fields
 
@@ -249,7 +249,7 @@ def read_calendar(path: Path) -> np.ndarray:
     return days
 
 
-def read_instruments(path: Path, axis: np.ndarray) -> Ranges:
+def read_instruments(path: Path, axis: np.ndarray) -> DateRanges:
     """Spans of an instruments file (symbol, first day, last day, tab-separated) on an axis."""
     lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
     short = next((i for i, fields in enumerate(lines) if len(fields) < 3), None)
@@ -257,12 +257,12 @@ def read_instruments(path: Path, axis: np.ndarray) -> Ranges:
         raise DataError(f"{path}: line {short} is {lines[short]}; symbol, first day, last day were expected")
     words = pa.chunked_array([pa.array([f[0] for f in lines], pa.string())])
     own, index, _ = symbol_axis(words)
-    place = {s: i for i, s in enumerate(axis)}
-    to_axis = np.array([*(place.get(s, -1) for s in own), -1], np.int64)
+    position = {s: i for i, s in enumerate(axis)}
+    to_axis = np.array([*(position.get(s, -1) for s in own), -1], np.int64)
     symbol = to_axis[np.where(index >= 0, index, len(own))]
     start, end = (np.array([to_date(f[i]) for f in lines], "datetime64[D]") for i in (1, 2))
     if np.isnat(start).any() or np.isnat(end).any():
         line = int(np.flatnonzero(np.isnat(start) | np.isnat(end))[0])
         raise DataError(f"{path}: line {line} is {lines[line]}; its date is none, write it as 2020-01-31")
     keep = symbol >= 0
-    return Ranges(symbol[keep], start[keep], end[keep])
+    return DateRanges(symbol[keep], start[keep], end[keep])

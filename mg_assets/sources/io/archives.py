@@ -32,8 +32,16 @@ TABLES = (".csv", ".txt", ".tsv", ".dat")
 NOT_TABLES = ("__macosx/", ".ds_store", "thumbs.db", "readme", "readme.txt", "readme.md")
 
 
-class Stream:
-    """A stream that refuses to give more than it may, and remembers its last bytes."""
+class BoundedStream:
+    """A stream of at most ``limit`` bytes that keeps its last ones.
+
+    Attributes
+    ----------
+    count : int
+        Bytes read.
+    tail : bytes
+        The last ``TAIL_BYTES`` of them.
+    """
 
     closed = False
 
@@ -43,16 +51,16 @@ class Stream:
         self.tail = b""
 
     def read(self, size: int = -1) -> bytes:
-        """At most ``size`` bytes; raises SourceError past the limit."""
+        """Read at most ``size`` bytes; raises SourceError past the limit."""
         data: bytes = self._inner.read(None if size is None or size < 0 else size)
         self.count += len(data)
         if self.count > self._limit:
-            raise too_large(self._path, self._limit)
+            raise unpack_limit_error(self._path, self._limit)
         if data:
             self.tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self.tail + data)[-TAIL_BYTES:]
         return data
 
-    def __enter__(self) -> "Stream":
+    def __enter__(self) -> "BoundedStream":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -71,9 +79,13 @@ def is_packed(path: Path) -> bool:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Callable[[], Any]]:
-    """What opens the file's content, as often as wanted while the block lasts.
+    """Unpack a file for the time of a block.
 
-    A packed file opens as a :class:`Stream`, a plain one as Arrow's own.
+    Yields
+    ------
+    callable
+        Opens the content, as often as wanted: of a packed file as a :class:`BoundedStream`, of a plain one as an Arrow
+        stream.
 
     Raises
     ------
@@ -82,22 +94,24 @@ def unpacked(path: Path) -> Iterator[Callable[[], Any]]:
     """
     suffix = path.suffix.lower()
     if suffix == ".gz":
-        yield lambda: Stream(pa.input_stream(str(path), compression="gzip"), path, allowed(path.stat().st_size))
+        yield lambda: BoundedStream(
+            pa.input_stream(str(path), compression="gzip"), path, unpack_limit(path.stat().st_size)
+        )
     elif suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             member = _member_of_zip(path, archive)
-            yield lambda: Stream(archive.open(member), path, allowed(path.stat().st_size))
+            yield lambda: BoundedStream(archive.open(member), path, unpack_limit(path.stat().st_size))
     elif suffix == ".7z" or _is_volume(path):
         with tempfile.TemporaryDirectory(prefix="mg-7z-") as folder:
             content = Path(folder) / "content"
             _extract_7z(path, content)
-            yield lambda: Stream(pa.input_stream(str(content), compression=None), path, MAX_BYTES)
+            yield lambda: BoundedStream(pa.input_stream(str(content), compression=None), path, MAX_BYTES)
     else:
         yield lambda: pa.input_stream(str(path), compression=None)
 
 
-def beginning(path: Path, size: int) -> bytes:
-    """The first bytes of a file's content; of a 7z archive no more is unpacked than that."""
+def read_head(path: Path, size: int) -> bytes:
+    """Read the first bytes of a file's content; of a 7z archive no more is unpacked than that."""
     if path.suffix.lower() == ".7z" or _is_volume(path):
         with tempfile.TemporaryDirectory(prefix="mg-7z-") as folder:
             content = Path(folder) / "content"
@@ -107,12 +121,12 @@ def beginning(path: Path, size: int) -> bytes:
         return bytes(stream.read(size))
 
 
-def allowed(packed: int) -> int:
+def unpack_limit(packed: int) -> int:
     """Bytes that an archive of the given size may unpack to."""
     return min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * packed))
 
 
-def too_large(path: Path, limit: int) -> SourceError:
+def unpack_limit_error(path: Path, limit: int) -> SourceError:
     """The error of an archive that unpacks to more than it may."""
     return SourceError(
         f"{path} unpacks to more than {limit:,} bytes ({path.stat().st_size:,} packed, at most {MAX_RATIO} times that "
@@ -120,7 +134,7 @@ def too_large(path: Path, limit: int) -> SourceError:
     )
 
 
-def the_table(path: Path, names: list[str]) -> str:
+def single_table(path: Path, names: list[str]) -> str:
     """The one table among an archive's members."""
     members = [n for n in names if not n.endswith("/") and not _is_rubbish(n)]
     tables = [n for n in members if n.lower().endswith(TABLES)]
@@ -145,12 +159,12 @@ def _is_volume(path: Path) -> bool:
 
 
 def _member_of_zip(path: Path, archive: zipfile.ZipFile) -> str:
-    member = the_table(path, archive.namelist())
+    member = single_table(path, archive.namelist())
     info = archive.getinfo(member)
     if info.flag_bits & 1:
         raise SourceError(f"{path} is encrypted; unpack it with its password")
-    if info.file_size > allowed(path.stat().st_size):
-        raise too_large(path, allowed(path.stat().st_size))
+    if info.file_size > unpack_limit(path.stat().st_size):
+        raise unpack_limit_error(path, unpack_limit(path.stat().st_size))
     return member
 
 
@@ -170,7 +184,7 @@ def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
         def write(self, s: bytes | bytearray) -> int:
             self._size += len(s)
             if self._size > self._limit:
-                raise too_large(path, self._limit)
+                raise unpack_limit_error(path, self._limit)
             written = self._out.write(s)
             if enough is not None and self._size >= enough:
                 self._out.flush()
@@ -206,10 +220,10 @@ def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
             if archive.needs_password():
                 raise SourceError(f"{path} is encrypted; unpack it with its password")
             inside = {i.filename: i for i in archive.list() if not i.is_directory}
-            member = the_table(path, list(inside))
-            limit = allowed(packed)
-            if sum(i.uncompressed for i in inside.values()) > limit:  # a solid archive unpacks what stands before it
-                raise too_large(path, limit)
+            member = single_table(path, list(inside))
+            limit = unpack_limit(packed)
+            if sum(i.uncompressed for i in inside.values()) > limit:  # a solid archive unpacks what comes before it
+                raise unpack_limit_error(path, limit)
             with open(target, "wb") as out:
                 archive.extract(targets=[member], factory=Factory(Writer(out, limit)))
     except EnoughError:
@@ -255,9 +269,6 @@ class _Joined(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = (0, self._at, self._starts[-1])[whence]
         self._at = max(base + offset, 0)
-        return self._at
-
-    def tell(self) -> int:
         return self._at
 
     def read(self, size: int | None = -1) -> bytes:  # py7zr expects whole reads, not what one volume still has

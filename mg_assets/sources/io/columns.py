@@ -20,7 +20,7 @@ NULLS = ("", "NA", "NaN", "nan", "null", "NULL", "None", "-", "--")
 
 
 @dataclass(frozen=True)
-class Column:
+class WantedColumn:
     """A wanted column.
 
     Attributes
@@ -74,7 +74,7 @@ class FileData:
         return self.first + (at if self.rows is None else self.rows[at])
 
 
-def pick(path: Path, header: list[str], columns: Mapping[str, Column]) -> dict[str, str]:
+def pick(path: Path, header: list[str], columns: Mapping[str, WantedColumn]) -> dict[str, str]:
     """Our name -> the file's name, for the wanted columns that the file has."""
     stripped = [h.strip() for h in header]
     doubled = sorted({h for h in stripped if h and stripped.count(h) > 1})

@@ -1,6 +1,6 @@
 """Read one delimited text file.
 
-1. The beginning tells delimiter, encoding and which of a column's accepted names the file uses; a file
+1. The first lines give delimiter, encoding and which of a column's accepted names the file uses; a file
    of a kind that has no header line is read by the kind's documented order of columns.
 2. The fast path reads typed columns with Arrow, all cores, only the columns that are needed.
 3. Where a value does not parse or a row has the wrong number of fields, the same bytes are read again as
@@ -27,7 +27,7 @@ import pyarrow.csv as pacsv
 
 from mg_assets.errors import DataError, SourceError
 from mg_assets.sources.io.archives import is_packed
-from mg_assets.sources.io.columns import NULLS, TYPES, Column, FileData, parse_numbers, pick
+from mg_assets.sources.io.columns import NULLS, TYPES, FileData, WantedColumn, parse_numbers, pick
 
 BLOCK_BYTES = 8 << 20
 """Bytes that Arrow parses as one piece, on one core."""
@@ -38,8 +38,8 @@ ENCODINGS = ("utf8", "gb18030", "latin-1")
 
 
 @dataclass(frozen=True)
-class Form:
-    """What the beginning of a CSV file tells."""
+class TextFormat:
+    """Header, delimiter and encoding of a delimited text file, as its first lines show."""
 
     header: list[str]
     delimiter: str
@@ -48,7 +48,7 @@ class Form:
     first_row: int = 1  # lines before the first data row
 
 
-def form_of(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) -> Form:
+def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) -> TextFormat:
     """Header, delimiter and encoding of a file; ``header`` names the columns of a kind without a header line."""
     with content() as stream:
         head = stream.read(1 << 16)
@@ -72,10 +72,10 @@ def form_of(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) 
     second = lines[1].decode(encoding, errors="replace") if len(lines) > 1 else ""
     fields = next(csv.reader([second], delimiter=delimiter), [])
     stray = len(fields) == len(names) + 1 and not fields[-1].strip()
-    return Form(names, delimiter, encoding, stray)
+    return TextFormat(names, delimiter, encoding, stray)
 
 
-def _headless(path: Path, fields: list[str], header: Sequence[str], delimiter: str, encoding: str) -> Form:
+def _headless(path: Path, fields: list[str], header: Sequence[str], delimiter: str, encoding: str) -> TextFormat:
     """The form of a file whose first line is data."""
     stray = len(fields) == len(header) + 1 and not fields[-1].strip()
     if len(fields) != len(header) + stray:
@@ -84,7 +84,7 @@ def _headless(path: Path, fields: list[str], header: Sequence[str], delimiter: s
             f"{len(header)}: {list(header)}; is it this kind of file? Put a header line before its rows if its columns "
             "are others"
         )
-    return Form(list(header), delimiter, encoding, stray, first_row=0)
+    return TextFormat(list(header), delimiter, encoding, stray, first_row=0)
 
 
 def _decodes(head: bytes, encoding: str) -> bool:
@@ -95,7 +95,7 @@ def _decodes(head: bytes, encoding: str) -> bool:
     return True
 
 
-def _options(form: Form, types: dict[str, pa.DataType], handler, threads: bool, quotes: bool = True):
+def _options(form: TextFormat, types: dict[str, pa.DataType], handler, threads: bool, quotes: bool = True):
     names = [*form.header, "_stray"] if form.stray else form.header
     return {
         "read_options": pacsv.ReadOptions(
@@ -115,7 +115,7 @@ def _options(form: Form, types: dict[str, pa.DataType], handler, threads: bool, 
 
 
 def read_delimited(
-    path: Path, content: Callable[[], Any], columns: Mapping[str, Column], header: Sequence[str] = ()
+    path: Path, content: Callable[[], Any], columns: Mapping[str, WantedColumn], header: Sequence[str] = ()
 ) -> FileData:
     """The wanted columns of a text file whose bytes ``content`` opens (see :func:`files.read_columns`)."""
     form, chosen = _begin(path, content, columns, header)
@@ -132,7 +132,7 @@ def read_delimited(
 
 
 def delimited_blocks(
-    path: Path, content: Callable[[], Any], columns: Mapping[str, Column], header: Sequence[str] = ()
+    path: Path, content: Callable[[], Any], columns: Mapping[str, WantedColumn], header: Sequence[str] = ()
 ) -> Iterator[FileData]:
     """The wanted columns block by block; see :func:`files.read_blocks`."""
     form, chosen = _begin(path, content, columns, header)
@@ -148,10 +148,10 @@ def delimited_blocks(
 
 
 def _begin(
-    path: Path, content: Callable[[], Any], columns: Mapping[str, Column], header: Sequence[str]
-) -> tuple[Form, dict[str, str]]:
+    path: Path, content: Callable[[], Any], columns: Mapping[str, WantedColumn], header: Sequence[str]
+) -> tuple[TextFormat, dict[str, str]]:
     """A file's form and its wanted columns; a plain file that ends inside a row is refused."""
-    form = form_of(path, content, header)
+    form = detect_format(path, content, header)
     chosen = pick(path, form.header, columns)
     if not is_packed(path):
         _whole(path, form, _tail_of(path))
@@ -175,12 +175,12 @@ def _line_blocks(stream: Any) -> Iterator[bytes]:
 def _parse(
     path: Path,
     content: Callable[[], Any],
-    form: Form,
+    form: TextFormat,
     chosen: dict[str, str],
-    columns: Mapping[str, Column],
+    columns: Mapping[str, WantedColumn],
     ended: Callable[[Any], None] = lambda stream: None,
 ) -> FileData:
-    """The rows that ``content`` opens, typed; ``ended`` is told the stream once all of it is read."""
+    """The rows that ``content`` opens, typed; ``ended`` is called with the stream once all of it is read."""
     types = {theirs: TYPES[columns[ours].kind] for ours, theirs in chosen.items()}
     odd: list[object] = []
 
@@ -212,11 +212,15 @@ def _arrow(stream: Any) -> Any:
 
 
 def _read_text(
-    path: Path, content: Callable[[], Any], form: Form, chosen: dict[str, str], columns: Mapping[str, Column]
+    path: Path,
+    content: Callable[[], Any],
+    form: TextFormat,
+    chosen: dict[str, str],
+    columns: Mapping[str, WantedColumn],
 ) -> FileData:
-    """Read everything as text, mend what can be mended, and mark the rest.
+    """Read everything as text, repair what can be repaired, and mark the rest.
 
-    A line is a row whatever quotes it holds: a quote that is never closed spoils its own line only.
+    A line is a row whatever quotes it holds: a quote that is never closed invalidates its own line only.
     """
     odd: list[tuple[int, str]] = []
 
@@ -238,32 +242,32 @@ def _read_text(
     odd_rows = np.array([number - 1 - form.first_row for number, _ in odd], np.int64)
     total = len(table) + len(odd)
     rows = np.setdiff1d(np.arange(total), odd_rows)[: len(table)]
-    mended, broken, mended_rows = [], [], []
+    repaired, broken, repaired_rows = [], [], []
     for row, (_, line) in zip(odd_rows.tolist(), odd, strict=True):
         fields = _fields(line, form.delimiter)
         while len(fields) > len(form.header) and not fields[-1].strip():
             fields.pop()
         if len(fields) == len(form.header):
-            mended.append(fields)
-            mended_rows.append(row)
+            repaired.append(fields)
+            repaired_rows.append(row)
         else:
             broken.append((row, f"{len(fields)} fields where the header has {len(form.header)}", line))
     text = _unquoted(_renamed(table, chosen))
-    if mended:
+    if repaired:
         at = {theirs: form.header.index(theirs) for theirs in chosen.values()}
         more = {
-            ours: pa.array([None if r[at[theirs]].strip() in NULLS else r[at[theirs]] for r in mended], pa.string())
+            ours: pa.array([None if r[at[theirs]].strip() in NULLS else r[at[theirs]] for r in repaired], pa.string())
             for ours, theirs in chosen.items()
         }
         text = pa.concat_tables([text, pa.table(more)])
-        rows = np.concatenate([rows, np.array(mended_rows, np.int64)])
+        rows = np.concatenate([rows, np.array(repaired_rows, np.int64)])
     typed, unparsed = {}, {}
     for ours in text.column_names:
         kind = columns[ours].kind
         typed[ours], bad = (text[ours], None) if kind in ("text", "code") else parse_numbers(text[ours], kind)
         if bad is not None:
             unparsed[ours] = bad
-    notes: dict[str, object] = {"rows_with_stray_commas": len(mended)} if mended else {}
+    notes: dict[str, object] = {"rows_with_stray_commas": len(repaired)} if repaired else {}
     return FileData(str(path), pa.table(typed), rows, unparsed, broken, text, notes)
 
 
@@ -298,7 +302,7 @@ def _tail_of(path: Path) -> bytes:
         return file.read()
 
 
-def _whole(path: Path, form: Form, tail: bytes) -> None:
+def _whole(path: Path, form: TextFormat, tail: bytes) -> None:
     """Refuse a file that ends inside a row."""
     if tail.endswith((b"\n", b"\r")) or not tail.splitlines():
         return

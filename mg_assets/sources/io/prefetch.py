@@ -1,4 +1,4 @@
-"""Make the next part while the present one is worked on."""
+"""Compute the next item of an iterator in a thread while the present one is used."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -7,8 +7,14 @@ from typing import TypeVar
 Part = TypeVar("Part")
 
 
-def ahead(parts: Iterator[Part]) -> Iterator[Part]:
-    """The same parts, each made in a thread while its forerunner is used; one more is in memory."""
+def prefetch(parts: Iterator[Part]) -> Iterator[Part]:
+    """Iterate over ``parts``, computing each in a thread while the one before is used; one more is in memory.
+
+    Yields
+    ------
+    object
+        The items of ``parts``, in order.
+    """
     with ThreadPoolExecutor(1) as pool:
 
         def following() -> list[Part]:

@@ -1,4 +1,4 @@
-"""What readers tell of each file as they read it, for a person who waits or who wants a report."""
+"""A record of each file that readers read: rows, seconds, errors."""
 
 import time
 from collections.abc import Iterator
@@ -15,11 +15,13 @@ class FileRead:
 
     Attributes
     ----------
+    path : Path
     rows : int
         Rows in the file, good and bad; -1 where it could not be read.
     others : int
         Rows of funds, bonds, indices and B-shares, which are left out.
     seconds : float
+        Time spent on it.
     error : MgError or None
     """
 
@@ -31,28 +33,29 @@ class FileRead:
 
 
 @dataclass
-class Watch:
-    """Keeps what was read; with ``go_on`` a file that cannot be read does not stop the others of its table.
+class ReadLog:
+    """Record of the files that were read.
 
     Attributes
     ----------
+    continue_on_error : bool
+        Whether a file that cannot be read is recorded and left out; by default its error is raised.
     files : dict of Path to FileRead
-    go_on : bool
     """
 
-    go_on: bool = False
+    continue_on_error: bool = False
     files: dict[Path, FileRead] = field(default_factory=dict)
 
     @contextmanager
     def reading(self, path: Path) -> Iterator[FileRead]:
-        """Time the reading of one file; keep its error, and raise it unless ``go_on``."""
+        """Time the reading of one file; record its error, and raise it unless ``continue_on_error``."""
         entry = self.files[path] = FileRead(path)
         began = time.perf_counter()
         try:
             yield entry
         except MgError as error:
             entry.error = error
-            if not self.go_on:
+            if not self.continue_on_error:
                 raise
         finally:
             entry.seconds = time.perf_counter() - began

@@ -48,7 +48,7 @@ def _exchange_of(code: str) -> str | None:
 
 
 def symbol_axis(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Distinct symbols of a column, and each row's place among them.
+    """Distinct symbols of a column, and each row's index among them.
 
     Returns
     -------
@@ -66,8 +66,8 @@ def symbol_axis(column: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, list[s
     symbols = [None if w is None else to_symbol(_plain(w)) for w in words]
     unread = [str(w) for w, s in zip(words, symbols, strict=True) if s is None]
     axis = np.array(sorted({s for s in symbols if s and is_a_share(s)}), dtype=object)
-    place = {s: i for i, s in enumerate(axis)}
-    table = np.array([*(-1 if s is None else place.get(s, -2) for s in symbols), -1], np.int32)
+    position = {s: i for i, s in enumerate(axis)}
+    table = np.array([*(-1 if s is None else position.get(s, -2) for s in symbols), -1], np.int32)
     parts = [c.indices.fill_null(len(words)).to_numpy(zero_copy_only=False) for c in column.chunks]
     index = table[np.concatenate(parts)] if parts else np.empty(0, np.int32)
     return axis, index, unread
@@ -79,6 +79,6 @@ def _plain(word: object) -> object:
 
 
 def merge_axes(axes: Sequence[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """The union of symbol axes, and each axis's places in it."""
+    """The union of symbol axes, and each axis's positions in it."""
     union = np.array(sorted({s for axis in axes for s in axis}), dtype=object)
     return union, [np.searchsorted(union, axis).astype(np.int32) for axis in axes]

@@ -16,7 +16,8 @@ UNREADABLE = -1
 OTHER_DAY = -2
 """Milliseconds of a time that carries another day's date."""
 
-DAY_MS = 86_400_000
+BLANK, QUOTE, POINT, ZERO, COLON = 32, 34, 46, 48, 58  # ASCII
+SEPARATORS = (45, 46, 47, 32, 84)  # - . / blank T, between a date's parts and before the clock
 
 
 def milliseconds_of_day(column: pa.ChunkedArray, day: dt.date) -> np.ndarray:
@@ -80,100 +81,117 @@ def _text(chunk: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True)
 def _parse_times(raw, starts, dates, values):
+    """Dates (as numbers; 0 where there is none) and milliseconds of the texts ``raw[starts[i]:starts[i + 1]]``."""
     for i in range(len(values)):
-        values[i] = UNREADABLE
         low, high = starts[i], starts[i + 1]
-        while low < high and (raw[low] == 32 or raw[low] == 34):  # blanks and quotes
+        while low < high and (raw[low] == BLANK or raw[low] == QUOTE):
             low += 1
-        while high > low and (raw[high - 1] == 32 or raw[high - 1] == 34):
+        while high > low and (raw[high - 1] == BLANK or raw[high - 1] == QUOTE):
             high -= 1
-        colon = -1
-        for j in range(low, high):
-            if raw[j] == 58:
-                colon = j
-                break
-        date, hour, minute, second, milli = 0, -1, -1, 0, 0
-        if colon < 0:  # digits only
-            size = high - low
-            number = 0
-            clean = size > 0
-            for j in range(low, high):
-                if raw[j] < 48 or raw[j] > 57:
-                    clean = False
-                    break
-                number = number * 10 + (raw[j] - 48)
-            if not clean or size > 18:
-                continue
-            if size == 16:  # hundredths of a second
-                number *= 10
-                size = 17
-            if size == 17 or size == 14 or size == 12:
-                scale = 1_000_000_000 if size == 17 else 1_000_000 if size == 14 else 10_000
-                date = number // scale
-                number = number % scale
-            elif size not in (3, 4, 5, 6, 8, 9):
-                continue
-            if size in (17, 8, 9):
-                milli = number % 1000
-                number //= 1000
-            if size in (3, 4, 12):
-                number *= 100
-            second = number % 100
-            minute = number // 100 % 100
-            hour = number // 10_000
-        else:
-            at = colon
-            while at > low and raw[at - 1] >= 48 and raw[at - 1] <= 57:
-                at -= 1
-            if colon - at < 1 or colon - at > 2:
-                continue
-            hour = 0
-            for j in range(at, colon):
-                hour = hour * 10 + (raw[j] - 48)
-            digits = 0
-            clean = True
-            for j in range(low, at):  # the date before it
-                if raw[j] >= 48 and raw[j] <= 57:
-                    date = date * 10 + (raw[j] - 48)
-                    digits += 1
-                elif raw[j] not in (45, 46, 47, 32, 84):  # - . / blank T
-                    clean = False
-            if not clean or (digits != 8 and low != at):
-                continue
-            minute, used = _two(raw, colon + 1, high)
-            if used != 2:
-                continue
-            at = colon + 3
-            if at < high:
-                if raw[at] != 58:
-                    continue
-                second, used = _two(raw, at + 1, high)
-                if used != 2:
-                    continue
-                at += 3
-            if at < high:
-                if raw[at] != 46:
-                    continue
-                weight = 100
-                for j in range(at + 1, high):
-                    if raw[j] < 48 or raw[j] > 57:
-                        clean = False
-                        break
-                    milli += weight * (raw[j] - 48)
-                    weight //= 10
-                if not clean:
-                    continue
-        if hour > 23 or minute > 59 or second > 59 or hour < 0 or minute < 0:
-            continue
-        dates[i] = date
-        values[i] = ((hour * 60 + minute) * 60 + second) * 1000 + milli
+        colon = low
+        while colon < high and raw[colon] != COLON:
+            colon += 1
+        date, value = _read_digits(raw, low, high) if colon == high else _read_clock(raw, low, colon, high)
+        values[i] = value
+        if value != UNREADABLE:
+            dates[i] = date
 
 
 @numba.njit(cache=True)
-def _two(raw, at, high):
-    """The number of up to two digits at a place, and how many there were."""
-    number, used = 0, 0
-    while used < 2 and at + used < high and raw[at + used] >= 48 and raw[at + used] <= 57:
-        number = number * 10 + (raw[at + used] - 48)
-        used += 1
-    return number, used
+def _read_digits(raw, low, high):
+    """Date and milliseconds of digits alone: their count says which form they have."""
+    size = high - low
+    if size > 18:
+        return 0, UNREADABLE
+    number, milli, date = _number(raw, low, high), 0, 0
+    if number < 0:
+        return 0, UNREADABLE
+    if size == 16:  # hundredths of a second
+        number *= 10
+        size = 17
+    if size == 17 or size == 14 or size == 12:
+        scale = 1_000_000_000 if size == 17 else 1_000_000 if size == 14 else 10_000
+        date, number = number // scale, number % scale
+    elif size not in (3, 4, 5, 6, 8, 9):
+        return 0, UNREADABLE
+    if size in (17, 8, 9):
+        number, milli = number // 1000, number % 1000
+    elif size in (3, 4, 12):  # no seconds
+        number *= 100
+    return date, _milliseconds(number // 10_000, number // 100 % 100, number % 100, milli)
+
+
+@numba.njit(cache=True)
+def _read_clock(raw, low, colon, high):
+    """Date and milliseconds of ``[date]H:MM[:SS[.fraction]]``; ``colon`` is the position of the first one."""
+    at = colon
+    while at > low and _is_digit(raw[at - 1]):
+        at -= 1
+    if colon - at < 1 or colon - at > 2:
+        return 0, UNREADABLE
+    date = _date_before(raw, low, at)
+    hour, minute, second, milli = _number(raw, at, colon), _two_digits(raw, colon + 1, high), 0, 0
+    at = colon + 3
+    if at < high:
+        second = _two_digits(raw, at + 1, high) if raw[at] == COLON else -1
+        at += 3
+    if at < high:
+        milli = _fraction(raw, at + 1, high) if raw[at] == POINT else -1
+    if date < 0 or milli < 0:
+        return 0, UNREADABLE
+    return date, _milliseconds(hour, minute, second, milli)
+
+
+@numba.njit(cache=True)
+def _date_before(raw, low, high):
+    """The date of eight digits with any of ``- . / blank T`` among them; 0 of an empty text, -1 of any other."""
+    date, digits = 0, 0
+    for j in range(low, high):
+        if _is_digit(raw[j]):
+            date = date * 10 + (raw[j] - ZERO)
+            digits += 1
+        elif raw[j] not in SEPARATORS:
+            return -1
+    return date if digits == 8 or low == high else -1
+
+
+@numba.njit(cache=True)
+def _milliseconds(hour, minute, second, milli):
+    """Milliseconds of the day; ``UNREADABLE`` where a part is negative or beyond its range."""
+    if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
+        return UNREADABLE
+    return ((hour * 60 + minute) * 60 + second) * 1000 + milli
+
+
+@numba.njit(cache=True)
+def _number(raw, low, high):
+    """The digits of a text as a number; -1 where there are none or other characters."""
+    number = 0 if low < high else -1
+    for j in range(low, high):
+        if not _is_digit(raw[j]):
+            return -1
+        number = number * 10 + (raw[j] - ZERO)
+    return number
+
+
+@numba.njit(cache=True)
+def _two_digits(raw, at, high):
+    """The number of the two digits at a position; -1 where they are not both digits."""
+    return _number(raw, at, at + 2) if at + 2 <= high else -1
+
+
+@numba.njit(cache=True)
+def _fraction(raw, low, high):
+    """Milliseconds of a second's decimals, cut after the third; -1 where they are not all digits."""
+    milli, weight = 0, 100
+    for j in range(low, high):
+        if not _is_digit(raw[j]):
+            return -1
+        milli += weight * (raw[j] - ZERO)
+        weight //= 10
+    return milli
+
+
+@numba.njit(cache=True)
+def _is_digit(character):
+    return 48 <= character <= 57

@@ -1,0 +1,1 @@
+"""Level-2 files of the exchanges: ticks as trades and orders, and order book snapshots."""

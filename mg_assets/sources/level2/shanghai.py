@@ -1,4 +1,4 @@
-"""Shanghai's publication rule undone: the orders as they were entered.
+"""Restore Shanghai's orders as they were entered, from what its publication rule shows of them.
 
 Shanghai publishes an order only where a remainder rests, after the trades that it made on arrival,
 with volume = the remainder. So:
@@ -7,9 +7,9 @@ with volume = the remainder. So:
 - its arrival is its first such trade: it takes that trade's BizIndex as seq, and its time;
 - an aggressor that never appears in the order stream executed wholly on arrival (or its remainder
   was withdrawn at once): it becomes an order of its traded volume. Its limit price was never
-  published, so it stands as kind ``market`` with a null price.
+  published, so it is of kind ``market`` with a null price.
 
-Cancels (type D) stand in the order stream. The aggressor is the published flag: B +1, S -1, N 0.
+Cancels (type D) are in the order stream. The aggressor is the published flag: B +1, S -1, N 0.
 From 2023-11-27 on (2023-11-27: cut-over) orders, cancels and trades come as one merged stream with
 the same rule. A restored order shares its seq with its first trade: on a tie the order came first.
 
@@ -18,7 +18,7 @@ Source: data.md, section 2.
 
 import numpy as np
 
-from mg_assets.sources.level2.streams import ADD, CANCEL, FILL, LIMIT, MARKET, MERGED_FROM
+from mg_assets.sources.level2.stream_formats import ADD, CANCEL, FILL, LIMIT, MARKET, MERGED_FROM
 from mg_assets.sources.level2.ticks import Ticks, order_key
 
 
@@ -34,7 +34,7 @@ def split_merged(ticks: Ticks) -> tuple[Ticks, Ticks]:
     return orders, Ticks(ticks.exchange, trades, ticks.quarantine, ticks.notes)
 
 
-def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+def restore_shanghai_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray], dict[str, object]]:
     """Orders as entered, wholly executed ones included, and cancels.
 
     Parameters
@@ -110,11 +110,11 @@ def restore_orders(orders: Ticks, trades: Ticks) -> tuple[dict[str, np.ndarray],
 
 
 def _find(sorted_key: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Places in ascending keys, and whether the key stands there."""
+    """Positions in ascending keys, and whether the key is found there."""
     at = np.searchsorted(sorted_key, wanted)
     known = at < len(sorted_key)
     known[known] = sorted_key[at[known]] == wanted[known]
     return at, known
 
 
-__all__ = ["MERGED_FROM", "restore_orders", "split_merged"]
+__all__ = ["MERGED_FROM", "restore_shanghai_orders", "split_merged"]

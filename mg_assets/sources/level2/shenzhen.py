@@ -1,9 +1,9 @@
-"""Shenzhen's two differences: cancels stand in the trade stream, and nobody says who was the aggressor.
+"""Shenzhen's two differences: cancels are published in the trade stream, and there is no aggressor flag.
 
 - ExecType 4 (52) is a cancel: price 0 and one side's order number 0. It becomes a cancel order of
-  the other side, with the price of the order that it withdraws where the order stream is there.
+  the other side, with the price of the order that it withdraws where the order stream has it.
 - Before 2016-05-09 orders and trades were numbered apart, so cancels are put among the orders by time,
-  after the orders of the same stamp, and ``seq`` counts both anew.
+  after the orders of the same stamp, and ``seq`` numbers both afresh.
 - In the continuous session (09:30 to before 14:57) the larger order number is the aggressor, for
   order and trade streams share one ApplSeqNum a channel; in the auctions nobody is (0).
 
@@ -12,7 +12,7 @@ Source: data.md, section 2.
 
 import numpy as np
 
-from mg_assets.sources.level2.streams import CANCEL, FILL, LIMIT
+from mg_assets.sources.level2.stream_formats import CANCEL, FILL, LIMIT
 from mg_assets.sources.level2.ticks import Ticks, order_key
 
 CONTINUOUS_MS = ((9 * 60 + 30) * 60_000, (14 * 60 + 57) * 60_000)
@@ -29,10 +29,10 @@ def fills_with_side(trades: Ticks) -> dict[str, np.ndarray]:
     return {**columns, "side": side.astype(np.int8)}
 
 
-def restore_orders(
+def restore_shenzhen_orders(
     orders: Ticks, trades: Ticks, one_sequence: bool = True
 ) -> tuple[dict[str, np.ndarray], dict[str, object]]:
-    """New orders and, from the trade stream, cancels; sorted by code, then seq.
+    """Orders as entered and, from the trade stream, cancels; sorted by code, then seq.
 
     Parameters
     ----------

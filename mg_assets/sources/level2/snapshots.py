@@ -1,6 +1,6 @@
-"""Vendors' 3-second snapshots as the lake's optional table ``snapshots``: what a replayed order book is held against.
+"""Vendors' 3-second snapshots as the lake's optional table ``snapshots``, which replayed order books are compared with.
 
-One source of its own, to stand beside a tick source in a composite: who does not name it pays nothing. A whole
+A source of its own, for a composite with a tick source: deployments without it pay nothing. A whole
 market's day has some 24 million rows, so files are read block by block and only the wanted stocks are kept
 (``symbols``, or every n-th code with ``every``).
 
@@ -24,15 +24,16 @@ import pyarrow.parquet as pq
 from mg_assets.errors import DataError, SourceError
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.sources.base import SourceDay
+from mg_assets.sources.file_patterns import FilePattern, FilePatterns, as_days
+from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
 from mg_assets.sources.io.archives import unpacked
-from mg_assets.sources.io.columns import NULLS, TYPES, Column, pick
-from mg_assets.sources.io.delimited import form_of
-from mg_assets.sources.io.files import read_columns, read_header
+from mg_assets.sources.io.columns import NULLS, TYPES, WantedColumn, pick
+from mg_assets.sources.io.delimited import detect_format
+from mg_assets.sources.io.read_file import read_columns, read_header
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
-from mg_assets.sources.layout import Files, Pattern, as_days, digest, stamp
 from mg_assets.sources.level2.ticks import A_SHARES, PRICE_GRID
 from mg_assets.sources.presets import read_preset
-from mg_assets.sources.quarantine import contents_of, first_reason, merge, quarantine
+from mg_assets.sources.quarantine import contents_of, first_reason, merge_quarantines, quarantine_frame
 
 VERSION = 1  # raise it when the same files give another table
 LEVELS = 10
@@ -42,7 +43,7 @@ BLOCK_ROWS = 1 << 17
 
 
 @dataclass(frozen=True)
-class Layout:
+class SnapshotFormat:
     """How a kind of file names its columns.
 
     Attributes
@@ -64,20 +65,20 @@ class Layout:
     volume: float = 1.0
     amount: float = 1.0
 
-    def wanted(self) -> dict[str, Column]:
+    def wanted(self) -> dict[str, WantedColumn]:
         """The columns to read, under our names."""
         kinds = {"code": "int", "time": "text"}
         optional = ("total_bid_volume", "total_ask_volume")
-        out = {c: Column(names, kinds.get(c, "float"), c not in optional) for c, names in self.columns.items()}
+        out = {c: WantedColumn(names, kinds.get(c, "float"), c not in optional) for c, names in self.columns.items()}
         for side, name in self.levels.items():
             for n in range(LEVELS):
                 column = name.replace("{n}", str(n + self.first))
-                out[f"{side}_{n + 1}"] = Column((column,), "float", required=n == 0)
+                out[f"{side}_{n + 1}"] = WantedColumn((column,), "float", required=n == 0)
         return out
 
 
-LAYOUTS = {
-    "tonglian": Layout(
+SNAPSHOT_FORMATS = {
+    "tonglian": SnapshotFormat(
         {
             "code": ("SecurityID",),
             "time": ("UpdateTime",),
@@ -95,7 +96,7 @@ LAYOUTS = {
             "ask_volume": "AskVolume{n}",
         },
     ),
-    "axsbe": Layout(
+    "axsbe": SnapshotFormat(
         {
             "code": ("SecurityID",),
             "time": ("DataTimeStamp",),
@@ -142,7 +143,7 @@ class SnapshotSource:
     every : int
         Keep the codes that this divides: 97 keeps about one stock in a hundred.
     layouts : mapping of str to mapping, optional
-        Further kinds of files: the fields of :class:`Layout`.
+        Further kinds of files: the fields of :class:`SnapshotFormat`.
     """
 
     name = "snapshots"
@@ -170,9 +171,9 @@ class SnapshotSource:
             raise SourceError(f"every was {every}; a number of at least 1 was expected")
         self.symbols = None if symbols is None else tuple(symbols)
         self.every = every
-        self._files = {exchange: Files.of(texts, f"files[{exchange!r}]") for exchange, texts in given.items()}
-        own = {k: replace(LAYOUTS["tonglian"], **v) for k, v in (layouts or {}).items()}
-        self._layouts = {**own, **LAYOUTS}
+        self._files = {exchange: FilePatterns.of(texts, f"files[{exchange!r}]") for exchange, texts in given.items()}
+        own = {k: replace(SNAPSHOT_FORMATS["tonglian"], **v) for k, v in (layouts or {}).items()}
+        self._layouts = {**own, **SNAPSHOT_FORMATS}
 
     def __repr__(self) -> str:
         return f"SnapshotSource({str(self.root)!r})"
@@ -212,25 +213,27 @@ class SnapshotSource:
                 notes["files"].append(path.relative_to(self.root).as_posix())  # type: ignore[attr-defined]
         whole = pd.concat(frames, ignore_index=True)
         whole = whole.sort_values(["symbol", "time"], kind="stable", ignore_index=True)
-        aside = merge(bad)
+        aside = merge_quarantines(bad)
         return SourceDay(whole, aside, {**notes, "rows": len(whole), "quarantined": len(aside)})
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the day's files (size and time), the stocks that are kept and this reader's version."""
         date = _date(day)
         used = [p for f in self._files.values() for p in f.find(self.root, date)[0]]
-        return digest(VERSION, table, str(date), self.symbols, self.every, repr(self._layouts), stamp(used))
+        return fingerprint_of(
+            VERSION, table, str(date), self.symbols, self.every, repr(self._layouts), file_stamps(used)
+        )
 
     # ------------------------------------------------------------------ one file
 
     def _file(
-        self, path: Path, pattern: Pattern | None, exchange: str, day: dt.date
+        self, path: Path, pattern: FilePattern | None, exchange: str, day: dt.date
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         layout, columns = self._layout(path)
         try:
             parts = [self._rows(path, *b, layout, exchange, day) for b in _blocks(path, columns)]
             bad = [aside for _, aside in parts]
-        except pa.ArrowInvalid:  # some value or row does not parse: the reader that sets such rows aside
+        except pa.ArrowInvalid:  # some value or row does not parse: the reader that quarantines such rows
             data = read_columns(path, columns)
             unread = {c: mask for c, mask in data.unparsed.items() if mask.any()}
             parts = [self._rows(path, data.table, data.row_numbers(np.arange(len(data.table))), layout, exchange, day,
@@ -238,8 +241,8 @@ class SnapshotSource:
             bad = [aside for _, aside in parts]
             if data.broken:
                 rows, reasons, lines = zip(*data.broken, strict=True)
-                bad.append(quarantine("snapshots", str(path), rows, reasons, lines))
-        frame, aside = pd.concat([kept for kept, _ in parts], ignore_index=True), merge(bad)
+                bad.append(quarantine_frame("snapshots", str(path), rows, reasons, lines))
+        frame, aside = pd.concat([kept for kept, _ in parts], ignore_index=True), merge_quarantines(bad)
         if len(aside) > max(len(frame), 10):
             top = aside["reason"].value_counts()
             raise DataError(
@@ -254,12 +257,12 @@ class SnapshotSource:
         path: Path,
         block: pa.Table,
         rows: np.ndarray,
-        layout: Layout,
+        layout: SnapshotFormat,
         exchange: str,
         day: dt.date,
         unread: Mapping[str, np.ndarray] | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The wanted stocks' rows of a block, and those set aside."""
+        """The wanted stocks' valid rows of a block, and the quarantine of the invalid ones."""
         code = pc.fill_null(block["code"], -1).to_numpy()
         at = np.flatnonzero(self._wanted(code, exchange) | (code < 0))
         part, code = block.take(pa.array(at)), code[at]
@@ -277,12 +280,14 @@ class SnapshotSource:
             (np.isnan(numbers["num_trades"]) & np.isnan(numbers["volume"]), "neither volume nor number of trades"),
         ]
         bad, which = first_reason(len(at), checks)
-        aside = merge([])
+        aside = merge_quarantines([])
         if bad.any():
             there = np.flatnonzero(bad)
             symbols = [f"{c:06d}.{exchange}" if c >= 0 else None for c in code[there].tolist()]
             reasons = [checks[i][1] for i in which[there]]
-            aside = quarantine("snapshots", str(path), rows[at][there], reasons, contents_of(part, there), symbols)
+            aside = quarantine_frame(
+                "snapshots", str(path), rows[at][there], reasons, contents_of(part, there), symbols
+            )
         good = ~bad
         frame: dict[str, object] = {
             "symbol": pd.Series([f"{c:06d}.{exchange}" for c in code[good].tolist()], dtype="str"),
@@ -303,7 +308,7 @@ class SnapshotSource:
                 frame[column] = shares.astype("Int64")
         return pd.DataFrame(frame), aside
 
-    def _layout(self, path: Path) -> tuple[Layout, dict[str, Column]]:
+    def _layout(self, path: Path) -> tuple[SnapshotFormat, dict[str, WantedColumn]]:
         header = read_header(path)
         reasons = []
         for name, layout in self._layouts.items():
@@ -325,7 +330,7 @@ class SnapshotSource:
         return mask & (code % self.every == 0)
 
 
-def _blocks(path: Path, columns: Mapping[str, Column]) -> Iterator[tuple[pa.Table, np.ndarray]]:
+def _blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """The wanted columns of a file and their row numbers, some rows at a time. Raises ArrowInvalid on unclean text."""
     row = 0
     for block in _parquet_blocks(path, columns) if is_parquet(path) else _text_blocks(path, columns):
@@ -338,7 +343,7 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() in (".parquet", ".pq")
 
 
-def _parquet_blocks(path: Path, columns: Mapping[str, Column]) -> Iterator[pa.Table]:
+def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[pa.Table]:
     with pq.ParquetFile(path) as file:
         chosen = pick(path, file.schema_arrow.names, columns)
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(chosen.values())):
@@ -347,13 +352,13 @@ def _parquet_blocks(path: Path, columns: Mapping[str, Column]) -> Iterator[pa.Ta
             yield pa.table(typed)
 
 
-def _as(column: pa.ChunkedArray, wanted: Column) -> pa.ChunkedArray:
+def _as(column: pa.ChunkedArray, wanted: WantedColumn) -> pa.ChunkedArray:
     return column.cast(TYPES[wanted.kind], safe=False)
 
 
-def _text_blocks(path: Path, columns: Mapping[str, Column]) -> Iterator[pa.Table]:
+def _text_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[pa.Table]:
     with unpacked(path) as content:
-        form = form_of(path, content)
+        form = detect_format(path, content)
         chosen = pick(path, form.header, columns)
         names = {theirs: ours for ours, theirs in chosen.items()}
         kinds = {theirs: TYPES[columns[ours].kind] for theirs, ours in names.items()}

@@ -1,12 +1,12 @@
-"""Which rows of a tick stream cannot be, and where rows set aside would have gone."""
+"""Checks for invalid rows of a tick stream, and the quarantine table of those that fail."""
 
 import numpy as np
 import pandas as pd
 
-from mg_assets.sources.io.files import FileData
+from mg_assets.sources.io.read_file import FileData
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE
-from mg_assets.sources.level2.streams import ADD, CANCEL, FILL, LIMIT, STATUS, Stream
-from mg_assets.sources.quarantine import contents_of, merge, quarantine
+from mg_assets.sources.level2.stream_formats import ADD, CANCEL, FILL, LIMIT, STATUS, StreamFormat
+from mg_assets.sources.quarantine import contents_of, merge_quarantines, quarantine_frame
 
 FIRST_MS = (9 * 60 + 15) * 60_000
 LAST_MS = (15 * 60 + 30) * 60_000 + 59_999  # after-hours fixed-price trading ends at 15:30
@@ -26,12 +26,12 @@ def is_stock(code: np.ndarray, exchange: str) -> np.ndarray:
 
 def checks_of(
     name: str,
-    stream: Stream,
+    stream: StreamFormat,
     raw: dict[str, np.ndarray],
     missing: dict[str, np.ndarray],
     unparsed: dict[str, np.ndarray],
 ) -> list[tuple[np.ndarray, str]]:
-    """Masks of rows that fail, and the reasons, the most telling first."""
+    """Masks of rows that fail a check, and the reasons, the most informative first."""
     none = np.zeros(len(raw["code"]), bool)
     vendor = {ours: c.names[0] for ours, c in stream.columns.items()}
     kind = raw.get("kind")
@@ -75,7 +75,7 @@ def checks_of(
     return checks
 
 
-def set_aside(name, stream, data: FileData, raw, missing, bad, which, checks) -> pd.DataFrame:
+def quarantine_rows(name, stream, data: FileData, raw, missing, bad, which, checks) -> pd.DataFrame:
     """The bad rows of a block as a quarantine table, and the lines that are no rows."""
     at = np.flatnonzero(bad)
     source = data.text if data.text is not None else data.table
@@ -86,7 +86,7 @@ def set_aside(name, stream, data: FileData, raw, missing, bad, which, checks) ->
             for c, m in zip(raw["code"][at].tolist(), missing["code"][at].tolist(), strict=True)
         ]
         kinds = raw["kind"][at] if "kind" in raw else None
-        frame = quarantine(
+        frame = quarantine_frame(
             "trades",
             data.path,
             data.row_numbers(at),
@@ -99,8 +99,8 @@ def set_aside(name, stream, data: FileData, raw, missing, bad, which, checks) ->
     if data.broken:
         rows, reasons, lines = zip(*data.broken, strict=True)
         home = "orders" if name in ("sh_orders", "sz_orders") else "trades"
-        frames.append(quarantine(home, data.path, data.first + np.array(rows, np.int64), reasons, lines))
-    return merge(frames)
+        frames.append(quarantine_frame(home, data.path, data.first + np.array(rows, np.int64), reasons, lines))
+    return merge_quarantines(frames)
 
 
 def belongs_to_orders(name: str, kind: np.ndarray | None, count: int) -> np.ndarray:

@@ -1,10 +1,10 @@
 """Read, check and sort one tick stream of one day.
 
-1. Read the needed columns of each file, block by block (:mod:`files`).
+1. Read the needed columns of each file, block by block (:mod:`read_file`).
 2. Translate codes and times; leave out securities that are no A-shares (counted).
-3. Set aside rows that cannot be: each with the first reason that it fails (:mod:`tick_checks`).
-4. Put rows away by stock (:mod:`runs`); a range of stocks is then sorted by the exchange's sequence when it is asked
-   for, and repeated sequence numbers are set aside.
+3. Move invalid rows to the quarantine, each with the first check that it fails (:mod:`tick_checks`).
+4. Sort rows by stock (:mod:`external_sort`); a range of stocks is then sorted by the exchange's sequence when it is
+   asked for, and rows with repeated sequence numbers go to the quarantine.
 """
 
 import datetime as dt
@@ -20,15 +20,22 @@ import pyarrow.compute as pc
 
 from mg_assets.errors import DataError
 from mg_assets.sources.base import no_quarantine
-from mg_assets.sources.io.files import Column, FileData, read_blocks
-from mg_assets.sources.io.prefetch import ahead
-from mg_assets.sources.io.read_log import Watch
+from mg_assets.sources.file_patterns import FilePattern
+from mg_assets.sources.io.prefetch import prefetch
+from mg_assets.sources.io.read_file import FileData, WantedColumn, read_blocks
+from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.times import milliseconds_of_day
-from mg_assets.sources.layout import Pattern
-from mg_assets.sources.level2.runs import Runs, by_code
-from mg_assets.sources.level2.streams import LIMIT, MARKET, OWN_BEST, STATUS, Stream
-from mg_assets.sources.level2.tick_checks import A_SHARES, UNKNOWN, belongs_to_orders, checks_of, is_stock, set_aside
-from mg_assets.sources.quarantine import first_reason, merge, quarantine
+from mg_assets.sources.level2.external_sort import ExternalSort, by_code
+from mg_assets.sources.level2.stream_formats import LIMIT, MARKET, OWN_BEST, STATUS, StreamFormat
+from mg_assets.sources.level2.tick_checks import (
+    A_SHARES,
+    UNKNOWN,
+    belongs_to_orders,
+    checks_of,
+    is_stock,
+    quarantine_rows,
+)
+from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 PRICE_GRID = 10_000  # vendors print 1845.76 as 1845.75999999999999: back to the nearest 0.0001
 NO_STOCK = 9_999_999
@@ -48,7 +55,7 @@ class Ticks:
         code (int32), time (ms of the day), seq, price (NaN where null), volume, and what the stream has of
         order_id, buy_order, sell_order, side, kind.
     quarantine : DataFrame
-        Rows set aside; ``table`` says which of our tables they would have gone to.
+        Invalid rows; ``table`` names the lake's table that they would have gone to.
     notes : dict
     """
 
@@ -80,20 +87,20 @@ class TickStream:
     Attributes
     ----------
     name : str
-    stream : Stream
+    stream : StreamFormat
     day : date
     paths : list of str
-    rows : Runs
+    rows : ExternalSort
     quarantine : DataFrame
-        Rows set aside while the files were read.
+        Invalid rows found while the files were read.
     notes : dict
     """
 
     name: str
-    stream: Stream
+    stream: StreamFormat
     day: dt.date
     paths: list[str]
-    rows: Runs
+    rows: ExternalSort
     quarantine: pd.DataFrame
     notes: dict[str, object]
 
@@ -115,14 +122,14 @@ class TickStream:
 
 def read_stream(
     name: str,
-    stream: Stream,
+    stream: StreamFormat,
     paths: Sequence[Path],
-    pattern: Pattern,
+    pattern: FilePattern,
     root: Path,
     day: dt.date,
     stocks_only: bool = True,
     price_unit: float = 1.0,
-    watch: Watch | None = None,
+    read_log: ReadLog | None = None,
 ) -> TickStream:
     """Read one stream of one day; prices are multiplied by ``price_unit`` (yuan per unit of the file's).
 
@@ -131,38 +138,38 @@ def read_stream(
     SourceError, DataError
         A file is damaged, empty, lacks a column, or most of its rows are bad.
     """
-    runs, frames = Runs(), []
-    watch = watch or Watch()
+    runs, frames = ExternalSort(), []
+    read_log = read_log or ReadLog()
     notes: dict[str, object] = {"files": [p.relative_to(root).as_posix() for p in paths]}
     counts: Counter[str] = Counter(rows=0)
     for path in paths:
         columns = dict(stream.columns)
         named = pattern.code(root, path)
         if named is not None:  # one file a stock may leave the code out of its rows
-            columns["code"] = Column(columns["code"].names, "int", required=False)
-        with watch.reading(path) as told:
+            columns["code"] = WantedColumn(columns["code"].names, "int", required=False)
+        with read_log.reading(path) as entry:
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
-            for data in ahead(read_blocks(path, columns, stream.header)):
+            for data in prefetch(read_blocks(path, columns, stream.header)):
                 part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here)
                 runs.add(part)
                 bad.append(aside)
-            frames.append(_not_mostly_bad(path, merge(bad), here, day))
-            told.rows, told.others = here["rows"], here["rows_of_other_securities"]
+            frames.append(_not_mostly_bad(path, merge_quarantines(bad), here, day))
+            entry.rows, entry.others = here["rows"], here["rows_of_other_securities"]
             counts += here
-    unread = [e for p in paths if (e := watch.files[p].error) is not None]
-    if unread:  # a day without one of its files is no day
+    unread = [e for p in paths if (e := read_log.files[p].error) is not None]
+    if unread:  # a day without one of its files is incomplete
         raise unread[0]
-    notes |= {"rows": counts["rows"], **{k: v for k, v in counts.items() if k not in ("rows", "judged")}}
+    notes |= {"rows": counts["rows"], **{k: v for k, v in counts.items() if k not in ("rows", "checked")}}
     if notes["rows"] == 0:
         raise DataError(f"{', '.join(map(str, paths))}: a header and no rows on {day}; fetch the day's files again")
     runs.close()
-    return TickStream(name, stream, day, [str(p) for p in paths], runs, merge(frames), notes)
+    return TickStream(name, stream, day, [str(p) for p in paths], runs, merge_quarantines(frames), notes)
 
 
 def _one_block(
     name: str,
-    stream: Stream,
+    stream: StreamFormat,
     data: FileData,
     named: str | None,
     day: dt.date,
@@ -170,17 +177,17 @@ def _one_block(
     price_unit: float,
     counts: Counter[str],
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
-    """Good rows of a block and those set aside; ``counts`` grows by its rows."""
+    """Valid rows of a block, and the quarantine of the others; ``counts`` grows by its rows."""
     count = len(data.table)
     raw, missing = _arrays(stream, data, named, day, price_unit)
     stocks = is_stock(raw["code"], stream.exchange) | missing["code"] if stocks_only else np.ones(count, bool)
     checks = checks_of(name, stream, raw, missing, data.unparsed)
     bad, which = first_reason(count, checks)
     bad &= stocks
-    aside = set_aside(name, stream, data, raw, missing, bad, which, checks)
+    aside = quarantine_rows(name, stream, data, raw, missing, bad, which, checks)
     mine = int(stocks.sum())
     counts["rows"] += count + len(data.broken)
-    counts["judged"] += mine + len(data.broken)
+    counts["checked"] += mine + len(data.broken)
     if mine < count:
         counts["rows_of_other_securities"] += count - mine
     counts.update({k: v for k, v in data.notes.items() if isinstance(v, int)})
@@ -194,8 +201,8 @@ def _one_block(
 
 
 def _not_mostly_bad(path: Path, aside: pd.DataFrame, counts: Counter[str], day: dt.date) -> pd.DataFrame:
-    """A file's rows set aside; raises DataError where they are more than half of it."""
-    if len(aside) * 2 > max(counts["judged"], 1) and len(aside) > 10:
+    """A file's invalid rows; raises DataError where they are more than half of it."""
+    if len(aside) * 2 > max(counts["checked"], 1) and len(aside) > 10:
         top = aside["reason"].value_counts()
         raise DataError(
             f"{path}: {len(aside)} of {counts['rows']} rows are bad on {day}, "
@@ -207,9 +214,9 @@ def _not_mostly_bad(path: Path, aside: pd.DataFrame, counts: Counter[str], day: 
 
 
 def _arrays(
-    stream: Stream, data: FileData, named: str | None, day: dt.date, price_unit: float
+    stream: StreamFormat, data: FileData, named: str | None, day: dt.date, price_unit: float
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Columns as arrays, and where each is null (0, or NaN for prices, stands in)."""
+    """Columns as arrays (a null is 0, of prices NaN), and where each is null."""
     table, count = data.table, len(data.table)
     raw: dict[str, np.ndarray] = {}
     missing: dict[str, np.ndarray] = {}
@@ -306,7 +313,7 @@ def _sorted(ticks: TickStream, columns: dict[str, np.ndarray]) -> Ticks:
         contents = [{k: v[i] for k, v in at.items()} for i in range(int(double.sum()))]
         symbols = [f"{c:06d}.{stream.exchange}" for c in at["code"]]
         reason = f"{stream.columns['seq'].names[0]} occurs twice"
-        bad = quarantine("trades", ticks.paths[0], at["row"], [reason] * len(symbols), contents, symbols)
+        bad = quarantine_frame("trades", ticks.paths[0], at["row"], [reason] * len(symbols), contents, symbols)
         bad["table"] = np.where(belongs_to_orders(ticks.name, kinds, len(symbols)), "orders", "trades")
         columns = {k: v[~double] for k, v in columns.items()}
     columns = {k: v for k, v in columns.items() if k not in ("row", "channel")}

@@ -2,8 +2,8 @@
 
 A day's folder holds the Shenzhen order and trade streams and Shanghai's in one of two forms: order
 and trade streams apart, or (from 2023-11-27) merged. Each form of a stream has its days
-(:mod:`streams`): where the day has files of the right form, others are passed by and noted; where it has
-only files that cannot be of that day, that is an error. :mod:`shanghai` and :mod:`shenzhen` undo what
+(:mod:`stream_formats`): where the day has files of the right form, others are skipped and noted; where it has
+only files that cannot be of that day, that is an error. :mod:`shanghai` and :mod:`shenzhen` restore what
 the exchanges' publication rules leave out.
 """
 
@@ -20,17 +20,18 @@ import pyarrow as pa
 from mg_assets.errors import MgError, SourceError
 from mg_assets.market.schema import ORDERS, TRADES
 from mg_assets.sources.base import Loaded, StreamedDay
-from mg_assets.sources.io.read_log import Watch
-from mg_assets.sources.layout import Files, Pattern, as_days, days_of, digest, stamp
+from mg_assets.sources.file_patterns import FilePattern, FilePatterns, as_days, days_of
+from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
+from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.level2 import shanghai, shenzhen
-from mg_assets.sources.level2.runs import ranges
-from mg_assets.sources.level2.streams import DIALECTS, MERGED_FROM, Stream
+from mg_assets.sources.level2.external_sort import ranges
+from mg_assets.sources.level2.stream_formats import DIALECTS, MERGED_FROM, StreamFormat
 from mg_assets.sources.level2.ticks import KIND_NAMES, Ticks, TickStream, read_stream
 from mg_assets.sources.presets import read_preset
-from mg_assets.sources.quarantine import merge
+from mg_assets.sources.quarantine import merge_quarantines
 
 VERSION = 1  # raise it when the same files give another table
-Found = tuple[Stream, list[Path], Pattern]
+Found = tuple[StreamFormat, list[Path], FilePattern]
 Restored = tuple[dict[str, np.ndarray], dict[str, object]]
 BATCH_ROWS = 1 << 19
 """Published rows that are restored and made a table at once."""
@@ -45,7 +46,7 @@ class TonglianSource:
     root : str or Path
         Folder of the files.
     files : mapping of str to (str or list of str), or str, optional
-        Stream name -> file pattern, or alternatives of which the first that matches is taken, below
+        StreamFormat name -> file pattern, or alternatives of which the first that matches is taken, below
         ``root``; placeholders ``{date}``, ``{date:%Y-%m-%d}`` and ``{code}``. A text names a YAML
         file with such a mapping under ``files``. By default ``{date}/`` and the vendor's file names;
         with it, only the streams that it names exist.
@@ -89,12 +90,12 @@ class TonglianSource:
             raise SourceError(f"price_unit was {price_unit!r}; yuan per unit of the files' prices was expected")
         self.check_dates = check_dates
         self.price_unit = float(price_unit)
-        self.watch: Watch | None = None
-        self._files: dict[str, list[tuple[Stream, Files]]] = {}
+        self.read_log: ReadLog | None = None
+        self._files: dict[str, list[tuple[StreamFormat, FilePatterns]]] = {}
         for stream in streams if files is None else files:
             forms = streams[stream]
-            given = None if files is None else Files.of(files[stream], f"files[{stream!r}]")
-            self._files[stream] = [(f, given or Files.of(f.patterns, stream)) for f in forms]
+            given = None if files is None else FilePatterns.of(files[stream], f"files[{stream!r}]")
+            self._files[stream] = [(f, given or FilePatterns.of(f.patterns, stream)) for f in forms]
             for pattern in () if given is None else given.patterns:
                 if not pattern.daily:
                     texts = [p.text for p in given.patterns] if given else []
@@ -112,7 +113,7 @@ class TonglianSource:
         """Whether the day has trades, or an order stream (Shenzhen's cancels alone are none)."""
         found, misplaced = self._streams(_date(day))
         if self._wrong_date(table, found, misplaced):
-            return True  # loading it says what is wrong
+            return True  # loading it raises what is wrong
         here = set(found)
         if table == "trades":
             return bool(here & {"sz_trades", "sh_trades", "sh_merged"})
@@ -121,7 +122,7 @@ class TonglianSource:
         return False
 
     def load(self, table: str, day: dt.date) -> Loaded:
-        """Trades or orders of one day. Raises SourceError where there are none."""
+        """Read trades or orders of one day; raises SourceError where there are none."""
         date = _date(day)
         return self._load(table, date, {})
 
@@ -137,8 +138,8 @@ class TonglianSource:
                 out[table] = self._load(table, date, read)
             except MgError as error:
                 out[table] = error
-        for name in self._streams(date)[0] if self.watch is not None else ():
-            if name not in read:  # a stream that no table came to, for what its watcher wants to know
+        for name in self._streams(date)[0] if self.read_log is not None else ():
+            if name not in read:  # no table needed the stream: its rows belong in the read log all the same
                 with suppress(MgError):
                     self._read(name, date, read)
         return out
@@ -149,7 +150,7 @@ class TonglianSource:
         found = self._streams(date)[0]
         used = [p for n in sorted(found) for p in found[n][1]]
         unit = () if self.price_unit == 1.0 else (self.price_unit,)
-        return digest(VERSION, self.dialect, self.stocks_only, table, str(date), stamp(used), *unit)
+        return fingerprint_of(VERSION, self.dialect, self.stocks_only, table, str(date), file_stamps(used), *unit)
 
     # ------------------------------------------------------------------ streams
 
@@ -204,7 +205,7 @@ class TonglianSource:
         parts, notes = self._parts(table, day, read)
         if misplaced:
             names = [p.name for _, paths, _ in misplaced.values() for p in paths]
-            notes["files_outside_their_dates"] = f"{names}: passed by"
+            notes["files_outside_their_dates"] = f"{names}: skipped"
         return _streamed(table, day, self.name, parts, notes)
 
     def _read(self, name: str, day: dt.date, read: dict[str, "TickStream | MgError"]) -> TickStream:
@@ -231,13 +232,13 @@ class TonglianSource:
                 f"({', '.join(form.parts)}): fetch the other, half a day would be taken for a whole one"
             )
         return read_stream(
-            name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.watch
+            name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.read_log
         )  # fmt: skip
 
     def _parts(
         self, table: str, day: dt.date, kept: dict[str, "TickStream | MgError"]
     ) -> tuple[list["Part"], dict[str, object]]:
-        """What each exchange gives to a table, Shenzhen first, and what is to be said of the day."""
+        """Each exchange's part of a table, Shenzhen first, and the day's notes."""
         here = self._streams(day)[0]
         notes: dict[str, object] = {}
         parts: list[Part] = []
@@ -254,14 +255,14 @@ class TonglianSource:
                 take(_shanghai_trades, "sh_trades")
             return parts, notes
         if {"sz_orders", "sz_trades"} <= set(here):
-            take(partial(shenzhen.restore_orders, one_sequence=here["sz_orders"][0].one_sequence), *SHENZHEN)
+            take(partial(shenzhen.restore_shenzhen_orders, one_sequence=here["sz_orders"][0].one_sequence), *SHENZHEN)
         elif "sz_orders" in here or "sz_trades" in here:
             lacking = "sz_trades (which hold the cancels)" if "sz_orders" in here else "sz_orders"
             notes["sz_orders_absent"] = f"no Shenzhen orders on {day}: the day lacks {lacking}"
         if "sh_merged" in here:
             take(_merged_orders, "sh_merged")
         elif {"sh_orders", "sh_trades"} <= set(here):
-            take(shanghai.restore_orders, *SHANGHAI)
+            take(shanghai.restore_shanghai_orders, *SHANGHAI)
         elif set(here) & {"sh_orders", "sh_trades"}:
             lacking = "sh_trades (needed to restore volumes)" if "sh_orders" in here else "sh_orders"
             notes["sh_orders_absent"] = f"no Shanghai orders on {day}: the day lacks {lacking}"
@@ -270,7 +271,7 @@ class TonglianSource:
 
 SHENZHEN, SHANGHAI = ("sz_orders", "sz_trades"), ("sh_orders", "sh_trades")
 Restore = Callable[..., Restored]
-"""Takes the ticks of some stocks, one a stream; gives a table's columns of them and what is to be said."""
+"""From the ticks of some stocks, one a stream, to a table's columns and notes."""
 Part = tuple[Restore, list[TickStream]]
 
 
@@ -292,10 +293,12 @@ def _shanghai_trades(ticks: Ticks) -> Restored:
 
 
 def _merged_orders(ticks: Ticks) -> Restored:
-    return shanghai.restore_orders(*shanghai.split_merged(ticks))
+    return shanghai.restore_shanghai_orders(*shanghai.split_merged(ticks))
 
 
-def _streamed(table: str, day: dt.date, source: str, parts: Sequence[Part], said: Mapping[str, object]) -> StreamedDay:
+def _streamed(
+    table: str, day: dt.date, source: str, parts: Sequence[Part], day_notes: Mapping[str, object]
+) -> StreamedDay:
     """A table of the day, made some stocks at a time; where no stream was too large for memory, at once."""
     midnight = np.datetime64(day, "ms").astype(np.int64)
     streams = [t for _, used in parts for t in used]
@@ -304,38 +307,38 @@ def _streamed(table: str, day: dt.date, source: str, parts: Sequence[Part], said
 
     def make() -> Iterator[pa.Table]:
         notes.clear()
-        notes.update(said)
+        notes.update(day_notes)
         doubled.update({t.name: [] for t in streams})
         for restore, used in parts:
             for low, high in _batches(used):
                 ticks = [t.between(low, high) for t in used]
                 for stream, some in zip(used, ticks, strict=True):
                     doubled[stream.name].append(some.quarantine)
-                columns, told = restore(*ticks)
-                _add(notes, told)
+                columns, more = restore(*ticks)
+                _add(notes, more)
                 yield _table(table, columns, used[0].exchange, midnight)
 
-    def told(rows: int) -> tuple[pd.DataFrame, dict[str, object]]:
-        bad = merge([f for t in streams for f in (t.quarantine, *doubled[t.name])])
+    def summarize(rows: int) -> tuple[pd.DataFrame, dict[str, object]]:
+        bad = merge_quarantines([f for t in streams for f in (t.quarantine, *doubled[t.name])])
         bad = bad[bad["table"] == table].reset_index(drop=True)
         by_stream = {t.name: t.notes for t in streams}
         if left := notes.get("sz_cancels_left_out"):
             notes["sz_cancels_left_out"] = f"{left} cancels, for the day has no Shenzhen order stream"
         return bad, {"source": source, "streams": by_stream, **notes, "rows": rows, "quarantined": len(bad)}
 
-    return StreamedDay(make, told, keep=not any(t.rows.on_disk for t in streams))
+    return StreamedDay(make, summarize, keep=not any(t.rows.on_disk for t in streams))
 
 
 def _batches(streams: Sequence[TickStream]) -> Iterator[tuple[int, int]]:
     """Ranges of stocks with about ``BATCH_ROWS`` rows in the streams together; one empty range where there is none."""
     found = [t.rows.stocks() for t in streams]
-    codes, place = np.unique(np.concatenate([c for c, _ in found]), return_inverse=True)
-    counts = np.bincount(place, weights=np.concatenate([n for _, n in found]), minlength=len(codes))
+    codes, index = np.unique(np.concatenate([c for c, _ in found]), return_inverse=True)
+    counts = np.bincount(index, weights=np.concatenate([n for _, n in found]), minlength=len(codes))
     yield from ranges(codes, counts.astype(np.int64), BATCH_ROWS) if len(codes) else [(0, 0)]
 
 
 def _add(notes: dict[str, object], more: Mapping[str, object]) -> None:
-    """Counts are added up, words said once."""
+    """Add counts up; a text replaces the one before."""
     for key, value in more.items():
         before = notes.get(key, 0)
         notes[key] = before + value if isinstance(value, int) and isinstance(before, int) else value
@@ -362,7 +365,7 @@ def _table(table: str, part: dict[str, np.ndarray], exchange: str, midnight: np.
 
 
 def _axis(code: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct codes and each row's place among them; the rows are sorted by code."""
+    """Distinct codes and each row's index among them; the rows are sorted by code."""
     if not len(code):
         return np.empty(0, np.int64), np.empty(0, np.int32)
     first = np.concatenate([[True], np.diff(code) != 0])

@@ -1,6 +1,6 @@
 """A vendor's minute rows as the lake's 240 bars.
 
-1. The row's time and the vendor's labelling (the minute's end or its start) tell the bar. The
+1. The row's time and the vendor's labelling (the minute's end or its start) give the bar. The
    opening auction's row (09:30 end-labelled, before 09:30 start-labelled) belongs to bar 0, the
    closing auction's (15:00 start-labelled) to bar 239; rows after hours are left out (counted).
 2. An open of 0 (seen in real files) is the auction's price in bar 0, else the previous bar's close,
@@ -20,9 +20,9 @@ import pyarrow as pa
 
 from mg_assets.market.schema import MINUTE_BARS
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.tables import Table
+from mg_assets.sources.daily.mapped_table import MappedTable
 from mg_assets.sources.io.times import UNREADABLE, day_number, days_and_milliseconds
-from mg_assets.sources.quarantine import first_reason, merge, quarantine
+from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 BARS = 240
 OUTSIDE, AFTER_HOURS, QUIET = -1, -2, -3
@@ -43,13 +43,13 @@ class MinuteRows:
         -1 opening auction's row, 0 the bar's own, +1 closing auction's row.
     """
 
-    table: Table
+    table: MappedTable
     date: np.ndarray
     bar: np.ndarray
     part: np.ndarray
 
 
-def place_rows(table: Table, label: str) -> MinuteRows:
+def assign_bars(table: MappedTable, label: str) -> MinuteRows:
     """Which bar of which day each row is. ``label`` is ``end`` or ``start``."""
     dates, clock = days_and_milliseconds(table.text["time"])
     own = day_number(table.date)
@@ -102,9 +102,9 @@ def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, floa
     _fill(dense, values, good, np.searchsorted(stocks, symbol), bar, part)
     names = table.axis[stocks]
     before = np.array([prev_close.get(s, np.nan) for s in names], np.float64)
-    mended = _carry(dense["open"], dense["high"], dense["low"], dense["close"], dense["volume"], before)
-    if mended:
-        notes["opens_of_zero_mended"] = int(mended)
+    filled = _carry(dense["open"], dense["high"], dense["low"], dense["close"], dense["volume"], before)
+    if filled:
+        notes["opens_of_zero_filled"] = int(filled)
     traded = dense["volume"].sum(axis=1) > 0
     if not traded.all():
         notes["stocks_without_trades_left_out"] = int(np.sum(~traded))
@@ -112,10 +112,12 @@ def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, floa
         dense["amount"] = (dense["high"] + dense["low"] + dense["close"]) / 3 * dense["volume"]
         notes["amount_rule"] = "no amounts: (high + low + close) / 3 x volume"
     frame = _frame(names[traded], {n: v[traded] for n, v in dense.items()}, "num_trades" in values)
-    return SourceDay(frame, merge([table.quarantine, bad]), {**notes, "rows": len(frame), "quarantined": len(bad)})
+    return SourceDay(
+        frame, merge_quarantines([table.quarantine, bad]), {**notes, "rows": len(frame), "quarantined": len(bad)}
+    )
 
 
-def _vetted(table: Table, mine: np.ndarray, values: dict[str, np.ndarray], bar, part, symbol):
+def _vetted(table: MappedTable, mine: np.ndarray, values: dict[str, np.ndarray], bar, part, symbol):
     traded = values["volume"] > 0
     priced = (values["high"] > 0) & (values["low"] > 0) & (values["close"] > 0)
     tolerance = 1e-6 * np.where(np.isfinite(values["high"]), values["high"], 0)
@@ -146,7 +148,7 @@ def _vetted(table: Table, mine: np.ndarray, values: dict[str, np.ndarray], bar, 
         {"time": str(table.text["time"][int(mine[i])]), **{k: float(v[i]) for k, v in values.items()}} for i in where
     ]
     symbols = [str(table.axis[symbol[i]]) if symbol[i] >= 0 else None for i in where]
-    frame = quarantine(
+    frame = quarantine_frame(
         "minute_bars", "", table.row[mine[where]], [checks[which[i]][1] for i in where], content, symbols
     )
     if len(where):
@@ -179,8 +181,8 @@ def _fill(dense: dict[str, np.ndarray], values: dict[str, np.ndarray], good, sto
 
 @numba.njit(cache=True)
 def _carry(open_, high, low, close, volume, before):
-    """Carry closes over bars without trades and mend opens of 0, in place; how many were mended."""
-    mended = 0
+    """Carry closes over bars without trades and fill opens of 0, in place; return how many were filled."""
+    filled = 0
     for s in range(open_.shape[0]):
         last = before[s]
         for m in range(open_.shape[1]):
@@ -188,11 +190,11 @@ def _carry(open_, high, low, close, volume, before):
                 if not open_[s, m] > 0:
                     guess = last if last == last else close[s, m]
                     open_[s, m] = min(max(guess, low[s, m]), high[s, m])
-                    mended += 1
+                    filled += 1
                 last = close[s, m]
             else:
                 open_[s, m] = high[s, m] = low[s, m] = close[s, m] = last
-    return mended
+    return filled
 
 
 def _frame(names: np.ndarray, dense: dict[str, np.ndarray], counted: bool) -> pd.DataFrame:

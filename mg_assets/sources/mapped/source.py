@@ -16,21 +16,23 @@ import pandas as pd
 
 from mg_assets.errors import SourceError
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.history import HISTORIES, History, Shared
-from mg_assets.sources.daily.mapping import VOLUME_STEP, Mapped, Section, parse_mapping
-from mg_assets.sources.daily.members import Industries, Ranges, Weights, listing_days
+from mg_assets.sources.compute_once import compute_once
+from mg_assets.sources.daily.history import DailyHistory, daily_histories
+from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table
+from mg_assets.sources.daily.mapping import VOLUME_STEP, SourceMapping, TableMapping, parse_mapping
+from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, listing_days
 from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
-from mg_assets.sources.daily.tables import Table, read_section
+from mg_assets.sources.file_patterns import as_days
+from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
 from mg_assets.sources.io.dates import to_date
-from mg_assets.sources.io.read_log import Watch
-from mg_assets.sources.layout import as_days, digest, stamp
-from mg_assets.sources.mapped.minutes import MinuteRows, minute_bars, place_rows
+from mg_assets.sources.io.read_log import ReadLog
+from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars
 from mg_assets.sources.presets import find_preset, read_preset
 
 VERSION = 1  # raise it when the same files give another table
 
 
-_minutes = Shared(4)
+_minute_tables = compute_once(4)
 
 
 class MappedSource:
@@ -44,7 +46,7 @@ class MappedSource:
     root : str or Path
         Folder that the file patterns start from.
     files : mapping of str to (str or list of str), optional
-        File patterns in the stead of the mapping's: ``daily``, ``minute``, and ``more.0``, ``more.1``, ... for
+        File patterns instead of the mapping's: ``daily``, ``minute``, and ``more.0``, ``more.1``, ... for
         the further tables of ``daily``.
 
     Raises
@@ -56,9 +58,9 @@ class MappedSource:
     def __init__(self, config: str | Path, root: str | Path, files: Mapping[str, str | list[str]] | None = None):
         self.root = Path(root).expanduser()
         self._content = _with_files(read_preset(config), dict(files or {}), str(config))
-        self.mapped: Mapped = parse_mapping(self._content, str(find_preset(config)))
+        self.mapped: SourceMapping = parse_mapping(self._content, str(find_preset(config)))
         self.name = self.mapped.name
-        self.watch: Watch | None = None
+        self.read_log: ReadLog | None = None
 
     def __repr__(self) -> str:
         return f"MappedSource({self.name!r}, {str(self.root)!r})"
@@ -81,7 +83,7 @@ class MappedSource:
         return False
 
     def load(self, table: str, day: dt.date) -> SourceDay:
-        """One table of one day. Raises SourceError where it has none."""
+        """Load one table of one day; raises SourceError where there is none."""
         if not self.has(table, day):
             raise SourceError(
                 f"source {self.name!r} has no {table} on {_day(day)} below {self.root}; it covers {_span(self.days())}"
@@ -94,7 +96,7 @@ class MappedSource:
         """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
         if table == "minute_bars" and self.mapped.minute is not None:
             files = self.mapped.minute.files.find(self.root, _date(day))[0]
-            return digest(VERSION, self._content, table, str(_day(day)), stamp(files))
+            return fingerprint_of(VERSION, self._content, table, str(_day(day)), file_stamps(files))
         return self._history.fingerprint(table, _day(day))
 
     # ---------------------------------------------------------------- history
@@ -105,20 +107,20 @@ class MappedSource:
         m = self.mapped
         sections = [m.daily, m.listing, m.industry, m.st_ranges, *m.membership.values(), *m.weights.values()]
         every = [s for top in sections if top for s in (top, *top.more)]
-        return tuple(tuple(stamp(s.files.find(self.root)[0])) for s in every)
+        return tuple(tuple(file_stamps(s.files.find(self.root)[0])) for s in every)
 
     @cached_property
     def _key(self) -> tuple:
-        return (str(self.root), digest(VERSION, self._content), self._stamps)
+        return (str(self.root), fingerprint_of(VERSION, self._content), self._stamps)
 
     @property
-    def _history(self) -> History:
-        return HISTORIES.get(self._key, self._read_history)
+    def _history(self) -> DailyHistory:
+        return daily_histories(self._key, self._read_history)
 
-    def _read(self, section: Section, what: str) -> Table:
-        return read_section(section, self.root, "daily_bars", f"{self.name}: {what}", watch=self.watch)
+    def _read(self, section: TableMapping, what: str) -> MappedTable:
+        return read_mapped_table(section, self.root, "daily_bars", f"{self.name}: {what}", read_log=self.read_log)
 
-    def _read_history(self) -> History:
+    def _read_history(self) -> DailyHistory:
         m = self.mapped
         if m.daily is None:
             raise SourceError(f"source {self.name!r} maps no daily bars; add a section 'daily'")
@@ -129,13 +131,13 @@ class MappedSource:
             open_end = bool(m.listing.options.get("open_end", False))
             listed = dict(listing_days(self._read(m.listing, "listing"), axis, open_end))
         if m.st_ranges is not None:
-            spans = Ranges.of(self._read(m.st_ranges, "st_ranges"), axis)
+            spans = DateRanges.of(self._read(m.st_ranges, "st_ranges"), axis)
             rows = replace(rows, columns={**rows.columns, "st": _inside(spans, rows)})
         drop = bool(m.daily.options.get("drop_before_listing", False))
         panel = build_panel(rows, listed.get("list_date"), drop)
-        membership = {i: Ranges.of(self._read(s, f"membership of {i}"), axis) for i, s in m.membership.items()}
+        membership = {i: DateRanges.of(self._read(s, f"membership of {i}"), axis) for i, s in m.membership.items()}
         weights = {
-            i: Weights.of(
+            i: IndexWeights.of(
                 self._read(s, f"weights of {i}"),
                 axis,
                 tuple(to_date(d) for d in s.options.get("drop_dates") or ()),
@@ -147,9 +149,9 @@ class MappedSource:
         if m.industry is not None:
             prefix = str(m.industry.options.get("prefix", ""))
             industry = Industries.of(self._read(m.industry, "industry"), axis, prefix)
-        return History(panel, listed, membership, weights, industry, m.caveats)
+        return DailyHistory(panel, listed, membership, weights, industry, m.caveats)
 
-    def _daily_rows(self, section: Section) -> DailyRows:
+    def _daily_rows(self, section: TableMapping) -> DailyRows:
         table = self._read(section, "daily")
         numbers = dict(table.numbers)
         for i, more in enumerate(section.more):
@@ -193,10 +195,10 @@ class MappedSource:
         files, _ = section.files.find(self.root, day)
 
         def make() -> MinuteRows:
-            table = read_section(section, self.root, "minute_bars", f"{self.name}: minute", day, self.watch)
-            return place_rows(table, str(section.options["label"]))
+            table = read_mapped_table(section, self.root, "minute_bars", f"{self.name}: minute", day, self.read_log)
+            return assign_bars(table, str(section.options["label"]))
 
-        return _minutes.get((str(self.root), digest(self._content), tuple(stamp(files))), make)
+        return _minute_tables((str(self.root), fingerprint_of(self._content), tuple(file_stamps(files))), make)
 
     def _load_minutes(self, day: np.datetime64) -> SourceDay:
         section = self.mapped.minute
@@ -221,10 +223,10 @@ def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> 
     return content
 
 
-def _join(numbers: dict[str, np.ndarray], table: Table, more: Table) -> None:
+def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable) -> None:
     """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row."""
-    place = {s: i for i, s in enumerate(more.axis)}
-    to_more = np.array([*(place.get(s, -1) for s in table.axis), -1], np.int64)
+    position = {s: i for i, s in enumerate(more.axis)}
+    to_more = np.array([*(position.get(s, -1) for s in table.axis), -1], np.int64)
     mine = to_more[np.where(table.symbol >= 0, table.symbol, len(table.axis))]
     theirs = pd.MultiIndex.from_arrays([more.symbol, more.date])
     keep = ~theirs.duplicated()
@@ -233,7 +235,7 @@ def _join(numbers: dict[str, np.ndarray], table: Table, more: Table) -> None:
         numbers[name] = np.where(at >= 0, values[keep][at], np.nan)
 
 
-def _inside(spans: Ranges, rows: DailyRows) -> np.ndarray:
+def _inside(spans: DateRanges, rows: DailyRows) -> np.ndarray:
     """Whether each row's stock is inside one of its spans on the row's day."""
     out = np.zeros(len(rows.symbol), bool)
     order = np.argsort(rows.symbol, kind="stable")

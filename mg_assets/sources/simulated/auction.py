@@ -9,10 +9,12 @@ both exchanges demand:
 4. then the higher one.
 """
 
+from pathlib import Path
+
 import numpy as np
 from numba import njit
 
-from mg_assets.sources.simulated.book import (
+from mg_assets.sources.simulated.matching_book import (
     ASKS,
     BEST_ASK,
     BEST_BID,
@@ -32,7 +34,9 @@ from mg_assets.sources.simulated.book import (
     unlink,
     withdraw,
 )
-from mg_assets.sources.simulated.kernels import sources_version
+from mg_models.kernel_cache import cached_njit
+
+kernel = cached_njit(Path(__file__).parent)
 
 
 @njit(nogil=True)
@@ -41,8 +45,8 @@ def auction_price(book, reference):
 
     Parameters
     ----------
-    book : Book
-        May stand crossed.
+    book : MatchingBook
+        May be crossed.
     reference : int
         Tick of the reference price (the previous close, or the last trade); may lie outside the limits.
 
@@ -103,51 +107,43 @@ def uncross(book, reference):
     return price
 
 
-def _compiled(version):
-    @njit(cache=True, nogil=True)
-    def replay(book, kind, side, tick, volume, matching, killed, fills_after):
-        """Run a list of events through the book, in order.
+@kernel(nogil=True)
+def process_events(book, kind, side, tick, volume, matching, killed, fills_after):
+    """Run a list of events through the book, in order.
 
-        Parameters
-        ----------
-        book : Book
-            Empty, with room for all the orders.
-        kind : (N,) int8
-            ``LIMIT``, ``MARKET``, ``OWN_BEST``, ``CANCEL`` or ``UNCROSS``.
-        side : (N,) int8
-            ``BUY`` or ``SELL``.
-        tick : (N,) int64
-            Limit price; of an ``UNCROSS`` the reference price; of a ``CANCEL`` the slot of the order (new orders take
-            slots 0, 1, 2, ... in order of entry).
-        volume : (N,) int64
-            Shares of a new order.
-        matching : (N,) bool
-            Whether a new order may trade at once.
-        killed : (N,) int64
-            Written: shares killed on entry, or withdrawn by a cancel.
-        fills_after : (N,) int64
-            Written: fills in the log after the event.
-        """
-        if version < 0:  # closing over it keys numba's cache
-            return
-        for event in range(kind.size):
-            if kind[event] == CANCEL:
-                killed[event] = withdraw(book, tick[event])
-            elif kind[event] == UNCROSS:
-                killed[event] = 0
-                uncross(book, tick[event])
-            else:
-                killed[event] = enter(
-                    book,
-                    np.int64(side[event]),
-                    np.int64(kind[event]),
-                    np.int64(tick[event]) if kind[event] == LIMIT else np.int64(EMPTY),
-                    volume[event],
-                    matching[event],
-                )
-            fills_after[event] = book.state[FILLS]
-
-    return replay
-
-
-replay = _compiled(sources_version())
+    Parameters
+    ----------
+    book : MatchingBook
+        Empty, with room for all the orders.
+    kind : (N,) int8
+        ``LIMIT``, ``MARKET``, ``OWN_BEST``, ``CANCEL`` or ``UNCROSS``.
+    side : (N,) int8
+        ``BUY`` or ``SELL``.
+    tick : (N,) int64
+        Limit price; of an ``UNCROSS`` the reference price; of a ``CANCEL`` the slot of the order (new orders take
+        slots 0, 1, 2, ... in order of entry).
+    volume : (N,) int64
+        Shares of a new order.
+    matching : (N,) bool
+        Whether a new order may trade at once.
+    killed : (N,) int64
+        Written: shares killed on entry, or withdrawn by a cancel.
+    fills_after : (N,) int64
+        Written: fills in the log after the event.
+    """
+    for event in range(kind.size):
+        if kind[event] == CANCEL:
+            killed[event] = withdraw(book, tick[event])
+        elif kind[event] == UNCROSS:
+            killed[event] = 0
+            uncross(book, tick[event])
+        else:
+            killed[event] = enter(
+                book,
+                np.int64(side[event]),
+                np.int64(kind[event]),
+                np.int64(tick[event]) if kind[event] == LIMIT else np.int64(EMPTY),
+                volume[event],
+                matching[event],
+            )
+        fills_after[event] = book.state[FILLS]

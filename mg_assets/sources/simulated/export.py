@@ -3,11 +3,11 @@
 What the exchanges leave out is left out here too, so that a reader of such files can be tested on whole days:
 
 - Shanghai publishes an order once its first fills are done, with volume = what then rests; an order that executes
-  wholly on arrival is never published. Orders and cancels stand in ``mdl_4_19_0.csv``, trades in ``Transaction.csv``;
+  wholly on arrival is never published. Orders and cancels are in ``mdl_4_19_0.csv``, trades in ``Transaction.csv``;
   from 2023-11-27 on both come as one stream, ``mdl_4_24_0.csv``.
 - Shenzhen publishes every order as entered (``mdl_6_33_0.csv``, no price unless a limit order) and puts cancels into
-  the trade stream (``mdl_6_36_0.csv``: ExecType 52, price 0, the other side's number 0). Nobody says who was the
-  aggressor. Its codes are ASCII numbers and its trade rows end in a stray comma.
+  the trade stream (``mdl_6_36_0.csv``: ExecType 52, price 0, the other side's number 0), without an aggressor flag.
+  Its codes are ASCII numbers and its trade rows end in a stray comma.
 
 Each stock has a channel of its own, so that sequence numbers are unique within a channel. Source: data.md, section 2.
 """
@@ -31,9 +31,9 @@ PHASES = pd.DataFrame(
         ("CLOSE", "15:00:01.000", 1),
         ("ENDTR", "15:30:00.000", 2),
     ],
-    columns=["TickBSFlag", "TickTime", "place"],
+    columns=["TickBSFlag", "TickTime", "offset"],
 )
-"""Status rows around a stock's day in the merged stream; ``place`` counts from its first or last number."""
+"""Status rows around a stock's day in the merged stream; ``offset`` counts from its first or last number."""
 
 
 def export_tonglian(
@@ -208,7 +208,7 @@ def _shanghai_merged(orders: pd.DataFrame, trades: pd.DataFrame) -> pd.DataFrame
         Channel=("Channel", "first"), low=("BizIndex", "min"), high=("BizIndex", "max")
     )
     phases = ends.reset_index().merge(PHASES, how="cross")
-    phases["BizIndex"] = phases["place"] + phases["low"].where(phases["place"] < 0, phases["high"])
+    phases["BizIndex"] = phases["offset"] + phases["low"].where(phases["offset"] < 0, phases["high"])
     zero = dict.fromkeys(("BuyOrderNO", "SellOrderNO", "Qty"), 0)
     phases = phases.assign(Type="S", Price=0.0, TradeMoney=0.0, **zero)
     return pd.concat([rows, phases[rows.columns]], ignore_index=True).assign(LocalTime=lambda f: f["TickTime"])

@@ -1,14 +1,14 @@
 """Book value, earnings and cash flow from staggered reports, and the consensus between them.
 
 Each stock reports in April, August and October on its own day of the month; figures change on
-that day and not before. Book value follows the price slowly (never the other way round), so that
+that day and not before. MatchingBook value follows the price slowly (never the other way round), so that
 valuations stay in a band and foretell nothing. Per-share figures are kept per original share, so that a split changes
 the raw ones and not the ratios.
 """
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
@@ -23,7 +23,7 @@ class Fundamentals:
 
     def __init__(self, settings: SimulationSettings, stocks: Stocks):
         self.settings, self.stocks = settings, stocks
-        rng = generator(settings.seed, Stream.FUNDAMENTALS, 2**40)
+        rng = generator(settings.seed, RandomStream.FUNDAMENTALS, 2**40)
         n = settings.stocks
         self.book = stocks.first_ticks / 100 / stocks.pb
         self.roe = stocks.roe + 0.03 * rng.standard_normal(n)
@@ -47,7 +47,7 @@ class Fundamentals:
             self.book = np.where(due, self.book * np.exp(FOLLOW * stretch + 0.02 * earned), self.book)
             self.roe = np.where(due, np.clip(mean + 0.85 * (self.roe - mean) + 0.02 * ratio, -0.4, 0.5), self.roe)
             self.cash = np.where(due, self.roe * 1.2 + 0.5 * (self.cash - self.roe * 1.2) + 0.03 * flow, self.cash)
-        rng = generator(self.settings.seed, Stream.CONSENSUS, day)
+        rng = generator(self.settings.seed, RandomStream.CONSENSUS, day)
         revised = rng.random(self.settings.stocks) < REVISION
         news = rng.standard_normal(self.settings.stocks)
         step = 0.1 * (self.roe + 0.01 - self.forecast) + 0.008 * news
@@ -86,7 +86,7 @@ class Fundamentals:
             return
         self.year = year
         n = self.settings.stocks
-        rng = generator(self.settings.seed, Stream.FUNDAMENTALS, year)
+        rng = generator(self.settings.seed, RandomStream.FUNDAMENTALS, year)
         u = rng.random((len(REPORTS), n))
         self.news = rng.standard_normal((3, len(REPORTS), n))
         months = date.astype("datetime64[Y]").astype("datetime64[M]")

@@ -39,7 +39,7 @@ class IndexRule:
         self.code = np.zeros(settings.stocks, np.int8)
 
     def review(self, day: int, listed: np.ndarray, excluded: np.ndarray) -> None:
-        """Choose members anew from what was known the evening before."""
+        """Choose members, as of the evening before."""
         seasoned = listed & ~excluded & (self.stocks.list_row < day - SEASONED)
         score = np.log(self.cap)
         code = np.zeros(len(score), np.int8)

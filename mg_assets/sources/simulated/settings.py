@@ -1,4 +1,4 @@
-"""What a simulated market is made from: one frozen, hashable, validated record."""
+"""Settings of a simulated market: one frozen, hashable, validated record."""
 
 import datetime as dt
 import math
@@ -108,7 +108,7 @@ class SimulationSettings:
         first, last = calendar[0].item(), calendar[-1].item()
         if self.start < first or self.end > last:
             raise SourceError(
-                f"simulation days were {self.start}..{self.end}; the trading calendar knows {first}..{last} only"
+                f"simulation days were {self.start}..{self.end}; the trading calendar has {first}..{last} only"
             )
         sizes = self.members
         if len(sizes) != 3 or min(sizes) < 1 or sum(sizes) > self.stocks * self.listed_at_start:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_assets.market.calendar import trading_days
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 INDUSTRIES = (
@@ -85,7 +85,7 @@ class Stocks:
 
 def make_stocks(settings: SimulationSettings) -> Stocks:
     """Draw the stocks of a market; depends on seed, stocks, start and the shares, never on ``end``."""
-    rng = generator(settings.seed, Stream.STOCKS)
+    rng = generator(settings.seed, RandomStream.STOCKS)
     n = settings.stocks
     list_row, list_date = _listing_days(settings, rng)
     board, exchange = _boards(list_date, rng)

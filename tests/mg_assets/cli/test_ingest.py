@@ -202,7 +202,7 @@ def test_paths_become_patterns(tmp_path, path, pattern):
     assert pattern_of(tmp_path / path, tmp_path) == pattern
 
 
-def test_what_is_near_to_a_kind_is_told_what_it_lacks(tmp_path):
+def test_a_table_near_to_a_kind_names_what_it_lacks(tmp_path):
     (tmp_path / "daily.csv").write_text(BAOSTOCK.replace(",preclose", "") + "\n")
     with pytest.raises(SourceError, match=r"Nearest is baostock \(daily\), which has \['preclose'\] too"):
         recognise(tmp_path / "daily.csv", tmp_path)

@@ -94,7 +94,7 @@ def test_rows_of_the_wrong_width_are_set_aside_with_their_number(tmp_path):
 
 
 @pytest.mark.parametrize("stray", [range(40), range(0, 40, 3), [5]])
-def test_stray_commas_are_mended(tmp_path, stray):
+def test_stray_commas_are_taken_off(tmp_path, stray):
     lines = [line + "," if i in stray else line for i, line in enumerate(GOOD)]
     loaded = level2(tmp_path, lines).load("trades", DAY)
     assert len(loaded.quarantine) == 0

@@ -15,15 +15,15 @@ import pytest
 
 from mg_assets.assets import raw
 from mg_assets.errors import DataError, MgError, SourceError
-from mg_assets.ingest import ingest
+from mg_assets.ingest import discover_files, ingest_days, open_sources
 from mg_assets.lake.parquet_layout import stocks_of
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import TRADES
 from mg_assets.sources.base import TICKS, SourceDay
 from mg_assets.sources.composite import CompositeSource
-from mg_assets.sources.io import delimited, files
-from mg_assets.sources.level2 import runs, tonglian
-from mg_assets.sources.level2.runs import Runs, ranges
+from mg_assets.sources.io import delimited, read_file
+from mg_assets.sources.level2 import external_sort, tonglian
+from mg_assets.sources.level2.external_sort import ExternalSort, ranges
 from mg_assets.sources.level2.tonglian import TonglianSource
 
 DAY, MERGED = dt.date(2023, 2, 1), dt.date(2023, 11, 27)
@@ -35,8 +35,8 @@ def in_pieces(monkeypatch):
 
     def small():
         monkeypatch.setattr(delimited, "READ_BYTES", 3_000)
-        monkeypatch.setattr(files, "BLOCK_ROWS", 50)
-        monkeypatch.setattr(runs, "RUN_ROWS", 40)
+        monkeypatch.setattr(read_file, "BLOCK_ROWS", 50)
+        monkeypatch.setattr(external_sort, "RUN_ROWS", 40)
         monkeypatch.setattr(tonglian, "BATCH_ROWS", 150)
 
     return small
@@ -161,7 +161,7 @@ def test_a_full_disk_says_what_to_do(tmp_path, in_pieces, monkeypatch):
     def full(**_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runs.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(external_sort.tempfile, "TemporaryFile", full)
     with pytest.raises(SourceError, match=r"No space left.*TMPDIR"):
         TonglianSource(tmp_path).load("trades", DAY)
 
@@ -192,7 +192,7 @@ def test_runs_are_a_stable_sort_by_stock(monkeypatch):
         "wide": rng.integers(-(1 << 40), 1 << 40, 5_000),
     }
     twin = pd.DataFrame(columns).sort_values("code", kind="stable")
-    store = Runs(run_rows=700)
+    store = ExternalSort(run_rows=700)
     for first in range(0, 5_000, 333):
         store.add({k: v[first : first + 333] for k, v in columns.items()})
     store.close()
@@ -280,7 +280,7 @@ def test_pieces_go_to_an_object_store(tmp_path):
     assert here.table("trades", "2023-02-01").equals(there.table("trades", "2023-02-01"))
 
 
-def test_the_asset_tells_rows_and_rows_set_aside_once_written(tmp_path, in_pieces):
+def test_asset_reports_rows_and_quarantine_after_writing(tmp_path, in_pieces):
     damage(exporter.exported(DAY, tmp_path / "raw", 300))
     source = TonglianSource(tmp_path / "raw")
     expected = source.load_day(DAY)
@@ -301,13 +301,11 @@ def test_ingest_reports_a_day_in_pieces_alike(tmp_path, in_pieces):
     for small in (False, True):
         if small:
             in_pieces()
-        report, found = ingest.survey(tmp_path / "raw")
+        report, found = discover_files(tmp_path / "raw")
         lake = Lake(tmp_path / f"lake{small}")
         kept.append(lake)
         reports.append(
-            ingest.ingest(
-                report, found, ingest.open_sources(report), lambda s, t, k, d, lake=lake: lake.write(t, k, d.data)
-            )
+            ingest_days(report, found, open_sources(report), lambda s, t, k, d, lake=lake: lake.write(t, k, d.data))
         )
     assert reports[0].written == reports[1].written == {t: [str(DAY)] for t in TICKS}
     assert reports[0].rows == reports[1].rows

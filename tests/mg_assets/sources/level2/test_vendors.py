@@ -23,7 +23,7 @@ from mg_assets.errors import MgError, SourceError
 from mg_assets.sources import build_source
 from mg_assets.sources.base import TICKS, ticks_of
 from mg_assets.sources.io import archives
-from mg_assets.sources.level2.streams import DIALECTS
+from mg_assets.sources.level2.stream_formats import DIALECTS
 
 DAY, MERGED, OLD = dt.date(2023, 2, 1), dt.date(2023, 11, 27), dt.date(2016, 5, 6)
 
@@ -503,7 +503,7 @@ def test_shenzhen_before_2016(tonglian, tmp_path, kind, names):
     assert (mine.to_numpy() == cancels["side"].to_numpy()).all()
 
 
-def test_made_up_dates_are_read_when_told_so(tonglian, tmp_path):
+def test_made_up_dates_are_read_without_check_dates(tonglian, tmp_path):
     write(tmp_path / "20300102", [("Transaction", tonglian[0]["Transaction"])])
     day = dt.date(2030, 1, 2)
     with pytest.raises(SourceError, match="check_dates=False"):
@@ -542,7 +542,7 @@ def test_a_day_is_read_once_for_both_tables(tonglian, tmp_path, monkeypatch):
 
 
 def test_bombs_are_bounded_by_ratio_and_by_size(monkeypatch):
-    assert archives.allowed(10) == archives.FREE_BYTES
-    assert archives.allowed(1 << 20) == archives.MAX_RATIO << 20
-    assert archives.allowed(1 << 40) == archives.MAX_BYTES
+    assert archives.unpack_limit(10) == archives.FREE_BYTES
+    assert archives.unpack_limit(1 << 20) == archives.MAX_RATIO << 20
+    assert archives.unpack_limit(1 << 40) == archives.MAX_BYTES
     assert np.isfinite(archives.MAX_BYTES)

@@ -283,7 +283,7 @@ def minutes(tmp_path, rows, label="end", **more):
     return mapping(tmp_path, minute={"files": "{code}.csv", "columns": columns, "label": label, **more})
 
 
-def test_end_labels_join_the_auction_and_mend_opens(tmp_path):
+def test_end_labels_join_the_auction_and_fill_opens(tmp_path):
     source = minutes(
         tmp_path,
         [
@@ -307,7 +307,7 @@ def test_end_labels_join_the_auction_and_mend_opens(tmp_path):
     assert frame.iloc[1].open == 10.7  # previous close 10.8, held inside 10.6..10.7
     assert frame.iloc[2][["open", "close", "volume"]].tolist() == [10.7, 10.7, 0]
     assert frame.volume.iloc[[119, 120, 239]].tolist() == [100, 100, 900]
-    assert loaded.notes["opens_of_zero_mended"] == 1
+    assert loaded.notes["opens_of_zero_filled"] == 1
     assert loaded.notes["rows_after_hours_left_out"] == 1
     assert loaded.quarantine.reason.tolist() == ["time is no time of a trading minute"]
     assert frame.num_trades.isna().all()

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import rankdata
 
 from mg_assets.sources.simulated import SimulationSettings, daily_market, plan_day
-from mg_assets.sources.simulated.returns import standardise
+from mg_assets.sources.simulated.daily_returns import masked_zscore
 
 HORIZON = 5
 
@@ -115,7 +115,7 @@ def test_part_of_the_signal_shows_in_daily_bars(strong):
 
 
 def standardise_rows(x, usable):
-    return np.stack([standardise(r, u & np.isfinite(r), 3.0) for r, u in zip(x, usable, strict=True)])
+    return np.stack([masked_zscore(r, u & np.isfinite(r), 3.0) for r, u in zip(x, usable, strict=True)])
 
 
 def test_signal_is_a_z_score_with_a_half_life_of_eight_days(strong):

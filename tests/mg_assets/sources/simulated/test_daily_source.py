@@ -15,7 +15,7 @@ from mg_assets.lake.store import conform
 from mg_assets.market.calendar import trading_days
 from mg_assets.market.schema import INDICES, SCHEMAS
 from mg_assets.sources.simulated import SimulatedExchange, SimulationSettings, daily_market, plan_day
-from mg_assets.sources.simulated.source import RecentDays
+from mg_assets.sources.simulated.exchange import recent_days
 
 SETTINGS = SimulationSettings(
     stocks=60, start="2020-01-02", end="2020-12-31", tick_start="2020-09-01", orders_per_stock=120
@@ -115,7 +115,7 @@ def test_reference_agrees_with_the_market(source):
 
 
 def test_reference_knows_nothing_of_later_days():
-    """A market that ends on the day tells the same of it as one that goes on for a year."""
+    """A market that ends on the day has the same rows of it as one that goes on for a year."""
     whole = SimulatedExchange(SimulationSettings(stocks=120, start="2018-01-02", end="2019-12-31"))
     for day in (dt.date(2018, 4, 25), dt.date(2018, 6, 11), dt.date(2018, 12, 10), dt.date(2019, 5, 6)):
         cut = SimulatedExchange(replace(whole.settings, end=day))
@@ -209,7 +209,7 @@ def frame(rows):
 
 
 def test_a_day_is_simulated_once_for_all_threads():
-    recent, made, gate = RecentDays(), [], threading.Barrier(8)
+    recent, made, gate = recent_days(), [], threading.Barrier(8)
 
     def make(key):
         made.append(key)
@@ -217,7 +217,7 @@ def test_a_day_is_simulated_once_for_all_threads():
 
     def ask(k):
         gate.wait()
-        return recent.get((k % 2,), lambda: make(k % 2))
+        return recent((k % 2,), lambda: make(k % 2))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(ask, range(8)))
@@ -225,17 +225,17 @@ def test_a_day_is_simulated_once_for_all_threads():
 
 
 def test_only_the_last_days_are_kept_and_a_failure_is_not():
-    recent, made = RecentDays(days=2, rows=100), []
+    recent, made = recent_days(days=2, rows=100), []
     for key in (1, 2, 3, 3, 2, 1):
-        recent.get((key,), lambda key=key: made.append(key) or frame(10))
+        recent((key,), lambda key=key: made.append(key) or frame(10))
     assert made == [1, 2, 3, 1]
-    recent.get(("large",), lambda: frame(1000))
-    recent.get((1,), lambda: made.append("again") or frame(10))
+    recent(("large",), lambda: frame(1000))
+    recent((1,), lambda: made.append("again") or frame(10))
     assert made[-1] == "again"
 
     def fail():
         raise SourceError("first try")
 
     with pytest.raises(SourceError, match="first try"):
-        recent.get((9,), fail)
-    assert len(recent.get((9,), lambda: frame(1))["trades"]) == 1
+        recent((9,), fail)
+    assert len(recent((9,), lambda: frame(1))["trades"]) == 1

@@ -8,9 +8,9 @@ import pytest
 
 from mg_assets.errors import DataError
 from mg_assets.sources.level2.tonglian import TonglianSource
+from mg_assets.sources.simulated.day_plan import DayPlan
 from mg_assets.sources.simulated.export import export_tonglian, published_in_shanghai
-from mg_assets.sources.simulated.intraday import simulate_day
-from mg_assets.sources.simulated.plan import DayPlan
+from mg_assets.sources.simulated.intraday_layer import simulate_day
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 SPLIT, MERGED = dt.date(2023, 2, 1), dt.date(2023, 11, 27)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 
 NIGHT = 0.25  # share of the day's variance that falls between the close and the open
 LIMIT_ST, LIMIT_MAIN, LIMIT_WIDE = 5, 10, 20  # percent
@@ -69,7 +69,7 @@ def form_prices(
     extremes between open and close.
     """
     n = len(reference)
-    rng = generator(seed, Stream.PRICES, day)
+    rng = generator(seed, RandomStream.PRICES, day)
     night, tilt = rng.standard_normal((2, n))
     u = rng.random((3, n))
     gap = NIGHT * (log_return - news) + np.sqrt(NIGHT * (1 - NIGHT)) * day_std * night

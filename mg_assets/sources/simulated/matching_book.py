@@ -13,7 +13,7 @@ How a continuous order is matched (:func:`enter`):
    killed, and so is an own-best order whose side is empty.
 
 Before a call auction's :func:`~mg_assets.sources.simulated.auction.uncross`, orders enter with ``matching=False`` and
-the book may stand crossed.
+the book may be crossed.
 """
 
 from typing import NamedTuple
@@ -25,13 +25,13 @@ from mg_assets.errors import DataError
 
 BUY, SELL = 0, 1  # rows of the side axis; the lake's +1 and -1
 LIMIT, MARKET, OWN_BEST, CANCEL, UNCROSS = 0, 1, 2, 3, 4  # event kinds
-BEST_BID, BEST_ASK, ORDERS, FILLS, BIDS, ASKS, TICKS = 0, 1, 2, 3, 4, 5, 6  # slots of ``Book.state``
-HEAD, TAIL, DEPTH = 0, 1, 2  # columns of ``Book.levels``
-SIDE, TICK, LEFT, OLDER, NEWER = 0, 1, 2, 3, 4  # columns of ``Book.orders``
+BEST_BID, BEST_ASK, ORDERS, FILLS, BIDS, ASKS, TICKS = 0, 1, 2, 3, 4, 5, 6  # slots of ``MatchingBook.state``
+HEAD, TAIL, DEPTH = 0, 1, 2  # columns of ``MatchingBook.levels``
+SIDE, TICK, LEFT, OLDER, NEWER = 0, 1, 2, 3, 4  # columns of ``MatchingBook.orders``
 EMPTY = -1
 
 
-class Book(NamedTuple):
+class MatchingBook(NamedTuple):
     """One stock's book and its log of fills, all int64, so that kernels may change it.
 
     Four arrays with one row a thing (an order is one cache line): passing fourteen separate columns to each kernel
@@ -58,7 +58,7 @@ class Book(NamedTuple):
     fills: np.ndarray
 
 
-def new_book(orders: int, ticks: int) -> Book:
+def new_matching_book(orders: int, ticks: int) -> MatchingBook:
     """Make an empty book.
 
     Parameters
@@ -70,7 +70,7 @@ def new_book(orders: int, ticks: int) -> Book:
 
     Returns
     -------
-    Book
+    MatchingBook
 
     Raises
     ------
@@ -79,7 +79,7 @@ def new_book(orders: int, ticks: int) -> Book:
     """
     if orders < 1 or ticks < 1:
         raise DataError(f"A book needs at least 1 order and 1 tick; orders={orders}, ticks={ticks}. Widen the limits.")
-    book = Book(
+    book = MatchingBook(
         state=np.zeros(8, np.int64),
         levels=np.zeros((2, ticks, 3), np.int64),
         orders=np.zeros((orders, 5), np.int64),
@@ -200,7 +200,7 @@ def enter(book, side, kind, tick, volume, matching):
 
     Parameters
     ----------
-    book : Book
+    book : MatchingBook
     side : int
         ``BUY`` or ``SELL``.
     kind : int

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mg_assets.sources.simulated.generator import normal, uniform
+from mg_assets.sources.simulated.kernel_random import normal, uniform
 
 MINUTES = 237
 QUARTERS = 4

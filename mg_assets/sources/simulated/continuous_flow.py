@@ -1,6 +1,6 @@
 """The continuous session's order flow of one stock.
 
-Each event (:func:`next_order`) is an order whose side answers to where the book stands against the fair price and to
+Each event (:func:`next_order`) is an order whose side answers to where the book is against the fair price and to
 the parent order being worked (persistent trade signs), trades on arrival or rests near the fair price, and is followed
 now and then by a cancel (:func:`cancel_one`). Per minute as many orders come as the course asks for, sized so that the
 traded volume follows its curve (:func:`continuous_session`).
@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mg_assets.sources.simulated.book import (
+from mg_assets.sources.simulated.kernel_random import exponential, normal, stochastic_round, uniform
+from mg_assets.sources.simulated.matching_book import (
     ASKS,
     BEST_ASK,
     BEST_BID,
@@ -27,8 +28,7 @@ from mg_assets.sources.simulated.book import (
     SIDE,
     TICK,
 )
-from mg_assets.sources.simulated.generator import exponential, normal, uniform, whole
-from mg_assets.sources.simulated.path import MINUTES, QUARTERS
+from mg_assets.sources.simulated.price_path import MINUTES, QUARTERS
 from mg_assets.sources.simulated.tape import C_LIVE, C_SHANGHAI, C_TRADED, submit, withdraw_order
 
 MORNING, AFTERNOON = 34_200_000, 46_800_000  # 09:30, 13:00 in ms of the day
@@ -57,7 +57,7 @@ class FlowParameters(NamedTuple):
     resting_gap : float
         Half the spread that quotes keep from the fair price, in ticks.
     near : float
-        Chance that a resting order joins the inside, else it stands deeper.
+        Chance that a resting order joins the inside; else it rests deeper.
     parent_length : float
         Tail exponent of a parent order's length.
     """
@@ -79,21 +79,21 @@ class FlowParameters(NamedTuple):
 
 
 @njit(nogil=True)
-def cancel_one(book, desk, tape, stock, rng, time, fair):
+def cancel_one(book, flow_state, tape, stock, rng, time, fair):
     """Cancel a resting order, a stale one where one of three picks is stale; nothing where the book is thin.
 
     `fair` is the fair price in ticks, NaN where nothing is stale. A one-word day keeps a queue longer than its volume.
     """
-    clock = desk.clock
+    clock = flow_state.clock
     chosen = np.int64(EMPTY)
     for _ in range(3):
         while clock[C_LIVE] > 0:
             at = np.int64(uniform(rng) * clock[C_LIVE])
-            slot = desk.live[at]
+            slot = flow_state.live[at]
             if book.orders[slot, LEFT] > 0:
                 break
             clock[C_LIVE] -= 1
-            desk.live[at] = desk.live[clock[C_LIVE]]  # filled or gone: forget it
+            flow_state.live[at] = flow_state.live[clock[C_LIVE]]  # filled or gone: forget it
         if clock[C_LIVE] == 0:
             return
         tick, side = book.orders[slot, TICK], book.orders[slot, SIDE]
@@ -109,7 +109,7 @@ def cancel_one(book, desk, tape, stock, rng, time, fair):
         queue = book.levels[BUY if stock.locked > 0 else SELL, stock.open, DEPTH]
         if queue - volume < 2 * stock.volume:
             return
-    withdraw_order(book, desk, tape, stock, rng, time, chosen)
+    withdraw_order(book, flow_state, tape, stock, rng, time, chosen)
 
 
 @njit(nogil=True)
@@ -122,7 +122,7 @@ def order_size(rng, mean, side, deviation, large, large_size, tail, lot, cap):
     if uniform(rng) < large:
         x *= large_size * min((1.0 - uniform(rng)) ** (-tail), 12.0)
     x = min(x, cap)
-    lots = max(whole(rng, 0.01 * x), 1)
+    lots = max(stochastic_round(rng, 0.01 * x), 1)
     u = uniform(rng)
     if u < 0.55:  # people think in tens, fifties and hundreds of lots
         if lots > 300:
@@ -148,8 +148,8 @@ def whole_lots(volume, lot):
 
 
 @njit(nogil=True)
-def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean, early, bias):
-    """Enter one continuous order.
+def next_order(book, flow_state, tape, stock, rng, flow, tilt, time, fair, unit, mean, early, bias):
+    """Enter one continuous order: choose its side and size, then trade on arrival (:func:`take_order`) or rest.
 
     Parameters
     ----------
@@ -164,24 +164,49 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
     bias : float
         Log odds of a buyer-initiated order.
     """
-    state = book.state
-    bid, ask = state[BEST_BID], state[BEST_ASK]
+    bid, ask = book.state[BEST_BID], book.state[BEST_ASK]
     top = stock.ticks - 1
     middle = 0.5 * (bid + ask) if bid >= 0 and ask <= top else fair
     pressure = (fair - middle) / max(0.8, 0.35 * unit)
     pressure = min(max(pressure, -4.0), 4.0)
+    aggressive, sign = choose_side(book, flow_state, stock, rng, flow, fair, pressure, bias)
+    side = BUY if sign > 0 else SELL
+    law = size_law(stock, flow, tilt, aggressive, sign, mean, early)
+    reach = np.int64(EMPTY)  # limit price of an order that trades at once
+    if aggressive and side == BUY and ask <= top:
+        reach = min(max(ask, np.int64(np.floor(fair))), top)
+        if uniform(rng) < 0.3:
+            reach = min(reach + np.int64(exponential(rng)), top)
+    elif aggressive and side == SELL and bid >= 0:
+        reach = max(min(bid, np.int64(np.ceil(fair))), np.int64(0))
+        if uniform(rng) < 0.3:
+            reach = max(reach - np.int64(exponential(rng)), np.int64(0))
+    if reach != EMPTY:
+        take_order(book, flow_state, tape, stock, rng, flow, time, side, reach, mean, law)
+    else:
+        rest_order(book, flow_state, tape, stock, rng, flow, tilt, time, side, fair, unit, mean, law)
 
-    if desk.parent[1] <= 0 or desk.parent[0] * pressure < -1.3:
+
+@njit(nogil=True)
+def choose_side(book, flow_state, stock, rng, flow, fair, pressure, bias):
+    """Draw whether the next order is meant to trade on arrival, and its sign (+1 buy, -1 sell).
+
+    An aggressive order belongs to the parent order being worked, whose side answers to the fair price; a resting one
+    answers to the balance of the book. While the stock is locked at a limit only the other side finds a counterparty.
+    """
+    state = book.state
+    top = stock.ticks - 1
+    if flow_state.parent[1] <= 0 or flow_state.parent[0] * pressure < -1.3:
         odds = 1.0 / (1.0 + np.exp(-(1.1 * pressure + bias)))
-        desk.parent[0] = 1 if uniform(rng) < odds else -1
-        desk.parent[1] = np.int64(min((1.0 - uniform(rng)) ** (-1.0 / flow.parent_length), 60.0))
+        flow_state.parent[0] = 1 if uniform(rng) < odds else -1
+        flow_state.parent[1] = np.int64(min((1.0 - uniform(rng)) ** (-1.0 / flow.parent_length), 60.0))
     aggressive = uniform(rng) < flow.aggressive + 0.08 * (abs(pressure) - 0.7)
     if stock.locked != 0:
         aggressive = uniform(rng) < 0.35
-        desk.parent[0] = -stock.locked  # only the other side finds a counterparty
+        flow_state.parent[0] = -stock.locked
     if aggressive:
-        sign = desk.parent[0]
-        desk.parent[1] -= 1
+        sign = flow_state.parent[0]
+        flow_state.parent[1] -= 1
     elif stock.locked != 0:
         sign = np.int64(stock.locked)
     else:
@@ -190,9 +215,13 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
         if fair >= top + 0.5 or fair <= -0.5:  # locked: one side queues, the other has no price left
             odds = 0.9 if fair > 0.0 else 0.1
         sign = np.int64(1) if uniform(rng) < odds else np.int64(-1)
-    side = BUY if sign > 0 else SELL
+    return aggressive, sign
 
-    deviation, large, large_size = flow.size_deviation, flow.large, flow.large_size
+
+@njit(nogil=True)
+def size_law(stock, flow, tilt, aggressive, sign, mean, early):
+    """Parameters of :func:`order_size`, tilted by informed traders: deviation, share of large orders, tail, cap."""
+    deviation, large = flow.size_deviation, flow.large
     large += tilt.bulk
     cap = max(0.08 * stock.volume, 300.0)
     tail = 0.4
@@ -206,27 +235,30 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
         large = max(large, 0.005)
         tail = min(max(tail + fatter, 0.0), 1.0)
         deviation = max(deviation + 0.5 * fatter, 0.3)
+    return deviation, large, tail, cap
 
-    reach = np.int64(EMPTY)  # limit price of an order that trades at once
-    if aggressive and side == BUY and ask <= top:
-        reach = min(max(ask, np.int64(np.floor(fair))), top)
-        if uniform(rng) < 0.3:
-            reach = min(reach + np.int64(exponential(rng)), top)
-    elif aggressive and side == SELL and bid >= 0:
-        reach = max(min(bid, np.int64(np.ceil(fair))), 0)
-        if uniform(rng) < 0.3:
-            reach = max(reach - np.int64(exponential(rng)), 0)
-    if reach != EMPTY:
-        volume = order_size(rng, mean, side, deviation, large, large_size, tail, stock.lot, cap)
-        depth = book.levels[1 - side, ask if side == BUY else bid, DEPTH]
-        if stock.locked != 0 and volume > depth // 2:
-            return  # the queue of a one-word day outlasts it
-        kind = np.int64(LIMIT)
-        if volume <= 2 * depth and uniform(rng) < flow.market:
-            kind = np.int64(MARKET)
-        submit(book, desk, tape, stock, rng, time, side, kind, reach, volume, True)
-        return
 
+@njit(nogil=True)
+def take_order(book, flow_state, tape, stock, rng, flow, time, side, reach, mean, law):
+    """Enter an order that trades on arrival, at `reach` or better."""
+    deviation, large, tail, cap = law
+    volume = order_size(rng, mean, side, deviation, large, flow.large_size, tail, stock.lot, cap)
+    best = book.state[BEST_ASK] if side == BUY else book.state[BEST_BID]
+    depth = book.levels[1 - side, best, DEPTH]
+    if stock.locked != 0 and volume > depth // 2:
+        return  # the queue of a one-word day outlasts it
+    kind = np.int64(LIMIT)
+    if volume <= 2 * depth and uniform(rng) < flow.market:
+        kind = np.int64(MARKET)
+    submit(book, flow_state, tape, stock, rng, time, side, kind, reach, volume, True)
+
+
+@njit(nogil=True)
+def rest_order(book, flow_state, tape, stock, rng, flow, tilt, time, side, fair, unit, mean, law):
+    """Enter an order that rests near the fair price or deeper, now and then at its own side's best price."""
+    deviation, large, tail, cap = law
+    bid, ask = book.state[BEST_BID], book.state[BEST_ASK]
+    top = stock.ticks - 1
     u = uniform(rng)
     away = 0.0
     if u > flow.near:
@@ -237,27 +269,29 @@ def next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean,
         tick = np.int64(stock.open)
     elif side == BUY:
         tick = np.int64(np.floor(min(fair, top + 0.99) - flow.resting_gap * uniform(rng) - away))
-        tick = min(max(tick, 0), min(ask - 1, top))
+        tick = min(max(tick, np.int64(0)), min(ask - 1, top))
     else:
         tick = np.int64(np.ceil(max(fair, -0.99) + flow.resting_gap * uniform(rng) + away))
-        tick = max(min(tick, top), max(bid + 1, 0))
+        tick = max(min(tick, top), max(bid + 1, np.int64(0)))
     if tick < 0 or tick > top:
         return  # no price left on this side of a locked book
     deep = tilt.deep_size * (min(away / max(2.0, 1.3 * unit), 3.0) - 0.7) if side == BUY else 0.0
-    volume = order_size(rng, 1.1 * mean * np.exp(deep), side, deviation, large, large_size, tail, stock.lot, cap)
+    size = 1.1 * mean * np.exp(deep)
+    volume = order_size(rng, size, side, deviation, large, flow.large_size, tail, stock.lot, cap)
     kind = np.int64(LIMIT)
-    if away == 0.0 and stock.locked == 0 and state[BIDS + side] > 0 and uniform(rng) < flow.own_best / flow.near:
-        if desk.clock[C_SHANGHAI] == 1:
-            tick = state[BEST_BID + side]  # Shanghai shows it as the limit order that it becomes
+    joins = away == 0.0 and stock.locked == 0 and book.state[BIDS + side] > 0
+    if joins and uniform(rng) < flow.own_best / flow.near:
+        if flow_state.clock[C_SHANGHAI] == 1:
+            tick = book.state[BEST_BID + side]  # Shanghai shows it as the limit order that it becomes
         else:
             kind = np.int64(OWN_BEST)
-    submit(book, desk, tape, stock, rng, time, side, kind, tick, volume, True)
+    submit(book, flow_state, tape, stock, rng, time, side, kind, tick, volume, True)
 
 
 @njit(nogil=True)
-def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target):
+def continuous_session(book, flow_state, tape, stock, rng, flow, tilt, course, target):
     """Run the continuous session so that about `target` shares trade along the course's volume curve."""
-    clock = desk.clock
+    clock = flow_state.clock
     begin = clock[C_TRADED]
     price = stock.base + stock.open
     due = 0.0
@@ -268,7 +302,7 @@ def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target)
         behind = begin + due - clock[C_TRADED]
         wanted = course.volume[m] * target
         due += wanted
-        count = whole(rng, course.arrivals[m] * stock.orders)
+        count = stochastic_round(rng, course.arrivals[m] * stock.orders)
         if count == 0:
             continue
         wanted = min(max(wanted + 0.25 * behind, 0.3 * wanted), 3.0 * wanted)
@@ -278,7 +312,7 @@ def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target)
         total = 0.0
         for i in range(count):
             total += exponential(rng)
-            desk.times[i] = np.int64(1e6 * total)
+            flow_state.times[i] = np.int64(1e6 * total)
         total += exponential(rng)
         stretch = MINUTE / (1e6 * total)
         unit = max(course.scale[m] * price, 0.05)
@@ -289,15 +323,15 @@ def continuous_session(book, desk, tape, stock, rng, flow, tilt, course, target)
             bias += tilt.early_buy
         before = clock[C_TRADED]
         for i in range(count):
-            time = start + np.int64(desk.times[i] * stretch)
-            step = min(QUARTERS * (desk.times[i] * stretch) / MINUTE, QUARTERS - 1e-9)
+            time = start + np.int64(flow_state.times[i] * stretch)
+            step = min(QUARTERS * (flow_state.times[i] * stretch) / MINUTE, QUARTERS - 1e-9)
             whole_step = np.int64(step)
             log_fair = course.fair[QUARTERS * m + whole_step]
             log_fair += (step - whole_step) * (course.fair[QUARTERS * m + whole_step + 1] - log_fair)
             fair = price * np.exp(log_fair) - stock.base
-            next_order(book, desk, tape, stock, rng, flow, tilt, time, fair, unit, mean, m < 30, bias)
+            next_order(book, flow_state, tape, stock, rng, flow, tilt, time, fair, unit, mean, m < 30, bias)
             if uniform(rng) < flow.cancel:
-                end = start + (MINUTE - 1 if i == count - 1 else np.int64(desk.times[i + 1] * stretch))
-                cancel_one(book, desk, tape, stock, rng, time + np.int64(uniform(rng) * (end - time)), fair)
+                end = start + (MINUTE - 1 if i == count - 1 else np.int64(flow_state.times[i + 1] * stretch))
+                cancel_one(book, flow_state, tape, stock, rng, time + np.int64(uniform(rng) * (end - time)), fair)
         got = (clock[C_TRADED] - before) / (mean * count)
         yielded = min(max(0.97 * yielded + 0.03 * got, 0.08), 1.0)

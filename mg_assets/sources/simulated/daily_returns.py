@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import INDUSTRIES, Stocks
 
@@ -50,7 +50,7 @@ class ReturnProcess:
     def __init__(self, settings: SimulationSettings, stocks: Stocks):
         self.settings, self.stocks = settings, stocks
         n = settings.stocks
-        rng = generator(settings.seed, Stream.RETURNS, 2**40)
+        rng = generator(settings.seed, RandomStream.RETURNS, 2**40)
         self.rho = 0.5 ** (1.0 / settings.alpha_half_life)
         self.heat = 0.2 * rng.standard_normal(n)
         self.market_heat = 0.0
@@ -60,17 +60,17 @@ class ReturnProcess:
         self.own_noise = np.sqrt(noise)
 
     def step(self, day: int, signal: np.ndarray, size: np.ndarray, value: np.ndarray) -> DayReturns:
-        """Returns of one day, given what was known the evening before (arrays (S,))."""
+        """Returns of one day, as of the evening before (arrays (S,))."""
         s, stocks = self.settings, self.stocks
         n = s.stocks
-        common = generator(s.seed, Stream.FACTORS, day)
+        common = generator(s.seed, RandomStream.FACTORS, day)
         shocks = common.standard_normal(len(INDUSTRIES) + 4)
         market_shock = shocks[0] * np.sqrt((TAIL - 2) / (2 * common.standard_gamma(TAIL / 2)))
         market_std = s.market_vol * np.exp(self.market_heat)
         market = MARKET_DRIFT + market_std * market_shock
         industry = s.industry_vol * shocks[4:]
 
-        rng = generator(s.seed, Stream.RETURNS, day)
+        rng = generator(s.seed, RandomStream.RETURNS, day)
         z, news, own, volume_shock, vol_noise = rng.standard_normal((5, n))
         e = z * np.sqrt((TAIL - 2) / (2 * rng.standard_gamma(TAIL / 2, n)))
         hit = rng.random(n) < JUMP_SHARE
@@ -101,10 +101,10 @@ class ReturnProcess:
 
     def signal(self, listed: np.ndarray) -> np.ndarray:
         """The planted signal after :meth:`step`: z-score of the latent over listed stocks, 0 elsewhere."""
-        return standardise(self.latent, listed)
+        return masked_zscore(self.latent, listed)
 
 
-def standardise(x: np.ndarray, mask: np.ndarray, limit: float = np.inf) -> np.ndarray:
+def masked_zscore(x: np.ndarray, mask: np.ndarray, limit: float = np.inf) -> np.ndarray:
     """z-score of ``x`` over ``mask`` (population std), clipped to ``limit``; 0 outside the mask."""
     inside = x[mask]
     if len(inside) < 2:

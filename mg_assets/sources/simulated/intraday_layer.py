@@ -5,6 +5,8 @@ stocks are in the plan. The first trade of every stock that is not suspended pri
 ``plan.close``; the volume comes near ``plan.volume``.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -13,13 +15,12 @@ from numba import njit
 
 from mg_assets.errors import DataError
 from mg_assets.market.schema import ORDER_KINDS
-from mg_assets.sources.simulated.book import new_book
-from mg_assets.sources.simulated.flow import FlowParameters
-from mg_assets.sources.simulated.generator import normal, stock_seeds
-from mg_assets.sources.simulated.informed import tilt_of
-from mg_assets.sources.simulated.kernels import sources_version
-from mg_assets.sources.simulated.path import MINUTES, draw_path, draw_volume, new_course
-from mg_assets.sources.simulated.plan import DayPlan
+from mg_assets.sources.simulated.continuous_flow import FlowParameters
+from mg_assets.sources.simulated.day_plan import DayPlan
+from mg_assets.sources.simulated.informed_trading import tilt_of
+from mg_assets.sources.simulated.kernel_random import normal, stock_seeds
+from mg_assets.sources.simulated.matching_book import new_matching_book
+from mg_assets.sources.simulated.price_path import MINUTES, draw_path, draw_volume, new_course
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stock_day import simulate_stock
 from mg_assets.sources.simulated.tape import (
@@ -39,14 +40,17 @@ from mg_assets.sources.simulated.tape import (
     VOLUME,
     Stock,
     Tape,
-    new_desk,
+    new_flow_state,
 )
+from mg_models.kernel_cache import cached_njit
+
+kernel = cached_njit(Path(__file__).parent)
 
 BLOCK = 256  # stocks simulated between two conversions to columns: bounds the memory of a 5,000-stock day
 TYPICAL_AMOUNT = 1.2e8  # yuan a day at which a stock receives `orders_per_stock` orders
 MOST_LIVELY = 2  # informed traders at most double a stock's orders
 SHARES_PER_ORDER = 110  # no more continuous orders than volume / this, so that sizes stay above a lot or two
-KINDS = pa.array(ORDER_KINDS)  # the book's codes are places in this tuple
+KINDS = pa.array(ORDER_KINDS)  # the book's codes are indices into this tuple
 
 
 def simulate_day(
@@ -145,11 +149,11 @@ def _simulate_block(stocks, ticks, volume, orders, lot, one_word, volatility, al
     entered = most_orders + MINUTES + (most_orders * (flow.open_orders + flow.close_orders)).astype(np.int64) + 400
     most = int(entered.max(initial=1))
     tape = Tape(np.empty((2 * int(entered.sum()), 8), np.int64), np.empty((int(entered.sum()), 8), np.int64))
-    book = new_book(most, int((ticks[:, 1] - ticks[:, 0]).max(initial=0)) + 1)
-    desk = new_desk(most)
-    _run(book, desk, tape, new_course(), stocks, ticks, volume, orders, lot, one_word, volatility, alpha, seeds,
-         shanghai, flow)  # fmt: skip
-    return tape.orders[: desk.clock[C_ORDERS]], tape.trades[: desk.clock[C_TRADES]]
+    book = new_matching_book(most, int((ticks[:, 1] - ticks[:, 0]).max(initial=0)) + 1)
+    flow_state = new_flow_state(most)
+    _simulate_stocks(book, flow_state, tape, new_course(), stocks, ticks, volume, orders, lot, one_word, volatility,
+                     alpha, seeds, shanghai, flow)  # fmt: skip
+    return tape.orders[: flow_state.clock[C_ORDERS]], tape.trades[: flow_state.clock[C_TRADES]]
 
 
 @njit(nogil=True)
@@ -161,45 +165,52 @@ def beyond(tick, ticks, volatility, rng):
     return -distance if tick == 0 else 0.0
 
 
-def _compiled(version):
-    @njit(cache=True, nogil=True)
-    def run(
-        book, desk, tape, course, stocks, ticks, volume, orders, lot, one_word, volatility, alpha, seeds, shanghai, flow
-    ):
-        """Draw each stock's footprints, path and volume curve, then its order flow."""
-        if version < 0:  # closing over it keys numba's cache
-            return
-        rng = np.zeros(1, np.uint64)
-        for i in range(stocks.size):
-            rng[0] = seeds[i]
-            low, high = ticks[i, 0], ticks[i, 1]
-            tilt = tilt_of(alpha[i], rng)
-            stock = Stock(
-                place=stocks[i],
-                ticks=high - low + 1,
-                base=low,
-                previous=ticks[i, 4] - low,
-                open=ticks[i, 2] - low,
-                close=ticks[i, 3] - low,
-                volume=volume[i],
-                orders=min(np.int64(orders[i] * np.exp(tilt.liveliness)), MOST_LIVELY * orders[i]),
-                lot=lot[i],
-                locked=one_word[i],
-            )
-            begin = beyond(stock.open, stock.ticks, volatility[i], rng)
-            end = beyond(stock.close, stock.ticks, volatility[i], rng)
-            if stock.locked != 0:
-                begin = end = 10.0 * volatility[i] * stock.locked
-            total = np.log(ticks[i, 3] / ticks[i, 2]) + end - begin
-            draw_path(course, rng, tilt, total, volatility[i])
-            course.fair[:] += begin
-            draw_volume(course, rng, tilt)
-            simulate_stock(book, desk, tape, course, stock, rng, flow, tilt, volatility[i], shanghai[i])
+@kernel(nogil=True)
+def _simulate_stocks(
+    book,
+    flow_state,
+    tape,
+    course,
+    stocks,
+    ticks,
+    volume,
+    orders,
+    lot,
+    one_word,
+    volatility,
+    alpha,
+    seeds,
+    shanghai,
+    flow,
+):
+    """Draw each stock's footprints, path and volume curve, then its order flow."""
+    rng = np.zeros(1, np.uint64)
+    for i in range(stocks.size):
+        rng[0] = seeds[i]
+        low, high = ticks[i, 0], ticks[i, 1]
+        tilt = tilt_of(alpha[i], rng)
+        stock = Stock(
+            plan_row=stocks[i],
+            ticks=high - low + 1,
+            base=low,
+            previous=ticks[i, 4] - low,
+            open=ticks[i, 2] - low,
+            close=ticks[i, 3] - low,
+            volume=volume[i],
+            orders=min(np.int64(orders[i] * np.exp(tilt.liveliness)), MOST_LIVELY * orders[i]),
+            lot=lot[i],
+            locked=one_word[i],
+        )
+        begin = beyond(stock.open, stock.ticks, volatility[i], rng)
+        end = beyond(stock.close, stock.ticks, volatility[i], rng)
+        if stock.locked != 0:
+            begin = end = 10.0 * volatility[i] * stock.locked
+        total = np.log(ticks[i, 3] / ticks[i, 2]) + end - begin
+        draw_path(course, rng, tilt, total, volatility[i])
+        course.fair[:] += begin
+        draw_volume(course, rng, tilt)
+        simulate_stock(book, flow_state, tape, course, stock, rng, flow, tilt, volatility[i], shanghai[i])
 
-    return run
-
-
-_run = _compiled(sources_version())
 
 ORDER_COLUMNS = {"time": TIME, "seq": SEQ, "order_id": ID, "side": O_SIDE, "tick": O_TICK, "volume": VOLUME,
                  "kind": KIND, "stock": STOCK}  # fmt: skip

@@ -2,10 +2,7 @@
 
 import datetime as dt
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -15,20 +12,21 @@ import pandas as pd
 from mg_assets.errors import SourceError
 from mg_assets.market.calendar import trading_days
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.simulated import tables
-from mg_assets.sources.simulated.daily import daily_market
-from mg_assets.sources.simulated.plan import plan_day
+from mg_assets.sources.compute_once import compute_once
+from mg_assets.sources.simulated.daily_layer import daily_market
+from mg_assets.sources.simulated.daily_tables import daily_bars_frame, planted_signal_frame, reference_frame
+from mg_assets.sources.simulated.day_plan import plan_day
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 VERSION = 1
-"""Of what the code makes from given settings; raised with any change that changes a byte."""
+"""Version of the simulation; raised with any change that changes a byte of a table."""
 
 TICK_TABLES = ("trades", "orders")
 COUNTED_TABLES = (*TICK_TABLES, "daily_bars")  # ``orders_per_stock`` reaches them
 DAILY_TABLES: dict[str, Callable[..., pd.DataFrame]] = {
-    "reference": tables.reference,
-    "planted_signal": tables.planted_signal,
-    "daily_bars": tables.daily_bars,
+    "reference": reference_frame,
+    "planted_signal": planted_signal_frame,
+    "daily_bars": daily_bars_frame,
 }
 
 
@@ -61,12 +59,16 @@ class SimulatedExchange:
         return (table in TICK_TABLES and ticks) or (table == "daily_bars" and not ticks) or table in _ALWAYS
 
     def load(self, table: str, day: dt.date) -> SourceDay:
-        """Make one table of one day. Trades and orders of a day come from one simulation.
+        """Simulate one table of one day; trades and orders of a day come from one simulation.
+
+        Returns
+        -------
+        SourceDay
 
         Raises
         ------
         SourceError
-            Where there is no such table on that day, saying which there are.
+            There is no such table on that day; the message lists those that there are.
         """
         if not self.has(table, day):
             raise SourceError(
@@ -75,15 +77,18 @@ class SimulatedExchange:
                 "before, reference and planted_signal on all"
             )
         if table in TICK_TABLES:
-            frame = _recent.get((self.settings, day), lambda: _simulate(self.settings, day))[table]
+            frame = _recent((self.settings, day), lambda: _simulate(self.settings, day))[table]
         else:
             frame = DAILY_TABLES[table](daily_market(self.settings), day)
         return SourceDay(frame, notes={"source": self.name, "seed": self.settings.seed, "rows": len(frame)})
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the code's version and of the settings that reach this table.
+        """Hash the simulation's version and the settings that reach this table.
 
-        ``end`` and ``tick_start`` are left out: they never change a day they leave in the history.
+        Returns
+        -------
+        str
+            Without ``end`` and ``tick_start``: they never change a day that they leave in the history.
         """
         without = {"end", "tick_start"} | (set() if table in COUNTED_TABLES else {"orders_per_stock"})
         kept = {f.name: getattr(self.settings, f.name) for f in fields(self.settings) if f.name not in without}
@@ -95,50 +100,26 @@ _ALWAYS = ("reference", "planted_signal")
 
 
 def _simulate(settings: SimulationSettings, day: dt.date) -> dict[str, pd.DataFrame]:
-    from mg_assets.sources.simulated.intraday import simulate_day  # numba kernels: loaded only for ticks
+    from mg_assets.sources.simulated.intraday_layer import simulate_day  # numba kernels: loaded only for ticks
 
     orders, trades = simulate_day(plan_day(daily_market(settings), day), settings)
     return {"orders": orders, "trades": trades}
 
 
-class RecentDays:
-    """The last few simulated days of this process, each made once however many threads ask.
+def recent_days(days: int = 4, rows: int = 20_000_000) -> Callable[..., dict[str, pd.DataFrame]]:
+    """Make a cache of simulated days (:func:`compute_once`) that keeps the newest, whatever its size.
 
     Parameters
     ----------
     days, rows : int
-        What is kept at most; the newest day is kept whatever its size.
+        The most that is kept; a small day counts as ``rows / days`` rows, so that one bound does for both.
+
+    Returns
+    -------
+    callable
+        ``get(key, simulate)``: the day's orders and trades.
     """
-
-    def __init__(self, days: int = 4, rows: int = 20_000_000):
-        self.days, self.rows = days, rows
-        self._lock = threading.Lock()
-        self._made: OrderedDict[tuple, Future] = OrderedDict()
-
-    def get(self, key: tuple, make: Callable[[], dict[str, pd.DataFrame]]) -> dict[str, pd.DataFrame]:
-        """The day under ``key``, made by ``make`` where it is not here; a failure is not kept."""
-        with self._lock:
-            future = self._made.get(key)
-            mine = future is None
-            if future is None:
-                future = self._made[key] = Future()
-            self._made.move_to_end(key)
-        if mine:
-            try:
-                future.set_result(make())
-            except BaseException as error:
-                with self._lock:
-                    self._made.pop(key, None)
-                future.set_exception(error)
-            self._shrink()
-        return future.result()
-
-    def _shrink(self) -> None:
-        with self._lock:
-            done = [k for k, f in self._made.items() if f.done() and f.exception() is None]
-            sizes = {k: sum(len(t) for t in self._made[k].result().values()) for k in done}
-            while len(done) > 1 and (len(done) > self.days or sum(sizes[k] for k in done) > self.rows):
-                self._made.pop(done.pop(0))
+    return compute_once(rows, lambda tables: min(max(sum(map(len, tables.values())), rows // days), rows))
 
 
-_recent = RecentDays()
+_recent = recent_days()

@@ -1,12 +1,12 @@
 """The daily layer: a whole market's history at once, vectorised over stocks.
 
-1. returns.py     latent factor, idiosyncratic and planted-alpha returns of the day
-2. status.py      who is listed, suspended, under special treatment
-3. actions.py     dividends, splits: the day's reference price
-4. prices.py      limits; open, high, low, close, vwap on the tick
-5. volume.py      shares and trades
-6. indices.py     membership
-7. fundamentals.py  reports and consensus
+1. daily_returns.py      latent factor, idiosyncratic and planted-alpha returns of the day
+2. listing_status.py     who is listed, suspended, under special treatment
+3. corporate_actions.py  dividends, splits: the day's reference price
+4. daily_prices.py       limits; open, high, low, close, vwap on the tick
+5. daily_volume.py       shares and trades
+6. indices.py            membership
+7. fundamentals.py       reports and consensus
 
 The state goes from day to day, but every random number comes from (seed, stream, day), so that
 ``end`` changes nothing before it and every process makes the same bytes.
@@ -22,15 +22,15 @@ import numpy as np
 from mg_assets.errors import SourceError
 from mg_assets.market.calendar import trading_days
 from mg_assets.market.schema import INDICES
-from mg_assets.sources.simulated.actions import CorporateActions
+from mg_assets.sources.simulated.corporate_actions import CorporateActions
+from mg_assets.sources.simulated.daily_prices import NIGHT, form_prices, limits
+from mg_assets.sources.simulated.daily_returns import ReturnProcess, masked_zscore
+from mg_assets.sources.simulated.daily_volume import VolumeProcess
 from mg_assets.sources.simulated.fundamentals import RATIOS, Fundamentals
 from mg_assets.sources.simulated.indices import IndexRule, review_days
-from mg_assets.sources.simulated.prices import NIGHT, form_prices, limits
-from mg_assets.sources.simulated.returns import ReturnProcess, standardise
+from mg_assets.sources.simulated.listing_status import NEVER, StatusProcess
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_assets.sources.simulated.status import NEVER, StatusProcess
 from mg_assets.sources.simulated.stocks import make_stocks
-from mg_assets.sources.simulated.volume import VolumeProcess
 
 PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
 FIRST_DAY_RETURN = 0.20  # mean log return of a stock's first day
@@ -38,7 +38,7 @@ FIRST_DAY_RETURN = 0.20  # mean log return of a stock's first day
 
 @dataclass(frozen=True, eq=False)
 class DailyMarket:
-    """The whole daily history, arrays ``(D, S)`` unless said.
+    """The whole daily history, arrays ``(D, S)`` unless noted.
 
     Prices are kept as integer ticks (:meth:`ticks`); the properties ``open``, ``high``, ...
     convert the whole history to yuan at each access, NaN where not listed.
@@ -62,7 +62,7 @@ class DailyMarket:
     adj_factor, float_shares : ndarray of float64
         NaN where not listed.
     signal : ndarray of float32
-        Planted signal known at the close, a z-score over listed stocks; NaN where not listed.
+        Planted signal as of the close, a z-score over listed stocks; NaN where not listed.
     day_vol : ndarray of float32
         Standard deviation of the log return from open to close, known before the day.
     index_code : ndarray of int8
@@ -200,8 +200,8 @@ def _market(settings: SimulationSettings) -> DailyMarket:
     signal = returns.signal(here)
     yesterday = days[0] - 1
     for d, today in enumerate(days):
-        size = standardise(np.log(close * actions.float_shares), here, 3.0)
-        value = standardise(np.log(reports.book / (close * actions.split)), here, 3.0)
+        size = masked_zscore(np.log(close * actions.float_shares), here, 3.0)
+        value = masked_zscore(np.log(reports.book / (close * actions.split)), here, 3.0)
         move = returns.step(d, signal, size, value)
         extra = status.step(d, close)
         if d == 0 or reviews[d]:

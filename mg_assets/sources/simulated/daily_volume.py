@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
-from mg_assets.sources.simulated.returns import DayReturns
+from mg_assets.sources.simulated.daily_returns import DayReturns
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
@@ -21,7 +21,7 @@ class VolumeProcess:
 
     def __init__(self, settings: SimulationSettings, stocks: Stocks):
         self.settings, self.stocks = settings, stocks
-        rng = generator(settings.seed, Stream.VOLUME, 2**40)
+        rng = generator(settings.seed, RandomStream.VOLUME, 2**40)
         self.abnormal = SHOCK / np.sqrt(1 - PERSISTENCE**2) * rng.standard_normal(settings.stocks)
 
     def step(
@@ -29,7 +29,7 @@ class VolumeProcess:
     ) -> np.ndarray:
         """Shares traded: a multiple of 100 except for odd lots sold, on STAR at least 200; 0 where not trading."""
         n = self.settings.stocks
-        rng = generator(self.settings.seed, Stream.VOLUME, day)
+        rng = generator(self.settings.seed, RandomStream.VOLUME, day)
         noise, self.trade_noise = rng.standard_normal((2, n))
         odd = rng.random(n)
         self.abnormal = PERSISTENCE * self.abnormal + SHOCK * returns.volume_shock

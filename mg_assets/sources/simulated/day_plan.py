@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from mg_assets.sources.simulated.daily import DailyMarket
+    from mg_assets.sources.simulated.daily_layer import DailyMarket
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ The exchange's reference price on an ex-day is ``(close - cash) / ratio``, round
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
@@ -29,7 +29,7 @@ class CorporateActions:
         self.ring = np.zeros((YEAR, n), np.float32)  # dividends per original share, by day modulo a year
         self.trailing = np.zeros(n)
         self.year = -1
-        rng = generator(settings.seed, Stream.ACTIONS, 2**40)
+        rng = generator(settings.seed, RandomStream.ACTIONS, 2**40)
         paid = np.where(stocks.payer, stocks.dividend_yield * stocks.first_ticks / 100, 0.0)
         self.ring[rng.integers(0, YEAR, n), np.arange(n)] = paid  # the year before the first day
         self.trailing = self.ring.sum(axis=0, dtype=np.float64)
@@ -75,7 +75,7 @@ class CorporateActions:
             return
         self.year = year
         s = self.settings
-        rng = generator(s.seed, Stream.ACTIONS, year)
+        rng = generator(s.seed, RandomStream.ACTIONS, year)
         u = rng.random((6, s.stocks))
         new_year = date.astype("datetime64[Y]").astype("datetime64[D]")
         june = (date.astype("datetime64[Y]").astype("datetime64[M]") + 5).astype("datetime64[D]")

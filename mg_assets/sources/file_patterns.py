@@ -1,13 +1,11 @@
-"""Where a source's files lie: glob patterns with ``{date}`` and ``{code}`` placeholders.
+"""The paths of a source's files: glob patterns with ``{date}`` and ``{code}`` placeholders.
 
-``{date}`` is ``20230201``; ``{date:%Y-%m-%d}`` and the like write it otherwise. ``{code}`` stands
-for a security code in the name of a file that holds one stock.
+``{date}`` is ``20230201``; ``{date:%Y-%m-%d}`` and the like write it otherwise. ``{code}`` is a
+security code in the name of a file that holds one stock.
 """
 
 import datetime as dt
 import fnmatch
-import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -24,7 +22,7 @@ _DIGITS = {"%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%y": r"\d{2}"}
 
 
 @dataclass(frozen=True)
-class Pattern:
+class FilePattern:
     """One glob pattern below a root folder."""
 
     text: str
@@ -38,7 +36,7 @@ class Pattern:
 
     @property
     def dated(self) -> bool:
-        """Whether a file's name tells its date."""
+        """Whether file names have a date, or part of one."""
         return "{date" in self.text
 
     def files(self, root: Path, day: dt.date | None = None) -> list[Path]:
@@ -64,7 +62,7 @@ class Pattern:
 
     @property
     def daily(self) -> bool:
-        """Whether a file's name tells a whole date (not a month or a year)."""
+        """Whether file names have a whole date (not a month or a year)."""
         form = self._form
         return "%d" in form and "%m" in form and ("%Y" in form or "%y" in form)
 
@@ -73,7 +71,7 @@ class Pattern:
         return next((m[2] or "%Y%m%d" for m in _HOLDER.finditer(self.text) if m[1] == "date"), "")
 
     def day(self, root: Path, path: Path) -> np.datetime64 | None:
-        """The whole date that a file's name tells; None where it tells none."""
+        """The whole date in a file's name; None where it has none."""
         if not self.daily:
             return None
         match = self._expression(capture="date").fullmatch(path.relative_to(root).as_posix())
@@ -83,7 +81,7 @@ class Pattern:
             return None  # digits that are no date belong to another file
 
     def days(self, root: Path) -> set[dt.date]:
-        """Days that have a file; for names that tell a month or a year, all its trading days."""
+        """Days that have a file; for names with a month or a year, all its trading days."""
         if self.daily:
             found = (self.day(root, path) for path in self.files(root))
             return {d.astype(dt.date) for d in found if d is not None}
@@ -120,7 +118,7 @@ class Pattern:
 
 
 def _names(folder: str) -> frozenset[str]:
-    """Names of the files in a folder; none where it is not there."""
+    """Names of the files in a folder; none where it does not exist."""
     try:
         with os.scandir(folder) as entries:
             return frozenset(e.name for e in entries if e.is_file())
@@ -133,22 +131,22 @@ def _glob_expression(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Files:
+class FilePatterns:
     """Alternative patterns of one stream: the first that matches anything is taken."""
 
-    patterns: tuple[Pattern, ...]
+    patterns: tuple[FilePattern, ...]
 
     @classmethod
-    def of(cls, value: str | Sequence[str], name: str) -> "Files":
+    def of(cls, value: str | Sequence[str], name: str) -> "FilePatterns":
         """From a pattern or a list of patterns of the option ``name``."""
         texts = [value] if isinstance(value, str) else list(value or ())
         if not texts or not all(isinstance(t, str) and t for t in texts):
             raise SourceError(f"{name} was {value!r}; give a file pattern or a list of them")
-        return cls(tuple(Pattern(t) for t in texts))
+        return cls(tuple(FilePattern(t) for t in texts))
 
     def find(
         self, root: Path, day: dt.date | None = None, listed: dict[str, frozenset[str]] | None = None
-    ) -> tuple[list[Path], Pattern | None]:
+    ) -> tuple[list[Path], FilePattern | None]:
         """Files of the first pattern that matches, and that pattern; ``listed`` keeps folders between calls."""
         if not root.is_dir():
             raise SourceError(f"source folder {root} does not exist; check the source's root")
@@ -162,13 +160,13 @@ class Files:
                     if found:
                         return found, pattern
                 continue
-            place = f"{root}/{folder}" if folder else str(root)
-            if place not in listed:
-                listed[place] = _names(place)
-            here = listed[place]
+            path = f"{root}/{folder}" if folder else str(root)
+            if path not in listed:
+                listed[path] = _names(path)
+            here = listed[path]
             names = sorted(fnmatch.filter(here, name)) if any(c in name for c in "*?[") else [name] * (name in here)
             if names:
-                return [Path(place, n) for n in names], pattern
+                return [Path(path, n) for n in names], pattern
         return [], None
 
     def days(self, root: Path) -> set[dt.date]:
@@ -176,10 +174,10 @@ class Files:
         return days_of([p for p in self.patterns if p.dated], root)
 
 
-def days_of(patterns: Iterable[Pattern], root: Path) -> set[dt.date]:
+def days_of(patterns: Iterable[FilePattern], root: Path) -> set[dt.date]:
     """Days on which any of the dated patterns has a file; each folder is listed once, whatever the patterns."""
     days: set[dt.date] = set()
-    folders: dict[str, list[tuple[Pattern, str]]] = {}
+    folders: dict[str, list[tuple[FilePattern, str]]] = {}
     for pattern in patterns:
         if pattern.daily:
             folder, _, name = pattern.glob().rpartition("/")
@@ -189,25 +187,15 @@ def days_of(patterns: Iterable[Pattern], root: Path) -> set[dt.date]:
     if folders and not root.is_dir():
         raise SourceError(f"source folder {root} does not exist; check the source's root")
     for folder, wanted in folders.items():
-        for place in root.glob(folder) if folder != "." else [root]:
-            if not place.is_dir():
+        for path in root.glob(folder) if folder != "." else [root]:
+            if not path.is_dir():
                 continue
-            here = _names(str(place))
+            here = _names(str(path))
             for pattern, name in wanted:
                 found = fnmatch.filter(here, name) if any(c in name for c in "*?[") else here & {name}
-                told = (pattern.day(root, place / n) for n in found)
-                days |= {d.astype(dt.date) for d in told if d is not None}
+                dates = (pattern.day(root, path / n) for n in found)
+                days |= {d.astype(dt.date) for d in dates if d is not None}
     return days
-
-
-def stamp(paths: Sequence[Path]) -> list[tuple[str, int, int]]:
-    """Name, size and modification time of files: changes when a file does."""
-    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
-
-
-def digest(*parts: object) -> str:
-    """A short hash of settings and file stamps."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def as_days(days: Sequence[dt.date] | set[dt.date]) -> np.ndarray:

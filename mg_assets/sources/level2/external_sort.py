@@ -1,7 +1,7 @@
-"""Rows of a whole market put in order of stocks without holding them: an external sort by stock.
+"""External sort: rows of a whole market in order of stocks, without holding them in memory.
 
 Vendors' files are sorted by time over all stocks, the lake by stock. Rows are gathered until there are ``RUN_ROWS``,
-sorted by stock and put away as a run in an unnamed temporary file (``TMPDIR`` says where; it is gone with the process).
+sorted by stock and written as a run to an unnamed temporary file (``TMPDIR`` says where; it is gone with the process).
 A range of stocks is then one slice of every run. Fewer rows than that stay in memory and never see the disk.
 """
 
@@ -22,12 +22,12 @@ Columns = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class _Column:
-    """Where a run's column lies: in memory, or in the temporary file."""
+class _RunColumn:
+    """A run's column: in memory, or at an offset in the temporary file."""
 
     dtype: np.dtype
     values: np.ndarray | None = None
-    place: int = 0
+    offset: int = 0
     stored: np.dtype | None = None
 
 
@@ -35,10 +35,10 @@ class _Column:
 class _Run:
     codes: np.ndarray  # (stocks,) ascending
     offsets: np.ndarray  # (stocks + 1,)
-    columns: dict[str, _Column]
+    columns: dict[str, _RunColumn]
 
 
-class Runs:
+class ExternalSort:
     """Columns of equal length, added in pieces and read back by ranges of stocks (column ``code``).
 
     Rows of a stock keep the order in which they were added.
@@ -53,28 +53,28 @@ class Runs:
         self._lock = threading.Lock()
 
     def add(self, columns: Columns) -> None:
-        """Take rows over."""
+        """Add rows; the arrays are kept, not copied."""
         self._waiting.append(columns)
         self._count += len(columns["code"])
         if self._count >= self._run_rows:
             self._flush(to_disk=True)
 
     def close(self) -> None:
-        """No more rows come; those that wait stay in memory unless others are on disk."""
+        """End the adding; rows that wait stay in memory unless others are on disk."""
         if self._waiting:
             self._flush(to_disk=self._file is not None)
 
     @property
     def on_disk(self) -> bool:
-        """Whether there were too many rows for memory."""
+        """Whether rows were written to disk."""
         return self._file is not None
 
     def stocks(self) -> tuple[np.ndarray, np.ndarray]:
         """Codes, ascending, and the rows of each."""
         codes = np.concatenate([r.codes for r in self._runs])
         counts = np.concatenate([np.diff(r.offsets) for r in self._runs])
-        every, place = np.unique(codes, return_inverse=True)
-        return every, np.bincount(place, weights=counts, minlength=len(every)).astype(np.int64)
+        every, index = np.unique(codes, return_inverse=True)
+        return every, np.bincount(index, weights=counts, minlength=len(every)).astype(np.int64)
 
     def between(self, low: int, high: int) -> Columns:
         """Rows of the stocks with ``low <= code < high``; sorted by code within each run, not over all."""
@@ -107,30 +107,30 @@ class Runs:
         if order is not None:
             code = code[order]
         starts = np.flatnonzero(np.concatenate([[True], code[1:] != code[:-1]])) if len(code) else np.empty(0, np.intp)
-        columns: dict[str, _Column] = {}
+        columns: dict[str, _RunColumn] = {}
         for name in list(merged):
             values = merged.pop(name)
             values = values if order is None else values[order]
-            columns[name] = self._put(values) if to_disk else _Column(values.dtype, values)
+            columns[name] = self._put(values) if to_disk else _RunColumn(values.dtype, values)
         self._runs.append(_Run(code[starts], np.append(starts, len(code)), columns))
 
-    def _put(self, values: np.ndarray) -> _Column:
+    def _put(self, values: np.ndarray) -> _RunColumn:
         stored = values
         if values.dtype == np.int64 and len(values) and values.min() >= 0 and values.max() < 1 << 31:
             stored = values.astype(np.int32)
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="mg-ticks-", buffering=0)
-            place = self._file.seek(0, 2)
+            offset = self._file.seek(0, 2)
             _whole(self._file.write, stored)
         except OSError as error:
             raise SourceError(
                 f"{tempfile.gettempdir()} does not take a day's rows while they are sorted by stock ({error}); a full "
                 "market's day needs some 5 GB there: free space, or set TMPDIR to a folder on a larger disk"
             ) from error
-        return _Column(values.dtype, None, place, stored.dtype)
+        return _RunColumn(values.dtype, None, offset, stored.dtype)
 
-    def _read(self, column: _Column, begin: int, out: np.ndarray) -> None:
+    def _read(self, column: _RunColumn, begin: int, out: np.ndarray) -> None:
         if column.values is not None:
             out[:] = column.values[begin : begin + len(out)]
             return
@@ -138,7 +138,7 @@ class Runs:
             return
         raw = out if column.stored == out.dtype else np.empty(len(out), column.stored)
         with self._lock:
-            self._file.seek(column.place + begin * column.stored.itemsize)
+            self._file.seek(column.offset + begin * column.stored.itemsize)
             _whole(self._file.readinto, raw)  # type: ignore[attr-defined]
         if raw is not out:
             out[:] = raw
@@ -155,7 +155,7 @@ def _whole(move, values: np.ndarray) -> None:
 
 
 def by_code(code: np.ndarray) -> np.ndarray | None:
-    """The stable order by stock; None where the rows stand in it."""
+    """The stable order by stock; None where the rows have it."""
     if not len(code) or np.all(code[1:] >= code[:-1]):
         return None
     here = np.bincount(code) > 0
@@ -177,4 +177,4 @@ def ranges(codes: np.ndarray, counts: np.ndarray, rows: int) -> Iterator[tuple[i
         yield int(codes[first]), int(codes[-1]) + 1
 
 
-__all__ = ["RUN_ROWS", "Columns", "Runs", "by_code", "ranges"]
+__all__ = ["RUN_ROWS", "Columns", "ExternalSort", "by_code", "ranges"]

@@ -8,7 +8,7 @@ that the 5% limit is theirs alone.
 
 import numpy as np
 
-from mg_assets.sources.simulated.randomness import Stream, generator
+from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.sources.simulated.stocks import Stocks
 
@@ -40,7 +40,7 @@ class StatusProcess:
     def step(self, day: int, close_ticks: np.ndarray) -> np.ndarray:
         """Advance to ``day``, given the closes of the day before; return the extra log return (S,)."""
         s = self.settings
-        u = generator(s.seed, Stream.STATUS, day).random((3, s.stocks))
+        u = generator(s.seed, RandomStream.STATUS, day).random((3, s.stocks))
         listed = (self.stocks.list_row <= day) & (self.delist_row > day)
         fresh = listed & ~self.listed & (self.stocks.list_row >= 0)
         self.listed = listed

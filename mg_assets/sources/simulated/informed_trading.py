@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from mg_assets.sources.simulated.generator import uniform
+from mg_assets.sources.simulated.kernel_random import uniform
 
 
 class Tilt(NamedTuple):

@@ -49,6 +49,6 @@ def exponential(rng):
 
 
 @njit(nogil=True)
-def whole(rng, x):
+def stochastic_round(rng, x):
     """Round `x` >= 0 down or up at random, keeping its mean."""
     return np.int64(x + uniform(rng))

@@ -12,20 +12,20 @@ import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError, MgError, SourceError
 from mg_assets.sources.io.archives import BROKEN, unpacked
-from mg_assets.sources.io.columns import TYPES, Column, FileData, parse_numbers, pick
-from mg_assets.sources.io.delimited import delimited_blocks, form_of, read_delimited
+from mg_assets.sources.io.columns import TYPES, FileData, WantedColumn, parse_numbers, pick
+from mg_assets.sources.io.delimited import delimited_blocks, detect_format, read_delimited
 
 BLOCK_ROWS = 1 << 19
 """Rows of a Parquet file that are decoded at once."""
 
 
-def read_columns(path: str | Path, columns: Mapping[str, Column], header: Sequence[str] = ()) -> FileData:
+def read_columns(path: str | Path, columns: Mapping[str, WantedColumn], header: Sequence[str] = ()) -> FileData:
     """Read the wanted columns of one file (``.parquet``, or text: plain, ``.gz``, ``.zip``, ``.7z``, ``.7z.001``).
 
     Parameters
     ----------
     path : str or Path
-    columns : mapping of str to Column
+    columns : mapping of str to WantedColumn
     header : sequence of str
         Names of the columns in the file's order, for a kind of file that has no header line.
 
@@ -37,20 +37,22 @@ def read_columns(path: str | Path, columns: Mapping[str, Column], header: Sequen
         It is empty, in another encoding, or lacks a column.
     """
     path = Path(path)
-    with reading(path):
+    with source_errors(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return _read_parquet(path, columns)
         with unpacked(path) as content:
             return read_delimited(path, content, columns, header)
 
 
-def read_blocks(path: str | Path, columns: Mapping[str, Column], header: Sequence[str] = ()) -> Iterator[FileData]:
+def read_blocks(
+    path: str | Path, columns: Mapping[str, WantedColumn], header: Sequence[str] = ()
+) -> Iterator[FileData]:
     """Read as :func:`read_columns`, some hundred thousand rows at a time.
 
     A packed file that is damaged towards its end raises after the blocks before.
     """
     path = Path(path)
-    with reading(path):
+    with source_errors(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             yield from _parquet_blocks(path, columns)
             return
@@ -61,15 +63,15 @@ def read_blocks(path: str | Path, columns: Mapping[str, Column], header: Sequenc
 def read_header(path: str | Path) -> list[str]:
     """The fields of a file's first line, or a Parquet file's columns; raises as :func:`read_columns`."""
     path = Path(path)
-    with reading(path):
+    with source_errors(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return list(pq.read_schema(path).names)
         with unpacked(path) as content:
-            return form_of(path, content).header
+            return detect_format(path, content).header
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def source_errors(path: Path) -> Iterator[None]:
     """What goes wrong while a file is opened and unpacked, as a SourceError that names it."""
     try:
         yield
@@ -84,13 +86,13 @@ def reading(path: Path) -> Iterator[None]:
         raise SourceError(f"{path} cannot be read ({error}); it is damaged or truncated: fetch it again") from error
 
 
-def _read_parquet(path: Path, columns: Mapping[str, Column]) -> FileData:
+def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
     with _opened(path) as file:
         chosen = pick(path, file.schema_arrow.names, columns)
         return _typed_table(path, file.read(columns=list(dict.fromkeys(chosen.values()))), chosen, columns)
 
 
-def _parquet_blocks(path: Path, columns: Mapping[str, Column]) -> Iterator[FileData]:
+def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[FileData]:
     with _opened(path) as file:
         chosen, rows = pick(path, file.schema_arrow.names, columns), 0
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(chosen.values()))):
@@ -104,7 +106,7 @@ def _opened(path: Path) -> pq.ParquetFile:
     return pq.ParquetFile(path)
 
 
-def _typed_table(path: Path, raw: pa.Table, chosen: dict[str, str], columns: Mapping[str, Column]) -> FileData:
+def _typed_table(path: Path, raw: pa.Table, chosen: dict[str, str], columns: Mapping[str, WantedColumn]) -> FileData:
     typed, unparsed = {}, {}
     for ours, theirs in chosen.items():
         typed[ours], bad = _typed(raw[theirs], columns[ours].kind)
@@ -139,4 +141,4 @@ def _typed(column: pa.ChunkedArray, kind: str) -> tuple[pa.ChunkedArray, np.ndar
     return parse_numbers(column.cast(pa.string()), kind)
 
 
-__all__ = ["Column", "FileData", "pick", "read_blocks", "read_columns", "read_header"]
+__all__ = ["FileData", "WantedColumn", "pick", "read_blocks", "read_columns", "read_header"]

@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from mg_assets.sources.io.files import Column
+from mg_assets.sources.io.read_file import WantedColumn
 
 ADD, CANCEL, FILL, STATUS = 1, 2, 3, 4
 LIMIT, MARKET, OWN_BEST = 1, 2, 3
@@ -25,7 +25,7 @@ DAY = dt.timedelta(days=1)
 SZ_RENEWED = dt.date(2016, 5, 9)
 """First day of Shenzhen's present trading system: other columns, one sequence for orders and trades."""
 SH_BIZ_INDEX = dt.date(2021, 4, 26)
-"""First day on which Tonglian's Shanghai trades bear a BizIndex."""
+"""First day on which Tonglian's Shanghai trades have a BizIndex."""
 SH_ORDERS = dt.date(2021, 6, 7)
 """First day of Tonglian's Shanghai order stream."""
 MERGED_FROM = dt.date(2023, 11, 27)
@@ -35,14 +35,14 @@ SH_APART_UNTIL = dt.date(2023, 12, 3)
 
 
 @dataclass(frozen=True)
-class Stream:
+class StreamFormat:
     """One form of a stream: a file kind of one vendor.
 
     Attributes
     ----------
     exchange : str
         ``SH`` or ``SZ``.
-    columns : mapping of str to Column
+    columns : mapping of str to WantedColumn
         Our name to the vendor's.
     codes : mapping of str to (mapping of str to int)
         Per coded column, the vendor's text to our number.
@@ -59,7 +59,7 @@ class Stream:
     """
 
     exchange: str
-    columns: Mapping[str, Column]
+    columns: Mapping[str, WantedColumn]
     codes: Mapping[str, Mapping[str, int]]
     patterns: tuple[str, ...]
     since: dt.date = dt.date.min
@@ -79,7 +79,7 @@ class Stream:
         return f"{since}..{'' if self.until == dt.date.max else self.until}"
 
 
-def _columns(**named: tuple[str, ...] | str) -> dict[str, Column]:
+def _columns(**named: tuple[str, ...] | str) -> dict[str, WantedColumn]:
     kinds = {
         "code": "int",
         "channel": "int",
@@ -94,7 +94,7 @@ def _columns(**named: tuple[str, ...] | str) -> dict[str, Column]:
     out = {}
     for ours, names in named.items():
         tuple_of = (names,) if isinstance(names, str) else names
-        out[ours] = Column(tuple_of, kinds.get(ours, "code"), required=ours != "channel")
+        out[ours] = WantedColumn(tuple_of, kinds.get(ours, "code"), required=ours != "channel")
     return out
 
 
@@ -113,10 +113,10 @@ _SZ_SIDE = _ascii(_1=1, _2=-1)
 _SZ_KIND = _ascii(_1=MARKET, _2=LIMIT, U=OWN_BEST)
 _SZ_EXEC = _ascii(F=FILL, _4=CANCEL)
 
-Forms = tuple[Stream, ...]
+Forms = tuple[StreamFormat, ...]
 """A stream's forms, ascending by date."""
 
-_SZ_OLD_ORDERS = Stream(
+_SZ_OLD_ORDERS = StreamFormat(
     SZ,
     _columns(
         code="SecurityID", channel=("SetNo", "ChannelNo"), seq=("RecNo", "ApplSeqNum"), price="Price",
@@ -128,7 +128,7 @@ _SZ_OLD_ORDERS = Stream(
     until=SZ_RENEWED - DAY,
     one_sequence=False,
 )  # fmt: skip
-_SZ_OLD_TRADES = Stream(
+_SZ_OLD_TRADES = StreamFormat(
     SZ,
     _columns(
         code="SecurityID", channel=("SetNo", "ChannelNo"), seq=("RecNo", "ApplSeqNum"),
@@ -141,7 +141,7 @@ _SZ_OLD_TRADES = Stream(
     one_sequence=False,
 )  # fmt: skip
 
-_TL_SH_TRADES = Stream(
+_TL_SH_TRADES = StreamFormat(
     SH,
     _columns(
         code="SecurityID", channel="TradeChan", seq="BizIndex", buy_order="TradeBuyNo", sell_order="TradeSellNo",
@@ -161,7 +161,7 @@ _MERGED_CODES = {"side": _SH_FLAG, "kind": _ascii(A=ADD, D=CANCEL, T=FILL, S=STA
 TONGLIAN: dict[str, Forms] = {
     "sz_orders": (
         _SZ_OLD_ORDERS,
-        Stream(
+        StreamFormat(
             SZ,
             _columns(
                 code="SecurityID", channel="ChannelNo", seq="ApplSeqNum", price=("Price", "OrderPrice"),
@@ -174,7 +174,7 @@ TONGLIAN: dict[str, Forms] = {
     ),
     "sz_trades": (
         _SZ_OLD_TRADES,
-        Stream(
+        StreamFormat(
             SZ,
             _columns(
                 code="SecurityID", channel="ChannelNo", seq="ApplSeqNum", buy_order="BidApplSeqNum",
@@ -187,7 +187,7 @@ TONGLIAN: dict[str, Forms] = {
         ),
     ),
     "sh_orders": (
-        Stream(
+        StreamFormat(
             SH,
             _columns(
                 code="SecurityID", channel="OrderChannel", seq="BizIndex", order_id="OrderNO", price="OrderPrice",
@@ -209,7 +209,7 @@ TONGLIAN: dict[str, Forms] = {
         _TL_SH_TRADES,
     ),
     "sh_merged": (
-        Stream(
+        StreamFormat(
             SH, _MERGED_COLUMNS, _MERGED_CODES, _files("mdl_4_24_0", "{date}_mdl_4_24_0"), since=MERGED_FROM
         ),
     ),
@@ -228,7 +228,7 @@ _HT_SIDE = {"1": 1, "2": -1}
 
 HUATAI: dict[str, Forms] = {
     "sz_orders": (
-        Stream(
+        StreamFormat(
             SZ,
             {k: v for k, v in _HT_ORDERS.items() if k != "order_id"},
             {"side": _HT_SIDE, "kind": {"1": MARKET, "2": LIMIT, "3": OWN_BEST}},
@@ -237,7 +237,7 @@ HUATAI: dict[str, Forms] = {
         ),
     ),
     "sz_trades": (
-        Stream(
+        StreamFormat(
             SZ,
             {k: v for k, v in _HT_TRADES.items() if k != "side"},  # Shenzhen publishes none
             {"kind": {"0": FILL, "1": CANCEL}},
@@ -246,7 +246,7 @@ HUATAI: dict[str, Forms] = {
         ),
     ),
     "sh_orders": (
-        Stream(
+        StreamFormat(
             SH,
             _HT_ORDERS,
             {"side": {**_HT_SIDE, "0": 0}, "kind": {"2": ADD, "10": CANCEL, "11": STATUS}},
@@ -254,7 +254,7 @@ HUATAI: dict[str, Forms] = {
         ),
     ),
     "sh_trades": (
-        Stream(
+        StreamFormat(
             SH,
             {k: v for k, v in _HT_TRADES.items() if k != "kind"},
             {"side": {**_HT_SIDE, "0": 0}},
@@ -269,7 +269,7 @@ _SZ_FOLDERS = ("{date}", "SZ/{date}", "SZ/{date:%Y/%m%d}")
 EXCHANGE: dict[str, Forms] = {
     "sz_orders": (
         replace(_SZ_OLD_ORDERS, patterns=_files("SZL2_ORDER_{date}", folders=_SZ_FOLDERS, ends=TEXT_ENDS)),
-        Stream(
+        StreamFormat(
             SZ,
             _columns(
                 code="SecurityID", channel="ChannelNo", seq="ApplSeqNum", price="Price", volume="OrderQty",
@@ -288,7 +288,7 @@ EXCHANGE: dict[str, Forms] = {
     ),
     "sz_trades": (
         replace(_SZ_OLD_TRADES, patterns=_files("SZL2_TRADE_{date}", folders=_SZ_FOLDERS, ends=TEXT_ENDS)),
-        Stream(
+        StreamFormat(
             SZ,
             _columns(
                 code="SecurityID", channel="ChannelNo", seq="ApplSeqNum", buy_order="BidApplSeqNum",
@@ -307,7 +307,7 @@ EXCHANGE: dict[str, Forms] = {
         ),
     ),
     "sh_orders": (
-        Stream(
+        StreamFormat(
             SH,
             _columns(
                 code="SecurityID", channel=("ChannelNo", "OrderChannel"), seq="BizIndex",
@@ -320,7 +320,7 @@ EXCHANGE: dict[str, Forms] = {
         ),
     ),
     "sh_trades": (
-        Stream(
+        StreamFormat(
             SH,
             _columns(
                 code="SecurityID", channel="ChannelNo", seq=("BizIndex", "TradeIndex"), buy_order="BuyNo",
@@ -332,7 +332,7 @@ EXCHANGE: dict[str, Forms] = {
         ),
     ),
     "sh_merged": (
-        Stream(SH, _MERGED_COLUMNS, _MERGED_CODES, _files("StockTick", folders=_SH_FOLDERS), since=MERGED_FROM),
+        StreamFormat(SH, _MERGED_COLUMNS, _MERGED_CODES, _files("StockTick", folders=_SH_FOLDERS), since=MERGED_FROM),
     ),
 }  # fmt: skip
 

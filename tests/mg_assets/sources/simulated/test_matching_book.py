@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mg_assets.errors import DataError
-from mg_assets.sources.simulated.auction import auction_price, replay, uncross
-from mg_assets.sources.simulated.book import (
+from mg_assets.sources.simulated.auction import auction_price, process_events, uncross
+from mg_assets.sources.simulated.matching_book import (
     BEST_ASK,
     BEST_BID,
     BUY,
@@ -25,7 +25,7 @@ from mg_assets.sources.simulated.book import (
     TICK,
     UNCROSS,
     enter,
-    new_book,
+    new_matching_book,
     withdraw,
 )
 
@@ -125,9 +125,9 @@ class TwinBook:
 
 def run(events, ticks=TICKS):
     kind, side, tick, volume, matching = (np.array(c) for c in zip(*events, strict=True))
-    book = new_book(len(events), ticks)
+    book = new_matching_book(len(events), ticks)
     killed, fills = np.zeros(len(events), np.int64), np.zeros(len(events), np.int64)
-    replay(
+    process_events(
         book,
         kind.astype(np.int8),
         side.astype(np.int8),
@@ -243,7 +243,7 @@ def test_invariants_of_any_flow(events):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(LIMITS, max_size=25), st.integers(-3, TICKS + 3))
 def test_auction_price_is_the_best_of_all_prices(orders, reference):
-    book, twin = new_book(30, TICKS), TwinBook(TICKS)
+    book, twin = new_matching_book(30, TICKS), TwinBook(TICKS)
     for _, side, tick, volume, _ in orders:
         enter(book, side, LIMIT, tick, volume, False)
         twin.enter(side, LIMIT, tick, volume, False)
@@ -260,7 +260,7 @@ def test_auction_price_is_the_best_of_all_prices(orders, reference):
 
 
 def test_price_then_time():
-    book = new_book(10, TICKS)
+    book = new_matching_book(10, TICKS)
     for tick, volume in ((6, 100), (5, 200), (5, 300), (7, 100)):
         enter(book, SELL, LIMIT, tick, volume, True)
     enter(book, BUY, LIMIT, 6, 650, True)
@@ -271,7 +271,7 @@ def test_price_then_time():
 
 
 def test_killed_orders_stay_killed():
-    book = new_book(10, TICKS)
+    book = new_matching_book(10, TICKS)
     enter(book, SELL, LIMIT, 5, 100, True)
     assert enter(book, BUY, MARKET, 0, 250, True) == 150
     assert enter(book, BUY, OWN_BEST, 0, 100, True) == 100  # no bid to join
@@ -285,7 +285,7 @@ def test_killed_orders_stay_killed():
 
 
 def test_orders_outside_the_limits_are_killed():
-    book = new_book(4, TICKS)
+    book = new_matching_book(4, TICKS)
     assert enter(book, BUY, LIMIT, TICKS, 100, True) == 100
     assert enter(book, SELL, LIMIT, -1, 100, True) == 100
     assert book.state[FILLS] == 0
@@ -293,4 +293,4 @@ def test_orders_outside_the_limits_are_killed():
 
 def test_empty_book_needs_room():
     with pytest.raises(DataError, match="orders=0"):
-        new_book(0, 10)
+        new_matching_book(0, 10)

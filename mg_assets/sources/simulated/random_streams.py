@@ -5,7 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 
-class Stream(IntEnum):
+class RandomStream(IntEnum):
     """What the numbers are for; every stream is independent of the others."""
 
     STOCKS = 0
@@ -19,10 +19,10 @@ class Stream(IntEnum):
     CONSENSUS = 8
 
 
-def generator(seed: int, stream: Stream, day: int = 0) -> np.random.Generator:
+def generator(seed: int, stream: RandomStream, day: int = 0) -> np.random.Generator:
     """The generator of one stream on one day (or year, where a stream counts years).
 
-    Philox is counter-based: the day stands in the counter's highest word, so that streams
+    Philox is counter-based: the day is the counter's highest word, so that streams
     never overlap, and making one costs 7 microseconds (a ``SeedSequence`` costs more).
     """
     return np.random.Generator(np.random.Philox(key=[seed, int(stream)], counter=[0, 0, 0, day]))

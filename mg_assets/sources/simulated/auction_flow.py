@@ -4,9 +4,9 @@ import numpy as np
 from numba import njit
 
 from mg_assets.sources.simulated.auction import uncross
-from mg_assets.sources.simulated.book import BUY, DEPTH, EMPTY, LIMIT, SELL
-from mg_assets.sources.simulated.flow import cancel_one, order_size, whole_lots
-from mg_assets.sources.simulated.generator import exponential, uniform
+from mg_assets.sources.simulated.continuous_flow import cancel_one, order_size, whole_lots
+from mg_assets.sources.simulated.kernel_random import exponential, uniform
+from mg_assets.sources.simulated.matching_book import BUY, DEPTH, EMPTY, LIMIT, SELL
 from mg_assets.sources.simulated.tape import C_SEQ, submit, write_fills
 
 OPEN_AUCTION, NO_CANCEL, OPEN_PRINT = 33_300_000, 33_600_000, 33_900_000  # 09:15, 09:20, 09:25 in ms of the day
@@ -14,17 +14,13 @@ CLOSE_AUCTION, CLOSE_PRINT = 53_820_000, 54_000_000  # 14:57, 15:00
 
 
 @njit(nogil=True)
-def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_time, target, volume, unit):
-    """Run one call auction that prints at `target`.
-
-    Orders arrive at the given times (ascending) around the target. Then, with ``D`` and ``S`` the book's demand and
-    supply, buy and sell orders at the target are added until ``min(D, S)`` there exceeds both ``D`` one tick above and
-    ``S`` one tick below, which bound the volume of every other price: the target then trades most, alone.
+def call_auction(book, flow_state, tape, stock, rng, flow, times, cancel_until, print_time, target, volume, unit):
+    """Run one call auction that prints at `target`: its orders, the orders that balance it, the print.
 
     Parameters
     ----------
     times : (N,) int64
-        Arrival times.
+        Arrival times, ascending.
     cancel_until : int
         Cancels may follow orders before this time.
     target : int
@@ -34,9 +30,23 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
     unit : float
         Typical distance of orders from the target, in ticks.
     """
-    top = stock.ticks - 1
     mean = max(volume / (0.30 * times.size + 3.0), 100.0)
     cap = max(0.5 * volume, 300.0)
+    enter_around(book, flow_state, tape, stock, rng, flow, times, cancel_until, target, mean, cap, unit)
+    time = times[times.size - 1] if times.size else print_time - 20_000
+    opening = cancel_until > 0
+    balance(book, flow_state, tape, stock, rng, time, print_time, target, volume, mean, cap, opening)
+    flow_state.clock[C_SEQ] += 1 + np.int64(20.0 * exponential(rng))
+    reference = stock.previous
+    uncross(book, reference)
+    write_fills(book, flow_state, tape, stock, print_time + np.int64(600.0 * uniform(rng)))
+    flow_state.clock[C_SEQ] += 1
+
+
+@njit(nogil=True)
+def enter_around(book, flow_state, tape, stock, rng, flow, times, cancel_until, target, mean, cap, unit):
+    """Enter an order around the target at each of the times, some of them followed by a cancel."""
+    top = stock.ticks - 1
     queue_side = EMPTY
     if target == top or target == 0:
         queue_side = BUY if target == top else SELL  # a queue forms at a limit
@@ -56,11 +66,21 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
         tick = min(max(tick, 0), top)
         size = mean * (8.0 if side == queue_side and stock.locked == 0 else 1.0)
         size = order_size(rng, size, side, flow.size_deviation, flow.large, flow.large_size, 0.4, stock.lot, 8.0 * cap)
-        submit(book, desk, tape, stock, rng, times[i], side, np.int64(LIMIT), tick, size, False)
+        submit(book, flow_state, tape, stock, rng, times[i], side, np.int64(LIMIT), tick, size, False)
         if times[i] < cancel_until and uniform(rng) < 0.2:
             end = times[i + 1] if i + 1 < times.size else cancel_until
-            cancel_one(book, desk, tape, stock, rng, min(times[i] + (end - times[i]) // 2, cancel_until - 1), np.nan)
+            cancelled = min(times[i] + (end - times[i]) // 2, cancel_until - 1)
+            cancel_one(book, flow_state, tape, stock, rng, cancelled, np.nan)
 
+
+@njit(nogil=True)
+def balance(book, flow_state, tape, stock, rng, time, print_time, target, volume, mean, cap, opening):
+    """Enter orders at the target until it alone trades most.
+
+    With ``D`` and ``S`` the book's demand and supply, buy and sell orders at the target are added until ``min(D, S)``
+    there exceeds both ``D`` one tick above and ``S`` one tick below, which bound the volume of every other price. In
+    the opening auction of a one-word day the queue at the limit is made to outlast the day.
+    """
     above, below = np.int64(0), np.int64(0)
     for tick in range(target + 1, stock.ticks):
         above += book.levels[BUY, tick, DEPTH]
@@ -70,11 +90,10 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
     short = np.zeros(2, np.int64)
     short[BUY] = clear - above - book.levels[BUY, target, DEPTH]
     short[SELL] = clear - below - book.levels[SELL, target, DEPTH]
-    if stock.locked > 0 and cancel_until > 0:
+    if stock.locked > 0 and opening:
         short[BUY] = max(short[BUY], 4 * stock.volume)
-    elif stock.locked < 0 and cancel_until > 0:
+    elif stock.locked < 0 and opening:
         short[SELL] = max(short[SELL], 4 * stock.volume)
-    time = times[times.size - 1] if times.size else print_time - 20_000
     while short[BUY] > 0 or short[SELL] > 0:
         side = BUY if uniform(rng) * (max(short[BUY], 0) + max(short[SELL], 0)) < short[BUY] else SELL
         size = order_size(rng, 2.0 * mean, side, 0.6, 0.0, 1.0, 0.0, stock.lot, cap)
@@ -82,13 +101,8 @@ def call_auction(book, desk, tape, stock, rng, flow, times, cancel_until, print_
         if size > short[side]:
             size = whole_lots(short[side], stock.lot)
         time += np.int64((print_time - 10 - time) * 0.15 * uniform(rng))
-        submit(book, desk, tape, stock, rng, time, side, np.int64(LIMIT), target, size, False)
+        submit(book, flow_state, tape, stock, rng, time, side, np.int64(LIMIT), target, size, False)
         short[side] -= size
-    desk.clock[C_SEQ] += 1 + np.int64(20.0 * exponential(rng))
-    reference = stock.previous
-    uncross(book, reference)
-    write_fills(book, desk, tape, stock, print_time + np.int64(600.0 * uniform(rng)))
-    desk.clock[C_SEQ] += 1
 
 
 @njit(nogil=True)

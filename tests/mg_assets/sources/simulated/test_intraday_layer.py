@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, intraday_factors
 from mg_assets.factors.registry import FACTORS
 from mg_assets.market.schema import ORDER_KINDS, ORDERS, TRADES
-from mg_assets.sources.simulated import kernels
-from mg_assets.sources.simulated.auction import replay
-from mg_assets.sources.simulated.book import (
+from mg_assets.sources.simulated.auction import process_events
+from mg_assets.sources.simulated.day_plan import DayPlan
+from mg_assets.sources.simulated.intraday_layer import simulate_day
+from mg_assets.sources.simulated.matching_book import (
     BEST_ASK,
     BEST_BID,
     CANCEL,
@@ -27,10 +27,8 @@ from mg_assets.sources.simulated.book import (
     FILLS,
     LIMIT,
     UNCROSS,
-    new_book,
+    new_matching_book,
 )
-from mg_assets.sources.simulated.intraday import simulate_day
-from mg_assets.sources.simulated.plan import DayPlan
 from mg_assets.sources.simulated.settings import SimulationSettings
 
 DATE = dt.date(2020, 3, 2)
@@ -129,9 +127,9 @@ def rebuild(plan, i, orders, trades):
         np.insert(rows["volume"].to_numpy(), at, 0),
         np.insert((time >= 34_200_000) & (time < 53_820_000), at, True),
     )
-    book = new_book(int(new.sum()), ticks)
+    book = new_matching_book(int(new.sum()), ticks)
     killed, fills = np.zeros(len(kind), np.int64), np.zeros(len(kind), np.int64)
-    replay(book, *events, killed, fills)
+    process_events(book, *events, killed, fills)
     made = book.fills[: book.state[FILLS]].copy()
     made[:, 0], made[:, 1] = number[new][made[:, 0]], number[new][made[:, 1]]
     made[:, 2] += base
@@ -489,9 +487,3 @@ def test_without_alpha_no_factor_knows_it():
     deviation = 1 / np.sqrt(3 * 300)
     assert abs(seen).max() < 4.5 * deviation
     assert abs(seen.mean()) < 2 * deviation
-
-
-def test_every_kernel_file_keys_the_cache():
-    folder = Path(kernels.__file__).parent
-    holding = {p.name for p in folder.glob("*.py") if "\n@njit(" in p.read_text() or " @njit(" in p.read_text()}
-    assert holding == set(kernels.FILES)

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.market.schema import INDICES
-from mg_assets.sources.simulated.daily import DailyMarket
+from mg_assets.sources.simulated.daily_layer import DailyMarket
 
 
-def reference(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
-    """The ``reference`` table of one day as known at its close, one row per listed stock.
+def reference_frame(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
+    """The ``reference`` table of one day as of its close, one row per listed stock.
 
     Index weights are those at the close. A delisting date appears from the day it is announced.
     """
@@ -41,7 +41,7 @@ def reference(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
     return pd.DataFrame(data)
 
 
-def daily_bars(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
+def daily_bars_frame(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
     """The ``daily_bars`` table of one day: raw prices; a suspended stock has volume 0 and vwap NaN."""
     d, at = _listed(market, date)
     yuan = {name: market.ticks(name)[d, at] / 100.0 for name in market.prices}
@@ -69,8 +69,8 @@ def daily_bars(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
     )
 
 
-def planted_signal(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
-    """The ``planted_signal`` table of one day: the latent z-score known at its close."""
+def planted_signal_frame(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
+    """The ``planted_signal`` table of one day: the latent z-score as of its close."""
     d, at = _listed(market, date)
     return pd.DataFrame({"symbol": market.symbols[at], "signal": market.signal[d, at].astype(np.float64)})
 

@@ -1,0 +1,228 @@
+"""Read the files of a mapped table into arrays: symbols, dates, numbers in our units."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from mg_assets.errors import DataError, SourceError
+from mg_assets.sources.base import no_quarantine
+from mg_assets.sources.daily.mapping import TableMapping
+from mg_assets.sources.io.dates import dates_of
+from mg_assets.sources.io.read_file import FileData, WantedColumn, read_columns
+from mg_assets.sources.io.read_log import ReadLog
+from mg_assets.sources.io.symbols import merge_axes, symbol_axis, to_symbol
+from mg_assets.sources.quarantine import merge_quarantines, quarantine_frame
+
+PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
+PRICE_GRID = 1000
+"""Prices are put back on 0.001 yuan: single precision prints 12.47 as 12.470000267."""
+
+TEXT = ("symbol", "date", "time", "start", "end", "list_date", "delist_date", "industry")
+
+
+@dataclass(frozen=True)
+class MappedTable:
+    """Rows of a mapped table's files.
+
+    Attributes
+    ----------
+    axis : ndarray of object (S,)
+        Symbols, ascending.
+    symbol : ndarray of int32 (n,)
+        Index into ``axis``; -1 unreadable, -2 no A-share.
+    date : ndarray of datetime64[D] (n,)
+        NaT where unreadable, or where neither rows nor file names have dates.
+    numbers : dict of str to ndarray of float64 (n,)
+        In our units; NaN where null or unreadable.
+    flags : dict of str to ndarray of bool (n,)
+    text : dict of str to ChunkedArray
+        Mapped columns that are no numbers, as they are.
+    file : ndarray of int32 (n,)
+        Index into ``paths``.
+    row : ndarray of int64 (n,)
+        0-based data row in that file.
+    unreadable : dict of str to int
+        Values that are no number, by column.
+    """
+
+    axis: np.ndarray
+    symbol: np.ndarray
+    date: np.ndarray
+    numbers: dict[str, np.ndarray]
+    flags: dict[str, np.ndarray]
+    text: dict[str, pa.ChunkedArray]
+    file: np.ndarray
+    row: np.ndarray
+    paths: tuple[str, ...]
+    quarantine: pd.DataFrame = field(default_factory=no_quarantine)
+    unreadable: dict[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.symbol)
+
+    def dates(self, column: str) -> np.ndarray:
+        """A further date column, ``datetime64[D]``."""
+        return dates_of(self.text[column])
+
+
+def read_mapped_table(
+    mapping: TableMapping,
+    root: Path,
+    table: str,
+    what: str,
+    day: dt.date | None = None,
+    read_log: ReadLog | None = None,
+) -> MappedTable:
+    """Read all files of a mapped table, or those of one day, as one.
+
+    Parameters
+    ----------
+    mapping : TableMapping
+    root : Path
+        Folder that the file patterns start from.
+    table : str
+        The lake's table that bad rows would have gone to.
+    what : str
+        Source and table, for messages.
+    day : date, optional
+    read_log : ReadLog, optional
+        One with ``continue_on_error`` leaves out the files that cannot be read.
+
+    Returns
+    -------
+    MappedTable
+        Of several files the columns that all of them have.
+
+    Raises
+    ------
+    SourceError
+        No file is there, or one is damaged.
+    MgError
+        None of the files can be read: the error of the first.
+    """
+    paths, pattern = mapping.files.find(root, day)
+    if pattern is None:
+        patterns = [p.text for p in mapping.files.patterns]
+        raise SourceError(f"{what}: no file matches {patterns} below {root}; check root and pattern")
+    read_log, parts = read_log or ReadLog(), []
+    for path in paths:
+        with read_log.reading(path) as entry:
+            part = _read_one(mapping, path, pattern.code(root, path), pattern.day(root, path), table, what)
+            parts.append(part)
+            entry.rows, entry.others = len(part) + len(part.quarantine), int(np.sum(part.symbol == -2))
+    if not parts:
+        errors = [e.error for p in paths if (e := read_log.files[p]).error is not None]
+        raise errors[0]
+    return parts[0] if len(parts) == 1 else _concatenated(parts)
+
+
+def _concatenated(parts: list[MappedTable]) -> MappedTable:
+    """Several files' rows as one table, on the union of their axes."""
+    axis, positions = merge_axes([p.axis for p in parts])
+    moved = [
+        np.where(p.symbol >= 0, np.append(to, 0)[p.symbol], p.symbol) for p, to in zip(parts, positions, strict=True)
+    ]
+    return MappedTable(
+        axis=axis,
+        symbol=np.concatenate(moved).astype(np.int32),
+        date=np.concatenate([p.date for p in parts]),
+        numbers={k: np.concatenate([p.numbers[k] for p in parts]) for k in _common([p.numbers for p in parts])},
+        flags={k: np.concatenate([p.flags[k] for p in parts]) for k in parts[0].flags},
+        text={
+            k: pa.chunked_array([c.cast(pa.string()) for p in parts for c in p.text[k].chunks], pa.string())
+            for k in _common([p.text for p in parts])
+        },
+        file=np.repeat(np.arange(len(parts), dtype=np.int32), [len(p) for p in parts]),
+        row=np.concatenate([p.row for p in parts]),
+        paths=tuple(p.paths[0] for p in parts),
+        quarantine=merge_quarantines([p.quarantine for p in parts]),
+        unreadable=dict(sum((Counter(p.unreadable) for p in parts), Counter())),
+    )
+
+
+def _common(columns: Sequence[Mapping[str, object]]) -> list[str]:
+    """Columns that every file has."""
+    return [k for k in columns[0] if all(k in c for c in columns)]
+
+
+def _read_one(
+    mapping: TableMapping, path: Path, code: str | None, day: np.datetime64 | None, table: str, what: str
+) -> MappedTable:
+    """One file's rows; ``code`` and ``day`` are those in its name."""
+    data = read_columns(path, _wanted(mapping, code is not None, day is not None))
+    read, count = data.table, len(data.table)
+    axis, symbol, unread = _symbols(data, code, count, path, what)
+    if unread and not len(axis):
+        raise DataError(f"{path}: no symbol is readable, the first is {unread[0]!r}; write it as 600000.SH or sh600000")
+    if "date" in read.column_names:
+        date = dates_of(read["date"])
+    else:
+        date = np.full(count, np.datetime64("NaT", "D") if day is None else day, "datetime64[D]")
+    ours = [c for c in read.column_names if c in mapping.columns and c not in ("symbol", "date")]
+    return MappedTable(
+        axis=axis,
+        symbol=symbol,
+        date=date,
+        numbers={c: _number(read[c], c, mapping) for c in ours if c not in TEXT},
+        flags={flag: _flagged(read[f"_{flag}"], how.values) for flag, how in mapping.flags.items()},
+        text={c: read[c] for c in ours if c in TEXT},
+        file=np.zeros(count, np.int32),
+        row=np.arange(count) if data.rows is None else data.rows,
+        paths=(str(path),),
+        quarantine=quarantine_frame(table, str(path), *zip(*data.broken, strict=True))
+        if data.broken
+        else no_quarantine(),
+        unreadable={c: int(bad.sum()) for c, bad in data.unparsed.items()},
+    )
+
+
+def _wanted(mapping: TableMapping, has_code: bool, has_date: bool) -> dict[str, WantedColumn]:
+    """The columns to read; the file's name may have the code and the date."""
+    kinds = {**dict.fromkeys(TEXT, "code"), "time": "text"}
+    named = [c for c, in_name in (("symbol", has_code), ("date", has_date)) if in_name]
+    wanted = {c: WantedColumn(n, kinds.get(c, "float"), required=c not in named) for c, n in mapping.columns.items()}
+    return wanted | {f"_{flag}": WantedColumn((how.column,), "code") for flag, how in mapping.flags.items()}
+
+
+def _symbols(
+    data: FileData, code: str | None, count: int, path: Path, what: str
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    if "symbol" in data.table.column_names:
+        return symbol_axis(data.table["symbol"])
+    symbol = to_symbol(code)
+    if symbol is None:
+        raise DataError(f"{path}: {what} has no symbol column, and the file's name {code!r} is no symbol; map one")
+    return np.array([symbol], dtype=object), np.zeros(count, np.int32), []
+
+
+def _number(column: pa.ChunkedArray, ours: str, mapping: TableMapping) -> np.ndarray:
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    unit = mapping.units.get(ours, mapping.units.get("price", 1.0) if ours in PRICES else 1.0)
+    if unit != 1.0:
+        values = values * unit
+    if ours in PRICES and ours != "vwap":
+        values = np.rint(values * PRICE_GRID) / PRICE_GRID
+    return np.rint(values) if ours == "volume" else values
+
+
+def _flagged(column: pa.ChunkedArray, values: tuple[str, ...]) -> np.ndarray:
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string()).dictionary_encode()
+    out = []
+    for chunk in column.chunks:
+        words = chunk.dictionary.cast(pa.string()).to_pylist()
+        table = np.array([*(_plain(w) in values for w in words), False], bool)
+        out.append(table[chunk.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)])
+    return np.concatenate(out) if out else np.empty(0, bool)
+
+
+def _plain(word: str | None) -> str:
+    """``1.0`` and ``1`` are the same flag."""
+    text = (word or "").strip()
+    return text[:-2] if text.endswith(".0") else text
