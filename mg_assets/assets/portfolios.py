@@ -24,7 +24,7 @@ from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_ass
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import DecisionData, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
-from mg_assets.portfolios.weekly import BACK, decided_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.portfolios.weekly import BACK, decide_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.settings import settings
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
@@ -85,7 +85,7 @@ def _weights_asset(name: str) -> LakeAsset:
         at = weeks.index(build.keys[0])
         last = last_decision(build.lake, weights, build.keys[0], weeks[at - 1] if at else None)
         newest = _newest(build.lake, spec.signal, build.keys)
-        for key, step, rows, facts in decided_weeks(build.lake, spec, weights, build.keys, trading_rules(), last):
+        for key, step, rows, facts in decide_weeks(build.lake, spec, weights, build.keys, trading_rules(), last):
             if isinstance(step, str):
                 yield Built(key, rows, {"absent": step})
             else:
@@ -220,17 +220,17 @@ def _backtest_asset(name: str) -> LakeAsset:
             return
         weeks = week_of(np.array(sorted(decisions), "datetime64[D]"))
         keys = _days_of(lake, decisions, str(trading_days(str(weeks[0]))[0]))
-        closes = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
-        result, index = _simulated(closes.market, spec, decisions)
-        panel = closes.decisions(spec, spec.signal, STYLES)
+        data = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
+        result, index = _simulated(data.market, spec, decisions)
+        panel = data.decisions(spec, spec.signal, STYLES)
         rules = trading_rules()
         own = {"fri": PortfolioPath(result, index)}  # the week's last session, as stored
         fan = weekday_sensitivity(simulate_weekday_paths(panel, spec, weeks, own, rules.rates(spec), rules.execution))
         styles = {n: panel.styles[n] for n in STYLES if n in panel.styles and panel.styles[n].any()}
-        found = attribute(result, closes.market, index, panel.industry, styles or None)
+        found = attribute(result, data.market, index, panel.industry, styles or None)
         whole = performance_metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
-        yield Built(WHOLE, holdings_table(result, closes.market), table=holdings)
+        yield Built(WHOLE, holdings_table(result, data.market), table=holdings)
         yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)
         yield Built(WHOLE, _dated(result.rebalances), {"turnover": table(turnover_table(result))}, table=rebalances)
         split = attribution_tables(found, dict(panel.industry_names))

@@ -23,8 +23,9 @@ def run(chosen: argparse.Namespace) -> int:
     comparison = what_if(chosen.portfolio, chosen.week and str(chosen.week), None, **parse_changes(chosen.change))
     print(comparison)
     if chosen.html is not None:
-        title = f"<title>{chosen.portfolio}</title>"
-        page = f"<!doctype html><meta charset=utf-8>{title}{comparison._repr_html_()}"
+        from mg_portfolio.charts.what_if import what_if_html
+
+        page = f"<!doctype html><meta charset=utf-8><title>{chosen.portfolio}</title>{what_if_html(comparison)}"
         chosen.html.write_text(page, encoding="utf-8")
         print(f"\nwritten to {chosen.html}")
     return 0

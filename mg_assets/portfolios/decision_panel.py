@@ -1,4 +1,4 @@
-"""What portfolios decide on, read from the lake as dense arrays."""
+"""Inputs of portfolio decisions, read from the lake as dense arrays."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,7 +17,7 @@ INDICES = ("csi300", "csi500", "csi1000")
 
 
 def panel_of(market: MarketData) -> MarketPanel:
-    """The market as the backtest reads it: trades at vwap, valued at the close."""
+    """Market data of the backtest: trades at vwap, valued at the close."""
     return MarketPanel(
         market.days,
         market.symbols,
@@ -32,8 +32,8 @@ def panel_of(market: MarketData) -> MarketPanel:
     )
 
 
-class Closes:
-    """All that portfolios may know at each close of some days, read once for every portfolio.
+class DecisionData:
+    """Point-in-time data at the close of each day, read once for all portfolios.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ class Closes:
     keys : sequence of str
         Trading days, ascending; each must have bars and reference data.
     also : iterable of str
-        Stocks to carry besides those with bars or reference data: what is held and has left the exchange.
+        Further stocks besides those with bars or reference data: holdings that were delisted.
     """
 
     def __init__(self, lake: Lake, keys: Sequence[str], also: Iterable[str] = ()) -> None:
         self.lake, self.keys = lake, list(keys)
-        known = (lake.panel(table, self.keys, []).symbols for table in ("daily_bars", "reference"))
-        self.symbols = np.array(sorted(set(also).union(*known)), dtype=object)
+        listed = (lake.panel(table, self.keys, []).symbols for table in ("daily_bars", "reference"))
+        self.symbols = np.array(sorted(set(also).union(*listed)), dtype=object)
         self.market = panel_of(market_data(lake, self.keys, self.symbols))
         wanted = ["industry", "st", "float_shares", "pb"]
         wanted += [f"{name}_{part}" for name in INDICES for part in ("member", "weight")]
-        self._facts = lake.panel("reference", self.keys, wanted, self.symbols)
+        self._reference = lake.panel("reference", self.keys, wanted, self.symbols)
 
     @cached_property
     def industry(self) -> tuple[np.ndarray, dict[int, str]]:
         """Codes ``(D, S)`` in the order of the names, and the names."""
-        text = self._facts["industry"]
+        text = self._reference["industry"]
         named = np.where(pd.isna(text), "unknown", text).astype(object)
         codes, names = pd.factorize(named.ravel(), sort=True)
         return codes.reshape(named.shape).astype(np.int32), dict(enumerate(map(str, names)))
@@ -64,11 +64,11 @@ class Closes:
     @cached_property
     def buyable(self) -> np.ndarray:
         """Stocks that are listed and not under special treatment, ``(D, S)``."""
-        return self._facts.present & ~self._facts["st"]
+        return self._reference.present & ~self._reference["st"]
 
     def index(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Weights, NaN where unknown, and membership of an index, ``(D, S)``."""
-        return self._facts[f"{name}_weight"], self._facts[f"{name}_member"]
+        """Weights, NaN where missing, and membership of an index, ``(D, S)``."""
+        return self._reference[f"{name}_weight"], self._reference[f"{name}_member"]
 
     def raw_style(self, name: str) -> np.ndarray:
         """Exposure before it is standardised, ``(D, S)``; NaN where the source lacks an input."""
@@ -76,16 +76,16 @@ class Closes:
             return self._common[name]
         with np.errstate(divide="ignore", invalid="ignore"):
             if name == "valuation":
-                return np.where(self._facts["pb"] != 0.0, 1.0 / self._facts["pb"], np.nan)  # book to price
+                return np.where(self._reference["pb"] != 0.0, 1.0 / self._reference["pb"], np.nan)  # book to price
             close = self.lake.panel("daily_bars", self.keys, ["close"], self.symbols)["close"]
-            return np.log(self._facts["float_shares"] * close)
+            return np.log(self._reference["float_shares"] * close)
 
     @cached_property
     def _common(self) -> dict[str, np.ndarray]:
         return self.lake.panel("common_factors", self.keys, OTHER_STYLES, self.symbols, missing="empty").values
 
     def decisions(self, spec: PortfolioSpec, signal: str, extra_styles: Sequence[str] = ()) -> DecisionPanel:
-        """One portfolio's panel.
+        """The inputs of one portfolio's decisions.
 
         Parameters
         ----------
@@ -93,31 +93,44 @@ class Closes:
         signal : str
             Table of the signal; a day without it has no score.
         extra_styles : sequence of str
-            Styles to carry along besides those that the portfolio limits.
+            Further styles besides those that the portfolio limits.
+
+        Returns
+        -------
+        DecisionPanel
         """
         score = self.lake.panel(signal, self.keys, ["score"], self.symbols, missing="empty")["score"]
         weights, member = self.index(spec.index)
         codes, names = self.industry
         wanted = tuple(dict.fromkeys((*spec.styles, *extra_styles)))
-        styles = style_scores({n: self.raw_style(n) for n in wanted}, np.isfinite(score))
-        for name in spec.style_limits:  # a limit on what nobody knows binds nobody
+        styles = style_exposures({n: self.raw_style(n) for n in wanted}, np.isfinite(score))
+        for name in spec.style_limits:  # a limit on an exposure without data never binds
             styles.setdefault(name, np.zeros(score.shape))
         return DecisionPanel(self.market, score, weights, member, codes, names, styles, self.buyable)
 
     def unknown_styles(self, spec: PortfolioSpec) -> list[str]:
-        """Styles that the portfolio limits and the source knows nothing of."""
+        """Styles that the portfolio limits and the source has no data of."""
         return [name for name in spec.styles if not np.isfinite(self.raw_style(name)).any()]
 
 
-def style_scores(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict[str, np.ndarray]:
-    """Exposures winsorised and z-scored over each day's universe ``(D, S)``; 0 for what is unknown.
+def style_exposures(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict[str, np.ndarray]:
+    """Exposures winsorised and z-scored over each day's universe; 0 where missing.
 
-    A style that is unknown for every stock of every day is left out.
+    Parameters
+    ----------
+    raw : mapping of str to ndarray of float (D, S)
+        Exposures by style; NaN where missing.
+    universe : ndarray of bool (D, S)
+
+    Returns
+    -------
+    dict of str to ndarray of float64 (D, S)
+        Without the styles that are missing for every stock of every day.
     """
     out = {}
     for name, values in raw.items():
-        known = np.isfinite(values) & universe
-        if known.any():
-            scores = [preprocess(r[:, None], None, None, k)[:, 0] for r, k in zip(values, known, strict=True)]
+        present = np.isfinite(values) & universe
+        if present.any():
+            scores = [preprocess(r[:, None], None, None, k)[:, 0] for r, k in zip(values, present, strict=True)]
             out[name] = np.nan_to_num(np.stack(scores))
     return out

@@ -21,7 +21,7 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import week_of
-from mg_assets.portfolios.decision_panel import INDICES, Closes, style_scores
+from mg_assets.portfolios.decision_panel import INDICES, DecisionData, style_exposures
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 from mg_portfolio.backtest.market_panel import MarketPanel
@@ -223,15 +223,15 @@ class SharedArrays:
             return None
         inside = [k for k in have if days[0] <= k <= days[-1]]
         keys = inside + [k for k in have if k > days[-1]][:HOLDING_DAYS]
-        closes = Closes(lake, keys)
-        arrays: dict[str, np.ndarray] = {name: getattr(closes.market, name) for name in _MARKET}
-        arrays["industry"], names = closes.industry
-        arrays["buyable"] = closes.buyable
+        data = DecisionData(lake, keys)
+        arrays: dict[str, np.ndarray] = {name: getattr(data.market, name) for name in _MARKET}
+        arrays["industry"], names = data.industry
+        arrays["buyable"] = data.buyable
         for index in INDICES:
-            arrays[f"{index}_weight"], arrays[f"{index}_member"] = closes.index(index)
+            arrays[f"{index}_weight"], arrays[f"{index}_member"] = data.index(index)
         wanted = {style for job in jobs for style in job.spec.styles}
-        arrays |= {f"style_{name}": closes.raw_style(name) for name in wanted}
-        arrays["symbols"] = closes.symbols.astype(str)
+        arrays |= {f"style_{name}": data.raw_style(name) for name in wanted}
+        arrays["symbols"] = data.symbols.astype(str)
         for name, values in arrays.items():
             np.save(folder / f"{name}.npy", values)
         (folder / "industries.json").write_text(json.dumps(list(names.values())), encoding="utf-8")
@@ -258,7 +258,7 @@ class SharedArrays:
         market = MarketPanel(np.array(keys, "datetime64[D]"), symbols, *(self._array(n)[days] for n in _MARKET))
         score = lake.panel(spec.signal, keys, ["score"], symbols, missing="empty")["score"]
         raw = {n: self._array(f"style_{n}")[days] for n in spec.styles}
-        styles: Mapping[str, np.ndarray] = style_scores(raw, np.isfinite(score))
+        styles: Mapping[str, np.ndarray] = style_exposures(raw, np.isfinite(score))
         weights, member = (self._array(f"{spec.index}_{part}")[days] for part in ("weight", "member"))
         names = dict(enumerate(json.loads((self.folder / "industries.json").read_text(encoding="utf-8"))))
         zero = {n: np.zeros(score.shape) for n in spec.style_limits if n not in styles}

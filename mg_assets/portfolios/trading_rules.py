@@ -1,4 +1,4 @@
-"""How the deployment's portfolios trade: at the published costs, or the law's by date; lots and a capacity if asked."""
+"""Trading rules of the deployment: published costs or the law's by date, and an execution model if capital is set."""
 
 from dataclasses import dataclass, fields
 
@@ -21,7 +21,7 @@ class TradingRules:
     commission, slippage : float
         Per side, with ``chinese``.
     capital : float or None
-        Yuan at the start; needed for lots and a capacity.
+        Yuan at the start; required for lots and participation.
     participation : float or None
         Largest share of a stock's amount of the day that one order may be.
     lots : bool
@@ -42,12 +42,12 @@ class TradingRules:
             raise DataError("setting trading: lots and participation need a capital in yuan, such as capital: 5.0e+8")
 
     def rates(self, spec: PortfolioSpec) -> Costs | CostSchedule:
-        """What a portfolio's orders cost."""
+        """Trading costs of a portfolio."""
         return spec.costs if self.costs == "published" else chinese_costs(self.commission, self.slippage)
 
     @property
     def execution(self) -> Execution | None:
-        """The desk, where a capital is given."""
+        """Execution model, if capital is set."""
         if self.capital is None:
             return None
         return Execution(float(self.capital), self.participation, self.lots)
@@ -64,12 +64,16 @@ class TradingRules:
 
 
 def trading_rules() -> TradingRules:
-    """The deployment's rules.
+    """The setting ``trading`` as trading rules.
+
+    Returns
+    -------
+    TradingRules
 
     Raises
     ------
     DataError
-        The setting names something unknown, or what does not fit together.
+        The setting has an unknown key or a combination that is not allowed.
     """
     given = settings().trading
     known = {f.name for f in fields(TradingRules)}

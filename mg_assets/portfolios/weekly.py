@@ -1,10 +1,10 @@
-"""The weeks of a portfolio: read what each decision knows, decide, and keep what the next week needs.
+"""Weekly weights of a portfolio: read the point-in-time inputs, decide, and store what the next week needs.
 
-1. :func:`last_decision` finds the week before in the lake: its weights, its value, what a unit of score has earned.
-2. :func:`decided_weeks` reads the days from there in stretches of weeks and walks them
+1. :func:`last_decision` reads the week before from the lake: its weights, its value, past returns per unit of score.
+2. :func:`decide_weeks` reads the days from there, `STRETCH` weeks at a time, and rebalances week by week
    (:mod:`mg_portfolio.backtest.rebalance`).
-3. Each week carries along the slopes of returns on scores that have become known, so that a shadow price can be said in
-   basis points a year without looking ahead (:class:`Earned`).
+3. Each week stores the slopes of completed returns on scores, so that shadow prices can be reported in basis points a
+   year without look-ahead (:class:`ScoreSlopes`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,17 +16,17 @@ import pandas as pd
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
-from mg_assets.portfolios.decision_panel import Closes
+from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
 from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
-BEFORE = 10  # sessions read before the last decision: for the price of a halted stock, and the last known returns
+BEFORE = 10  # sessions read before the last decision: for the price of a halted stock, and the last complete returns
 STRETCH = 50  # weeks read at once
 YEAR = 52  # decisions whose slopes are kept
-ENOUGH = 10  # decisions with known returns that a slope needs
+ENOUGH = 10  # decisions with complete returns that a mean slope needs
 
 WEIGHT_COLUMNS = {
     "symbol": "stock",
@@ -55,10 +55,20 @@ FLAG_COLUMNS = {
 def spec_of(name: str, signals: Mapping[str, str]) -> PortfolioSpec:
     """A published portfolio on the signal that the settings give it.
 
+    Parameters
+    ----------
+    name : str
+    signals : mapping of str to str
+        Signal by portfolio, where it is not the catalog's.
+
+    Returns
+    -------
+    PortfolioSpec
+
     Raises
     ------
     DataError
-        No report has it.
+        The catalog has no such portfolio.
     """
     if name not in ALL_PORTFOLIOS:
         raise DataError(f"settings name a portfolio {name!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
@@ -72,28 +82,35 @@ def weight_columns(spec: PortfolioSpec) -> dict[str, str]:
 
 
 def decision_days(weeks: Sequence[str], last: str) -> dict[str, str]:
-    """Last session of each week that is not after ``last``."""
+    """Last session of each week that is not after ``last``, by the week's Monday."""
     days = trading_days(weeks[0], last)
     monday = week_of(days).astype(str)
     return {str(w): str(d) for w, d in zip(monday, days, strict=True)}
 
 
 @dataclass(frozen=True)
-class LastWeek:
-    """The decision that a week starts from: its day, rows and facts."""
+class StoredDecision:
+    """A stored week's decision: its day, rows and metadata."""
 
     decided: str
     rows: pd.DataFrame
     facts: dict
 
 
-def last_decision(lake: Lake, table: str, first: str, before: str | None) -> LastWeek | None:
-    """The last decision before the week ``first``; None where the portfolio starts now.
+def last_decision(lake: Lake, table: str, first: str, before: str | None) -> StoredDecision | None:
+    """The last decision before the week ``first``; None where the portfolio starts in that week.
 
     Parameters
     ----------
+    lake : Lake
+    table : str
+    first : str
     before : str, optional
-        The week before ``first`` on the calendar, which must be there if any earlier one is.
+        The week before ``first`` on the calendar, which must be stored if any earlier one is.
+
+    Returns
+    -------
+    StoredDecision or None
 
     Raises
     ------
@@ -105,44 +122,44 @@ def last_decision(lake: Lake, table: str, first: str, before: str | None) -> Las
         return None
     if before != have[-1]:
         raise MissingPartitionError(
-            f"{table}: the weights of {before} are absent while {have[-1]} is there; holdings follow from week "
-            f"to week: materialise {before} first, or delete the earlier weeks to start anew at {first}"
+            f"{table}: the weights of {before} are absent while those of {have[-1]} are stored; holdings follow "
+            f"from week to week: materialise {before} first, or delete the earlier weeks to restart at {first}"
         )
-    for key in reversed(have):  # a week without a decision leaves the one before it standing
+    for key in reversed(have):  # a week without a decision keeps the holdings of the one before
         if lake.rows(table, key):
             facts = lake.metadata(table, key)
-            return LastWeek(facts["decided"], lake.day(table, key), facts)
+            return StoredDecision(facts["decided"], lake.day(table, key), facts)
     return None
 
 
 @dataclass
-class Earned:
-    """Returns per unit of score of past decisions, each known once its holding period has ended.
+class ScoreSlopes:
+    """Returns per unit of score of past decisions, each used once its holding period has ended.
 
     Attributes
     ----------
     slopes : list of (decided, slope)
         Ascending, of the last year's decisions.
-    waiting : list of (decided, symbols, scores)
-        Decisions whose returns are not known yet.
+    pending : list of (decided, symbols, scores)
+        Decisions whose returns are not complete yet.
     """
 
     slopes: list[tuple[str, float]] = field(default_factory=list)
-    waiting: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
+    pending: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def learn(self, panel: DecisionPanel, day: int, every: int) -> None:
-        """Take in the returns from T+1's trade to the one ``every`` sessions later that are known at ``day``'s close.
+    def add_completed(self, panel: DecisionPanel, day: int, every: int) -> None:
+        """Add the slopes of returns from T+1's trade to ``every`` sessions later that are complete at ``day``'s close.
 
         As with labels, a stock that could not be bought on T+1 has none.
         """
         market = panel.market
-        place = {str(d): i for i, d in enumerate(market.days)}
+        row = {str(d): i for i, d in enumerate(market.days)}
         column = {s: i for i, s in enumerate(market.symbols)}
         still = []
-        for decided, symbols, scores in self.waiting:
-            at = place.get(decided)
+        for decided, symbols, scores in self.pending:
+            at = row.get(decided)
             if at is None:
-                continue  # before the days at hand
+                continue  # before the days of the panel
             if at + 1 + every > day:
                 still.append((decided, symbols, scores))
                 continue
@@ -154,30 +171,43 @@ class Earned:
             slope, _ = return_per_score(scores[here], market.trade_price[at + 1 + every, s] / start - 1.0)
             if np.isfinite(slope):
                 self.slopes.append((decided, slope))
-        self.waiting, self.slopes = still, self.slopes[-YEAR:]
+        self.pending, self.slopes = still, self.slopes[-YEAR:]
 
     @property
     def mean(self) -> float | None:
-        """Return to the next rebalance per unit of score; None before enough decisions have known returns."""
+        """Return to the next rebalance per unit of score; None before enough decisions have complete returns."""
         return float(np.mean([s for _, s in self.slopes])) if len(self.slopes) >= ENOUGH else None
 
 
-def decided_weeks(
-    lake: Lake, spec: PortfolioSpec, table: str, keys: list[str], rules: TradingRules, last: LastWeek | None
+def decide_weeks(
+    lake: Lake, spec: PortfolioSpec, table: str, keys: list[str], rules: TradingRules, last: StoredDecision | None
 ) -> Iterator[tuple[str, Decision | str, pd.DataFrame, dict]]:
-    """Decide each week.
+    """Decide the weights of each week.
+
+    Parameters
+    ----------
+    lake : Lake
+    spec : PortfolioSpec
+    table : str
+        The portfolio's weights.
+    keys : list of str
+        Weeks by their Mondays, ascending.
+    rules : TradingRules
+    last : StoredDecision or None
+        From :func:`last_decision` of the first week.
 
     Yields
     ------
     key, step, rows, facts
-        The step, or a sentence where nothing could be decided (rows are then empty and facts too).
+        The week, its decision or the reason why there is none (rows and facts are then empty), its weights, and the
+        metadata that are stored with them.
     """
     columns = weight_columns(spec)
     decided_on = decision_days(keys, max(lake.keys(spec.signal), default=keys[0]))
-    earned = Earned()
+    slopes = ScoreSlopes()
     if last is not None:
-        slopes = [(str(d), float(s)) for d, s in last.facts.get("earned", [])]
-        earned = Earned(slopes, _waiting(lake, table, keys[0], {d for d, _ in slopes}))
+        past = [(str(d), float(s)) for d, s in last.facts.get("earned", [])]
+        slopes = ScoreSlopes(past, _pending(lake, table, keys[0], {d for d, _ in past}))
     value = 1.0 if last is None else float(last.facts.get("value", 1.0))
     for begin in range(0, len(keys), STRETCH):
         part = keys[begin : begin + STRETCH]
@@ -185,12 +215,12 @@ def decided_weeks(
         if not days:
             yield from ((k, f"no session of the week has a {spec.signal}", _empty(columns), {}) for k in part)
             continue
-        closes = Closes(lake, _span(lake, last.decided if last else days[0], days[-1]), _held(last))
-        panel = closes.decisions(spec, spec.signal, ("size",))
-        place = {k: i for i, k in enumerate(closes.keys)}
-        unknown = closes.unknown_styles(spec)
-        before = None if last is None else _as_step(last, panel, place[last.decided], value)
-        steps = rebalance(panel, spec, [place[d] for d in days], rules.rates(spec), rules.execution, before)
+        data = DecisionData(lake, _span(lake, last.decided if last else days[0], days[-1]), _held(last))
+        panel = data.decisions(spec, spec.signal, ("size",))
+        row = {k: i for i, k in enumerate(data.keys)}
+        unknown = data.unknown_styles(spec)
+        before = None if last is None else _as_step(last, panel, row[last.decided], value)
+        steps = rebalance(panel, spec, [row[d] for d in days], rules.rates(spec), rules.execution, before)
         for key in part:
             if key not in decided_on:
                 yield key, f"no session of the week has a {spec.signal}", _empty(columns), {}
@@ -201,11 +231,11 @@ def decided_weeks(
                 continue
             day = decided_on[key]
             rows = weights_table(panel, step, tuple(columns))
-            earned.learn(panel, step.day, spec.every)
-            earned.waiting.append((day, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
+            slopes.add_completed(panel, step.day, spec.every)
+            slopes.pending.append((day, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
             facts = _facts(spec, step, unknown) | {"decided": day, "traded": str(shift(day, 1))}
-            facts |= {"return_per_score": earned.mean, "earned": list(earned.slopes)}
-            last, value = LastWeek(day, rows, facts), step.value
+            facts |= {"return_per_score": slopes.mean, "earned": list(slopes.slopes)}
+            last, value = StoredDecision(day, rows, facts), step.value
             yield key, step, rows, facts
 
 
@@ -215,7 +245,7 @@ def weights_table(panel: DecisionPanel, step: Decision, columns: Sequence[str]) 
         raise DataError(f"no decision on {panel.market.days[step.day]}: {step.absent}")
     kept, day = step.problem.positions, step.day
     names = np.array([panel.industry_names[c] for c in range(len(panel.industry_names))], dtype=object)
-    known = {
+    own = {
         "symbol": panel.market.symbols[kept],
         "score": panel.score[day, kept],
         "benchmark": step.problem.benchmark,
@@ -227,9 +257,9 @@ def weights_table(panel: DecisionPanel, step: Decision, columns: Sequence[str]) 
         "limit_up": panel.market.limit_up[day, kept],
         "limit_down": panel.market.limit_down[day, kept],
     }
-    unknown = np.zeros(len(kept))
-    styles = {n: panel.styles[n][day, kept] if n in panel.styles else unknown for n in ("size", *STYLE_COLUMNS)}
-    return pd.DataFrame({name: (known | styles)[name] for name in columns})
+    missing = np.zeros(len(kept))
+    styles = {n: panel.styles[n][day, kept] if n in panel.styles else missing for n in ("size", *STYLE_COLUMNS)}
+    return pd.DataFrame({name: (own | styles)[name] for name in columns})
 
 
 def _facts(spec: PortfolioSpec, step: Decision, unknown: list[str]) -> dict:
@@ -264,31 +294,31 @@ def _empty(columns: Mapping[str, str]) -> pd.DataFrame:
 
 
 def _span(lake: Lake, first: str, last: str) -> list[str]:
-    """The sessions from ``first`` to ``last``, all of which must be there, and the ones before that are."""
+    """The sessions from ``first`` to ``last``, all of which must be stored, after those before that are stored."""
     wanted = [str(d) for d in trading_days(first, last)]
     have = set(lake.keys("daily_bars")) & set(lake.keys("reference"))
     return [k for k in (str(d) for d in trading_days(shift(first, -BEFORE), shift(first, -1))) if k in have] + wanted
 
 
-def _held(last: LastWeek | None) -> list[str]:
+def _held(last: StoredDecision | None) -> list[str]:
     if last is None:
         return []
     return list(last.rows.loc[(last.rows["weight"] > 0) | (last.rows["holdings"] > 0), "symbol"])
 
 
-def _as_step(last: LastWeek, panel: DecisionPanel, day: int, value: float) -> Decision:
+def _as_step(last: StoredDecision, panel: DecisionPanel, day: int, value: float) -> Decision:
     """The stored decision on the panel's axis."""
     rows = last.rows.set_index("symbol").reindex(panel.market.symbols)
     held, target = (np.nan_to_num(rows[c].to_numpy(float)) for c in ("holdings", "weight"))
     return Decision(day, held, target, value)
 
 
-def _waiting(lake: Lake, table: str, first: str, learned: set[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """The last decisions, whose returns the next ones will learn."""
+def _pending(lake: Lake, table: str, first: str, completed: set[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """The last decisions, whose returns are not complete yet."""
     out = []
     for key in [k for k in lake.keys(table) if k < first][-BACK:]:
         rows = lake.day(table, key, ["symbol", "score"])
         decided = str(lake.metadata(table, key).get("decided"))
-        if len(rows) and decided not in learned:
+        if len(rows) and decided not in completed:
             out.append((decided, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
     return out

@@ -1,4 +1,4 @@
-"""What if a stored portfolio had another limit: solve its week again, change one thing, compare.
+"""What-if of a stored portfolio: solve its week again with one limit changed, and compare.
 
 Reads the lake and writes nothing. The week's problem is built from what its weights table holds (score, benchmark,
 holdings, flags of that decision), so the comparison is with the portfolio as it was decided, whatever was recomputed
@@ -23,7 +23,7 @@ from mg_portfolio.optimization.problem import EnhancementProblem
 from mg_portfolio.optimization.what_if import Comparison, compare
 
 LIMITS = ("stock_limit", "member_floor", "industry_limit", "other_styles", "turnover_limit")
-"""Limits that can be changed as a whole; a style goes by ``style_limits``, a single constraint by ``room``."""
+"""Limits that can be changed as a whole; ``style_limits`` changes a style's, ``room`` a single constraint's."""
 
 Change = float | None | Mapping[str, float | None]
 
@@ -79,7 +79,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
         trading_rules().rates(spec).on(facts["decided"]),
         facts.get("return_per_score"),
         252 / spec.every,
-        f"{portfolio}, decided {facts['decided']}: {_words(spec, changes)}",
+        f"{portfolio}, decided {facts['decided']}: {_describe(spec, changes)}",
     )
     _same_as_stored(comparison, stored, f"{table} of {key}")
     return comparison
@@ -89,7 +89,16 @@ def parse_changes(settings_: list[str]) -> dict[str, Change]:
     """Changes from ``name=value`` texts.
 
     ``turnover_limit=0.25`` is a limit, ``size=0.1`` a style's, ``industry[Banks]=0.01`` extra room of one constraint;
-    ``none`` takes a limit away.
+    ``none`` removes a limit.
+
+    Parameters
+    ----------
+    settings_ : list of str
+
+    Returns
+    -------
+    dict of str to Change
+        Keywords of :func:`what_if`.
 
     Raises
     ------
@@ -208,22 +217,29 @@ def _with_room(problem: EnhancementProblem, room: dict[str, float]) -> Enhanceme
 def _same_as_stored(c: Comparison, stored: pd.DataFrame, what: str) -> None:
     """Refuse a comparison whose unchanged side is not the stored portfolio.
 
-    Weights need not be unique, so the score decides.
+    Weights need not be unique, so scores are compared.
+
+    Raises
+    ------
+    DataError
+        The stored weights have another score, or hold stocks that are not in the problem.
     """
     kept = c.before.positions
     weight = stored["weight"].to_numpy(float)
     if kept is None or np.delete(weight, kept).any():
-        raise DataError(f"{what} holds stocks without score, benchmark weight or holding: it was made by other code")
+        raise DataError(
+            f"{what} holds stocks without score, benchmark weight or holding: it was written by another version"
+        )
     was = float(c.before.score @ weight[kept])
     now = float(c.before.score @ on_axis(c.before, c.solution_before.weights, len(stored))[kept])
     if abs(was - now) > 1e-6 * max(1.0, abs(was)):
         raise DataError(
             f"{what} was stored with a score of {was:.8g}, and solving it again gives {now:.8g}: its limits or the "
-            "reference table have changed since; materialise the week anew, then ask again"
+            "reference table have changed since; materialise the week again, then repeat the comparison"
         )
 
 
-def _words(spec: PortfolioSpec, changes: Mapping[str, Change]) -> str:
+def _describe(spec: PortfolioSpec, changes: Mapping[str, Change]) -> str:
     parts = []
     for name, value in changes.items():
         if isinstance(value, Mapping):

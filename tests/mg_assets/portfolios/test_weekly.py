@@ -13,10 +13,10 @@ from mg_assets.factors.labels import eligible_entry, labels
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build
-from mg_assets.portfolios.decision_panel import Closes
+from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
-from mg_assets.portfolios.weekly import ENOUGH, decided_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.portfolios.weekly import ENOUGH, decide_weeks, decision_days, last_decision, spec_of, weight_columns
 from mg_assets.portfolios.what_if import what_if
 from mg_assets.quality import run_suite
 from mg_assets.settings import load_settings
@@ -25,7 +25,7 @@ from mg_portfolio.optimization.shadow_prices import return_per_score
 
 NAME = "csi500_turnover30"
 TABLE = f"weights_{NAME}"
-DESK = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
+EXECUTION = TradingRules(costs="chinese", capital=5e8, participation=0.2, lots=True)
 
 copy_of, FIRST, LAST = helper.copy_of, helper.FIRST, helper.LAST
 
@@ -46,7 +46,7 @@ def build(lake: Lake, spec, weeks: list[str], rules: TradingRules, at_once: int 
     for begin in range(0, len(weeks), at_once):
         keys = weeks[begin : begin + at_once]
         last = last_decision(lake, table, keys[0], weeks[begin - 1] if begin else None)
-        for key, step, rows, facts in decided_weeks(lake, spec, table, keys, rules, last):
+        for key, step, rows, facts in decide_weeks(lake, spec, table, keys, rules, last):
             lake.write(table, key, rows, {"absent": step} if isinstance(step, str) else facts)
             made[key] = (step, rows, facts)
     return made
@@ -60,7 +60,7 @@ def lake(market, weeks, tmp_path_factory) -> Lake:
     return lake
 
 
-@pytest.mark.parametrize("rules", [TradingRules(), DESK], ids=["plain", "desk"])
+@pytest.mark.parametrize("rules", [TradingRules(), EXECUTION], ids=["plain", "execution"])
 def test_a_scheduled_week_gives_the_bits_of_the_backfill(market, weeks, tmp_path, rules):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -72,7 +72,7 @@ def test_a_scheduled_week_gives_the_bits_of_the_backfill(market, weeks, tmp_path
         assert one.metadata(TABLE, key) == other.metadata(TABLE, key)
 
 
-def test_each_week_obeys_the_suite_and_says_what_it_did(lake, weeks):
+def test_each_week_passes_the_suite_and_stores_its_status(lake, weeks):
     for outcome in run_suite(TABLE, lake, weeks):
         assert outcome.passed or outcome.name in ("relaxed", "size_band"), outcome
     facts = [lake.metadata(TABLE, k) for k in weeks]
@@ -81,7 +81,7 @@ def test_each_week_obeys_the_suite_and_says_what_it_did(lake, weeks):
     assert facts[0]["decided"] == decision_days(weeks[:1], LAST)[weeks[0]]
 
 
-def test_slopes_are_those_of_the_labels_and_known_at_the_decision(lake, weeks):
+def test_slopes_are_the_labels_and_end_before_the_decision(lake, weeks):
     keys = lake.keys("daily_bars")
     columns = ["vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st"]
     bars = lake.panel("daily_bars", keys, columns)
@@ -133,7 +133,7 @@ def test_a_portfolio_with_every_style_is_neutral_and_checked(market, weeks, tmp_
     assert "style[beta]" in c.exposures.index
 
 
-def test_styles_that_the_source_lacks_are_said(market, weeks, tmp_path):
+def test_styles_that_the_source_lacks_are_recorded(market, weeks, tmp_path):
     lake = Lake(tmp_path)
     for table in ("daily_bars", "fused"):
         (tmp_path / table).symlink_to(f"{market.root}/{table}", target_is_directory=True)
@@ -258,8 +258,8 @@ def test_the_first_two_weeks_have_a_page(market, weeks, tmp_path, days_after):
 
 def test_costs_of_the_day_and_lots_are_a_setting(market, weeks, tmp_path, monkeypatch):
     lake = copy_of(market, tmp_path)
-    build(lake, PORTFOLIOS[NAME], weeks[:6], DESK)
-    monkeypatch.setattr(assets, "trading_rules", lambda: DESK)
+    build(lake, PORTFOLIOS[NAME], weeks[:6], EXECUTION)
+    monkeypatch.setattr(assets, "trading_rules", lambda: EXECUTION)
     made = run_asset(f"{NAME}_backtest", lake)
     rebalances = made[f"{NAME}_rebalances"].frame.iloc[1:]
     rate = rebalances["cost"] / rebalances["realised_two_way"]
@@ -306,9 +306,9 @@ def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, b
     np.testing.assert_allclose(both.loc[:until], own, rtol=1e-10)
 
 
-def test_closes_carry_what_left_the_exchange(market):
-    closes = Closes(market, market.keys("daily_bars")[:3], also=["999999.SH"])
-    assert "999999.SH" in set(closes.symbols)
-    at = list(closes.symbols).index("999999.SH")
-    assert not closes.buyable[:, at].any()
-    assert not closes.market.tradable[:, at].any()
+def test_delisted_holdings_are_in_the_decision_data(market):
+    data = DecisionData(market, market.keys("daily_bars")[:3], also=["999999.SH"])
+    assert "999999.SH" in set(data.symbols)
+    at = list(data.symbols).index("999999.SH")
+    assert not data.buyable[:, at].any()
+    assert not data.market.tradable[:, at].any()

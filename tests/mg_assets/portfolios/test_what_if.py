@@ -11,7 +11,7 @@ import mg_assets
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.portfolios.what_if import command, parse_changes, what_if
+from mg_assets.portfolios.what_if import parse_changes, what_if
 from mg_portfolio import optimize
 from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
@@ -24,7 +24,7 @@ WEEKS = 14
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory) -> Lake:
-    """Fourteen weeks of weights, decided on Fridays; from the tenth on a unit of score is known to earn 0.3%."""
+    """Fourteen weeks of weights, decided on Fridays; from the tenth on the return per unit of score is 0.3%."""
     lake = Lake(tmp_path_factory.mktemp("lake"))
     r = np.random.default_rng(1)
     symbols = np.array([f"{600000 + i}.SH" for i in range(N)], dtype=object)
@@ -77,7 +77,7 @@ def lake(tmp_path_factory) -> Lake:
 
 
 def _whole(table: str, known: dict) -> pa.Table:
-    """A table with every column of the schema, null where nothing is known."""
+    """A table with every column of the schema, null where none is given."""
     columns = {
         field.name: pa.array(known[field.name], field.type) if field.name in known else pa.nulls(N, field.type)
         for field in SCHEMAS[table]
@@ -99,9 +99,9 @@ def snapshot(lake: Lake) -> dict[str, tuple[int, int]]:
 def test_the_unchanged_side_is_the_stored_portfolio(lake):
     key = lake.keys(TABLE)[-1]
     stored = lake.day(TABLE, key)
-    before_asking = snapshot(lake)
+    before = snapshot(lake)
     c = mg_assets.what_if(NAME, lake=lake, turnover_limit=0.3)
-    assert snapshot(lake) == before_asking
+    assert snapshot(lake) == before
     weight = stored.set_index("symbol")["weight"]
     shown = c.weights.set_index("symbol")
     assert shown["before"].to_numpy() == pytest.approx(weight[shown.index].to_numpy(), abs=1e-9)
@@ -111,7 +111,7 @@ def test_the_unchanged_side_is_the_stored_portfolio(lake):
     assert "turnover_limit 0.15 to 0.3" in c.title
 
 
-def test_returns_per_score_are_those_that_the_week_knew(lake):
+def test_the_return_per_score_is_the_weeks_own(lake):
     c = what_if(NAME, lake=lake, stock_limit=0.01)
     assert c.return_per_score == 0.003
     assert "expected_excess_bp_a_year" in c.summary.index
@@ -140,7 +140,7 @@ def test_each_kind_of_change(lake):
     assert c.solution_after.largest_violation < 1e-9
 
 
-def test_words_become_changes():
+def test_texts_are_parsed_to_changes():
     assert parse_changes(["turnover_limit=0.25", "size=0.1", " industry[Banks] = 0.01", "stock_limit=none"]) == {
         "turnover_limit": 0.25,
         "stock_limit": None,
@@ -165,7 +165,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD, ids=[m for _, m in BAD])
-def test_a_question_that_cannot_be_answered(lake, call, message):
+def test_a_change_that_cannot_be_compared_is_an_error(lake, call, message):
     with pytest.raises(DataError, match=message):
         call(lake)
 
@@ -178,25 +178,27 @@ def test_a_week_that_other_limits_made_is_refused(lake, tmp_path):
     rows["weight"] = rows["benchmark"]
     other.write(TABLE, key, rows, facts)
     other.write("reference", facts["decided"], lake.day("reference", facts["decided"]))
-    with pytest.raises(DataError, match="materialise the week anew"):
+    with pytest.raises(DataError, match="materialise the week again"):
         what_if(NAME, lake=other, stock_limit=0.01)
 
 
 def test_the_command_prints_and_writes_a_page(lake, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("mg_assets.portfolios.what_if.settings", lambda: type("S", (), {"lake_url": str(lake.root)})())
     page = tmp_path / "page.html"
-    assert command(NAME, ["size=0"], None, str(page)) == 0
+    from mg_assets.cli.main import main
+
+    assert main(["what-if", NAME, "size=0", "--html", str(page)]) == 0
     assert "size 0.2 to 0" in capsys.readouterr().out
     assert "<svg" in page.read_text(encoding="utf-8")
-    assert command(NAME, ["size"]) == 1
+    assert main(["what-if", NAME, "size"]) == 2
     assert "name=value" in capsys.readouterr().err
 
 
-def test_the_job_answers_in_the_runs_metadata(lake):
+def test_the_job_shows_the_comparison_in_the_runs_metadata(lake):
     from mg_assets.assets.what_if import what_if_job
     from mg_assets.orchestration.resources import LakeResource
 
-    before_asking = snapshot(lake)
+    before = snapshot(lake)
     asked = {"ops": {"compare_portfolios": {"config": {"portfolio": NAME, "changes": ["turnover_limit=0.3"]}}}}
     run = what_if_job.execute_in_process(run_config=asked, resources={"lake": LakeResource(root=str(lake.root))})
     assert run.success
@@ -205,7 +207,7 @@ def test_the_job_answers_in_the_runs_metadata(lake):
     assert set(shown) == {"question", "summary", "weights", "exposures", "shadow_prices", "plot"}
     assert "turnover_one_way" in shown["summary"].value
     assert shown["plot"].value.startswith("![](data:image/png")
-    assert snapshot(lake) == before_asking
+    assert snapshot(lake) == before
     asked["ops"]["compare_portfolios"]["config"]["changes"] = ["nothing"]
     failed = what_if_job.execute_in_process(
         run_config=asked, resources={"lake": LakeResource(root=str(lake.root))}, raise_on_error=False
