@@ -26,7 +26,9 @@ class PortfolioSpec:
     member_floor, stock_limit, industry_limit : float or None
         As in :class:`~mg_portfolio.EnhancementProblem`, fractions.
     style_limits : mapping of style to limit
-        Standard deviations; ``other_styles`` is the limit of every style that is not named (None: no limit).
+        Standard deviations.
+    other_styles : float or None
+        Limit of every style that ``style_limits`` does not name, standard deviations; None for no limit.
     turnover_limit : float
         One-way per rebalance. A two-way limit of 30% in a report is 0.15 here.
     costs : Costs

@@ -87,6 +87,7 @@ def evaluate(
     Returns
     -------
     Evaluation
+        Daily correlations, portfolios by track, and every figure derived from them.
 
     Raises
     ------

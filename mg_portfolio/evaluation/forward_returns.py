@@ -120,6 +120,7 @@ class ForwardReturns:
         universe : ndarray of bool (D, S)
             From `mg_portfolio.evaluation.tradable_universe.tradable_next_day`.
         days : ndarray of datetime64[D] (D,)
+            Trading days, ascending.
         every : int
             Trading days between rebalances: 5 weekly, 10 biweekly.
         delay : int
@@ -128,6 +129,7 @@ class ForwardReturns:
         Returns
         -------
         ForwardReturns
+            Returns, universe and their order for every day.
 
         Raises
         ------
@@ -145,7 +147,18 @@ class ForwardReturns:
         )
 
     def since(self, first: int) -> Self:
-        """The same from day index ``first`` on, without a copy."""
+        """Cut to the days from one on, without a copy.
+
+        Parameters
+        ----------
+        first : int
+            Index of the first day kept.
+
+        Returns
+        -------
+        ForwardReturns
+            Of the days ``first:``.
+        """
         arrays: dict[str, Any] = {
             name: values[first:] for name, values in vars(self).items() if isinstance(values, np.ndarray)
         }

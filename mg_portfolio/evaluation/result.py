@@ -165,16 +165,55 @@ class Evaluation:
         return metrics_of(self.daily, self.portfolios, k, schedule, self.days, self.every, year)
 
     def nav(self, name: str, net: bool = False) -> np.ndarray:
-        """Daily NAV ``(D,)`` of a portfolio, mean over tracks; NaN before the first track holds it."""
+        """Daily NAV of a portfolio, mean over tracks.
+
+        Parameters
+        ----------
+        name : str
+            A portfolio's name: ``layer1`` .., ``top10pct``, ``bottom10pct``, ``top100`` or ``universe``.
+        net : bool
+            After costs.
+
+        Returns
+        -------
+        ndarray of float (D,)
+            NaN before the first track holds it.
+        """
         p = self.portfolios.index(name)
         return finite_means((self.portfolios.net if net else self.portfolios.gross)[:, p])
 
     def relative_nav(self, name: str, net: bool = False) -> np.ndarray:
-        """Daily NAV ``(D,)`` of a portfolio relative to the equal-weight universe, mean over tracks."""
+        """Daily NAV of a portfolio relative to the equal-weight universe, mean over tracks.
+
+        Parameters
+        ----------
+        name : str
+            As in `nav`.
+        net : bool
+            After costs.
+
+        Returns
+        -------
+        ndarray of float (D,)
+            NaN before the first track holds it.
+        """
         return finite_means(self._relative(name, net))
 
     def excess(self, name: str, net: bool = False) -> np.ndarray:
-        """Daily return ``(D,)`` of a portfolio relative to the universe, mean over the tracks that hold it."""
+        """Daily return of a portfolio relative to the universe, mean over the tracks that hold it.
+
+        Parameters
+        ----------
+        name : str
+            As in `nav`.
+        net : bool
+            After costs.
+
+        Returns
+        -------
+        ndarray of float (D,)
+            Fractions; NaN on a day that no track holds it.
+        """
         relative = self._relative(name, net)
         out = np.full(len(self.days), np.nan)
         out[1:] = finite_means(relative[:, 1:] / relative[:, :-1] - 1.0)
