@@ -1,1 +1,6 @@
-"""The weekly report, its charts and the numbers that the sources published."""
+"""Self-contained HTML pages, with the published numbers of the same definition and period beside ours.
+
+- `published`: the numbers printed in the four reports
+- `weekly`: the weekly factor report, in Chinese and English
+- `signal_study`: the reports' tables of models; `portfolio_study`: their tables of portfolios
+"""

@@ -5,12 +5,12 @@ Series 88 tables 8, 9, 11 and 12 (grids of limits and models), 10 and 13 (years)
 those of the published numbers, so that both join.
 
 Excess compounds as in each report: daily differences in series 69 and 72, whose printed figures fit no other rule
-(:mod:`mg_portfolio.metrics`), relative value in series 88, whose figures do not
-show which. Each table states its rule.
+(:mod:`mg_portfolio.metrics`), relative value in series 88, whose figures do not show
+which. Each table states its rule.
 
 Two captions of series 88 do not fit its own figures: table 10 prints the whole period and 2023 of table 8's second
 output ensemble (daily and 30 minutes), and table 13 those of table 11, which has no floor on members. The cells here
-follow the captions; as the tables' notes explain.
+follow the captions, as the tables' notes explain.
 """
 
 from collections.abc import Mapping, Sequence
