@@ -1,13 +1,5 @@
 """Factor kernels, bars and labels: arrays and frames in, frames out; no Dagster."""
 
-# ruff: noqa: E402  (the kernels' modules must not load what is out of date)
-
-from pathlib import Path
-
-from mg_assets.factors.kernels.cache import drop_stale_kernels
-
-drop_stale_kernels(Path(__file__).parent)
-
 from mg_assets.factors.cross_section import mad_winsorise, preprocess, trailing_mean, zscore
 from mg_assets.factors.daily import DailySeries, daily_factors
 from mg_assets.factors.explanation import Explanation, explain

@@ -1,4 +1,4 @@
-"""A day's cross-section made ready for a model, and the trailing mean before it.
+"""Preprocessing of a day's cross-section, and the trailing mean before it.
 
 Per day and factor, over the stocks of the universe: (1) winsorise to median +- 5 * 1.4826 * MAD,
 (2) neutralise to industry and size, (3) z-score, (4) fill missing with 0.
@@ -8,10 +8,10 @@ Source: Huatai 2023-08-22 (five MAD); Huatai 2023-12-08 (neutralised to industry
 
 import math
 
-import numba as nb
 import numpy as np
 
 from mg_assets.errors import DataError
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.moments import FLAT
 from mg_assets.factors.kernels.threads import shared_out
 
@@ -67,9 +67,9 @@ def preprocess(
     codes = np.zeros(len(rows), np.int64)
     sizes = np.zeros(len(rows))
     if industry is not None:
-        known = np.asarray(industry)[rows]
-        codes = np.unique(known, return_inverse=True)[1].astype(np.int64)
-        codes[known < 0] = -1
+        given = np.asarray(industry)[rows]
+        codes = np.unique(given, return_inverse=True)[1].astype(np.int64)
+        codes[given < 0] = -1
     if size is not None:
         sizes = np.asarray(size, np.float64)[rows]
         finite = np.isfinite(sizes)
@@ -91,8 +91,17 @@ def preprocess(
 def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
     """Clip to median +- 5 * 1.4826 * MAD over finite values of the universe, per column.
 
-    ``values`` is ``(S,)`` or ``(S, F)``; NaN stays NaN, infinities become NaN, and so does all
-    outside the universe.
+    Parameters
+    ----------
+    values : ndarray of float (S,) or (S, F)
+        Values of one day.
+    universe : ndarray of bool (S,), optional
+        Stocks that take part, by default all.
+
+    Returns
+    -------
+    ndarray of float64
+        The same shape; NaN where a value is not finite and outside the universe.
     """
     return _by_column(_winsorise, values, universe)
 
@@ -100,7 +109,17 @@ def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.
 def zscore(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
     """Mean 0 and population std 1 over finite values of the universe, per column; 0 where constant.
 
-    ``values`` is ``(S,)`` or ``(S, F)``; missing values and all outside the universe are NaN.
+    Parameters
+    ----------
+    values : ndarray of float (S,) or (S, F)
+        Values of one day.
+    universe : ndarray of bool (S,), optional
+        Stocks that take part, by default all.
+
+    Returns
+    -------
+    ndarray of float64
+        The same shape; NaN where a value is not finite and outside the universe.
     """
     return _by_column(_zscore, values, universe)
 
@@ -154,12 +173,12 @@ def _by_column(kernel, values: np.ndarray, universe: np.ndarray | None) -> np.nd
     return table
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _select(x, k):
-    """Bring the k-th smallest of ``x`` to place k, smaller ones before it.
+    """Bring the k-th smallest of ``x`` to index k, smaller ones before it.
 
     Quickselect whose partitions have no branch to mispredict: a median of 5,000 takes a third of the time of
-    numba's ``np.median`` (``benchmarks/crosssection.py``). Values equal to the pivot are set aside at once.
+    numba's ``np.median`` (``benchmarks/crosssection.py``). Values equal to the pivot need no further pass.
     """
     left, right = 0, len(x)
     while right - left > 1:
@@ -184,12 +203,12 @@ def _select(x, k):
         left = equal
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def _middle(a, b, c):
     return max(min(a, b), min(max(a, b), c))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _median(x):
     """Median of the finite values ``x``, which it reorders."""
     half = len(x) // 2
@@ -202,7 +221,7 @@ def _median(x):
     return (lower + x[half]) / 2.0
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _clip(x, spare):
     """Clip all of ``x`` in place, and return its median; ``spare`` is as long."""
     n = len(x)
@@ -216,13 +235,13 @@ def _clip(x, spare):
     return middle
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _winsorise(x):
     if len(x):
         _clip(x, np.empty(len(x)))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _standardise(x, scale):
     """Z-score all of ``x`` in place; 0 where the std is at most 1e-12 of ``scale``."""
     n = len(x)
@@ -240,7 +259,7 @@ def _standardise(x, scale):
         x[i] = 0.0 if flat else x[i] / std
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _largest(x):
     largest = 0.0
     for i in range(len(x)):
@@ -248,12 +267,12 @@ def _largest(x):
     return largest
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _zscore(x):
     _standardise(x, _largest(x))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _demean(x, group, counts, sums):
     """Subtract each group's mean in place; a group of one becomes exactly 0."""
     counts[:] = 0
@@ -265,7 +284,7 @@ def _demean(x, group, counts, sums):
         x[i] -= sums[group[i]] / counts[group[i]]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _residual(x, group, size, counts, sums):
     """Residual of x on group dummies and size, in place.
 
@@ -284,7 +303,7 @@ def _residual(x, group, size, counts, sums):
             x[i] -= slope * size[i]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
     """Fill ``out[rows, lo:hi]``; ``codes`` (below 0: not in the regression) and ``sizes`` are those of ``rows``."""
     n = len(rows)
@@ -324,7 +343,7 @@ def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
             count = kept
             if count == 0:
                 continue
-        # A residual's own size says nothing of rounding: flat is judged against the values regressed.
+        # flat is measured against the values regressed: a residual's own size does not show rounding
         scale = _largest(x[:count])
         for j in range(count):
             x[j] -= middle
@@ -338,7 +357,7 @@ def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
             out[rows[i], f] = columns[f - lo, i]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _trailing_mean(values, window, least):
     days, width = values.shape
     out = np.empty((days, width))

@@ -3,7 +3,7 @@
 1. :class:`DailySeries` adjusts the raw columns once: returns, turnover, adjusted prices and volume.
 2. Windows end on the day itself and are summed afresh for every day (`windows.py`), so that a value
    depends on its window alone: one day at a time gives the bits of the whole history.
-3. What a day says by itself (valuation, shape of the bar) is plain array arithmetic.
+3. What needs one day alone (valuation, shape of the bar) is plain array arithmetic.
 
 A day without trades has no observation: no return, turnover, volume or price of its own, and no factor.
 
@@ -140,13 +140,17 @@ class DailySeries:
         return out
 
     def style_returns(self, first: int = 1) -> np.ndarray:
-        """Returns of the market, of small minus big and of high minus low BP, ``(D, 3)``; NaN before ``first``.
+        """Returns of the market, of small minus big and of high minus low BP.
 
         Weights are the free-float values of the day before, over the stocks that traded on the day; small is
         at or below the median value of the day before, high and low BP the upper and the lower 30%. NaN where
-        no stock has what is needed.
+        no stock has what is needed. Source: Huatai 2023-08-22 names the factors; portfolios after Fama and French
+        (1993).
 
-        Source: Huatai 2023-08-22 names the factors; portfolios after Fama and French (1993).
+        Returns
+        -------
+        ndarray of float64 (D, 3)
+            NaN before day ``first``.
         """
         out = np.full((self.shape[0], 3), np.nan)
         for d in range(max(first, 1), len(out)):
@@ -158,10 +162,8 @@ class DailySeries:
         return out
 
     def _section(self, day: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns of a day, market value and BP of the day before, of the stocks that have the first two.
-
-        Only they, so that the bits of a sum do not depend on who else is on the axis.
-        """
+        """Returns of a day, market value and BP of the day before, of the stocks that have the first two."""
+        # only they, so that the bits of a sum do not depend on who else is on the axis
         here = np.isfinite(self.returns[day]) & np.isfinite(self.cap[day - 1])
         with np.errstate(divide="ignore"):
             bp = 1 / self["pb"][day - 1][here]
@@ -219,7 +221,7 @@ def by_stock(values: np.ndarray) -> np.ndarray:
 
 
 def _windowed(series: DailySeries, first: int, threads: int, out: np.ndarray) -> None:
-    begin = max(0, first - SHORT_LOOK_BACK)  # what lies before is read of turnover alone
+    begin = max(0, first - SHORT_LOOK_BACK)  # only turnover is read from earlier days
     prices = tuple(by_stock(series.adjusted(c, begin)) for c in ("close", "open", "high", "low", "vwap"))
     arrays = (
         by_stock(series.returns[begin:]), by_stock(series.turnover), by_stock(series.adjusted("volume", begin)),

@@ -6,12 +6,12 @@ Source: Haitong 2023 (series 88) names the granularities; the features are those
 import math
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
 from mg_assets.factors.cross_section import trailing_mean
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.minute import bar_rows, minute_returns
 from mg_assets.factors.kernels.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
@@ -46,7 +46,7 @@ class Granular:
     def table(self, name: str) -> np.ndarray:
         """A table's values ``(S, steps * 14)``, columns :func:`column_names`."""
         bars = {240: self.bars_240, 60: self.bars_60, 30: self.bars_30}[GRANULARITIES[name]]
-        # feature by feature, so that a step's column stands beside the next step's
+        # feature by feature, so that the steps of a feature are neighbouring columns
         return bars.transpose(0, 2, 1).reshape(len(bars), -1)
 
 
@@ -82,9 +82,9 @@ def granular_features(
         ``ret`` = close / open - 1, of the day's first bar close / previous close - 1; a bar opens with its first
         trade. ``volume_share`` and ``amt_per_trade`` are relative to the day's, and in the daily bar to the
         trailing 20 days' mean (the day included, at least 10 finite). ``active_buy_share`` = buyer-initiated /
-        amount with a known side; ``big_net_buy_share`` = big_net / the bar's amount.
+        amount with an active side; ``big_net_buy_share`` = big_net / the bar's amount.
 
-        A bar without trades stands at the last price: its return, amplitude, amount, volume share and volatility
+        A bar without trades keeps the last price: its return, amplitude, amount, volume share and volatility
         are 0, its other features NaN; before the first trade of a day without a previous close, what needs a
         price is NaN. ``corr_volume_ret`` needs 10 pairs, in 30-minute bars 5. Stocks without trades are NaN
         throughout.
@@ -136,7 +136,7 @@ def _plain(values: np.ndarray) -> np.ndarray:
     return view
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _day(minutes, prev_close, usual_volume, usual_per_trade, out_240, out_60, out_30):
     r = np.empty(MINUTES)
     traded = np.empty(MINUTES, np.bool_)
@@ -146,13 +146,13 @@ def _day(minutes, prev_close, usual_volume, usual_per_trade, out_240, out_60, ou
         )
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def stock_features(day, prev_close, usual_volume, usual_per_trade, r, traded, out_240, out_60, out_30):
     """Fill ``out_240 (1, 14)``, ``out_60 (4, 14)`` and ``out_30 (8, 14)`` from one stock's ``day (10, 240)``.
 
     ``r`` and ``traded`` ``(240,)`` are scratch.
     """
-    counted = True  # every bar with trades says how many
+    counted = True  # every bar with trades has its number of trades
     for m in range(MINUTES):
         traded[m] = day[_VOLUME, m] > 0.0
         if traded[m] and not day[_TRADES, m] > 0.0:
@@ -182,12 +182,9 @@ def stock_features(day, prev_close, usual_volume, usual_per_trade, r, traded, ou
         last = _bar(day, r, traded, 30 * k, 30 * k + 30, last, volume, per_trade, LEAST_PAIRS_SESSION, out_30[k])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _bar(day, r, traded, begin, end, before, whole_volume, whole_per_trade, least, row):
-    """Fill one bar's features and return its close.
-
-    ``before`` is the last price before the bar, ``whole_*`` are what volume and amount per trade are relative to.
-    """
+    """Fill one bar's features and return its close; ``before`` is the last price, ``whole_*`` the denominators."""
     open_ = high = low = close = before  # of a bar without trades
     volume = amount = trades = largest = 0.0
     bought = sold = big = 0.0
@@ -250,7 +247,7 @@ def minutes_of_bars(bars: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
     symbols : ndarray of object (S,)
         Ascending.
     minutes : ndarray (S, 10, 240)
-        Rows :data:`ARRAYS`; what only trades tell is NaN. A bar without a volume or without a price above 0 is
+        Rows :data:`ARRAYS`; what only trades have is NaN. A bar without a volume or without a price above 0 is
         one without trades.
     prev_close : ndarray (S,)
         Price stated by the bars before the first trade, NaN where there are none.
@@ -265,8 +262,8 @@ def minutes_of_bars(bars: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
     minute = rows.integers("minute")
     stock = np.repeat(np.arange(stocks), np.diff(rows.offsets))
     outside = (minute < 0) | (minute >= MINUTES)
-    place = stock * MINUTES + np.where(outside, 0, minute)
-    wrong = outside | (np.bincount(place[~outside], minlength=stocks * MINUTES)[place] > 1)
+    cell = stock * MINUTES + np.where(outside, 0, minute)
+    wrong = outside | (np.bincount(cell[~outside], minlength=stocks * MINUTES)[cell] > 1)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise rows.wrong_minute(row, int(minute[row]))

@@ -17,7 +17,7 @@ HALF_TICK = 0.005
 def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HORIZONS) -> np.ndarray:
     """Return from the day after the signal, ``price[T + 1 + h] / price[T + 1] - 1``.
 
-    Row T looks at days up to ``T + 1 + h``: a label becomes known at the close of that day, and
+    Row T looks at days up to ``T + 1 + h``: a label is observed at the close of that day, and
     the last ``h + 1`` rows are NaN.
 
     Parameters

@@ -283,7 +283,7 @@ day["bigorder_ret"]  # one factor's path: intermediate values and the rows that 
 day.value("bigorder_ret")
 day.table("bigorder_ret")  # the rows as a DataFrame; day.steps(..) the intermediate values
 day.trades.orders  # parent orders with amount, ln A and whether they are big
-day.set_aside()  # rows that do not count, with the reason
+day.left_out()  # rows that do not count, with the reason
 ```
 
 `mg explain 600519.SH 2023-02-01` and `mg explain 600519.SH 2023-02-01 bigorder_ret` print the same in a terminal. The

@@ -6,11 +6,11 @@ of the last one, vwap weighted by volume, volume summed. A period without any tr
 and its last close, adjusted, as every price.
 """
 
-import numba as nb
 import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.market.schema import PERIOD_BARS
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
@@ -32,7 +32,7 @@ def period_bars(daily: pd.DataFrame) -> pd.DataFrame:
         sum of raw / adj_factor rounded to whole shares, ``float_shares`` the last day's / adj_factor,
         ``adj_factor`` 1, ``prev_close`` the first day's, adjusted; a period has no price limits (NaN).
         ``vwap`` = sum(amount) / sum(adjusted volume); on a day whose amount is null its vwap * volume,
-        else close * volume stands in, and ``attrs["vwap_without_amount"]`` lists those symbols.
+        else close * volume is used instead, and ``attrs["vwap_without_amount"]`` lists those symbols.
         ``suspended`` where no day had trades; ``st`` is the last day's. A null ``adj_factor`` makes
         that day's prices null.
 
@@ -115,7 +115,7 @@ def period_to_date(
     period_of_day: np.ndarray,
     dtype: type = np.float64,
 ) -> np.ndarray:
-    """The week's or month's bar as it stands at each day's close.
+    """The week's or month's bar to date at each day's close.
 
     Parameters
     ----------
@@ -153,9 +153,22 @@ def completed_periods(
     period_of_day: np.ndarray,
     dtype: type = np.float64,
 ) -> np.ndarray:
-    """One bar a period and stock ``(P, S, 6)``, periods ascending; arguments of :func:`period_to_date`.
+    """One bar a period and stock.
 
-    The last period is as complete as the days given. NaN where a stock has no day in the period.
+    Parameters
+    ----------
+    open, high, low, close, vwap, volume : ndarray of float (D, S)
+        Adjusted daily bars, as for :func:`period_to_date`.
+    period_of_day : ndarray (D,)
+        Non-decreasing key of each day's period.
+    dtype : type
+        Of the result.
+
+    Returns
+    -------
+    ndarray (P, S, 6)
+        Fields ``FIELDS``, periods ascending, the last as complete as the days given. NaN where a stock has no day in
+        the period.
     """
     arrays, period = _checked((open, high, low, close, vwap, volume), period_of_day)
     count = int(period[-1]) + 1 if len(period) else 0
@@ -182,7 +195,7 @@ def _checked(arrays: tuple[np.ndarray, ...], period_of_day: np.ndarray) -> tuple
     return tuple(views), period
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _running_kernel(arrays, period, daily, out):
     """Write the running bar to ``out[day]`` (daily) or to ``out[period]``, the last day's staying."""
     open_, high, low, close, vwap, volume = arrays

@@ -1,7 +1,7 @@
-"""All factors by name: the 34 intraday ones, the 42 daily, the 5 common and the 14 multi-granularity features.
+"""All factors by name: 34 intraday, 42 daily, 5 common (style) and the 14 multi-granularity features.
 
 Names, order and directions are those of the published tables, so that results join to them. Each entry is the factor's
-passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passport_pages` shows it beside what was published and measured.
+passport (:class:`FactorSpec`); :mod:`mg_assets.factors.passport_pages` shows it with published and measured results.
 """
 
 from mg_assets.factors.passports import FactorSpec, daily, granular, minute, monitor, order, style, trade

@@ -1,4 +1,4 @@
-"""The five common factors that signals are compared with and risk is measured by.
+"""The five common (style) factors that signals are compared with and risk is measured by.
 
 ``reversal`` = return of 21 days; ``cap`` = ln(free-float market value); ``amount`` = ln(mean amount of 21 days);
 ``turnover`` = mean turnover of 21 days; ``beta`` = slope on the cap-weighted market over 252 days.
@@ -60,13 +60,18 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
 
 
 def style_exposures(values: np.ndarray, universe: np.ndarray) -> np.ndarray:
-    """A day's style exposures: winsorised at five MAD and z-scored, ``(S, F)``; NaN where missing.
+    """A day's style exposures: winsorised at five MAD and z-scored.
 
     Parameters
     ----------
     values : ndarray of float (S, F)
         Raw common factors of one day.
     universe : ndarray of bool (S,)
-        Stocks that take part; NaN outside.
+        Stocks that take part.
+
+    Returns
+    -------
+    ndarray of float64 (S, F)
+        NaN where missing and outside the universe.
     """
     return zscore(mad_winsorise(values, universe), universe)

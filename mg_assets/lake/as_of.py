@@ -54,7 +54,7 @@ class AsOfLake(Lake):
         return self.available(table, key) and super().has(table, key)
 
     def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """One partition as an Arrow table; returns whose exit lies after the day are null."""
+        """One partition as an Arrow table; returns whose exit is after the day are null."""
         data = super().table(table, key, columns)
         if table != "labels":
             return data

@@ -41,7 +41,7 @@ def board_codes(symbols: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        A symbol has no known exchange.
+        A symbol names no exchange.
     """
     out = np.empty(len(symbols), np.int8)
     for i, symbol in enumerate(symbols):
@@ -64,7 +64,7 @@ def board_of(symbols: np.ndarray) -> np.ndarray:
 
 def round_to_tick(price: np.ndarray, tick: float = TICK) -> np.ndarray:
     """Prices on the tick, half up; NaN stays NaN."""
-    # a computed half lies a hair below itself in binary (10.125 * 0.9), hence the 1e-6 of a tick
+    # a computed half is a hair below itself in binary (10.125 * 0.9), hence the 1e-6 of a tick
     steps = round(1 / tick)
     return np.floor(np.asarray(price, np.float64) * steps + 0.5 + 1e-6) / steps
 

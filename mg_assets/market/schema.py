@@ -51,7 +51,7 @@ SNAPSHOTS = pa.schema(
         ("total_ask_volume", pa.int64()),
     ]
 )
-"""Vendors' 3-second snapshots, an optional table: the replayed book is held against it."""
+"""Vendors' 3-second snapshots, an optional table that the replayed book is compared with."""
 
 MINUTE_BARS = pa.schema(
     [

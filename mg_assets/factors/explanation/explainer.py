@@ -1,28 +1,30 @@
 """explain: for a stock and a day, the path from raw rows to each intraday factor's value.
 
-1. Read the stock's rows of trades, orders and minute bars (``rows.py``).
-2. Say of each row where it stands on the day's clock and whether it counts (``trades.py``, ``orders.py``, ``bars.py``).
-3. Restore the orders and judge which are big.
-4. Work out each value from the rows that count, recording the figures on the way (``statistics.py``).
+1. Read the stock's rows of trades, orders and minute bars (``stock_day.py``).
+2. Run the kernels' steps over them: each row's session, bar and whether it counts, the filled bars, the parent orders
+   and which are big (``trade_paths.py``, ``order_paths.py``, ``bar_paths.py``).
+3. Compute the values with the factors' kernels.
+4. Record the rows of each factor and the intermediate values (``recorded_statistics.py``).
 """
 
 import difflib
 import html
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import cached_property
 
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.factors.explanation.bar_paths import Made, bar_paths, filled_bars
-from mg_assets.factors.explanation.factor_path import SHOWN_ROWS, FactorPath, Trail, figure
-from mg_assets.factors.explanation.order_paths import intent_paths, judged_orders, order_paths
+from mg_assets.factors.explanation.bar_paths import bar_paths, filled_bars
+from mg_assets.factors.explanation.factor_path import SHOWN_ROWS, FactorPath, Recipe, Trail, figure
+from mg_assets.factors.explanation.order_paths import intent_paths, marked_orders, order_paths
 from mg_assets.factors.explanation.stock_day import StockDay, read_stock
-from mg_assets.factors.explanation.trade_paths import RestoredTrades, restore, trade_paths
+from mg_assets.factors.explanation.trade_paths import StockTrades, marked_trades, trade_paths
+from mg_assets.factors.kernels.intraday import intraday_factors
+from mg_assets.factors.kernels.trade import BIG_ORDER_STD
 from mg_assets.factors.registry import ALL34, FACTORS, PASSPORTS
 from mg_assets.lake.store import Lake
-
-BIG_ORDER_STD = 1.0
 
 
 def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_ORDER_STD) -> "Explanation":
@@ -49,7 +51,7 @@ def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_
     MissingPartitionError
         The lake has no table of that day; the message names the days that it has.
     DataError
-        The day is no date, or the stock is in none of the day's tables; the message names symbols that are.
+        The day is no date, or the stock is in none of the day's tables; the message names similar symbols.
 
     Examples
     --------
@@ -73,8 +75,8 @@ class Explanation:
     ----------
     bars : DataFrame or None
         The 240 bars as the factors see them; None without the table ``minute_bars``.
-    trades : RestoredTrades or None
-        Every trade with its session, active side, whether it counts and whether its orders are big; restored orders.
+    trades : StockTrades or None
+        Every trade with its session, active side, whether it counts and whether its orders are big; parent orders.
     orders : DataFrame or None
         Every order with its session, whether it counts and why not.
     """
@@ -83,8 +85,8 @@ class Explanation:
         self.source = source
         self.big_order_std = big_order_std
         self.bars = None if source.minute_bars is None else filled_bars(source.minute_bars)
-        self.trades: RestoredTrades | None = None if source.trades is None else restore(source.trades, big_order_std)
-        self.orders = None if source.orders is None else judged_orders(source.orders)
+        self.trades: StockTrades | None = None if source.trades is None else marked_trades(source.trades, big_order_std)
+        self.orders = None if source.orders is None else marked_orders(source.orders)
         self._made = dict(self._recipes())
         self._paths: dict[str, FactorPath] = {}
 
@@ -100,16 +102,20 @@ class Explanation:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Names that can be asked for."""
+        """Names of the factors that are explained."""
         return ALL34
 
     def __getitem__(self, factor: str) -> FactorPath:
         """The path of one factor.
 
+        Returns
+        -------
+        FactorPath
+
         Raises
         ------
         DataError
-            The factor is none of the 34; the message names those that are like it.
+            The factor is none of the 34; the message names similar ones.
         """
         if factor not in FACTORS:
             near = difflib.get_close_matches(factor, ALL34, 3, 0.4)
@@ -123,7 +129,7 @@ class Explanation:
         return self._paths[factor]
 
     def value(self, factor: str) -> float:
-        """The factor's value, worked out from the rows."""
+        """The factor's value, recomputed from the raw rows."""
         return self[factor].value
 
     def table(self, factor: str) -> pd.DataFrame:
@@ -131,11 +137,11 @@ class Explanation:
         return self[factor].rows
 
     def steps(self, factor: str) -> pd.DataFrame:
-        """Figures between the rows and the value: step, value, how."""
+        """Intermediate values between the rows and the value: step, value, how."""
         return self[factor].table()
 
     def summary(self) -> pd.DataFrame:
-        """One row a factor: value, stored value, whether they agree, rows that it is made of, note, formula."""
+        """One row a factor: value, stored value, whether they agree, number of rows, note, formula."""
         return pd.DataFrame(
             [
                 {
@@ -151,7 +157,7 @@ class Explanation:
             ]
         )
 
-    def set_aside(self) -> pd.DataFrame:
+    def left_out(self) -> pd.DataFrame:
         """Rows that no factor counts: table, reason, rows."""
         counts = [
             {"table": table, "reason": reason, "rows": int(rows)}
@@ -162,7 +168,7 @@ class Explanation:
         return pd.DataFrame(counts, columns=["table", "reason", "rows"])
 
     def text(self) -> str:
-        """Rows read, orders restored and every value, as plain text."""
+        """Rows read, parent orders and every value, as plain text."""
         table = self.summary().drop(columns=["formula"])
         table["agrees"] = table["agrees"].map({True: "yes", False: "NO", None: ""})
         return "\n".join([*self._head(), "", table.to_string(index=False, float_format=figure, na_rep="NaN")])
@@ -188,7 +194,7 @@ class Explanation:
         if self.trades is not None:
             trades, orders = self.trades, self.trades.orders
             sides = " and ".join(f"{(orders['side'] == s).sum():,} {s}" for s in ("buy", "sell"))
-            lines.append(f"trades: {len(trades.counted):,} of {len(trades.rows):,} count; {sides} orders restored")
+            lines.append(f"trades: {len(trades.counted):,} of {len(trades.rows):,} count; {sides} parent orders")
             if len(orders):
                 lines.append(
                     f"big: ln A > {trades.threshold:.6f} (mean {trades.mean:.6f} + {self.big_order_std:g} * std "
@@ -202,27 +208,33 @@ class Explanation:
             )
         if self.bars is not None:
             lines.append(f"minute bars: {int(self.bars['counts'].sum())} of 240 with trades")
-        lines += [f"set aside: {r.rows:,} {r.table}: {r.reason}" for r in self.set_aside().itertuples()]
+        lines += [f"left out: {r.rows:,} {r.table}: {r.reason}" for r in self.left_out().itertuples()]
         return lines
 
     def _path(self, name: str) -> FactorPath:
         spec, trail = FACTORS[name], Trail()
         reason = self._absence(spec.needs)
         if reason:
-            value, rows = trail.none(reason), pd.DataFrame()
-        else:
-            value, rows = self._made[name](trail)
+            trail.no_value(reason)
+        rows = pd.DataFrame() if reason else self._made[name](trail)
         stored = None if self.source.stored is None else float(self.source.stored[name])
         return FactorPath(
             spec,
             self.symbol,
             self.day,
-            float(value),
+            float(self._values[name]),
             rows.reset_index(drop=True),
             tuple(trail.steps),
             trail.note,
             stored,
         )
+
+    @cached_property
+    def _values(self) -> pd.Series:
+        """The 34 values, from the same kernels that made the stored ones."""
+        tables = self.source.trades, self.source.orders, self.source.minute_bars
+        found = intraday_factors(*tables, self.big_order_std)
+        return found.reindex([self.symbol]).iloc[0]
 
     def _absence(self, needs: tuple[str, ...]) -> str:
         """Why a factor of these tables has no value at all; empty where it may have one."""
@@ -234,11 +246,11 @@ class Explanation:
         in_bars = self.bars is not None and bool(self.bars["counts"].any())
         traded = {"trades": in_trades, "minute_bars": in_bars, "orders": in_trades or in_bars}
         if self.trades is None and self.bars is None:
-            traded["orders"] = True  # orders alone do not tell a suspended stock
+            traded["orders"] = True  # orders alone do not show a suspension
         idle = [table for table in needs if not traded[table]]
         return "the stock did not trade that day" if idle else ""
 
-    def _recipes(self) -> Iterator[tuple[str, Callable[[Trail], Made]]]:
+    def _recipes(self) -> Iterator[tuple[str, Recipe]]:
         if self.bars is not None:
             yield from bar_paths(self.bars)
         if self.trades is not None:

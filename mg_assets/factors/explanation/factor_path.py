@@ -1,7 +1,8 @@
-"""A factor's path: the rows it is made of, the sums on the way, its value, and the reason where it has none."""
+"""A factor's path: its rows, the intermediate values, its value, and the reason where it has none."""
 
 import html
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -15,7 +16,7 @@ SHOWN_ROWS = 12
 
 @dataclass(frozen=True)
 class FactorStep:
-    """One figure on the way to a value."""
+    """One intermediate value between a factor's rows and its value."""
 
     name: str
     value: float | int
@@ -24,36 +25,39 @@ class FactorStep:
 
 @dataclass
 class Trail:
-    """Collects steps while a value is worked out."""
+    """Collects a factor's steps, and the reason where it has no value."""
 
     steps: list[FactorStep] = field(default_factory=list)
     note: str = ""
 
     def add(self, name: str, value: float | int, how: str = "") -> float | int:
-        """Record a step and hand its value on."""
+        """Record a step and return its value."""
         self.steps.append(FactorStep(name, value, how))
         return value
 
-    def none(self, reason: str) -> float:
-        """NaN, with its reason."""
+    def no_value(self, reason: str) -> None:
+        """Record why the factor is NaN."""
         self.note = f"{self.note}; {reason}" if self.note else reason
-        return math.nan
+
+
+Recipe = Callable[[Trail], pd.DataFrame]
+"""Records a factor's steps and returns its rows."""
 
 
 @dataclass(frozen=True)
 class FactorPath:
-    """How one factor of one stock's day comes about.
+    """One factor of one stock's day, from its rows to its value.
 
     Attributes
     ----------
     spec : FactorSpec
     symbol, day : str
     value : float
-        Worked out from ``rows``; NaN with a reason in ``note``.
+        Recomputed from the raw rows by the factor's kernel; NaN with a reason in ``note``.
     rows : DataFrame
         The bars, trades or orders that count, in the lake's units.
     steps : tuple of FactorStep
-        Figures between the rows and the value.
+        Intermediate values between the rows and the value.
     note : str
         Why the value is NaN; empty otherwise.
     stored : float or None
@@ -83,7 +87,7 @@ class FactorPath:
         return pd.DataFrame([(s.name, s.value, s.how) for s in self.steps], columns=["step", "value", "how"])
 
     @property
-    def verdict(self) -> str:
+    def stored_note(self) -> str:
         """The stored value and whether it agrees."""
         if self.stored is None:
             return "the lake holds no stored value"
@@ -92,7 +96,7 @@ class FactorPath:
     def text(self, rows: int = SHOWN_ROWS) -> str:
         """The path as plain text, with the first rows."""
         lines = [
-            f"{self.spec.name} of {self.symbol} on {self.day} = {figure(self.value)}   ({self.verdict})",
+            f"{self.spec.name} of {self.symbol} on {self.day} = {figure(self.value)}   ({self.stored_note})",
             f"  {self.spec.meaning}",
             f"  = {self.spec.formula}",
         ]
@@ -125,7 +129,7 @@ class FactorPath:
         """The path as HTML for a notebook."""
         parts = [
             f"<b>{html.escape(self.spec.name)}</b> of {self.symbol} on {self.day} = <b>{figure(self.value)}</b>"
-            f" ({html.escape(self.verdict)})<br>{html.escape(self.spec.meaning)}"
+            f" ({html.escape(self.stored_note)})<br>{html.escape(self.spec.meaning)}"
             f"<br><code>{html.escape(self.spec.formula)}</code>"
         ]
         if self.note:

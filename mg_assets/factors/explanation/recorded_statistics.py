@@ -1,92 +1,83 @@
-"""Moments, correlations and ratios with every figure on the way recorded: exact sums, two passes."""
+"""Moments, correlations and ratios of shown rows as recorded steps, and the reason where the factor has no value.
+
+The steps are exact sums over the rows shown; the factor's value itself is always the kernel's.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
 
-from mg_assets.factors.explanation.factor_path import Trail
+import numpy as np
 
-FLAT = 1e-12
+from mg_assets.factors.explanation.factor_path import Trail
+from mg_assets.factors.kernels.moments import FLAT, LEAST_OBSERVATIONS, LEAST_PAIRS
 
 
 def total(values: Iterable[float]) -> float:
-    """Sum without rounding on the way."""
+    """Sum without rounding of the partial sums."""
     return math.fsum(values)
 
 
-def finite(values: Iterable[float]) -> list[float]:
-    """The finite ones."""
-    return [float(v) for v in values if v is not None and math.isfinite(v)]
-
-
-def spread(x: Sequence[float]) -> tuple[float, float]:
+def spread(x: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Mean and population standard deviation."""
     mean = total(x) / len(x)
     return mean, math.sqrt(total((v - mean) ** 2 for v in x) / len(x))
 
 
-def is_flat(x: Sequence[float], std: float) -> bool:
-    """Whether the deviation is rounding alone."""
-    return std <= FLAT * max(abs(v) for v in x)
+def _is_flat(x: np.ndarray, std: float) -> bool:
+    return std <= FLAT * float(np.abs(x).max())
 
 
-def _moments(values: Iterable[float], power: int, trail: Trail, of: str) -> tuple[float, float] | None:
-    """Second and ``power``-th central moment; None with a reason where there are none."""
-    x = finite(values)
+def record_moments(trail: Trail, values: Iterable[float], power: int, of: str = "") -> None:
+    """Count, mean, second and ``power``-th central moment of the finite values."""
+    x = np.asarray(values, np.float64)
+    x = x[np.isfinite(x)]
     trail.add(f"n{of}", len(x), "finite values")
-    if len(x) < 5:
-        trail.none(f"{len(x)} finite values{of}, at least 5 are needed")
-        return None
+    if len(x) < LEAST_OBSERVATIONS:
+        trail.no_value(f"{len(x)} finite values{of}, at least {LEAST_OBSERVATIONS} are needed")
+        return
     mean, std = spread(x)
     trail.add(f"mean{of}", mean)
-    if is_flat(x, std):
-        trail.none(f"all values{of} are the same")
-        return None
-    second = trail.add(f"m2{of}", total((v - mean) ** 2 for v in x) / len(x), "mean of (x - mean)^2")
-    other = trail.add(f"m{power}{of}", total((v - mean) ** power for v in x) / len(x), f"mean of (x - mean)^{power}")
-    return float(second), float(other)
+    if _is_flat(x, std):
+        trail.no_value(f"all values{of} are the same")
+        return
+    m2 = float(trail.add(f"m2{of}", total((x - mean) ** 2) / len(x), "mean of (x - mean)^2"))
+    m = float(trail.add(f"m{power}{of}", total((x - mean) ** power) / len(x), f"mean of (x - mean)^{power}"))
+    if power == 3:
+        trail.add(f"skew{of}", m / m2**1.5, "m3 / m2^1.5")
+    else:
+        trail.add(f"kurt{of}", m / m2**2 - 3, "m4 / m2^2 - 3")
 
 
-def skew(values: Iterable[float], trail: Trail, of: str = "") -> float:
-    """``m3 / m2^1.5``; NaN below 5 finite values or where flat."""
-    moments = _moments(values, 3, trail, of)
-    if moments is None:
-        return math.nan
-    return float(trail.add(f"skew{of}", moments[1] / moments[0] ** 1.5, "m3 / m2^1.5"))
-
-
-def kurt(values: Iterable[float], trail: Trail, of: str = "") -> float:
-    """``m4 / m2^2 - 3``; NaN below 5 finite values or where flat."""
-    moments = _moments(values, 4, trail, of)
-    if moments is None:
-        return math.nan
-    return float(trail.add(f"kurt{of}", moments[1] / moments[0] ** 2 - 3, "m4 / m2^2 - 3"))
-
-
-def corr(first: Iterable[float], second: Iterable[float], trail: Trail, least: int = 10) -> float:
-    """Pearson correlation of the pairs with both sides finite; NaN below ``least`` pairs or where a side is flat."""
-    pairs = [(float(a), float(b)) for a, b in zip(first, second, strict=True) if math.isfinite(a) and math.isfinite(b)]
-    trail.add("pairs", len(pairs), "both sides finite")
-    if len(pairs) < least:
-        return trail.none(f"{len(pairs)} pairs, at least {least} are needed")
-    x, y = [p[0] for p in pairs], [p[1] for p in pairs]
+def record_pairs(trail: Trail, first: Iterable[float], second: Iterable[float], least: int = LEAST_PAIRS) -> None:
+    """Count, means, deviations and covariance of the pairs with both sides finite."""
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    both = np.isfinite(x) & np.isfinite(y)
+    x, y = x[both], y[both]
+    trail.add("pairs", len(x), "both sides finite")
+    if len(x) < least:
+        trail.no_value(f"{len(x)} pairs, at least {least} are needed")
+        return
     (mean_x, std_x), (mean_y, std_y) = spread(x), spread(y)
     for name, value in (("mean x", mean_x), ("std x", std_x), ("mean y", mean_y), ("std y", std_y)):
         trail.add(name, value)
     for side, values, std in (("x", x, std_x), ("y", y, std_y)):
-        if is_flat(values, std):
-            return trail.none(f"all values of {side} are the same")
-    covariance = trail.add("covariance", total((a - mean_x) * (b - mean_y) for a, b in pairs) / len(pairs))
-    return max(-1.0, min(1.0, covariance / (std_x * std_y)))
+        if _is_flat(values, std):
+            trail.no_value(f"all values of {side} are the same")
+            return
+    trail.add("covariance", total((x - mean_x) * (y - mean_y)) / len(x))
 
 
-def ratio(a: float, b: float, trail: Trail, what: str = "the denominator") -> float:
-    """``a / b``; NaN where b is 0."""
-    return trail.none(f"{what} is 0") if b == 0 else a / b
-
-
-def mean_over_std(values: Sequence[float], trail: Trail) -> float:
-    """Mean over population standard deviation; NaN where flat."""
-    mean, std = spread(values)
-    trail.add("mean", mean, f"of {len(values)} bars")
+def record_mean_and_std(trail: Trail, values: Iterable[float]) -> None:
+    """Mean and population standard deviation of bars."""
+    x = np.asarray(values, np.float64)
+    mean, std = spread(x)
+    trail.add("mean", mean, f"of {len(x)} bars")
     trail.add("std", std, "population")
-    return trail.none(f"all {len(values)} bars are the same") if is_flat(values, std) else mean / std
+    if _is_flat(x, std):
+        trail.no_value(f"all {len(x)} bars are the same")
+
+
+def check_denominator(trail: Trail, value: float, name: str = "the denominator") -> None:
+    """A ratio over 0 has no value."""
+    if value == 0:
+        trail.no_value(f"{name} is 0")

@@ -1,4 +1,4 @@
-"""One stock's raw rows of a day, and where on the day's clock each of them stands."""
+"""One stock's raw rows of a day, and the session and bar of each."""
 
 import difflib
 from dataclasses import dataclass
@@ -9,21 +9,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.factors.kernels.clock import (
+    AFTERNOON,
+    AUCTION_OPEN,
+    CLOSE,
+    CLOSE_PRINT_END,
+    EARLY_END,
+    LATE_MINUTE,
+    LUNCH,
+    MORNING,
+    MS_PER_MINUTE,
+    trade_minute,
+)
 from mg_assets.lake.store import Lake
 
 TABLES = ("trades", "orders", "minute_bars")
-MINUTES = 240
 # First millisecond of the day that belongs to the session; bars 0..239 begin at 09:30.
 SESSIONS = (
     (0, "before 09:15"),
-    (33_300_000, "opening auction"),
-    (34_200_000, "early"),
-    (36_000_000, "morning"),
-    (41_400_000, "lunch"),
-    (46_800_000, "afternoon"),
-    (52_200_000, "late"),
-    (54_000_000, "closing auction"),
-    (54_300_000, "after hours"),
+    (AUCTION_OPEN, "opening auction"),
+    (MORNING, "early"),
+    (EARLY_END, "morning"),
+    (LUNCH, "lunch"),
+    (AFTERNOON, "afternoon"),
+    (AFTERNOON + (LATE_MINUTE - 120) * MS_PER_MINUTE, "late"),
+    (CLOSE, "closing auction"),
+    (CLOSE_PRINT_END, "after hours"),
 )
 _STARTS = np.array([start for start, _ in SESSIONS])
 _NAMES = np.array([name for _, name in SESSIONS], dtype=object)
@@ -45,12 +56,16 @@ class StockDay:
 def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
     """Read a stock's rows of one day.
 
+    Returns
+    -------
+    StockDay
+
     Raises
     ------
     MissingPartitionError
-        None of the three tables has the day; the message names the days that there are.
+        None of the three tables has the day; the message names the days that the lake has.
     DataError
-        The day is no date, or the stock is in none of them; the message names like symbols that are.
+        The day is no date, or the stock is in none of them; the message names similar symbols.
     """
     try:
         day = pd.Timestamp(day).date().isoformat()
@@ -62,7 +77,7 @@ def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
     tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
     for table in present:
         rows = lake.stock(table, day, symbol)
-        # a table without any row is one that the source does not have
+        # a table without any row is absent at the source
         tables[table] = _frame(rows) if len(rows) or lake.rows(table, day) else None
     if not any(frame is not None and len(frame) for frame in tables.values()):
         raise DataError(f"{symbol} is in none of {', '.join(present)} of {day}: {_symbols(lake, present, day, symbol)}")
@@ -84,12 +99,12 @@ def _days(lake: Lake, day: str) -> str:
 
 
 def _symbols(lake: Lake, tables: list[str], day: str, symbol: str) -> str:
-    known = sorted({s for t in tables for s in pc.unique(lake.table(t, day, ["symbol"])["symbol"]).to_pylist()})
-    if not known:
+    symbols = sorted({s for t in tables for s in pc.unique(lake.table(t, day, ["symbol"])["symbol"]).to_pylist()})
+    if not symbols:
         return "they have no rows"
-    same = [s for s in known if s.startswith(f"{symbol.split('.')[0]}.")]
-    near = same or difflib.get_close_matches(symbol, known, 3, 0.5) or known[:3]
-    return f"they hold {len(known)} symbols, {known[0]}..{known[-1]}, such as {', '.join(near)}"
+    same = [s for s in symbols if s.startswith(f"{symbol.split('.')[0]}.")]
+    near = same or difflib.get_close_matches(symbol, symbols, 3, 0.5) or symbols[:3]
+    return f"they hold {len(symbols)} symbols, {symbols[0]}..{symbols[-1]}, such as {', '.join(near)}"
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
@@ -112,24 +127,13 @@ def milliseconds(times: pd.Series) -> np.ndarray:
 
 
 def sessions(ms: np.ndarray) -> np.ndarray:
-    """Name of the session that each stamp lies in."""
+    """Name of the session of each stamp."""
     return _NAMES[np.searchsorted(_STARTS, ms, side="right") - 1]
 
 
-def minutes_of(ms: np.ndarray, session: np.ndarray) -> np.ndarray:
-    """Bar of each stamp: auctions and lunch go to the bar beside them, -1 for none."""
-    plain = (ms - 34_200_000) // 60_000
-    return np.select(
-        [
-            session == "opening auction",
-            np.isin(session, ("early", "morning")),
-            session == "lunch",
-            np.isin(session, ("afternoon", "late")),
-            session == "closing auction",
-        ],
-        [0, plain, 119, plain - 90, 239],
-        -1,
-    )
+def minutes_of(ms: np.ndarray) -> np.ndarray:
+    """Bar of each stamp, -1 for none."""
+    return np.array([trade_minute(t) for t in ms.tolist()], np.int64)
 
 
 def clock(minute: int) -> str:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-import numba as nb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.columns import StockRows
 from mg_assets.factors.kernels.minute import bar_rows
@@ -51,15 +51,27 @@ def bars_from_trades(trades: pd.DataFrame, prev_close: pd.Series | Mapping[str, 
 def bar_columns(
     symbols: np.ndarray, day: np.ndarray, prev_close: pd.Series | Mapping[str, float] | None
 ) -> tuple[pa.DictionaryArray, dict[str, np.ndarray]]:
-    """Symbols and other columns of ``minute_bars`` from minute arrays ``(S, 10, 240)``, stocks without trades left out.
+    """Columns of ``minute_bars`` from minute arrays.
 
-    The arrays' bars without trades are given the close before (before the first trade: ``prev_close``).
+    Parameters
+    ----------
+    symbols : ndarray of object (S,)
+    day : ndarray (S, 10, 240)
+        Rows :data:`MINUTE_ARRAYS`; prices of bars without trades are overwritten by the close before.
+    prev_close : Series or mapping of symbol to float, optional
+        Of bars before the first trade.
+
+    Returns
+    -------
+    symbol : DictionaryArray
+    columns : dict of str to ndarray
+        Without the stocks that have no trades.
     """
     reference = np.full(len(symbols), np.nan)
     if prev_close is not None:
-        known = pd.Series(prev_close, dtype=np.float64)
-        at = pd.Index(known.index).get_indexer(symbols)
-        reference[at >= 0] = known.to_numpy()[at[at >= 0]]
+        given = pd.Series(prev_close, dtype=np.float64)
+        at = pd.Index(given.index).get_indexer(symbols)
+        reference[at >= 0] = given.to_numpy()[at[at >= 0]]
         reference[~(reference > 0)] = np.nan
     traded = np.zeros(len(symbols), bool)
     carry_closes(day, reference, traded)
@@ -73,7 +85,7 @@ def bar_columns(
     }
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _day_kernel(offsets, stamps, price, volume, day):
     most = 0
     for s in range(len(offsets) - 1):
@@ -120,7 +132,7 @@ def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd
         Prices are those of the bars with trades, ``vwap`` = amount / volume. Without trades:
         volume, amount and number of trades 0, prices = previous close, ``vwap`` NaN. ``num_trades``
         is null where a bar with trades has none. ``attrs["without_reference"]`` lists symbols of
-        the bars that ``reference`` does not know; they have no row.
+        the bars that ``reference`` lacks; they have no row.
 
     Raises
     ------
@@ -172,7 +184,7 @@ def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd
     return frame[PERIOD_BARS.names]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _daily_kernel(offsets, minute, open_, high, low, close, volume, amount, trades, sums):
     """Return the row whose minute is wrong, or -1."""
     seen = np.empty(MINUTES, np.bool_)

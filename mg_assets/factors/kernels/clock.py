@@ -1,10 +1,10 @@
 """The trading day's clock: 240 one-minute bars, m = 0 is 09:30-09:31 and m = 239 is 14:59-15:00.
 
 The opening auction's prints belong to bar 0, what is stamped in the lunch break to bar 119, the
-closing auction's prints to bar 239; after-hours trades to none. Milliseconds since midnight.
+closing auction's prints to bar 239; after-hours trades to none. Times are milliseconds since midnight.
 """
 
-import numba as nb
+from mg_assets.factors.kernels.cache import kernel
 
 MINUTES = 240
 EARLY_MINUTES = 30  # the early session, 09:30-10:00, is bars 0..29
@@ -28,13 +28,13 @@ CLOSE_PRINT_END = _ms(15, 5)
 ORDERS_END = CLOSE + 999  # the last millisecond at which an order counts, inclusive
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def time_of_day(stamp):
     """Milliseconds since midnight of a stamp in epoch milliseconds."""
     return stamp % MS_PER_DAY
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def trade_minute(ms):
     """Bar that a trade stamped ``ms`` belongs to, -1 for none."""
     if ms < AUCTION_OPEN or ms >= CLOSE_PRINT_END:
@@ -50,13 +50,13 @@ def trade_minute(ms):
     return 239
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def is_early(ms):
     """Whether a trade or an order is stamped in the early session (the auction is not in it)."""
     return MORNING <= ms < EARLY_END
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def is_continuous(ms):
     """Whether a trade may have an active side: auction prints have none."""
     return MORNING <= ms < CLOSE
@@ -65,12 +65,16 @@ def is_continuous(ms):
 OUTSIDE, AUCTION, CONTINUOUS, EARLY = range(4)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def trade_piece(ms):
-    """Stretch of the clock that a trade's stamp lies in: its bar, phase, first millisecond and end.
+    """Stretch of the clock around a trade's stamp, whose stamps share bar and phase.
 
-    All stamps of a stretch share the bar and what :func:`is_early` and :func:`is_continuous` say, so
-    that rows in time order need the clock once a minute.
+    Rows in time order then need the clock once a minute.
+
+    Returns
+    -------
+    tuple of 4 int
+        Bar (-1 for none), phase, first millisecond of the stretch and the first one after it.
     """
     m = trade_minute(ms)
     if ms < AUCTION_OPEN:
@@ -87,9 +91,9 @@ def trade_piece(ms):
     return m, (EARLY if ms < EARLY_END else CONTINUOUS), first, first + MS_PER_MINUTE
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def order_phase(ms):
-    """Phase that an order's stamp lies in."""
+    """Phase of an order's stamp."""
     if ms < AUCTION_OPEN or ms > ORDERS_END:
         return OUTSIDE
     if ms < MORNING:

@@ -1,17 +1,17 @@
 """From a DataFrame of many stocks to arrays with one contiguous run of rows a stock.
 
-Sorted input (by symbol, then seq) is used as it lies, without a copy; other input is sorted
+Sorted input (by symbol, then seq) is used without a copy; other input is sorted
 stably first. Symbols may be ``str``, categorical, object or Arrow-backed.
 """
 
 from collections.abc import Sequence
 
-import numba as nb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.market.schema import ORDER_KINDS
 
 LIMIT, MARKET, OWN_BEST, CANCEL = range(len(ORDER_KINDS))
@@ -30,7 +30,7 @@ class StockRows:
     columns : sequence of str
         Columns that will be asked for.
     by_seq : bool
-        Whether the rows of a stock must lie in the order of ``seq`` (ties: as given).
+        Whether the rows of a stock are needed in the order of ``seq`` (ties: as given).
 
     Attributes
     ----------
@@ -216,7 +216,7 @@ def _symbol_runs(table: str, series: pd.Series) -> tuple[np.ndarray, np.ndarray,
     return starts, code_of[run_names.indices.to_numpy()], names[rank]
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _string_runs(offsets, data):
     """Rows whose string differs from the row's before."""
     n = len(offsets) - 1
@@ -237,23 +237,23 @@ def _string_runs(offsets, data):
     return starts[:count].copy()
 
 
-@nb.njit(cache=True, nogil=True)
-def codes_of(known, indices):
-    """``known[indices]`` of a dictionary's positions, ``known`` being int8."""
+@kernel(nogil=True)
+def codes_of(table, indices):
+    """``table[indices]`` of a dictionary's positions, ``table`` being int8."""
     codes = np.empty(len(indices), np.int8)
-    if len(known) > 8:
+    if len(table) > 8:
         for i in range(len(indices)):
-            codes[i] = known[indices[i]]
+            codes[i] = table[indices[i]]
         return codes
     packed = np.uint64(0)  # all codes in one number: shifts are vectorised, look-ups are not
-    for k in range(len(known)):
-        packed |= np.uint64(np.uint8(known[k])) << np.uint64(8 * k)
+    for k in range(len(table)):
+        packed |= np.uint64(np.uint8(table[k])) << np.uint64(8 * k)
     for i in range(len(indices)):
         codes[i] = np.int8(packed >> (np.uint64(indices[i]) << np.uint64(3)))
     return codes
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def put_nan(values, valid):
     """Write NaN where the validity bitmap has no bit."""
     for at in range(0, len(values), 8):
@@ -264,7 +264,7 @@ def put_nan(values, valid):
                     values[i] = np.nan
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def runs_of(codes):
     """Rows whose code differs from the row's before; the first row is one."""
     count = 0
@@ -279,7 +279,7 @@ def runs_of(codes):
     return starts
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def ascending_within(seq, offsets):
     """Whether the values rise (or stay) within each stock's rows."""
     for s in range(len(offsets) - 1):
@@ -292,7 +292,7 @@ def ascending_within(seq, offsets):
 _KIND_BYTES = tuple(np.frombuffer(k.encode(), np.uint8) for k in ORDER_KINDS)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _kind_codes(offsets, data):
     """Position in ORDER_KINDS of every string, -1 for any other."""
     n = len(offsets) - 1

@@ -1,8 +1,8 @@
 """All intraday factors of a day from its Parquet files: one pass over trades, orders and bars.
 
 1. :mod:`mg_assets.factors.kernels.row_groups` streams row groups, several at a time, as blocks of whole stocks.
-2. The kernels of ``trade``, ``order`` and ``minute`` work on a block while it is in the cache.
-3. What remains of a block is per stock: factors, 30 early bars, and minute arrays where they are asked for.
+2. The kernels of ``trade``, ``order`` and ``minute`` process a block while it is in the CPU cache.
+3. A block leaves per stock its factors, 30 early bars, and minute arrays if they are asked for.
 4. :func:`mg_assets.factors.kernels.intraday.combined` joins the tables by symbol.
 
 Memory holds ``2 * threads`` row groups and the result, however long the day is.
@@ -38,7 +38,7 @@ _BARS = {name: pa.int64() if name == "minute" else pa.float64() for name in BAR_
 
 @dataclass(frozen=True)
 class DayPass:
-    """What one pass over a day gives.
+    """Result of one pass over a day.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ def day_pass(
     trades, orders, minute_bars : path, or callable that opens a binary file, or None
         The day's tables in the lake's columns, rows of a stock together; None where the source has no such
         table. Row groups that are cut at stock ends and say that they are sorted by symbol and seq (as
-        ``Lake.write`` makes them) are read fastest; others are put together, and sorted by seq within a stock.
+        ``Lake.write`` makes them) are read fastest; in others a stock may span row groups, and is sorted by seq.
     big_order_std : float
         Multiple of the standard deviation in the big-order threshold; kept in ``factors.attrs``.
     minutes : bool
@@ -102,7 +102,7 @@ def day_pass(
     Raises
     ------
     DataError
-        A file lacks a column or has one of another kind, a stock's rows do not stand together, a symbol, a
+        A file lacks a column or has one of another kind, a stock's rows are not contiguous, a symbol, a
         time or an order's kind is null or unknown, or a minute occurs twice.
     """
     threads = threads or os.cpu_count() or 1

@@ -54,9 +54,20 @@ def combined(
     of_bars: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
     big_order_std: float,
 ) -> pd.DataFrame:
-    """The factors' frame from what each table gave, each with its symbols ascending; None: no such table.
+    """Join the results of the tables by symbol.
 
-    ``of_bars`` holds symbols ``(S,)``, values ``(S, 18)`` and who traded ``(S,)``.
+    Parameters
+    ----------
+    of_trades, of_orders : tuple of symbols (S,) and flow, or None
+        Symbols ascending; None: no such table.
+    of_bars : tuple of symbols (S,), values (S, 18) and whether the stock traded (S,), or None
+    big_order_std : float
+        Kept in ``attrs``.
+
+    Returns
+    -------
+    DataFrame
+        As :func:`intraday_factors`.
     """
     symbols = union_of(*(part[0] for part in (of_trades, of_orders, of_bars) if part is not None))
     values = np.full((len(symbols), len(ALL34)), np.nan)

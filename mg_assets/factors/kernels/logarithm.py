@@ -4,10 +4,11 @@ Accurate to 1 unit in the last place for normal numbers; about a quarter of the 
 Source of the polynomial: Sun's fdlibm, ``e_log.c``.
 """
 
-import numba as nb
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
+
+from mg_assets.factors.kernels.cache import kernel
 
 _SQRT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2): mantissas lie in [sqrt(1/2), sqrt(2))
 _ONE = 0x3FF0000000000000
@@ -32,7 +33,7 @@ def _float(typingctx, x):
     return types.float64(types.int64), generate
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def _ln(x):
     shifted = _bits(x) + (_ONE - _SQRT_HALF)
     k = np.float64((shifted >> 52) - 0x3FF)
@@ -49,7 +50,7 @@ def _ln(x):
     return s * (half + even + odd) + k * _LN2_LOW - half + f + k * _LN2_HIGH
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def logs_in_place(values):
     """Replace positive normal numbers by their logarithms, and all others by -inf."""
     for i in range(len(values)):

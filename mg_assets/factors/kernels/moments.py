@@ -7,8 +7,9 @@ kurtosis NaN, and so does a count below ``least``.
 
 import math
 
-import numba as nb
 import numpy as np
+
+from mg_assets.factors.kernels.cache import kernel
 
 FLAT = 1e-12
 LEAST_PAIRS = 10
@@ -22,7 +23,7 @@ FINITE = {"reassoc", "nsz", "nnan", "ninf"}
 """The same, for values that are known to be finite."""
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def corr(x, y, least):
     """Pearson correlation of the pairs with both sides finite, clamped to [-1, 1]."""
     n = 0
@@ -42,7 +43,7 @@ def corr(x, y, least):
     return _corr(a[:n], b[:n])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
 def _corr(x, y):
     n = len(x)
     sum_x = sum_y = max_x = max_y = 0.0
@@ -63,14 +64,14 @@ def _corr(x, y):
     return _correlation(n, xx, yy, xy, max_x, max_y)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _correlation(n, xx, yy, xy, max_x, max_y):
     if math.sqrt(xx / n) <= FLAT * max_x or math.sqrt(yy / n) <= FLAT * max_y:
         return np.nan
     return min(1.0, max(-1.0, xy / (math.sqrt(xx) * math.sqrt(yy))))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def central_moments(x):
     """Count, second, third and fourth central moment of the finite values; (n, 0, 0, 0) where flat."""
     n = 0
@@ -88,7 +89,7 @@ def central_moments(x):
     return _central_moments(kept[:n])
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
 def _central_moments(x):
     n = len(x)
     total = largest = 0.0
@@ -108,7 +109,7 @@ def _central_moments(x):
     return n, m2 / n, m3 / n, m4 / n
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
 def sum_of_squares(x):
     """Sum of the squares of finite values."""
     total = 0.0
@@ -117,7 +118,7 @@ def sum_of_squares(x):
     return total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def skew(x):
     """Biased skewness g1 = m3 / m2^1.5; NaN below 5 observations or where flat."""
     n, m2, m3, _ = central_moments(x)
@@ -126,43 +127,23 @@ def skew(x):
     return m3 / (m2 * math.sqrt(m2))
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def kurt(x):
-    """Biased excess kurtosis g2 = m4 / m2^2 - 3; NaN below 5 observations or where flat."""
-    n, m2, _, m4 = central_moments(x)
-    if n < LEAST_OBSERVATIONS or m2 == 0.0:
-        return np.nan
-    return m4 / (m2 * m2) - 3.0
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
-def skew_kurt(x):
-    """:func:`skew` and :func:`kurt` from the same passes."""
-    n, m2, m3, m4 = central_moments(x)
-    if n < LEAST_OBSERVATIONS or m2 == 0.0:
-        return np.nan, np.nan
-    return m3 / (m2 * math.sqrt(m2)), m4 / (m2 * m2) - 3.0
-
-
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def skew_kurt_of(n, mean, m2, m3, m4):
-    """:func:`skew` and :func:`kurt` of n positive values from sums of powers about their mean.
-
-    The mean stands for the largest value: where the series is flat, they are one number.
-    """
+    """Biased skewness and excess kurtosis (m4 / m2^2 - 3) of n positive values from sums of powers about their mean."""
+    # the mean in place of the largest value: where the series is flat, they are one number
     if n < LEAST_OBSERVATIONS or math.sqrt(m2 / n) <= FLAT * mean:
         return np.nan, np.nan
     m2 /= n
     return m3 / n / (m2 * math.sqrt(m2)), m4 / n / (m2 * m2) - 3.0
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def corr_of(n, mean_x, mean_y, xx, yy, xy, least):
     """:func:`corr` of n pairs of positive values from sums of squares and products about their means."""
     return np.nan if n < least else _correlation(n, xx, yy, xy, mean_x, mean_y)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def mean_over_std(x):
     """Mean divided by population standard deviation of all values; NaN where flat."""
     n = len(x)
@@ -178,7 +159,7 @@ def mean_over_std(x):
     return np.nan if std <= FLAT * largest else mean / std
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@kernel(nogil=True, error_model="numpy", inline="always")
 def ratio(a, b):
     """``a / b``, NaN where b is 0."""
     return np.nan if b == 0.0 else a / b

@@ -6,10 +6,10 @@ minus the same of sell orders, per bar of the early session.
 Source: Haitong weekly, 2023-12-15 (names, meanings, directions).
 """
 
-import numba as nb
 import numpy as np
 import pandas as pd
 
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import EARLY_MINUTES
 from mg_assets.factors.kernels.minute import bar_rows, bar_values
 from mg_assets.factors.kernels.moments import mean_over_std, ratio
@@ -72,7 +72,7 @@ def union_of(*axes: np.ndarray) -> np.ndarray:
 
 
 def bar_part(values: np.ndarray, at: np.ndarray, of_bars: np.ndarray) -> None:
-    """Put the factors made of bars alone into rows ``at`` of ``values (S, 7)``."""
+    """Write the factors of bars alone into rows ``at`` of ``values (S, 7)``."""
     values[np.ix_(at, _OF_BARS)] = of_bars[:, len(MINUTE) :]
 
 
@@ -83,7 +83,7 @@ def flow_part(
     flow: TradeFlow,
     orders: tuple[np.ndarray, OrderFlow] | None,
 ) -> None:
-    """Put the factors made of trades (and of orders, where there are any) into ``values (S, 7)``."""
+    """Write the factors of trades (and orders, where given) into ``values (S, 7)``."""
     at = np.searchsorted(symbols, trade_symbols)
     big = np.full((len(trade_symbols), 2), np.nan)
     _share_and_strength(flow.big_net, flow.early_amount, flow.traded, big)
@@ -98,7 +98,7 @@ def flow_part(
     values[np.ix_(at, _OF_INTENT)] = intent
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _share_and_strength(per_bar, early_amount, traded, out):
     """Sum over the early bars / early amount, and mean / std of the bars, per traded stock."""
     for s in range(len(per_bar)):

@@ -5,10 +5,10 @@ Source: Huatai 2023-12-08 (series 72), chart 36; Haitong weekly, 2023-12-15.
 
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import pandas as pd
 
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import (
     AUCTION,
     AUCTION_OPEN,
@@ -42,7 +42,7 @@ def order_factors(orders: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Index ``symbol`` ascending, columns :data:`mg_assets.factors.registry.ORDER`. Orders alone
-        do not tell a suspended stock: :func:`mg_assets.factors.intraday_factors` makes its row NaN.
+        do not show a suspension: :func:`mg_assets.factors.intraday_factors` makes the stock's row NaN.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def order_arrays(
     return flow
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _kernel(offsets, stamps, side, price, volume, kind, factors, book):
     for s in range(len(offsets) - 1):
         lo, hi = offsets[s], offsets[s + 1]
@@ -116,7 +116,7 @@ def _kernel(offsets, stamps, side, price, volume, kind, factors, book):
             )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _session(stamps):
     """First row of the session, of its early part, of the rest and of what comes after; -1s where time runs back."""
     n = len(stamps)
@@ -136,7 +136,7 @@ def _session(stamps):
     )
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _by_phase(stamps):
     """The session's rows, in turn the auction's, the early ones and the rest; where the early ones begin and end."""
     n = len(stamps)
@@ -150,7 +150,7 @@ def _by_phase(stamps):
     return np.concatenate((auction, early, rest)), begin, begin + len(early)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _one_stock(early, later, stamps, side, price, volume, kind, row, book):
     """Factors and book of a stock's session rows, of which ``early:later`` are the early ones."""
     n_buy, n_sell, n_limit, buy, sell, limit, paid = _sums(side, price, volume, kind)
@@ -169,8 +169,8 @@ def _one_stock(early, later, stamps, side, price, volume, kind, row, book):
     _add_to_book(stamps[early:later], side[early:later], price, volume, kind, book)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
-def _counts(price, volume):
+@kernel(nogil=True, inline="always")
+def is_valid_order(price, volume):
     """Whether a row counts: volume > 0 and a price that is > 0 or null."""
     return (volume > 0.0) & (volume < np.inf) & (not price <= 0.0)
 
@@ -178,14 +178,14 @@ def _counts(price, volume):
 # No branches, and counts as floats: the loops are vectorised, side and kind come in no order that could be foretold.
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
 def _sums(side, price, volume, kind):
     """Number of buy, sell and priced buy limit orders, their volumes, and the prices of the last."""
     n_buy = n_sell = n_limit = buy = sell = limit = paid = 0.0
     for i in range(len(side)):
         p = price[i]
         v = np.float64(volume[i])
-        entered = _counts(p, v) & (kind[i] != CANCEL)
+        entered = is_valid_order(p, v) & (kind[i] != CANCEL)
         bought = entered & (side[i] == 1)
         sold = entered & (side[i] == -1)
         priced = bought & (kind[i] == LIMIT) & (p < np.inf)
@@ -203,14 +203,14 @@ def _sums(side, price, volume, kind):
     return n_buy, n_sell, n_limit, buy, sell, limit, paid
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
 def _squares(side, price, volume, kind, mean_buy, mean_sell, mean_limit, mean_paid):
     """Sums of the powers 2, 3, 4 about the mean of buy and of sell volumes; squares and product for the correlation."""
     b2 = b3 = b4 = s2 = s3 = s4 = xx = yy = xy = 0.0
     for i in range(len(side)):
         p = price[i]
         v = np.float64(volume[i])
-        entered = _counts(p, v) & (kind[i] != CANCEL)
+        entered = is_valid_order(p, v) & (kind[i] != CANCEL)
         bought = entered & (side[i] == 1)
         sold = entered & (side[i] == -1)
         priced = bought & (kind[i] == LIMIT) & (p < np.inf)
@@ -230,32 +230,32 @@ def _squares(side, price, volume, kind, mean_buy, mean_sell, mean_limit, mean_pa
     return b2, b3, b4, s2, s3, s4, xx, yy, xy
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
 def _total(price, volume, kind):
     """Number and volume of the orders of any side."""
     n = total = 0.0
     for i in range(len(price)):
         v = np.float64(volume[i])
-        entered = _counts(price[i], v) & (kind[i] != CANCEL)
+        entered = is_valid_order(price[i], v) & (kind[i] != CANCEL)
         one = np.float64(entered)
         n += one
         total += (v if entered else 0.0) * one
     return n, total
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
 def _even_moments(price, volume, kind, mean):
     """Sums of the powers 2 and 4 of the volumes about their mean."""
     m2 = m4 = 0.0
     for i in range(len(price)):
         v = np.float64(volume[i])
-        d = v - mean if _counts(price[i], v) & (kind[i] != CANCEL) else 0.0
+        d = v - mean if is_valid_order(price[i], v) & (kind[i] != CANCEL) else 0.0
         m2 += d * d
         m4 += d * d * (d * d)
     return m2, m4
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _add_to_book(stamps, side, price, volume, kind, book):
     """Add the value of limit orders entered, less what is withdrawn, buy less sell, to the early rows' minutes."""
     begin = 0
@@ -271,7 +271,7 @@ def _add_to_book(stamps, side, price, volume, kind, book):
         begin = end
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
 def _net_value(side, price, volume, kind):
     total = 0.0
     for i in range(len(side)):
@@ -280,6 +280,6 @@ def _net_value(side, price, volume, kind):
         limit = kind[i] == LIMIT
         cancel = kind[i] == CANCEL
         sign = np.float64(side[i] == 1) - np.float64(side[i] == -1)
-        value = p * v if _counts(p, v) & (p < np.inf) else 0.0
+        value = p * v if is_valid_order(p, v) & (p < np.inf) else 0.0
         total += value * (sign * (np.float64(limit) - np.float64(cancel)))
     return total

@@ -1,20 +1,21 @@
-"""Restored orders: which trades bear the same order number, as dense slots.
+"""Parent orders: trades sharing an order ID, as dense slots.
 
-An exchange numbers the orders of a channel of many stocks one after another: the numbers of one stock rise with time
-and lie far apart in a range of millions. Two levels of bitmaps with running counts rank them without a probe or a
-branch that could be mispredicted: a bit for each number stands in a word of 64 numbers, words without a number are left
-out, and a bit for each word says where the words that are there stand. Slots that are neighbours in time are neighbours
-in memory. Where the range is too long for the count (a few trades, or numbers of another kind), an open-addressing
-table takes their place, which is then small. Measured in ``docs/storage.md``.
+An exchange numbers the orders of a channel of many stocks one after another: the IDs of one stock rise with time and
+are spread over a range of millions. Two levels of bitmaps with running counts rank them without a probe or a branch
+that could be mispredicted: the lower level holds a bit for each ID, in words of 64 IDs, without empty words; the upper
+level holds a bit for each word of the lower one. Orders that are neighbours in time are neighbours in memory. Where the
+range is too long for the number of trades, an open-addressing table is used instead, which is then small. Measured in
+``docs/storage.md``.
 """
 
-import numba as nb
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
+from mg_assets.factors.kernels.cache import kernel
+
 TOP_WORDS = 4
-"""Bitmaps are used up to a range of 4 * 64 * 64 numbers a trade."""
+"""Bitmaps are used up to a range of 4 * 64 * 64 IDs a trade."""
 SPREAD = 4
 """Slots of the table a trade, at least."""
 
@@ -38,13 +39,13 @@ def _ones(typingctx, x):
 _ONE, _SIX, _TWELVE, _LAST = np.uint64(1), np.uint64(6), np.uint64(12), np.uint64(63)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def _below(x):
-    """Bits of a word that stand for smaller numbers than ``x``."""
+    """Bits of a word for smaller numbers than ``x``."""
     return (_ONE << (x & _LAST)) - _ONE
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _count_before(words, counts, first):
     """Fill ``counts`` with ``first`` and the set bits of all words before; returns the total."""
     total = np.uint64(first)
@@ -54,9 +55,9 @@ def _count_before(words, counts, first):
     return np.int64(total)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def order_slots(numbers, slots, words, counts):
-    """Give every trade the slot of its order number, 0 for numbers <= 0 (no order); returns slots + 1.
+    """Give every trade the slot of its order ID, 0 for IDs <= 0 (no order).
 
     Parameters
     ----------
@@ -65,6 +66,12 @@ def order_slots(numbers, slots, words, counts):
         Filled: 1..k for k different numbers.
     words : ndarray of uint64 (scratch_size(n),)
     counts : ndarray of uint32 (scratch_size(n),)
+        Scratch, like ``words``.
+
+    Returns
+    -------
+    int
+        Number of slots with slot 0, ``k + 1``.
     """
     n = len(numbers)
     least = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -83,7 +90,7 @@ def order_slots(numbers, slots, words, counts):
     return _table(numbers, slots, words, counts)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _ranks(numbers, low, top, slots, words, counts):
     """Ranks of the numbers; word ``x >> 6`` of number x is bit ``x >> 6 & 63`` of word ``x >> 12`` of the top level."""
     least = np.uint64(low)
@@ -112,7 +119,7 @@ def _ranks(numbers, low, top, slots, words, counts):
     return count
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _table(numbers, slots, words, counts):
     bits = 6
     while (1 << bits) < SPREAD * len(numbers):
@@ -128,7 +135,7 @@ def _table(numbers, slots, words, counts):
         at = (x * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - bits)
         while words[at] != 0 and words[at] != x:
             at = (at + _ONE) & mask
-        fresh = words[at] == 0  # stores without a branch: new and known numbers come in no order
+        fresh = words[at] == 0  # stores without a branch: new and repeated numbers come in no order
         slot = count if fresh else counts[at]
         words[at] = x
         counts[at] = slot

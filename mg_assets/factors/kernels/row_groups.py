@@ -1,7 +1,7 @@
 """Parquet row groups as one contiguous run of rows a stock, straight from Arrow's buffers.
 
-Row groups are read and worked on several at a time. A stock whose rows go on in the next row group
-(files of other writers; the lake's own are cut at stock ends) is put together before it is worked on.
+Row groups are read and processed several at a time. A stock that spans row groups (files of other writers; the lake's
+own are cut at stock ends) is joined first.
 """
 
 from collections import deque
@@ -26,13 +26,13 @@ from mg_assets.lake.parquet_layout import states_order, stocks_of
 from mg_assets.market.schema import ORDER_KINDS
 
 Partition = str | Path | Callable[[], BinaryIO]
-"""A Parquet file: its path, or what opens it (for object stores)."""
+"""A Parquet file: its path, or a callable that opens it (for object stores)."""
 
 Made = TypeVar("Made")
 
 
 class _WrongRowError(ValueError):
-    """What is wrong with a row of a row group; the reader of the group knows the stock."""
+    """A wrong row of a row group; the group's reader adds the stock."""
 
     def __init__(self, row: int, text: str):
         super().__init__(text)
@@ -121,8 +121,8 @@ class TableFile:
         self._files: SimpleQueue[pq.ParquetFile] = SimpleQueue()
 
     def __str__(self) -> str:
-        place = self.partition if isinstance(self.partition, str | Path) else "its file"
-        return f"table {self.table!r} in {place}"
+        path = self.partition if isinstance(self.partition, str | Path) else "its file"
+        return f"table {self.table!r} in {path}"
 
     def __len__(self) -> int:
         return self.metadata.num_rows
@@ -134,10 +134,15 @@ class TableFile:
     def each(self, pool: ThreadPoolExecutor | None, window: int, work: Callable[[Block], Made]) -> list[Made]:
         """Apply ``work`` to blocks that hold each stock exactly once; ``window`` row groups are in memory at most.
 
+        Returns
+        -------
+        list
+            The results in the order of the file.
+
         Raises
         ------
         DataError
-            A stock's rows do not stand together, or a column is not of its kind.
+            A stock's rows are not contiguous, or a column is not of its kind.
         """
         made: list[Made] = []
         seen: set[str] = set()
@@ -146,9 +151,7 @@ class TableFile:
         def finish(block: Block, result: Made) -> None:
             again = seen.intersection(block.symbols)
             if again:
-                raise DataError(
-                    f"{self}: the rows of {min(again)} do not stand together; sort the file by symbol, then seq"
-                )
+                raise DataError(f"{self}: the rows of {min(again)} are not contiguous; sort the file by symbol, seq")
             seen.update(block.symbols)
             made.append(result)
 
@@ -175,7 +178,7 @@ class TableFile:
     def _group(
         self, group: int, work: Callable[[Block], Made]
     ) -> tuple[Block | None, tuple[Block, Made] | None, Block | None]:
-        """Work on the stocks that begin and end in a row group; give back those at its open ends."""
+        """Process the stocks that begin and end in a row group; return those at its open ends."""
         block = self._read(group)
         open_head, open_tail = self.open_ends[group], self.open_ends[group + 1]
         if len(block) == 1 and (open_head or open_tail):
@@ -246,9 +249,9 @@ class TableFile:
     def _kinds(self, array: pa.Array) -> np.ndarray:
         self._no_nulls("kind", array)
         names = array.dictionary.to_pylist()
-        known = np.array([ORDER_KINDS.index(n) if n in ORDER_KINDS else -1 for n in names] or [0], np.int8)
-        codes = codes_of(known, array.indices.to_numpy())
-        if (known < 0).any() and (codes < 0).any():
+        table = np.array([ORDER_KINDS.index(n) if n in ORDER_KINDS else -1 for n in names] or [0], np.int8)
+        codes = codes_of(table, array.indices.to_numpy())
+        if (table < 0).any() and (codes < 0).any():
             row = int(np.flatnonzero(codes < 0)[0])
             raise _WrongRowError(row, f"an order of kind {array[row].as_py()!r}, expected one of {ORDER_KINDS}")
         codes.flags.writeable = False
@@ -299,17 +302,15 @@ def _without_nulls(array: pa.Array) -> pa.Array:
 
 
 def _open_ends(metadata: pq.FileMetaData) -> list[bool]:
-    """Whether a stock may go on over the start of each row group, and over the end of the last (False).
-
-    The column's statistics tell; without them every inner border is open.
-    """
+    """Whether a stock may continue over the start of each row group, and over the end of the last (False)."""
+    # by the column's statistics; without them every inner border is open
     names = [metadata.schema.column(i).name for i in range(metadata.num_columns)]
     at = names.index("symbol")
     limits = []
     for g in range(metadata.num_row_groups):
         statistics = metadata.row_group(g).column(at).statistics
-        known = statistics is not None and statistics.has_min_max
-        limits.append((statistics.min, statistics.max) if known else None)
+        stated = statistics is not None and statistics.has_min_max
+        limits.append((statistics.min, statistics.max) if stated else None)
     inner = [a is None or b is None or a[1] >= b[0] for a, b in pairwise(limits)]
     return [False, *inner, False]
 

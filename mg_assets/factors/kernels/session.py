@@ -6,9 +6,9 @@ Rows in time order change the minute rarely: a run is a stretch of rows of one m
 
 import math
 
-import numba as nb
 import numpy as np
 
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import AUCTION, MINUTES, MS_PER_DAY, OUTSIDE, trade_piece
 
 MINUTE_ARRAYS = (
@@ -17,15 +17,15 @@ MINUTE_ARRAYS = (
 OPEN, HIGH, LOW, CLOSE, VOLUME, AMOUNT, TRADES, ACTIVE_BUY, ACTIVE_SELL, BIG_NET = range(len(MINUTE_ARRAYS))
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def is_valid_trade(price, volume):
-    """Whether a trade row counts: rows with price <= 0 or volume <= 0 (or null) are set aside."""
+    """Whether a trade row counts: rows with price <= 0 or volume <= 0 (or null) do not."""
     return price > 0.0 and volume > 0.0 and math.isfinite(price) and math.isfinite(volume)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def session_minutes(stamps, price, volume, side, minutes, amount, last_price, run_end, run_minute, run_phase):
-    """Fill the minute arrays, rows' amounts (0: set aside) and last prices, and the runs of one stock; how many runs.
+    """Fill the minute arrays, rows' amounts (0: does not count) and last prices, and the runs of one stock.
 
     Parameters
     ----------
@@ -35,9 +35,14 @@ def session_minutes(stamps, price, volume, side, minutes, amount, last_price, ru
         Rows :data:`MINUTE_ARRAYS`; all but ``big_net`` are filled. Prices of bars without trades are NaN.
     amount : ndarray (>= n,)
     last_price : ndarray (>= n,)
-        Price of the row or, where it is set aside, of the trade before; before the first trade, the first trade's.
+        Price of the row or, where it does not count, of the trade before; before the first trade, the first trade's.
     run_end, run_minute, run_phase : ndarray (>= n,)
         Row after a run's last, its bar and its phase; rows outside the session are runs, too.
+
+    Returns
+    -------
+    int
+        Number of runs.
     """
     n = len(stamps)
     for k in range(VOLUME):
@@ -113,7 +118,7 @@ def session_minutes(stamps, price, volume, side, minutes, amount, last_price, ru
     return runs
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def carry_closes(day, prev_close, traded):
     """Give the bars without trades of ``day (S, 10, 240)`` the close before as their prices; mark who traded."""
     for s in range(len(day)):

@@ -1,4 +1,4 @@
-"""Work shared out among threads: the kernels hold no lock."""
+"""Ranges of a loop on several threads: the kernels release the interpreter's lock."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -6,9 +6,9 @@ all days before it. What is not finite is left out; a window with too few observ
 
 import math
 
-import numba as nb
 import numpy as np
 
+from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.moments import FLAT, corr, ratio
 
 WEEK, SHORT, MONTH, QUARTER, YEAR, TWO_YEARS = 5, 10, 21, 63, 252, 504
@@ -17,19 +17,19 @@ BETA_LEAST = 120
 FINITE_SHARE = 0.6
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def least(window):
     """Observations that a window needs: 60% of its days, rounded up."""
     return math.ceil(FINITE_SHARE * window - 1e-9)
 
 
-@nb.njit(cache=True, nogil=True, inline="always")
+@kernel(nogil=True, inline="always")
 def since(day, window):
     """First day of the window that ends on ``day``."""
     return max(0, day + 1 - window)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def mean(x, needed):
     """Mean of the finite values; NaN where they are fewer than ``needed``."""
     n = 0
@@ -41,7 +41,7 @@ def mean(x, needed):
     return total / n if n >= needed else np.nan
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def deviation(x, needed):
     """Population standard deviation of the finite values, 0 where flat; NaN where they are fewer than ``needed``."""
     n = 0
@@ -62,7 +62,7 @@ def deviation(x, needed):
     return 0.0 if std <= FLAT * largest else std
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def slope(y, x, needed):
     """Slope of y on x with an intercept, over the pairs with both finite; NaN where few or where x is flat."""
     n = 0
@@ -85,7 +85,7 @@ def slope(y, x, needed):
     return np.nan if math.sqrt(xx / n) <= FLAT * largest else xy / xx
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def endpoint_return(close, returns, day, window):
     """``close / close_{-window} - 1``; NaN where too few days between have a return."""
     if day < window:
@@ -97,7 +97,7 @@ def endpoint_return(close, returns, day, window):
     return close[day] / close[day - window] - 1.0 if n >= least(window) else np.nan
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def decayed_return(returns, turnover, decay, day, window):
     """Mean return weighted by turnover and ``decay[age]``."""
     n = 0
@@ -111,13 +111,25 @@ def decayed_return(returns, turnover, decay, day, window):
     return ratio(total, weights) if n >= least(window) else np.nan
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def residual_deviation(y, x, needed, basis, rest):
-    """Population std of what an ordinary regression of y on the columns of x (and a constant) leaves over.
+    """Population std of the residual of an ordinary regression of y on the columns of x and a constant.
 
-    ``x`` is ``(n, k)``; ``basis (k, n)`` and ``rest (n,)`` are scratch. Gram-Schmidt, each column taken out
-    twice; a column that the others explain is passed by, as least squares would.
+    Parameters
+    ----------
+    y : ndarray (n,)
+    x : ndarray (n, k)
+    needed : int
+        Least number of finite rows.
+    basis, rest : ndarray (k, n), (n,)
+        Scratch.
+
+    Returns
+    -------
+    float
+        0 where flat, NaN with too few rows.
     """
+    # Gram-Schmidt, each column taken out twice; a column that the others explain is left out, as by least squares
     count, columns = x.shape
     n = 0
     largest = 0.0
@@ -153,7 +165,7 @@ def residual_deviation(y, x, needed, basis, rest):
     return 0.0 if std <= FLAT * largest else std
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _centre(x):
     total = 0.0
     for i in range(len(x)):
@@ -163,7 +175,7 @@ def _centre(x):
         x[i] -= centre
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _norm(x):
     total = 0.0
     for i in range(len(x)):
@@ -171,7 +183,7 @@ def _norm(x):
     return math.sqrt(total)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _take_out(x, unit):
     along = 0.0
     for i in range(len(x)):
@@ -180,7 +192,7 @@ def _take_out(x, unit):
         x[i] -= along * unit[i]
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def window_factors(lo, hi, first, before, returns, turnover, volume, close, factor, prices, styles, out):
     """Fill ``out (D - first, S, 24)`` for the stocks ``lo..hi-1``, columns ``daily.WINDOWED``.
 
@@ -226,7 +238,7 @@ def window_factors(lo, hi, first, before, returns, turnover, volume, close, fact
             row[18] = corr(ret[short:end], turn[short:end], needed)
 
 
-@nb.njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def common_windows(lo, hi, first, returns, turnover, amount, close, market, out):
     """Fill ``out (D - first, S, 4)`` with reversal, mean amount, turnover and beta of the stocks ``lo..hi-1``."""
     days = returns.shape[1]

@@ -7,7 +7,7 @@ from mg_assets.factors.passports.spec import PAIRS, SUSPENDED, FactorSpec, colum
 
 SOURCE = "granularities: Haitong 2023 (series 88), section 1; the feature is the project's choice"
 EMPTY = "NaN for a bar without trades."
-STILL = "0 for a bar without trades, which stands at the last price; NaN while no price is known."
+STILL = "0 for a bar without trades, which keeps the last price; NaN before the first price."
 DAILY_BAR = (
     "The bar of the whole day is relative to the mean of the trailing 20 days, today included (at least 10 finite)."
 )
@@ -143,7 +143,7 @@ SPECS = (
     _feature(
         "active_buy_share",
         "fraction",
-        "buyer-initiated amount / amount of trades with a known active side",
+        "buyer-initiated amount / amount of trades with an active side",
         "Aggressive buying as a share of aggressive trading.",
         FLOW,
         "NaN where no trade of the bar has an active side, and where the source has minute bars alone.",

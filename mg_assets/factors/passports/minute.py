@@ -144,7 +144,7 @@ SPECS = (
         "and counts as 1. NaN where a bar with trades lacks its amount or its number of trades.",
         (
             "largest 30% of bars by amount, where a source has no trade counts: another set of bars",
-            "restored orders instead of bars: bigorder_ret2",
+            "parent orders instead of bars: bigorder_ret2",
             "sum of log returns instead of the compounded return",
         ),
         "Haitong's series states the top 30% of minutes by amount per trade and the compounded return; the count is "
@@ -173,7 +173,7 @@ SPECS = (
         "corr(volume_m, high_m / low_m - 1), m = 0..239",
         "Whether volume comes with wide bars.",
         columns("minute_bars", "high", "low", "close", "volume"),
-        f"{PAIRS} An empty bar has amplitude 0, NaN before the first trade where no previous close is known.",
+        f"{PAIRS} An empty bar has amplitude 0, NaN before the first trade without a previous close.",
         ("amplitude over the open or over the previous close: (high - low) / close_{m-1}", "|close / open - 1|"),
         "The report says amplitude; high / low - 1 needs no other bar and is 0 exactly where the price stood still.",
     ),

@@ -18,13 +18,13 @@ INTENT_RIVALS = (
     *ACTIVE_RIVALS,
 )
 INTENT_WHY = (
-    "The monitor points to Haitong's series 64 for the formula. The order stream tells entering and withdrawing "
+    "The monitor points to Haitong's series 64 for the formula. The order stream shows entering and withdrawing "
     "exactly; a snapshot's difference mixes them with trades and with "
     "levels that come into view."
 )
 INTENT_EDGE = (
-    "A cancellation bears its order's side and limit price, without a price it is skipped; market and own-best orders "
-    "are not in the book part. Needs trades and orders."
+    "A cancellation carries its order's side and limit price, without a price it is skipped; market and own-best "
+    "orders are not in the book part. Needs trades and orders."
 )
 
 
@@ -107,7 +107,7 @@ SPECS = (
         "close_239 / close_29 - 1",
         "The day's return without the night and without the first half-hour.",
         columns("minute_bars", "close", "volume"),
-        "Empty bars carry the last close; NaN where nothing traded before 10:00 and no previous close is known.",
+        "Empty bars carry the last close; NaN where nothing traded before 10:00 and there is no previous close.",
         (
             "close / previous close - 1, the common reversal: with the night, where news is priced",
             "close / open - 1: with the first half-hour",

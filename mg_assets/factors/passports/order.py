@@ -31,14 +31,14 @@ SPECS = (
         "skew_order_diff",
         "moment",
         "skew(volume of buy orders) - skew(volume of sell orders), skew = m3 / m2^1.5",
-        "Whether large single orders stand on the buy or on the sell side.",
+        "Whether large single orders are on the buy or on the sell side.",
         MOMENT,
     ),
     _order(
         "kurt_order_diff",
         "moment",
         "kurt(volume of buy orders) - kurt(volume of sell orders), kurt = m4 / m2^2 - 3",
-        "Whether extreme order sizes stand on the buy or on the sell side.",
+        "Whether extreme order sizes are on the buy or on the sell side.",
         MOMENT,
     ),
     _order(

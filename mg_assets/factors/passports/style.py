@@ -1,4 +1,4 @@
-"""Passports of the 5 common factors that results are compared and risk is bounded with.
+"""Passports of the 5 common (style) factors that results are compared and risk is bounded with.
 
 Source: the names in Huatai 2023-12-08 (series 72), charts 49, 56 and 61; the report gives no formulas.
 """

@@ -5,16 +5,16 @@ from mg_assets.factors.passports.spec import PAIRS, SUSPENDED, ZERO, FactorSpec,
 SOURCE = "Huatai 2023-12-08 (series 72), chart 25"
 ORDERS_OF_TRADES = columns("trades", "time", "seq", "price", "volume", "buy_order", "sell_order")
 ACTIVE = columns("trades", "time", "seq", "price", "volume", "side")
-BIG = "big: ln A > mean(ln A) + std(ln A) + 1e-9 over all restored buy and sell orders of the stock's day"
+BIG = "big: ln A > mean(ln A) + std(ln A) + 1e-9 over all parent buy and sell orders of the stock's day"
 BIG_RIVALS = (
     "fixed money limits of quote vendors (200 thousand to 1 million yuan big, above that extra big): the share then "
     "follows the stock's size",
-    "the size of the single trade instead of the restored order",
-    "buy and sell orders judged each by their own mean and deviation",
+    "the size of the single trade instead of the parent order",
+    "a threshold of each side's own mean and deviation",
 )
 BIG_WHY = (
-    "The report restores orders but states no limit; Haitong's earlier series takes the log amount and mean plus one "
-    "deviation, which adapts to each stock and day. The multiple is a parameter and is recorded."
+    "The report aggregates trades into orders but states no limit; Haitong's earlier series takes the log amount and "
+    "mean plus one deviation, which adapts to each stock and day. The multiple is a parameter and is recorded."
 )
 BIG_EDGE = (
     "Order numbers <= 0 belong to no order: their amount stays in the day's total. No order is big where all have the "
@@ -26,8 +26,8 @@ ACTIVE_RIVALS = (
     "2012)",
 )
 ACTIVE_WHY = (
-    "The exchanges' order numbers tell the aggressor exactly, so nothing is inferred; auctions have none and count as "
-    "unknown."
+    "The exchanges' order numbers identify the aggressor exactly, so nothing is inferred; auctions have none and count "
+    "as unknown."
 )
 
 
@@ -57,7 +57,7 @@ SPECS = (
         "B / (B + S); B, S = amount from 09:30:00.000 to before 10:00:00.000 of trades whose buy, sell order is big",
         "Big buyers against big sellers in the first half-hour.",
         ORDERS_OF_TRADES,
-        f"{ZERO} Whether an order is big is judged on the whole day. The opening auction is not early.",
+        f"{ZERO} The threshold of big orders is the whole day's. The opening auction is not early.",
         (
             *BIG_RIVALS,
             "B over the session's amount, or (B - S) over it: open_big_net_buy_share",
@@ -79,7 +79,7 @@ SPECS = (
             "minutes with a large average trade instead of orders: bigorder_ret",
             "compounded simple returns",
         ),
-        "The report tells it from bigorder_ret by the grain of the data; log changes of consecutive trades add up to "
+        "It differs from bigorder_ret in the granularity of the data; log changes of consecutive trades add up to "
         "the day's, so the big part and the rest make the whole.",
     ),
     _trade(
@@ -112,8 +112,7 @@ SPECS = (
         "early_active_buy_perc",
         +1,
         "fraction",
-        "amount of buyer-initiated trades / amount of trades with a known active side, 09:30:00.000 to before "
-        "10:00:00.000",
+        "amount of buyer-initiated trades / amount of trades with an active side, 09:30:00.000 to before 10:00:00.000",
         "Aggressive buying as a share of aggressive trading in the first half-hour.",
         ACTIVE,
         f"{ZERO} The opening auction has no active side.",

@@ -371,10 +371,10 @@ def real_panel(frame, columns, days=560, stocks=30):
 
 
 def test_the_csi800_panel_computes_what_it_can(shared_data):
-    place = shared_data / "daily_csi800_ever_2013_2023" / "daily.parquet"
-    if not place.exists():
-        pytest.skip(f"{place} absent")
-    frame = pd.read_parquet(place, filters=[("date", ">=", pd.Timestamp("2021-06-01"))])
+    path = shared_data / "daily_csi800_ever_2013_2023" / "daily.parquet"
+    if not path.exists():
+        pytest.skip(f"{path} absent")
+    frame = pd.read_parquet(path, filters=[("date", ">=", pd.Timestamp("2021-06-01"))])
     frame = frame.rename(columns={"factor": "adj_factor"} | {f"{c}_milli": c for c in BARS[:4]})
     columns = real_panel(frame, (*BARS[:4], "volume", "adj_factor"))
     days = [300, 559]
@@ -388,10 +388,10 @@ def test_the_csi800_panel_computes_what_it_can(shared_data):
 
 
 def test_baostock_bars_with_turnover_and_valuation(shared_data):
-    place = shared_data / "daily_baostock_300_2020_2023" / "daily.parquet"
-    if not place.exists():
-        pytest.skip(f"{place} absent")
-    frame = pd.read_parquet(place).rename(
+    path = shared_data / "daily_baostock_300_2020_2023" / "daily.parquet"
+    if not path.exists():
+        pytest.skip(f"{path} absent")
+    frame = pd.read_parquet(path).rename(
         columns={"code": "symbol", "pbMRQ": "pb", "peTTM": "pe_ttm", "pcfNcfTTM": "pcf_ttm"}
     )
     frame["date"] = pd.to_datetime(frame["date"])

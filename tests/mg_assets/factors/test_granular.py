@@ -104,14 +104,14 @@ def test_permuting_stocks_permutes_and_a_stock_stands_alone():
 def test_steps_add_up():
     minutes, prev, usual, per_trade = awkward(5)
     found = granular_features(minutes, prev, usual, per_trade)
-    place = {f: i for i, f in enumerate(FEATURES)}
-    traded = np.isfinite(found.bars_240[:, 0, place["log_amount"]])
+    at = {f: i for i, f in enumerate(FEATURES)}
+    traded = np.isfinite(found.bars_240[:, 0, at["log_amount"]])
     for bars in (found.bars_60, found.bars_30):
-        agree(bars[traded][..., place["volume_share"]].sum(axis=1), np.ones(traded.sum()))
-        total = np.expm1(bars[traded][..., place["log_amount"]]).sum(axis=1)
-        agree(np.log1p(total), found.bars_240[traded, 0, place["log_amount"]])
-        squares = np.nansum(bars[traded][..., place["realized_vol"]] ** 2, axis=1)
-        agree(np.sqrt(squares), found.bars_240[traded, 0, place["realized_vol"]])
+        agree(bars[traded][..., at["volume_share"]].sum(axis=1), np.ones(traded.sum()))
+        total = np.expm1(bars[traded][..., at["log_amount"]]).sum(axis=1)
+        agree(np.log1p(total), found.bars_240[traded, 0, at["log_amount"]])
+        squares = np.nansum(bars[traded][..., at["realized_vol"]] ** 2, axis=1)
+        agree(np.sqrt(squares), found.bars_240[traded, 0, at["realized_vol"]])
 
 
 def test_the_future_within_the_day_changes_no_earlier_step_but_for_shares_of_the_day():
@@ -170,10 +170,10 @@ def arrays_of(bars):
 
 
 def test_a_real_stock_from_minute_bars_shares_numbers_with_the_minute_factors(shared_data):
-    place = shared_data / "min1_000001_201801" / "bars.parquet"
-    if not place.exists():
-        pytest.skip(f"{place} absent")
-    raw = pd.read_parquet(place)
+    path = shared_data / "min1_000001_201801" / "bars.parquet"
+    if not path.exists():
+        pytest.skip(f"{path} absent")
+    raw = pd.read_parquet(path)
     raw["amount"] = raw["turnover"]
     checked = 0
     for _, part in raw.groupby("date"):

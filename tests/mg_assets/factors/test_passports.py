@@ -80,7 +80,7 @@ def test_the_inputs_are_columns_of_the_tables_that_it_needs(name):
         assert column in SCHEMAS[table].names, entry
         tables.add(table)
     assert tables <= set(spec.needs)
-    assert set(spec.needs) - tables <= {"daily_bars"}  # a day without trades is told by the bars
+    assert set(spec.needs) - tables <= {"daily_bars"}  # the bars show a day without trades
 
 
 @pytest.mark.parametrize("name", FACTORS)
@@ -250,24 +250,24 @@ def test_commands_print_passports_and_paths(tmp_path, capsys, stock_day):
     lake.write("intraday_factors", "2023-02-01", expected.reset_index())
     lake.write("factor_evaluation", WHOLE, EVALUATED)
     symbol = expected.index[0]
-    place = ["--lake", str(tmp_path)]
+    lake_args = ["--lake", str(tmp_path)]
 
-    assert main(["factors", *place]) == 0
+    assert main(["factors", *lake_args]) == 0
     assert re.search(r"down_vol_perc +minute +\+1 +6\.72% +\S+ +5\.00%", capsys.readouterr().out)
-    assert main(["factors", "down_vol_perc", *place]) == 0
+    assert main(["factors", "down_vol_perc", *lake_args]) == 0
     assert "measured on this lake" in capsys.readouterr().out
-    assert main(["explain", symbol, "2023-02-01", *place]) == 0
+    assert main(["explain", symbol, "2023-02-01", *lake_args]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r" yes +\d", out)) == 34
     csv, page = tmp_path / "rows.csv", tmp_path / "page.html"
     args = ["explain", symbol, "2023-02-01", "bigorder_ret", "--rows", "3", "--csv", str(csv), "--html", str(page)]
-    assert main([*args, *place]) == 0
+    assert main([*args, *lake_args]) == 0
     assert "more of" in capsys.readouterr().out
     top = pd.read_csv(csv)
     assert (1 + top.loc[top["top"], "r"]).prod() - 1 == pytest.approx(expected.loc[symbol, "bigorder_ret"], rel=1e-9)
     assert "<table" in page.read_text()
     capsys.readouterr()
-    assert main(["explain", symbol, "2023-02-01", "bigorder", *place]) == 2
+    assert main(["explain", symbol, "2023-02-01", "bigorder", *lake_args]) == 2
     assert "'bigorder' is unknown" in capsys.readouterr().err
-    assert main(["explain", symbol, "2023-02-02", *place]) == 2
+    assert main(["explain", symbol, "2023-02-02", *lake_args]) == 2
     assert "no trades, orders, minute_bars of 2023-02-02" in capsys.readouterr().err

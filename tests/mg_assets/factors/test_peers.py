@@ -1,4 +1,4 @@
-"""The benchmark's contestants make the same 34 factors, and its comparison tells when one does not."""
+"""The benchmark's contestants make the same 34 factors, and its comparison reports one that does not."""
 
 import importlib
 import sys
@@ -42,9 +42,9 @@ def day(bench, tmp_path_factory):
     return bench.contestant.paths_of(folder), folder, stocks, (trades, orders)
 
 
-def saved(bench, module, paths, place):
-    bench.contestant.save(module.factors(paths), str(place))
-    return place
+def saved(bench, module, paths, path):
+    bench.contestant.save(module.factors(paths), str(path))
+    return path
 
 
 @pytest.mark.parametrize("name", ["polars_day", "duckdb_day", "pandas_day"])
@@ -68,7 +68,7 @@ def test_polars_in_batches_equals_polars_at_once(bench, day):
 
 
 @pytest.mark.parametrize("change", ["value", "nan", "stock"])
-def test_the_comparison_tells_one_wrong_value(bench, day, change):
+def test_the_comparison_reports_one_wrong_value(bench, day, change):
     paths, folder, *_ = day
     ours = saved(bench, bench.fused, paths, folder / "ours.parquet")
     wrong = pd.read_parquet(ours)
@@ -104,6 +104,8 @@ def test_spreading_the_numbers_changes_no_factor(bench, day):
 def test_the_floor_reads_every_row_of_every_column_that_the_pass_reads(bench, day):
 
     paths, *_ = day
+    from mg_assets.factors.kernels import day_pass
+
     floor = bench.floor
     assert floor.read(paths) == sum(pq.read_metadata(p).num_rows for p in paths.values())
     for table, needed in (("trades", day_pass._TRADES), ("orders", day_pass._ORDERS), ("minute_bars", day_pass._BARS)):

@@ -72,7 +72,7 @@ def test_no_tables():
 
 
 def special_days():
-    """Stocks of every awkward kind on one day: each is told by its symbol."""
+    """Stocks of every awkward kind on one day, named for what they are."""
 
     def trade(symbol, time, seq, price=10.0, volume=100, buy=0, sell=0, side=0):
         return (symbol, time, seq, price, volume, buy, sell, side)
@@ -280,7 +280,7 @@ def test_errors_name_the_file_the_stock_the_column_and_the_remedy(tmp_path):
 
     with pytest.raises(DataError, match=r"'trades' in .*t.parquet.*\['side'\].*lake's columns"):
         day_pass(written(trades.drop(columns="side")))
-    with pytest.raises(DataError, match=r"rows of 60000\d.SH do not stand together; sort the file by symbol"):
+    with pytest.raises(DataError, match=r"rows of 60000\d.SH are not contiguous; sort the file by symbol, seq"):
         day_pass(written(pd.concat([trades, trades])))
     with pytest.raises(DataError, match=r"rows have no symbol"):
         day_pass(written(trades.assign(symbol=trades["symbol"].where(trades.index != 3))))
@@ -312,7 +312,7 @@ def test_nulls_in_numbers_count_as_in_frames(tmp_path):
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_slots_tell_order_numbers_apart_whatever_their_spread(data):
+def test_slots_distinguish_order_ids_of_any_spread(data):
     top = data.draw(st.sampled_from([3, 64, 65, 5000, 40_000_000, 2**40, 2**62]))
     base = data.draw(st.sampled_from([0, 1, 10**9]))
     numbers = np.array(data.draw(st.lists(st.integers(-2, top), max_size=80)), np.int64)

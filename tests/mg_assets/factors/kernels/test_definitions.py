@@ -162,7 +162,7 @@ def rows(*changes):
 
 
 def small_orders(n=20, start=100):
-    """Trades of 1,000 yuan that bear order numbers of their own."""
+    """Trades of 1,000 yuan with order IDs of their own."""
     return [{"buy_order": start + i, "sell_order": start + n + i} for i in range(n)]
 
 
@@ -174,7 +174,7 @@ def test_big_orders_are_pooled_over_both_sides():
     found = trade(day)
     amount = 20 * 1000 + sum(1000 * (10 + i / 100) for i in range(3))
     big_amount = sum(1000 * (10 + i / 100) for i in range(3))
-    # The buy order of 30,000 yuan and the three sell orders of 10,000 yuan stand out of 40 orders of 1,000.
+    # The buy order of 30,000 yuan and the three sell orders of 10,000 yuan are larger than 40 orders of 1,000.
     assert found["bigorder_amt_perc"] == pytest.approx(2 * big_amount / (2 * amount))
     assert found["early_bigorder_buy_perc"] == pytest.approx(0.5)
     assert found["bigorder_ret2"] == pytest.approx(math.log(10.02 / 10.0))

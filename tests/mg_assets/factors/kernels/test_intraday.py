@@ -51,7 +51,7 @@ def test_a_heavy_day_agrees_with_the_twin():
     twin.agree(intraday_factors(trades, orders, bars), twin.all_factors(ALL34, trades, orders, bars))
 
 
-def test_order_numbers_of_any_size_are_told_apart():
+def test_order_ids_of_any_size_are_distinguished():
     trades, _ = twin.random_day(7)
     expected = trade_factors(trades)
     for stride in (2**20, 2**30 + 1):
