@@ -20,6 +20,7 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
+from mg_assets.market.schema import INDICES
 from mg_assets.settings import settings
 from mg_portfolio.errors import PortfolioError
 from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case, cases
@@ -42,7 +43,6 @@ COMMON = {
     "turnover": "common_factors",
     "std_1m": "daily_factors",
 }
-INDICES = ("csi300", "csi500", "csi1000")
 DEFAULTS: dict[str, object] = {
     "universes": ("all", "csi300", "csi500", "csi1000"),
     "executions": ("t1_vwap",),

@@ -9,11 +9,10 @@ import pandas as pd
 from mg_assets.factors.cross_section import preprocess
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
+from mg_assets.market.schema import INDICES
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.rebalance import DecisionPanel
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
-
-INDICES = ("csi300", "csi500", "csi1000")
 
 
 def panel_of(market: MarketData) -> MarketPanel:

@@ -21,7 +21,8 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import week_of
-from mg_assets.portfolios.decision_panel import INDICES, DecisionData, style_exposures
+from mg_assets.market.schema import INDICES
+from mg_assets.portfolios.decision_panel import DecisionData, style_exposures
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 from mg_portfolio.backtest.market_panel import MarketPanel

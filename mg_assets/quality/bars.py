@@ -225,7 +225,6 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
     scaled = prices * marks.TICK
     off = np.abs(scaled - np.rint(scaled)) > marks.TOLERANCE * marks.TICK
     measures.rows("off_tick", off.any(axis=1), **shown)
-    up, down, before = (frame[n].to_numpy(np.float64) for n in ("up_limit", "down_limit", "prev_close"))
     high, low = traded["high"].to_numpy(np.float64), traded["low"].to_numpy(np.float64)
     outside = (high > traded["up_limit"].to_numpy(np.float64) + marks.TOLERANCE) | (
         low < traded["down_limit"].to_numpy(np.float64) - marks.TOLERANCE
@@ -240,9 +239,7 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
         measures.put("unlimited_share", free.sum() / known.sum(), stocks=int(free.sum()), first=which)
     if len(traded) >= MANY:
         measures.put("off_tick_share", off.any(axis=1).mean(), stocks=int(off.any(axis=1).sum()))
-    crossed = (up < down) | (up < before - marks.TOLERANCE) | (down > before + marks.TOLERANCE)
-    measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(), up_limit=up, down_limit=down,
-                  prev_close=before)  # fmt: skip
+    shared_checks.measure_crossed_limits(measures, frame)
 
 
 def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:

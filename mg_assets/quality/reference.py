@@ -7,7 +7,6 @@ from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality import shared_checks
-from mg_assets.quality.kernels.marks import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%
@@ -70,14 +69,11 @@ def measure_reference(view: View, measures: Measures) -> None:
     listed, gone = pd.to_datetime(frame["list_date"]), pd.to_datetime(frame["delist_date"])
     measures.rows("not_listed", (listed > day).to_numpy(), symbol=symbol, list_date=listed)
     measures.rows("delisted", (gone <= day).to_numpy(), symbol=symbol, delist_date=gone)
-    factor, shares, before, up, down = (
-        frame[c].to_numpy(np.float64) for c in ("adj_factor", "float_shares", "prev_close", "up_limit", "down_limit")
-    )
+    factor, shares, before = (frame[c].to_numpy(np.float64) for c in ("adj_factor", "float_shares", "prev_close"))
     measures.rows("bad_factor", factor <= 0, symbol=symbol, adj_factor=factor)
     measures.rows("bad_shares", shares <= 0, symbol=symbol, float_shares=shares)
     measures.rows("bad_prev_close", before <= 0, symbol=symbol, prev_close=before)
-    crossed = (up < down) | (up < before - TOLERANCE) | (down > before + TOLERANCE)
-    measures.rows("limits_crossed", crossed, symbol=symbol, up_limit=up, down_limit=down, prev_close=before)
+    shared_checks.measure_crossed_limits(measures, frame)
     _indices(measures, frame, symbol)
     counts = {i: int(frame[f"{i}_member"].fillna(False).sum()) for i in INDICES}
     view.run.cached(("members", view.key), lambda: counts)
@@ -97,12 +93,9 @@ def _indices(measures: Measures, frame: pd.DataFrame, symbol: np.ndarray) -> Non
         measures.rows("weight_range", (weight < 0) | (weight > 1), **shown)
         measures.rows("weight_of_outsider", (weight > 0) & ~member[index], **shown)
         if member[index].any() and np.nansum(weight) > 0:
-            outside = np.nansum(weight[~member[index]])
-            if not measures.values.get("outside_weight", -1.0) >= outside:
-                measures.put("outside_weight", outside, index=index)
+            measures.put_greatest("outside_weight", np.nansum(weight[~member[index]]), index=index)
             gap = abs(np.nansum(weight) - 1)
-            if not measures.values.get("weight_sum_gap", -1.0) >= gap:
-                measures.put("weight_sum_gap", gap, index=index, weight_sum=np.nansum(weight))
+            measures.put_greatest("weight_sum_gap", gap, index=index, weight_sum=np.nansum(weight))
     for one, other in DISJOINT:
         both = member[one] & member[other]
         measures.rows("in_two_indices", both, symbol=symbol, indices=np.full(len(symbol), f"{one}, {other}", object))
@@ -125,8 +118,7 @@ def _members_band(view: View, measures: Measures, counts: dict[str, int]) -> Non
             ratio = now / was
             if not measures.values.get("members_ratio_low", np.inf) <= ratio:
                 measures.put("members_ratio_low", ratio, index=index, now=now, median_of_past=was)
-            if not measures.values.get("members_ratio_high", -np.inf) >= ratio:
-                measures.put("members_ratio_high", ratio, index=index, now=now, median_of_past=was)
+            measures.put_greatest("members_ratio_high", ratio, index=index, now=now, median_of_past=was)
 
 
 PLANTED_CHECKS = (

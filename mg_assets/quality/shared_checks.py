@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from mg_assets.lake.table_view import View, same_type, size
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.quality.kernels.marks import TOLERANCE
 from mg_assets.quality.suite import Check, Limit, Measures
 
 TRAILING = 20  # partitions of the row and symbol bands
@@ -119,6 +120,15 @@ def measure_symbols(measures: Measures, frame: pd.DataFrame) -> None:
     measures.rows("unsorted", down, symbol=text)
     valid = pc.match_substring_regex(pa.array(text, pa.string()), SYMBOL)
     measures.rows("bad_symbol", ~valid.to_numpy(zero_copy_only=False), symbol=text)
+
+
+def measure_crossed_limits(measures: Measures, frame: pd.DataFrame) -> None:
+    """Stocks whose limits are not around their reference price."""
+    columns = ("up_limit", "down_limit", "prev_close")
+    up, down, before = (frame[c].to_numpy(np.float64) for c in columns)
+    crossed = (up < down) | (up < before - TOLERANCE) | (down > before + TOLERANCE)
+    measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(dtype=object),
+                  up_limit=up, down_limit=down, prev_close=before)  # fmt: skip
 
 
 def measure_size_band(view: View, measures: Measures, rows: int, found: int) -> None:

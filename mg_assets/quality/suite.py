@@ -112,8 +112,12 @@ class Measures:
             self.values.setdefault(name, np.nan)
             return
         at = int(np.nanargmax(np.where(finite, values, -np.inf)))
-        if not self.values.get(name, -np.inf) >= values[at]:
-            self.put(name, values[at], **{k: v[at] for k, v in (labels or {}).items()})
+        self.put_greatest(name, values[at], **{k: v[at] for k, v in (labels or {}).items()})
+
+    def put_greatest(self, name: str, value: float, **observed: Any) -> None:
+        """Set a measure unless it already is as great."""
+        if not self.values.get(name, -np.inf) >= value:
+            self.put(name, value, **observed)
 
     def rows(self, name: str, bad: np.ndarray, offset: int = 0, **columns: Any) -> None:
         """Add the number of rows where ``bad`` (N,), keeping the first with their values of ``columns``."""
