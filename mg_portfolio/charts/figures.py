@@ -357,8 +357,8 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
             up = values[i, j] >= 0
             text = f"{100 * values[i, j]:.1f}%".replace("-0.0%", "0.0%")
             ax.annotate(
-                text, (positions[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2), textcoords="offset points",
-                ha="center", va="bottom" if up else "top", fontsize=6.8,
+                text, (positions[j], (shown[i, j] - low[j]) * scale[j]), (0, 2 if up else -2),
+                textcoords="offset points", ha="center", va="bottom" if up else "top", fontsize=6.8,
             )  # fmt: skip
     for j, period in enumerate(periods):
         ends = [j * step - 0.55, j * step + len(groups) - 0.45]

@@ -97,6 +97,19 @@ def _grow(held, count, today, entry, start, end, ties, low, high, step, upto, gr
 
 
 @njit(nogil=True, cache=True)
+def _candidates(signal, order, count, price, names, keys):
+    """Write the stocks with an execution price, and their signals, highest first; returns how many they are."""
+    n = 0
+    for k in range(count - 1, -1, -1):
+        s = order[k]
+        if np.isfinite(price[s]) and price[s] > 0.0:
+            keys[n] = signal[s]
+            names[n] = s
+            n += 1
+    return n
+
+
+@njit(nogil=True, cache=True)
 def _tied_blocks(keys, count, start, end):
     """Ends of the block of equal keys that each entry is in; returns whether any block has two."""
     ties = False
@@ -174,13 +187,7 @@ def _simulate(signal, order, counts, in_universe, price, last, scheduled, delay,
         t = d - delay
         if t < 0 or not scheduled[t]:
             continue
-        n = 0
-        for k in range(counts[t] - 1, -1, -1):
-            s = order[t, k]
-            if np.isfinite(price[d, s]) and price[d, s] > 0.0:
-                keys[n] = signal[t, s]
-                names[n] = s
-                n += 1
+        n = _candidates(signal[t], order[t], counts[t], price[d], names, keys)
         usable[r, 0], usable[r, 1], usable[r, 2] = in_universe[t], counts[t], n
         decided[r] = t
         if n < min_stocks:
