@@ -10,7 +10,7 @@ contestants:
 - ``qlib``: ``pytorch_gru_ts`` through ``TSDatasetH`` and ``TSDataSampler``, its own ``train_epoch``, mean squared error
   (benchmarks/peers/gru_qlib.py, in an environment with pyqlib; make one with ``pip install pyqlib torch``);
 - ``torch``: the catalog's ``hf_gru``, whole days of 1,000 stocks from the resident panel, torch's GRU layer;
-- ``fused``: the same with the fused step (mg_models/networks/fused_gru.py), as it trains on a CPU.
+- ``fused``: the same with the fused step (mg_models/networks/fused_gru.py), the default on a CPU.
 
 Each run is a process of its own, which first trains on a tiny panel (imports and kernel compilation are not in the
 figures); contestants take turns, a figure is the median of its runs. A batch's assembly, loss, gradient clipping and
@@ -55,7 +55,7 @@ def panel_of(values: np.ndarray) -> Panel:
 
 
 def wall(device: str) -> float:
-    """Seconds, once the device has done what it was given."""
+    """Seconds, once the device has finished its queue."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
     return time.perf_counter()
@@ -132,7 +132,7 @@ def table(results: dict[str, list[dict[str, float]]], stocks: int, days: int) ->
 
 
 def on_device(values: np.ndarray, labels: np.ndarray, device: str, batches: int, repeat: int) -> str:
-    """Samples per second of wall time there, and the device's name."""
+    """Samples per second of wall time on a device, and its name."""
     rates = [batches * BATCH / trained(values, labels, batches, 5, device) for _ in range(repeat)]
     name = torch.cuda.get_device_name(device) if device.startswith("cuda") else device
     return (
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--page", type=Path)
-    parser.add_argument("--device", help="measure there alone: cuda")
+    parser.add_argument("--device", help="measure on this device alone: cuda")
     parser.add_argument("--contestant", choices=["torch", "fused"], help=argparse.SUPPRESS)
     parser.add_argument("--paths", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""How much of a planted signal each model of the catalog finds.
+"""How much of a planted signal each model of the catalog recovers.
 
     python benchmarks/learnability.py [--models hf_gru ...] [--seeds 0 1 2] [--minutes 7] [--folder DIR]
         [--page docs/models.md]
@@ -6,7 +6,7 @@
 Trains on the synthetic panels of benchmarks/synthetic.py (oracle RankIC about 0.12) and predicts a half-year after
 the cut. The figure is the mean over days of the correlation of prediction and planted signal; that of several seeds is
 of the mean of their z-scored predictions, as everywhere. Each (model, seed) is stored in ``--folder`` as it ends and is
-not trained again, and with ``--minutes`` none is begun after that time: call it until it says that nothing is left.
+not trained again; with ``--minutes`` none is begun after that time: call it again until nothing is left.
 Figures go to benchmarks/results/learnability.json, and as a table into ``--page``.
 
 ``hf_gru`` and the models of bars run as the catalog has them. For the others the panels, histories and windows are
@@ -133,14 +133,14 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def labels_of(made: synthetic.Synthetic, spec: ModelSpec) -> np.ndarray:
-    return made.returns(spec.label.horizons)
+def labels_of(market: synthetic.Synthetic, spec: ModelSpec) -> np.ndarray:
+    return market.returns(spec.label.horizons)
 
 
-def test_days(made: synthetic.Synthetic, retrain: str) -> np.ndarray:
-    """Indices of the predicted days: every :data:`EVERY`-th after the cut whose label is known."""
+def test_days(market: synthetic.Synthetic, retrain: str) -> np.ndarray:
+    """Indices of the predicted days: every :data:`EVERY`-th after the cut whose label is available."""
     cut = np.datetime64(f"{retrain[:4]}-{'01' if retrain.endswith('1') else '07'}-01")
-    return np.arange(np.searchsorted(made.days, cut), len(made.days) - 21, EVERY)
+    return np.arange(np.searchsorted(market.days, cut), len(market.days) - 21, EVERY)
 
 
 def correlation(prediction: np.ndarray, signal: np.ndarray) -> float:
@@ -149,25 +149,25 @@ def correlation(prediction: np.ndarray, signal: np.ndarray) -> float:
     return float(np.nanmean(np.nanmean(zscore_stocks(prediction) * signal, axis=1)))
 
 
-def one(spec: ModelSpec, seed: int, made: synthetic.Synthetic, retrain: str) -> tuple[np.ndarray, dict[str, float]]:
+def one(spec: ModelSpec, seed: int, market: synthetic.Synthetic, retrain: str) -> tuple[np.ndarray, dict[str, float]]:
     began = cpu()
-    (model,) = train(spec, made.inputs, labels_of(made, spec), None, retrain, seeds=[seed])
+    (model,) = train(spec, market.inputs, labels_of(market, spec), None, retrain, seeds=[seed])
     cost = cpu() - began
     record = model.card["training"]
-    wanted = made.days[test_days(made, retrain)]
+    wanted = market.days[test_days(market, retrain)]
     figures = {"cpu": cost, "steps": record["steps"], "epochs": record["epochs"], "best_step": record["best_step"]}
-    return predict([model], made.inputs, wanted), figures
+    return predict([model], market.inputs, wanted), figures
 
 
-def summary(name: str, spec: ModelSpec, paths: list[Path], made: synthetic.Synthetic, retrain: str) -> dict[str, Any]:
+def summary(name: str, spec: ModelSpec, paths: list[Path], market: synthetic.Synthetic, retrain: str) -> dict[str, Any]:
     """A row of the table from the stored seeds."""
     stored = [np.load(p) for p in paths]
     predictions = [s["prediction"] for s in stored]
-    days = test_days(made, retrain)
-    signal, label = made.signal[days], labels_of(made, spec)[days][..., 0]
+    days = test_days(market, retrain)
+    signal, label = market.signal[days], labels_of(market, spec)[days][..., 0]
     mean = np.mean([zscore_stocks(p) for p in predictions], axis=0)
     label = np.where(np.isfinite(mean), label, np.nan)
-    data = Dataset(spec, made.inputs, labels_of(made, spec))
+    data = Dataset(spec, market.inputs, labels_of(market, spec))
     return {
         "panel": panel_of(spec),
         "loss": "IC" if isinstance(spec.loss, NegativeIcSpec) or "ic" in spec.loss.kind else spec.loss.kind,
@@ -209,6 +209,41 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines).rstrip()
 
 
+def train_waiting(store: Store, every: dict[str, ModelSpec], waiting: list[tuple[str, int]], until: float) -> int:
+    """Train and store (model, seed) pairs until that time (monotonic); how many are left."""
+    market: tuple[str, synthetic.Synthetic] | None = None
+    for at, (name, seed) in enumerate(waiting):
+        if time.monotonic() > until:
+            return len(waiting) - at
+        spec = every[name]
+        key = panel_of(spec)
+        retrain, make = PANELS[key]
+        if market is None or market[0] != key:
+            market = None  # freed before the next is made
+            market = (key, make())
+        prediction, figures = one(spec, seed, market[1], retrain)
+        store.save(store.path(name, spec, seed), prediction, **figures)
+        found = correlation(prediction, market[1].signal[test_days(market[1], retrain)])
+        cost = f"{figures['cpu']:.0f} CPU s, {figures['steps']:.0f} steps"
+        print(f"{name} seed {seed}: {found:.3f} in {cost}", flush=True)
+    return 0
+
+
+def summaries(store: Store, every: dict[str, ModelSpec], seeds: list[int]) -> dict[str, dict[str, Any]]:
+    """Rows of the table, of every model that has a stored seed."""
+    rows: dict[str, dict[str, Any]] = {}
+    for key, (retrain, make) in PANELS.items():
+        stored = {
+            name: paths
+            for name, spec in every.items()
+            if panel_of(spec) == key and (paths := [p for s in seeds if (p := store.path(name, spec, s)).exists()])
+        }
+        if stored:
+            market = make()
+            rows |= {name: summary(name, every[name], paths, market, retrain) for name, paths in stored.items()}
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", default=None)
@@ -219,43 +254,15 @@ def main() -> None:
     parser.add_argument("--page", type=Path)
     args = parser.parse_args()
 
-    every = specs()
-    names = args.models or list(every)
-    store, began, left = Store(args.folder), time.monotonic(), 0
-    jobs = [(n, s) for s in args.seeds for n in names]  # one seed of every model, then the next
-    waiting = [(n, s) for n, s in jobs if not store.path(n, every[n], s).exists()]
-    waiting.sort(key=lambda job: (job[1], list(PANELS).index(panel_of(every[job[0]]))))
-    made: tuple[str, synthetic.Synthetic] | None = None
-    for at, (name, seed) in enumerate(waiting):
-        if args.report or time.monotonic() - began > 60 * args.minutes:
-            left = len(waiting) - at
-            break
-        spec = every[name]
-        key = panel_of(spec)
-        retrain, make = PANELS[key]
-        if made is None or made[0] != key:
-            made = None
-            made = (key, make())
-        prediction, figures = one(spec, seed, made[1], retrain)
-        store.save(store.path(name, spec, seed), prediction, **figures)
-        found = correlation(prediction, made[1].signal[test_days(made[1], retrain)])
-        print(
-            f"{name} seed {seed}: {found:.3f} in {figures['cpu']:.0f} CPU s, {figures['steps']:.0f} steps", flush=True
-        )
-
-    rows: dict[str, dict[str, Any]] = {}
-    for key, (retrain, make) in PANELS.items():
-        mine = {
-            n: paths
-            for n, spec in every.items()
-            if panel_of(spec) == key and (paths := [p for s in args.seeds if (p := store.path(n, spec, s)).exists()])
-        }
-        if mine and (args.report or not left):
-            data = make()
-            rows |= {n: summary(n, every[n], paths, data, retrain) for n, paths in mine.items()}
-    if left and not args.report:
-        print(f"{left} (model, seed) pairs left: call it again")
-        return
+    every, store = specs(), Store(args.folder)
+    if not args.report:
+        pairs = [(n, s) for s in args.seeds for n in args.models or every]  # one seed of every model, then the next
+        waiting = [(n, s) for n, s in pairs if not store.path(n, every[n], s).exists()]
+        waiting.sort(key=lambda pair: (pair[1], list(PANELS).index(panel_of(every[pair[0]]))))
+        if left := train_waiting(store, every, waiting, time.monotonic() + 60 * args.minutes):
+            print(f"{left} (model, seed) pairs left: call it again")
+            return
+    rows = summaries(store, every, args.seeds)
     RESULTS.parent.mkdir(exist_ok=True)
     about = {"machine": platform.machine(), "strength": synthetic.STRENGTH, "targets": TARGETS}
     RESULTS.write_text(json.dumps(about | {"models": rows}, indent=1) + "\n")

@@ -1,8 +1,8 @@
-"""A trained model on disk: weights as safetensors, and a JSON card that says where they come from.
+"""A trained model on disk: weights as safetensors, and a JSON card with their provenance.
 
-``<folder>/seed<k>.safetensors`` and ``<folder>/seed<k>.json``. The card is written last and carries
-the weights' digest, so that a model is either whole or not there. Neither file holds a time of day:
-the same inputs, seed and device kind give the same bytes. Never a pickle.
+``<folder>/seed<k>.safetensors`` and ``<folder>/seed<k>.json``. Writes are atomic: the card is written last
+and holds the weights' digest. Neither file holds a time of day: the same inputs, seed and device kind give the same
+bytes. Never a pickle.
 """
 
 import dataclasses
@@ -61,12 +61,16 @@ class TrainedModel:
     def network(self, device: str = "cpu") -> nn.Module:
         """The network with these weights, in evaluation mode.
 
+        Returns
+        -------
+        torch.nn.Module
+
         Raises
         ------
         CheckpointError
             The weights are not those of this version's network.
         """
-        with torch.random.fork_rng(devices=[]):  # a module draws its first weights from the caller's generator
+        with torch.random.fork_rng(devices=[]):  # a module draws its initial weights from the caller's generator
             per_day = {i.panel: i.per_day for i in self.spec.inputs}
             network = build_network(self.spec, {n: len(names) // per_day[n] for n, names in self.features.items()})
         try:
@@ -80,9 +84,14 @@ class TrainedModel:
 
 
 def save(model: TrainedModel, folder: str | Path) -> Path:
-    """Write a model and return its card's path. Each file appears whole or not at all, the card last.
+    """Write a model: each file atomically, the card last.
 
-    An older card goes first, so that a kill between the files leaves no model rather than one that does not fit.
+    An older card is removed first, so that a kill between the files leaves no model rather than one that does not fit.
+
+    Returns
+    -------
+    Path
+        The card's.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,6 +104,10 @@ def save(model: TrainedModel, folder: str | Path) -> Path:
 
 def load(folder: str | Path) -> list[TrainedModel]:
     """Every seed's model in a folder, by ascending seed.
+
+    Returns
+    -------
+    list of TrainedModel
 
     Raises
     ------
@@ -115,12 +128,12 @@ def load_seed(folder: str | Path, seed: int) -> TrainedModel | None:
 
 
 def card_id(card: dict[str, Any]) -> str:
-    """Sixteen hex digits that name a stored model's card, its weights' digest included."""
+    """Sixteen hex digits that identify a stored model's card, its weights' digest included."""
     return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def keep_only(folder: str | Path, seeds: Iterable[int]) -> None:
-    """Remove what a folder holds of other seeds, left by an older training that had more."""
+    """Remove a folder's models of other seeds, left by an older training that had more."""
     wanted = set(seeds)
     for path in Path(folder).glob("seed*.*"):
         if path.suffix in (".json", ".safetensors") and int(path.stem.removeprefix("seed")) not in wanted:
@@ -135,19 +148,19 @@ def weights_of(folder: str | Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a training's data and code come from, for the card.
+    """Data and code of a training, for the card.
 
     Attributes
     ----------
     fingerprints : dict of str to str
         The caller's names for the inputs' versions.
     data_digest : str
-        Of exactly the inputs and labels that the training can see.
+        Digest of exactly the inputs and labels that the training can see.
     git_revision : str or None
     input_digests : dict of str to str
         The same for each input, and for the labels.
     label_known : dict of str to str
-        For ``train`` and ``valid``, the day at whose close the last label is known.
+        For ``train`` and ``valid``, the day at whose close the last label is available.
     """
 
     fingerprints: dict[str, str] = field(default_factory=dict)
@@ -160,7 +173,7 @@ class Provenance:
 def new_card(
     spec: ModelSpec, data: "Dataset", split: Split, seed: int, threads: int, provenance: Provenance
 ) -> dict[str, Any]:
-    """Everything known before training starts; the trainer adds ``training``."""
+    """The card before training; the trainer adds ``training``."""
     ranges = {}
     for part in ("train", "valid"):
         index = getattr(split, part)
@@ -194,7 +207,7 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The checkout's commit, or None where this package is not run from one."""
+    """The checkout's commit, or None where this package does not run from one."""
     try:
         done = subprocess.run(
             ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10

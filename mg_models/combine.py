@@ -1,4 +1,4 @@
-"""Signals made without training: equal weight, ICIR weight, and the fusion of signals.
+"""Signals without training: equal weight, ICIR weight, and the fusion of signals.
 
 Source: Huatai series 72, charts 45 and 57.
 """
@@ -17,7 +17,7 @@ def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     scores : ndarray (D, S, F)
-        Preprocessed factors. A missing factor takes no part in a stock's mean.
+        Preprocessed factors. Missing factors are left out of a stock's mean.
     directions : ndarray (F,)
         +1 or -1: the sign of each factor's expected RankIC.
 
@@ -25,6 +25,11 @@ def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64 (D, S)
         NaN where a stock has no factor.
+
+    Raises
+    ------
+    InputError
+        ``directions`` are not ``F`` signs.
     """
     directions = np.asarray(directions, np.float64)
     if scores.shape[-1:] != directions.shape or not np.isin(directions, (-1.0, 1.0)).all():
@@ -33,7 +38,7 @@ def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def icir_weights(
-    rank_ic: np.ndarray, known: np.ndarray, asof: np.ndarray, window: int = 52, min_observations: int = 26
+    rank_ic: np.ndarray, available: np.ndarray, asof: np.ndarray, window: int = 52, min_observations: int = 26
 ) -> np.ndarray:
     """Each factor's trailing RankIC mean over std, scaled to absolute weights that sum to 1.
 
@@ -41,11 +46,11 @@ def icir_weights(
     ----------
     rank_ic : ndarray (O, F)
         Weekly observations in time order.
-    known : ndarray of datetime64[D] (O,)
-        The day at whose close each observation is known: for a return of h days dated d, the
-        trading day h + 1 after d. NaT where it is not yet.
+    available : ndarray of datetime64[D] (O,)
+        The day at whose close each observation is available: for a return of h days dated d, the trading day h + 1
+        after d. NaT where it is not yet.
     asof : ndarray of datetime64[D] (T,)
-        Days that need weights; only observations known by then are used.
+        Days that need weights; only observations available by then are used.
     window : int
         Observations looked back over, 52 being a year of weeks.
     min_observations : int
@@ -54,21 +59,23 @@ def icir_weights(
     Returns
     -------
     ndarray of float64 (T, F)
-        Signed as the RankIC is. NaN rows where too few observations are known.
+        Signed as the RankIC is. NaN rows where too few observations are available.
 
     Raises
     ------
     LeakageError
-        ``known`` does not ascend, so that the trailing window would not be the latest known.
+        ``available`` does not ascend, so that the trailing window would not be the latest.
+    InputError
+        ``available`` is not one day per observation.
     """
-    known = np.asarray(known, "datetime64[D]")
+    available = np.asarray(available, "datetime64[D]")
     asof = np.asarray(asof, "datetime64[D]")
-    if len(known) != len(rank_ic):
-        raise InputError(f"known must have one day per observation, {len(rank_ic)}, was {len(known)}")
-    seen = ~np.isnat(known)
-    if np.any(np.diff(known[seen]).astype(np.int64) < 0) or np.any(np.diff(seen.astype(int)) > 0):
-        raise LeakageError("known must ascend with the observations, days not known yet last; sort both by date")
-    counts = np.searchsorted(known[seen], asof, side="right")  # (T,)
+    if len(available) != len(rank_ic):
+        raise InputError(f"available must have one day per observation, {len(rank_ic)}, was {len(available)}")
+    seen = ~np.isnat(available)
+    if np.any(np.diff(available[seen]).astype(np.int64) < 0) or np.any(np.diff(seen.astype(int)) > 0):
+        raise LeakageError("available must ascend with the observations, NaT last; sort both by date")
+    counts = np.searchsorted(available[seen], asof, side="right")  # (T,)
     out = np.full((len(asof), rank_ic.shape[1]), np.nan)
     for count in np.unique(counts):
         past = rank_ic[max(count - window, 0) : count]  # (O', F)
@@ -86,9 +93,23 @@ def icir_weights(
 
 
 def icir_weight(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Factors ``(D, S, F)`` weighted by each day's :func:`icir_weights` ``(D, F)``.
+    """Factors weighted by each day's :func:`icir_weights`.
 
-    Returns ``(D, S)`` float64; NaN where a stock has no factor or the day no weights.
+    Parameters
+    ----------
+    scores : ndarray (D, S, F)
+        Preprocessed factors.
+    weights : ndarray (D, F)
+
+    Returns
+    -------
+    ndarray of float64 (D, S)
+        NaN where a stock has no factor or the day no weights.
+
+    Raises
+    ------
+    InputError
+        Shapes differ.
     """
     if weights.shape != (scores.shape[0], scores.shape[2]):
         raise InputError(f"weights must be {(scores.shape[0], scores.shape[2])}, was {weights.shape}")
@@ -106,8 +127,12 @@ def fuse(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
     Returns
     -------
     ndarray of float64 (D, S)
-        NaN where a stock lacks any of the signals: a mean over what is left would not be on the
-        others' scale.
+        NaN where a stock lacks any of the signals: a mean over the others would not be on the same scale.
+
+    Raises
+    ------
+    InputError
+        No signal, weights that do not add up to more than 0, or shapes that differ.
     """
     if not parts:
         raise InputError("no signal to fuse was given")

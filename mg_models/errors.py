@@ -1,4 +1,4 @@
-"""Errors raised by the model floor. Every message names the place and the remedy."""
+"""Errors of this package. Every message names the model, input or file, and the remedy."""
 
 
 class ModelError(Exception):
@@ -10,18 +10,18 @@ class InputError(ModelError, ValueError):
 
 
 class CatalogError(ModelError, KeyError):
-    """A model or a hyper-parameter that the catalog does not know, or a value it cannot take."""
+    """No such model or hyper-parameter in the catalog, or a value that it cannot take."""
 
     def __str__(self) -> str:  # KeyError would show the message's repr
         return str(self.args[0]) if self.args else ""
 
 
 class LeakageError(ModelError):
-    """A computation would use data that was not known at its date."""
+    """A computation would use data that was not available at its date (look-ahead)."""
 
 
 class TrainingError(ModelError):
-    """A model cannot be trained, or its training broke."""
+    """A model cannot be trained, or its training failed."""
 
 
 class CheckpointError(ModelError):

@@ -1,8 +1,8 @@
 """Predictions of trained models, one day's cross-section at a time.
 
 A day is always predicted by itself, so that a day alone, a range and the whole history give the same
-bits. A stock's score depends on the others only through the standardisation of the inputs and of the
-predictions over the day's stocks.
+bits. A stock's score depends on the others only through the z-scores of the inputs and of the predictions
+over the day's stocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -66,9 +66,25 @@ def predict_signals(
     in_sample: bool = False,
     records: list[dict[str, InputRecord]] | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every signal of :attr:`ModelSpec.signals`, each as :func:`predict` gives the first of them.
+    """Every signal of :attr:`ModelSpec.signals`: the prediction of :func:`predict`, and one for each head.
 
-    X
+    Parameters
+    ----------
+    models, inputs, days, device, in_sample
+        As for :func:`predict`.
+    records : list, optional
+        Filled with what the networks read, an entry for each of ``days``.
+
+    Returns
+    -------
+    dict of str to ndarray of float64 (D', S)
+
+    Raises
+    ------
+    InputError
+        As :func:`predict`.
+    LeakageError
+        As :func:`predict`.
     """
     spec = _one_spec(models)
     chosen = select_inputs(spec, inputs)

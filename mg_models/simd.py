@@ -28,6 +28,11 @@ def _block(rows: int, vectors: int) -> Callable[..., None]:
 
     Each matrix is an array, the offset of its first value and its strides in values; ``b``, ``start`` and ``out``
     are contiguous along their columns. A row stride of 0 gives every row of ``start`` the same values.
+
+    Returns
+    -------
+    callable
+        To be called in compiled code with the matrices in the order ``a``, ``b``, ``start``, ``out``, then ``depth``.
     """
 
     @intrinsic
@@ -134,6 +139,11 @@ def _copy_of(scaled: bool) -> Callable[..., None]:
 
     Each array is flat float32 and comes with the offset of its first value. ``scaled``: not the value ``x`` but
     ``(x / last - mean) * inverse`` within ``clip``.
+
+    Returns
+    -------
+    callable
+        To be called in compiled code.
     """
 
     def generate(context, builder, signature, args):

@@ -1,7 +1,7 @@
-"""What a catalog entry is made of: inputs, label, network, loss, split, and the settings of the training.
+"""Parts of a catalog entry: inputs, label, network, loss, split, and the settings of the training.
 
-Networks and losses are small dataclasses, one for each kind, so that an entry names only what its
-report names. ``kind`` tells them apart in a stored card.
+Networks and losses are small dataclasses, one for each kind, so that an entry names only what its report
+names. ``kind`` identifies them in a stored card.
 """
 
 import dataclasses
@@ -31,10 +31,10 @@ class InputSpec:
     clip : float or None
         Bound on the z-scores of ``"last_value"``.
     min_share : float
-        Share of the rows that a stock must have to take part.
+        Share of the window's rows that an eligible stock must have.
     per_day : int
-        Steps that one row of the panel holds side by side, step by step: 8 for half-hours. Such a row
-        has ``per_day`` times the features of a step.
+        Steps in one row of the panel, one after another: 8 for half-hours. Such a row has ``per_day`` times the
+        features of a step.
 
     Raises
     ------
@@ -68,17 +68,17 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class LabelSpec:
-    """What a model learns.
+    """The return that a model learns, and how it is transformed.
 
     Attributes
     ----------
     horizons : tuple of int
         Trading days of the returns, from T+1 to T+1+horizon; a head for each where there are several.
     price : {"vwap", "close"}
-        Price that the returns are made of.
+        Price of entry and exit.
     transform : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
         Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; ranked, mapped to
-        normal quantiles, then z-scored; or that less what the style features of the first input explain
+        normal quantiles, then z-scored; or the residual of that on the style features of the first input
         (:data:`~mg_models.data.labels.STYLES`).
     """
 
@@ -100,7 +100,7 @@ class SplitSpec:
     train_days, valid_days : int
         Fixed lengths of a rolling window, trading days; 0: the window expands.
     min_train_days, min_valid_days : int
-        Sampled days without which a retrain is refused.
+        A retrain with fewer sampled days is refused.
     """
 
     every: int = 5
@@ -130,7 +130,7 @@ class RecurrentSpec:
 
 @dataclass(frozen=True)
 class MultiTaskSpec:
-    """An input for each task: a GRU (``shared`` by the bars), own BatchNorm and Linear, the mean predicts."""
+    """A task for each input: a GRU (``shared`` by the bars), own BatchNorm and Linear; their mean is the prediction."""
 
     hidden: int = 30
     layers: int = 1
@@ -140,7 +140,7 @@ class MultiTaskSpec:
 
 @dataclass(frozen=True)
 class SequenceSpec:
-    """A recurrent encoder for each input, their outputs side by side, then an MLP.
+    """A recurrent encoder for each input, their outputs concatenated, then an MLP.
 
     Attributes
     ----------
@@ -148,9 +148,9 @@ class SequenceSpec:
     hidden, layers : int
     bidirectional : bool
     attention : bool
-        Whether the additive attention over the top layer's states stands beside the last state.
+        Whether additive attention over the top layer's states is concatenated with the last state.
     residual : bool
-        Whether a path leads around each layer.
+        Whether each layer has a residual connection.
     mlp : int
         Width of the MLP between the encoders and the prediction; 0: none.
     """
@@ -188,7 +188,7 @@ class ResidualLearningSpec:
 
 @dataclass(frozen=True)
 class TaskMlpSpec:
-    """An MLP that the tasks share, a head for each horizon.
+    """An MLP shared by the tasks, a head for each horizon.
 
     ``task_attention_heads`` above 0 puts multi-head attention between the tasks in front of the heads.
     """
@@ -272,15 +272,15 @@ class RankWeightedErrorSpec:
 
 @dataclass(frozen=True)
 class ResidualLearningLossSpec:
-    """Squared error, plus weights times what the modules leave unexplained and the contrastive loss.
+    """Squared error, plus the weighted reconstruction and contrastive losses.
 
     Attributes
     ----------
     reconstruction : float
-        The report's lambda_1, on the mean square of each granularity's input less its reconstruction
-        from the coarser one.
+        The report's lambda_1: weight of the mean square of each granularity's input less its reconstruction from the
+        coarser one.
     contrast : float
-        On the contrastive loss, where the combination is ``"contrastive"``.
+        Weight of the contrastive loss, where the combination is ``"contrastive"``.
     """
 
     reconstruction: float = 0.05
@@ -317,7 +317,7 @@ class ModelSpec:
     loss : LossSpec
     label : LabelSpec
     universe : str
-        Key of the panel that says who takes part on a day (finite: yes); empty: whoever has inputs.
+        Key of the panel of members (finite: a member on that day); empty: every stock with inputs.
     batch_rows : int
         A batch is whole days that add up to about so many rows.
     batch_days : int
@@ -330,11 +330,11 @@ class ModelSpec:
     check_every : int
         Steps between two validations; 0: one at each epoch's end.
     patience : int
-        Validations without a better one that end the training.
+        Validations without a better one after which the training ends.
     grad_clip : float
         Bound on the gradient's norm.
     min_stocks : int
-        A day with fewer stocks takes no part in the loss.
+        Days with fewer stocks are left out of the loss.
     seeds : tuple of int
     split : SplitSpec
     description, source : str
@@ -363,26 +363,26 @@ class ModelSpec:
 
     @property
     def horizon(self) -> int:
-        """The longest of the label's horizons: what the embargo counts."""
+        """The longest of the label's horizons, which sets the embargo."""
         return max(self.label.horizons)
 
     @property
     def heads(self) -> tuple[str, ...]:
         """Names of the predictions beside their mean, ``("10d", "20d", "10d20d")``; none with one horizon.
 
-        The last is the mean itself, under the name that the report's tables give it.
+        The last is the mean itself, under its name in the report's tables.
         """
         each = tuple(f"{h}d" for h in self.label.horizons)
         return (*each, "".join(each)) if len(each) > 1 else ()
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """Every signal that the model gives: its own name (the mean over heads), and one for each head."""
+        """Names of the model's signals: its own (the mean over heads), and one for each head."""
         return (self.name, *(f"{self.name}_{head}" for head in self.heads))
 
     @property
     def hash(self) -> str:
-        """Sixteen hex digits of everything that shapes the trained weights, seeds and prose left out."""
+        """Sixteen hex digits of everything that the trained weights depend on, but the seeds."""
         content = dataclasses.asdict(self)
         for key in ("description", "source", "seeds"):
             content.pop(key)

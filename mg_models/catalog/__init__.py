@@ -1,8 +1,8 @@
 """Every published model as one entry: inputs, network, loss, label, split, seeds, hyper-parameters.
 
-A model is a network, a loss and an entry here; one trainer serves them all. ``CATALOG`` holds the
-trained models, ``COMBINATIONS`` the signals made from other signals or straight from factors. Names
-are those of the reports' published tables, so that results join to them.
+A model is a network, a loss and an entry here; one trainer serves them all. ``CATALOG`` holds the trained models,
+``COMBINATIONS`` the signals combined from other signals or from factors. Names are those of the reports' published
+tables, so that results join to them.
 """
 
 from collections.abc import Iterable
@@ -37,6 +37,15 @@ _MODEL_OF = {signal: name for name, entry in CATALOG.items() for signal in entry
 def get(name: str) -> ModelSpec:
     """The catalog's entry of a trained model.
 
+    Parameters
+    ----------
+    name : str
+        As in the report's published table: ``"hf_gru"``.
+
+    Returns
+    -------
+    ModelSpec
+
     Raises
     ------
     CatalogError
@@ -56,8 +65,16 @@ def signal_names() -> tuple[str, ...]:
 def trained_parts(names: Iterable[str]) -> tuple[str, ...]:
     """The trained models behind some signals, in order, each once.
 
-    A model stands for itself, a head for its model, a fusion for the models of its parts; what is
-    weighted by hand needs none.
+    Of a model, itself; of a head, its model; of a fusion, the models of its parts; of factors weighted by hand, none.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Signals of the catalog.
+
+    Returns
+    -------
+    tuple of str
 
     Raises
     ------

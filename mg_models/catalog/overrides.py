@@ -23,6 +23,16 @@ def override(spec: ModelSpec, **changes: Any) -> ModelSpec:
     (``hidden``, ``correlation_penalty``, ``horizons``, ``every``, ...), or ``steps`` / ``clip``, a mapping
     from input to value (``steps={"daily": 60}``) or one value for all.
 
+    Parameters
+    ----------
+    spec : ModelSpec
+    **changes
+        By name.
+
+    Returns
+    -------
+    ModelSpec
+
     Raises
     ------
     CatalogError

@@ -2,10 +2,10 @@
 
 Why, measured on validation days of the real panel (``docs/real_panel.md``):
 
-- Dividing each bar series by its own last value takes away how the day's open, high, low and close stand to each
+- Dividing each bar series by its own last value removes the relation of the day's open, high, low and close to each
   other, how large the stock's moves are and how much it trades. On the same days and labels a ridge on those windows
   reaches half of the RankIC of one on hand-made features of the same bars. ``price_volume`` (96 such features,
-  :mod:`mg_models.data.price_volume`) gives that back.
+  :mod:`mg_models.data.price_volume`) restores that.
 - How far the stocks are apart in a feature on a day is information, which a z-score per day takes away: features are
   centred per day and divided by one constant of the training days (:mod:`mg_models.networks.mlp`).
 - A z-scored 10-day return is ruled by a few jumps; the RankIC is not. Ranks mapped to normal quantiles as the label

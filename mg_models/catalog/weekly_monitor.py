@@ -1,7 +1,7 @@
 """Haitong's weekly of 2023-12-15: the deep-learning factors that it follows.
 
-The weekly names the networks and the label; 30 days of half-hours, and the training of series 88, stand in for
-what it leaves out.
+The weekly names the networks and the label; for what it leaves out, 30 days of half-hours and the training of series 88
+are used.
 """
 
 from mg_models.catalog.series_88 import SPLIT, TRAINING, label

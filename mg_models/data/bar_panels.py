@@ -1,8 +1,8 @@
 """Daily, weekly and monthly bars as the inputs of the low-frequency models.
 
-The week and the month that a day lies in are seen as a bar to date: open of its first traded day,
+The week and the month of a day enter as a bar to date: open of its first traded day,
 highest high and lowest low so far, last close, volume so far and the volume-weighted price so far. A
-completed week or month is seen only from the first day after it.
+completed week or month enters only from the first day after it.
 
 Source: Huatai series 72, charts 50-51.
 """
@@ -37,8 +37,7 @@ def bar_inputs(
     weeks : ndarray of datetime64[D] (P,)
         Monday of each week of ``weekly``, ascending.
     weekly : ndarray (P, S, 6)
-        Adjusted weekly bars. Weeks that are not over at a day are never shown to it, so the current
-        week may be there or not.
+        Adjusted weekly bars. A day never sees weeks that are not over, so the current week may be present or not.
     months : ndarray of datetime64[D] (Q,)
         First calendar day of each month of ``monthly``, ascending.
     monthly : ndarray (Q, S, 6)
@@ -67,10 +66,19 @@ def bar_inputs(
 
 
 def to_date_bars(daily: np.ndarray, period: np.ndarray) -> np.ndarray:
-    """The bar of each day's period using days up to and including it, ``(D, S, 6)`` float32.
+    """The bar of each day's period, of the period's days up to and including it.
 
-    ``period`` is ``(D,)``, equal within a period. Days without a trade (volume 0 or NaN) add nothing;
-    a stock that has not traded in the period yet is NaN.
+    Parameters
+    ----------
+    daily : ndarray (D, S, 6)
+        Days without a trade (volume 0 or NaN) add nothing.
+    period : ndarray (D,)
+        Equal within a period.
+
+    Returns
+    -------
+    ndarray of float32 (D, S, 6)
+        NaN where a stock has not traded in the period yet.
     """
     out = np.full(daily.shape, np.nan, np.float32)
     symbols = daily.shape[1]
@@ -96,10 +104,20 @@ def to_date_bars(daily: np.ndarray, period: np.ndarray) -> np.ndarray:
 
 
 def completed_bars(daily: np.ndarray, period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bars of whole periods from daily ones: period starts ``(P,)`` and bars ``(P, S, 6)`` float32.
+    """Bars of whole periods from daily ones, for callers without a table of weekly or monthly bars.
 
-    For callers without a table of weekly or monthly bars. The last period may be unfinished;
-    :func:`bar_inputs` shows it to no day.
+    The last period may be unfinished; :func:`bar_inputs` does not use it.
+
+    Parameters
+    ----------
+    daily : ndarray (D, S, 6)
+    period : ndarray of datetime64[D] (D,)
+        First day of each day's period, as :func:`week_of` gives it.
+
+    Returns
+    -------
+    tuple of ndarray
+        Period starts ``(P,)`` and bars ``(P, S, 6)``, float32.
     """
     last = np.flatnonzero(np.append(period[1:] != period[:-1], True))
     return period[last], to_date_bars(daily, period)[last]
@@ -129,12 +147,12 @@ def _period_panel(
     _check(name, bars, (len(starts), len(symbols), len(FEATURES)))
     if np.any(np.diff(starts).astype(np.int64) <= 0):
         raise InputError(f"{name}: period starts must ascend; sort and deduplicate them")
-    over = np.unique(period)[:-1]  # the last day's period is never completed for any day here
+    over = np.unique(period)[:-1]  # the period of the last day is not completed for any day
     lacking = over[~np.isin(over, starts)]
     if len(lacking):
         raise InputError(
             f"{name}: {len(lacking)} periods between {days[0]} and {days[-1]} have no bar, first {lacking[0]}; "
-            f"materialise them, or make them with completed_bars"
+            f"materialise them, or compute them with completed_bars"
         )
     return PeriodPanel(days, symbols, bars, to_date_bars(daily, period), np.searchsorted(starts, period), FEATURES)
 

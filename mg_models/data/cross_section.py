@@ -1,10 +1,10 @@
-"""Cross-sectional scores of one day."""
+"""Z-scores, ranks and rank correlations over the stocks of a day."""
 
 import numpy as np
 
 
 def zscore_stocks(values: np.ndarray) -> np.ndarray:
-    """Mean 0 and population std 1 along the last axis, NaN kept; no variance gives 0, not NaN."""
+    """Mean 0 and population std 1 along the last axis, the stocks; NaN stays NaN, no variance gives 0."""
     mean = _nanmean(values)
     centred = values - mean
     std = np.sqrt(_nanmean(centred * centred))
@@ -19,9 +19,17 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def rank_ic(prediction: np.ndarray, label: np.ndarray) -> float:
-    """Spearman's correlation over the stocks that have both.
+    """Spearman's correlation of a day's predictions and labels, over the stocks that have both.
 
-    NaN with fewer than three of them; 0 where one of the two does not vary, for it tells nothing.
+    Parameters
+    ----------
+    prediction, label : ndarray (S,)
+        NaN where a stock has none.
+
+    Returns
+    -------
+    float
+        NaN with fewer than three stocks; 0 where one of the two does not vary.
     """
     both = np.isfinite(prediction) & np.isfinite(label)
     if both.sum() < 3:

@@ -1,7 +1,7 @@
-"""What a model reads on a day: the windows of every stock that takes part, and their labels.
+"""What a model reads on a day: the windows of every eligible stock, and their labels.
 
-Training, validation and prediction all read through :class:`Dataset`, so that a model sees in
-prediction what it saw in training.
+Training, validation and prediction all read through :class:`Dataset`, so that a model sees in prediction what it saw in
+training.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of some whole days (or of a part of one), one day after another.
+    """Rows of some whole days (or of a part of one), the rows of a day contiguous.
 
     Attributes
     ----------
@@ -93,7 +93,7 @@ class Dataset:
         self.labels = None if labels is None else as_heads(spec, labels, self.eligible.shape)
 
     def rows(self, day: int) -> np.ndarray:
-        """Stocks that take part on a day, ascending indices ``(rows,)``."""
+        """The eligible stocks of a day, ascending indices ``(rows,)``."""
         return np.flatnonzero(self.eligible[day])
 
     def windows(self, day: int) -> dict[str, Window]:
@@ -101,7 +101,7 @@ class Dataset:
         return self._read([day], [self.rows(day)])
 
     def _read(self, days: Sequence[int], chosen: Sequence[np.ndarray]) -> dict[str, Window]:
-        """Windows of some stocks of some days, scaled over everybody of each day."""
+        """Windows of some stocks of some days, scaled over every eligible stock of each day."""
         everyone = [self.rows(day) for day in days]
         if self.device == "cpu":
             return {name: window.view(days, everyone, chosen) for name, window in self._windows.items()}
@@ -116,15 +116,15 @@ class Dataset:
         return out
 
     def input_records(self, day: int) -> dict[str, InputRecord]:
-        """What :meth:`windows` of a day are made of, by input: the panels' values themselves, before any scaling."""
+        """What :meth:`windows` of a day read, by input: the panels' values before any scaling."""
         rows = torch.from_numpy(self.rows(day)).to(self.device)
-        words = self.symbols[self.rows(day)].tolist()
+        symbols = self.symbols[self.rows(day)].tolist()
         return {
             name: InputRecord(
                 str(self.days[day]),
                 window.reach(day),
                 len(rows),
-                array_digest([window.raw(day, rows).cpu().numpy()], words),
+                array_digest([window.raw(day, rows).cpu().numpy()], symbols),
             )
             for name, window in self._windows.items()
         }
@@ -132,14 +132,22 @@ class Dataset:
     def label(self, day: int) -> np.ndarray:
         """The raw labels of a day's :meth:`rows`, ``(rows, horizons)`` float64, NaN where there is none."""
         if self.labels is None:
-            raise InputError("this dataset was made without labels")
+            raise InputError("this dataset has no labels")
         return np.asarray(self.labels[day][self.rows(day)], np.float64)
 
     def batch(self, days: Sequence[int]) -> Batch:
         """The labelled rows of some days: those with a label of every horizon.
 
-        Inputs are z-scored over every stock with inputs, labelled or not, as in prediction; labels
-        over the stocks that have both.
+        Inputs are z-scored over every eligible stock, labelled or not, as in prediction; labels over the stocks that
+        have both.
+
+        Parameters
+        ----------
+        days : sequence of int
+
+        Returns
+        -------
+        Batch
         """
         labels, owners, weights, chosen = [], [], [], []
         loss = self.spec.loss
@@ -157,7 +165,7 @@ class Dataset:
         return Batch(self._read(days, chosen), self._float32(labels), owner, len(days), weight)
 
     def _styles(self, day: int) -> np.ndarray:
-        """What a neutral label leaves out, of a day's :meth:`rows`, z-scored and clipped at 3 ``(rows, K)``."""
+        """The styles of a neutral label, of a day's :meth:`rows`, z-scored and clipped at 3, ``(rows, K)``."""
         today = as_tensor(self.windows(day)[self.spec.inputs[0].panel])[-1:, :, self._style_columns]
         return zscore_steps(today, 3.0)[0].cpu().double().numpy()
 
@@ -169,6 +177,10 @@ class Dataset:
 
         ``batch_days`` days each; without it, a group closes with the day that brings it nearest to
         ``batch_rows`` rows and has at least one day. Parts of a day are cut later, by :meth:`parts`.
+
+        Yields
+        ------
+        list of int
         """
         size = 1 if self.spec.batch_stocks else self.spec.batch_days
         if size:
@@ -200,6 +212,10 @@ class Dataset:
 def select_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> dict[str, Panel | PeriodPanel]:
     """The panels that a model names, its universe among them, in its order.
 
+    Returns
+    -------
+    dict of str to Panel or PeriodPanel
+
     Raises
     ------
     InputError
@@ -219,7 +235,7 @@ def select_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) ->
 
 
 def _style_columns(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> list[int]:
-    """Where a neutral label's styles stand in a step of the first input; none for another label."""
+    """Columns of a neutral label's styles in a step of the first input; none for another label."""
     if spec.label.transform != NEUTRAL:
         return []
     panel = spec.inputs[0].panel
@@ -238,10 +254,14 @@ def step_features(spec: ModelSpec, features: Mapping[str, Sequence[str]]) -> dic
 
 
 def eligible_rows(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) -> np.ndarray:
-    """Stocks that take part on each day, ``(D, S)`` bool: those with enough of every input, in the universe.
+    """The eligible stocks of each day: those with enough of every input, in the universe.
 
-    The rule is that of :meth:`Panel.eligible`: a row on the day itself, and at least ``min_share``
-    of the window's rows.
+    The rule is that of :meth:`Panel.eligible`: a row on the day itself, and at least ``min_share`` of the window's
+    rows.
+
+    Returns
+    -------
+    ndarray of bool (D, S)
     """
     masks = [inputs[i.panel].eligible(i.rows, i.min_share, bars=i.scale == "last_value") for i in spec.inputs]
     if spec.universe:

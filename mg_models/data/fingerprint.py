@@ -1,4 +1,4 @@
-"""Digests of what a model was given, exact to the bit: values, and which days and stocks they belong to."""
+"""Digests of a model's inputs, exact to the bit: values, and the days and stocks they belong to."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -15,16 +15,16 @@ HEX = 16
 
 @dataclass(frozen=True)
 class InputRecord:
-    """What the networks were fed of one input for one day's predictions.
+    """What the networks read of one input for one day's predictions.
 
     Attributes
     ----------
     last : str
-        The latest day that the window touches.
+        The latest day in the window.
     rows : int
-        Rows of the panel in the window, before the panel's beginning left out: days, weeks or months.
+        Rows of the panel in the window, those before the panel's beginning not counted: days, weeks or months.
     stocks : int
-        Stocks that took part.
+        Stocks that were eligible.
     fingerprint : str
         Of the window's values as the panel holds them, and of the stocks.
     """
@@ -35,13 +35,13 @@ class InputRecord:
     fingerprint: str
 
 
-def array_digest(arrays: Iterable[np.ndarray], words: Iterable[str] = ()) -> str:
-    """Sixteen hex digits of some arrays' bytes, shapes and types, and of some words."""
+def array_digest(arrays: Iterable[np.ndarray], labels: Iterable[str] = ()) -> str:
+    """Sixteen hex digits of some arrays' bytes, shapes and types, and of some labels."""
     running = hashlib.blake2b(digest_size=HEX // 2)
     for array in arrays:
         running.update(f"{array.dtype.str}{array.shape}".encode())
         running.update(np.ascontiguousarray(array).data)
-    running.update("\n".join(words).encode())
+    running.update("\n".join(labels).encode())
     return running.hexdigest()
 
 
@@ -52,11 +52,25 @@ def training_digests(
     eligible: np.ndarray,
     splits: Mapping[str, Split],
 ) -> dict[str, tuple[str, dict[str, str]]]:
-    """Digests, per half-year, of exactly what its training can see: of all, and of each input and the labels.
+    """Digests, per half-year, of exactly what its training can see.
 
     From the first row of the first training day's window to the last validation day. A stock without a value on a
-    day, or a label of one that takes no part that day (``eligible`` ``(D, S)``), is not in that day's digest, so that
-    the same data gives the same digest on any axis of stocks, and however many half-years are trained in one call.
+    day, or a label of one that is not eligible that day, is not in that day's digest, so that the same data gives the
+    same digest on any axis of stocks, and however many half-years are trained in one call.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    inputs : mapping of str to Panel or PeriodPanel
+    labels : ndarray (D, S) or (D, S, horizons)
+    eligible : ndarray of bool (D, S)
+    splits : mapping of str to Split
+        By half-year.
+
+    Returns
+    -------
+    dict of str to tuple
+        By half-year: the digest of everything, and those of each input and of the labels.
     """
     window = {i.panel: i.rows for i in spec.inputs}
     spans = {r: (int(min(s.train[0], s.valid[0])), int(s.valid[-1]) + 1) for r, s in splits.items()}
@@ -65,16 +79,16 @@ def training_digests(
     out: dict[str, dict[str, str]] = {r: {} for r in splits}
     for name, panel in inputs.items():
         rows = window.get(name, 1)
-        words = _words(panel.symbols)
+        names = _names(panel.symbols)
         values = panel.to_date if isinstance(panel, PeriodPanel) else panel.values
         reach = 1 if isinstance(panel, PeriodPanel) else rows
         first = max(low - reach + 1, 0)
-        daily = _each(values, words, first, high)
+        daily = _each(values, names, first, high)
         periods: dict[int, bytes] = {}
         if isinstance(panel, PeriodPanel):
             begin = max(int(panel.period_of_day[low]) - rows + 1, 0)
             stop = int(panel.period_of_day[high - 1])
-            periods = _each(panel.completed, words, begin, stop)
+            periods = _each(panel.completed, names, begin, stop)
         for retrain, (start, end) in spans.items():
             whole = hashlib.blake2b("\n".join(panel.features).encode(), digest_size=HEX)
             for day in range(max(start - reach + 1, 0), end):
@@ -85,7 +99,7 @@ def training_digests(
                     whole.update(periods[period])
                 whole.update((over - over[-1]).tobytes())
             out[retrain][name] = whole.hexdigest()
-    symbols = _words(next(iter(inputs.values())).symbols)
+    symbols = _names(next(iter(inputs.values())).symbols)
     heads = np.asarray(labels, np.float64).reshape(len(labels), labels.shape[1], -1)
     daily = _each(heads, symbols, low, high, eligible)
     for retrain, (start, end) in spans.items():
@@ -96,12 +110,12 @@ def training_digests(
     return {r: (array_digest([], [f"{n} {d}" for n, d in each.items()]), each) for r, each in out.items()}
 
 
-def _words(symbols: np.ndarray) -> np.ndarray:
+def _names(symbols: np.ndarray) -> np.ndarray:
     return np.array([str(s).encode() for s in symbols], dtype="S16")
 
 
 def _each(
-    values: np.ndarray, words: np.ndarray, first: int, stop: int, among: np.ndarray | None = None
+    values: np.ndarray, names: np.ndarray, first: int, stop: int, among: np.ndarray | None = None
 ) -> dict[int, bytes]:
     """A digest of each row's stocks that have a value, of ``(rows, stocks, features)``."""
     out = {}
@@ -109,7 +123,7 @@ def _each(
         here = np.isfinite(values[at]).any(-1)
         if among is not None:
             here &= among[at]
-        running = hashlib.blake2b(words[here].tobytes(), digest_size=HEX)
+        running = hashlib.blake2b(names[here].tobytes(), digest_size=HEX)
         running.update(np.ascontiguousarray(values[at][here]).data)
         out[at] = running.digest()
     return out

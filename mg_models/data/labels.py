@@ -1,4 +1,4 @@
-"""A day's raw returns as what a model learns, and their weights in the loss."""
+"""A day's raw returns turned into training labels, and their weights in the loss."""
 
 import numpy as np
 import torch
@@ -13,7 +13,18 @@ STYLES = ("amount_20", "beta_60", "mom_240_20")
 
 
 def as_heads(spec: ModelSpec, labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels as ``(D, S, horizons)``; ``(D, S)`` will do for one horizon.
+    """Labels with an axis of horizons; ``(D, S)`` is accepted for one horizon.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    labels : ndarray (D, S) or (D, S, horizons)
+    shape : tuple of int
+        (D, S) of the inputs.
+
+    Returns
+    -------
+    ndarray (D, S, horizons)
 
     Raises
     ------
@@ -56,9 +67,9 @@ def transform(kind: str, raw: np.ndarray) -> np.ndarray:
 
 
 def neutral(label: np.ndarray, styles: np.ndarray) -> np.ndarray:
-    """Labels ``(rows, horizons)`` less their regression on an intercept and ``styles (rows, K)``, z-scored again."""
-    known = np.column_stack([np.ones(len(styles)), styles])  # (rows, 1 + K)
-    fitted = known @ np.linalg.lstsq(known, label, rcond=None)[0]
+    """Residuals of labels ``(rows, horizons)`` on an intercept and ``styles (rows, K)``, z-scored again."""
+    regressors = np.column_stack([np.ones(len(styles)), styles])  # (rows, 1 + K)
+    fitted = regressors @ np.linalg.lstsq(regressors, label, rcond=None)[0]
     return zscore_stocks((label - fitted).T).T
 
 

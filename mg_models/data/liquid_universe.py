@@ -1,4 +1,4 @@
-"""Who takes part in series 69's models: not too new, not ST, and among the most traded and largest.
+"""The universe of series 69's models: not too new, not ST, and among the most traded and largest stocks.
 
 Source: Huatai series 69, chart 8. Ours: market value is that of the free float where a lake has no other,
 and a stock listed for less than a year is measured by the days it has.
@@ -26,14 +26,15 @@ def liquid(
 
     At each quarter's last trading day, among the stocks not suspended: those in the top ``share`` both by mean
     amount and by mean market value over the past ``window`` days. They are members from the next trading day to
-    the next quarter's end, on the days on which they are ``admitted``. Nobody is before the first quarter's end.
+    the next quarter's end, on the days on which they are ``admitted``. There are no members before the first quarter's
+    end.
 
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
         Consecutive trading days.
     amount, cap : ndarray (D, S)
-        Yuan; what is not finite takes no part in the means.
+        Yuan; values that are not finite are left out of the means.
     suspended, admitted : ndarray of bool (D, S)
         ``admitted``: listed for :data:`LISTED_DAYS` days and not ST, that day.
     share : float
@@ -57,8 +58,8 @@ def liquid(
     ends = np.flatnonzero(quarter[1:] != quarter[:-1])
     for end, stop in zip(ends, [*ends[1:], len(days) - 1], strict=True):
         past = slice(max(end - window + 1, 0), end + 1)
-        section = ~suspended[end] & admitted[end]
-        chosen = _top(_mean(amount[past]), section, share) & _top(_mean(cap[past]), section, share)
+        among = ~suspended[end] & admitted[end]
+        chosen = _top(_mean(amount[past]), among, share) & _top(_mean(cap[past]), among, share)
         out[end + 1 : stop + 1] = chosen
     return out & admitted
 
@@ -71,10 +72,10 @@ def _mean(values: np.ndarray) -> np.ndarray:
 
 
 def _top(values: np.ndarray, among: np.ndarray, share: float) -> np.ndarray:
-    """The highest ``share`` of those that have a value; ties at the bound are all in."""
-    known = among & np.isfinite(values)
-    keep = int(np.ceil(share * known.sum()))
+    """The highest ``share`` of those that have a value; ties at the bound are all included."""
+    ranked = among & np.isfinite(values)
+    keep = int(np.ceil(share * ranked.sum()))
     if not keep:
         return np.zeros(len(values), bool)
-    bound = np.sort(values[known])[-keep]
-    return known & (values >= bound)
+    bound = np.sort(values[ranked])[-keep]
+    return ranked & (values >= bound)

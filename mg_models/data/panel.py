@@ -43,18 +43,33 @@ class Panel:
         _shape("values", self.values, (len(self.days), len(self.symbols), len(self.features)))
 
     def valid(self, bars: bool = False) -> np.ndarray:
-        """Rows that count as present, ``(D, S)`` bool.
+        """Rows that count as present.
 
-        A row of factors is present where any feature is finite. A bar is present where every
-        feature is finite and positive, so that a day without a trade is not one.
+        A row of factors is present where any feature is finite. A bar is present where every feature is finite and
+        positive, so that a day without a trade has none.
+
+        Returns
+        -------
+        ndarray of bool (D, S)
         """
         return _valid(self.values, bars)
 
     def eligible(self, steps: int, min_share: float, bars: bool = False) -> np.ndarray:
-        """Stocks that take part on each day, ``(D, S)`` bool.
+        """The eligible stocks of each day.
 
-        A stock takes part on day T if its row at T is present and at least ``min_share`` of the
-        ``steps`` rows that end at T are.
+        A stock is eligible on day T if its row at T is present and at least ``min_share`` of the ``steps`` rows that
+        end at T are.
+
+        Parameters
+        ----------
+        steps : int
+        min_share : float
+        bars : bool
+            Whether rows are bars; see :meth:`valid`.
+
+        Returns
+        -------
+        ndarray of bool (D, S)
         """
         valid = self.valid(bars)
         total = _running(valid)  # (D + 1, S)
@@ -115,7 +130,7 @@ class PeriodPanel:
         return _valid(self.to_date, bars)
 
     def eligible(self, steps: int, min_share: float, bars: bool = False) -> np.ndarray:
-        """Stocks that take part on each day, ``(D, S)`` bool; see :meth:`Panel.eligible`."""
+        """The eligible stocks of each day, ``(D, S)`` bool; see :meth:`Panel.eligible`."""
         today = self.valid(bars)
         total = _running(_valid(self.completed, bars))  # (P + 1, S)
         first = np.maximum(self.period_of_day - (steps - 1), 0)
@@ -125,6 +140,11 @@ class PeriodPanel:
 
 def common_axes(inputs: Mapping[str, Panel | PeriodPanel]) -> tuple[np.ndarray, np.ndarray]:
     """Days and symbols that all the inputs share.
+
+    Returns
+    -------
+    tuple of ndarray
+        Days ``(D,)`` and symbols ``(S,)``.
 
     Raises
     ------
@@ -173,7 +193,7 @@ def _shape(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:
 
 def _valid(values: np.ndarray, bars: bool) -> np.ndarray:
     out = np.empty(values.shape[:2], bool)
-    for row, value in enumerate(values):  # day by day: no mask of the whole history is made
+    for row, value in enumerate(values):  # day by day: no mask of the whole history is allocated
         finite = np.isfinite(value)
         out[row] = (finite & (value > 0)).all(-1) if bars else finite.any(-1)
     return out

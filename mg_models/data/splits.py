@@ -1,16 +1,17 @@
 """Which days train, validate and test a half-year's model.
 
 A worked example with ``horizon=10`` and ``2017H1``. The label of day T is the return from T+1 to
-T+11, so it is known at the close of T+11. The last day that may validate is therefore the twelfth
-trading day before 2017-01-03 (the first of the half-year): eleven days, ``horizon + 1``, are dropped
-before the cut. Likewise eleven days are dropped between training and validation, so that no training
-label is known only after validation has begun. Days are sampled every fifth from the first day that
+T+11, so it is available at the close of T+11. The last validation day is therefore the twelfth
+trading day before 2017-01-03 (the first of the half-year): an embargo of eleven days, ``horizon + 1``,
+precedes the cut. Likewise eleven days are purged between training and validation, so that no training
+label becomes available only after validation has begun. Days are sampled every fifth from the first day that
 has inputs; the last fifth of the samples, in time order, validates. The window expands: a later
 half-year keeps the same samples and adds new ones.
 
 With fixed lengths the window rolls: the ``valid_days`` trading days before the half-year validate and the
-``train_days`` before them train, each less its last ``horizon + 1`` days (one more than series 69 drops: the
-label of T is known at the close of T + horizon + 1). A history too short for the training days gives what it has.
+``train_days`` before them train, each less an embargo of its last ``horizon + 1`` days (one more than
+series 69 drops: the label of T is available at the close of T + horizon + 1). A history too short for the training days
+is used as far as it goes.
 
 Source: Huatai series 72, chart 44 (4:1, every fifth day, half-yearly); series 69, chart 8 (252*6 and 252*2 days, the
 dropped days; its 126 test days are a half-year here); Haitong series 87 (1,200 and 120 days).
@@ -37,6 +38,10 @@ class Split:
 
 def period_start(retrain: str) -> np.datetime64:
     """First calendar day of a half-year: ``2017-01-01`` for ``2017H1``, ``2017-07-01`` for ``2017H2``.
+
+    Returns
+    -------
+    numpy.datetime64
 
     Raises
     ------
@@ -74,16 +79,20 @@ def split(
         Of the label, trading days.
     spec : SplitSpec
     label_end : ndarray of datetime64[D] (D,), optional
-        The day at whose close each label is known; NaT where it is not yet.
+        The day at whose close each label is available; NaT where it is not yet.
     usable : ndarray of bool (D,), optional
         Days with inputs and labels of enough stocks. Sampling starts at the first.
+
+    Returns
+    -------
+    Split
 
     Raises
     ------
     TrainingError
         Too few sampled days before the cut.
     LeakageError
-        ``label_end`` says that a label is known only after the embargo has passed.
+        A label is available only after the embargo, by ``label_end``.
     """
     days = np.asarray(days, "datetime64[D]")
     usable = np.ones(len(days), bool) if usable is None else np.asarray(usable, bool)
@@ -97,7 +106,7 @@ def split(
         begin = str(days[first]) if first < len(days) else "none"
         raise TrainingError(
             f"retrain {retrain}: {len(train)} training and {len(valid)} validation days (every {spec.every} trading "
-            f"days from {begin}, {gap} days dropped twice), needs {spec.min_train_days} and {spec.min_valid_days}; "
+            f"days from {begin}, {gap} days of embargo twice), needs {spec.min_train_days} and {spec.min_valid_days}; "
             f"give it a longer history, a later half-year, or override min_train_days, min_valid_days or every"
         )
     if label_end is not None:
@@ -120,8 +129,8 @@ def _rolling(cut: int, first: int, gap: int, spec: SplitSpec) -> tuple[np.ndarra
     return np.arange(begin, max(middle - gap, begin), spec.every), np.arange(middle, max(cut - gap, middle), spec.every)
 
 
-def known_days(days: np.ndarray, horizon: int) -> np.ndarray:
-    """The day at whose close each day's label is known, ``(D,)``; NaT where the data ends before."""
+def label_end_days(days: np.ndarray, horizon: int) -> np.ndarray:
+    """The day at whose close each day's label is available, ``(D,)``; NaT where the data ends before."""
     out = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
     gap = horizon + 1
     out[: max(len(days) - gap, 0)] = np.asarray(days, "datetime64[D]")[gap:]
@@ -134,6 +143,6 @@ def _no_leak(days: np.ndarray, label_end: np.ndarray, used: np.ndarray, before: 
     if late.any():
         at = int(np.flatnonzero(late)[0])
         raise LeakageError(
-            f"the label of {days[used[at]]} is known on {ends[at]}, not before {what} ({before}); "
+            f"the label of {days[used[at]]} is available on {ends[at]}, not before {what} ({before}); "
             f"the labels' horizon must be the model's"
         )

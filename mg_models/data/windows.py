@@ -3,7 +3,7 @@
 On a CPU a batch is a :class:`WindowView`: which rows of the panel it reads and how they are scaled. The fused GRU reads
 it value by value from the panel; other networks have it gathered. On a GPU, windows are gathered by torch. A gathered
 window is time-major, ``(steps, rows, features)`` and contiguous, which is what a recurrent layer reads; nothing larger
-than one batch is ever made.
+than one batch is ever allocated.
 """
 
 from collections.abc import Sequence
@@ -171,6 +171,10 @@ class Windows:
 
         ``rows`` must be every eligible stock of that day: the z-score is over them. Steps
         before the panel's beginning and values that are not finite are 0.
+
+        Returns
+        -------
+        Tensor of float32 (steps, rows, features)
         """
         raw = self.raw(day, rows)  # (steps, rows, F)
         if self.spec.scale == "last_value":
@@ -191,9 +195,11 @@ class Windows:
         return steps.reshape(self.spec.steps, rows, -1)  # (steps, rows, F)
 
     def raw(self, day: int, rows: Tensor) -> Tensor:
-        """The panel's values of the windows that end on a day, ``(rows of the panel, stocks, F)`` float32.
+        """The panel's values of the windows that end on a day, not scaled; NaN before the panel's beginning.
 
-        Not scaled; NaN before the panel's beginning.
+        Returns
+        -------
+        Tensor of float32 (rows of the panel, stocks, F)
         """
         steps = total = self.spec.rows
         source, end, tail = self._values, day + 1, None
@@ -214,10 +220,18 @@ class Windows:
 
 
 def zscore_steps(values: Tensor, clip: float | None = None) -> Tensor:
-    """z-score over rows per step and feature, population std, in place of ``(steps, rows, features)``.
+    """z-score over rows per step and feature, population std.
 
-    Values that are not finite are left out and become 0; a step without variance becomes 0. ``clip``
-    bounds the result.
+    Parameters
+    ----------
+    values : Tensor (steps, rows, features)
+        Values that are not finite are left out and become 0; a step without variance becomes 0.
+    clip : float, optional
+        Bound on the result.
+
+    Returns
+    -------
+    Tensor (steps, rows, features)
     """
     finite = torch.isfinite(values)
     count = finite.sum(1, keepdim=True).clamp_(min=1)  # (steps, 1, F)

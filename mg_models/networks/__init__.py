@@ -26,51 +26,75 @@ from mg_models.specs import (
     TemporalTransformerSpec,
 )
 
+SEVERAL_INPUTS = (MultiTaskSpec, SequenceSpec, ResidualLearningSpec)
+SEVERAL_HEADS = (TaskMlpSpec, StockAttentionSpec)
+
 
 def build_network(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
-    """The entry's network; ``features`` is the number of features of a step of each input.
+    """The network of a catalog entry, its weights drawn from torch's generator.
 
-    ``network(windows, day=None)`` takes ``{input: (steps, rows, features)}`` and gives ``(rows, tasks)``; the
-    model's prediction is the mean over tasks. ``day`` ``(rows,)`` int64 says which day each row is of,
-    days one after another; without it, all rows are of one day. Only attention between stocks reads it.
+    Parameters
+    ----------
+    spec : ModelSpec
+    features : mapping of str to int
+        Number of features of a step of each input.
+
+    Returns
+    -------
+    torch.nn.Module
+        ``network(windows, day=None)`` maps ``{input: (steps, rows, features)}`` to ``(rows, tasks)``; the model's
+        prediction is the mean over tasks. ``day``, int64 ``(rows,)``, is the index of each row's day, rows of a day
+        contiguous; without it, all rows are of one day. Only attention between stocks reads it.
 
     Raises
     ------
     CatalogError
         No such network, or one that the entry's inputs, features or labels do not fit.
     """
-    network, names, heads = spec.network, [i.panel for i in spec.inputs], len(spec.label.horizons)
-    first, width = names[0], features[names[0]]
-    several_inputs = MultiTaskSpec | SequenceSpec | ResidualLearningSpec
-    if len(names) > 1 and not isinstance(network, several_inputs):
-        raise CatalogError(f"{spec.name}: a {network.kind} network reads one input, has {', '.join(names)}")
-    if heads > 1 and not isinstance(network, TaskMlpSpec | StockAttentionSpec):
+    network, heads = spec.network, len(spec.label.horizons)
+    inputs = {i.panel: features[i.panel] for i in spec.inputs}
+    first, width = next(iter(inputs.items()))
+    _check_inputs_and_heads(spec, width)
+    match network:
+        case RecurrentSpec():
+            return Recurrent(first, width, network.hidden, network.layers, network.sigmoid)
+        case MultiTaskSpec():
+            # bars share one GRU; factors have features of their own, and so a GRU of their own
+            owner = {i.panel: "bars" if network.shared and i.scale == "last_value" else i.panel for i in spec.inputs}
+            return MultiTask(inputs, owner, network.hidden, network.layers)
+        case SequenceSpec():
+            return Sequence(inputs, network)
+        case ResidualLearningSpec():
+            _check_granularities(spec)
+            return ResidualLearning({i.panel: (features[i.panel], i.per_day) for i in spec.inputs}, network)
+        case TaskMlpSpec():
+            return TaskMlp(first, width, heads, network)
+        case StockAttentionSpec():
+            return StockAttention(first, width, heads, network)
+        case TemporalTransformerSpec():
+            return TemporalTransformer(first, width, network)
+        case MlpSpec():
+            return Mlp(first, width, network.hidden, network.layers, network.dropout, network.clip)
+        case LinearSpec():
+            return Mlp(first, width, 0, 0, 0.0, network.clip)
+    raise CatalogError(f"{spec.name}: no network {network!r}")
+
+
+def _check_inputs_and_heads(spec: ModelSpec, width: int) -> None:
+    """``width`` is the number of features of a step of the first input."""
+    network, heads = spec.network, len(spec.label.horizons)
+    if len(spec.inputs) > 1 and not isinstance(network, SEVERAL_INPUTS):
+        names = ", ".join(i.panel for i in spec.inputs)
+        raise CatalogError(f"{spec.name}: a {network.kind} network reads one input, has {names}")
+    if heads > 1 and not isinstance(network, SEVERAL_HEADS):
         raise CatalogError(f"{spec.name}: a {network.kind} network has one head, the label horizons are {heads}")
     if isinstance(network, StockAttentionSpec | TemporalTransformerSpec) and width % network.heads:
         raise CatalogError(f"{spec.name}: {width} features do not divide into {network.heads} attention heads")
-    if isinstance(network, RecurrentSpec):
-        return Recurrent(first, width, network.hidden, network.layers, network.sigmoid)
-    if isinstance(network, MultiTaskSpec):
-        # bars share one GRU; factors have features of their own, and so a GRU of their own
-        owner = {i.panel: "bars" if network.shared and i.scale == "last_value" else i.panel for i in spec.inputs}
-        return MultiTask({n: features[n] for n in names}, owner, network.hidden, network.layers)
-    if isinstance(network, SequenceSpec):
-        return Sequence({n: features[n] for n in names}, network)
-    if isinstance(network, ResidualLearningSpec):
-        if len({i.rows for i in spec.inputs}) > 1 or any(b.per_day % a.per_day for a, b in pairwise(spec.inputs)):
-            raise CatalogError(
-                f"{spec.name}: residual learning reads granularities over the same days, coarse to fine; was "
-                f"{[(i.panel, i.rows, i.per_day) for i in spec.inputs]} (input, days, steps a day)"
-            )
-        return ResidualLearning({i.panel: (features[i.panel], i.per_day) for i in spec.inputs}, network)
-    if isinstance(network, TaskMlpSpec):
-        return TaskMlp(first, width, heads, network)
-    if isinstance(network, StockAttentionSpec):
-        return StockAttention(first, width, heads, network)
-    if isinstance(network, TemporalTransformerSpec):
-        return TemporalTransformer(first, width, network)
-    if isinstance(network, MlpSpec):
-        return Mlp(first, width, network.hidden, network.layers, network.dropout, network.clip)
-    if isinstance(network, LinearSpec):
-        return Mlp(first, width, 0, 0, 0.0, network.clip)
-    raise CatalogError(f"{spec.name}: no network {network!r}")
+
+
+def _check_granularities(spec: ModelSpec) -> None:
+    if len({i.rows for i in spec.inputs}) > 1 or any(b.per_day % a.per_day for a, b in pairwise(spec.inputs)):
+        raise CatalogError(
+            f"{spec.name}: residual learning reads granularities over the same days, coarse to fine; was "
+            f"{[(i.panel, i.rows, i.per_day) for i in spec.inputs]} (input, days, steps a day)"
+        )

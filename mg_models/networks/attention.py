@@ -1,4 +1,4 @@
-"""Additive attention: a weighted mean of states, the weights made from the states themselves.
+"""Additive attention: a weighted mean of states, with weights computed from the states themselves.
 
     e_t = v' tanh(W h_t + b),  a = softmax(e),  context = sum_t a_t h_t
 

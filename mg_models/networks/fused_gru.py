@@ -1,4 +1,4 @@
-"""A one-layer GRU's last state on a CPU, faster than torch's, with gradients of its own and read from the panel.
+"""A one-layer GRU's last state on a CPU, faster than torch's: its own gradients, windows read from the panel.
 
 With r, z, n the reset, update and new gates, in torch's order and naming:
 
@@ -8,8 +8,8 @@ With r, z, n the reset, update and new gates, in torch's order and naming:
     h' = (1 - z) * n + z * h
 
 torch's own layer makes some ten passes over memory per step, and the library below it leaves half of a core with
-AVX-512 idle on matrices this narrow. How it is done: :mod:`mg_models.networks.gru_kernels`. benchmarks/gru.py
-has the figures; ``tests/mg_models/networks/test_fused_gru.py`` holds the two to each other.
+AVX-512 idle on matrices this narrow. The loops: :mod:`mg_models.networks.gru_kernels`. benchmarks/gru.py
+has the figures; ``tests/mg_models/networks/test_fused_gru.py`` compares the two.
 """
 
 from typing import Any, TypeGuard
@@ -79,7 +79,7 @@ def _packed(
 
 
 def fits(gru: nn.Module, window: Window) -> TypeGuard[nn.GRU]:
-    """Whether :func:`fused_last_state` can stand for the layer: CPU, float32, one layer, one direction."""
+    """Whether :func:`fused_last_state` can replace the layer: CPU, float32, one layer, one direction."""
     if not (isinstance(gru, nn.GRU) and gru.num_layers == 1 and not gru.bidirectional and gru.bias):
         return False
     if isinstance(window, WindowView):
@@ -88,10 +88,18 @@ def fits(gru: nn.Module, window: Window) -> TypeGuard[nn.GRU]:
 
 
 def fused_last_state(gru: nn.GRU, window: Window) -> Tensor:
-    """The state after the last step, ``(rows, hidden)``, of ``(steps, rows, features)``.
+    """The state after the last step; gradients reach the layer's weights, not the window.
 
-    Gradients reach the layer's weights, not the window. Of a tensor, as of a panel, values that are not finite are
-    read as 0.
+    Parameters
+    ----------
+    gru : torch.nn.GRU
+        One that :func:`fits`.
+    window : Tensor or WindowView (steps, rows, features)
+        float32; values that are not finite are read as 0.
+
+    Returns
+    -------
+    Tensor of float32 (rows, hidden)
     """
     view = window if isinstance(window, WindowView) else WindowView.of(window)
     return _LastState.apply(view, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)

@@ -142,9 +142,13 @@ def forward(windows, w_x, w_h, bias, states, out):
 
 @kernel(nogil=True)
 def backward(windows, w_x, w_h, w_back, bias, states, grad):
-    """Weights' gradients, float64, of the gradient ``(rows, hidden)`` of the last states.
+    """The weights' gradients from the gradient ``(rows, hidden)`` of the last states.
 
-    Of W_x ``(3, features, padded)``, of W_h ``(3, hidden, padded)`` and of the biases ``(4, padded)``: r, z, n, inner.
+    Returns
+    -------
+    tuple of ndarray of float64
+        Of W_x ``(3, features, padded)``, of W_h ``(3, hidden, padded)`` and of the biases ``(4, padded)``: r, z, n,
+        inner.
     """
     rows, hidden = grad.shape
     features, padded = w_x.shape[1], states.shape[3]

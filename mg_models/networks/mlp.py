@@ -1,9 +1,9 @@
-"""An MLP over the last step of one input: what a stock's features say today, without a memory of its own.
+"""An MLP over the last step of one input: today's features of a stock, without memory.
 
     x -> x / scale, within +-clip -> (Linear -> ReLU -> Dropout) x layers -> Linear -> prediction
 
 Without layers it is a linear model. The scale is a constant of each feature, taken from the training days before the
-first step: a day on which the stocks are further apart than usual stays one, as a z-score per day would not let it.
+first step: unlike a z-score per day, it keeps the information of how far the stocks are apart on a day.
 
 Source: ours (``catalog/variants.py``).
 """
@@ -21,7 +21,7 @@ TO_STD = 1.4826
 
 
 class Mlp(nn.Module):
-    """``panel`` is the input that it reads; 0 ``layers`` make a linear model."""
+    """``panel`` is the input that it reads; with 0 ``layers`` the model is linear."""
 
     scale: Tensor
 
@@ -37,8 +37,8 @@ class Mlp(nn.Module):
     def calibrate(self, days: Iterable[Mapping[str, Window]]) -> None:
         """Set the scale: 1.4826 times the mean over days of the median absolute value over stocks.
 
-        ``days`` gives each training day's windows. A day on which that median is 0 (a feature whose history has not
-        begun) takes no part; a feature that has no other day keeps the scale 1.
+        ``days`` yields each training day's windows. Days on which that median is 0 (a feature whose history has not
+        begun) are left out; a feature without any other day keeps the scale 1.
         """
         total, count = torch.zeros_like(self.scale), torch.zeros_like(self.scale)
         for windows in days:

@@ -3,8 +3,8 @@
     x -> GRU or LSTM (layers, one or both directions) -> last state [, additive attention over the states]
     all inputs' encodings -> Linear -> ReLU -> Linear -> prediction
 
-The last state of both directions is the state after each has read the whole window. A residual layer
-adds its input (through a linear map where the widths differ) to its output.
+The last state of both directions is the state after each has read the whole window. A residual layer adds its input
+(through a linear map where the widths differ) to its output.
 
 Source: Haitong series 88, sections 1-3; Haitong weekly 2023-12-15, table 1; Huatai series 69, chart 5. The
 report of series 88 names no activation: ReLU is ours.

@@ -39,7 +39,7 @@ class TaskMlp(nn.Module):
 
 
 class TaskAttention(nn.Module):
-    """Multi-head scaled dot-product attention between tasks, with a path around it."""
+    """Multi-head scaled dot-product attention between tasks, with a residual connection."""
 
     def __init__(self, hidden: int, tasks: int, heads: int):
         super().__init__()

@@ -1,10 +1,10 @@
 """Transformer encoders: across the stocks of a day, and over the days of a stock.
 
-A block is multi-head attention, LayerNorm, two linear layers with a ReLU, LayerNorm, with a path around
-each half. The model's width is the number of factors, as the report says.
+A block is multi-head attention, LayerNorm, two linear layers with a ReLU, LayerNorm, with a residual connection around
+each half. The model's width is the number of factors, as in the report.
 
-Source: Huatai series 69, charts 4, 6 and 7. Sinusoidal positions, and the last step as what the temporal
-encoder hands on, are ours.
+Source: Huatai series 69, charts 4, 6 and 7. Sinusoidal positions, and the last step as the temporal encoder's
+output, are ours.
 """
 
 import math
@@ -39,13 +39,13 @@ class StockAttention(nn.Module):
             return self.heads(self.encoder(x[:, None])[:, 0])  # (rows, tasks)
         days = int(day[-1]) + 1 if len(day) else 0
         count = torch.bincount(day, minlength=days)  # (days,)
-        place = torch.arange(len(day), device=day.device) - (count.cumsum(0) - count)[day]  # (rows,)
+        rank = torch.arange(len(day), device=day.device) - (count.cumsum(0) - count)[day]  # (rows,)
         longest = int(count.max()) if days else 0
         padded = x.new_zeros(longest, days, x.shape[1])  # (stocks, days, features)
-        padded[place, day] = x
+        padded[rank, day] = x
         absent = torch.arange(longest, device=day.device)[None, :] >= count[:, None]  # (days, stocks)
         states = self.encoder(padded, src_key_padding_mask=absent)  # (stocks, days, features)
-        return self.heads(states[place, day])  # (rows, tasks)
+        return self.heads(states[rank, day])  # (rows, tasks)
 
 
 class TemporalTransformer(nn.Module):

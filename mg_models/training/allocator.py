@@ -1,8 +1,8 @@
-"""Memory that a batch frees is kept for the next.
+"""Keep the memory that a batch frees for the next one.
 
 A batch of training takes and frees some hundred megabytes. glibc hands arrays of that size back to the system at once,
-and the system clears every page again when they are taken anew: on ``hf_gru`` 6,000 page faults a batch and a tenth to
-a quarter of its CPU time.
+and the system clears every page when they are allocated again: on ``hf_gru`` 6,000 page faults a batch and a tenth to a
+quarter of its CPU time.
 """
 
 import ctypes

@@ -1,9 +1,9 @@
-"""What a training will take, before it is launched: windows, steps, minutes and memory.
+"""Estimate of a training's windows, steps, minutes and memory, before it is launched.
 
 1. Count each half-year's windows and steps from its split.
 2. Take the seconds of a step from a rate (an earlier training's), or measure a few steps and a few validation days.
-3. A training ends ``patience`` checks after its best: at the least at the first, expected half the patience later
-   (models of series 72 are best after 40 to 60 steps, five checks of ten), unless earlier trainings say otherwise.
+3. A training ends ``patience`` checks after its best one: at least the first, expected half the patience later
+   (models of series 72 are best after 40 to 60 steps, five checks of ten), unless earlier trainings differ.
 
 Measuring trains a network of its own and leaves the generators as they were: results do not change.
 """
@@ -27,7 +27,7 @@ from mg_models.training.retrain import TrainingPlan
 MEASURED_STEPS = 3
 MEASURED_DAYS = 3
 ENOUGH_SECONDS = 2.0
-BEST_AFTER = 0.5  # of the patience, in checks
+BEST_AFTER = 0.5  # share of the patience, in checks
 PROCESS_MB = (
     330.0  # of a process before it reads a window, torch 2.13 on a CPU: tests/mg_models/training/test_cost_estimate.py
 )
@@ -43,11 +43,11 @@ class Rate:
     seconds_per_step : float
         Validation included.
     activations_mb : float
-        What a step keeps for its gradients, with the batch's windows; NaN where it was not measured.
+        Tensors saved for the gradients of a step, with the batch's windows; NaN where it was not measured.
     basis : str
-        Where the rate comes from, for a person.
+        Source of the rate, as text.
     steps : float
-        That a training took, on average; NaN where none is known.
+        Steps of a training, on average; NaN where no training has finished.
     """
 
     seconds_per_step: float
@@ -106,7 +106,7 @@ class Cost:
         return self.steps[1] * self.seconds_per_step
 
     def lines(self) -> list[tuple[str, str]]:
-        """What is estimated and the estimate, in words."""
+        """Pairs of a quantity and its estimate, as text."""
         least, expected, most = (_duration(m) for m in self.minutes)
         low, middle, high = self.steps
         kept = f", {self.finished} of them finished by an earlier run" if self.finished else ""
@@ -127,7 +127,7 @@ class Cost:
 
 
 def estimate(todo: TrainingPlan, workers: int = 1, rate: Rate | None = None) -> Cost:
-    """What the training of a plan will take.
+    """Estimate of a planned training.
 
     Parameters
     ----------
@@ -136,6 +136,10 @@ def estimate(todo: TrainingPlan, workers: int = 1, rate: Rate | None = None) -> 
         As for the training.
     rate : Rate, optional
         By default the plan's last half-year is measured, some seconds of this process.
+
+    Returns
+    -------
+    Cost
     """
     spec, splits = todo.spec, todo.splits
     data = todo.dataset()
@@ -186,7 +190,7 @@ def steps_of_epoch(data: Dataset, split: Split) -> int:
 
 
 def measure(data: Dataset, split: Split, epoch: int) -> Rate:
-    """Time a few steps of a network of its own, and a few validation days; one step before them does not count."""
+    """Time a few steps of a separate network, and a few validation days, after a step that does not count."""
     spec = data.spec
     with reproducible(0, data.device):
         network = build_network(spec, step_features(spec, data.features)).to(data.device).train()
@@ -241,7 +245,7 @@ def _step(data: Dataset, network: nn.Module, optimizer: torch.optim.Optimizer, b
 
 
 def _step_saved(data: Dataset, network: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch) -> float:
-    """A step; returns the bytes that it keeps for its gradients, each storage once, and those of the windows."""
+    """A step; returns the bytes saved for its gradients, each storage once, and those of the windows."""
     given = [w.untyped_storage() for w in batch.windows.values() if isinstance(w, torch.Tensor)]
     storages = {storage.data_ptr(): storage.nbytes() for storage in given}
 

@@ -1,4 +1,4 @@
-"""The one trainer: a network, a loss and a catalog entry in, a trained model out.
+"""The trainer of every model: a network, a loss and a catalog entry in, a trained model out.
 
 1. Build the network from the seed.
 2. Shuffle the training days, batch whole days, take a step of Adam on the loss's clipped gradient.
@@ -48,7 +48,7 @@ class Progress:
     seconds_left : float
         Until this (retrain, seed) stops, if no later check is better than the best so far.
     loss : float
-        Mean training loss since the check before.
+        Mean training loss since the previous check.
     seconds : float
         Since this (retrain, seed) began.
     """
@@ -83,12 +83,16 @@ def fit(
     on_progress : callable, optional
         Called with a :class:`Progress` at every validation check.
     provenance : Provenance, optional
-        Kept in the model's card.
+        Stored in the model's card.
+
+    Returns
+    -------
+    TrainedModel
 
     Raises
     ------
     TrainingError
-        The loss or a validation score stopped being a number.
+        The loss or a validation score was not finite.
     """
     spec = data.spec
     with reproducible(seed, data.device):
@@ -131,10 +135,20 @@ def predict_day(network: nn.Module, data: Dataset, day: int) -> np.ndarray:
 
 
 def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Window]) -> np.ndarray:
-    """Predictions of a day's windows, ``(rows, columns)`` float64.
+    """Predictions of a day's windows.
 
-    The first column is the model's prediction, the mean over the network's tasks. With several horizons the
-    columns after it are those of :attr:`ModelSpec.heads`.
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode.
+    spec : ModelSpec
+    windows : dict of str to Tensor or WindowView (steps, rows, features)
+
+    Returns
+    -------
+    ndarray of float64 (rows, columns)
+        The first column is the model's prediction, the mean over the network's tasks. With several horizons the
+        columns after it are those of :attr:`ModelSpec.heads`.
     """
     tasks = network(windows).cpu().double().numpy()  # (rows, tasks)
     mean = tasks.mean(1, keepdims=True)
@@ -144,15 +158,26 @@ def predict_windows(network: nn.Module, spec: ModelSpec, windows: dict[str, Wind
 def validation_rank_ic(
     network: nn.Module, data: Dataset, split: Split, labels: list[np.ndarray] | None = None
 ) -> float:
-    """Mean RankIC over the validation days of a network in evaluation mode; NaN days are left out.
+    """Mean RankIC over the validation days; NaN days are left out.
 
-    ``labels`` are those of the days, where a caller has them already.
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In evaluation mode.
+    data : Dataset
+    split : Split
+    labels : list of ndarray (rows, horizons), optional
+        The raw labels of the validation days, where a caller has them already.
+
+    Returns
+    -------
+    float
     """
     days = split.valid.tolist()
     with torch.inference_mode():
         scores = [predict_day(network, data, day) for day in days]
-    known = [data.label(d) for d in days] if labels is None else labels
-    return float(np.nanmean([_rank_ic(p, y) for p, y in zip(scores, known, strict=True)]))
+    labels = [data.label(d) for d in days] if labels is None else labels
+    return float(np.nanmean([_rank_ic(p, y) for p, y in zip(scores, labels, strict=True)]))
 
 
 class _Course:

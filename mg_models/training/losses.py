@@ -1,6 +1,6 @@
 """Losses over a batch of whole days.
 
-A batch is rows (stocks) of a few days one after another. Every loss is a mean over days, so that no
+A batch is rows (stocks) of a few days, those of a day contiguous. Every loss is a mean over days, so that no
 day's level is compared with another's. Rows without a label are selected away before any mean:
 multiplying by a mask would turn one NaN into a NaN gradient everywhere.
 
@@ -29,9 +29,18 @@ EPS = 1e-4
 
 
 def daily_correlation(a: Tensor, b: Tensor, day: Tensor, days: int) -> Tensor:
-    """Pearson's correlation of two ``(rows,)`` vectors within each day, ``(days,)``.
+    """Pearson's correlation of two vectors within each day.
 
-    ``day`` is ``(rows,)`` int64, the day of each row in 0..days-1.
+    Parameters
+    ----------
+    a, b : Tensor (rows,)
+    day : Tensor of int64 (rows,)
+        The day of each row, 0..days-1.
+    days : int
+
+    Returns
+    -------
+    Tensor (days,)
     """
     member = _membership(day, days, a.dtype)  # (days, rows)
     a, b = _centred(a, member), _centred(b, member)
@@ -47,16 +56,16 @@ def negative_ic(prediction: Tensor, label: Tensor, day: Tensor, days: int, min_s
     day : Tensor of int64 (rows,)
     days : int
     min_stocks : int
-        A day with fewer labelled rows, or whose label does not vary, takes no part.
+        Days with fewer labelled rows, or whose label does not vary, are left out.
 
     Returns
     -------
     Tensor
-        0, with zero gradient, if no day takes part.
+        A scalar; 0, with zero gradient, if every day is left out.
     """
     prediction, label, day = _labelled(prediction[:, None], label, day)
     return -_mean_over_days(
-        daily_correlation(prediction[:, 0], label, day, days), _taking_part(label, day, days, min_stocks)
+        daily_correlation(prediction[:, 0], label, day, days), _used_days(label, day, days, min_stocks)
     )
 
 
@@ -67,9 +76,14 @@ def multitask_ic(
 
     ``-(IC1 + IC2 + IC3) + penalty * (corr12 + corr13 + corr23)`` for the three columns of
     ``predictions (rows, tasks)``; every correlation is a mean over days.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
     """
     predictions, label, day = _labelled(predictions, label, day)
-    part = _taking_part(label, day, days, min_stocks)
+    part = _used_days(label, day, days, min_stocks)
     columns = predictions.unbind(1)
     loss = predictions.new_zeros(())
     for i, first in enumerate(columns):
@@ -98,17 +112,27 @@ def squared_error(
     weight : Tensor (rows, heads), optional
         Of each squared error, above 0; equal by default.
     min_stocks : int
-        A day with fewer rows, or whose label does not vary, takes no part for that head.
+        Days with fewer rows, or whose label does not vary, are left out for that head.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
     """
     member = _membership(day, days, predictions.dtype)  # (days, rows)
     error = (predictions - label).square()  # (rows, heads)
     mean = member @ error if weight is None else (member @ (weight * error)) / (member @ weight).clamp(min=1e-12)
-    part = torch.stack([_taking_part(column, day, days, min_stocks) for column in label.unbind(1)], dim=1)
+    part = torch.stack([_used_days(column, day, days, min_stocks) for column in label.unbind(1)], dim=1)
     return torch.stack([_mean_over_days(m, p) for m, p in zip(mean.unbind(1), part.unbind(1), strict=True)]).mean()
 
 
 def batch_loss(spec: ModelSpec, network: nn.Module, batch: Batch) -> Tensor:
-    """The entry's loss of a batch, a scalar.
+    """The entry's loss of a batch.
+
+    Returns
+    -------
+    Tensor
+        A scalar.
 
     Raises
     ------
@@ -131,10 +155,8 @@ def batch_loss(spec: ModelSpec, network: nn.Module, batch: Batch) -> Tensor:
 
 
 def _membership(day: Tensor, days: int, dtype: torch.dtype) -> Tensor:
-    """Row-normalised one-hot ``(days, rows)``: a product with it is the mean over each day.
-
-    A matrix product sums in a fixed order on every device; scatter-adds on a GPU do not.
-    """
+    """Row-normalised one-hot ``(days, rows)``: a product with it is the mean over each day."""
+    # a matrix product sums in a fixed order on every device; scatter-adds on a GPU do not
     one = (torch.arange(days, device=day.device)[:, None] == day[None, :]).to(dtype)
     return one / one.sum(1, keepdim=True).clamp(min=1.0)
 
@@ -149,7 +171,7 @@ def _labelled(predictions: Tensor, label: Tensor, day: Tensor) -> tuple[Tensor, 
     return (predictions, label, day) if bool(has.all()) else (predictions[has], label[has], day[has])
 
 
-def _taking_part(label: Tensor, day: Tensor, days: int, min_stocks: int) -> Tensor:
+def _used_days(label: Tensor, day: Tensor, days: int, min_stocks: int) -> Tensor:
     member = _membership(day, days, label.dtype)
     centred = _centred(label, member)
     count = (member > 0).sum(1)

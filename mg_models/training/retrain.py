@@ -1,7 +1,7 @@
-"""Train every (retrain, seed) of a model, alone or in parallel, resuming where a kill left off.
+"""Train every (retrain, seed) of a model, alone or in parallel, resuming after an interruption.
 
 1. Split each retrain's days, so that bad input fails before anything is trained.
-2. Load the (retrain, seed) pairs that ``out_dir`` already holds for the same configuration and data.
+2. Load the (retrain, seed) pairs that are stored in ``out_dir`` for the same configuration and data.
 3. Train the others: in this process, or each in a single-threaded process of its own
    (:mod:`mg_models.training.worker_processes`). Both give the same bits.
 4. Store each as it finishes.
@@ -19,7 +19,7 @@ from mg_models.data.dataset import Dataset, eligible_rows, select_inputs, usable
 from mg_models.data.fingerprint import training_digests
 from mg_models.data.labels import as_heads
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.splits import Split, known_days, split
+from mg_models.data.splits import Split, label_end_days, split
 from mg_models.errors import CheckpointError, TrainingError
 from mg_models.specs import ModelSpec
 from mg_models.training.fit import Progress, fit
@@ -55,7 +55,7 @@ def train(
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training is about to do.
+    """The half-years and seeds that a training will do, with their data.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class TrainingPlan:
     done : dict of (str, int) to TrainedModel
         The (half-year, seed) pairs that an earlier run finished.
     damaged : tuple of str
-        Stored ones that cannot be used, and why; they are trained again.
+        Errors of stored models that cannot be read; they are trained again.
     """
 
     spec: ModelSpec
@@ -120,12 +120,12 @@ def train_many(
     inputs : mapping of str to Panel or PeriodPanel
         On the same days and stocks.
     labels : ndarray (D, S) or (D, S, horizons)
-        Raw returns of the spec's horizons on the inputs' axes, NaN where a stock has none.
+        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none.
     label_end : ndarray of datetime64[D] (D,) or None
-        The day at whose close each label (of the longest horizon) is known, NaT where it is not yet. None:
+        The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
         the trading day horizon + 1 after it.
     retrains : iterable of str
-        Half-years to predict, ``["2017H1", "2017H2"]``. Each uses only labels known before it.
+        Half-years to predict, ``["2017H1", "2017H2"]``. Each uses only labels available before it.
     seeds : iterable of int, optional
         By default the catalog's.
     device : str
@@ -135,10 +135,10 @@ def train_many(
     on_progress : callable, optional
         Called with a :class:`~mg_models.training.fit.Progress` at every validation check.
     out_dir : str or Path, optional
-        Each model is stored in ``<out_dir>/<retrain>``. One that is there already, of the same
-        configuration, data, fingerprints and library versions, is loaded and not trained again.
+        Each model is stored in ``<out_dir>/<retrain>``. One that is stored there already, of the same configuration,
+        data, fingerprints and library versions, is loaded and not trained again.
     fingerprints : mapping of str to str, optional
-        The caller's names for the inputs' versions, kept in the card.
+        The caller's names for the inputs' versions, stored in the card.
     on_plan : callable, optional
         Called with the :class:`TrainingPlan` before anything is trained.
     on_trained : callable, optional
@@ -153,9 +153,9 @@ def train_many(
     InputError
         Inputs or labels that do not fit.
     LeakageError
-        Labels known too late.
+        Labels available too late.
     TrainingError
-        Too little data, a training that broke, or a process that died.
+        Too little data, a training that failed, or a process that died.
     """
     if workers < 1:
         raise TrainingError(f"workers must be at least 1, was {workers}")
@@ -188,12 +188,12 @@ def plan_training(
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
 ) -> TrainingPlan:
-    """What :func:`train_many` would do with the same arguments; it raises what that would, and trains nothing."""
+    """The plan of :func:`train_many` with the same arguments, which raises the same errors; nothing is trained."""
     chosen = select_inputs(spec, inputs)
     days, _ = common_axes(chosen)
     eligible = eligible_rows(spec, chosen)
     as_heads(spec, labels, eligible.shape)
-    ends = known_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
+    ends = label_end_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
     usable = usable_days(spec, eligible, labels)
     splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
     marks, revision = dict(fingerprints or {}), git_revision()
@@ -207,7 +207,7 @@ def plan_training(
         for seed in chosen_seeds:
             try:
                 stored = checkpoint.load_seed(Path(out_dir or "") / retrain, seed)
-            except CheckpointError as error:  # half written by a crash of the machine, or by another version
+            except CheckpointError as error:  # cut short by a crash of the machine, or of another version
                 damaged.append(str(error))
                 continue
             if stored is not None and _same_job(stored, spec, origins[retrain], device):

@@ -6,7 +6,7 @@ from scipy.stats import rankdata, spearmanr
 
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
 from mg_models.data.cross_section import rank_ic, ranks, zscore_stocks
-from mg_models.data.splits import known_days
+from mg_models.data.splits import label_end_days
 from mg_models.errors import InputError, LeakageError
 
 
@@ -21,7 +21,7 @@ def test_icir_weights_are_mean_over_std_of_the_known_window(make):
     days = make.weekdays(800)
     at = np.arange(0, 800, 5)
     ic = np.random.default_rng(0).standard_normal((len(at), 3)) + np.array([0.5, -0.2, 0.0])
-    known = known_days(days, 5)[at]
+    known = label_end_days(days, 5)[at]
     weights = icir_weights(ic, known, days)
     day = 700
     past = ic[at + 6 <= day][-52:]
@@ -36,7 +36,7 @@ def test_icir_weights_do_not_see_the_future(make):
     at = np.arange(0, 500, 5)
     rng = np.random.default_rng(1)
     ic = rng.standard_normal((len(at), 4))
-    known = known_days(days, 5)[at]
+    known = label_end_days(days, 5)[at]
     day = 333
     changed = np.where((known <= days[day])[:, None], ic, 99.0)
     a, b = icir_weights(ic, known, days), icir_weights(changed, known, days)
@@ -46,7 +46,7 @@ def test_icir_weights_do_not_see_the_future(make):
 
 def test_icir_weights_want_observations_in_order(make):
     days = make.weekdays(60)
-    with pytest.raises(LeakageError, match="known must ascend"):
+    with pytest.raises(LeakageError, match="available must ascend"):
         icir_weights(np.ones((60, 1)), days[::-1], days)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from mg_models.catalog import SplitSpec
-from mg_models.data.splits import known_days, period_end, period_start, split
+from mg_models.data.splits import label_end_days, period_end, period_start, split
 from mg_models.errors import LeakageError, TrainingError
 
 
@@ -16,7 +16,7 @@ def days() -> np.ndarray:
 
 
 def test_2017h1_is_as_the_worked_example_says(days):
-    s = split(days, "2017H1", 10, SplitSpec(), known_days(days, 10))
+    s = split(days, "2017H1", 10, SplitSpec(), label_end_days(days, 10))
     cut = np.searchsorted(days, np.datetime64("2017-01-01"))
     assert days[cut] == np.datetime64("2017-01-03")
     assert s.valid[-1] <= cut - 12  # the twelfth trading day before the cut at the latest
@@ -32,7 +32,7 @@ def test_2017h1_is_as_the_worked_example_says(days):
 @pytest.mark.parametrize("horizon", [5, 10, 20])
 @pytest.mark.parametrize("retrain", ["2015H2", "2019H1", "2023H2"])
 def test_no_label_is_known_too_late(days, retrain, horizon):
-    known = known_days(days, horizon)
+    known = label_end_days(days, horizon)
     s = split(days, retrain, horizon, SplitSpec(), known)
     assert (known[s.valid] < period_start(retrain)).all()
     assert (known[s.train] < days[s.valid[0]]).all()
@@ -53,7 +53,7 @@ def test_sampling_starts_at_the_first_usable_day(days):
 
 def test_labels_of_a_longer_horizon_are_refused(days):
     with pytest.raises(LeakageError, match="not before the cut of 2017H1"):
-        split(days, "2017H1", 10, SplitSpec(), known_days(days, 20))
+        split(days, "2017H1", 10, SplitSpec(), label_end_days(days, 20))
 
 
 def test_labels_never_known_are_refused(days):
@@ -81,7 +81,7 @@ def test_half_years():
 def test_fixed_lengths_roll(days, horizon):
     """Validation ends at the half-year, training where validation begins, each less horizon + 1 days."""
     spec = SplitSpec(every=1, train_days=600, valid_days=200)
-    known = known_days(days, horizon)
+    known = label_end_days(days, horizon)
     s = split(days, "2019H1", horizon, spec, known)
     cut, gap = int(np.searchsorted(days, np.datetime64("2019-01-01"))), horizon + 1
     np.testing.assert_array_equal(s.valid, np.arange(cut - 200, cut - gap))
@@ -94,7 +94,7 @@ def test_fixed_lengths_roll(days, horizon):
 def test_a_fixed_length_takes_what_a_short_history_has(days):
     spec = SplitSpec(every=1, train_days=1200, valid_days=120)
     usable = np.arange(len(days)) >= 400
-    s = split(days, "2016H1", 10, spec, known_days(days, 10), usable)
+    s = split(days, "2016H1", 10, spec, label_end_days(days, 10), usable)
     assert s.train[0] == 400
     assert len(s.valid) == 120 - 11
     with pytest.raises(TrainingError, match="retrain 2013H2: 0 training"):

@@ -173,7 +173,7 @@ def naive_residual(network: ResidualLearning, windows: dict) -> tuple[np.ndarray
     """Predictions of both modules (rows, 2), the finer one's input, and both modules' states."""
     day, fine = network.granules["coarse"], network.granules["fine"]
     first = day.rnn(windows["coarse"])[0]
-    wide = linear(day.told[2], np.maximum(linear(day.told[0], array(first)), 0))  # (3, rows, 4 * 2)
+    wide = linear(day.explained[2], np.maximum(linear(day.explained[0], array(first)), 0))  # (3, rows, 4 * 2)
     left = array(windows["fine"]).copy()
     for step in range(12):
         left[step] -= wide[step // 4][:, 2 * (step % 4) : 2 * (step % 4) + 2]
@@ -190,8 +190,21 @@ def test_residual_learning_is_its_formula():
     prediction, unexplained, contrast = network.learn(windows)
     close(prediction[:, 0], each.mean(1))
     close(network(windows), array(prediction))
-    assert float(unexplained) == pytest.approx((left**2).mean(), rel=1e-4)
-    assert float(contrast) == 0
+    assert float(unexplained.detach()) == pytest.approx((left**2).mean(), rel=1e-4)
+    assert float(contrast.detach()) == 0
+
+
+def test_residual_learning_stores_its_former_names():
+    """Stored models, their names included, stay the same bytes."""
+    network, windows = residual("contrastive")
+    state = network.state_dict()
+    parts = {key.split(".")[2] for key in state if key.startswith("granules.coarse.")}
+    assert parts == {"rnn", "head", "told", "foretell"}
+    other, _ = residual("contrastive")
+    for weights in other.parameters():
+        weights.data.zero_()
+    other.load_state_dict(state)
+    assert torch.equal(other(windows), network(windows))
 
 
 def test_residual_learning_weighs_by_attention():
@@ -206,18 +219,18 @@ def test_residual_learning_weighs_by_confidence():
     network, windows = residual("contrastive")
     each, left, coarse, states = naive_residual(network, windows)
     sure = [
-        (linear(g.foretell, s[-2]) * x[-1]).mean(1)
+        (linear(g.forecast, s[-2]) * x[-1]).mean(1)
         for g, s, x in zip(network.granules.values(), states, (coarse, left), strict=True)
     ]
     close(network(windows)[:, 0], (each * softmax(np.stack(sure, axis=1))).sum(1))
 
 
-def test_the_contrastive_loss_tells_a_rows_own_input_from_the_others():
+def test_contrastive_loss_separates_a_row_from_the_others():
     network, windows = residual("contrastive")
     granule, states = network.granules["coarse"], network.granules["coarse"].rnn(windows["coarse"])[0]
     possible = []
     for at in (1, 2):
-        scores = linear(granule.foretell, array(states[at - 1])) @ array(windows["coarse"][at]).T / 3
+        scores = linear(granule.forecast, array(states[at - 1])) @ array(windows["coarse"][at]).T / 3
         possible.append(-np.log(np.diag(softmax(scores))).mean())
     got = [float(granule.contrast(windows["coarse"], states)) for _ in range(20)]
     assert {min(range(2), key=lambda k: abs(possible[k] - g)) for g in got} == {0, 1}
