@@ -21,8 +21,8 @@ import pyarrow as pa
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.replay.agreement import DayReplay, replay, replay_day
-from mg_assets.replay.stock import KERNEL, Alignment, no_snapshots, ticks
-from mg_assets.replay.walk import FOREVER
+from mg_assets.replay.stock import Alignment, no_snapshots, ticks
+from mg_assets.replay.walk import FOREVER, replay_stock
 from mg_assets.sources import build_source
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -106,7 +106,7 @@ def real(data: Path) -> None:
         spent = best(lambda t=tables: replay(*t.values()))
         arrow = [pa.Table.from_pandas(tables[t], preserve_index=False) for t in ("orders", "trades")]
         arrays = ticks("600519.SH", *arrow)
-        walk = best(lambda a=arrays: KERNEL(*a, *no_snapshots(), True, 0, 10, FOREVER))
+        walk = best(lambda a=arrays: replay_stock(*a, *no_snapshots(), True, 0, 10, FOREVER))
         whole = replay(*tables.values())
         stock = whole.by_stock().iloc[0]
         print(f"\n600519.SH {key}: {events:,} events, {stock['snapshots']} snapshots, {spent * 1e3:.0f} ms CPU")

@@ -117,7 +117,7 @@ def passport(name: str) -> FactorSpec:
 def published_results(name: str) -> list[Published]:
     """Results that the reports print of a factor: RankIC tests first, then the monitor's year; empty without any."""
     # imported here: the portfolio library loads solvers
-    from mg_portfolio.report.published import published as published_rows
+    from mg_portfolio.report.published import published_rows
 
     found = []
     rows = published_rows(name)

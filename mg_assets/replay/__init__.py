@@ -1,1 +1,1 @@
-"""A day's orders and trades replayed into limit order books, and held against the vendor's snapshots."""
+"""A day's orders and trades replayed into limit order books, and compared with the vendor's snapshots."""

@@ -1,10 +1,10 @@
-"""How far a day's orders and trades, replayed, agree with the vendor's snapshots.
+"""Agreement of a day's replayed orders and trades with the vendor's snapshots.
 
-1. A snapshot is given the states that were on show at some moment of its window and have its number of trades (its
-   volume where it has no number). Traded numbers only grow, so these are the states between two trades.
+1. Candidates for a snapshot are the states that were in effect at some moment of its window and have its number of
+   trades (its volume where it has no number). Traded numbers only grow, so these are the states between two trades.
 2. Of those, the one that agrees in most fields is compared, all fields with the same state; the earliest of several
    that agree in all. No such state: the snapshot disagrees in everything.
-3. Beside it stands the agreement at a fixed moment after the stamp, with no choice at all: a lower bound, for a stamp
+3. The agreement at a fixed moment after the stamp, without any choice, is reported too: a lower bound, since a stamp
    in whole seconds does not say which state of a busy second was taken.
 
 The window is one snapshot's interval before the stamp and one second after it: stamps are cut to the second, and in
@@ -22,12 +22,11 @@ import pyarrow as pa
 
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
-from mg_assets.lake.table_view import Rows, encode, numbers
+from mg_assets.lake.table_view import PartitionReader, encode, numbers
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.replay.book import FAULTS, LEVELS
 from mg_assets.replay.stock import (
     COUNTED,
-    KERNEL,
     NAMES,
     ORDERS,
     PHASES,
@@ -40,7 +39,7 @@ from mg_assets.replay.stock import (
     replay_one,
     ticks,
 )
-from mg_assets.replay.walk import BOOK, FIELDS
+from mg_assets.replay.walk import BOOK, FIELDS, replay_stock
 
 GROUPS: dict[str, int] = {
     **{n: bits_of([n]) for n in NAMES if n.endswith("_1")},
@@ -50,7 +49,7 @@ GROUPS: dict[str, int] = {
     **{n: bits_of([n]) for n in ("last", "volume", "amount", "num_trades")},
     "everything": (1 << FIELDS) - 1,
 }
-"""What agreement is counted for: fields that must all be equal."""
+"""Groups of fields that agreement is counted for: all of a group must be equal."""
 
 
 @dataclass
@@ -70,7 +69,10 @@ class DayReplay:
     def agreement(self) -> pd.DataFrame:
         """Shares that agree, a row for each phase (and ``day``: ``COUNTED``) and group of fields.
 
-        Columns: phase, field, compared (snapshots), differ, share (at the aligned state), fixed_share.
+        Returns
+        -------
+        DataFrame
+            phase, field, compared (snapshots), differ, share (at the aligned state), fixed_share.
         """
         counts = np.zeros((len(PHASES), len(GROUPS), 3), np.int64)  # compared, agree aligned, agree fixed
         for stock in self.stocks:
@@ -115,8 +117,11 @@ class DayReplay:
     def disagreements(self, snapshots: int = 20) -> pd.DataFrame:
         """The first snapshots of each stock that differ, a row a field.
 
-        Columns: symbol, time, phase, event (-1: no state has the snapshot's number of trades), field, ours, theirs
-        (yuan and shares; ours is null for what is no level).
+        Returns
+        -------
+        DataFrame
+            symbol, time, phase, event (-1: no state has the snapshot's number of trades), field, ours, theirs (yuan and
+            shares; ours is null for what is no level).
         """
         rows = []
         for stock in self.stocks:
@@ -141,7 +146,7 @@ def replay(
     previous_close: Mapping[str, float] | None = None,
     alignment: Alignment | None = None,
 ) -> DayReplay:
-    """Replay a day's stocks and hold them against their snapshots.
+    """Replay a day's stocks and compare them with their snapshots.
 
     Parameters
     ----------
@@ -150,6 +155,11 @@ def replay(
     previous_close : mapping of str to float, optional
         Yuan by symbol: decides ties of Shenzhen's opening auction.
     alignment : Alignment, optional
+        Where a snapshot's state is searched.
+
+    Returns
+    -------
+    DayReplay
 
     Raises
     ------
@@ -189,6 +199,11 @@ def replay_day(
     symbols : sequence of str, optional
         Stocks to replay; by default those with snapshots, without a table of snapshots all.
     alignment : Alignment, optional
+        Where a snapshot's state is searched.
+
+    Returns
+    -------
+    DayReplay
 
     Raises
     ------
@@ -212,9 +227,9 @@ def _parts(lake: Lake, key: str, symbols: Sequence[str] | None) -> Iterator[tupl
     """Snapshots (None: the day has none), orders and trades of some stocks at a time."""
     compared = key in lake.keys("snapshots")
     with (
-        Rows(lake, "orders", key, ("symbol", "kind")) as orders,
-        Rows(lake, "trades", key) as trades,
-        Rows(lake, "snapshots" if compared else "orders", key) as leading,
+        PartitionReader(lake, "orders", key, ("symbol", "kind")) as orders,
+        PartitionReader(lake, "trades", key) as trades,
+        PartitionReader(lake, "snapshots" if compared else "orders", key) as leading,
     ):
         _, words = encode(leading.file.read(columns=["symbol"])["symbol"])
         wanted = sorted(set(words.astype(str)) & set(words.astype(str) if symbols is None else symbols))
@@ -225,16 +240,16 @@ def _parts(lake: Lake, key: str, symbols: Sequence[str] | None) -> Iterator[tupl
             yield shown if shown is None else _only(shown, names), o, t
 
 
-def _by_row_group(rows: Rows, symbols: list[str]) -> Iterator[list[str]]:
+def _by_row_group(rows: PartitionReader, symbols: list[str]) -> Iterator[list[str]]:
     """The symbols, ascending, that begin in one row group; all together where the file has no statistics."""
-    place = rows.schema.names.index("symbol")
+    at = rows.schema.names.index("symbol")
     ends = []
     for number in range(rows.file.num_row_groups):
-        stats = rows.file.metadata.row_group(number).column(place).statistics
+        stats = rows.file.metadata.row_group(number).column(at).statistics
         ends.append(stats.max if stats is not None and stats.has_min_max else "~")
-    at = np.searchsorted(np.array(ends, dtype=str), np.array(symbols, dtype=str))
-    for group in np.unique(at):
-        yield [s for s, g in zip(symbols, at, strict=True) if g == group]
+    groups = np.searchsorted(np.array(ends, dtype=str), np.array(symbols, dtype=str))
+    for group in np.unique(groups):
+        yield [s for s, g in zip(symbols, groups, strict=True) if g == group]
 
 
 def _only(part: pa.Table, symbols: Sequence[str]) -> pa.Table:
@@ -244,9 +259,23 @@ def _only(part: pa.Table, symbols: Sequence[str]) -> pa.Table:
 
 
 def around(orders: pd.DataFrame, trades: pd.DataFrame, symbol: str, event: int, rows: int = 5) -> pd.DataFrame:
-    """The rows of both tables around a state, in the replay's order; ``event`` as in the disagreements.
+    """The rows of both tables around a state, in the replay's order.
 
-    Columns: event (place in the day), table, and those of both tables.
+    Parameters
+    ----------
+    orders, trades : DataFrame
+        One day of the lake's tables.
+    symbol : str
+        ``600519.SH``.
+    event : int
+        Number of the state, as in :meth:`DayReplay.disagreements`.
+    rows : int
+        Before and after.
+
+    Returns
+    -------
+    DataFrame
+        event (number in the day), table, and the columns of both tables.
     """
     o, t = (f[f["symbol"] == symbol].assign(table=n) for f, n in ((orders, "orders"), (trades, "trades")))
     merged = pd.concat([o, t], ignore_index=True).sort_values("seq", kind="stable", ignore_index=True)
@@ -261,11 +290,11 @@ def order_book(
     at = dt.time.fromisoformat(time) if isinstance(time, str) else time
     until = ((at.hour * 60 + at.minute) * 60 + at.second) * 1000 + at.microsecond // 1000
     orders, trades = _columns(orders, "orders"), _columns(trades, "trades")
-    places = _stocks(orders, "orders"), _stocks(trades, "trades")
-    if symbol not in places[0]:
+    of_orders, of_trades = _stocks(orders, "orders"), _stocks(trades, "trades")
+    if symbol not in of_orders:
         raise DataError(f"{symbol} has no orders in these tables; give a symbol that has, as 600519.SH")
-    arrays = ticks(symbol, orders[places[0][symbol]], trades[places[1].get(symbol, slice(0, 0))])
-    *_, ladder = KERNEL(*arrays, *no_snapshots(), True, 0, 10, until)
+    arrays = ticks(symbol, orders[of_orders[symbol]], trades[of_trades.get(symbol, slice(0, 0))])
+    *_, ladder = replay_stock(*arrays, *no_snapshots(), True, 0, 10, until)
     prices = np.where(ladder[[0, 2]] > 0, ladder[[0, 2]] / UNIT, np.nan)
     return pd.DataFrame(
         {
@@ -302,5 +331,5 @@ def _stocks(table: pa.Table, what: str) -> dict[str, slice]:
     starts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
     met = [str(words[c]) for c in codes[starts]]
     if len(set(met)) < len(met):
-        raise DataError(f"{what}: the rows of a symbol stand apart; sort the table by symbol, then seq or time")
+        raise DataError(f"{what}: the rows of a symbol are not contiguous; sort the table by symbol, then seq or time")
     return {s: slice(int(a), int(b)) for s, a, b in zip(met, starts, np.r_[starts[1:], len(codes)], strict=True)}

@@ -1,13 +1,13 @@
-"""A stock's order book as arrays, and what orders, cancels and trades do to it.
+"""A stock's limit order book as arrays, and how orders, cancels and trades change it.
 
-Orders and trades share one sequence number a stock, and where an order and a trade bear the same one the order came
-first. The events make the book so (:mod:`walk` brings them in order):
+Orders and trades share one sequence number a stock, and where an order and a trade have the same one the order came
+first. The events change the book as follows (:mod:`walk` merges them in order):
 
-1. A new limit order rests at its price with its whole volume, unless the next event is a trade of it. Then it is on
-   its way in: its trades come one after the other, and what they leave rests after the last of them. So a volume "as
-   entered" never shows in the book where it traded on arrival.
-2. A trade takes its volume off both of its orders, wherever they are: resting, or on the way in. Nothing is matched
-   here, the exchange has done it, hence depths are enough and no queue is kept.
+1. A new limit order rests at its price with its whole volume, unless the next event is a trade of it. Then it is
+   incoming: its trades follow one after the other, and its remainder rests after the last of them. So a volume "as
+   entered" never shows in the book if it traded on arrival.
+2. A trade takes its volume off both of its orders, resting or incoming. Nothing is matched here, the exchange has
+   done it, hence depths are enough and no queue is kept.
 3. A cancel takes its volume off its order.
 4. What a market order's trades leave, and no cancel takes away at once, rests at the price of its last trade
    (Shenzhen's "best of the other side"). An own-best order rests at the best price of its own side.
@@ -18,7 +18,7 @@ from numba import njit
 
 LEVELS = 10
 BID_PRICE, BID_VOLUME, ASK_PRICE, ASK_VOLUME = 0, 1, 2, 3  # rows of a ladder (4, LEVELS)
-LIMIT, MARKET, OWN_BEST, CANCEL = 0, 1, 2, 3  # places in ORDER_KINDS
+LIMIT, MARKET, OWN_BEST, CANCEL = 0, 1, 2, 3  # as in ORDER_KINDS
 UNKNOWN_CANCEL, EXCESS_CANCEL, UNKNOWN_TRADE, EXCESS_TRADE, REPEATED, UNPRICED, CROSSED = range(7)
 FAULTS = (
     "cancels_of_unknown_orders",
@@ -29,8 +29,8 @@ FAULTS = (
     "orders_without_a_price",
     "crossed_states",
 )
-"""What a complete and right pair of tables has none of; states are crossed where a bid stands at or above an ask in
-the continuous session."""
+"""Faults that a complete and right pair of tables has none of; a state is crossed where a bid is at or above an ask
+in the continuous session."""
 
 NONE = -1
 KEY, LEFT, RANK, SIDE = 0, 1, 2, 3  # columns of ``orders``
@@ -42,21 +42,21 @@ events/s (``benchmarks/replay.py``, the walk alone); without inlining it was 4.9
 
 levels (3, P)
     Shares resting at each price of the day, bids and asks, and the prices, ascending, in thousandths of a yuan. A rank
-    is a place among them.
+    is an index into them.
 orders (C, 4)
     An open-addressing table: order number (0 where free), shares left, rank where they rest (``NONE`` for none), side
     (0 buy).
 state (12 + len(FAULTS),)
     Best bid and ask as ranks (-1 and P where there are none), trades, shares and thousandths of a yuan traded so far,
-    the last price, resting shares of both sides; then the order on its way in: its place in ``orders`` (``NONE`` for
-    none), its number, the rank at which its rest will stand, and whether that is its own price; then the counts of
+    the last price, resting shares of both sides; then the incoming order: its index in ``orders`` (``NONE`` for
+    none), its number, the rank at which its remainder will rest, and whether that is its own price; then the counts of
     ``FAULTS``.
 """
 
 
 @njit(nogil=True, inline="always")
 def slot_of(orders, number):
-    """Place of an order number in the table, or of the free place where it would go."""
+    """Index of an order number in the table, or of the free slot where it would go."""
     mask = orders.shape[0] - 1
     # Fibonacci hashing: consecutive numbers spread over the table
     at = np.int64((np.uint64(number) * np.uint64(11400714819323198485)) >> np.uint64(20)) & mask
@@ -121,7 +121,7 @@ def read_auction(levels, state, middle, reference, tick, ladder):
     1. The largest volume ``min(D, S)``, ``D`` bids at or above the price, ``S`` asks at or below, among the prices at
        which every better bid and ask trades completely;
     2. then the smallest imbalance ``|D - S|``;
-    3. among prices that tie: Shanghai (``middle``) takes the middle of the outermost ones at which orders stand, on
+    3. among prices that tie: Shanghai (``middle``) takes the middle of the outermost ones that have orders, on
        the tick; Shenzhen the one nearest to the last price, before the first trade to ``reference`` (the previous
        close; the lowest where it is 0).
 
@@ -158,7 +158,7 @@ def read_auction(levels, state, middle, reference, tick, ladder):
     else:
         target = state[LAST_PRICE] if state[LAST_PRICE] > 0 else reference
         price = min(max(target, first), last)
-    rest = np.int64(0)  # D - S at the price, which may lie between those of the orders
+    rest = np.int64(0)  # D - S at the price, which may be between those of the orders
     for rank in range(low, high + 1):
         if levels[PRICE, rank] >= price:
             rest += levels[0, rank]
@@ -208,7 +208,7 @@ def new_book(prices, orders):
 
 @njit(nogil=True, inline="always")
 def reduce_order(levels, orders, state, number, volume, unknown, excess):
-    """Take shares off an order, from its level where it rests; the order's place, ``NONE`` where it is unknown."""
+    """Take shares off an order, from its level where it rests; the order's index, ``NONE`` where it is unknown."""
     at = slot_of(orders, number)
     if number <= 0 or orders[at, KEY] == 0:
         state[FAULT + unknown] += 1
@@ -224,7 +224,7 @@ def reduce_order(levels, orders, state, number, volume, unknown, excess):
 
 @njit(nogil=True, inline="always")
 def enter_order(levels, orders, state, number, side, rank, volume, kind):
-    """Put a new order on its way in; ``rank`` of its limit."""
+    """Make a new order the incoming one; ``rank`` of its limit."""
     at = slot_of(orders, number)
     if number <= 0 or orders[at, KEY] != 0:
         state[FAULT + REPEATED] += 1
@@ -259,10 +259,10 @@ def apply_trade(levels, orders, state, rank, volume, buy, sell):
 
 @njit(nogil=True, inline="always")
 def settle(levels, orders, state, withdrawn):
-    """Let the rest of the order on its way in stand; ``withdrawn`` shares of it are cancelled next."""
+    """Rest the remainder of the incoming order in the book; ``withdrawn`` shares of it are cancelled next."""
     at = state[SLOT]
     left = orders[at, LEFT]
-    killed = state[OWN_PRICE] == 0 and withdrawn >= left  # a market order's rest, withdrawn at once, never stood
+    killed = state[OWN_PRICE] == 0 and withdrawn >= left  # a market order's remainder, withdrawn at once, never rests
     if left > 0 and not killed and state[REST_AT] != NONE:
         orders[at, RANK] = state[REST_AT]
         change_depth(levels, state, orders[at, SIDE], state[REST_AT], left)

@@ -1,7 +1,7 @@
-"""One stock's tables as the kernel wants them, and what came of its replay."""
+"""One stock's tables as the kernel's arrays, and the result of its replay."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,14 +11,12 @@ from mg_assets.errors import DataError
 from mg_assets.lake.table_view import encode, numbers
 from mg_assets.market.schema import ORDER_KINDS
 from mg_assets.market.sessions import closing_auction
-from mg_assets.replay import walk
-from mg_assets.replay.walk import FIELDS, LEVELS, MINUTE, NUM_TRADES, UNPUBLISHED, VOLUME
+from mg_assets.replay.walk import FIELDS, FOREVER, LEVELS, MINUTE, NUM_TRADES, UNPUBLISHED, VOLUME, replay_stock
 
 UNIT = 1000.0  # thousandths of a yuan
 WIDEST = 50_000_000  # 50,000 yuan between a day's lowest and highest price: 200 MB of ranks
 ORDERS = ("symbol", "time", "seq", "order_id", "side", "price", "volume", "kind")
 TRADES = ("symbol", "time", "seq", "price", "volume", "buy_order", "sell_order", "side")
-KERNEL: Callable = walk.replay_stock  # numba's own type does not count arguments as mypy does
 NAMES = tuple(
     [f"{side}_{n}" for side in ("bid_price", "bid_volume", "ask_price", "ask_volume") for n in range(1, LEVELS + 1)]
     + ["last", "volume", "amount", "num_trades", "total_bid_volume", "total_ask_volume"]
@@ -37,7 +35,7 @@ def bits_of(names: Iterable[str]) -> int:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where a snapshot's state is looked for, in milliseconds around its stamp.
+    """Time window in which a snapshot's state is searched, in milliseconds around its stamp.
 
     Attributes
     ----------
@@ -64,7 +62,7 @@ class StockReplay:
     time : datetime64[ms] (S,)
         Stamps.
     phase : int8 (S,)
-        Place in ``PHASES``; -1 before 09:15, when nothing is compared.
+        Index into ``PHASES``; -1 before 09:15, when nothing is compared.
     shown : int64 (S, FIELDS)
         The snapshots, prices and amounts in thousandths of a yuan, -1 where not published.
     keep, aligned, fixed : int64 (S,)
@@ -91,9 +89,9 @@ class StockReplay:
 
     @property
     def backwards(self) -> int:
-        """Snapshots whose state lies before that of an earlier one: a right alignment has none."""
-        known = self.event[(self.event >= 0) & (self.phase >= 0)]
-        return int(np.sum(known[1:] < np.maximum.accumulate(known)[:-1])) if len(known) else 0
+        """Snapshots whose state is before that of an earlier one: a right alignment has none."""
+        found = self.event[(self.event >= 0) & (self.phase >= 0)]
+        return int(np.sum(found[1:] < np.maximum.accumulate(found)[:-1])) if len(found) else 0
 
     def agrees(self, bits: int, fixed: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Which snapshots have any of the fields, and which agree in all of them that they have; ``bool (S,)``."""
@@ -118,9 +116,9 @@ def replay_one(
         stamp = since.astype(np.int64)
         windows = stamp[:, None] + np.array([-alignment.before, alignment.after, alignment.fixed])
     cents = not ((arrays[0][4] % 10).any() or (arrays[2][2] % 10).any())
-    aligned, fixed, event, offered, found, faults, _ = KERNEL(
+    aligned, fixed, event, offered, found, faults, _ = replay_stock(
         *arrays, snapshots, windows, calls, keep, symbol.endswith("SH"),
-        round(np.nan_to_num(previous) * UNIT), 10 if cents else 1, walk.FOREVER,
+        round(np.nan_to_num(previous) * UNIT), 10 if cents else 1, FOREVER,
     )  # fmt: skip
     events = len(orders) + len(trades)
     return StockReplay(symbol, events, time, phase, snapshots, keep, aligned, fixed, event, offered, found, faults)
@@ -175,8 +173,8 @@ def ticks(symbol: str, orders: pa.Table, trades: pa.Table) -> tuple:
     if len(there) and there.max() - there.min() > WIDEST:
         worst = max(prices, key=lambda n: prices[n].max(initial=0))
         raise DataError(
-            f"{worst} of {symbol}: price {there.max() / UNIT} stands beside {there.min() / UNIT}; a day's prices lie "
-            f"within {WIDEST / UNIT:.0f} yuan: is the column in yuan?"
+            f"{worst} of {symbol}: price {there.max() / UNIT} beside {there.min() / UNIT}; a day's prices must be "
+            f"within {WIDEST / UNIT:.0f} yuan of each other: is the column in yuan?"
         )
     return (
         (_day_ms(o["time"]), o["seq"], o["order_id"], o["side"].astype(np.int64), prices["orders"], o["volume"]),

@@ -59,7 +59,7 @@ def day_ms(times: pd.Series) -> np.ndarray:
 def indicative(bids: dict[int, int], asks: dict[int, int], middle: bool, target: int):
     """A call auction's price, volume and what is left over (positive: bids), by the rules' text; prices in ticks.
 
-    Every price of the day's range is tried; ``middle`` keeps to the prices at which orders stand.
+    Every price of the day's range is tried; ``middle`` keeps to the prices that have orders.
     """
     best, tied = None, []
     for p in sorted(set(bids) | set(asks)) if middle else range(LOW, HIGH + 1):
@@ -179,7 +179,7 @@ def exact_snapshots(orders: pd.DataFrame, trades: pd.DataFrame, every: int = 9, 
 def naive_books(orders: pd.DataFrame, trades: pd.DataFrame) -> list[tuple[int, dict, dict, bool]]:
     """One stock's books after each event: time, bids, asks (price to shares), whether an exchange could show it.
 
-    The rules of :mod:`mg_assets.replay.book` with dicts: an order's shares stand in the book from its own event on, but
+    The rules of :mod:`mg_assets.replay.book` with dicts: an order's shares are in the book from its own event on, but
     never those of an order that is still trading.
     """
     events = sorted(

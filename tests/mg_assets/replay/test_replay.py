@@ -194,11 +194,11 @@ def test_errors_name_the_place_and_the_remedy(market):
         replay(orders.drop(columns="kind"), trades)
     with pytest.raises(DataError, match=r"orders of 000001.SZ do not ascend by seq; sort"):
         replay(orders.iloc[::-1].sort_values("symbol", kind="stable"), trades)
-    with pytest.raises(DataError, match=r"stand apart; sort the table"):
+    with pytest.raises(DataError, match=r"not contiguous; sort the table"):
         replay(pd.concat([orders, orders.head(3)]), trades)
     with pytest.raises(DataError, match=r"snapshots of 000001.SZ do not ascend by time"):
         replay(orders, trades, shown.iloc[::-1].sort_values("symbol", kind="stable"))
-    with pytest.raises(DataError, match=r"orders of 000001.SZ: price 99999999.0 stands beside"):
+    with pytest.raises(DataError, match=r"orders of 000001.SZ: price 99999999.0 beside"):
         replay(orders.assign(price=orders["price"].where(orders.index != 5, 99_999_999.0)), trades)
     with pytest.raises(DataError, match=r"000001.SZ: kinds \['iceberg'\] are unknown"):
         replay(orders.assign(kind=orders["kind"].where(orders.index != 5, "iceberg")), trades)
@@ -309,7 +309,7 @@ def test_the_lake_by_row_groups_gives_the_same(market, tmp_path):
     for name, frame in zip(("orders", "trades", "snapshots"), market, strict=True):
         lake.write(name, "2023-02-01", frame)
     whole = replay(*market)
-    for rows in (None, 700):  # 700: stocks stand over several row groups
+    for rows in (None, 700):  # 700: stocks span several row groups
         if rows is not None:
             for name in ("orders", "trades", "snapshots"):
                 pq.write_table(lake.table(name, "2023-02-01"), lake.path(name, "2023-02-01"), row_group_size=rows)
