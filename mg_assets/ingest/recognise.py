@@ -30,7 +30,7 @@ from mg_assets.sources.io.delimited import detect_format
 from mg_assets.sources.io.read_file import source_errors
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
 from mg_assets.sources.level2.stream_formats import DIALECTS, StreamFormat
-from mg_assets.sources.presets import presets, read_preset
+from mg_assets.sources.presets import preset_names, read_preset
 
 TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001")
 SAMPLE_ROWS = 200
@@ -201,7 +201,7 @@ def _candidates() -> tuple[_Candidate, ...]:
                 names = tuple(dict.fromkeys(PurePosixPath(p).name for p in form.patterns))
                 columns = {k: c for k, c in form.columns.items() if c.required}
                 out.append(_Candidate(kind, table, columns, form.exchange, names, form.header, form))
-    for name in presets():
+    for name in preset_names():
         content = read_preset(name)
         if "daily" in content or "minute" in content:
             out += _of_preset(name, parse_mapping(content, name))

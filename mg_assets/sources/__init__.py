@@ -1,4 +1,7 @@
-"""Where raw tables come from: simulated exchange, vendor files, Qlib datasets, mapped tables."""
+"""Sources of raw tables: the simulated exchange, vendors' files, Qlib datasets, mapped tables.
+
+:func:`build_source` makes one by name; :class:`Source` is the protocol that a reader of one's own implements.
+"""
 
 import dataclasses
 import inspect
@@ -6,19 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from mg_assets.errors import SourceError
-from mg_assets.sources.base import Source
+from mg_assets.sources.base import RAW_TABLES, Source, SourceDay, StreamedDay
 
 
 def build_source(kind: str, options: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> Source:
-    """A source by name.
+    """Make a source by name.
 
     Parameters
     ----------
     kind : str
         ``simulated``, ``tonglian``, ``huatai``, ``exchange``, ``qlib``, ``mapped``, ``snapshots`` or ``composite``.
     options : mapping, optional
-        The source's parameters; of a composite, ``{"sources": [{"kind": ..., ...}, ...]}`` or the list
-        itself.
+        The source's parameters (docs/sources.md); of a composite, ``{"sources": [{"kind": ..., ...}, ...]}`` or the
+        list itself.
+
+    Returns
+    -------
+    Source
 
     Raises
     ------
@@ -123,4 +130,4 @@ def _refuse_unknown(kind: str, options: dict[str, Any], valid: set[str]) -> None
         raise SourceError(f"source {kind!r}: options {unknown} are unknown; valid options: {sorted(valid)}")
 
 
-__all__ = ["KINDS", "Source", "build_source"]
+__all__ = ["KINDS", "RAW_TABLES", "Source", "SourceDay", "StreamedDay", "build_source"]

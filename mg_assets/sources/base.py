@@ -13,6 +13,7 @@ from mg_assets.errors import MgError
 from mg_assets.sources.io.prefetch import prefetch
 
 RAW_TABLES = ("trades", "orders", "snapshots", "minute_bars", "daily_bars", "reference", "planted_signal")
+"""Tables that a source may have; their schemas are in :mod:`mg_assets.market.schema`."""
 
 TICKS = ("trades", "orders")
 

@@ -39,10 +39,16 @@ class DateRanges:
 
 
 def index_members(spans: Mapping[str, DateRanges], day: np.datetime64, size: int) -> tuple[dict[str, np.ndarray], int]:
-    """Members of each index on a day, ``bool (size,)``, no stock in two, and how many were in two.
+    """Members of each index on a day, no stock in two.
 
     The indices exclude each other, but lists that are dumped once a month keep a stock in its old
     index for some weeks after it joined another: the span that began last counts.
+
+    Returns
+    -------
+    members : dict of str to ndarray of bool (size,)
+    doubled : int
+        Stocks that were in two lists.
     """
     since = {index: ranges.since(day, size) for index, ranges in spans.items()}
     inside = {index: ~np.isnat(start) for index, start in since.items()}
@@ -69,6 +75,11 @@ class IndexWeights:
         cls, table: MappedTable, axis: np.ndarray, drop_dates: tuple[np.datetime64, ...], what: str
     ) -> "IndexWeights":
         """From a table of (date, symbol, weight) with weights in fractions.
+
+        Returns
+        -------
+        IndexWeights
+            Scaled to sum to 1 on each date.
 
         Raises
         ------
@@ -154,7 +165,19 @@ def _words(table: MappedTable) -> list[str]:
 def listing_days(table: MappedTable, axis: np.ndarray, open_end: bool) -> Mapping[str, np.ndarray]:
     """First and last listed day of each symbol of an axis, ``datetime64[D]``, NaT where unknown.
 
-    ``open_end``: a last day equal to the table's latest one means "still listed".
+    Parameters
+    ----------
+    table : MappedTable
+        Columns symbol, list_date and, where it has one, delist_date.
+    axis : ndarray of object (S,)
+        Symbols.
+    open_end : bool
+        Whether a last day equal to the table's latest one means "still listed".
+
+    Returns
+    -------
+    mapping of str to ndarray of datetime64[D] (S,)
+        ``list_date`` and ``delist_date``.
     """
     position = axis_positions(table, axis)
     first = np.full(len(axis), NO_DAY)

@@ -113,8 +113,11 @@ class DailyPanel:
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
         """Invalid rows of the day.
 
-        A row of a day without good rows counts for the next day that has some (or the last one), a row
-        without a readable date for the first day, so that every row is in some day's quarantine.
+        Returns
+        -------
+        DataFrame
+            A row of a day without valid rows counts for the next day that has some (or the last one), a row without a
+            readable date for the first day, so that every invalid row is in some day's quarantine.
         """
         if not len(self.quarantine) or not len(self.days):
             return no_quarantine()
@@ -135,10 +138,14 @@ def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_l
     drop_before_listing : bool
         Leave out rows before the listing day.
 
+    Returns
+    -------
+    DailyPanel
+
     Raises
     ------
     DataError
-        Columns lack, or most rows are bad.
+        Columns are missing, or most rows are invalid.
     """
     lacking = [c for c in (*OHLC, "volume") if c not in rows.columns]
     if lacking:
@@ -285,7 +292,7 @@ def _finished(
     if up is None or down is None:
         absent |= {"up_limit", "down_limit"} if "st" not in raw else set()
         notes["limit_rule"] = "price limits follow from the reference price and the boards' rules"
-        session, start = _sessions(symbol, date, first, listed)
+        session, start = _sessions(symbol, date, listed)
         percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
         up, down = price_limits(prev_close, *percent)
         beyond = ~suspended & ((prices["high"] > up + SLACK) | (prices["low"] < down - SLACK))
@@ -317,7 +324,9 @@ def _finished(
     return columns, absent, notes
 
 
-def _factor(raw, first, suspended, absent: set[str], notes: dict[str, object]) -> np.ndarray:
+def _factor(
+    raw: dict[str, np.ndarray], first: np.ndarray, suspended: np.ndarray, absent: set[str], notes: dict[str, object]
+) -> np.ndarray:
     if "adj_factor" in raw:
         factor = np.where(raw["adj_factor"] > 0, raw["adj_factor"], np.nan)
         return _filled(factor, first, forward=True, backward=True)
@@ -336,7 +345,13 @@ def _factor(raw, first, suspended, absent: set[str], notes: dict[str, object]) -
     return np.ones(len(first))
 
 
-def _reference_price(raw, first, traded_close, factor, notes: dict[str, object]) -> np.ndarray:
+def _reference_price(
+    raw: dict[str, np.ndarray],
+    first: np.ndarray,
+    traded_close: np.ndarray,
+    factor: np.ndarray,
+    notes: dict[str, object],
+) -> np.ndarray:
     last = _filled(traded_close * factor, first, forward=True)
     before = np.where(first, np.nan, np.concatenate([[np.nan], last[:-1]]))
     computed = round_to_tick(before / factor)
@@ -346,7 +361,7 @@ def _reference_price(raw, first, traded_close, factor, notes: dict[str, object])
     return computed
 
 
-def _sessions(symbol, date, first, listed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _sessions(symbol: np.ndarray, date: np.ndarray, listed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Sessions since listing (1 = listing day, 0 = unknown or long ago) and the listing day, per row."""
     from mg_assets.market.calendar import trading_days
 
@@ -360,7 +375,7 @@ def _sessions(symbol, date, first, listed: np.ndarray | None) -> tuple[np.ndarra
     return np.where(known & (start >= calendar[0]), session, 0), np.where(known, start, date)
 
 
-def _float_shares(raw, volume, first, absent: set[str]) -> np.ndarray:
+def _float_shares(raw: dict[str, np.ndarray], volume: np.ndarray, first: np.ndarray, absent: set[str]) -> np.ndarray:
     if "float_shares" in raw:
         return raw["float_shares"]
     if "turnover" in raw:

@@ -178,7 +178,7 @@ def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
     class Writer(py7zr.Py7zIO):
         """Writes to the target, never past the limit."""
 
-        def __init__(self, out, limit: int):
+        def __init__(self, out: IO[bytes], limit: int):
             self._out, self._limit, self._size = out, limit, 0
 
         def write(self, s: bytes | bytearray) -> int:

@@ -95,7 +95,9 @@ def _decodes(head: bytes, encoding: str) -> bool:
     return True
 
 
-def _options(form: TextFormat, types: dict[str, pa.DataType], handler, threads: bool, quotes: bool = True):
+def _options(
+    form: TextFormat, types: dict[str, pa.DataType], handler: Callable[[Any], str], threads: bool, quotes: bool = True
+) -> dict[str, Any]:
     names = [*form.header, "_stray"] if form.stray else form.header
     return {
         "read_options": pacsv.ReadOptions(
@@ -184,7 +186,7 @@ def _parse(
     types = {theirs: TYPES[columns[ours].kind] for ours, theirs in chosen.items()}
     odd: list[object] = []
 
-    def handler(row) -> str:
+    def handler(row: Any) -> str:
         odd.append(row)
         return "skip"
 
@@ -221,10 +223,20 @@ def _read_text(
     """Read everything as text, repair what can be repaired, and mark the rest.
 
     A line is a row whatever quotes it holds: a quote that is never closed invalidates its own line only.
+
+    Returns
+    -------
+    FileData
+        With ``text``, and the rows that cannot be repaired in ``broken``.
+
+    Raises
+    ------
+    DataError
+        The text is in no encoding that is tried, or no table.
     """
     odd: list[tuple[int, str]] = []
 
-    def handler(row) -> str:
+    def handler(row: Any) -> str:
         odd.append((row.number, row.text))
         return "skip"
 

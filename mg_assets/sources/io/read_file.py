@@ -29,6 +29,10 @@ def read_columns(path: str | Path, columns: Mapping[str, WantedColumn], header: 
     header : sequence of str
         Names of the columns in the file's order, for a kind of file that has no header line.
 
+    Returns
+    -------
+    FileData
+
     Raises
     ------
     SourceError
@@ -49,7 +53,10 @@ def read_blocks(
 ) -> Iterator[FileData]:
     """Read as :func:`read_columns`, some hundred thousand rows at a time.
 
-    A packed file that is damaged towards its end raises after the blocks before.
+    Yields
+    ------
+    FileData
+        A packed file that is damaged towards its end raises its error after the blocks before.
     """
     path = Path(path)
     with source_errors(path):
@@ -72,7 +79,7 @@ def read_header(path: str | Path) -> list[str]:
 
 @contextmanager
 def source_errors(path: Path) -> Iterator[None]:
-    """What goes wrong while a file is opened and unpacked, as a SourceError that names it."""
+    """Raise what goes wrong while a file is opened and unpacked as a SourceError that names it."""
     try:
         yield
     except FileNotFoundError as error:

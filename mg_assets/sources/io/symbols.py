@@ -17,9 +17,13 @@ _A_SHARE = re.compile(r"(60\d{4}|68\d{4})\.SH|(00[0-4]\d{3}|30\d{4})\.SZ|([48]\d
 
 
 def to_symbol(text: object) -> str | None:
-    """``SH600000``, ``sh.600000``, ``600000.SSE``, ``600000``, ``1`` -> ``600000.SH``, ``000001.SZ``; None if unread.
+    """Read any vendor's security code: ``SH600000``, ``sh.600000``, ``600000.SSE``, ``600000``, ``1``.
 
-    A bare number is taken for a stock: its exchange follows from its first digits.
+    Returns
+    -------
+    str or None
+        ``600000.SH``, ``000001.SZ``; a bare number is taken for a stock, whose exchange follows from its first digits.
+        None where the text is no code.
     """
     word = str(text).strip()
     match = _FRONT.fullmatch(word)

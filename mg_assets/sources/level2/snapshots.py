@@ -37,7 +37,6 @@ from mg_assets.sources.quarantine import contents_of, first_reason, merge_quaran
 
 VERSION = 1  # raise it when the same files give another table
 LEVELS = 10
-SIDES = ("bid_price", "bid_volume", "ask_price", "ask_volume")
 BLOCK_BYTES = 8 << 20
 BLOCK_ROWS = 1 << 17
 
@@ -51,7 +50,7 @@ class SnapshotFormat:
     columns : mapping of str to (tuple of str)
         code, time, last, volume, amount, num_trades, total_bid_volume, total_ask_volume.
     levels : mapping of str to str
-        For each of ``SIDES`` the name of a level's column, with ``{n}`` for its number.
+        For bid_price, bid_volume, ask_price and ask_volume the name of a level's column, with ``{n}`` for its number.
     first : int
         Number of the best level.
     price, volume, amount : float
@@ -143,7 +142,7 @@ class SnapshotSource:
     every : int
         Keep the codes that this divides: 97 keeps about one stock in a hundred.
     layouts : mapping of str to mapping, optional
-        Further kinds of files: the fields of :class:`SnapshotFormat`.
+        Further kinds of files, by name: the fields of :class:`SnapshotFormat` that differ from Tonglian's.
     """
 
     name = "snapshots"
@@ -191,12 +190,19 @@ class SnapshotSource:
         return table == "snapshots" and any(f.find(self.root, date)[0] for f in self._files.values())
 
     def load(self, table: str, day: dt.date) -> SourceDay:
-        """The day's snapshots, sorted by symbol, then time, then the file's order.
+        """Load the day's snapshots.
+
+        Returns
+        -------
+        SourceDay
+            Sorted by symbol, then time, then the file's order.
 
         Raises
         ------
-        SourceError, DataError
-            There are none; a file is damaged, lacks a column, or most of its rows are bad.
+        SourceError
+            There are none, or a file is damaged.
+        DataError
+            A file lacks a column, or most of its rows are invalid.
         """
         date = _date(day)
         if not self.has(table, date):

@@ -1,5 +1,7 @@
 """Checks for invalid rows of a tick stream, and the quarantine table of those that fail."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -75,8 +77,17 @@ def checks_of(
     return checks
 
 
-def quarantine_rows(name, stream, data: FileData, raw, missing, bad, which, checks) -> pd.DataFrame:
-    """The bad rows of a block as a quarantine table, and the lines that are no rows."""
+def quarantine_rows(
+    name: str,
+    stream: StreamFormat,
+    data: FileData,
+    raw: dict[str, np.ndarray],
+    missing: dict[str, np.ndarray],
+    bad: np.ndarray,
+    which: np.ndarray,
+    checks: Sequence[tuple[np.ndarray, str]],
+) -> pd.DataFrame:
+    """Quarantine table of a block's invalid rows and of the lines that are no rows."""
     at = np.flatnonzero(bad)
     source = data.text if data.text is not None else data.table
     frames = []

@@ -110,7 +110,12 @@ class TickStream:
         return self.stream.exchange
 
     def between(self, low: int, high: int) -> Ticks:
-        """Ticks of the stocks with ``low <= code < high``; their quarantine holds repeated sequence numbers alone.
+        """Ticks of the stocks with ``low <= code < high``.
+
+        Returns
+        -------
+        Ticks
+            Their quarantine holds rows with repeated sequence numbers only.
 
         Raises
         ------
@@ -131,12 +136,35 @@ def read_stream(
     price_unit: float = 1.0,
     read_log: ReadLog | None = None,
 ) -> TickStream:
-    """Read one stream of one day; prices are multiplied by ``price_unit`` (yuan per unit of the file's).
+    """Read and check one stream of one day.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream: ``sh_orders``, ``sz_trades``, ...
+    stream : StreamFormat
+    paths : sequence of Path
+        The day's files.
+    pattern : FilePattern
+        That found them below ``root``; it may have the security code.
+    root : Path
+    day : date
+    stocks_only : bool
+        Leave out securities that are no A-shares.
+    price_unit : float
+        Yuan per unit of the files' prices.
+    read_log : ReadLog, optional
+
+    Returns
+    -------
+    TickStream
 
     Raises
     ------
-    SourceError, DataError
-        A file is damaged, empty, lacks a column, or most of its rows are bad.
+    MgError
+        A file is damaged, empty, lacks a column, or most of its rows are invalid.
+    DataError
+        The files have no rows.
     """
     runs, frames = ExternalSort(), []
     read_log = read_log or ReadLog()

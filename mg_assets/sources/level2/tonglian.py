@@ -35,7 +35,6 @@ Found = tuple[StreamFormat, list[Path], FilePattern]
 Restored = tuple[dict[str, np.ndarray], dict[str, object]]
 BATCH_ROWS = 1 << 19
 """Published rows that are restored and made a table at once."""
-STREAMS = ("sz_orders", "sz_trades", "sh_orders", "sh_trades", "sh_merged")
 
 
 class TonglianSource:

@@ -77,7 +77,7 @@ def assign_bars(table: MappedTable, label: str) -> MinuteRows:
     return MinuteRows(table, date, bar, part)
 
 
-def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, float]) -> SourceDay:
+def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, float]) -> SourceDay:
     """One day's bars of the stocks that traded, sorted by symbol, then minute.
 
     Parameters
@@ -85,7 +85,12 @@ def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, floa
     rows : MinuteRows
     day : datetime64[D]
     prev_close : dict of str to float
-        Reference prices, where known.
+        Reference prices by symbol, as far as known, yuan.
+
+    Returns
+    -------
+    SourceDay
+        240 rows a stock.
     """
     table, number = rows.table, int(day_number(np.array([day], "datetime64[D]"))[0])
     mine = np.flatnonzero(rows.date == number)
@@ -117,7 +122,15 @@ def minute_bars(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, floa
     )
 
 
-def _vetted(table: MappedTable, mine: np.ndarray, values: dict[str, np.ndarray], bar, part, symbol):
+def _vetted(
+    table: MappedTable,
+    mine: np.ndarray,
+    values: dict[str, np.ndarray],
+    bar: np.ndarray,
+    part: np.ndarray,
+    symbol: np.ndarray,
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Which rows are valid, and the quarantine of the others."""
     traded = values["volume"] > 0
     priced = (values["high"] > 0) & (values["low"] > 0) & (values["close"] > 0)
     tolerance = 1e-6 * np.where(np.isfinite(values["high"]), values["high"], 0)
@@ -156,7 +169,14 @@ def _vetted(table: MappedTable, mine: np.ndarray, values: dict[str, np.ndarray],
     return usable & ~bad, frame
 
 
-def _fill(dense: dict[str, np.ndarray], values: dict[str, np.ndarray], good, stock, bar, part) -> None:
+def _fill(
+    dense: dict[str, np.ndarray],
+    values: dict[str, np.ndarray],
+    good: np.ndarray,
+    stock: np.ndarray,
+    bar: np.ndarray,
+    part: np.ndarray,
+) -> None:
     """Write the bars' own rows, then join the auctions' rows to them, in place."""
     for name in FIELDS:
         if name in values:

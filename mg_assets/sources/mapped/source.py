@@ -26,7 +26,7 @@ from mg_assets.sources.file_patterns import as_days
 from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.read_log import ReadLog
-from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars
+from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars_of_day
 from mg_assets.sources.presets import find_preset, read_preset
 
 VERSION = 1  # raise it when the same files give another table
@@ -42,7 +42,8 @@ class MappedSource:
     ----------
     config : str or Path
         A YAML file, or the name of one that comes with the package (``csi800_ever``, ``baostock``,
-        ``tushare``, ``akshare``, ``joinquant``, ``minute_dolphindb``, ...: :func:`presets.presets`).
+        ``tushare``, ``akshare``, ``joinquant``, ``minute_dolphindb``, ...:
+        :func:`~mg_assets.sources.presets.preset_names`).
     root : str or Path
         Folder that the file patterns start from.
     files : mapping of str to (str or list of str), optional
@@ -207,7 +208,7 @@ class MappedSource:
         if self.mapped.daily is not None:
             bars = self._history.panel.bars(day)
             known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
-        loaded = minute_bars(self._minute_rows(_date(day) if dated else None), day, known)
+        loaded = minute_bars_of_day(self._minute_rows(_date(day) if dated else None), day, known)
         step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
         return replace(loaded, notes={"source": self.name, **loaded.notes, **step})
 

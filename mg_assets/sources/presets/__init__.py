@@ -10,7 +10,7 @@ from mg_assets.errors import SourceError
 HERE = Path(__file__).parent
 
 
-def presets() -> list[str]:
+def preset_names() -> list[str]:
     """Names of the YAML files that come with the package."""
     return sorted(p.stem for p in HERE.glob("*.yaml"))
 
@@ -24,7 +24,7 @@ def find_preset(name: str | Path) -> Path:
     if len(path.parts) == 1 and shipped.is_file():
         return shipped
     raise SourceError(
-        f"mapping {str(name)!r} is neither a YAML file nor one of the shipped {presets()}; check the path"
+        f"mapping {str(name)!r} is neither a YAML file nor one of the shipped {preset_names()}; check the path"
     )
 
 

@@ -84,9 +84,12 @@ def auction_price(book, reference):
 
 @njit(nogil=True)
 def uncross(book, reference):
-    """Clear a call auction at :func:`auction_price`; return its tick, ``EMPTY`` where nothing trades.
+    """Clear a call auction at :func:`auction_price`: bids and asks fill in price-time order with side 0.
 
-    Bids and asks fill in price-time order, all at the one price, with side 0.
+    Returns
+    -------
+    int
+        The tick of the price; ``EMPTY`` where nothing trades.
     """
     price = auction_price(book, reference)
     if price == EMPTY:

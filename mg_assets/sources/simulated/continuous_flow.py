@@ -116,7 +116,10 @@ def cancel_one(book, flow_state, tape, stock, rng, time, fair):
 def order_size(rng, mean, side, deviation, large, large_size, tail, lot, cap):
     """Draw an order's shares: heavy-tailed about `mean`, clustered on round lots.
 
-    Buys are whole lots (STAR: 200 shares or more, then by the share), sells now and then odd.
+    Returns
+    -------
+    int
+        Shares: buys in whole lots (STAR: 200 shares or more, then by the share), sells now and then odd.
     """
     x = mean * np.exp(deviation * normal(rng) - 0.5 * deviation * deviation)
     if uniform(rng) < large:
@@ -189,10 +192,17 @@ def next_order(book, flow_state, tape, stock, rng, flow, tilt, time, fair, unit,
 
 @njit(nogil=True)
 def choose_side(book, flow_state, stock, rng, flow, fair, pressure, bias):
-    """Draw whether the next order is meant to trade on arrival, and its sign (+1 buy, -1 sell).
+    """Draw the next order's side.
 
     An aggressive order belongs to the parent order being worked, whose side answers to the fair price; a resting one
     answers to the balance of the book. While the stock is locked at a limit only the other side finds a counterparty.
+
+    Returns
+    -------
+    aggressive : bool
+        Whether the order is meant to trade on arrival.
+    sign : int
+        +1 buy, -1 sell.
     """
     state = book.state
     top = stock.ticks - 1

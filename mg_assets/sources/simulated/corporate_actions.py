@@ -37,10 +37,23 @@ class CorporateActions:
     def step(
         self, day: int, last: np.datetime64, date: np.datetime64, close: np.ndarray, alive: np.ndarray
     ) -> np.ndarray:
-        """Apply what falls on the days after ``last`` up to ``date``; return the day's reference prices.
+        """Apply what falls on the days after ``last`` up to ``date``.
 
-        ``close`` and the result in ticks (S,); ``alive``: listed and trading (a suspended stock's
-        event is called off).
+        Parameters
+        ----------
+        day : int
+            Row of the day.
+        last, date : datetime64[D]
+            The day before and the day.
+        close : ndarray of int (S,)
+            Close of the day before, ticks.
+        alive : ndarray of bool (S,)
+            Listed and trading (a suspended stock's event is called off).
+
+        Returns
+        -------
+        ndarray of int (S,)
+            The day's reference prices, ticks.
         """
         n = self.settings.stocks
         self._draw_year(date)

@@ -165,9 +165,16 @@ class DailyMarket:
 
 
 def daily_market(settings: SimulationSettings) -> DailyMarket:
-    """Make (or take from the cache) the daily history of a market.
+    """Simulate the daily history of a market, or take it from the cache.
 
-    ``tick_start`` does not touch the daily layer: markets that differ in it alone are made once.
+    Parameters
+    ----------
+    settings : SimulationSettings
+        ``tick_start`` does not reach the daily layer: markets that differ in it alone are simulated once.
+
+    Returns
+    -------
+    DailyMarket
     """
     key = replace(settings, tick_start=None)
     with _making:  # threads that ask at once wait for one history instead of making two

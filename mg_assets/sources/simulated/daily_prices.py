@@ -38,6 +38,11 @@ def limits(
         Under special treatment; on the first day after listing.
     date : datetime64[D]
         ChiNext has 10% before 2020-08-24 and 20% from then on.
+
+    Returns
+    -------
+    up, down : ndarray of int (S,)
+        Ticks.
     """
     wide = board == "star"
     if date >= CHINEXT_REFORM:
@@ -67,6 +72,10 @@ def form_prices(
     Brownian bridge does at a quarter of the day's variance; ``overnight`` (moves gathered while
     suspended) and half of the news come before it. High and low are exact draws of the bridge's
     extremes between open and close.
+
+    Returns
+    -------
+    DayPrices
     """
     n = len(reference)
     rng = generator(seed, RandomStream.PRICES, day)

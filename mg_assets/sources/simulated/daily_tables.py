@@ -12,7 +12,10 @@ from mg_assets.sources.simulated.daily_layer import DailyMarket
 def reference_frame(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
     """The ``reference`` table of one day as of its close, one row per listed stock.
 
-    Index weights are those at the close. A delisting date appears from the day it is announced.
+    Returns
+    -------
+    DataFrame
+        Index weights are those at the close; a delisting date appears from the day it is announced.
     """
     d, at = _listed(market, date)
     closes_out = np.where(market.announced[at] <= d, market.delist_date[at], np.datetime64("NaT"))

@@ -74,12 +74,16 @@ class DayPlan:
 
 
 def plan_day(market: "DailyMarket", date: dt.date | str) -> DayPlan:
-    """The plan of one trading day of the market.
+    """Make the plan of one trading day of the market.
+
+    Returns
+    -------
+    DayPlan
 
     Raises
     ------
     SourceError
-        Where ``date`` is not a day of the market.
+        ``date`` is not a day of the market.
     """
     d = market.row(date)
     at = np.flatnonzero(market.listed[d])

@@ -54,7 +54,7 @@ class Fundamentals:
         self.forecast = np.where(revised, self.forecast + step, self.forecast)
 
     def ratios(self, close: np.ndarray, split: np.ndarray, trailing: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """The figures in the order of ``RATIOS``, ``(7, S)``; consensus NaN where no analyst covers the name.
+        """Compute the figures of ``RATIOS``.
 
         Parameters
         ----------
@@ -66,6 +66,11 @@ class Fundamentals:
             Dividends of the trailing year per original share, yuan.
         total : ndarray (S,)
             Shares outstanding.
+
+        Returns
+        -------
+        ndarray of float64 (7, S)
+            In the order of ``RATIOS``; the consensus is NaN where no analyst covers the name.
         """
         whole = close * split
         uncovered = ~self.stocks.covered

@@ -20,8 +20,14 @@ class RandomStream(IntEnum):
 
 
 def generator(seed: int, stream: RandomStream, day: int = 0) -> np.random.Generator:
-    """The generator of one stream on one day (or year, where a stream counts years).
+    """Make the generator of one stream on one day (or year, where a stream counts years).
 
+    Returns
+    -------
+    Generator
+
+    Notes
+    -----
     Philox is counter-based: the day is the counter's highest word, so that streams
     never overlap, and making one costs 7 microseconds (a ``SeedSequence`` costs more).
     """

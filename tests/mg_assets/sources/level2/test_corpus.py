@@ -2,7 +2,7 @@
 """A corpus of damaged inputs: mutations of small valid files, each with the outcome that it must have.
 
 The files are a simulated day as its exporter writes it. An outcome is an error with a given text that names the
-file, a number of rows set aside with their reasons (and all other rows as in the clean file), or acceptance: the
+file, a number of quarantined rows with their reasons (and all other rows as in the clean file), or acceptance: the
 same tables as from the clean file.
 """
 
@@ -52,7 +52,7 @@ class Case:
         Takes the clean bytes, returns the damaged ones.
     error : str
         Regular expression of the error; empty where there is none.
-    aside : dict of str to int
+    quarantined : dict of str to int
         Reasons (their beginnings) and how many rows each; empty where all rows are kept.
     others : int
         Rows that now count as other securities.
@@ -62,7 +62,7 @@ class Case:
     file: str
     change: Callable[[bytes], bytes]
     error: str = ""
-    aside: dict[str, int] = field(default_factory=dict)
+    quarantined: dict[str, int] = field(default_factory=dict)
     others: int = 0
     end: str = ".csv"
     day: dt.date | None = None
@@ -285,63 +285,63 @@ ACCEPTED = [
 ]  # fmt: skip
 
 BAD_ROWS = [
-    Case("impossible time", SH_T, put("TradTime", "25:61:00.000"), aside={"TradTime is no time": 1}),
-    Case("midnight as 24:00", SH_T, put("TradTime", "24:00:00.000"), aside={"TradTime is no time": 1}),
-    Case("negative time", SH_T, put("TradTime", "-9:30:00.000"), aside={"TradTime is no time": 1}),
-    Case("time in the night", SH_T, put("TradTime", "03:00:00.000"), aside={"TradTime is outside 09:15-15:30": 1}),
-    Case("time of another day", SH_T, put("TradTime", "2023-02-02 10:00:00"), aside={"TradTime is on another day": 1}),
-    Case("empty time", SH_T, put("TradTime", ""), aside={"TradTime is no time": 1}),
-    Case("negative volume", SH_T, put("TradVolume", "-100"), aside={"TradVolume is not positive": 1}),
-    Case("zero volume", SH_T, put("TradVolume", "0"), aside={"TradVolume is not positive": 1}),
-    Case("empty volume", SH_T, put("TradVolume", ""), aside={"TradVolume is empty": 1}),
-    Case("half a share", SH_T, put("TradVolume", "100.5"), aside={"TradVolume is no number": 1}),
-    Case("volume past 64 bits", SH_T, put("TradVolume", "99999999999999999999"), aside={"TradVolume is no number": 1}),
-    Case("volume in words", SH_T, put("TradVolume", "many"), aside={"TradVolume is no number": 1}),
-    Case("volume in thousands", SH_T, row(lambda x: x.replace(x.split(",")[6], '"1,000"', 1)), aside={"TradVolume is no number": 1}),
-    Case("a zero byte in the volume", SH_T, put("TradVolume", "1\x0000"), aside={"TradVolume is no number": 1}),
-    Case("zero price", SH_T, put("TradPrice", "0"), aside={"TradPrice is not positive": 1}),
-    Case("negative price", SH_T, put("TradPrice", "-1"), aside={"TradPrice is not positive": 1}),
-    Case("no price", SH_T, put("TradPrice", ""), aside={"TradPrice is not positive": 1}),
-    Case("price NaN", SH_T, put("TradPrice", "NaN"), aside={"TradPrice is not positive": 1}),
-    Case("price infinite", SH_T, put("TradPrice", "inf"), aside={"TradPrice is no": 1}),
-    Case("price past a float", SH_T, put("TradPrice", "1e400"), aside={"TradPrice is no": 1}),
-    Case("price in words", SH_T, put("TradPrice", "#DIV/0!"), aside={"TradPrice is no number": 1}),
-    Case("decimal comma", SH_T, put("TradPrice", "10,5"), aside={"15 fields where the header has 14": 1}),
-    Case("unknown flag", SH_T, put("TradeBSFlag", "X"), aside={"TradeBSFlag is an unknown code": 1}),
-    Case("flag in lower case", SH_T, put("TradeBSFlag", "b"), aside={"TradeBSFlag is an unknown code": 1}),
-    Case("no flag", SH_T, put("TradeBSFlag", ""), aside={"TradeBSFlag is an unknown code": 1}),
-    Case("flag in Chinese, GBK", SH_T, lambda d: put("TradeBSFlag", "@@")(d).replace(b"@@", "买".encode("gb18030")), aside={"TradeBSFlag is an unknown code": 1}),
-    Case("bytes of no encoding", SH_T, lambda d: put("TradPrice", "@@")(d).replace(b"@@", b"\xc3\x28"), aside={"TradPrice is no number": 1}),
-    Case("no code", SH_T, put("SecurityID", ""), aside={"SecurityID is empty": 1}),
-    Case("code in words", SH_T, put("SecurityID", "Pudong"), aside={"SecurityID is no number": 1}),
-    Case("no sequence", SH_T, put("BizIndex", ""), aside={"BizIndex is empty": 1}),
-    Case("sequence zero", SH_T, put("BizIndex", "0"), aside={"BizIndex is outside": 1}),
-    Case("sequence past the limit", SH_T, put("BizIndex", str(1 << 50)), aside={"BizIndex is outside": 1}),
-    Case("negative order number", SH_T, put("TradeBuyNo", "-5"), aside={"TradeBuyNo is outside": 1}),
-    Case("order number past the limit", SH_T, put("TradeSellNo", str(1 << 50)), aside={"TradeSellNo is outside": 1}),
-    Case("no order number", SH_T, put("TradeBuyNo", ""), aside={"TradeBuyNo is empty": 1}),
-    Case("a row twice", SH_T, body(lambda r: [*r[: AT + 1], r[AT], *r[AT + 1 :]]), aside={"BizIndex occurs twice": 1}),
-    Case("every row twice", SH_T, body(lambda r: [x for x in r for _ in (0, 1)]), aside={"BizIndex occurs twice": -1}),
-    Case("the header again in the middle", SH_T, lambda d: joined([*lines(d)[:9], lines(d)[0], *lines(d)[9:]]), aside={"SecurityID is no number": 1}),
-    Case("a field too few", SH_T, row(lambda x: x.rsplit(",", 1)[0]), aside={"13 fields where the header has 14": 1}),
-    Case("a field too many", SH_T, row(lambda x: f"{x},surplus"), aside={"15 fields where the header has 14": 1}),
-    Case("comma inside a row", SH_T, row(lambda x: x.replace(",", ",,", 1)), aside={"15 fields where the header has 14": 1}),
-    Case("a row of one word", SH_T, row(lambda x: "subtotal"), aside={"1 fields where the header has 14": 1}),
-    Case("quote never closed", SH_T, row(lambda x: x.replace(",6", ',"6', 1) if ",6" in x else f'"{x}'), aside={"SecurityID is no number": 1}),
+    Case("impossible time", SH_T, put("TradTime", "25:61:00.000"), quarantined={"TradTime is no time": 1}),
+    Case("midnight as 24:00", SH_T, put("TradTime", "24:00:00.000"), quarantined={"TradTime is no time": 1}),
+    Case("negative time", SH_T, put("TradTime", "-9:30:00.000"), quarantined={"TradTime is no time": 1}),
+    Case("time in the night", SH_T, put("TradTime", "03:00:00.000"), quarantined={"TradTime is outside 09:15-15:30": 1}),
+    Case("time of another day", SH_T, put("TradTime", "2023-02-02 10:00:00"), quarantined={"TradTime is on another day": 1}),
+    Case("empty time", SH_T, put("TradTime", ""), quarantined={"TradTime is no time": 1}),
+    Case("negative volume", SH_T, put("TradVolume", "-100"), quarantined={"TradVolume is not positive": 1}),
+    Case("zero volume", SH_T, put("TradVolume", "0"), quarantined={"TradVolume is not positive": 1}),
+    Case("empty volume", SH_T, put("TradVolume", ""), quarantined={"TradVolume is empty": 1}),
+    Case("half a share", SH_T, put("TradVolume", "100.5"), quarantined={"TradVolume is no number": 1}),
+    Case("volume past 64 bits", SH_T, put("TradVolume", "99999999999999999999"), quarantined={"TradVolume is no number": 1}),
+    Case("volume in words", SH_T, put("TradVolume", "many"), quarantined={"TradVolume is no number": 1}),
+    Case("volume in thousands", SH_T, row(lambda x: x.replace(x.split(",")[6], '"1,000"', 1)), quarantined={"TradVolume is no number": 1}),
+    Case("a zero byte in the volume", SH_T, put("TradVolume", "1\x0000"), quarantined={"TradVolume is no number": 1}),
+    Case("zero price", SH_T, put("TradPrice", "0"), quarantined={"TradPrice is not positive": 1}),
+    Case("negative price", SH_T, put("TradPrice", "-1"), quarantined={"TradPrice is not positive": 1}),
+    Case("no price", SH_T, put("TradPrice", ""), quarantined={"TradPrice is not positive": 1}),
+    Case("price NaN", SH_T, put("TradPrice", "NaN"), quarantined={"TradPrice is not positive": 1}),
+    Case("price infinite", SH_T, put("TradPrice", "inf"), quarantined={"TradPrice is no": 1}),
+    Case("price past a float", SH_T, put("TradPrice", "1e400"), quarantined={"TradPrice is no": 1}),
+    Case("price in words", SH_T, put("TradPrice", "#DIV/0!"), quarantined={"TradPrice is no number": 1}),
+    Case("decimal comma", SH_T, put("TradPrice", "10,5"), quarantined={"15 fields where the header has 14": 1}),
+    Case("unknown flag", SH_T, put("TradeBSFlag", "X"), quarantined={"TradeBSFlag is an unknown code": 1}),
+    Case("flag in lower case", SH_T, put("TradeBSFlag", "b"), quarantined={"TradeBSFlag is an unknown code": 1}),
+    Case("no flag", SH_T, put("TradeBSFlag", ""), quarantined={"TradeBSFlag is an unknown code": 1}),
+    Case("flag in Chinese, GBK", SH_T, lambda d: put("TradeBSFlag", "@@")(d).replace(b"@@", "买".encode("gb18030")), quarantined={"TradeBSFlag is an unknown code": 1}),
+    Case("bytes of no encoding", SH_T, lambda d: put("TradPrice", "@@")(d).replace(b"@@", b"\xc3\x28"), quarantined={"TradPrice is no number": 1}),
+    Case("no code", SH_T, put("SecurityID", ""), quarantined={"SecurityID is empty": 1}),
+    Case("code in words", SH_T, put("SecurityID", "Pudong"), quarantined={"SecurityID is no number": 1}),
+    Case("no sequence", SH_T, put("BizIndex", ""), quarantined={"BizIndex is empty": 1}),
+    Case("sequence zero", SH_T, put("BizIndex", "0"), quarantined={"BizIndex is outside": 1}),
+    Case("sequence past the limit", SH_T, put("BizIndex", str(1 << 50)), quarantined={"BizIndex is outside": 1}),
+    Case("negative order number", SH_T, put("TradeBuyNo", "-5"), quarantined={"TradeBuyNo is outside": 1}),
+    Case("order number past the limit", SH_T, put("TradeSellNo", str(1 << 50)), quarantined={"TradeSellNo is outside": 1}),
+    Case("no order number", SH_T, put("TradeBuyNo", ""), quarantined={"TradeBuyNo is empty": 1}),
+    Case("a row twice", SH_T, body(lambda r: [*r[: AT + 1], r[AT], *r[AT + 1 :]]), quarantined={"BizIndex occurs twice": 1}),
+    Case("every row twice", SH_T, body(lambda r: [x for x in r for _ in (0, 1)]), quarantined={"BizIndex occurs twice": -1}),
+    Case("the header again in the middle", SH_T, lambda d: joined([*lines(d)[:9], lines(d)[0], *lines(d)[9:]]), quarantined={"SecurityID is no number": 1}),
+    Case("a field too few", SH_T, row(lambda x: x.rsplit(",", 1)[0]), quarantined={"13 fields where the header has 14": 1}),
+    Case("a field too many", SH_T, row(lambda x: f"{x},surplus"), quarantined={"15 fields where the header has 14": 1}),
+    Case("comma inside a row", SH_T, row(lambda x: x.replace(",", ",,", 1)), quarantined={"15 fields where the header has 14": 1}),
+    Case("a row of one word", SH_T, row(lambda x: "subtotal"), quarantined={"1 fields where the header has 14": 1}),
+    Case("quote never closed", SH_T, row(lambda x: x.replace(",6", ',"6', 1) if ",6" in x else f'"{x}'), quarantined={"SecurityID is no number": 1}),
     Case("a fund among the stocks", SH_T, put("SecurityID", "510300"), others=1),
     Case("Shenzhen's index in Shanghai's file", SH_T, put("SecurityID", "000001.SZ"), others=1),
-    Case("unknown ExecType", SZ_T, put("ExecType", "99"), aside={"ExecType is an unknown code": 1}),
-    Case("fill without a price", SZ_T, put("LastPx", "0"), aside={"LastPx is not positive": 1}),
-    Case("Shenzhen volume overflows", SZ_T, put("LastQty", "1e30"), aside={"LastQty is no number": 1}),
-    Case("Shenzhen row twice", SZ_T, body(lambda r: [*r[: AT + 1], r[AT], *r[AT + 1 :]]), aside={"ApplSeqNum occurs twice": 1}),
-    Case("limit order without a price", SZ_O, put("Price", "0", at=0), aside={"Price is not positive": 1}),
-    Case("order of unknown side", SZ_O, put("Side", "51"), aside={"Side is an unknown code": 1}),
-    Case("order of unknown type", SZ_O, put("OrdType", "77"), aside={"OrdType is an unknown code": 1}),
-    Case("order number twice", SZ_O, same_number, aside={"ApplSeqNum occurs twice": 1}),
-    Case("order twice", SZ_O, body(lambda r: [*r, r[AT]]), aside={"ApplSeqNum occurs twice": 1}),
-    Case("Shanghai order of unknown type", SH_O, put("OrderType", "Z"), aside={"OrderType is an unknown code": 1}),
-    Case("Shanghai order of no side", SH_O, put("OrderBSFlag", "N"), aside={"OrderBSFlag is an unknown code": 1}),
-    Case("Shanghai order of no balance", SH_O, put("Balance", "0"), aside={"Balance is not positive": 1}),
+    Case("unknown ExecType", SZ_T, put("ExecType", "99"), quarantined={"ExecType is an unknown code": 1}),
+    Case("fill without a price", SZ_T, put("LastPx", "0"), quarantined={"LastPx is not positive": 1}),
+    Case("Shenzhen volume overflows", SZ_T, put("LastQty", "1e30"), quarantined={"LastQty is no number": 1}),
+    Case("Shenzhen row twice", SZ_T, body(lambda r: [*r[: AT + 1], r[AT], *r[AT + 1 :]]), quarantined={"ApplSeqNum occurs twice": 1}),
+    Case("limit order without a price", SZ_O, put("Price", "0", at=0), quarantined={"Price is not positive": 1}),
+    Case("order of unknown side", SZ_O, put("Side", "51"), quarantined={"Side is an unknown code": 1}),
+    Case("order of unknown type", SZ_O, put("OrdType", "77"), quarantined={"OrdType is an unknown code": 1}),
+    Case("order number twice", SZ_O, same_number, quarantined={"ApplSeqNum occurs twice": 1}),
+    Case("order twice", SZ_O, body(lambda r: [*r, r[AT]]), quarantined={"ApplSeqNum occurs twice": 1}),
+    Case("Shanghai order of unknown type", SH_O, put("OrderType", "Z"), quarantined={"OrderType is an unknown code": 1}),
+    Case("Shanghai order of no side", SH_O, put("OrderBSFlag", "N"), quarantined={"OrderBSFlag is an unknown code": 1}),
+    Case("Shanghai order of no balance", SH_O, put("Balance", "0"), quarantined={"Balance is not positive": 1}),
 ]  # fmt: skip
 
 
@@ -408,8 +408,8 @@ def test_bad_rows_are_set_aside_and_all_others_kept(tmp_path, clean, expected, c
     stream = {SH_T: "sh_trades", SH_O: "sh_orders", SZ_T: "sz_trades", SZ_O: "sz_orders"}[case.file]
     data = lines(clean[case.file])[1:]
     reasons = Counter(loaded.quarantine["reason"])
-    assert len(reasons) == len(case.aside), reasons
-    for reason, count in case.aside.items():
+    assert len(reasons) == len(case.quarantined), reasons
+    for reason, count in case.quarantined.items():
         assert sum(n for r, n in reasons.items() if r.startswith(reason)) == (len(data) if count < 0 else count)
     assert loaded.notes["streams"][stream].get("rows_of_other_securities", 0) == case.others
     assert loaded.quarantine["file"].str.contains(case.file).all()
@@ -418,7 +418,8 @@ def test_bad_rows_are_set_aside_and_all_others_kept(tmp_path, clean, expected, c
         # every kept row is a row of the clean file, and as many lack as were damaged
         lost = wanted.merge(loaded.frame, how="left", indicator=True)["_merge"].eq("left_only").sum()
         damaged = (
-            sum(n for r, n in case.aside.items() if "twice" not in r and "header again" not in case.name) + case.others
+            sum(n for r, n in case.quarantined.items() if "twice" not in r and "header again" not in case.name)
+            + case.others
         )
         assert lost == damaged
         assert len(loaded.frame) == len(wanted) - damaged
@@ -433,7 +434,7 @@ def test_bad_rows_are_set_aside_and_all_others_kept(tmp_path, clean, expected, c
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "aside"),
+    ("change", "error", "quarantined"),
     [
         (put("BuyOrderNO", "0"), "", "the order's own side has no order number"),
         (put("TickBSFlag", "N"), "", "TickBSFlag of an order is neither buy nor sell"),
@@ -443,7 +444,7 @@ def test_bad_rows_are_set_aside_and_all_others_kept(tmp_path, clean, expected, c
         (lambda d: d[:-15], "ends inside a row", ""),
     ],
 )
-def test_damage_in_the_merged_stream(tmp_path, clean, change, error, aside):
+def test_damage_in_the_merged_stream(tmp_path, clean, change, error, quarantined):
     """The damaged row is the first new order: status rows stand before it."""
     data = clean[SH_M]
     head, body_rows = cells(data)
@@ -459,7 +460,7 @@ def test_damage_in_the_merged_stream(tmp_path, clean, change, error, aside):
             source.load("orders", MERGED)
         return
     bad = pd.concat([source.load(t, MERGED).quarantine for t in ("trades", "orders")])
-    assert bad["reason"].tolist() == [aside]
+    assert bad["reason"].tolist() == [quarantined]
     assert bad["row"].tolist() == [AT]
 
 

@@ -131,7 +131,7 @@ def test_shenzhen_cancels_become_orders(separate):
     np.testing.assert_array_equal(frame.price, [10.0, 10.01, np.nan, np.nan, 10.0, 10.01])
 
 
-def test_shenzhen_aggressor_is_the_larger_number_outside_auctions(separate):
+def test_shenzhen_aggressor_is_the_larger_order_number(separate):
     day = separate.load("trades", DAY)
     frame = day.frame[day.frame.symbol == "000001.SZ"]
     assert rows(frame, "seq", "side") == [(3, 0), (7, 1), (8, -1), (12, 0)]

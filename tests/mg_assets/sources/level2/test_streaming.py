@@ -1,4 +1,4 @@
-"""A day read in pieces is the day read at once: rows, rows set aside, notes and the lake's files."""
+"""A day read in pieces is the day read at once: rows, quarantine, notes and the lake's files."""
 
 import datetime as dt
 import gzip
@@ -81,8 +81,8 @@ def parquet(files_of: dict[str, Path]) -> None:
         path.unlink()
 
 
-def aside(day) -> pd.DataFrame:
-    """Rows set aside by place, what they said as text: a block without a broken line is not read as text."""
+def quarantine_of(day) -> pd.DataFrame:
+    """Quarantine by file and row, its content as text: a block without a broken line is not read as text."""
     said = [{k: str(v) for k, v in json.loads(c).items()} for c in day.quarantine["content"]]
     frame = day.quarantine.drop(columns="content").assign(code=[c.get("code") for c in said])
     return frame.sort_values(["file", "row", "reason"], ignore_index=True)
@@ -105,7 +105,7 @@ def test_pieces_give_what_the_whole_gives(tmp_path, in_pieces, date, change):
         lakes[1].write(table, str(date), day.data, {"kept": 1})
         assert len(list(day)) >= 4
         pd.testing.assert_frame_equal(day.frame, whole[table].frame)
-        pd.testing.assert_frame_equal(aside(day), aside(whole[table]))
+        pd.testing.assert_frame_equal(quarantine_of(day), quarantine_of(whole[table]))
         assert day.notes == whole[table].notes
         assert len(day) == day.rows == len(whole[table].frame)
         first, *others = (Path(lake.path(table, str(date))).read_bytes() for lake in lakes)

@@ -147,7 +147,7 @@ def tonglian(tmp_path_factory):
 
 
 def same(source, day, expected, exchange):
-    """Both tables of a day equal the expected ones of an exchange, and nothing is set aside."""
+    """Both tables of a day equal the expected ones of an exchange, and the quarantine is empty."""
     for table in ("trades", "orders"):
         loaded = source.load(table, day)
         assert loaded.quarantine.empty, loaded.quarantine

@@ -15,7 +15,7 @@ from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS, REFERENCE
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
 from mg_assets.sources.mapped.source import MappedSource
-from mg_assets.sources.presets import presets
+from mg_assets.sources.presets import preset_names
 
 D = [np.datetime64(d) for d in ("2023-02-01", "2023-02-02", "2023-02-03", "2023-02-06")]
 
@@ -86,7 +86,7 @@ def test_frames_fit_the_lake(plain):
     assert list(plain.load("reference", D[0]).frame.columns) == REFERENCE.names
 
 
-def test_a_suspended_stock_keeps_its_reference_price_over_an_ex_day(tmp_path):
+def test_suspended_stock_keeps_its_reference_price_over_ex_day(tmp_path):
     frame = pd.DataFrame(
         {
             "date": ["2023-02-01", "2023-02-02", "2023-02-03"],
@@ -240,7 +240,7 @@ def test_wrong_units_and_flags_say_where(tmp_path, plain):
         mapping(tmp_path, daily={**daily, "st": {"column": "isST"}})
     with pytest.raises(SourceError, match="neither a YAML file nor one of the shipped"):
         MappedSource("nothing", tmp_path)
-    assert {"csi800_ever", "baostock", "tushare", "minute_dolphindb", "minute_akshare"} <= set(presets())
+    assert {"csi800_ever", "baostock", "tushare", "minute_dolphindb", "minute_akshare"} <= set(preset_names())
 
 
 @pytest.mark.parametrize(

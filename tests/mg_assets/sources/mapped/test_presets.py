@@ -14,7 +14,7 @@ import yaml
 from mg_assets.errors import SourceError
 from mg_assets.sources.daily.qlib import QlibSource
 from mg_assets.sources.mapped.source import MappedSource
-from mg_assets.sources.presets import presets
+from mg_assets.sources.presets import preset_names
 
 DAY = dt.date(2023, 2, 1)
 
@@ -396,4 +396,4 @@ def test_files_of_a_mapping_may_lie_elsewhere(tmp_path):
 
 def test_every_preset_is_named_in_the_docs():
     text = (Path(__file__).parents[4] / "docs" / "sources.md").read_text()
-    assert [p for p in presets() if f"`{p}`" not in text] == []
+    assert [p for p in preset_names() if f"`{p}`" not in text] == []

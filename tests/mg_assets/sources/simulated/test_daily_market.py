@@ -108,7 +108,7 @@ def test_symbols_look_real_and_ascend(market):
     assert (market.list_date[market.board == "chinext"] >= np.datetime64("2009-10-30")).all()
 
 
-def test_the_largest_market_has_unique_symbols_and_all_industries():
+def test_largest_market_has_unique_symbols_and_all_industries():
     stocks = make_stocks(SimulationSettings(stocks=6000, end="2013-01-31"))
     assert len(set(stocks.symbols)) == 6000
     assert set(stocks.industry) == set(INDUSTRIES)
