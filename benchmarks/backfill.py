@@ -211,8 +211,8 @@ def backfill_runs(url: str, wanted: tuple[str, ...], days: list[str]) -> list[di
 def single_run(url: str, wanted: tuple[str, ...], days: list[str]) -> list[dict]:
     """The run of a range of partitions, once it has ended."""
     found = ask(url, "{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name } } } } }")
-    place = found["repositoriesOrError"]["nodes"][0]
-    selector = {"repositoryName": place["name"], "repositoryLocationName": place["location"]["name"]}
+    repository = found["repositoriesOrError"]["nodes"][0]
+    selector = {"repositoryName": repository["name"], "repositoryLocationName": repository["location"]["name"]}
     selector |= {"pipelineName": "__ASSET_JOB", "assetSelection": [{"path": [t]} for t in wanted]}
     ends = {"dagster/asset_partition_range_start": days[0], "dagster/asset_partition_range_end": days[-1]}
     tags = [{"key": key, "value": value} for key, value in ends.items()]

@@ -29,7 +29,7 @@ daily_job = dg.define_asset_job(
     description="One trading day from raw tables to predictions and signals",
 )
 labels_job = dg.define_asset_job(
-    "labels_when_known", selection=["labels"], description="Labels whose exit has become known"
+    "labels_when_known", selection=["labels"], description="Labels whose exit price became available"
 )
 weekly_job = dg.define_asset_job(
     "weekly_after_close",
@@ -79,11 +79,9 @@ def after_close(day: dt.date) -> list[dg.RunRequest]:
     return [dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())]
 
 
-@_after_sessions(
-    labels_job, "0 19 * * 1-5", "19:00 Shanghai on trading days: the labels whose exit price became known today"
-)
+@_after_sessions(labels_job, "0 19 * * 1-5", "19:00 Shanghai on trading days: the labels whose exit price is today's")
 def labels_after_close(day: dt.date) -> list[dg.RunRequest]:
-    """Request the days whose 5-, 10- or 20-day return is known since today's close."""
+    """Request the days whose 5-, 10- or 20-day return is complete since today's close."""
     dated = [(h, str(shift(day, -(h + 1)))) for h in HORIZONS]
     return [dg.RunRequest(run_key=f"{day}/{h}", partition_key=d) for h, d in dated if DAILY.has_partition_key(d)]
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from mg_assets.assets.factors import by_symbol
-from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.factors.daily import (
     DAILY42,
     FUNDAMENTALS,
@@ -17,6 +16,7 @@ from mg_assets.factors.daily import (
 )
 from mg_assets.factors.daily import daily_factors as values_of
 from mg_assets.factors.registry import PASSPORTS
+from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days

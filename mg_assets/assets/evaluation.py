@@ -1,4 +1,4 @@
-"""How good every factor and every signal is, beside the published figures."""
+"""Evaluation of every factor and every signal, beside the published figures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,6 +22,7 @@ from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
 from mg_assets.lake.store import WHOLE
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_portfolio.evaluation.evaluate import tradable_next_day
 from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_value
@@ -71,7 +72,7 @@ INPUTS = [
 ]
 
 
-def judged_universe(market: MarketData) -> np.ndarray:
+def evaluation_universe(market: MarketData) -> np.ndarray:
     """All stocks minus ST, listed under 63 sessions, suspended or locked at the upper limit on T+1."""
     return tradable_next_day(market.listed_days, market.st, market.suspended, market.up_locked)
 
@@ -83,17 +84,6 @@ def _table(result: EvaluationResult) -> pd.DataFrame:
     published = [published_value(name, "rank_ic_mean") for name in table["name"]]
     table["published_rank_ic"] = np.array([np.nan if v is None else v for v in published])
     return table[[*FIRST, *(c for c in table.columns if c not in FIRST)]]
-
-
-def markdown_table(frame: pd.DataFrame) -> dg.MarkdownMetadataValue:
-    """A table for an asset's page, floats with four digits."""
-    text = frame.copy()
-    for column in text.columns:
-        if text[column].dtype.kind == "f":
-            text[column] = text[column].map(lambda v: "" if pd.isna(v) else f"{v:.4f}")
-    lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * len(text.columns)]
-    lines += ["| " + " | ".join(map(str, row)) + " |" for row in text.itertuples(index=False)]
-    return dg.MetadataValue.md("\n".join(lines))
 
 
 def _plots(result: EvaluationResult, names: Sequence[str]) -> dict[str, dg.MarkdownMetadataValue]:
@@ -173,8 +163,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
         _FACTOR_TABLES,
         "RankIC, five layers, top excess and information ratio of each of the 34 factors, weekly, T+1 vwap, five "
         "tracks, with their spread, confidence, decay and orthogonal monthly long-short; other universes, prices and "
-        "rebalances by the setting evaluation.\n\nDefinitions: docs/evaluation.md. The published RankIC stands beside "
-        "ours.",
+        "rebalances by the setting evaluation.\n\nDefinitions: docs/evaluation.md. The published RankIC is shown too.",
     ),
 )
 def factor_evaluation(build: Build) -> Iterator[Built]:

@@ -51,7 +51,7 @@ def _described(table: str) -> str:
 
 @lake_asset(
     ("intraday_factors", "features_day", *_WITHIN_DAY),
-    group="factors",
+    group={"intraday_factors": "factors"} | dict.fromkeys(("features_day", *_WITHIN_DAY), "features"),
     anchor="minute_bars",
     needs=[
         "trades",
@@ -122,7 +122,7 @@ def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
 
 @lake_asset(
     "features_240m",
-    group="factors",
+    group="features",
     anchor="features_day",
     needs=["features_day", UpstreamWindow("daily_bars", back=HISTORY_DAYS - 1)],
     columns=_feature_columns("features_240m"),

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
-from mg_assets.assets.evaluation import judged_universe, markdown_table
+from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES, column_names
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_portfolio.evaluation.confidence_intervals import automatic_lags, newey_west
 from mg_portfolio.evaluation.forward_returns import forward_returns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
@@ -64,7 +65,7 @@ _TABLES = ("input_evaluation", "input_evaluation_steps")
     },
 )
 def input_evaluation(build: Build) -> Iterator[Built]:
-    """Judge every raw input of the models."""
+    """Evaluate every raw input of the models."""
     market = _market(build.lake, _days(build.lake, (*INPUTS, *STEPPED)))
     frame, steps = evaluated_inputs(build.lake, market), evaluated_steps(build.lake, market)
     absent = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
@@ -73,18 +74,38 @@ def input_evaluation(build: Build) -> Iterator[Built]:
 
 
 def evaluated_inputs(lake: Lake, market: MarketData | None = None) -> pd.DataFrame:
-    """One row an input, columns :data:`COLUMNS`; without rows where no table has enough days.
+    """RankIC of every raw daily input.
 
-    ``market`` is of the tables' days or more, where it is at hand.
+    Parameters
+    ----------
+    lake : Lake
+    market : MarketData, optional
+        Of the tables' days or more; read from the lake by default.
+
+    Returns
+    -------
+    DataFrame
+        One row an input, columns :data:`COLUMNS`; no rows where no table has enough days.
     """
     return _frame(_rows(lake, INPUTS, market), COLUMNS)
 
 
 def evaluated_steps(lake: Lake, market: MarketData | None = None) -> pd.DataFrame:
-    """One row a column of the features by step of the day, columns :data:`STEPS`.
+    """RankIC of every column of the features by step of the day.
 
     Of every fifth day where there are 150 or more, whose returns do not overlap: 168 columns of every day took half
     the time of all evaluation.
+
+    Parameters
+    ----------
+    lake : Lake
+    market : MarketData, optional
+        Of the tables' days or more; read from the lake by default.
+
+    Returns
+    -------
+    DataFrame
+        One row a column, columns :data:`STEPS`.
     """
     rows = _rows(lake, {table: column_names(table) for table in STEPPED}, market, EVERY)
     for row in rows:
@@ -158,10 +179,10 @@ def _rows(lake: Lake, tables: dict[str, tuple[str, ...]], market: MarketData | N
 def _evaluated(
     lake: Lake, table: str, names: tuple[str, ...], keys: list[str], market: MarketData, overlap: int
 ) -> Iterator[dict]:
-    inside, returns = judged_universe(market), forward_returns(market.vwap, EVERY)
+    inside, returns = evaluation_universe(market), forward_returns(market.vwap, EVERY)
     at = np.searchsorted(market.days, np.array(keys, "datetime64[D]"))
     rank_ic = np.full((len(names), len(keys)), np.nan)
-    known = np.zeros(len(names))
+    present = np.zeros(len(names))
     chunk = max(1, VALUES // max(len(names) * len(market.symbols), 1))
     for start in range(0, len(keys), chunk):
         part = slice(start, start + chunk)
@@ -171,7 +192,7 @@ def _evaluated(
         for i, name in enumerate(names):
             ordered = sort_rows(panel[name], tradable)
             rank_ic[i, part] = daily_statistics(panel[name], later, ordered, later_ordered, MIN_STOCKS)[:, 1]
-            known[i] += ordered[1].sum()
+            present[i] += ordered[1].sum()
     for i, name in enumerate(names):
         has = np.flatnonzero(np.isfinite(rank_ic[i]))
         if len(has) < MIN_DAYS:
@@ -184,7 +205,7 @@ def _evaluated(
             "rank_ic_ir": values.mean() / values.std(ddof=1) if values.std() > 0 else np.nan,
             "rank_ic_positive_ratio": (values > 0).mean(),
             "rank_ic_t": newey_west(values, automatic_lags(len(values), overlap))[1],
-            "coverage": known[i] / inside[at].sum(),
+            "coverage": present[i] / inside[at].sum(),
             "first_day": keys[has[0]],
             "last_day": keys[has[-1]],
         }

@@ -35,12 +35,12 @@ def labels(build: Build) -> Iterator[Built]:
     bars = lake.panel("daily_bars", days, columns, missing="empty")
     entry = factors.eligible_entry(*(bars[c] for c in ("suspended", "st", *columns[1:5], "up_limit", "down_limit")))
     values = factors.labels(bars["vwap"] * bars["adj_factor"], entry & bars.present, HORIZONS)
-    known = np.isin(days, have)
+    in_lake = np.isin(days, have)
     for key in build.keys:
         d = days.index(key)
         here = bars.present[d]
         frame = by_symbol(bars.symbols[here], values[d][here], [f"ret_{h}" for h in HORIZONS])
-        seen = int(known[d + 1 : d + 1 + AHEAD].sum())
+        seen = int(in_lake[d + 1 : d + 1 + AHEAD].sum())
         yield Built(key, frame, {"sessions_known": seen, "complete": seen == AHEAD})
 
 

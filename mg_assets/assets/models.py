@@ -19,6 +19,7 @@ from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since
 from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
@@ -29,7 +30,7 @@ if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: ev
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
 CHECK_COLUMNS = {
     "seed": "of the ensemble",
-    "epoch": "under way",
+    "epoch": "current epoch",
     "step": "optimiser steps so far",
     "loss": "mean of the training loss since the check before",
     "rank_ic": "mean over the validation days",
@@ -62,15 +63,15 @@ def _training_asset(name: str) -> LakeAsset:
         pool="gpu",
         op_tags=GPU_TAGS,
         columns=CHECK_COLUMNS,
-        description=f"{spec.description}\n\nTrained anew for each half-year on all days before it, less the label's "
-        f"horizon. Stored: weights (safetensors) and a JSON card for each seed, and the validation curves as this "
-        f"table. Source: {spec.source}.",
+        description=f"{spec.description}\n\nRetrained every half-year on all earlier days, excluding an embargo of the "
+        f"label horizon. Stored: weights (safetensors) and a JSON card for each seed, and the validation curves as "
+        f"this table. Source: {spec.source}.",
     )
     def make(build: Build) -> Iterator[Built]:
         from mg_models.training.retrain import train_many
 
         names = build.keys  # 2017H1, ...
-        logs = open_logs(settings().training_logs, build.lake, name)  # what it lacks is said before hours of work
+        logs = open_logs(settings().training_logs, build.lake, name)  # fails before hours of work, not after
         since = training_since(spec, str(half_year_start(min(names))))
         until = str(shift(str(half_year_start(max(names))), -1))
         inputs, axes = model_inputs(build.lake, spec, since, until)
@@ -81,9 +82,9 @@ def _training_asset(name: str) -> LakeAsset:
         )
         workers = build.workers if build.device == "cpu" else 1
         rate = stored_rate(build.lake, spec, min(names), build.device)
-        watch = TrainingMonitor(name, build.log, build.on_progress, logs, workers, rate)
+        monitor = TrainingMonitor(name, build.log, build.on_progress, logs, workers, rate)
         # a seed that is finished survives a kill here; a partition appears only when all its seeds are
-        under_way = Path(build.lake.folder(f"{name}_model", names[0])).parent / ".training"
+        unfinished = Path(build.lake.folder(f"{name}_model", names[0])).parent / ".training"
         trained = train_many(
             spec,
             inputs,
@@ -92,20 +93,20 @@ def _training_asset(name: str) -> LakeAsset:
             names,
             device=build.device,
             workers=workers,
-            on_progress=watch.progress,
-            out_dir=under_way,
+            on_progress=monitor.progress,
+            out_dir=unfinished,
             fingerprints={table: build.recipes[table] for table in read},
-            on_plan=watch.launch,
-            on_trained=watch.finished,
+            on_plan=monitor.launch,
+            on_trained=monitor.finished,
         )
         for half_year in names:
-            yield _stored(build, f"{name}_model", half_year, trained[half_year], watch)
-            shutil.rmtree(under_way / half_year, ignore_errors=True)
+            yield _stored(build, f"{name}_model", half_year, trained[half_year], monitor)
+            shutil.rmtree(unfinished / half_year, ignore_errors=True)
 
     return make
 
 
-def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", watch: TrainingMonitor) -> Built:
+def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", monitor: TrainingMonitor) -> Built:
     """Move the finished seeds beside their training curves; seeds of an older training that had more go."""
     from mg_models import checkpoint
     from mg_portfolio.charts import figures as charts
@@ -120,7 +121,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
     frame = pd.DataFrame(curves, columns=list(CHECK_COLUMNS))
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
-    known = {
+    ranges = {
         part: f"{r['first']} to {r['last']}, labels known {r['label_known']}" for part, r in card["ranges"].items()
     }
     return Built(
@@ -128,7 +129,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         frame,
         {
             "best_validation_rank_ic": round(float(np.mean(best)), 4),
-            **known,
+            **ranges,
             "embargo": card["embargo"],
             "stocks": card["stocks"],
             "device": card["device"],
@@ -136,13 +137,13 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
             "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(_by_seed(frame)))),
             "checks": _table(frame),
             "cards": ", ".join(checkpoint.card_id(c.card) for c in checkpoint.load(folder)),
-            **({"cost": dg.MetadataValue.md(_markdown(watch.cost.lines()))} if watch.cost is not None else {}),
+            **({"cost": _cost_table(monitor.cost.lines())} if monitor.cost is not None else {}),
             "folder": dg.MetadataValue.path(str(folder)),
         },
         stored={
             "seeds": [m.seed for m in models],
             "weights": checkpoint.weights_of(folder),
-            "training": {"config": card["config_hash"], **watch.measured(half_year)},
+            "training": {"config": card["config_hash"], **monitor.measured(half_year)},
         },
     )
 
@@ -161,8 +162,8 @@ def _table(curves: pd.DataFrame) -> dg.TableMetadataValue:
     )
 
 
-def _markdown(lines: list[tuple[str, str]]) -> str:
-    return "\n".join(["| estimate before launch | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in lines)])
+def _cost_table(lines: list[tuple[str, str]]) -> dg.MarkdownMetadataValue:
+    return markdown_table(pd.DataFrame(lines, columns=["estimate before launch", ""]))
 
 
 def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
@@ -183,13 +184,13 @@ def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
     if stored is not None and stored != checkpoint.weights_of(lake.folder(f"{name}_model", half_year)):
         raise DataError(
             f"{name} {half_year} holds seeds {[m.seed for m in models]} that are not those of its last whole training: "
-            f"a later one was broken off while it was stored; materialise {name}_model for {half_year} again"
+            f"a later one was interrupted while it was stored; materialise {name}_model for {half_year} again"
         )
     return models
 
 
 def _built(made: Scored) -> Built:
-    """A day's scores for the lake: the certificate goes into the file's footer, and what it says into the UI."""
+    """A day's scores for the lake, with the certificate in the file's footer and in the UI."""
     shown: dict[str, Any] = {"symbols": len(made.frame)}
     if made.why:
         return Built(made.key, made.frame, {**shown, "absent": made.why}, table=made.table)
@@ -276,7 +277,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
 
 
 def _fusions_of(signals: Iterable[str]) -> Iterator[CombinationSpec]:
-    """The catalog's fusions whose parts are there, those of fusions among them."""
+    """The catalog's fusions all of whose parts the deployment has, fusions of fusions included."""
     have = set(signals)
     for combination in COMBINATIONS.values():
         if combination.rule == "fuse" and have.issuperset(combination.parts):

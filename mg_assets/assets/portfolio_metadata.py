@@ -1,9 +1,10 @@
-"""What people see of a portfolio in the UI: tables and charts of a week and of a backtest."""
+"""Metadata of a portfolio in the UI: tables and charts of a week and of a backtest."""
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets.orchestration.metadata import markdown_table
 from mg_portfolio.backtest.attribution import BacktestAttribution
 from mg_portfolio.backtest.rebalance import Decision
 from mg_portfolio.backtest.result import BacktestResult
@@ -13,30 +14,14 @@ from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
 
-PERCENT = ("annual_return", "annual_volatility", "max_drawdown", "benchmark_annual", "excess_annual", "tracking_error",
-           "excess_max_drawdown", "monthly_win_rate", "weekly_win_rate", "turnover_two_way_per_rebalance")  # fmt: skip
 
-
-def table(frame: pd.DataFrame, digits: int = 4) -> dg.MarkdownMetadataValue:
-    """A frame for an asset's page; its index is the first column."""
-    text = frame.reset_index() if frame.index.name is not None else frame
-    cells = [["" if _blank(v) else f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row]
-             for row in text.itertuples(index=False)]  # fmt: skip
-    lines = ["| " + " | ".join(map(str, text.columns)) + " |", "|" + "---|" * len(text.columns)]
-    return dg.MetadataValue.md("\n".join([*lines, *("| " + " | ".join(row) + " |" for row in cells)]))
-
-
-def _blank(value: object) -> bool:
-    return value is None or (isinstance(value, float) and np.isnan(value))
-
-
-def prices_shown(spec: PortfolioSpec, step: Decision, slope: float | None, solve_again: bool) -> pd.DataFrame:
+def shadow_prices_shown(spec: PortfolioSpec, step: Decision, slope: float | None, solve_again: bool) -> pd.DataFrame:
     """What a usual step of each binding limit would earn: score, and basis points a year.
 
     Parameters
     ----------
     slope : float, optional
-        Return per unit of score, from the decisions whose returns were known.
+        Return per unit of score, from earlier decisions with complete returns.
     solve_again : bool
         Also by solving with the limit moved (``gained``), which a price alone exceeds but for the cases that
         :func:`mg_portfolio.optimization.sensitivity.shadow_price_table` names.
@@ -70,7 +55,7 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
         "largest_violation": float(facts["largest_violation"]),
         "relaxed": dg.MetadataValue.json(facts["relaxed"]),
         "active_score": round(expected, 5),
-        "shadow_prices": table(prices_shown(spec, step, slope, solve_again)),
+        "shadow_prices": markdown_table(shadow_prices_shown(spec, step, slope, solve_again)),
     }
     if slope is not None:
         out["return_per_score"] = round(slope, 6)
@@ -80,7 +65,7 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
     return out
 
 
-def mean_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
+def mean_shadow_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
     """Each limit's price over the weeks: how often it binds, and what a usual step of it would earn on the mean week.
 
     Weeks in which a limit does not bind count as 0. Basis points take each week's own slope, where it had one.
@@ -147,16 +132,16 @@ def attribution_parts(found: BacktestAttribution) -> dict[str, np.ndarray]:
 
 
 def backtest_charts(
-    result: BacktestResult, fan: WeekdaySensitivity, found: BacktestAttribution, industries: pd.DataFrame
+    result: BacktestResult, weekdays: WeekdaySensitivity, found: BacktestAttribution, industries: pd.DataFrame
 ) -> dict[str, dg.MarkdownMetadataValue]:
-    """NAV, the fan of weekdays, attribution and turnover as pictures."""
+    """NAV, the paths by rebalancing weekday, attribution and turnover as pictures."""
     from mg_portfolio.charts import figures as charts
     from mg_portfolio.charts import portfolio as portfolio_charts
 
     later = result.rebalances[~result.rebalances["initial"]]
     drawn = {
         "NAV": charts.nav_chart(result.days, result.nav, result.benchmark_nav),
-        "paths": portfolio_charts.weekday_paths_chart(fan.days, fan.relative_nav),
+        "paths": portfolio_charts.weekday_paths_chart(weekdays.days, weekdays.relative_nav),
         "attribution chart": portfolio_charts.attribution_chart(found.days, attribution_parts(found)),
         "industries chart": portfolio_charts.industries_chart(industries),
     }

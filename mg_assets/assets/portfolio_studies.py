@@ -1,4 +1,4 @@
-"""The reports' portfolio tables, every cell a walked portfolio, ours beside theirs."""
+"""The reports' portfolio tables, every cell a backtested portfolio, ours beside theirs."""
 
 import datetime as dt
 import hashlib
@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
-from mg_assets.assets.portfolio_metadata import table as shown_table
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import spec_of
@@ -45,7 +45,7 @@ COLUMNS = {
     "note": "why ours is empty",
 }
 MOST = 6  # portfolios in one picture
-LOGGED = 10  # lines about the walks in a run's log
+LOGGED = 10  # lines about the backtests in a run's log
 TITLES = {
     "series_88": "Series 88 (Haitong): tables 8 to 13, the AI portfolios by index, limits and model",
     "series_72": "Series 72 (Huatai): charts 63 to 68, the enhanced portfolios by turnover limit",
@@ -73,9 +73,10 @@ def _study_asset(study: str) -> LakeAsset:
         kinds={"cvxpy"},
         version="2",
         columns=COLUMNS,
-        description=f"{TITLES[study]}.\n\nEach portfolio is walked from week to week over the days of its signal, in "
-        "parallel processes, and kept in the lake when it is finished: a study that was stopped goes on where it was. "
-        "A portfolio whose signal this deployment lacks says so. One self-contained page beside the table.",
+        description=f"{TITLES[study]}.\n\nEach portfolio is backtested week by week over the days of its signal, in "
+        "parallel processes, and stored in the lake when it is finished: a study that was stopped resumes from there. "
+        "A portfolio whose signal this deployment lacks is listed with the reason. One self-contained page beside the "
+        "table.",
     )
     def make(build: Build) -> Iterator[Built]:
         from mg_portfolio.charts import figures as charts
@@ -94,23 +95,23 @@ def _study_asset(study: str) -> LakeAsset:
         ]
 
         accounts |= run_backtests(
-            lake, jobs, rules, build.workers, _teller(build, f"portfolio_study_{study}", len(jobs))
+            lake, jobs, rules, build.workers, _on_progress(build, f"portfolio_study_{study}", len(jobs))
         )
         tables = [(one, compose(one, accounts)) for one in STUDIES[study]]
         found = {name: account for name, account in accounts.items() if isinstance(account, Account)}
-        walks = _walks(lake, list(found)) if found else None
+        backtests = _backtests(lake, list(found)) if found else None
         figures = _figures(study, found)
         page = PortfolioStudy(
             tables,
             figures,
-            walks,
+            backtests,
             str(rules),
             build.source.name,
             lake.root,
             settings().source["kind"] == "simulated",
             dt.datetime.now(),
         )
-        place = lake.write_file(
+        path = lake.write_file(
             f"portfolio_study_{study}", WHOLE, f"portfolio_study_{study}.html", render_portfolio_study(page).encode()
         )
         yield Built(
@@ -118,37 +119,37 @@ def _study_asset(study: str) -> LakeAsset:
             pd.concat([frame for _, frame in tables], ignore_index=True),
             {
                 "portfolios": len(accounts),
-                "walked": len(found),
+                "backtested": len(found),
                 "trading": str(rules),
                 **{one.table: dg.MetadataValue.md(portfolio_table_markdown(one, frame)) for one, frame in tables},
                 **{title: dg.MetadataValue.md(charts.markdown_image(figure)) for title, figure in figures.items()},
-                **({"walks": shown_table(walks)} if walks is not None else {}),
-                "page": dg.MetadataValue.path(place),
-                "open": dg.MetadataValue.url(f"file://{place}"),
+                **({"backtests": markdown_table(backtests)} if backtests is not None else {}),
+                "page": dg.MetadataValue.path(path),
+                "open": dg.MetadataValue.url(f"file://{path}"),
             },
         )
 
     return make
 
 
-def _teller(build: Build, study: str, jobs: int) -> Callable[[int, int, str], None]:
-    """Says how far a study is: on the terminal each portfolio, in the log each tenth of them."""
+def _on_progress(build: Build, study: str, jobs: int) -> Callable[[int, int, str], None]:
+    """Report a study's progress: to the terminal each portfolio, to the log each tenth of them."""
     began = time.monotonic()
 
-    def tell(done: int, total: int, name: str) -> None:
+    def report(done: int, total: int, name: str) -> None:
         left = (time.monotonic() - began) / done * (total - done)
         if build.on_progress is not None:
             build.on_progress(study, done, total, left)
         if done == 1 and total < jobs:
-            build.log(f"{study}: {jobs - total} of {jobs} portfolios were kept from an earlier run")
+            build.log(f"{study}: {jobs - total} of {jobs} portfolios are stored from an earlier run")
         if done % -(-total // LOGGED) == 0 or done == total:
             build.log(f"{study}: {done} of {total} portfolios, {left:.0f} s left, last {name}")
 
-    return tell
+    return report
 
 
-def _walks(lake: Lake, names: list[str]) -> pd.DataFrame:
-    """How each walk went: weeks, relaxed ones, largest violation, CPU seconds."""
+def _backtests(lake: Lake, names: list[str]) -> pd.DataFrame:
+    """How each backtest went: weeks, relaxed ones, largest violation, CPU seconds."""
     facts = [{"portfolio": n, **lake.metadata(TABLE, n)} for n in names]
     columns = ["portfolio", "signal", "weeks", "without_decision", "relaxed", "largest_violation", "cpu_seconds"]
     frame = pd.DataFrame(facts)[columns]
@@ -174,7 +175,7 @@ def _figures(study: str, accounts: dict[str, Account]) -> "dict[str, Figure]":
             lines[name.removeprefix(f"{index}_")] = line
         what = "relative NAV" if how == "relative" else "excess, daily differences compounded"
         title = f"{index.upper()}: {what}" + (f", the {MOST} highest of {len(own)}" if len(own) > MOST else "")
-        longest = max(map(len, lines))  # names stand beside the lines, and are not to narrow them
+        longest = max(map(len, lines))  # names are printed beside the lines and must not narrow them
         drawn[f"excess {index}"] = relative_chart(days, lines, title, width=max(7.2, 5.4 + 0.08 * longest))
     return drawn
 

@@ -9,8 +9,7 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolio_metadata import (
     attribution_tables,
     backtest_charts,
-    mean_prices,
-    table,
+    mean_shadow_prices,
     turnover_table,
     unfilled_table,
     week_shown,
@@ -21,6 +20,7 @@ from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import DecisionData, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
@@ -78,7 +78,7 @@ def _weights_asset(name: str) -> LakeAsset:
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "
         "the last one's weights, executed and drifted. Every constraint is recomputed on the weights (largest "
         "violation in the metadata); what had to be relaxed is recorded, and what each limit costs: in score, and in "
-        "basis points a year once ten decisions have known returns.",
+        "basis points a year once ten decisions have complete returns.",
     )
     def make(build: Build) -> Iterator[Built]:
         weeks = WEEKLY.get_partition_keys()
@@ -126,13 +126,13 @@ def _simulated(
     market: MarketPanel, spec: PortfolioSpec, decisions: dict[str, pd.DataFrame]
 ) -> tuple[BacktestResult, dict[Day, np.ndarray]]:
     """Run stored decisions through the market, beside the index weights of each."""
-    place = {s: i for i, s in enumerate(market.symbols)}
+    position = {s: i for i, s in enumerate(market.symbols)}
     targets: dict[Day, np.ndarray] = {}
     index: dict[Day, np.ndarray] = {}
     for day, rows in decisions.items():
-        at = [place[s] for s in rows["symbol"]]
+        at = [position[s] for s in rows["symbol"]]
         for into, column in ((targets, "weight"), (index, "benchmark")):
-            weights = np.zeros(len(place))
+            weights = np.zeros(len(position))
             weights[at] = rows[column]
             into[np.datetime64(day)] = weights
     rules = trading_rules()
@@ -141,9 +141,12 @@ def _simulated(
 
 
 def backtest_of(lake: Lake, name: str) -> tuple[BacktestResult, PortfolioSpec, dict[str, pd.DataFrame]] | None:
-    """Simulate a portfolio from its first week to the last day with bars; None before the second week.
+    """Simulate a portfolio from its first week to the last day with bars.
 
-    Returns the result, the specification and the decisions ``day -> weights table``.
+    Returns
+    -------
+    tuple of BacktestResult, PortfolioSpec and dict, or None
+        The result, the specification and the decisions ``day -> weights table``; None before the second week.
     """
     spec = portfolio(name)
     decisions, _ = _stored_decisions(lake, name)
@@ -225,33 +228,35 @@ def _backtest_asset(name: str) -> LakeAsset:
         panel = data.decisions(spec, spec.signal, STYLES)
         rules = trading_rules()
         own = {"fri": PortfolioPath(result, index)}  # the week's last session, as stored
-        fan = weekday_sensitivity(simulate_weekday_paths(panel, spec, weeks, own, rules.rates(spec), rules.execution))
+        paths = simulate_weekday_paths(panel, spec, weeks, own, rules.rates(spec), rules.execution)
+        weekdays = weekday_sensitivity(paths)
         styles = {n: panel.styles[n] for n in STYLES if n in panel.styles and panel.styles[n].any()}
         found = attribute(result, data.market, index, panel.industry, styles or None)
         whole = performance_metrics(result.nav, result.benchmark_nav, result.days, result.turnover)
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
         yield Built(WHOLE, holdings_table(result, data.market), table=holdings)
         yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)
-        yield Built(WHOLE, _dated(result.rebalances), {"turnover": table(turnover_table(result))}, table=rebalances)
+        turnover = markdown_table(turnover_table(result))
+        yield Built(WHOLE, _dated(result.rebalances), {"turnover": turnover}, table=rebalances)
         split = attribution_tables(found, dict(panel.industry_names))
         yield Built(
             WHOLE,
-            account_table(result, fan.days, fan.relative_nav),
+            account_table(result, weekdays.days, weekdays.relative_nav),
             {
                 **{k: round(float(v), 4) for k, v in whole.items() if np.isfinite(v)},
                 "trading": str(rules),
-                "years": table(yearly.drop(columns="calmar")),
-                "by weekday of the decision": table(fan.table()),
-                "turnover": table(turnover_table(result)),
-                "orders_not_filled": table(unfilled_table(result)),
-                **{title: table(frame) for title, frame in split.items()},
-                "what limits cost": table(mean_prices(spec, facts)),
-                **backtest_charts(result, fan, found, split["attribution by industry"]),
+                "years": markdown_table(yearly.drop(columns="calmar")),
+                "by weekday of the decision": markdown_table(weekdays.table()),
+                "turnover": turnover,
+                "orders_not_filled": markdown_table(unfilled_table(result)),
+                **{title: markdown_table(frame) for title, frame in split.items()},
+                "what limits cost": markdown_table(mean_shadow_prices(spec, facts)),
+                **backtest_charts(result, weekdays, found, split["attribution by industry"]),
             },
             stored={
                 "metrics": {k: float(v) for k, v in whole.items()},
                 "yearly": yearly.to_dict("index"),
-                "weekdays": fan.figures.to_dict("index"),
+                "weekdays": weekdays.figures.to_dict("index"),
                 "attribution": found.table().to_dict(),
                 "trading": str(rules),
             },

@@ -11,12 +11,12 @@ from mg_assets.sources.base import TICKS, Loaded, Source, ticks_of
 
 DESCRIPTIONS = {
     "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
-    "0 auction or unknown). Rows that cannot be right are in quarantine_trades.",
+    "0 auction or unknown). Invalid rows are moved to quarantine_trades.",
     "orders": "Every order entered and cancelled, sizes as entered: what Shanghai leaves out is restored.",
-    "snapshots": "The vendor's 3-second snapshots, ten levels: what the book replayed from orders and trades is held "
-    "against. Optional; empty where the source has none.",
+    "snapshots": "The vendor's 3-second snapshots, ten levels: what the book replayed from orders and trades is "
+    "compared with. Optional; empty where the source has none.",
     "reference": "Listing, industry, price limits, suspension, ST, float shares, index membership and weights, "
-    "fundamentals and consensus as known on the day; null where the source has none.",
+    "fundamentals and consensus as of the day; null where the source has none.",
     "planted_signal": "The latent signal that drives a simulated market's returns, known at the day's close: the "
     "yardstick for models. Empty on real sources.",
 }

@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets.assets.evaluation import judged_universe
+from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolios import backtest_of, decision_days
 from mg_assets.factors.registry import FACTORS
@@ -59,7 +59,7 @@ def _common_factors(lake: Lake, market: MarketData) -> tuple[np.ndarray, np.ndar
 
 
 def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
-    inside = judged_universe(market)
+    inside = evaluation_universe(market)
     common, industry = _common_factors(lake, market)
     usable = np.isfinite(common).any(axis=(0, 1))
     common = common[..., usable]
@@ -208,7 +208,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         "reference",
     ],
     uses=("language",),
-    columns={"language": "of the report", "file": "place of the HTML file"},
+    columns={"language": "of the report", "file": "path of the HTML file"},
 )
 def weekly_report(build: Build) -> Iterator[Built]:
     """Write the weekly factor report of any week: factors, portfolios, exposures and the week's data quality.

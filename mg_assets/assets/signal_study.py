@@ -1,4 +1,4 @@
-"""The signal study: every signal beside the published numbers, and how signals go together."""
+"""The signal study: every signal beside the published numbers, and how signals correlate."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -8,11 +8,12 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets.assets.evaluation import judged_universe, markdown_table
+from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
@@ -33,8 +34,8 @@ INPUTS = [
 def _span(lake: Lake) -> tuple[list[str], list[str]]:
     """Days with bars from the first signal's first to the last's last, and the signals with enough of them."""
     bars = lake.keys("daily_bars")
-    known = set(bars)
-    days = {s: [k for k in lake.keys(s) if k in known] for s in SIGNALS}
+    with_bars = set(bars)
+    days = {s: [k for k in lake.keys(s) if k in with_bars] for s in SIGNALS}
     days = {s: keys for s, keys in days.items() if len(keys) >= MIN_DAYS}
     if not days:
         return [], []
@@ -67,7 +68,7 @@ def measured_signals(lake: Lake, workers: int = 1) -> dict[str, SignalFigures]:
     if not keys:
         return {}
     market = market_data(lake, keys)
-    tradable, prices = judged_universe(market), _prices(lake, market)
+    tradable, prices = evaluation_universe(market), _prices(lake, market)
     size = max(1, BUDGET // max(len(keys) * len(market.symbols) * 8, 1))
     out: dict[str, SignalFigures] = {}
     for start in range(0, len(names), size):
@@ -92,7 +93,7 @@ def mean_correlations(lake: Lake, workers: int = 1) -> tuple[list[str], np.ndarr
         return [], np.empty((0, 0)), 0
     names = [*signals, *(COMMON_FACTORS if lake.keys("common_factors") else ())]
     market = market_data(lake, keys)
-    tradable = judged_universe(market)
+    tradable = evaluation_universe(market)
 
     def part(start: int) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(start, start + CHUNK)
@@ -178,7 +179,7 @@ def signal_study(build: Build) -> Iterator[Built]:
         simulated=settings().source["kind"] == "simulated",
         generated=dt.datetime.now(),
     )
-    place = {
+    pages = {
         lang: lake.write_file(
             "signal_study", WHOLE, f"signal_study_{lang}.html", render_signal_study(study, lang).encode()
         )
@@ -197,8 +198,8 @@ def signal_study(build: Build) -> Iterator[Built]:
             "RankIC": dg.MetadataValue.md(charts.markdown_image(chart)),
             "signals": dg.MetadataValue.md(overview_markdown(cells)),
             **{x.key: dg.MetadataValue.md(signal_table_markdown(cells, x)) for x in SIGNAL_TABLES},
-            **{f"page, {lang}": dg.MetadataValue.path(file) for lang, file in place.items()},
-            "open": dg.MetadataValue.url(f"file://{place['en']}"),
+            **{f"page, {lang}": dg.MetadataValue.path(file) for lang, file in pages.items()},
+            "open": dg.MetadataValue.url(f"file://{pages['en']}"),
             **({"absent": f"no signal has {MIN_DAYS} days"} if not found else {}),
         },
     )

@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from mg_assets.errors import DataError
+from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.portfolios.what_if import parse_changes, what_if
 from mg_assets.settings import settings
@@ -25,7 +26,7 @@ class WhatIf(dg.Config):
 
 @dg.op(out=dg.Out(dg.Nothing), description="Solve the stored week again, with and without the changes, and compare")
 def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: LakeResource) -> None:
-    """Compare; the tables and the plot stand in the output's metadata."""
+    """Compare; the output's metadata holds the tables and the plot."""
     from mg_portfolio.charts.figures import markdown_image
     from mg_portfolio.charts.what_if import what_if_chart
 
@@ -38,25 +39,13 @@ def compare_portfolios(context: dg.OpExecutionContext, config: WhatIf, lake: Lak
     context.add_output_metadata(
         {
             "question": found.title,
-            "summary": dg.MetadataValue.md(_table(found.summary.reset_index())),
-            "weights": dg.MetadataValue.md(_table(top)),
-            "exposures": dg.MetadataValue.md(_table(found.exposures.reset_index())),
-            "shadow_prices": dg.MetadataValue.md(_table(found.shadow_prices.reset_index())),
+            "summary": markdown_table(found.summary.reset_index(), ".4g"),
+            "weights": markdown_table(top, ".4g"),
+            "exposures": markdown_table(found.exposures.reset_index(), ".4g"),
+            "shadow_prices": markdown_table(found.shadow_prices.reset_index(), ".4g"),
             "plot": dg.MetadataValue.md(markdown_image(what_if_chart(found))),
         }
     )
-
-
-def _table(frame) -> str:
-    """The frame as a Markdown table."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "" if value != value else f"{value:.4g}"
-        return "" if value is None else str(value).replace("|", "\\|")
-
-    head = "| " + " | ".join(map(str, frame.columns)) + " |\n|" + "---|" * len(frame.columns)
-    return "\n".join([head, *("| " + " | ".join(map(cell, row)) + " |" for row in frame.itertuples(index=False))])
 
 
 @dg.job(

@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="mg",
         description="From raw A-share ticks to index-enhancement weights, in the lake and Dagster instance of the UI.",
-        epilog="mg COMMAND --help shows a command's arguments. MG_SETTINGS names a YAML file of settings: docs/settings.md.",
+        epilog="mg COMMAND --help shows a command's arguments. MG_SETTINGS names a settings file: docs/settings.md.",
         formatter_class=partial(argparse.HelpFormatter, max_help_position=18),
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

@@ -12,6 +12,7 @@ import dagster as dg
 
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name
+from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
 from mg_assets.quality.suite import CheckOutcome, Suite
@@ -146,17 +147,3 @@ def _metadata(outcome: CheckOutcome) -> dict[str, Any]:
 def _some(keys: list[str]) -> str:
     more = f" and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
     return ", ".join(keys[:LISTED]) + more
-
-
-def markdown(rows: list[dict[str, Any]]) -> str:
-    """Rows as a Markdown table over the union of their columns."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
-    lines += ["| " + " | ".join(_cell(row.get(c)) for c in columns) + " |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.6g}" if isinstance(value, float) else str(value).replace("|", "\\|")

@@ -64,7 +64,7 @@ class Built:
     table : str
         Needed where an asset makes several tables.
     ended : callable, optional
-        Gives the same partition with what is known once its rows are written.
+        Gives the same partition with what its reader learned while the rows were written.
     """
 
     key: str
@@ -258,7 +258,7 @@ def lake_asset(
         Column name -> description, for tables without a fixed schema; for several tables, one such each.
     anchor : str, optional
         Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
-        empty partition that says so. A backfill of a year asks for them: the days after it that look back into it.
+        empty partition with that reason. A backfill of a year requests them: the days after it that look back into it.
     single_run : bool
         All partitions of a backfill in one run (for tables that read their own last partition).
     raw : bool
@@ -399,7 +399,7 @@ class _Step:
         self._shown: dict[str, dict[str, Any]] = {t: {} for t in asset.tables}
 
     def write(self, built: Built) -> tuple[TableAsset, Built]:
-        """Write one partition, and its invalid rows to quarantine; returns it as known once its rows are written."""
+        """Write one partition, and its invalid rows to quarantine; returns its entry and the partition as written."""
         first = next(iter(self._entries))
         table = built.table or first
         if (table, built.key) not in self.waiting:

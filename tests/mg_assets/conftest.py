@@ -31,7 +31,7 @@ SMALL = {
 
 @dataclass
 class SmallGraph:
-    """A finished run: where it stands, how to run it again, and what the first run printed."""
+    """A finished run: its folder, how to run it again, and what the first run printed."""
 
     folder: Path
     checkout: Path

@@ -78,9 +78,9 @@ def half_year_before(key: str) -> list[str]:
 def fill(lake: Lake, days: list[str]) -> None:
     for day in days:
         for table in ("daily_bars", "factor_inputs"):
-            place = lake.path(table, day)
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            open(place, "w").close()  # the sensor looks at keys alone
+            path = lake.path(table, day)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            open(path, "w").close()  # the sensor looks at keys alone
 
 
 def tick(lake: Lake, instance: dg.DagsterInstance) -> tuple[list, str | None]:
@@ -112,7 +112,7 @@ def test_a_retrain_waits_for_the_last_day_of_the_half_year(lake):
         assert again.run_key == request.run_key
 
 
-def test_a_failed_retrain_is_requested_again_and_a_finished_one_never(lake):
+def test_a_failed_retrain_is_retried_and_a_finished_one_never(lake):
     key = HALF_YEARLY.get_partition_keys()[0]
     fill(lake, half_year_before(key))
     with dg.DagsterInstance.ephemeral() as instance:

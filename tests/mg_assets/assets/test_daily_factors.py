@@ -12,7 +12,7 @@ from mg_assets.factors.registry import PASSPORTS
 from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.lake.store import Lake
 from mg_assets.quality import run_suite
-from mg_assets.quality.daily_factors import TABLES, bounds, columns_of
+from mg_assets.quality.daily_factors import TABLES, columns_of, daily_bounds
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 
@@ -95,7 +95,7 @@ def test_passports_and_tables_name_the_same_factors():
     assert COMMON_PASSPORTS == COMMON
     for table in TABLES:
         for name in columns_of(table):
-            low, high = bounds(table, name)
+            low, high = daily_bounds(table, name)
             assert low < high
             if table == "features_day" and name in ("volume", "amount", "num_trades"):
                 continue  # totals, no factors
@@ -108,5 +108,5 @@ def test_values_stay_within_their_bounds(lake):
     for table in ("daily_factors", "common_factors"):
         frame = lake.read(table, lake.keys(table))
         for name in columns_of(table):
-            low, high = bounds(table, name)
+            low, high = daily_bounds(table, name)
             assert frame[name].dropna().between(low, high).all(), name

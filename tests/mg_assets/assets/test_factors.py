@@ -129,7 +129,7 @@ def test_only_the_daily_bar_waits_for_other_days():
     assert max(need.back for need in TABLES["features_240m"].needs) == 19
 
 
-def test_a_day_of_minute_bars_alone_lacks_only_what_trades_tell(lake, tmp_path):
+def test_a_day_of_minute_bars_alone_lacks_only_tick_factors(lake, tmp_path):
     key = lake.keys("trades")[-1]
     other = Lake(tmp_path / "lake")
     for day in lake.keys("daily_bars"):

@@ -34,18 +34,18 @@ def test_every_table_has_its_partitions(lake):
     assert lake.has("csi500_turnover30_backtest", WHOLE)
 
 
-def test_the_run_ends_in_a_table_and_the_place_of_the_report(built):
+def test_the_run_ends_in_a_table_and_the_path_of_the_report(built):
     text = built.first.stdout
     for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "make ui"):
         assert word in text
-    place = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
-    html = Path(place).read_text()
+    path = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
+    html = Path(path).read_text()
     assert "csi500_turnover30" in html
     assert "http://" not in html.replace("http://www.w3.org", "")
 
 
-def test_the_report_takes_the_monitors_models_where_the_deployment_has_them(lake, tmp_path, monkeypatch):
-    """Each factor once: judged where it is a signal of the deployment, absent with the reason where it is not."""
+def test_the_report_takes_the_monitors_models_of_the_deployment(lake, tmp_path, monkeypatch):
+    """Each factor once: evaluated where it is a signal of the deployment, absent with the reason where it is not."""
     for table in ("reference", "daily_bars", "factor_scores", "hf_gru"):
         shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
     shutil.copytree(tmp_path / "hf_gru", tmp_path / DEEP[2])
@@ -122,7 +122,7 @@ CUT = "2023-02-10"
 
 @pytest.fixture(scope="session")
 def disturbed(lake, tmp_path_factory) -> Lake:
-    """A copy in which every day after the cut says something else, rebuilt from the factors on."""
+    """A copy with other values on every day after the cut, rebuilt from the factors on."""
     folder = tmp_path_factory.mktemp("disturbed") / "lake"
     shutil.copytree(lake.root, folder)
     other = Lake(folder)
@@ -189,7 +189,7 @@ def test_a_missing_week_is_an_error_that_names_it(lake, tmp_path):
 
 
 def test_changed_settings_make_partitions_stale(built, lake):
-    """Another seed of the market: raw tables and all that follows are built anew, nothing else is believed."""
+    """Another seed of the market: raw tables and all that follows from them are stale."""
     script = (
         "from mg_assets.settings import settings\n"
         "from mg_assets.sources import build_source\n"
@@ -198,7 +198,8 @@ def test_changed_settings_make_partitions_stale(built, lake):
         "s = settings().source\n"
         "source = build_source(s['kind'], {k: v for k, v in s.items() if k != 'kind'})\n"
         "lake = Lake(settings().lake_url)\n"
-        "print([len(TABLES.stale(lake, source, t, lake.keys(t)[-5:])) for t in ('trades', 'daily_bars', 'factor_scores')])\n"
+        "tables = ('trades', 'daily_bars', 'factor_scores')\n"
+        "print([len(TABLES.stale(lake, source, t, lake.keys(t)[-5:])) for t in tables])\n"
     )
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
     env["MG_SETTINGS"] = str(built.folder / "small.yaml")

@@ -1,4 +1,4 @@
-"""RankIC of raw model inputs: the naive one, read in parts, with what cannot be judged left out."""
+"""RankIC of raw model inputs: the naive one, read in parts, with what cannot be evaluated left out."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from mg_assets.assets import input_evaluation as module
-from mg_assets.assets.evaluation import judged_universe
+from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.factors import passport_pages
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import market_data
@@ -36,7 +36,7 @@ def lake(tmp_path_factory):
         frame = pd.DataFrame({"symbol": market.symbols, **{n: rng.normal(size=len(market.symbols)) for n in DAILY}})
         frame["kmid"] = later[d]  # knows the future
         frame["klen"] = -later[d] + 0.02 * rng.normal(size=len(frame))
-        frame["bp_lf"] = 1.0  # says nothing
+        frame["bp_lf"] = 1.0  # constant
         frame["ep_ttm"] = np.nan
         frame.loc[frame.index % 2 == 0, "kup"] = np.nan
         lake.write("daily_factors", day, frame)
@@ -48,7 +48,7 @@ def lake(tmp_path_factory):
 
 
 def weekly_returns(market):
-    """From the vwap of T+1 to the last known vwap at T+6, row by row."""
+    """From the vwap of T+1 to the last vwap so far at T+6, row by row."""
     price = pd.DataFrame(market.vwap)
     return (price.ffill().shift(-6) / price.shift(-1) - 1).to_numpy()
 
@@ -57,7 +57,7 @@ def test_it_is_the_naive_rank_correlation(lake, monkeypatch):
     monkeypatch.setattr(module, "VALUES", 7 * 42 * 100)
     found = module.evaluated_inputs(lake).set_index("name")
     market = market_data(lake, DAYS)
-    later, inside = weekly_returns(market), judged_universe(market)
+    later, inside = weekly_returns(market), evaluation_universe(market)
     for name in ("kmid", "klen", "kup", "ret_5d"):
         expected, coverage = [], []
         for d, day in enumerate(DAYS[STARTS:], STARTS):
@@ -81,7 +81,7 @@ def test_it_is_the_naive_rank_correlation(lake, monkeypatch):
     assert found.loc["kmid", ["first_day", "last_day"]].tolist() == [DAYS[STARTS], DAYS[-7]]
 
 
-def test_what_cannot_be_judged_is_left_out(lake):
+def test_what_cannot_be_evaluated_is_left_out(lake):
     names = set(module.evaluated_inputs(lake)["name"])
     assert not names & {"bp_lf", "ep_ttm", *COMMON}  # flat, empty, no such table
     assert names == {*DAILY, *GRANULAR} - {"bp_lf", "ep_ttm"}
@@ -105,7 +105,7 @@ def test_a_lake_without_inputs_says_so(tmp_path):
     assert list(built.frame.columns) == list(module.COLUMNS)
 
 
-def test_every_step_of_the_day_is_judged_and_summed_up_by_feature(lake):
+def test_every_step_of_the_day_is_evaluated_and_summed_up(lake):
     """Alone: `lake` has no features by step, this one has them of the last half-hours knowing the future."""
     market = market_data(lake, DAYS)
     later, rng = weekly_returns(market), np.random.default_rng(8)
@@ -128,5 +128,5 @@ def test_every_step_of_the_day_is_judged_and_summed_up_by_feature(lake):
     # 66 days are enough for every second of them
     sparse = {row["name"]: row for row in module._rows(lake, {"features_60m": names}, market, stride=2)}
     values = lake.panel("features_60m", DAYS[STARTS::2], ["amplitude_1"], market.symbols)["amplitude_1"]
-    expected = rank_ic_by_day(values, later[STARTS::2], judged_universe(market)[STARTS::2], 30)
+    expected = rank_ic_by_day(values, later[STARTS::2], evaluation_universe(market)[STARTS::2], 30)
     assert sparse["amplitude_1"]["rank_ic_mean"] == pytest.approx(np.nanmean(expected))

@@ -152,7 +152,7 @@ def run_study(study: str, lake: Lake, said: list[str] | None = None):
 def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     lake = copy_of(market, tmp_path)
     made = run_study("series_72", lake)
-    assert made.metadata["walked"] == made.metadata["portfolios"] == 6
+    assert made.metadata["backtested"] == made.metadata["portfolios"] == 6
     rows = made.frame
     assert rows["published"].notna().all()
     of_2023 = rows[rows["period"].str.startswith("2023-01-01")]
@@ -174,14 +174,14 @@ def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     gone, said = lake.keys(CELLS)[2], []
     Path(lake.path(CELLS, gone)).unlink()
     assert run_study("series_72", lake, said).frame.equals(rows)
-    assert said[0] == "portfolio_study_series_72: 5 of 6 portfolios were kept from an earlier run"
+    assert said[0] == "portfolio_study_series_72: 5 of 6 portfolios are stored from an earlier run"
     assert said[1].startswith("portfolio_study_series_72: 1 of 1 portfolios, 0 s left")
     assert said[1].endswith(gone)
 
 
 def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
     made = run_study("series_88", copy_of(market, tmp_path))
-    assert made.metadata["walked"] == 0
+    assert made.metadata["backtested"] == 0
     rows = made.frame
     assert rows["ours"].isna().all()
     assert len(rows) == len(rows.dropna(subset="published")) == 272

@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from mg_assets.assets import TABLES
 from mg_assets.assets import signal_study as module
-from mg_assets.assets.evaluation import judged_universe
+from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.factors.style_factors import COMMON
 from mg_assets.lake.market_data import market_data
@@ -81,7 +81,7 @@ def test_rank_ic_is_the_naive_one(lake, built):
     cells = built["signal_study"].frame
     overview = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean")].set_index("subject")
     market = market_data(lake, DAYS)
-    inside = judged_universe(market)
+    inside = evaluation_universe(market)
     price = pd.DataFrame(market.vwap)
     later = (price.ffill().shift(-6) / price.shift(-1) - 1).to_numpy(copy=True)
     later[len(later) - 6 :] = np.nan
@@ -118,7 +118,7 @@ def test_correlations_are_the_naive_ones_whatever_the_stretch(lake, built, monke
     frame = built["signal_correlations"].frame.set_index("name")
     assert list(frame.columns) == ["hf_gru", "lf_multitask", "planted_signal", *COMMON]
     market = market_data(lake, DAYS)
-    inside = judged_universe(market)
+    inside = evaluation_universe(market)
     daily = []
     for d, day in enumerate(DAYS[STARTS["hf_gru"] :], STARTS["hf_gru"]):
         pair = lake.day("hf_gru", day).merge(lake.day("common_factors", day)[["symbol", "cap"]])

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from mg_assets.lake.store import Lake
-from mg_assets.orchestration.checks import NEWEST, build_checks, checked_tables, markdown
+from mg_assets.orchestration.checks import NEWEST, build_checks, checked_tables
+from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.quality import SUITES, suite_for
 
@@ -184,7 +185,7 @@ def test_markdown_of_unlike_rows():
         markdown(None)
 
 
-def test_a_rejected_partition_stays_so_until_it_is_written_anew(tmp_path):
+def test_a_rejected_partition_stays_so_until_it_is_rebuilt(tmp_path):
     lake = Lake(tmp_path)
     run(tmp_path, {DAYS[2]: infinite(DAYS[2])}, tags=RANGE)
     assert [k for k in DAYS if lake.rejected("labels", k)] == [DAYS[2]]
@@ -193,7 +194,7 @@ def test_a_rejected_partition_stays_so_until_it_is_written_anew(tmp_path):
     assert lake.rejected("labels", DAYS[2]) == []
     run(tmp_path, {}, tags=RANGE)
     assert not [k for k in DAYS if lake.rejected("labels", k)]
-    assert len(lake.read("labels", DAYS[:7])) == 7 * 30  # a verdict beside the data disturbs no reader
+    assert len(lake.read("labels", DAYS[:7])) == 7 * 30  # a check result beside the data disturbs no reader
 
 
 def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):

@@ -1,0 +1,31 @@
+"""Tables as Markdown, for the pages of assets and checks in the UI."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+
+def markdown_table(frame: pd.DataFrame, floats: str = ".4f") -> dg.MarkdownMetadataValue:
+    """A frame for an asset's page; a named index is the first column."""
+    rows = frame.reset_index() if frame.index.name is not None else frame
+    return dg.MetadataValue.md(_markdown(list(map(str, rows.columns)), rows.itertuples(index=False), floats))
+
+
+def markdown(rows: Sequence[Mapping[str, Any]], floats: str = ".6g") -> str:
+    """Rows as a Markdown table over the union of their columns."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return _markdown(columns, ([row.get(c) for c in columns] for row in rows), floats)
+
+
+def _markdown(columns: list[str], rows: Any, floats: str) -> str:
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    return "\n".join([*lines, *("| " + " | ".join(_cell(v, floats) for v in row) + " |" for row in rows)])
+
+
+def _cell(value: Any, floats: str) -> str:
+    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return ""
+    return format(value, floats) if isinstance(value, float | np.floating) else str(value).replace("|", "\\|")
