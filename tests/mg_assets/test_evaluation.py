@@ -146,7 +146,7 @@ def test_settings_are_checked(monkeypatch):
             configured_cases()
 
 
-def test_a_lake_without_factors_says_so(tmp_path):
+def test_a_lake_without_factors_gives_a_reason(tmp_path):
     build = Build(["all"], Lake(tmp_path), lambda: None, 1, lambda: "cpu", print)
     built = {b.table: b for b in assets.factor_evaluation.make(build)}
     assert "fewer than 30 days" in built["factor_evaluation"].metadata["absent"]

@@ -191,7 +191,7 @@ def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
     assert "16.2%" in made.metadata["table 10"].value
 
 
-def test_the_settings_of_the_studies_have_every_signal_of_their_portfolios(monkeypatch):
+def test_study_settings_have_every_signal_of_their_portfolios(monkeypatch):
     for name in [n for n in os.environ if n.startswith("MG_")]:
         monkeypatch.delenv(name)
     config = load_settings(str(Path(__file__).parents[3] / "deploy" / "portfolio_studies.yaml"))

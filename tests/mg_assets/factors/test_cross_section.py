@@ -131,7 +131,7 @@ def test_an_industry_with_one_stock_has_residual_zero():
     assert abs(preprocess(values, codes, sizes, np.ones(80, bool))[11, 0]) < 1e-12
 
 
-def test_constant_and_explained_and_missing_cross_sections_are_zero():
+def test_constant_explained_and_missing_cross_sections_are_zero():
     sizes = np.linspace(20, 25, 50)
     codes = np.arange(50) % 4
     values = np.stack([np.full(50, 0.1), 3 * sizes + 1e6 * codes, np.full(50, np.nan)], axis=1)
@@ -167,7 +167,7 @@ def test_trailing_mean_agrees_with_pandas(window, least):
     np.testing.assert_allclose(trailing_mean(values, window, least), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_trailing_mean_is_the_same_bits_from_any_start_and_never_looks_ahead():
+def test_trailing_mean_has_the_same_bits_from_any_start():
     values = np.random.default_rng(2).lognormal(sigma=9, size=(60, 5))
     whole = trailing_mean(values)
     np.testing.assert_array_equal(trailing_mean(values[13:])[19:], whole[32:])

@@ -298,7 +298,7 @@ def test_permuting_stocks_permutes():
     agree(common_factors(DailySeries(moved)), common_factors(DailySeries(columns))[:, at])
 
 
-def test_stocks_off_the_axis_and_adjustment_bases_change_no_bit_or_value():
+def test_stocks_off_the_axis_and_adjustment_bases_change_nothing():
     columns = market(5, days=150)
     wider = {c: np.insert(v, [3, 9], np.nan, axis=1) for c, v in columns.items()}
     kept = np.delete(np.arange(26), [3, 10])
@@ -320,7 +320,7 @@ def test_a_split_is_no_return_no_growth_and_no_jump_in_volume():
     agree(common_factors(DailySeries(half)), common_factors(DailySeries(columns)))
 
 
-def test_absent_columns_make_null_factors_and_required_ones_an_error():
+def test_absent_columns_give_null_factors_required_ones_an_error():
     columns = market(7, days=150)
     bars = {c: columns[c] for c in ("open", "high", "low", "close", "volume", "adj_factor")}
     found = daily_factors(DailySeries(bars))

@@ -114,7 +114,7 @@ def test_steps_add_up():
         agree(np.sqrt(squares), found.bars_240[traded, 0, at["realized_vol"]])
 
 
-def test_the_future_within_the_day_changes_no_earlier_step_but_for_shares_of_the_day():
+def test_later_rows_change_no_earlier_step_but_shares_of_the_day():
     minutes, prev, usual, per_trade = awkward(6)
     later = minutes.copy()
     later[:, :4, 120:] *= 1.05
@@ -169,7 +169,7 @@ def arrays_of(bars):
     return day
 
 
-def test_a_real_stock_from_minute_bars_shares_numbers_with_the_minute_factors(shared_data):
+def test_features_of_real_minute_bars_equal_the_minute_factors(shared_data):
     path = shared_data / "min1_000001_201801" / "bars.parquet"
     if not path.exists():
         pytest.skip(f"{path} absent")

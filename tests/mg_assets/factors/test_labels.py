@@ -49,7 +49,7 @@ def test_a_label_depends_on_its_two_days_only(seed, day):
         assert np.isnan(after[[r for r in (day - 1, day - 1 - h) if r >= 0], :, k]).all()
 
 
-def test_stocks_may_be_in_any_order_and_a_short_history_has_no_label():
+def test_stocks_in_any_order_and_short_histories_have_no_label():
     price, eligible = market(0)
     at = np.random.default_rng(1).permutation(price.shape[1])
     np.testing.assert_array_equal(labels(price[:, at], eligible[:, at]), labels(price, eligible)[:, at])

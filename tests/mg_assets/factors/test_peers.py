@@ -101,7 +101,7 @@ def test_spreading_the_numbers_changes_no_factor(bench, day):
     assert ((numbers.max() - numbers.min()) > 50 * numbers.nunique()).all()
 
 
-def test_the_floor_reads_every_row_of_every_column_that_the_pass_reads(bench, day):
+def test_the_floor_reads_every_row_and_column_of_the_pass(bench, day):
 
     paths, *_ = day
     from mg_assets.factors.kernels import day_pass

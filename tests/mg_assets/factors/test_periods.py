@@ -112,7 +112,7 @@ def test_to_date_never_looks_ahead(seed, cut):
     )
 
 
-def test_to_date_on_the_last_day_is_the_completed_bar_and_absent_days_are_nan():
+def test_to_date_on_the_last_day_is_the_bar_and_absent_is_nan():
     arrays, days, _ = dense(daily_history(1))
     period = week_of(days)
     to_date, completed = period_to_date(*arrays, period), completed_periods(*arrays, period)

@@ -43,5 +43,5 @@ def test_half_year_start():
         calendar.half_year_start("2017-H1")
 
 
-def test_look_backs_from_the_first_partition_stay_within_the_calendar():
+def test_look_backs_from_the_first_partition_are_in_the_calendar():
     assert str(calendar.shift("2013-01-04", -300)) > "2011-01-01"  # the widest window is 272 sessions

@@ -134,7 +134,7 @@ def test_a_training_run_logs_cost_progress_and_curves(whole):
     assert set(card["input_digests"]) == {"hf", "labels"}
 
 
-def test_the_next_estimate_takes_the_time_that_this_training_took(whole):
+def test_the_next_estimate_uses_this_trainings_rate(whole):
     lake, _ = whole
     spec = override(CATALOG["hf_gru"], **SIZES)
     kept = lake.metadata("hf_gru_model", "2013H2")

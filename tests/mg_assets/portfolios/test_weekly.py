@@ -195,7 +195,7 @@ def test_the_stored_account_adds_up(lake, backtest, weeks):
         assert daily.set_index("date").loc[facts["decided"], "nav"] == pytest.approx(facts["value"], rel=1e-10)
 
 
-def test_orders_planned_and_made_have_their_tables(backtest):
+def test_planned_and_filled_orders_have_their_tables(backtest):
     trades, rebalances = (backtest[f"{NAME}_{what}"].frame for what in ("trades", "rebalances"))
     made = trades.groupby("traded")["filled"].apply(lambda x: x.abs().sum())
     np.testing.assert_allclose(rebalances.set_index("traded")["realised_two_way"], made, rtol=1e-9)
@@ -233,7 +233,7 @@ def test_the_metadata_shows_luck_attribution_and_prices(backtest):
     assert made.stored["weekdays"]["fri"]["excess_annual"] == pytest.approx(growth)
 
 
-def test_fewer_than_two_weeks_are_said(market, tmp_path):
+def test_fewer_than_two_weeks_give_a_reason(market, tmp_path):
     made = run_asset(f"{NAME}_backtest", copy_of(market, tmp_path))
     assert all(m.metadata == {"absent": "fewer than two weeks of weights"} for m in made.values())
     assert len(made) == 4

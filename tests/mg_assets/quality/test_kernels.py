@@ -209,7 +209,7 @@ def test_totals_leave_out_after_hours_and_cancels():
     assert (total[0], amount[0], count[0]) == (600, 1000.0 + 2200 + 3600, 3)
 
 
-def test_sketch_holds_a_day_and_psi_is_small_for_the_same_and_large_for_another():
+def test_psi_of_sketches_is_small_for_like_and_large_for_unlike():
     rng = np.random.default_rng(3)
     days = [rng.normal(size=(500, 3)) for _ in range(20)]
     for day in days:

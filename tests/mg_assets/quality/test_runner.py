@@ -69,7 +69,7 @@ def test_previous_names_the_past(lake):
     assert by == {"all": False, "recent": True, "none": True}
 
 
-def test_unsound_neighbours_do_not_crash_a_suite(lake):
+def test_neighbours_of_another_schema_do_not_crash_a_suite(lake):
     """Their own suites report them."""
     import os
 
@@ -88,7 +88,7 @@ def test_unsound_neighbours_do_not_crash_a_suite(lake):
             assert outcomes["schema"].passed == (key not in outcomes["schema"].observed["bad_partitions"])
 
 
-def test_every_suite_is_small_and_named_apart():
+def test_every_suite_is_small_with_unique_check_names():
     for suite in SUITES.values():
         names = [c.name for c in suite.checks]
         assert len(set(names)) == len(names) <= 12

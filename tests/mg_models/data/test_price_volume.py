@@ -140,7 +140,7 @@ def test_common_returns_are_those_of_the_principal_components(make, day):
     assert sixty.mean().std() > 2 * sixty.std().mean()  # what a stock's group earned, the same for all of it
 
 
-def test_who_does_not_trade_has_no_features_and_a_short_history_few(bars):
+def test_no_trade_gives_no_features_and_a_short_history_few(bars):
     got = price_volume_features(bars, np.array([30, 299]))
     idle = ~(bars[299, :, 5] > 0)
     assert idle.any()
@@ -245,7 +245,7 @@ def test_a_neutral_label_is_what_the_dataset_hands_out(bars, make):
         Dataset(get("price_volume_neutral_mlp"), {"price_volume": other}, returns)
 
 
-def test_the_scale_of_a_trained_model_is_that_of_its_training_days(make):
+def test_the_scale_of_a_trained_model_is_of_its_training_days(make):
     spec = override(
         get("price_volume_mlp"), max_epochs=1, train_days=60, valid_days=40, min_train_days=5, min_valid_days=2,
         min_stocks=10, seeds=[0],

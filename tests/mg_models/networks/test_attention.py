@@ -132,7 +132,7 @@ def test_the_task_mlp_reads_the_last_step_alone():
     close(network({"x": window}), expected)
 
 
-def test_stock_attention_is_its_formula_and_padding_does_not_matter():
+def test_stock_attention_is_its_formula_whatever_the_padding():
     network = StockAttention("x", 4, 2, StockAttentionSpec(feedforward=6)).eval()
     x, day = torch.randn(1, 12, 4), torch.tensor([0] * 5 + [1] * 7)
     got = network({"x": x}, day)

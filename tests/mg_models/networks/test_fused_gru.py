@@ -143,7 +143,7 @@ def test_the_approximations_are_those_of_libm():
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=[f"{s.panel}-{s.scale}-{s.per_day}" for s in SPECS])
-def test_read_from_the_panel_it_is_what_it_is_of_the_gathered_window(spec, make):
+def test_reading_from_the_panel_equals_the_gathered_window(spec, make):
     """Bit by bit, states and gradients; of days before the panel's beginning and of some of a day's stocks too."""
     panel = panel_of(spec, make)
     windows, days = Windows(panel, spec), [3, 70, 41]

@@ -45,7 +45,7 @@ def test_bars_agree_with_the_twin(seed):
     assert conform("minute_bars", found).schema == MINUTE_BARS
 
 
-def test_prev_close_may_be_a_series_and_symbols_may_be_categories():
+def test_prev_close_may_be_a_series_and_symbols_categories():
     trades, _ = twin.random_day(4)
     prev = {"600000.SH": 9.5, "600002.SH": 9.6}
     expected = bars_from_trades(trades, prev)

@@ -270,7 +270,7 @@ def test_memory_is_bounded_by_row_groups_not_by_the_day(tmp_path, monkeypatch):
 # Errors
 
 
-def test_errors_name_the_file_the_stock_the_column_and_the_remedy(tmp_path):
+def test_errors_name_file_stock_column_and_remedy(tmp_path):
     day = a_day(4)
     trades, orders, bars = day["trades"], day["orders"], day["minute_bars"]
 
@@ -379,7 +379,7 @@ def test_other_engines_read_the_ticks_as_they_are(monkeypatch, tmp_path):
             pd.testing.assert_frame_equal(frame, expected, check_dtype=False, obj=f"{name} by {engine}")
 
 
-def test_an_older_files_statement_does_not_count_for_a_rewritten_file(monkeypatch, tmp_path):
+def test_a_copied_symbol_index_is_ignored_in_a_rewritten_file(monkeypatch, tmp_path):
     day, paths = layout_day(monkeypatch, tmp_path, rows=1 << 18)
     table = pq.read_table(paths["trades"])
     assert storage.STOCKS.encode() in (table.schema.metadata or pq.read_metadata(paths["trades"]).metadata)

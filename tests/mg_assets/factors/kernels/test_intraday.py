@@ -124,7 +124,7 @@ def test_single_families_are_the_columns_of_all():
     pd.testing.assert_frame_equal(order_factors(orders).loc[traded], every.loc[traded, list(ORDER)])
 
 
-def test_rows_in_any_order_and_any_string_type_give_the_same_bits():
+def test_rows_in_any_order_and_string_type_give_the_same_bits():
     trades, orders = twin.random_day(5)
     bars = bars_from_trades(trades)
     expected = intraday_factors(trades, orders, bars)

@@ -142,7 +142,7 @@ def test_a_label_equal_to_the_one_above_is_left_blank(account):
     ]
 
 
-def test_yearly_ratios_of_series_88_are_excess_over_tracking_error():
+def test_yearly_ratios_of_series_88_are_excess_over_error():
     rows = published_rows(report="haitong_88")
     rows = rows[rows["table"].isin(("table 10", "table 13")) & rows["period"].str.len().eq(4)]
     wide = rows.pivot(index=["table", "period"], columns="metric", values="value")
