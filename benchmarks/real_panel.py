@@ -2,11 +2,11 @@
 
     python benchmarks/real_panel.py ../shared/data [--out /tmp/mg-real-panel] [--half-years 2017H1 ...] [--signals ...]
 
-``DATA`` is the folder that ``make real`` takes. Trains each model for each half-year on what was known before it,
+``DATA`` is the folder that ``make real`` takes. Trains each model for each half-year on the data before it,
 scores every fifth trading day from its first, and prints markdown tables: RankIC with the return of the next five days
-(from the vwap of T+1) over all stocks and over the members of CSI 300 and CSI 800 on that day. A score that is stored
-below ``--out`` is not made again: a run that was broken off goes on where it was. One thread; LightGBM is needed for
-its own row alone (``pip install lightgbm``).
+(from the vwap of T+1) over all stocks and over the members of CSI 300 and CSI 800 on that day. Scores stored
+below ``--out`` are reused: an interrupted run resumes. One thread; LightGBM is needed for its own row only
+(``pip install lightgbm``).
 
 Bars, tradability and labels are made by the functions that ``make real`` uses.
 """
@@ -152,7 +152,7 @@ def simple(market: Market, name: str, half_year: str) -> np.ndarray:
 def peer(market: Market, name: str, half_year: str) -> np.ndarray:
     """Linear or LightGBM on Alpha158, trained as Qlib's examples do on the 10-day return of every fifth day."""
     cut = int(np.searchsorted(market.days, period_start(half_year)))
-    known = np.arange(61, cut - HORIZON - 1, EVERY)
+    labelled = np.arange(61, cut - HORIZON - 1, EVERY)
 
     def learned(days: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for d, section in zip(days, alpha158(market.bars, days), strict=True):
@@ -162,11 +162,11 @@ def peer(market: Market, name: str, half_year: str) -> np.ndarray:
                 yield section[rows], zscore_stocks(ranks(label) if name == "linear_alpha158" else label)
 
     if name == "linear_alpha158":
-        model = Linear().fit(list(learned(known[known >= cut - YEARS * 244])))
+        model = Linear().fit(list(learned(labelled[labelled >= cut - YEARS * 244])))
     else:
-        held = len(known) // 5
-        train_days = known[:-held][known[:-held] < known[-held] - HORIZON - 1]
-        model = LightGbm().fit(list(learned(train_days)), list(learned(known[-held:])))
+        held = len(labelled) // 5
+        train_days = labelled[:-held][labelled[:-held] < labelled[-held] - HORIZON - 1]
+        model = LightGbm().fit(list(learned(train_days)), list(learned(labelled[-held:])))
     days = market.tested(half_year)
     out = np.full((len(days), len(market.symbols)), np.nan)
     for row, d, section in zip(out, days, alpha158(market.bars, days), strict=True):

@@ -28,14 +28,11 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, month_of, shift, week_of
 from mg_assets.modelling import signals
 from mg_assets.modelling.panels import model_inputs, training_labels, training_since
-from mg_models.catalog import CATALOG, COMBINATIONS
+from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED
 
 if TYPE_CHECKING:
     from mg_models.checkpoint import TrainedModel
 
-ICIR_BACK = 52 * 5 + 12
-HAND_WEIGHTED = {"hf_equal_weight": 0, "hf_icir_weight": ICIR_BACK}
-"""Signals with hand-set weights, and the days before a day that its weights depend on."""
 TOLERANCE = {"same": 1e-3, "other": 2e-2}
 """Largest difference of z-scored scores: on the same kind of device (the thread count changes a float32's last bits)
 and on another kind."""

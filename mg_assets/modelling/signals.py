@@ -121,7 +121,7 @@ def fused(lake: Lake, spec: CombinationSpec, key: str) -> Scored:
 
 
 def scored(table: str, key: str, symbols: np.ndarray, score: np.ndarray, few: str, record: Certificate) -> Scored:
-    """A day's scores with their certificate; ``few`` says why there would be none."""
+    """A day's scores with their certificate; ``few`` is the reason if there are none."""
     here = np.isfinite(score)
     frame = pd.DataFrame({"symbol": pd.Series(symbols[here], dtype="str"), "score": score[here].astype(float)})
     if not len(frame):
@@ -224,12 +224,14 @@ def _icir(
         [rank_ic_by_day(scores[weekly, :, f], forward[weekly], everyone) for f in range(scores.shape[2])], axis=1
     )
     stamps = np.array(days, "datetime64[D]")
-    known = np.full(len(weekly), np.datetime64("NaT"), "datetime64[D]")
+    available = np.full(len(weekly), np.datetime64("NaT"), "datetime64[D]")
     inside = weekly + gap < len(days)
-    known[inside] = stamps[weekly[inside] + gap]
-    weights = icir_weights(rank_ic, known, stamps[at], spec.window, spec.min_observations)
+    available[inside] = stamps[weekly[inside] + gap]
+    weights = icir_weights(rank_ic, available, stamps[at], spec.window, spec.min_observations)
     last = []
     for day in stamps[at]:
-        used = np.flatnonzero(known <= day)  # NaT is not
-        last.append({"last_week": str(stamps[weekly[used[-1]]]), "known": str(known[used[-1]])} if len(used) else {})
+        used = np.flatnonzero(available <= day)  # NaT is not
+        last.append(
+            {"last_week": str(stamps[weekly[used[-1]]]), "known": str(available[used[-1]])} if len(used) else {}
+        )
     return weights, last

@@ -1,7 +1,7 @@
 """Data quality: suites of checks on the lake's tables, validated by Great Expectations.
 
-``run_suite(table, lake, keys)`` measures each partition once, one after the other, and validates
-the measures of all of them at once; it knows nothing of Dagster.
+``run_suite(table, lake, keys)`` measures each partition once, one after the other, and validates the measures of all of
+them at once. Dagster is not imported.
 """
 
 from mg_assets.quality.runner import run_suite

@@ -230,13 +230,13 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
         low < traded["down_limit"].to_numpy(np.float64) - marks.TOLERANCE
     )
     measures.rows("outside_limits", outside, **shown)
-    known = traded["prev_close"].notna().to_numpy()
+    quoted = traded["prev_close"].notna().to_numpy()
     if traded["up_limit"].isna().all():
         measures.notes.append("no price limits that day")
-    elif known.sum() >= MANY:
-        free = known & (traded["up_limit"].isna() | traded["down_limit"].isna()).to_numpy()
+    elif quoted.sum() >= MANY:
+        free = quoted & (traded["up_limit"].isna() | traded["down_limit"].isna()).to_numpy()
         which = ", ".join(traded["symbol"][free].iloc[:5])
-        measures.put("unlimited_share", free.sum() / known.sum(), stocks=int(free.sum()), first=which)
+        measures.put("unlimited_share", free.sum() / quoted.sum(), stocks=int(free.sum()), first=which)
     if len(traded) >= MANY:
         measures.put("off_tick_share", off.any(axis=1).mean(), stocks=int(off.any(axis=1).sum()))
     shared_checks.measure_crossed_limits(measures, frame)
@@ -304,12 +304,12 @@ def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     both = frame[["symbol", "prev_close", "adj_factor"]].merge(last, on="symbol", suffixes=("", "_last"))
     implied = (both["close"] * both["adj_factor_last"] / both["adj_factor"]).to_numpy(np.float64)
     gap = np.abs(both["prev_close"].to_numpy(np.float64) - implied)
-    known = np.isfinite(gap)
-    if not known.any():
+    both_days = np.isfinite(gap)
+    if not both_days.any():
         return
-    bad = known & (gap > kernels.CENT + 1e-3 * np.abs(implied))
+    bad = both_days & (gap > kernels.CENT + 1e-3 * np.abs(implied))
     worst = np.argsort(-np.where(bad, gap / np.abs(implied), -1))[:1]
-    measures.put("jump_share", bad.sum() / known.sum(), stocks=int(bad.sum()), worst=both["symbol"].iloc[worst[0]],
+    measures.put("jump_share", bad.sum() / both_days.sum(), stocks=int(bad.sum()), worst=both["symbol"].iloc[worst[0]],
                  prev_close=both["prev_close"].iloc[worst[0]], implied=implied[worst[0]])  # fmt: skip
 
 

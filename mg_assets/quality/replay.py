@@ -61,7 +61,7 @@ def measure_replay(view: View, measures: Measures) -> None:
 
     try:
         day = replay_day(view.lake, view.key)
-    except DataError as error:  # unsorted tables: their own checks say where
+    except DataError as error:  # unsorted tables: their own checks report where
         measures.put("replayed_level_1", 0.0, error=str(error))
         return
     agreement = day.agreement()

@@ -156,7 +156,7 @@ def expected_symbols(reference: pd.DataFrame, day: dt.date) -> np.ndarray:
 
 
 def measure_coverage(view: View, measures: Measures, present: np.ndarray) -> None:
-    """Share of the stocks that should trade without rows, and symbols that the reference does not know."""
+    """Share of the stocks that should trade and have no rows, and symbols that are not in the reference."""
     if not len(present):
         measures.notes.append(f"{view.table} is empty that day: the source has none")
         return
@@ -165,9 +165,9 @@ def measure_coverage(view: View, measures: Measures, present: np.ndarray) -> Non
         measures.notes.append("coverage: no reference that day")
         return
     should = expected_symbols(reference, view.day)
-    lacking = should[~pd.Index(should).isin(present)]
+    missing = should[~pd.Index(should).isin(present)]
     if len(should):
-        measures.put("no_data_share", len(lacking) / len(should), lacking=", ".join(lacking[:10]), of=len(should))
+        measures.put("no_data_share", len(missing) / len(should), missing=", ".join(missing[:10]), of=len(should))
     unknown = ~pd.Index(present).isin(reference["symbol"])
     measures.rows("unknown_symbols", unknown, symbol=present)
 

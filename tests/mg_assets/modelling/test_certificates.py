@@ -27,7 +27,7 @@ from mg_assets.quality import run_suite
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models import checkpoint
-from mg_models.catalog import CATALOG, COMBINATIONS, override
+from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, override
 from mg_models.inference import predict_signals
 from mg_models.training.retrain import train
 
@@ -215,7 +215,7 @@ def certified(lake, tmp_path_factory) -> Lake:
         other.write(f"{name}_model", HALF, pd.DataFrame({"seed": [m.seed for m in models]}), {"recipe": "test"})
         stored = checkpoint.load(other.folder(f"{name}_model", HALF))
         put(other, signals.of_model(other, spec, lambda s=stored: s, DAYS))
-    for name, back in certificates.HAND_WEIGHTED.items():
+    for name, back in HAND_WEIGHTED.items():
         combination = dataclasses.replace(COMBINATIONS[name], min_observations=5)
         put(other, signals.weighted_by_hand(other, combination, back, DAYS))
     put(other, (signals.fused(other, COMBINATIONS["fused"], day) for day in DAYS))

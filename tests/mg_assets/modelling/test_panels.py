@@ -98,7 +98,7 @@ def test_a_days_inputs_do_not_depend_on_the_range(lake):
         np.testing.assert_array_equal(short[name].values, long[name].values[40:51][:, both])
 
 
-def test_who_has_left_since_still_ranks_at_the_quarters_end(lake, tmp_path):
+def test_stocks_delisted_since_rank_at_the_quarters_end(lake, tmp_path):
     """Six members of the second quarter leave in May: on the days after, the others are the same from any range."""
     spec, tables = CATALOG["mtl_stock_attention"], ("daily_bars", "reference", "daily_factors")
     for table in tables:
@@ -157,7 +157,7 @@ def test_labels_at_close_follow_the_labels_rules(lake):
     np.testing.assert_array_equal(at[:-6, :, 0], lake.panel("labels", days, ["ret_5"], axes.symbols)["ret_5"][:-6])
 
 
-def test_every_entry_says_which_tables_it_reads():
+def test_every_entry_lists_the_tables_it_reads():
     for spec in CATALOG.values():
         tables = {n.table: n.back for n in tables_of(spec)}
         assert tables, spec.name
@@ -175,7 +175,7 @@ def test_every_entry_says_which_tables_it_reads():
     assert training_since(CATALOG["hf_gru"], "2021-01-01") is None
 
 
-def test_what_the_lake_cannot_make_is_named(lake, tmp_path):
+def test_an_input_that_the_lake_lacks_is_named_in_the_error(lake, tmp_path):
     import dataclasses
 
     spec = dataclasses.replace(CATALOG["lstm"], universe="csi300")
@@ -275,7 +275,7 @@ def test_an_ensemble_is_the_mean_of_its_parts(deployed, lake):
     np.testing.assert_allclose(got, np.mean([zscore_stocks(r) for r in rows], axis=0), atol=1e-12)
 
 
-def test_stored_models_learned_only_what_was_known(deployed, lake):
+def test_stored_models_trained_only_on_available_labels(deployed, lake):
     for name in deployed["trained"]:
         card = json.loads((Path(lake.folder(f"{name}_model", "2013H2")) / "seed0.json").read_text())
         horizon = max(card["catalog_entry"]["label"]["horizons"])

@@ -151,7 +151,7 @@ def reported(broken, clean):
 
 
 @pytest.mark.parametrize(("table", "name"), [(t, n) for t, breaks in TABLES.items() for n in breaks], ids=lambda v: v)
-def test_a_break_is_reported_as_itself(reported, table, name):
+def test_each_broken_rule_fails_its_own_check(reported, table, name):
     found = reported[table][name]
     assert {row["measure"] for row in found} == TABLES[table][name][1]
     warns = WARNS | ({"off_tick"} if table == "daily_bars" else set())
@@ -159,7 +159,7 @@ def test_a_break_is_reported_as_itself(reported, table, name):
 
 
 @pytest.mark.parametrize("table", ["minute_bars", "daily_bars", "weekly_bars", "monthly_bars"])
-def test_sound_partitions_pass(clean, table):
+def test_valid_partitions_pass(clean, table):
     outcomes = run_suite(table, clean, clean.keys(table))
     assert [o.name for o in outcomes] == [c.name for c in SUITES[table].checks]
     assert [(o.name, o.bad) for o in outcomes if not o.passed] == []
@@ -187,7 +187,7 @@ def test_after_hours_volume_may_exceed_the_minutes_on_star_alone(lake):
     assert not {o.name: o.passed for o in run_suite("daily_bars", lake, [key])}["matches_minutes"]
 
 
-def test_a_split_is_no_jump(lake):
+def test_a_split_passes_continuity(lake):
     days = lake.keys("daily_bars")
     bars = lake.day("daily_bars", days[4])
     split = bars.assign(adj_factor=2.0, prev_close=(bars["prev_close"] / 2).round(2))
@@ -197,7 +197,7 @@ def test_a_split_is_no_jump(lake):
     assert outcome.observed["measures"]["jump_share"] == [0.0, 0.0]
 
 
-def test_a_source_without_amounts_is_no_fault(lake):
+def test_a_source_without_amounts_passes(lake):
     for key in lake.keys("daily_bars"):
         daily = lake.day("daily_bars", key).assign(amount=np.nan, num_trades=None, vwap=np.nan, up_limit=np.nan)
         lake.write("daily_bars", key, daily)
@@ -254,7 +254,7 @@ def test_few_may_lack_limits_or_the_tick(tmp_path, stocks, column, value, fails)
     ],
 )
 def test_volumes_rounded_by_their_source(tmp_path, row, off, step, passes):
-    """One trade a minute at one price: the average price tells how far the stated volume is off."""
+    """One trade a minute at one price: the average price shows how far the stated volume is off."""
     lake, true = Lake(tmp_path), 1_000
     bars = pd.DataFrame({"symbol": "600000.SH", "minute": np.arange(240), "volume": true, "amount": true * 10.0})
     bars = bars.assign(**dict.fromkeys(("open", "high", "low", "close"), 10.0), num_trades=None)

@@ -31,13 +31,17 @@ def test_real_bars_with_volumes_in_whole_lots(shared_data, tmp_path):
     from mg_assets.sources.mapped.source import MappedSource
 
     (tmp_path / "600519.parquet").symlink_to(shared_data / "min1_600519_202603" / "bars.parquet")
-    source, told, untold = MappedSource("minute_akshare", tmp_path), Lake(tmp_path / "a"), Lake(tmp_path / "b")
+    source, with_step, without_step = (
+        MappedSource("minute_akshare", tmp_path),
+        Lake(tmp_path / "a"),
+        Lake(tmp_path / "b"),
+    )
     days = [str(d) for d in source.days()]
     for day in days:
         loaded = source.load("minute_bars", dt.date.fromisoformat(day))
         assert loaded.notes[VOLUME_STEP] == 100
-        told.write("minute_bars", day, loaded.frame, {VOLUME_STEP: 100})
-        untold.write("minute_bars", day, loaded.frame)
+        with_step.write("minute_bars", day, loaded.frame, {VOLUME_STEP: 100})
+        without_step.write("minute_bars", day, loaded.frame)
         # from the definition: the true volume lies between amount / high and amount / low, and rounds to the stated one
         bars = loaded.frame[loaded.frame["volume"] > 0]
         least, most = bars["amount"] / (bars["high"] + 0.01), bars["amount"] / (bars["low"] - 0.01)
@@ -45,8 +49,8 @@ def test_real_bars_with_volumes_in_whole_lots(shared_data, tmp_path):
         assert off[bars["minute"] > 0].max() <= 50
         assert off.max() <= 100
         assert (off > 1).sum() > 5
-    failed = [o.name for o in run_suite("minute_bars", told, days) if not o.passed and o.blocking]
+    failed = [o.name for o in run_suite("minute_bars", with_step, days) if not o.passed and o.blocking]
     assert failed == []
-    (ohlc,) = [o for o in run_suite("minute_bars", untold, days) if o.name == "ohlc"]
+    (ohlc,) = [o for o in run_suite("minute_bars", without_step, days) if o.name == "ohlc"]
     assert not ohlc.passed
     assert len(ohlc.observed["bad_partitions"]) == len(days)

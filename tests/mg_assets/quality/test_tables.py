@@ -191,7 +191,7 @@ def reported(broken, clean):
     [(i, n) for i, (_, breaks, _) in enumerate(GROUPS) for n in breaks],
     ids=lambda v: v if isinstance(v, str) else GROUPS[v][0],
 )
-def test_a_break_is_reported_as_itself(reported, group, name):
+def test_each_broken_rule_fails_its_own_check(reported, group, name):
     found = reported[group][name]
     assert {row["measure"] for row in found} == GROUPS[group][1][name][1]
     assert all(row["blocking"] == (row["measure"] not in WARNS) for row in found)
@@ -201,7 +201,7 @@ def test_a_break_is_reported_as_itself(reported, group, name):
     "table",
     ["reference", "planted_signal", "intraday_factors", "factor_inputs", "factor_scores", "labels", "fused", NAME],
 )
-def test_sound_partitions_pass(clean, table):
+def test_valid_partitions_pass(clean, table):
     outcomes = run_suite(table, clean, clean.keys(table))
     assert [o.name for o in outcomes] == [c.name for c in SUITES["weights" if table == NAME else table].checks]
     assert [(o.name, o.bad) for o in outcomes if not o.passed] == []
@@ -230,14 +230,14 @@ def test_a_locked_stock_may_stay_outside_the_band(lake):
     assert not failed
 
 
-def test_an_empty_week_has_nothing_to_obey(lake):
+def test_an_empty_week_is_not_applicable(lake):
     key = lake.keys(NAME)[2]
     empty = pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in lake.day(NAME, key).columns})
     lake.write(NAME, key, empty, {"recipe": "x"})
     assert all(o.passed for o in run_suite(NAME, lake, [key]))
 
 
-def test_labels_whose_exit_is_not_in_the_lake_may_be_unknown(lake):
+def test_labels_whose_exit_is_not_in_the_lake_may_be_null(lake):
     days = lake.keys("labels")
     for day in days[-21:]:
         lake.write("labels", day, lake.day("labels", day).assign(ret_20=np.nan))
@@ -247,7 +247,7 @@ def test_labels_whose_exit_is_not_in_the_lake_may_be_unknown(lake):
     assert [(o.name, o.blocking, o.observed["bad_partitions"]) for o in failed] == [("finite_share", True, [days[-22]])]
 
 
-def test_scores_that_know_the_label_raise_the_alarm(lake):
+def test_scores_made_of_the_label_fail_the_leakage_check(lake):
     """0.25 of the label among noise is a superb signal; the label itself is a leak."""
     rng = np.random.default_rng(0)
     days = lake.keys("fused")[-30:]
@@ -266,7 +266,7 @@ def test_scores_that_know_the_label_raise_the_alarm(lake):
     assert not {o.name: o for o in run_suite("fused", lake, [reversed_sign])}["leakage"].passed
 
 
-def test_one_month_of_luck_is_no_leak(tmp_path):
+def test_a_high_rank_ic_of_one_month_passes_the_leakage_check(tmp_path):
     """Twenty neighbouring days share their 20-day return: what a score does with it is one observation."""
     from mg_assets.lake.store import Lake
     from mg_assets.market.calendar import trading_days
@@ -316,7 +316,7 @@ def test_drift_warns_when_many_factors_move(tmp_path):
     assert outcome.bad[0]["most"].split(", ")[0] in ALL34[:12]
 
 
-def test_planted_signal_of_a_market_that_is_no_z_score(tmp_path):
+def test_a_planted_signal_must_be_a_z_score(tmp_path):
     from mg_assets.lake.store import Lake
 
     lake = Lake(tmp_path)

@@ -95,7 +95,7 @@ def star_buy(frame):
 
 
 def again(frame):
-    """The third order bears the first one's number."""
+    """The third order has the first one's number."""
     return cell("order_id", frame["order_id"].iat[0], 2)(frame)
 
 
@@ -132,7 +132,7 @@ def reported(broken):
 @pytest.mark.parametrize(
     ("table", "name"), [("trades", n) for n in TRADES] + [("orders", n) for n in ORDERS], ids=lambda v: v
 )
-def test_a_break_is_reported_as_itself(reported, table, name):
+def test_each_broken_rule_fails_its_own_check(reported, table, name):
     expected = (TRADES if table == "trades" else ORDERS)[name][1]
     found = reported[table][name]
     assert {row["measure"] for row in found} == expected
@@ -140,7 +140,7 @@ def test_a_break_is_reported_as_itself(reported, table, name):
 
 
 @pytest.mark.parametrize("table", ["trades", "orders"])
-def test_sound_days_pass(clean, table):
+def test_valid_days_pass(clean, table):
     outcomes = run_suite(table, clean, clean.keys(table))
     assert [o.name for o in outcomes] == [c.name for c in SUITES[table].checks]
     assert [(o.name, o.bad) for o in outcomes if not o.passed] == []
@@ -154,7 +154,7 @@ def test_offending_rows_are_shown(reported):
     assert row["check"] == "price_limits"
 
 
-def test_lost_orders_make_trades_unknown(lake):
+def test_trades_of_missing_orders_fail_order_numbers(lake):
     key = lake.keys("orders")[5]
     orders = lake.day("orders", key)
     lake.write("orders", key, orders[(orders["symbol"] != "000001.SZ") | (orders["seq"] > 8)])
@@ -205,7 +205,7 @@ def test_a_day_read_in_small_row_groups_measures_the_same(lake):
     assert all(o.passed for o in whole_orders)
 
 
-def test_set_aside_rows_warn_above_one_percent(lake):
+def test_quarantined_rows_warn_above_one_percent(lake):
     key = lake.keys("trades")[4]
     rows = len(lake.day("trades", key))
     for share, passed in ((0.005, True), (0.02, False)):
@@ -220,7 +220,7 @@ def test_set_aside_rows_warn_above_one_percent(lake):
     assert not {o.name: o for o in run_suite("orders", lake, [key])}["set_aside"].passed
 
 
-def test_quarantine_rows_need_a_reason_and_a_place(lake):
+def test_quarantine_rows_need_a_reason_and_a_source_row(lake):
     aside = pd.DataFrame({"table": "trades", "symbol": None, "file": "a.csv", "row": range(3), "reason": "why",
                           "content": "{}"})  # fmt: skip
     lake.write("quarantine_trades", "2020-03-02", aside)
