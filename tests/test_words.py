@@ -35,6 +35,7 @@ COINED = {
     r"by lot": "at random",
     r"cur(e|es|ed|ing)": "relaxation, remedy",
     r"born": "start time",
+    r"believe[ds]?": "trust, verify",
     r"at the door": "validation",
     r"stand(?:s|ing)? (?:together|where|in (?=[`\"*])|under [`\"*])": "is contiguous; is stored in, is listed under",
 }

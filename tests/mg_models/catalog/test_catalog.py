@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names
-from mg_models.catalog.table import into, table
+from mg_models.catalog.table import catalog_table, into
 from mg_models.errors import CatalogError
 
 
