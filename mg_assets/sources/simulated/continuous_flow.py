@@ -190,7 +190,8 @@ def next_order(book, flow_state, tape, stock, rng, flow, tilt, time, fair, unit,
         rest_order(book, flow_state, tape, stock, rng, flow, tilt, time, side, fair, unit, mean, law)
 
 
-@njit(nogil=True)
+# The four parts of an order are inlined: passing the named tuples to each cost 40% of a simulated day's time.
+@njit(nogil=True, inline="always")
 def choose_side(book, flow_state, stock, rng, flow, fair, pressure, bias):
     """Draw the next order's side.
 
@@ -228,7 +229,7 @@ def choose_side(book, flow_state, stock, rng, flow, fair, pressure, bias):
     return aggressive, sign
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def size_law(stock, flow, tilt, aggressive, sign, mean, early):
     """Parameters of :func:`order_size`, tilted by informed traders: deviation, share of large orders, tail, cap."""
     deviation, large = flow.size_deviation, flow.large
@@ -248,7 +249,7 @@ def size_law(stock, flow, tilt, aggressive, sign, mean, early):
     return deviation, large, tail, cap
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def take_order(book, flow_state, tape, stock, rng, flow, time, side, reach, mean, law):
     """Enter an order that trades on arrival, at `reach` or better."""
     deviation, large, tail, cap = law
@@ -263,7 +264,7 @@ def take_order(book, flow_state, tape, stock, rng, flow, time, side, reach, mean
     submit(book, flow_state, tape, stock, rng, time, side, kind, reach, volume, True)
 
 
-@njit(nogil=True)
+@njit(nogil=True, inline="always")
 def rest_order(book, flow_state, tape, stock, rng, flow, tilt, time, side, fair, unit, mean, law):
     """Enter an order that rests near the fair price or deeper, now and then at its own side's best price."""
     deviation, large, tail, cap = law

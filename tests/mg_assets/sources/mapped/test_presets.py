@@ -179,7 +179,7 @@ def joined(first, second):
     return [first[0], max(first[1], second[1]), min(first[2], second[2]), second[3], first[4] + second[4]]
 
 
-@pytest.mark.parametrize(("end", "extra", "lots"), itertools.product((True, False), (True, False), (True, False)))
+@pytest.mark.parametrize(("end", "extra", "lots"), list(itertools.product((True, False), repeat=3)))
 def test_labels_row_counts_and_lots_give_the_same_bars(tmp_path, end, extra, lots):
     truth = session(np.random.default_rng(3))
     rows = rows_of(truth, end, extra, lots)
