@@ -7,6 +7,7 @@ Source: Huatai 2023-08-22 (five MAD); Huatai 2023-12-08 (neutralised to industry
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -159,7 +160,7 @@ def _read_only(values: np.ndarray) -> np.ndarray:
     return view
 
 
-def _by_column(kernel, values: np.ndarray, universe: np.ndarray | None) -> np.ndarray:
+def _by_column(in_place: Callable[[np.ndarray], None], values: np.ndarray, universe: np.ndarray | None) -> np.ndarray:
     table = np.array(values, np.float64)
     columns = table.reshape(len(table), math.prod(table.shape[1:]))
     if universe is not None:
@@ -168,7 +169,7 @@ def _by_column(kernel, values: np.ndarray, universe: np.ndarray | None) -> np.nd
     for f in range(columns.shape[1]):
         rows = np.flatnonzero(np.isfinite(columns[:, f]))
         column = columns[rows, f]
-        kernel(column)
+        in_place(column)
         columns[rows, f] = column
     return table
 

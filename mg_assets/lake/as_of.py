@@ -67,7 +67,7 @@ class AsOfLake(Lake):
         """Refused: a point-in-time view is read-only (PermissionError)."""
         raise PermissionError(f"the lake as of {self.until} is read-only; write {table} {key} to the lake itself")
 
-    def _open(self, table: str, key: str):
+    def _open(self, table: str, key: str) -> Any:
         if not self.available(table, key):
             raise self._lacks(table, key)
         return super()._open(table, key)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -392,7 +392,7 @@ class Lake:
         with ThreadPoolExecutor(READ_THREADS) as pool:
             return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
 
-    def _open(self, table: str, key: str):
+    def _open(self, table: str, key: str) -> Any:
         path = self.path(table, key)
         try:
             return self._fs.open(path, "rb") if self._remote else open(path, "rb")

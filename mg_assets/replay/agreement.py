@@ -194,6 +194,7 @@ def replay_day(
     Parameters
     ----------
     lake : Lake
+        With ``orders`` and ``trades`` of the day; ``snapshots`` and ``reference`` are read if present.
     key : str
         The day's partition, as ``2023-02-01``.
     symbols : sequence of str, optional
@@ -204,6 +205,7 @@ def replay_day(
     Returns
     -------
     DayReplay
+        A replay and its agreement with the snapshots for each stock.
 
     Raises
     ------

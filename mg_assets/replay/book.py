@@ -178,7 +178,7 @@ def rank_prices(orders_price, trades_price):
             if price > 0:
                 low = min(low, price)
                 high = max(high, price)
-    ranks = np.zeros(max(high - low + 1, 0), np.int32)
+    ranks = np.zeros(max(high - low + 1, 0), np.int32)  # type: ignore[call-overload]  # in numba, an int64
     for prices in (orders_price, trades_price):
         for price in prices:
             if price > 0:

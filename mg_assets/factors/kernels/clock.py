@@ -29,12 +29,6 @@ ORDERS_END = CLOSE + 999  # the last millisecond at which an order counts, inclu
 
 
 @kernel(nogil=True, inline="always")
-def time_of_day(stamp):
-    """Milliseconds since midnight of a stamp in epoch milliseconds."""
-    return stamp % MS_PER_DAY
-
-
-@kernel(nogil=True, inline="always")
 def trade_minute(ms):
     """Bar that a trade stamped ``ms`` belongs to, -1 for none."""
     if ms < AUCTION_OPEN or ms >= CLOSE_PRINT_END:
@@ -48,18 +42,6 @@ def trade_minute(ms):
     if ms < CLOSE:
         return 120 + (ms - AFTERNOON) // MS_PER_MINUTE
     return 239
-
-
-@kernel(nogil=True, inline="always")
-def is_early(ms):
-    """Whether a trade or an order is stamped in the early session (the auction is not in it)."""
-    return MORNING <= ms < EARLY_END
-
-
-@kernel(nogil=True, inline="always")
-def is_continuous(ms):
-    """Whether a trade may have an active side: auction prints have none."""
-    return MORNING <= ms < CLOSE
 
 
 OUTSIDE, AUCTION, CONTINUOUS, EARLY = range(4)

@@ -9,7 +9,7 @@ Memory holds ``2 * threads`` row groups and the result, however long the day is.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _BARS = {name: pa.int64() if name == "minute" else pa.float64() for name in BAR_
 class DayPass:
     """Result of one pass over a day.
 
-    Attributes
+    Parameters
     ----------
     factors : DataFrame
         As :func:`mg_assets.factors.intraday_factors` returns it: index ``symbol`` ascending, 34 columns.
@@ -142,7 +142,13 @@ def day_pass(
     )
 
 
-def _opened(table: str, partition: Partition | None, columns, optional=None, by_seq: bool = False) -> TableFile | None:
+def _opened(
+    table: str,
+    partition: Partition | None,
+    columns: Mapping[str, pa.DataType],
+    optional: Mapping[str, pa.DataType] | None = None,
+    by_seq: bool = False,
+) -> TableFile | None:
     if partition is None:
         return None
     file = TableFile(table, partition, columns, optional, by_seq)
@@ -168,7 +174,7 @@ def _bars_work(files):
     return of_bars
 
 
-def _axis(parts) -> tuple[np.ndarray, np.ndarray]:
+def _axis(parts: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray]:
     """Symbols of all parts ascending, and the order that makes them so."""
     symbols = np.array([s for part in parts for s in part[0]], dtype=object)
     order = np.argsort(symbols)

@@ -4,11 +4,15 @@ Accurate to 1 unit in the last place for normal numbers; about a quarter of the 
 Source of the polynomial: Sun's fdlibm, ``e_log.c``.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from mg_assets.factors.kernels.cache import kernel
+
+_intrinsic: Any = intrinsic  # its own type counts the typing context among the arguments
 
 _SQRT_HALF = 0x3FE6A09E667F3BCD  # bits of sqrt(1/2): mantissas lie in [sqrt(1/2), sqrt(2))
 _ONE = 0x3FF0000000000000
@@ -17,7 +21,7 @@ _LN2_HIGH = 6.93147180369123816490e-01
 _LN2_LOW = 1.90821492927058770002e-10
 
 
-@intrinsic
+@_intrinsic
 def _bits(typingctx, x):
     def generate(context, builder, signature, args):
         return builder.bitcast(args[0], context.get_value_type(types.int64))
@@ -25,7 +29,7 @@ def _bits(typingctx, x):
     return types.int64(types.float64), generate
 
 
-@intrinsic
+@_intrinsic
 def _float(typingctx, x):
     def generate(context, builder, signature, args):
         return builder.bitcast(args[0], context.get_value_type(types.float64))

@@ -189,7 +189,7 @@ def _sums(side, price, volume, kind):
         bought = entered & (side[i] == 1)
         sold = entered & (side[i] == -1)
         priced = bought & (kind[i] == LIMIT) & (p < np.inf)
-        v = v if entered else 0.0
+        v = v if entered else np.float64(0.0)
         p = p if priced else 0.0
         # factors in place of further selections, which would keep the loop from being vectorised
         one_bought, one_sold, one_priced = np.float64(bought), np.float64(sold), np.float64(priced)

@@ -8,11 +8,15 @@ range is too long for the number of trades, an open-addressing table is used ins
 ``docs/storage.md``.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
 from mg_assets.factors.kernels.cache import kernel
+
+_intrinsic: Any = intrinsic  # its own type counts the typing context among the arguments
 
 TOP_WORDS = 4
 """Bitmaps are used up to a range of 4 * 64 * 64 IDs a trade."""
@@ -25,7 +29,7 @@ def scratch_size(most: int) -> int:
     return max(2 * SPREAD, TOP_WORDS + 1) * most + 128
 
 
-@intrinsic
+@_intrinsic
 def _ones(typingctx, x):
     """Number of set bits of an uint64."""
 

@@ -18,20 +18,40 @@ OHLC = columns("daily_bars", "open", "high", "low", "close")
 POPULATION = "sample standard deviation (n - 1): larger by one and the same factor for full windows"
 
 
-def _daily(name, units, formula, meaning, inputs, lookback, edges, rivals, why, needs=("daily_bars",)) -> FactorSpec:
+def _daily(
+    name: str,
+    units: str,
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    lookback: str,
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+    needs: tuple[str, ...] = ("daily_bars",),
+) -> FactorSpec:
     return FactorSpec(
         name, "daily", 0, formula, needs, SOURCE, units, meaning, inputs, lookback, f"{DAY_OFF} {edges}", rivals, why
     )  # fmt: skip
 
 
-def _valuation(name, formula, column, meaning, edges, rivals, why, lookback="1 day") -> FactorSpec:
+def _valuation(
+    name: str,
+    formula: str,
+    column: str,
+    meaning: str,
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+    lookback: str = "1 day",
+) -> FactorSpec:
     return _daily(
         name, "fraction", formula, meaning, columns("reference", column), lookback, f"{NOT_GIVEN} {edges}", rivals, why,
         ("daily_bars", "reference"),
     )  # fmt: skip
 
 
-def _growth(name, column, what) -> FactorSpec:
+def _growth(name: str, column: str, what: str) -> FactorSpec:
     split = " Adjusted for splits, as a price is." if what == "earnings a share" else ""
     return _daily(
         name,
@@ -87,7 +107,7 @@ def _corr(first: str, second: str) -> FactorSpec:
     )
 
 
-def _bar(name, formula, meaning, qlib, flat=False) -> FactorSpec:
+def _bar(name: str, formula: str, meaning: str, qlib: str, flat: bool = False) -> FactorSpec:
     """A shape of the day's bar that Qlib's Alpha158 has too."""
     but = ", the same but for 1e-12 in the denominator" if flat else ", the same"
     return _daily(

@@ -16,7 +16,16 @@ ORDERS = columns("trades", "time", "seq", "price", "volume", "buy_order", "sell_
 
 
 def _feature(
-    name, units, formula, meaning, inputs, edges, rivals, why, needs=("minute_bars",), lookback="1 day"
+    name: str,
+    units: str,
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+    needs: tuple[str, ...] = ("minute_bars",),
+    lookback: str = "1 day",
 ) -> FactorSpec:
     return FactorSpec(
         name, "granular", 0, formula, needs, SOURCE, units, meaning,

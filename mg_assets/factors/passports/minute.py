@@ -19,7 +19,17 @@ REALISED_SKEW = (
 )
 
 
-def _minute(name, direction, units, formula, meaning, inputs, edges, rivals, why) -> FactorSpec:
+def _minute(
+    name: str,
+    direction: int,
+    units: str,
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+) -> FactorSpec:
     return FactorSpec(
         name, "minute", direction, formula, ("minute_bars",), SOURCE, units, meaning, inputs, "1 day",
         f"{SUSPENDED} {edges}", rivals, why,

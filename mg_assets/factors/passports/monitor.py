@@ -28,7 +28,18 @@ INTENT_EDGE = (
 )
 
 
-def _monitor(name, direction, units, needs, formula, meaning, inputs, edges, rivals, why) -> FactorSpec:
+def _monitor(
+    name: str,
+    direction: int,
+    units: str,
+    needs: tuple[str, ...],
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+) -> FactorSpec:
     return FactorSpec(
         name, "monitor", direction, formula, needs, SOURCE, units, meaning, inputs, LOOKBACK,
         f"{SUSPENDED} {edges}", rivals, why,

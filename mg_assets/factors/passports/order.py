@@ -19,7 +19,9 @@ WHY = (
 )
 
 
-def _order(name, units, formula, meaning, edges, rivals=RIVALS, why=WHY) -> FactorSpec:
+def _order(
+    name: str, units: str, formula: str, meaning: str, edges: str, rivals: tuple[str, ...] = RIVALS, why: str = WHY
+) -> FactorSpec:
     return FactorSpec(
         name, "order", -1, formula, ("orders",), SOURCE, units, meaning, SIZES, "1 day",
         f"{SUSPENDED} {COUNTED} {edges}", rivals, why,

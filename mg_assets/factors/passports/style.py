@@ -9,7 +9,17 @@ from mg_assets.factors.passports.spec import FactorSpec, columns
 SOURCE = "Huatai 2023-12-08 (series 72), charts 49, 56, 61 (names alone)"
 
 
-def _common(name, units, formula, meaning, inputs, lookback, edges, rivals, why) -> FactorSpec:
+def _common(
+    name: str,
+    units: str,
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    lookback: str,
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+) -> FactorSpec:
     return FactorSpec(
         name, "common", 0, formula, ("daily_bars",), SOURCE, units, meaning, inputs, lookback,
         f"{DAY_OFF} {edges}", rivals, why,

@@ -31,7 +31,17 @@ ACTIVE_WHY = (
 )
 
 
-def _trade(name, direction, units, formula, meaning, inputs, edges, rivals, why) -> FactorSpec:
+def _trade(
+    name: str,
+    direction: int,
+    units: str,
+    formula: str,
+    meaning: str,
+    inputs: tuple[str, ...],
+    edges: str,
+    rivals: tuple[str, ...],
+    why: str,
+) -> FactorSpec:
     return FactorSpec(
         name, "trade", direction, formula, ("trades",), SOURCE, units, meaning, inputs, "1 day",
         f"{SUSPENDED} {edges}", rivals, why,
