@@ -4,15 +4,21 @@ import argparse
 import json
 from dataclasses import asdict
 
+from mg_assets.cli.arguments import half_year
 from mg_assets.cli.screen import Screen
 from mg_assets.settings import settings
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg cost`` to the parser of ``mg``."""
-    parser = commands.add_parser("cost", help="estimate a half-year's training: steps, minutes, memory")
+    parser = commands.add_parser(
+        "cost",
+        help="estimate a half-year's training: steps, minutes, memory",
+        description="Estimate what training a model for a half-year takes on the settings' lake, device and workers. "
+        "Takes the rate of an earlier training where there is one, else times some steps. Trains nothing.",
+    )
     parser.add_argument("model", help="as in the catalog: lf_multitask, ...")
-    parser.add_argument("half_year", help="2017H1")
+    parser.add_argument("half_year", type=half_year, help="2017H1")
     parser.add_argument("--measure", action="store_true", help="time some steps even if an earlier training was timed")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)

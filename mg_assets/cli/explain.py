@@ -8,13 +8,18 @@ from mg_assets.settings import settings
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg explain`` to the parser of ``mg``."""
-    parser = commands.add_parser("explain", help="the path from a stock's raw rows of a day to its intraday factors")
+    parser = commands.add_parser(
+        "explain",
+        help="the path from a stock's raw rows of a day to its intraday factors",
+        description="Recompute a stock's intraday factors of a day from its raw rows in the lake, compare them with "
+        "the stored values, and show the rows that decide one of them.",
+    )
     parser.add_argument("symbol", help="600519.SH")
     parser.add_argument("day", help="2023-02-01")
     parser.add_argument("factor", nargs="?", help="one factor with its rows; all values without it")
-    parser.add_argument("--rows", type=int, default=20, help="rows to print of the factor's table (20)")
-    parser.add_argument("--csv", type=Path, help="file for the factor's whole table, or for all values")
-    parser.add_argument("--html", type=Path, help="file for the page that a notebook would show")
+    parser.add_argument("--rows", metavar="N", type=int, default=20, help="rows to print of the factor's table (20)")
+    parser.add_argument("--csv", metavar="FILE", type=Path, help="file for the factor's whole table, or for all values")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="file for the page that a notebook would show")
     parser.add_argument("--lake", help="folder or URL of the lake; the settings' by default")
     parser.set_defaults(run=run)
 

@@ -9,7 +9,12 @@ DOCS = CHECKOUT / "docs" / "factors.md"
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg factors`` to the parser of ``mg``."""
-    parser = commands.add_parser("factors", help="factor passports, with the RankIC published and the lake's own")
+    parser = commands.add_parser(
+        "factors",
+        help="factor passports, with the RankIC published and the lake's own",
+        description="List all factors with the RankIC published and the lake's own, or print one factor's passport: "
+        "formula, source, edge cases, choices.",
+    )
     parser.add_argument("name", nargs="?", help="one factor's passport; the list of all without it")
     parser.add_argument("--docs", action="store_true", help="regenerate docs/factors.md")
     parser.add_argument("--lake", help="folder or URL of the lake; the settings' by default")

@@ -13,7 +13,11 @@ RENAMED_MODULE = re.compile(r"^(\s*module:\s*)mg_assets\.event_log(?=\s*$)", re.
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg home`` to the parser of ``mg``."""
-    parser = commands.add_parser("home", help="prepare the Dagster home of the lake and print its path")
+    parser = commands.add_parser(
+        "home",
+        help="prepare the Dagster home of the lake and print its path",
+        description="Prepare the Dagster home of the settings' lake and print its path, for DAGSTER_HOME.",
+    )
     parser.set_defaults(run=run)
 
 

@@ -30,7 +30,12 @@ LISTED = 10
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg ingest`` to the parser of ``mg``."""
-    parser = commands.add_parser("ingest", help="read a folder of a vendor's files into a lake, and report on each")
+    parser = commands.add_parser(
+        "ingest",
+        help="read a folder of a vendor's files into a lake, and report on each",
+        description="Recognise and read every file of a folder, write the raw tables and a settings file to a lake, "
+        "and report on each file: rows, invalid rows with reasons, errors. Exit code 1 where a file could not be read.",
+    )
     parser.add_argument(
         "folder", type=Path, help="folder of the files, packed or plain; ticks with dates in their paths"
     )

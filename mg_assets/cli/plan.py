@@ -12,10 +12,10 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.factors.granular import GRANULARITIES
 from mg_assets.lake.store import WHOLE
 from mg_assets.market.calendar import half_year_name, half_year_of, month_of, trading_days, week_of
-from mg_assets.modelling.certificates import HAND_WEIGHTED
 from mg_assets.orchestration.partitions import END, lake_key
 from mg_assets.settings import Settings
 from mg_assets.sources.base import Source
+from mg_models.catalog import HAND_WEIGHTED
 
 CHUNK = 250  # partitions in one run: a year
 

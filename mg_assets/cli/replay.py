@@ -25,11 +25,18 @@ WINDOW = {
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg replay`` to the parser of ``mg``."""
-    parser = commands.add_parser("replay", help="replay a day's order books and compare them with snapshots")
+    parser = commands.add_parser(
+        "replay",
+        help="replay a day's order books and compare them with snapshots",
+        description="Replay a day's order books from orders and trades, of the lake or else of the source, and compare "
+        "them with the vendor's snapshots. Exit code 1 where something disagrees.",
+    )
     parser.add_argument("day", help="trading day, 2023-02-01")
     parser.add_argument("--symbol", action="append", help="a stock, 600519.SH; may be repeated. By default all")
-    parser.add_argument("--rows", type=int, default=3, help="rows shown on both sides of a disagreement (3)")
-    parser.add_argument("--shown", type=int, default=3, help="disagreements shown of each stock (3)")
+    parser.add_argument(
+        "--rows", metavar="N", type=int, default=3, help="rows shown on both sides of a disagreement (3)"
+    )
+    parser.add_argument("--shown", metavar="N", type=int, default=3, help="disagreements shown of each stock (3)")
     for name, text in WINDOW.items():
         parser.add_argument(f"--{name}", metavar="MS", type=int, help=text)
     parser.set_defaults(run=run)

@@ -21,7 +21,11 @@ PORTFOLIO_METRICS = {
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg table`` to the parser of ``mg``."""
-    parser = commands.add_parser("table", help="print the results of the last run again")
+    parser = commands.add_parser(
+        "table",
+        help="print the results of the last run again",
+        description="Print the results in the settings' lake beside the published figures, as mg run does at its end.",
+    )
     parser.set_defaults(run=run)
 
 

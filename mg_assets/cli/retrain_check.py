@@ -2,15 +2,21 @@
 
 import argparse
 
+from mg_assets.cli.arguments import half_year
 from mg_assets.cli.screen import Screen
 from mg_assets.settings import settings
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg retrain-check`` to the parser of ``mg``."""
-    parser = commands.add_parser("retrain-check", help="retrain a stored model and compare the bytes")
+    parser = commands.add_parser(
+        "retrain-check",
+        help="retrain a stored model and compare the bytes",
+        description="Retrain a stored model from the lake as it is now and compare the weights byte for byte; where "
+        "they differ, report whether inputs or libraries do. Exit code 1 where a seed differs. Writes nothing to the lake.",
+    )
     parser.add_argument("model", help="as in the catalog: lf_multitask, ...")
-    parser.add_argument("half_year", help="2017H1")
+    parser.add_argument("half_year", type=half_year, help="2017H1")
     parser.set_defaults(run=run)
 
 

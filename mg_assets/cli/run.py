@@ -13,9 +13,18 @@ from mg_assets.settings import CHECKOUT, settings
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg run`` and ``mg real`` to the parser of ``mg``."""
-    parser = commands.add_parser("run", help="build what is missing or stale, from raw ticks to weights and report")
+    parser = commands.add_parser(
+        "run",
+        help="build what is missing or stale, from raw ticks to weights and report",
+        description="Build what is missing or stale in the lake, from raw ticks to weights and report, and print the "
+        "results. What is built: the settings' run (deploy/demo.yaml, or the file that MG_SETTINGS names).",
+    )
     parser.set_defaults(run=run, data=None)
-    real = commands.add_parser("real", help="the same on a folder of real market data")
+    real = commands.add_parser(
+        "real",
+        help="the same on a folder of real market data",
+        description="mg run with the settings of deploy/real.yaml on a folder of real market data.",
+    )
     real.add_argument("data", type=Path, help="folder of the real data; its layout is in docs/sources.md")
     real.set_defaults(run=run)
 

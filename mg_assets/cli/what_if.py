@@ -8,7 +8,12 @@ from mg_assets.cli.arguments import day
 
 def add_command(commands: argparse._SubParsersAction) -> None:
     """Add ``mg what-if`` to the parser of ``mg``."""
-    parser = commands.add_parser("what-if", help="a stored portfolio's week under other limits; writes nothing")
+    parser = commands.add_parser(
+        "what-if",
+        help="a stored portfolio's week under other limits; writes nothing",
+        description="Solve a stored portfolio's week again with and without changed limits, and compare weights, "
+        "exposures and shadow prices. Writes nothing to the lake.",
+    )
     parser.add_argument("portfolio", help="as in the catalog: csi500_turnover30, ...")
     parser.add_argument("change", nargs="+", help="turnover_limit=0.2, size=0.1, stock_limit=none, industry[Steel]=.01")
     parser.add_argument("--week", metavar="DAY", type=day, help="any day of it; by default the last with weights")
