@@ -261,7 +261,7 @@ def test_seeds_that_the_last_training_did_not_store_are_refused(whole, tmp_path)
     folder = Path(lake.folder("hf_gru_model", "2013H2"))
     assert len(models_of(lake, "hf_gru", "2013H2")) == 2
     (folder / "seed1.json").unlink()
-    with pytest.raises(DataError, match="broken off while it was stored; materialise hf_gru_model"):
+    with pytest.raises(DataError, match="interrupted while it was stored; materialise hf_gru_model"):
         models_of(lake, "hf_gru", "2013H2")
     checkpoint.keep_only(folder, [0])
     assert sorted(p.name for p in folder.iterdir()) == ["part.parquet", "seed0.json", "seed0.safetensors"]
