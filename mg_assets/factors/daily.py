@@ -140,12 +140,17 @@ class DailySeries:
         return out
 
     def style_returns(self, first: int = 1) -> np.ndarray:
-        """Returns of the market, of small minus big and of high minus low BP.
+        """Compute the returns of the market, of small minus big and of high minus low BP.
 
         Weights are the free-float values of the day before, over the stocks that traded on the day; small is
         at or below the median value of the day before, high and low BP the upper and the lower 30%. NaN where
         no stock has what is needed. Source: Huatai 2023-08-22 names the factors; portfolios after Fama and French
         (1993).
+
+        Parameters
+        ----------
+        first : int
+            Index of the first day computed.
 
         Returns
         -------

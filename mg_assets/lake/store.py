@@ -322,7 +322,7 @@ class Lake:
         missing: str = "raise",
         dtype: type = np.float64,
     ) -> DensePanel:
-        """Columns of many partitions as dense ``(D, S)`` arrays.
+        """Read columns of many partitions as dense ``(D, S)`` arrays.
 
         Parameters
         ----------

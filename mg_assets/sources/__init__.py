@@ -26,6 +26,7 @@ def build_source(kind: str, options: Mapping[str, Any] | Sequence[Mapping[str, A
     Returns
     -------
     Source
+        Of that kind, with these options.
 
     Raises
     ------
