@@ -52,7 +52,7 @@ COINED_IN = {
 ALLOWED = {
     r"(?:tells?|told) (?:\w+ ){0,8}(?:apart|from)\b": "ordinary English: to distinguish",
     r"(?:bear|bull) market": "the field's term",
-    r'"told\."': "the name of a layer in stored checkpoints, which stay readable",
+    r'"told\.?"': "the name of a layer in stored checkpoints, which stay readable",
 }
 
 

@@ -1,4 +1,4 @@
-"""Digests of what a training can see: all of it, nothing else, whatever the axes; a damaged seed is trained anew."""
+"""Digests of what a training can see: all of it, nothing else, whatever the axes; a damaged seed is retrained."""
 
 import numpy as np
 import pytest
@@ -125,18 +125,18 @@ def test_what_is_fed_is_the_window_and_its_stocks(lf, make):
     assert {n for n in fed if other[n] != fed[n]} == {"weekly"}
 
 
-def test_a_seed_that_is_damaged_is_told_and_trained_anew(lf, tmp_path):
+def test_a_damaged_seed_is_reported_and_retrained(lf, tmp_path):
     spec, inputs, labels = lf
     train(spec, inputs, labels, None, RETRAIN, [0, 1], out_dir=tmp_path)
     weights = tmp_path / RETRAIN / "seed1.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + b"\0")
-    told, ran = [], []
+    plans, ran = [], []
     train_many(
         spec, inputs, labels, None, [RETRAIN], [0, 1], out_dir=tmp_path,
-        on_plan=lambda todo: told.append((todo.damaged, todo.jobs)), on_trained=lambda *pair: ran.append(pair),
+        on_plan=lambda todo: plans.append((todo.damaged, todo.jobs)), on_trained=lambda *pair: ran.append(pair),
     )  # fmt: skip
-    ((damaged, jobs),) = told
+    ((damaged, jobs),) = plans
     assert "seed1" in damaged[0]
     assert jobs == ran == [(RETRAIN, 1)]
     assert weights.read_bytes() == whole

@@ -169,7 +169,7 @@ def test_the_card_says_where_the_model_comes_from(hf, trained):
     assert set(card["versions"]) == {"torch", "numpy", "safetensors"}
 
 
-def test_progress_tells_what_is_left(hf):
+def test_progress_reports_what_is_left(hf):
     spec, inputs, labels = hf
     seen = []
     train(spec, inputs, labels, None, "2013H2", [0], on_progress=seen.append)
