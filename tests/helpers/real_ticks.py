@@ -46,7 +46,7 @@ def shanghai(folder, date):
 
 def shenzhen(folder):
     t = pd.read_parquet(folder / "trades_and_cancels.parquet")
-    time = pd.to_datetime(t["TradeTime"].str.repath(".", "-", n=2, regex=False)).astype("datetime64[ms]")
+    time = pd.to_datetime(t["TradeTime"].str.replace(".", "-", n=2, regex=False)).astype("datetime64[ms]")
     continuous = time.dt.strftime("%H:%M").between("09:30", "14:57", inclusive="left")
     side = np.sign(t["BidApplSeqNum"] - t["OfferApplSeqNum"]).where(continuous, 0).astype("int8")
     # Cancels stay in: they have price 0, and the factors set such rows aside.

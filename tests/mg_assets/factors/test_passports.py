@@ -32,7 +32,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources import build_source
 from mg_portfolio.report.published import published_rows, published_value
 
-CHECKOUT = Path(__file__).parents[4]
+CHECKOUT = Path(__file__).parents[3]
 DOCS = CHECKOUT / "docs" / "factors.md"
 EVALUATED = pd.DataFrame(
     {
