@@ -1,4 +1,7 @@
-"""Factor kernels, bars and labels: arrays and frames in, frames out; no Dagster."""
+"""Factor kernels, bars and labels: arrays and frames in, frames out; no Dagster.
+
+Assets of the same names (``mg_assets.assets``: `daily_factors`, `labels`, ..) read the lake, call these and write it.
+"""
 
 from mg_assets.factors.cross_section import mad_winsorise, preprocess, trailing_mean, zscore
 from mg_assets.factors.daily import DailySeries, daily_factors
