@@ -13,6 +13,7 @@ from typing import Literal
 from mg_models.errors import CatalogError
 
 Scale = Literal["none", "last_value"]
+MARGIN = 12  # trading days beyond the window of weekly observations: the last one's return, and the week's start
 
 
 @dataclass(frozen=True)
@@ -417,6 +418,11 @@ class CombinationSpec:
     horizon: int = 5
     description: str = ""
     source: str = ""
+
+    @property
+    def look_back(self) -> int:
+        """Trading days before a day that the weights of its factors depend on."""
+        return self.window * self.horizon + MARGIN if self.rule == "icir_weight" else 0
 
 
 def mean_of(name: str, parts: tuple[str, ...], description: str, source: str) -> CombinationSpec:

@@ -14,7 +14,6 @@ from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
-from mg_assets.modelling.certificates import HAND_WEIGHTED
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since
 from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
@@ -22,7 +21,7 @@ from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_ass
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
-from mg_models.catalog import COMBINATIONS, CombinationSpec, ModelSpec, get, override, trained_parts
+from mg_models.catalog import COMBINATIONS, HAND_WEIGHTED, CombinationSpec, ModelSpec, get, override, trained_parts
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
     from mg_models.checkpoint import TrainedModel

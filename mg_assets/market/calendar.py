@@ -9,6 +9,9 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 
+from mg_models.data.bar_panels import month_of as month_of
+from mg_models.data.bar_panels import week_of as week_of
+
 FIRST_DAY = dt.date(2013, 1, 4)
 Day = dt.date | str | np.datetime64
 
@@ -69,17 +72,6 @@ def shift(day: Day, sessions: int) -> np.datetime64:
     if not 0 <= index < len(days):
         raise ValueError(f"{sessions} sessions from {day} is outside the calendar {days[0]}..{days[-1]}")
     return days[index]
-
-
-def week_of(days: np.ndarray) -> np.ndarray:
-    """Monday of each day's calendar week, ``datetime64[D]``."""
-    d = np.asarray(days, "datetime64[D]")
-    return d - (d.astype("int64") + 3) % 7  # 1970-01-01 was a Thursday
-
-
-def month_of(days: np.ndarray) -> np.ndarray:
-    """First calendar day of each day's month, ``datetime64[D]``."""
-    return np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype("datetime64[D]")
 
 
 def half_year_of(days: np.ndarray) -> np.ndarray:

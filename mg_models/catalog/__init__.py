@@ -15,6 +15,7 @@ from mg_models.specs import CombinationSpec, InputSpec, LabelSpec, ModelSpec, Sp
 __all__ = [
     "CATALOG",
     "COMBINATIONS",
+    "HAND_WEIGHTED",
     "CombinationSpec",
     "InputSpec",
     "LabelSpec",
@@ -30,6 +31,9 @@ _REPORTS = (series_72, series_88, weekly_monitor, series_69, variants)
 
 CATALOG: dict[str, ModelSpec] = {entry.name: entry for report in _REPORTS for entry in report.MODELS}
 COMBINATIONS: dict[str, CombinationSpec] = {entry.name: entry for report in _REPORTS for entry in report.COMBINATIONS}
+
+HAND_WEIGHTED: dict[str, int] = {name: c.look_back for name, c in COMBINATIONS.items() if c.rule != "fuse"}
+"""Signals of factors weighted by rule, and the trading days before a day that the weights depend on."""
 
 _MODEL_OF = {signal: name for name, entry in CATALOG.items() for signal in entry.signals}
 

@@ -11,18 +11,18 @@ ALL_YEARS = 250 * 15  # a rolling window that is longer than any history here
 HEADING = "## The catalog\n\n"
 
 
-def table() -> str:
-    """Trained models, then combinations, a row for each."""
+def catalog_table() -> str:
+    """Trained models, then combinations, a row each, as Markdown."""
     lines = ["| model | reads | label | network | loss | days | seeds | source |", "|---|---|---|---|---|---|---|---|"]
     lines += [_row(spec) for spec in CATALOG.values()]
     lines += ["", "| signal | made of | source |", "|---|---|---|"]
     for c in COMBINATIONS.values():
         if c.rule == "fuse":
             weights = "" if len(set(c.weights)) == 1 else f", weights {' : '.join(f'{w:g}' for w in c.weights)}"
-            made = f"mean of {', '.join(f'`{p}`' for p in c.parts)}{weights}"
+            recipe = f"mean of {', '.join(f'`{p}`' for p in c.parts)}{weights}"
         else:
-            made = f"`{c.parts[0]}` factors, {c.rule.replace('_', ' ')}"
-        lines.append(f"| `{c.name}` | {made} | {c.source} |")
+            recipe = f"`{c.parts[0]}` factors, {c.rule.replace('_', ' ')}"
+        lines.append(f"| `{c.name}` | {recipe} | {c.source} |")
     return "\n".join(lines) + "\n"
 
 
@@ -44,7 +44,7 @@ def _row(spec: ModelSpec) -> str:
 def into(page: str) -> str:
     """The page with this table at its end, below :data:`HEADING`."""
     before, heading, _ = page.partition(HEADING)
-    return before + heading + table()
+    return before + heading + catalog_table()
 
 
 if __name__ == "__main__":

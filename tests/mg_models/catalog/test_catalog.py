@@ -87,4 +87,4 @@ def test_the_hash_is_of_what_shapes_the_weights():
 def test_the_page_shows_the_catalog():
     page = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
     assert page == into(page), "docs/models.md is out of date: run make docs"
-    assert page.endswith(table())
+    assert page.endswith(catalog_table())
