@@ -26,7 +26,7 @@ from mg_assets.sources.mapped.source import MappedSource
 from mg_models.catalog import CATALOG, COMBINATIONS, get
 from mg_models.combine import fuse
 from mg_models.data.bar_panels import bar_inputs, completed_bars, month_of, week_of
-from mg_models.data.cross_section import rank_ic, ranks, zscore_stocks
+from mg_models.data.day_statistics import rank_ic, ranks, zscore_stocks
 from mg_models.data.price_volume import price_volume_panel
 from mg_models.data.splits import period_end, period_start
 from mg_models.inference import predict

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_models.data.bar_panels import HIGH, LOW, VOLUME, bar_inputs, completed_bars, month_of, week_of
-from mg_models.data.cross_section import zscore_stocks
+from mg_models.data.day_statistics import zscore_stocks
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.price_volume import price_volume_panel
 

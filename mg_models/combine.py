@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mg_models.data.cross_section import zscore_stocks
+from mg_models.data.day_statistics import zscore_stocks
 from mg_models.errors import InputError, LeakageError
 
 

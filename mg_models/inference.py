@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from mg_models.checkpoint import TrainedModel
-from mg_models.data.cross_section import zscore_stocks
 from mg_models.data.dataset import Dataset, select_inputs
+from mg_models.data.day_statistics import zscore_stocks
 from mg_models.data.fingerprint import InputRecord
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.splits import period_start

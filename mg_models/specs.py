@@ -80,7 +80,7 @@ class LabelSpec:
     transform : {"zscore", "rank", "normal_rank", "neutral_normal_rank"}
         Of a day's raw returns over its stocks: z-scored; ranked, then z-scored; ranked, mapped to
         normal quantiles, then z-scored; or the residual of that on the style features of the first input
-        (:data:`~mg_models.data.labels.STYLES`).
+        (:data:`~mg_models.data.label_transforms.STYLES`).
     """
 
     horizons: tuple[int, ...] = (10,)

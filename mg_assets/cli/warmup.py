@@ -92,7 +92,7 @@ def _training() -> None:
     import torch
 
     from mg_models.data.panel import Panel
-    from mg_models.data.windows import Windows
+    from mg_models.data.panel_windows import Windows
     from mg_models.networks.fused_gru import fused_last_state
     from mg_models.specs import InputSpec
 

@@ -10,7 +10,7 @@ from mg_assets.modelling import certificates
 from mg_assets.quality import shared_checks
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
-from mg_models.data.cross_section import rank_ic
+from mg_models.data.day_statistics import rank_ic
 
 WINDOWS = 4
 """Lengths of its label that a mean RankIC looks back on.

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from mg_models.data.fingerprint import InputRecord, array_digest
-from mg_models.data.labels import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
+from mg_models.data.label_transforms import NEUTRAL, STYLES, as_heads, neutral, rank_weights, transform
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Window, Windows, WindowView, as_tensor, zscore_steps
+from mg_models.data.panel_windows import Window, Windows, WindowView, as_tensor, zscore_steps
 from mg_models.errors import InputError
 from mg_models.specs import ModelSpec, RankWeightedErrorSpec
 
@@ -26,7 +26,7 @@ class Batch:
     Attributes
     ----------
     windows : dict of str to Tensor or WindowView (steps, rows, features)
-        A view of the panel on a CPU; see :mod:`mg_models.data.windows`.
+        A view of the panel on a CPU; see :mod:`mg_models.data.panel_windows`.
     label : Tensor (rows, horizons)
         Transformed per day over the day's rows.
     day : Tensor of int64 (rows,)

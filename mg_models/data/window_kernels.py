@@ -21,7 +21,7 @@ kernel = cached_njit(__file__, simd.__file__)
 
 
 class WindowArrays(NamedTuple):
-    """The fields of a :class:`mg_models.data.windows.WindowView`, documented there, as the loops take them.
+    """The fields of a :class:`mg_models.data.panel_windows.WindowView`, documented there, as the loops take them.
 
     ``run`` is, for each row, the number of rows from it on that are contiguous in the panel; ``mean`` and ``inverse``
     hold each step's values repeated :data:`~mg_models.simd.LANES` times.

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mg_models.data.panel_windows import Window, WindowView
 from mg_models.data.window_kernels import TILE
-from mg_models.data.windows import Window, WindowView
 from mg_models.networks.gru_kernels import backward, forward
 from mg_models.simd import LANES
 

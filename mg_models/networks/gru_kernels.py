@@ -114,7 +114,7 @@ def _add(part, total):
 def forward(windows, w_x, w_h, bias, states, out):
     """Last states of all rows; ``states (tiles, kept, TILE, padded)`` holds them step by step, by turns if fewer.
 
-    ``windows`` is :attr:`mg_models.data.windows.WindowView.arrays`, here and below.
+    ``windows`` is :attr:`mg_models.data.panel_windows.WindowView.arrays`, here and below.
     """
     rows, hidden = out.shape
     features, padded, kept = w_x.shape[1], states.shape[3], states.shape[1]

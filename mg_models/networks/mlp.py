@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Window, as_tensor
+from mg_models.data.panel_windows import Window, as_tensor
 
 TO_STD = 1.4826
 """Standard deviations of a normal variable in its median absolute deviation."""

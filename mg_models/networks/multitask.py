@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Window
+from mg_models.data.panel_windows import Window
 from mg_models.networks.recurrent import Head, last_state
 
 

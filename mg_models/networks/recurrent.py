@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Window, as_tensor
+from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.networks import fused_gru
 
 

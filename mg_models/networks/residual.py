@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mg_models.data.windows import Window, as_tensor
+from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.networks.sequence import mlp
 from mg_models.specs import ResidualLearningSpec
 

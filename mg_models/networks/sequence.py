@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Window, as_tensor
+from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.networks.attention import AdditiveAttention
 from mg_models.networks.recurrent import last_state
 from mg_models.specs import SequenceSpec

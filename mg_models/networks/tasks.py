@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mg_models.data.windows import Window, as_tensor
+from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.specs import TaskMlpSpec
 
 

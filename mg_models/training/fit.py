@@ -22,10 +22,10 @@ import torch
 from torch import nn
 
 from mg_models.checkpoint import Provenance, TrainedModel, new_card
-from mg_models.data.cross_section import rank_ic
 from mg_models.data.dataset import Batch, Dataset, step_features
+from mg_models.data.day_statistics import rank_ic
+from mg_models.data.panel_windows import Window
 from mg_models.data.splits import Split
-from mg_models.data.windows import Window
 from mg_models.errors import TrainingError
 from mg_models.networks import build_network
 from mg_models.networks.mlp import Mlp

@@ -17,7 +17,7 @@ from mg_models import checkpoint
 from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
 from mg_models.data.dataset import Dataset, eligible_rows, select_inputs, usable_days
 from mg_models.data.fingerprint import training_digests
-from mg_models.data.labels import as_heads
+from mg_models.data.label_transforms import as_heads
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.splits import Split, label_end_days, split
 from mg_models.errors import CheckpointError, TrainingError

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import rankdata, spearmanr
 
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
-from mg_models.data.cross_section import rank_ic, ranks, zscore_stocks
+from mg_models.data.day_statistics import rank_ic, ranks, zscore_stocks
 from mg_models.data.splits import label_end_days
 from mg_models.errors import InputError, LeakageError
 

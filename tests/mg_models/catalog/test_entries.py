@@ -10,11 +10,11 @@ import torch
 import mg_portfolio
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, COMBINATIONS, get, override, signal_names, trained_parts
-from mg_models.data.cross_section import zscore_stocks
 from mg_models.data.dataset import Dataset, step_features
-from mg_models.data.labels import STYLES
+from mg_models.data.day_statistics import zscore_stocks
+from mg_models.data.label_transforms import STYLES
 from mg_models.data.panel import Panel
-from mg_models.data.windows import as_tensor
+from mg_models.data.panel_windows import as_tensor
 from mg_models.errors import CatalogError
 from mg_models.inference import predict, predict_signals
 from mg_models.networks import build_network

@@ -7,7 +7,7 @@ import torch
 from mg_models.catalog import CATALOG
 from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
-from mg_models.data.windows import Windows, WindowView, as_tensor, zscore_steps
+from mg_models.data.panel_windows import Windows, WindowView, as_tensor, zscore_steps
 from mg_models.errors import InputError
 from mg_models.specs import InputSpec
 

@@ -7,7 +7,7 @@ import torch
 
 from mg_models.catalog import get, override
 from mg_models.data.dataset import Dataset
-from mg_models.data.labels import STYLES, neutral, transform
+from mg_models.data.label_transforms import STYLES, neutral, transform
 from mg_models.data.panel import Panel
 from mg_models.data.price_volume import COMMON_WINDOWS, FEATURES, LOOK_BACK, price_volume_features, price_volume_panel
 from mg_models.errors import InputError

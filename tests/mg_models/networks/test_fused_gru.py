@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from mg_models.data.panel import Panel, PeriodPanel
+from mg_models.data.panel_windows import Windows, WindowView
 from mg_models.data.window_kernels import TILE
-from mg_models.data.windows import Windows, WindowView
 from mg_models.networks.fused_gru import fits, fused_last_state
 from mg_models.networks.gru_kernels import _sigmoid, _tanh
 from mg_models.simd import LANES

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mg_models.catalog import CATALOG, override
-from mg_models.data.cross_section import daily_rank_ic, zscore_stocks
+from mg_models.data.day_statistics import daily_rank_ic, zscore_stocks
 from mg_models.data.panel import Panel
 from mg_models.inference import predict
 from mg_models.training.retrain import train

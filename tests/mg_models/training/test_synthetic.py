@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mg_models.data.cross_section import daily_rank_ic, zscore_stocks
+from mg_models.data.day_statistics import daily_rank_ic, zscore_stocks
 from mg_models.data.panel import Panel
 
 PLACE = Path(__file__).parents[3] / "benchmarks" / "synthetic.py"

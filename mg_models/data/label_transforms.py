@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mg_models.data.cross_section import ranks, zscore_stocks
+from mg_models.data.day_statistics import ranks, zscore_stocks
 from mg_models.errors import InputError
 from mg_models.specs import ModelSpec
 

@@ -7,8 +7,8 @@ from scipy.stats import norm, rankdata
 
 from mg_models.catalog import CATALOG, override
 from mg_models.data.dataset import Dataset
-from mg_models.data.labels import as_heads, rank_weights, transform
-from mg_models.data.windows import as_tensor
+from mg_models.data.label_transforms import as_heads, rank_weights, transform
+from mg_models.data.panel_windows import as_tensor
 from mg_models.errors import InputError
 from mg_models.training.losses import squared_error
 
