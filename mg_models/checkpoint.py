@@ -59,11 +59,17 @@ class TrainedModel:
     card: dict[str, Any]
 
     def network(self, device: str = "cpu") -> nn.Module:
-        """The network with these weights, in evaluation mode.
+        """The network with these weights.
+
+        Parameters
+        ----------
+        device : str
+            ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
         Returns
         -------
         torch.nn.Module
+            In evaluation mode.
 
         Raises
         ------
@@ -88,6 +94,13 @@ def save(model: TrainedModel, folder: str | Path) -> Path:
 
     An older card is removed first, so that a kill between the files leaves no model rather than one that does not fit.
 
+    Parameters
+    ----------
+    model : TrainedModel
+        One seed's model.
+    folder : str or Path
+        Of one half-year; created where it is missing.
+
     Returns
     -------
     Path
@@ -105,9 +118,15 @@ def save(model: TrainedModel, folder: str | Path) -> Path:
 def load(folder: str | Path) -> list[TrainedModel]:
     """Every seed's model in a folder, by ascending seed.
 
+    Parameters
+    ----------
+    folder : str or Path
+        Of one half-year, as :func:`save` writes it.
+
     Returns
     -------
     list of TrainedModel
+        At least one.
 
     Raises
     ------

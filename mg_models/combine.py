@@ -93,13 +93,14 @@ def icir_weights(
 
 
 def icir_weight(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Factors weighted by each day's :func:`icir_weights`.
+    """Weighted mean of factors, by each day's :func:`icir_weights`.
 
     Parameters
     ----------
     scores : ndarray (D, S, F)
         Preprocessed factors.
     weights : ndarray (D, F)
+        Signed; NaN on days without.
 
     Returns
     -------

@@ -39,6 +39,7 @@ def predict(
     days : ndarray of datetime64[D] (D',)
         Days of the inputs to predict.
     device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
     in_sample : bool
         Allow days before the half-year that the models were trained for.
 
@@ -78,6 +79,7 @@ def predict_signals(
     Returns
     -------
     dict of str to ndarray of float64 (D', S)
+        Z-scores by signal; NaN where a stock has no input.
 
     Raises
     ------

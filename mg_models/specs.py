@@ -121,7 +121,17 @@ class SplitSpec:
 
 @dataclass(frozen=True)
 class RecurrentSpec:
-    """GRU(F -> hidden, layers) -> BatchNorm -> Linear -> (Sigmoid)."""
+    """GRU(F -> hidden, layers) -> BatchNorm -> Linear -> (Sigmoid).
+
+    Attributes
+    ----------
+    hidden, layers : int
+        Units of a layer of the GRU, and layers.
+    sigmoid : bool
+        Whether the output passes a sigmoid.
+    kind : str
+        Name in a stored card.
+    """
 
     hidden: int = 30
     layers: int = 1
@@ -131,7 +141,17 @@ class RecurrentSpec:
 
 @dataclass(frozen=True)
 class MultiTaskSpec:
-    """A task for each input: a GRU (``shared`` by the bars), own BatchNorm and Linear; their mean is the prediction."""
+    """A task for each input: a GRU (``shared`` by the bars), own BatchNorm and Linear; their mean is the prediction.
+
+    Attributes
+    ----------
+    hidden, layers : int
+        Units of a layer of a GRU, and layers.
+    shared : bool
+        Whether the inputs of bars share one GRU.
+    kind : str
+        Name in a stored card.
+    """
 
     hidden: int = 30
     layers: int = 1
@@ -147,13 +167,17 @@ class SequenceSpec:
     ----------
     cell : {"gru", "lstm"}
     hidden, layers : int
+        Units of a layer of an encoder, and layers.
     bidirectional : bool
+        Whether encoders also read from the last step to the first.
     attention : bool
         Whether additive attention over the top layer's states is concatenated with the last state.
     residual : bool
         Whether each layer has a residual connection.
     mlp : int
         Width of the MLP between the encoders and the prediction; 0: none.
+    kind : str
+        Name in a stored card.
     """
 
     cell: Literal["gru", "lstm"] = "gru"
@@ -173,11 +197,13 @@ class ResidualLearningSpec:
     Attributes
     ----------
     hidden, layers : int
-        Of each module's GRU.
+        Units of a layer of each module's GRU, and layers.
     mlp : int
         Width of each prediction head.
     combination : {"mean", "attention", "contrastive"}
         Weights of the modules' predictions.
+    kind : str
+        Name in a stored card.
     """
 
     hidden: int = 50
@@ -191,7 +217,14 @@ class ResidualLearningSpec:
 class TaskMlpSpec:
     """An MLP shared by the tasks, a head for each horizon.
 
-    ``task_attention_heads`` above 0 puts multi-head attention between the tasks in front of the heads.
+    Attributes
+    ----------
+    hidden, layers : int
+        Units of a layer of the MLP, and layers.
+    task_attention_heads : int
+        Heads of the attention between the tasks, in front of their heads; 0: none.
+    kind : str
+        Name in a stored card.
     """
 
     hidden: int = 256
@@ -202,7 +235,19 @@ class TaskMlpSpec:
 
 @dataclass(frozen=True)
 class StockAttentionSpec:
-    """Transformer encoder over the stocks of a day, without positions; a head for each horizon."""
+    """Transformer encoder over the stocks of a day, without positions; a head for each horizon.
+
+    Attributes
+    ----------
+    blocks, heads : int
+        Encoder blocks, and attention heads of a block.
+    feedforward : int
+        Width of a block's feed-forward layer.
+    dropout : float
+        Share of values that are dropped in training.
+    kind : str
+        Name in a stored card.
+    """
 
     blocks: int = 2
     heads: int = 2
@@ -213,7 +258,19 @@ class StockAttentionSpec:
 
 @dataclass(frozen=True)
 class TemporalTransformerSpec:
-    """Transformer encoder over the steps of a stock's window, with positions."""
+    """Transformer encoder over the steps of a stock's window, with positions.
+
+    Attributes
+    ----------
+    blocks, heads : int
+        Encoder blocks, and attention heads of a block.
+    feedforward : int
+        Width of a block's feed-forward layer.
+    dropout : float
+        Share of values that are dropped in training.
+    kind : str
+        Name in a stored card.
+    """
 
     blocks: int = 2
     heads: int = 2
@@ -224,7 +281,15 @@ class TemporalTransformerSpec:
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A linear map of the last step of one input, each feature over its scale on the training days, within ``clip``."""
+    """A linear map of the last step of one input, each feature divided by its scale on the training days.
+
+    Attributes
+    ----------
+    clip : float
+        Bound on the scaled features.
+    kind : str
+        Name in a stored card.
+    """
 
     clip: float = 3.0
     kind: Literal["linear"] = "linear"
@@ -232,7 +297,19 @@ class LinearSpec:
 
 @dataclass(frozen=True)
 class MlpSpec:
-    """An MLP over the last step of one input, each feature over its scale on the training days, within ``clip``."""
+    """An MLP over the last step of one input, each feature divided by its scale on the training days.
+
+    Attributes
+    ----------
+    hidden, layers : int
+        Units of a layer, and layers.
+    dropout : float
+        Share of values that are dropped in training.
+    clip : float
+        Bound on the scaled features.
+    kind : str
+        Name in a stored card.
+    """
 
     hidden: int = 64
     layers: int = 1
@@ -243,14 +320,28 @@ class MlpSpec:
 
 @dataclass(frozen=True)
 class NegativeIcSpec:
-    """Minus the daily correlation of prediction and label."""
+    """Minus the daily correlation of prediction and label.
+
+    Attributes
+    ----------
+    kind : str
+        Name in a stored card.
+    """
 
     kind: Literal["negative_ic"] = "negative_ic"
 
 
 @dataclass(frozen=True)
 class MultitaskIcSpec:
-    """Minus the tasks' correlations with the label, plus ``correlation_penalty`` times those with each other."""
+    """Minus the tasks' correlations with the label, plus a penalty on those with each other.
+
+    Attributes
+    ----------
+    correlation_penalty : float
+        Weight of each pair's correlation.
+    kind : str
+        Name in a stored card.
+    """
 
     correlation_penalty: float = 0.01
     kind: Literal["multitask_ic"] = "multitask_ic"
@@ -258,14 +349,28 @@ class MultitaskIcSpec:
 
 @dataclass(frozen=True)
 class SquaredErrorSpec:
-    """Squared error, the mean over heads where there are several."""
+    """Squared error, the mean over heads where there are several.
+
+    Attributes
+    ----------
+    kind : str
+        Name in a stored card.
+    """
 
     kind: Literal["squared_error"] = "squared_error"
 
 
 @dataclass(frozen=True)
 class RankWeightedErrorSpec:
-    """Squared error with weight ``0.5 ** (halvings * rank / n)``, rank 0 being the highest return of the day."""
+    """Squared error with weight ``0.5 ** (halvings * rank / n)``, rank 0 being the highest return of the day.
+
+    Attributes
+    ----------
+    halvings : float
+        How often the weight halves from the highest return to the lowest.
+    kind : str
+        Name in a stored card.
+    """
 
     halvings: float = 2.0
     kind: Literal["rank_weighted_error"] = "rank_weighted_error"
@@ -282,6 +387,8 @@ class ResidualLearningLossSpec:
         coarser one.
     contrast : float
         Weight of the contrastive loss, where the combination is ``"contrastive"``.
+    kind : str
+        Name in a stored card.
     """
 
     reconstruction: float = 0.05
@@ -404,9 +511,11 @@ class CombinationSpec:
     weights : tuple of float
         One per part, for ``fuse``.
     window, min_observations : int
-        Of ``icir_weight``: weekly RankIC observations.
+        Of ``icir_weight``: weekly RankIC observations looked back over, and the fewest of them.
     horizon : int
         Of the return that the RankIC observations measure, trading days.
+    description, source : str
+        One sentence; report and chart.
     """
 
     name: str

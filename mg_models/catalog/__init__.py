@@ -49,6 +49,7 @@ def get(name: str) -> ModelSpec:
     Returns
     -------
     ModelSpec
+        Frozen; :func:`override` copies it with other hyper-parameters.
 
     Raises
     ------
@@ -62,7 +63,13 @@ def get(name: str) -> ModelSpec:
 
 
 def signal_names() -> tuple[str, ...]:
-    """Every signal of the catalog: models, their heads, and combinations."""
+    """Every signal's name in the catalog.
+
+    Returns
+    -------
+    tuple of str
+        Models, their heads, and combinations.
+    """
     return (*_MODEL_OF, *COMBINATIONS)
 
 
@@ -79,6 +86,7 @@ def trained_parts(names: Iterable[str]) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
+        Keys of :data:`CATALOG`.
 
     Raises
     ------

@@ -26,12 +26,14 @@ def override(spec: ModelSpec, **changes: Any) -> ModelSpec:
     Parameters
     ----------
     spec : ModelSpec
+        An entry of the catalog.
     **changes
-        By name.
+        Hyper-parameters by name.
 
     Returns
     -------
     ModelSpec
+        The copy.
 
     Raises
     ------

@@ -30,7 +30,9 @@ def bar_inputs(
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
+        Trading days, ascending.
     symbols : ndarray (S,)
+        Stocks.
     daily : ndarray (D, S, 6)
         Adjusted open, high, low, close, vwap (yuan) and volume (shares). A suspended day has volume 0
         (its vwap, where missing, is taken from the close); NaN where a stock is not listed.
@@ -41,6 +43,7 @@ def bar_inputs(
     months : ndarray of datetime64[D] (Q,)
         First calendar day of each month of ``monthly``, ascending.
     monthly : ndarray (Q, S, 6)
+        Adjusted monthly bars; see ``weekly``.
 
     Returns
     -------
@@ -104,13 +107,14 @@ def to_date_bars(daily: np.ndarray, period: np.ndarray) -> np.ndarray:
 
 
 def completed_bars(daily: np.ndarray, period: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bars of whole periods from daily ones, for callers without a table of weekly or monthly bars.
+    """Weekly or monthly bars from daily ones, for callers without a table of them.
 
     The last period may be unfinished; :func:`bar_inputs` does not use it.
 
     Parameters
     ----------
     daily : ndarray (D, S, 6)
+        Adjusted daily bars; see :func:`bar_inputs`.
     period : ndarray of datetime64[D] (D,)
         First day of each day's period, as :func:`week_of` gives it.
 

@@ -43,14 +43,20 @@ class Panel:
         _shape("values", self.values, (len(self.days), len(self.symbols), len(self.features)))
 
     def valid(self, bars: bool = False) -> np.ndarray:
-        """Rows that count as present.
+        """Mask of the rows that are present.
 
         A row of factors is present where any feature is finite. A bar is present where every feature is finite and
         positive, so that a day without a trade has none.
 
+        Parameters
+        ----------
+        bars : bool
+            Whether rows are bars.
+
         Returns
         -------
         ndarray of bool (D, S)
+            True where a row is present.
         """
         return _valid(self.values, bars)
 
@@ -63,13 +69,16 @@ class Panel:
         Parameters
         ----------
         steps : int
+            Rows in a window.
         min_share : float
+            Least share of them that must be present.
         bars : bool
             Whether rows are bars; see :meth:`valid`.
 
         Returns
         -------
         ndarray of bool (D, S)
+            True where a stock is eligible.
         """
         valid = self.valid(bars)
         total = _running(valid)  # (D + 1, S)
@@ -126,7 +135,7 @@ class PeriodPanel:
             )
 
     def valid(self, bars: bool = False) -> np.ndarray:
-        """Rows of ``to_date`` that count as present, ``(D, S)`` bool; see :meth:`Panel.valid`."""
+        """Mask of the rows of ``to_date`` that are present, ``(D, S)`` bool; see :meth:`Panel.valid`."""
         return _valid(self.to_date, bars)
 
     def eligible(self, steps: int, min_share: float, bars: bool = False) -> np.ndarray:

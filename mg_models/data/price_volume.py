@@ -92,7 +92,9 @@ def price_volume_panel(
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
+        Trading days, ascending.
     symbols : ndarray (S,)
+        Stocks.
     daily : ndarray (D, S, 6)
         Adjusted open, high, low, close, vwap (yuan) and volume (shares); volume 0 or NaN without a trade.
     rows : ndarray of int (n,), optional

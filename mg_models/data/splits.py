@@ -28,7 +28,17 @@ from mg_models.specs import SplitSpec
 
 @dataclass(frozen=True)
 class Split:
-    """Indices into the days axis; ``test`` is every day of the half-year that the data has."""
+    """The days of a retrain, as indices into the days axis.
+
+    Attributes
+    ----------
+    retrain : str
+        Half-year, ``2017H1``.
+    train, valid : ndarray of int64
+        Sampled days that train and that validate.
+    test : ndarray of int64
+        Every day of the half-year that the data has.
+    """
 
     retrain: str
     train: np.ndarray

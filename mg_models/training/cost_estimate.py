@@ -106,7 +106,7 @@ class Cost:
         return self.steps[1] * self.seconds_per_step
 
     def lines(self) -> list[tuple[str, str]]:
-        """Pairs of a quantity and its estimate, as text."""
+        """Each quantity and its estimate, as text."""
         least, expected, most = (_duration(m) for m in self.minutes)
         low, middle, high = self.steps
         kept = f", {self.finished} of them finished by an earlier run" if self.finished else ""
@@ -132,14 +132,16 @@ def estimate(todo: TrainingPlan, workers: int = 1, rate: Rate | None = None) -> 
     Parameters
     ----------
     todo : TrainingPlan
+        From :func:`~mg_models.training.retrain.plan_training`.
     workers : int
-        As for the training.
+        Processes that train at a time.
     rate : Rate, optional
         By default the plan's last half-year is measured, some seconds of this process.
 
     Returns
     -------
     Cost
+        Windows, steps, minutes and memory.
     """
     spec, splits = todo.spec, todo.splits
     data = todo.dataset()

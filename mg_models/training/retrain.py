@@ -41,7 +41,33 @@ def train(
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
 ) -> list[TrainedModel]:
-    """Train one half-year's model, all seeds; see :func:`train_many`.
+    """Train one half-year's model, all seeds; :func:`train_many` does several half-years at once.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+        A catalog entry, as it is or overridden.
+    inputs : mapping of str to Panel or PeriodPanel
+        On the same days and stocks.
+    labels : ndarray (D, S) or (D, S, horizons)
+        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none.
+    label_end : ndarray of datetime64[D] (D,) or None
+        The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
+        the trading day horizon + 1 after it.
+    retrain : str
+        Half-year to predict, ``"2017H1"``. It uses only labels available before it.
+    seeds : iterable of int, optional
+        By default the catalog's.
+    device : str
+        ``"cpu"``, ``"cuda"`` or ``"mps"``.
+    workers : int
+        Processes that train at a time.
+    on_progress : callable, optional
+        Called with a :class:`~mg_models.training.fit.Progress` at every validation check.
+    out_dir : str or Path, optional
+        Folder to store the models in, and to resume from.
+    fingerprints : mapping of str to str, optional
+        The caller's names for the inputs' versions, stored in the card.
 
     Returns
     -------
@@ -117,6 +143,7 @@ def train_many(
     Parameters
     ----------
     spec : ModelSpec
+        A catalog entry, as it is or overridden.
     inputs : mapping of str to Panel or PeriodPanel
         On the same days and stocks.
     labels : ndarray (D, S) or (D, S, horizons)
@@ -147,6 +174,7 @@ def train_many(
     Returns
     -------
     dict of str to list of TrainedModel
+        By half-year, in the order of ``seeds``.
 
     Raises
     ------
@@ -188,7 +216,18 @@ def plan_training(
     out_dir: str | Path | None = None,
     fingerprints: Mapping[str, str] | None = None,
 ) -> TrainingPlan:
-    """The plan of :func:`train_many` with the same arguments, which raises the same errors; nothing is trained."""
+    """The plan of :func:`train_many` with the same arguments, which raises the same errors; nothing is trained.
+
+    Parameters
+    ----------
+    spec, inputs, labels, label_end, retrains, seeds, device, out_dir, fingerprints
+        As for :func:`train_many`.
+
+    Returns
+    -------
+    TrainingPlan
+        Its ``jobs`` are the (half-year, seed) pairs that are left to train.
+    """
     chosen = select_inputs(spec, inputs)
     days, _ = common_axes(chosen)
     eligible = eligible_rows(spec, chosen)
