@@ -24,6 +24,7 @@ _SHOWN = ["seq", "time", "session", "order_id", "kind", "side", "price", "volume
 def marked_orders(orders: pd.DataFrame) -> pd.DataFrame:
     """Every order in sequence with ``session``, ``minute``, whether it ``counts`` and else ``why`` not."""
     rows = orders.sort_values("seq", kind="stable").reset_index(drop=True)
+    rows["volume"] = rows["volume"].astype(float)
     ms = milliseconds(rows["time"])
     rows["session"] = sessions(ms)
     rows["minute"] = minutes_of(ms)

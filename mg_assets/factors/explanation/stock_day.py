@@ -38,7 +38,7 @@ SESSIONS = (
 )
 _STARTS = np.array([start for start, _ in SESSIONS])
 _NAMES = np.array([name for _, name in SESSIONS], dtype=object)
-_INTEGERS = ("seq", "order_id", "buy_order", "sell_order", "side", "minute")
+_INTEGERS = ("seq", "order_id", "buy_order", "sell_order", "side", "minute", "volume")
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _symbols(lake: Lake, tables: list[str], day: str, symbol: str) -> str:
 
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
-    """Numbers as the factors take them: null integers 0, other nulls NaN."""
+    """Numbers as the kernels take them from files, so that none is compiled again: null integers 0, other nulls NaN."""
     data = {}
     for name in rows.column_names:
         column = rows[name]

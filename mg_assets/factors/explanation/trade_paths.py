@@ -65,6 +65,7 @@ def marked_trades(trades: pd.DataFrame, multiple: float) -> StockTrades:
     rows = trades.sort_values("seq", kind="stable").reset_index(drop=True)
     rows["session"] = sessions(milliseconds(rows["time"]))
     rows["minute"] = day.minute
+    rows["volume"] = rows["volume"].astype(float)
     price, volume = rows["price"], rows["volume"]
     rows["counts"] = day.amount > 0
     rows["why"] = np.select(
