@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.style_factors import common_factors
 from mg_assets.factors.daily import DAILY42, LOOK_BACK, WINDOWED, DailySeries, daily_factors
+from mg_assets.factors.style_factors import common_factors
 
 YEAR = 250
 
