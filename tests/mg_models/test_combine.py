@@ -17,7 +17,7 @@ def test_equal_weight_signs_and_skips():
         equal_weight(scores, np.array([1, 0]))
 
 
-def test_icir_weights_are_mean_over_std_of_the_known_window(make):
+def test_icir_weights_are_mean_over_std_of_the_window(make):
     days = make.weekdays(800)
     at = np.arange(0, 800, 5)
     ic = np.random.default_rng(0).standard_normal((len(at), 3)) + np.array([0.5, -0.2, 0.0])

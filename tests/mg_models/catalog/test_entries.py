@@ -92,7 +92,7 @@ def stored_bytes(folder: Path) -> dict[str, bytes]:
     return {p.name: p.read_bytes() for p in sorted(folder.glob("seed*"))}
 
 
-def test_it_trains_and_scores_whoever_takes_part(case, inputs):
+def test_it_trains_and_scores_every_eligible_stock(case, inputs):
     spec, models, _, days = case
     assert np.isfinite(models[0].card["training"]["best_valid_rank_ic"])
     fresh = build_network(spec, step_features(spec, models[0].features))

@@ -107,22 +107,22 @@ def test_nothing_after_the_last_validation_day_is_in_it(lf, make):
     assert digests(spec, later, other) == digests(spec, inputs, labels)
 
 
-def test_what_is_fed_is_the_window_and_its_stocks(lf, make):
+def test_input_records_are_the_window_and_its_stocks(lf, make):
     """As the definition says: the panel's values of the stocks that take part, from the window's first row."""
     spec, inputs, _ = lf
     data = Dataset(spec, inputs)
     day = 120
-    fed = data.input_records(day)
-    assert {n: f.rows for n, f in fed.items()} == {"daily": 10, "weekly": 6, "monthly": 4}
-    assert all(f.last == str(data.days[day]) and f.stocks == len(data.rows(day)) for f in fed.values())
+    records = data.input_records(day)
+    assert {n: f.rows for n, f in records.items()} == {"daily": 10, "weekly": 6, "monthly": 4}
+    assert all(f.last == str(data.days[day]) and f.stocks == len(data.rows(day)) for f in records.values())
     again = Dataset(spec, {n: make.cut_after(p, day) for n, p in inputs.items()})
-    assert again.input_records(day) == fed
+    assert again.input_records(day) == records
     touched = inputs["weekly"].completed.copy()
     touched[int(inputs["weekly"].period_of_day[day]) - 5, data.rows(day)[0], 0] *= 1.5
     p = inputs["weekly"]
     moved = {**inputs, "weekly": PeriodPanel(p.days, p.symbols, touched, p.to_date, p.period_of_day, p.features)}
     other = Dataset(spec, moved).input_records(day)
-    assert {n for n in fed if other[n] != fed[n]} == {"weekly"}
+    assert {n for n in records if other[n] != records[n]} == {"weekly"}
 
 
 def test_a_damaged_seed_is_reported_and_retrained(lf, tmp_path):

@@ -60,7 +60,7 @@ def test_bar_windows_equal_the_naive_ones(make, name, day, clip):
     assert np.all(got[-1] == 0)  # every series ends at its own last value
 
 
-def test_infinite_ratios_take_no_part():
+def test_infinite_ratios_are_left_out():
     values = torch.tensor([[[1.0], [3.0], [torch.inf], [torch.nan]]])
     np.testing.assert_allclose(zscore_steps(values).numpy().ravel(), [-1, 1, 0, 0])
 

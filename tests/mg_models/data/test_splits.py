@@ -31,7 +31,7 @@ def test_2017h1_is_as_the_worked_example_says(days):
 
 @pytest.mark.parametrize("horizon", [5, 10, 20])
 @pytest.mark.parametrize("retrain", ["2015H2", "2019H1", "2023H2"])
-def test_no_label_is_known_too_late(days, retrain, horizon):
+def test_no_label_is_available_too_late(days, retrain, horizon):
     known = label_end_days(days, horizon)
     s = split(days, retrain, horizon, SplitSpec(), known)
     assert (known[s.valid] < period_start(retrain)).all()
@@ -56,7 +56,7 @@ def test_labels_of_a_longer_horizon_are_refused(days):
         split(days, "2017H1", 10, SplitSpec(), label_end_days(days, 20))
 
 
-def test_labels_never_known_are_refused(days):
+def test_labels_never_available_are_refused(days):
     never = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
     with pytest.raises(LeakageError):
         split(days, "2017H1", 10, SplitSpec(), never)

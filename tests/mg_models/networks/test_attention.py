@@ -232,7 +232,7 @@ def test_contrastive_loss_separates_a_row_from_the_others():
     for at in (1, 2):
         scores = linear(granule.forecast, array(states[at - 1])) @ array(windows["coarse"][at]).T / 3
         possible.append(-np.log(np.diag(softmax(scores))).mean())
-    got = [float(granule.contrast(windows["coarse"], states)) for _ in range(20)]
+    got = [granule.contrast(windows["coarse"], states).item() for _ in range(20)]
     assert {min(range(2), key=lambda k: abs(possible[k] - g)) for g in got} == {0, 1}
     for g in got:
         assert min(abs(p - g) for p in possible) < 1e-5

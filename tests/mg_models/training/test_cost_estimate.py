@@ -96,7 +96,7 @@ def test_a_measurement_leaves_no_trace(case, tmp_path):
     assert "measured on 3 steps" in got.basis
 
 
-def test_what_a_step_keeps_is_weighed(make):
+def test_tensors_saved_by_a_step_are_measured(make):
     """Twice the rows keep about twice the bytes, and more than the windows alone."""
     panel = make.factor_panel(150, 200, 6)
     labels = np.random.default_rng(1).standard_normal((150, 200))
@@ -120,7 +120,7 @@ def test_finished_pairs_cost_nothing(case, tmp_path):
     assert "1 of them finished by an earlier run" in str(got)
 
 
-def test_a_process_weighs_what_is_stated():
+def test_a_process_takes_the_stated_memory():
     script = (
         "import mg_models.training.worker_processes, pathlib, re, torch\n"
         "torch.nn.GRU(6, 30)(torch.zeros(40, 100, 6))\n"

@@ -73,7 +73,7 @@ def test_rows_without_a_label_are_as_if_absent(rows):
     assert (p.grad[~torch.from_numpy(kept)] == 0).all()
 
 
-def test_thin_and_flat_days_take_no_part(rows):
+def test_thin_and_flat_days_are_left_out(rows):
     predictions, label, day = rows
     flat = np.where(day == 1, 0.0, label)
     got = negative_ic(*tensors(predictions[:, 0], flat, day), days=3, min_stocks=32)

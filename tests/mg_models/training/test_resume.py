@@ -48,7 +48,7 @@ def revision(monkeypatch):
     monkeypatch.setattr(training, "git_revision", lambda: None)
 
 
-def test_a_killed_training_goes_on_at_the_last_finished_seed(make, tmp_path, monkeypatch):
+def test_a_killed_training_resumes_at_the_last_finished_seed(make, tmp_path, monkeypatch):
     """SIGKILL to the run and the processes that train, as soon as a seed is stored; the same bytes come out."""
     panel: Panel = make.factor_panel(130, 30, 4, missing=0.02)
     labels = np.nan_to_num(panel.values[..., 0]) + np.random.default_rng(1).standard_normal((130, 30))

@@ -152,7 +152,7 @@ def test_other_settings_or_fingerprints_train_again(hf, tmp_path):
     assert run(override(spec, hidden=6), {"factors": "v2"})
 
 
-def test_the_card_says_where_the_model_comes_from(hf, trained):
+def test_the_card_holds_the_provenance(hf, trained):
     spec, inputs, _ = hf
     card = json.loads((trained / "2014H1" / "seed1.json").read_text())
     days = inputs["hf"].days.astype(str).tolist()

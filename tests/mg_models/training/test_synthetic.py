@@ -10,8 +10,8 @@ import pytest
 from mg_models.data.day_statistics import daily_rank_ic, zscore_stocks
 from mg_models.data.panel import Panel
 
-PLACE = Path(__file__).parents[3] / "benchmarks" / "synthetic.py"
-SPEC = importlib.util.spec_from_file_location("synthetic_panels", PLACE)
+PATH = Path(__file__).parents[3] / "benchmarks" / "synthetic.py"
+SPEC = importlib.util.spec_from_file_location("synthetic_panels", PATH)
 synthetic = importlib.util.module_from_spec(SPEC)
 sys.modules[SPEC.name] = synthetic  # dataclasses look their module up
 SPEC.loader.exec_module(synthetic)
