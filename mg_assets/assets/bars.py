@@ -75,7 +75,7 @@ def _period(lake: Lake, key: str, days: list[str]) -> Built:
     return Built(key, frame, {"sessions": len(found), "of": len(days), "last": str(found[-1])[:10]})
 
 
-@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=["daily_bars"])
+@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=["daily_bars"], single_run=True)
 def weekly_bars(build: Build) -> Iterator[Built]:
     """Bars of a calendar week on adjusted prices; of the week to date while it lasts. Adjusted price = raw * factor."""
     days = trading_days()

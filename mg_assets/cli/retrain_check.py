@@ -13,7 +13,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "retrain-check",
         help="retrain a stored model and compare the bytes",
         description="Retrain a stored model from the lake as it is now and compare the weights byte for byte; where "
-        "they differ, report whether inputs or libraries do. Exit code 1 where a seed differs. Writes nothing to the lake.",
+        "they differ, report whether inputs or libraries do. Exit code 1 where a seed differs. Writes nothing.",
     )
     parser.add_argument("model", help="as in the catalog: lf_multitask, ...")
     parser.add_argument("half_year", type=half_year, help="2017H1")

@@ -260,7 +260,8 @@ def lake_asset(
         Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
         empty partition with that reason. A backfill of a year requests them: the days after it that look back into it.
     single_run : bool
-        All partitions of a backfill in one run (for tables that read their own last partition).
+        All partitions of a backfill in one run: for tables that read their own last partition, and those that a job
+        builds with such a one.
     raw : bool
         The table comes from the source, whose fingerprint then belongs to the recipe.
     pool : str, optional
