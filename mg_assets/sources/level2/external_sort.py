@@ -9,6 +9,7 @@ DuckDB's external sort took 3.5 times as long with the same 4 million rows (4.4 
 
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -123,6 +124,7 @@ class ExternalSort:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="mg-ticks-", buffering=0)
+                weakref.finalize(self, self._file.close)
             offset = self._file.seek(0, 2)
             _whole(self._file.write, stored)
         except OSError as error:

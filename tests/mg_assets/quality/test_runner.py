@@ -1,5 +1,7 @@
 """A range gives what its days give one by one; memory, neighbours and errors."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -160,7 +162,7 @@ def test_remote_lakes_read_alike(clean):
     import fsspec
 
     memory = fsspec.filesystem("memory")
-    memory.pipe_file("/lake/labels/date=2020-03-02/part.parquet", open(clean.path("labels", "2020-03-02"), "rb").read())
+    memory.pipe_file("/lake/labels/date=2020-03-02/part.parquet", Path(clean.path("labels", "2020-03-02")).read_bytes())
     lake = Lake("memory://lake")
     assert all(o.passed for o in run_suite("labels", lake, ["2020-03-02"]))
     memory.rm("/lake", recursive=True)
