@@ -208,6 +208,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         "reference",
     ],
     uses=("language",),
+    single_run=True,
     columns={"language": "of the report", "file": "path of the HTML file"},
 )
 def weekly_report(build: Build) -> Iterator[Built]:
