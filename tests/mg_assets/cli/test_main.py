@@ -1,0 +1,64 @@
+"""The command line: one shape for every command, light imports, and one line for what a user can fix."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mg_assets.cli import main as module
+from mg_assets.cli.main import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.__name__.rpartition(".")[2])
+def test_every_command_adds_itself_and_runs(command):
+    assert callable(command.add_command)
+    assert callable(command.run)
+    assert command.__doc__.startswith("``mg ")
+
+
+def test_help_loads_neither_dagster_nor_pandas():
+    code = (
+        "import sys; from mg_assets.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print({'dagster', 'pandas', 'torch', 'numba'} & set(sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert "mg COMMAND --help" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["real", "/nowhere"], "mg: /nowhere is not a folder"),
+        (["ingest", "/nowhere"], "mg: /nowhere is not a folder"),
+        (["cost", "no_such_model", "2017H1"], "mg: no trained model 'no_such_model'"),
+        (["replay", "2023-02-05"], "mg: 2023-02-05 is no trading day"),
+    ],
+)
+def test_a_user_error_is_one_line_and_exit_code_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cost", "hf_gru", "2017"], "'2017' is no half-year; give one as 2017H1"),
+        (["what-if", "csi500_turnover30", "size=0", "--week", "2023"], "'2023' is no date; give one as 2023-02-01"),
+    ],
+)
+def test_a_wrong_argument_is_an_error_of_the_parser(arguments, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):
+    def broken(chosen):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(module.home, "run", broken)
+    with pytest.raises(RuntimeError, match="a bug"):
+        main(["home"])
