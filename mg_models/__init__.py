@@ -41,7 +41,7 @@ Signals without training
     :func:`equal_weight`, :func:`icir_weights` and :func:`icir_weight` of factors, :func:`fuse` of signals
 Inputs
     :class:`Panel` of days, :class:`PeriodPanel` of weeks or months; :func:`bar_inputs` and :func:`completed_bars` from
-    daily bars, :func:`price_volume_panel` of 96 features of daily bars
+    daily bars, :func:`price_volume_panel` and :func:`price_volume_features` of daily bars
 
 An entry of one's own is a :class:`ModelSpec` of the parts listed in :mod:`mg_models.specs`; a new network goes to
 :mod:`mg_models.networks`, a new loss to :mod:`mg_models.training.losses`. See ``docs/models.md`` and
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
     from mg_models.data.bar_panels import bar_inputs, completed_bars
     from mg_models.data.panel import Panel, PeriodPanel
-    from mg_models.data.price_volume import price_volume_panel
+    from mg_models.data.price_volume import price_volume_features, price_volume_panel
     from mg_models.data.splits import Split
     from mg_models.errors import (
         CatalogError,
@@ -142,6 +142,7 @@ __all__ = [
     "plan_training",
     "predict",
     "predict_signals",
+    "price_volume_features",
     "price_volume_panel",
     "save",
     "signal_names",
@@ -156,7 +157,7 @@ _MODULES = {
     "combine": "equal_weight fuse icir_weight icir_weights",
     "data.bar_panels": "bar_inputs completed_bars",
     "data.panel": "Panel PeriodPanel",
-    "data.price_volume": "price_volume_panel",
+    "data.price_volume": "price_volume_features price_volume_panel",
     "data.splits": "Split",
     "errors": "CatalogError CheckpointError InputError LeakageError ModelError TrainingError",
     "inference": "predict predict_signals",
