@@ -58,10 +58,11 @@ class DailyHistory:
         notes: dict[str, object] = {"source": name, **self.panel.notes}
         if self.caveats:
             notes["caveats"] = list(self.caveats)
+        bad = self.panel.quarantined(day)
+        bad = bad[bad["table"] == table].reset_index(drop=True)
         if table == "reference":
             frame, more = self._reference(day)
-            return SourceDay(frame, notes={**notes, **more})
-        bad = self.panel.quarantined(day)
+            return SourceDay(frame, bad, {**notes, **more, "quarantined": len(bad)})
         notes |= {"absent_columns": sorted(self.panel.absent), "quarantined": len(bad)}
         return SourceDay(self.panel.bars(day), bad, notes)
 

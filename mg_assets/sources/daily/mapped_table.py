@@ -1,9 +1,8 @@
 """Read the files of a mapped table into arrays: symbols, dates, numbers in our units."""
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from mg_assets.sources.io.dates import dates_of
 from mg_assets.sources.io.read_file import FileData, WantedColumn, read_columns
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.symbols import merge_axes, symbol_axis, to_symbol
-from mg_assets.sources.quarantine import merge_quarantines, quarantine_frame
+from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
 PRICE_GRID = 1000
@@ -47,8 +46,8 @@ class MappedTable:
         Index into ``paths``.
     row : ndarray of int64 (n,)
         0-based data row in that file.
-    unreadable : dict of str to int
-        Values that are no number, by column.
+    unparsed : dict of str to ndarray of bool (n,)
+        Per column, the rows with a text where a number belongs.
     """
 
     axis: np.ndarray
@@ -61,14 +60,36 @@ class MappedTable:
     row: np.ndarray
     paths: tuple[str, ...]
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
-    unreadable: dict[str, int] = field(default_factory=dict)
+    unparsed: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.symbol)
 
+    @property
+    def empty_files(self) -> list[str]:
+        """Names of the files that hold a header alone."""
+        rows = np.bincount(self.file, minlength=len(self.paths))
+        broken = set(self.quarantine["file"])
+        return [Path(p).name for p, n in zip(self.paths, rows, strict=True) if not n and p not in broken]
+
     def dates(self, column: str) -> np.ndarray:
         """A further date column, ``datetime64[D]``."""
         return dates_of(self.text[column])
+
+    def take(self, at: np.ndarray, quarantine: pd.DataFrame) -> "MappedTable":
+        """Some of the rows, in order, with another quarantine."""
+        return replace(
+            self,
+            symbol=self.symbol[at],
+            date=self.date[at],
+            numbers={k: v[at] for k, v in self.numbers.items()},
+            flags={k: v[at] for k, v in self.flags.items()},
+            text={k: v.take(pa.array(at)) for k, v in self.text.items()},
+            file=self.file[at],
+            row=self.row[at],
+            unparsed={k: v[at] for k, v in self.unparsed.items()},
+            quarantine=quarantine,
+        )
 
 
 def read_mapped_table(
@@ -103,6 +124,8 @@ def read_mapped_table(
     ------
     SourceError
         No file is there, or one is damaged.
+    DataError
+        The files have no rows.
     MgError
         None of the files can be read: the error of the first.
     """
@@ -119,6 +142,8 @@ def read_mapped_table(
     if not parts:
         errors = [e.error for p in paths if (e := read_log.files[p]).error is not None]
         raise errors[0]
+    if not any(len(p) + len(p.quarantine) for p in parts):
+        raise DataError(f"{paths[0]}: {what} has a header and no rows; fetch the file again")
     return parts[0] if len(parts) == 1 else _concatenated(parts)
 
 
@@ -142,8 +167,62 @@ def _concatenated(parts: list[MappedTable]) -> MappedTable:
         row=np.concatenate([p.row for p in parts]),
         paths=tuple(p.paths[0] for p in parts),
         quarantine=merge_quarantines([p.quarantine for p in parts]),
-        unreadable=dict(sum((Counter(p.unreadable) for p in parts), Counter())),
+        unparsed={
+            k: np.concatenate([p.unparsed.get(k, np.zeros(len(p), bool)) for p in parts])
+            for k in dict.fromkeys(k for p in parts for k in p.unparsed)
+        },
     )
+
+
+def without_unreadable_rows(
+    mapped: MappedTable, table: str, columns: Sequence[str], by_day: bool = False
+) -> MappedTable:
+    """A reference table without the rows that cannot be used, which are in its quarantine.
+
+    Parameters
+    ----------
+    mapped : MappedTable
+    table : str
+        The lake's table that the rows would have gone to.
+    columns : sequence of str
+        Columns that a row needs beside its symbol: numbers, dates, or ``date``.
+    by_day : bool
+        A stock has one row a day.
+
+    Returns
+    -------
+    MappedTable
+    """
+    checks = [(mapped.symbol == -1, "symbol is not readable")]
+    checks += [(bad, f"{column} is no number") for column, bad in mapped.unparsed.items()]
+    for column in columns:
+        if column == "date":
+            checks.append((np.isnat(mapped.date), "date is not readable"))
+        elif column in mapped.numbers:
+            checks.append((~np.isfinite(mapped.numbers[column]), f"{column} is missing"))
+        elif column in mapped.text:
+            checks.append((np.isnat(mapped.dates(column)), f"{column} is no date"))
+    for column in ("end", "delist_date"):  # a null one is open
+        if column in mapped.text:
+            written = mapped.text[column].is_valid().to_numpy()
+            checks.append((written & np.isnat(mapped.dates(column)), f"{column} is no date"))
+    if by_day:
+        key = pd.MultiIndex.from_arrays([mapped.symbol, mapped.date])
+        checks.append((key.duplicated(), "the stock has this day twice"))
+    bad, which = first_reason(len(mapped), checks)
+    bad &= mapped.symbol != -2
+    at = np.flatnonzero(bad)
+    if not len(at):
+        return mapped
+    content = [
+        {"date": str(mapped.date[i]), **{k: str(v[int(i)]) for k, v in mapped.text.items()},
+         **{k: float(v[i]) for k, v in mapped.numbers.items()}}
+        for i in at
+    ]  # fmt: skip
+    symbols = [str(mapped.axis[s]) if s >= 0 else None for s in mapped.symbol[at].tolist()]
+    aside = quarantine_frame(table, "", mapped.row[at], [checks[i][1] for i in which[at]], content, symbols)
+    aside["file"] = pd.Series([mapped.paths[f] for f in mapped.file[at]], dtype="str")
+    return mapped.take(np.flatnonzero(~bad), merge_quarantines([mapped.quarantine, aside]))
 
 
 def _common(columns: Sequence[Mapping[str, object]]) -> list[str]:
@@ -178,7 +257,7 @@ def _read_one(
         quarantine=quarantine_frame(table, str(path), *zip(*data.broken, strict=True))
         if data.broken
         else no_quarantine(),
-        unreadable={c: int(bad.sum()) for c, bad in data.unparsed.items()},
+        unparsed=data.unparsed,
     )
 
 

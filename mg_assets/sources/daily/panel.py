@@ -22,11 +22,13 @@ from mg_assets.errors import DataError
 from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick
 from mg_assets.market.schema import PERIOD_BARS
 from mg_assets.sources.base import no_quarantine
+from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.quarantine import first_reason, quarantine_frame
 
 OHLC = ("open", "high", "low", "close")
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
 SLACK = 1e-6  # yuan
+LARGEST = 2.0**53  # float64 holds each share below
 NUMBERS = (*OHLC, "volume", "amount", "vwap", "num_trades", "prev_close", "adj_factor", "up_limit", "down_limit",
            "float_shares", "turnover", *FUNDAMENTALS)  # fmt: skip
 """Numeric columns that a source of daily bars may have (``turnover``: volume over float shares)."""
@@ -50,6 +52,8 @@ class DailyRows:
         For the quarantine.
     row : ndarray of int64 (n,)
         For the quarantine.
+    unparsed : dict of str to ndarray of bool (n,)
+        Per column, the rows with a text where a number belongs.
     """
 
     axis: np.ndarray
@@ -60,6 +64,7 @@ class DailyRows:
     row: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
     notes: dict[str, object] = field(default_factory=dict)
+    unparsed: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -182,14 +187,16 @@ def _vetted(
     checks = [
         (rows.symbol == -1, "symbol is not readable"),
         (np.isnat(rows.date), "date is not readable"),
+        *((bad, f"{name} is no number") for name, bad in rows.unparsed.items() if name not in FUNDAMENTALS),
         (c["volume"] < 0, "volume is negative"),
-        (np.isinf(c["volume"]), "volume is not finite"),
+        (~(np.abs(np.nan_to_num(c["volume"])) < LARGEST), "volume is not finite"),
         (~priced & ~quiet, "a price is missing on a day with volume"),
         (priced & ~positive & ~quiet, "a price is not positive"),
         (priced & positive & ~ordered & ~quiet, "high or low do not enclose open and close"),
     ]
     if "amount" in c:
         checks.append((c["amount"] < 0, "amount is negative"))
+        checks.append((np.isinf(c["amount"]), "amount is not finite"))
     bad, which = first_reason(count, checks)
     bad &= ~foreign
     if bad.sum() * 2 > count - foreign.sum() and bad.sum() > 10:
@@ -197,6 +204,12 @@ def _vetted(
         raise DataError(
             f"{_file(rows, int(np.flatnonzero(bad)[0]))}: {int(bad.sum())} of {count} daily rows are bad, most often "
             f"{reasons.index[0]!r}; check the column mapping and its units"
+        )
+    if not np.any(~bad & ~foreign):
+        reasons = pd.Series([checks[i][1] for i in which[bad]], dtype="str").value_counts()
+        raise DataError(
+            f"{_file(rows, 0) if count else 'daily rows'}: none of {count} daily rows is valid: "
+            f"{int(foreign.sum())} are of other securities, and {dict(reasons.head(3))}; check the column mapping"
         )
     early = np.zeros(count, bool)
     if listed is not None and drop_before_listing and len(listed):
@@ -216,6 +229,12 @@ def _vetted(
         names = sorted({str(rows.axis[i]) for i in rows.symbol[early]})
         notes["rows_before_listing_left_out"] = int(early.sum())
         notes["stocks_with_rows_before_listing"] = names[:20]
+    if words := {n: int(bad.sum()) for n, bad in rows.unparsed.items() if n in FUNDAMENTALS}:
+        notes["values_that_are_no_number"] = words
+    require_all_rows(
+        _file(rows, 0) if count else "daily rows", count, read=len(keep) - int(same.sum()),
+        set_aside=int(bad.sum() + same.sum()), other_securities=int(foreign.sum()), before_listing=int(early.sum()),
+    )  # fmt: skip
     filled = [f for f in frames if len(f)]
     frame = pd.concat(filled, ignore_index=True) if filled else no_quarantine()
     if "date" not in frame:

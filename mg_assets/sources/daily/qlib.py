@@ -27,9 +27,10 @@ from mg_assets.sources.daily.members import DateRanges
 from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
 from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
 from mg_assets.sources.io.dates import to_date
+from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.symbols import symbol_axis
 
-VERSION = 1  # raise it when the same files give another table
+VERSION = 2  # raise it when the same files give another table
 FIELDS = {**dict.fromkeys((*OHLC, "volume")), "factor": "adj_factor", "vwap": "vwap", "amount": "amount"}
 REQUIRED = (*OHLC, "volume", "factor")
 SAMPLED = 20_000
@@ -133,7 +134,8 @@ class QlibSource:
         calendar = read_calendar(self.root / "calendars" / "day.txt")
         axis, position, _ = symbol_axis(pa.chunked_array([[p.name.upper() for p in self._folders]]))
         parts: dict[str, list[np.ndarray]] = {}
-        symbols, dates = [], []
+        symbols, dates, places = [], [], []
+        values_read = outside = 0
         for folder, at in zip(self._folders, position.tolist(), strict=True):
             if at < 0:
                 continue
@@ -145,25 +147,40 @@ class QlibSource:
                     f"{folder}/close.day.bin: values from index {start} on end {over} days after "
                     f"the calendar's last day {calendar[-1]}; dump calendar and features together"
                 )
-            given = np.isfinite(fields["close"])
+            given = np.any([~np.isnan(fields[n]) for n in (*OHLC, "volume")], axis=0)
             from_, to = (int(np.argmax(given)), length - int(np.argmax(given[::-1]))) if given.any() else (0, 0)
             for name, values in fields.items():
                 parts.setdefault(name, []).append(values[from_:to])
             symbols.append(np.full(to - from_, at, np.int32))
             dates.append(calendar[start + from_ : start + to])
+            places.append(np.arange(from_, to))
+            values_read, outside = values_read + length, outside + length - (to - from_)
         if not symbols:
             raise DataError(f"qlib dataset {self.root}: no stock below 'features'; folders are named like sh600000")
         whole = {k: np.concatenate(v) for k, v in parts.items() if len(v) == len(symbols)}
         columns = self._raw(whole)
         names = np.array([str(self.root / "features" / f"{s[7:].lower()}{s[:6]}") for s in axis], dtype=object)
         symbol = np.concatenate(symbols)
+        require_all_rows(self.root / "features", values_read, read=len(symbol), days_without_any_value=outside)
+        notes: dict[str, object] = {
+            "convention": f"raw_prices={self.raw_prices}, raw_volume={self.raw_volume}",
+            "stocks": len(axis),
+        }
+        if outside:
+            notes["days_without_any_value"] = outside
+        for name, code in (("folders_of_other_securities", -2), ("folders_that_are_no_symbol", -1)):
+            if left_out := [p.name for p, at in zip(self._folders, position.tolist(), strict=True) if at == code]:
+                notes[name] = f"{len(left_out)}: {', '.join(left_out[:20])}"
+        if partial := sorted(k for k, v in parts.items() if len(v) < len(symbols)):
+            notes["fields_of_some_stocks_only"] = f"{', '.join(partial)}: left out"
         return DailyRows(
             axis=axis,
             symbol=symbol,
             date=np.concatenate(dates),
             columns=columns,
             file=names[symbol],
-            notes={"convention": f"raw_prices={self.raw_prices}, raw_volume={self.raw_volume}", "stocks": len(axis)},
+            row=np.concatenate(places),
+            notes=notes,
         )
 
     def _raw(self, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -239,11 +256,19 @@ def _read_stock(folder: Path) -> tuple[int, dict[str, np.ndarray]]:
     return starts["close"], fields
 
 
+def _text_of(path: Path) -> str:
+    """A text file's content, in UTF-8 whatever the locale."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8 ({error}); dump it again") from error
+
+
 def read_calendar(path: Path) -> np.ndarray:
     """Days of a calendar file, ``datetime64[D]``, ascending."""
     if not path.is_file():
         raise SourceError(f"{path} does not exist; point root at the dataset's own folder")
-    days = np.array([to_date(line) for line in path.read_text().split()], "datetime64[D]")
+    days = np.array([to_date(line) for line in _text_of(path).split()], "datetime64[D]")
     if not len(days) or np.isnat(days).any() or np.any(np.diff(days) <= np.timedelta64(0, "D")):
         raise DataError(f"{path}: ascending dates, one a line, were expected; dump the calendar again")
     return days
@@ -251,7 +276,7 @@ def read_calendar(path: Path) -> np.ndarray:
 
 def read_instruments(path: Path, axis: np.ndarray) -> DateRanges:
     """Spans of an instruments file (symbol, first day, last day, tab-separated) on an axis."""
-    lines = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    lines = [line.split() for line in _text_of(path).splitlines() if line.strip()]
     short = next((i for i, fields in enumerate(lines) if len(fields) < 3), None)
     if short is not None:
         raise DataError(f"{path}: line {short} is {lines[short]}; symbol, first day, last day were expected")

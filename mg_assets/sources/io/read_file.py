@@ -14,6 +14,7 @@ from mg_assets.errors import DataError, MgError, SourceError
 from mg_assets.sources.io.archives import BROKEN, unpacked
 from mg_assets.sources.io.columns import TYPES, FileData, WantedColumn, parse_numbers, pick
 from mg_assets.sources.io.delimited import delimited_blocks, detect_format, read_delimited
+from mg_assets.sources.io.row_count import require_all_rows
 
 BLOCK_ROWS = 1 << 19
 """Rows of a Parquet file that are decoded at once."""
@@ -84,7 +85,7 @@ def source_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise SourceError(f"{path} does not exist; check the source's root and file patterns") from error
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, MemoryError) as error:  # a damaged length may ask for any memory
         kind = "Parquet file" if path.suffix.lower() in (".parquet", ".pq") else "table"
         raise SourceError(f"{path} is no whole {kind} ({error}); it is truncated: fetch it again") from error
     except (zipfile.BadZipFile, NotImplementedError, *BROKEN) as error:
@@ -96,7 +97,9 @@ def source_errors(path: Path) -> Iterator[None]:
 def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
     with _opened(path) as file:
         chosen = pick(path, file.schema_arrow.names, columns)
-        return _typed_table(path, file.read(columns=list(dict.fromkeys(chosen.values()))), chosen, columns)
+        raw = file.read(columns=list(dict.fromkeys(chosen.values())))
+        require_all_rows(path, file.metadata.num_rows, read=len(raw))
+        return _typed_table(path, raw, chosen, columns)
 
 
 def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[FileData]:
@@ -105,6 +108,9 @@ def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(chosen.values()))):
             yield replace(_typed_table(path, pa.Table.from_batches([batch]), chosen, columns), first=rows)
             rows += len(batch)
+        require_all_rows(path, file.metadata.num_rows, read=rows)
+        if not rows:
+            yield _typed_table(path, file.schema_arrow.empty_table(), chosen, columns)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

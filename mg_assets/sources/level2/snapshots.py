@@ -10,7 +10,8 @@ price, the shares left over at it.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,27 +19,22 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError, SourceError
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.file_patterns import FilePattern, FilePatterns, as_days
+from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
-from mg_assets.sources.io.archives import unpacked
-from mg_assets.sources.io.columns import NULLS, TYPES, WantedColumn, pick
-from mg_assets.sources.io.delimited import detect_format
-from mg_assets.sources.io.read_file import read_columns, read_header
+from mg_assets.sources.io.columns import FileData, WantedColumn, pick
+from mg_assets.sources.io.read_file import read_blocks, read_header
+from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
 from mg_assets.sources.level2.ticks import A_SHARES, PRICE_GRID
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import contents_of, first_reason, merge_quarantines, quarantine_frame
 
-VERSION = 1  # raise it when the same files give another table
+VERSION = 2  # raise it when the same files give another table
 LEVELS = 10
-BLOCK_BYTES = 8 << 20
-BLOCK_ROWS = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -208,15 +204,15 @@ class SnapshotSource:
         if not self.has(table, date):
             patterns = {n: [p.text for p in f.patterns] for n, f in self._files.items()}
             raise SourceError(f"no {table} on {date} below {self.root}; file patterns: {patterns}. Add the files")
-        frames, bad = [], []
-        notes: dict[str, object] = {"source": self.name, "files": []}
+        frames, bad, names = [], [], []
+        counts: Counter[str] = Counter()
         for exchange, files in self._files.items():
-            paths, pattern = files.find(self.root, date)
-            for path in paths:
-                frame, aside = self._file(path, pattern, exchange, date)
+            for path in files.find(self.root, date)[0]:
+                frame, aside = self._file(path, exchange, date, counts)
                 frames.append(frame)
                 bad.append(aside)
-                notes["files"].append(path.relative_to(self.root).as_posix())  # type: ignore[attr-defined]
+                names.append(path.relative_to(self.root).as_posix())
+        notes: dict[str, object] = {"source": self.name, "files": names, **{k: n for k, n in counts.items() if n}}
         whole = pd.concat(frames, ignore_index=True)
         whole = whole.sort_values(["symbol", "time"], kind="stable", ignore_index=True)
         aside = merge_quarantines(bad)
@@ -232,23 +228,25 @@ class SnapshotSource:
 
     # ------------------------------------------------------------------ one file
 
-    def _file(
-        self, path: Path, pattern: FilePattern | None, exchange: str, day: dt.date
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _file(self, path: Path, exchange: str, day: dt.date, counts: Counter[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
         layout, columns = self._layout(path)
-        try:
-            parts = [self._rows(path, *b, layout, exchange, day) for b in _blocks(path, columns)]
-            bad = [aside for _, aside in parts]
-        except pa.ArrowInvalid:  # some value or row does not parse: the reader that quarantines such rows
-            data = read_columns(path, columns)
-            unread = {c: mask for c, mask in data.unparsed.items() if mask.any()}
-            parts = [self._rows(path, data.table, data.row_numbers(np.arange(len(data.table))), layout, exchange, day,
-                                unread)]  # fmt: skip
-            bad = [aside for _, aside in parts]
+        frames, bad = [], []
+        lines = left_out = 0
+        for data in read_blocks(path, columns):
+            part, aside, others = self._rows(path, data, layout, exchange, day)
+            frames.append(part)
+            bad.append(aside)
             if data.broken:
-                rows, reasons, lines = zip(*data.broken, strict=True)
-                bad.append(quarantine_frame("snapshots", str(path), rows, reasons, lines))
-        frame, aside = pd.concat([kept for kept, _ in parts], ignore_index=True), merge_quarantines(bad)
+                rows, reasons, text = zip(*data.broken, strict=True)
+                at = data.first + np.array(rows, np.int64)
+                bad.append(quarantine_frame("snapshots", str(path), at, reasons, text))
+            lines += len(data.table) + len(data.broken)
+            left_out += others
+        frame, aside = pd.concat(frames, ignore_index=True), merge_quarantines(bad)
+        require_all_rows(path, lines, read=len(frame), set_aside=len(aside), other_securities=left_out)
+        if not lines:
+            raise DataError(f"{path}: a header and no rows on {day}; fetch the file again")
+        counts["rows_of_other_securities"] += left_out
         if len(aside) > max(len(frame), 10):
             top = aside["reason"].value_counts()
             raise DataError(
@@ -259,19 +257,12 @@ class SnapshotSource:
         return frame, aside
 
     def _rows(
-        self,
-        path: Path,
-        block: pa.Table,
-        rows: np.ndarray,
-        layout: SnapshotFormat,
-        exchange: str,
-        day: dt.date,
-        unread: Mapping[str, np.ndarray] | None = None,
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The wanted stocks' valid rows of a block, and the quarantine of the invalid ones."""
-        code = pc.fill_null(block["code"], -1).to_numpy()
+        self, path: Path, data: FileData, layout: SnapshotFormat, exchange: str, day: dt.date
+    ) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+        """The wanted stocks' valid rows of a block, the quarantine of the invalid ones, and how many are of others."""
+        code = pc.fill_null(data.table["code"], -1).to_numpy()
         at = np.flatnonzero(self._wanted(code, exchange) | (code < 0))
-        part, code = block.take(pa.array(at)), code[at]
+        part, code = data.table.take(pa.array(at)), code[at]
         time = milliseconds_of_day(part["time"], day) if len(at) else np.zeros(0, np.int64)
         numbers = {c: _numbers(part, c) for c in part.column_names if c not in ("code", "time")}
         negative = np.zeros(len(at), bool)
@@ -281,7 +272,7 @@ class SnapshotSource:
             (code < 0, "the code is no number"),
             (time == OTHER_DAY, "the time is on another day"),
             (time == UNREADABLE, "the time is none"),
-            *((mask[at], f"{c} is no number") for c, mask in (unread or {}).items() if c not in ("code", "time")),
+            *((mask[at], f"{c} is no number") for c, mask in data.unparsed.items() if c not in ("code", "time")),
             (negative, "a price, volume or count is negative"),
             (np.isnan(numbers["num_trades"]) & np.isnan(numbers["volume"]), "neither volume nor number of trades"),
         ]
@@ -292,7 +283,7 @@ class SnapshotSource:
             symbols = [f"{c:06d}.{exchange}" if c >= 0 else None for c in code[there].tolist()]
             reasons = [checks[i][1] for i in which[there]]
             aside = quarantine_frame(
-                "snapshots", str(path), rows[at][there], reasons, contents_of(part, there), symbols
+                "snapshots", str(path), data.row_numbers(at[there]), reasons, contents_of(part, there), symbols
             )
         good = ~bad
         frame: dict[str, object] = {
@@ -312,7 +303,7 @@ class SnapshotSource:
                 published = column[:3] in ("bid", "ask") and column in numbers  # an empty level, not a missing column
                 shares[np.isnan(values)] = 0 if published else pd.NA
                 frame[column] = shares.astype("Int64")
-        return pd.DataFrame(frame), aside
+        return pd.DataFrame(frame), aside, len(data.table) - len(at)
 
     def _layout(self, path: Path) -> tuple[SnapshotFormat, dict[str, WantedColumn]]:
         header = read_header(path)
@@ -334,52 +325,6 @@ class SnapshotSource:
         if self.symbols is not None:
             mask &= np.isin(code, [int(s[:6]) for s in self.symbols if s.endswith(exchange)])
         return mask & (code % self.every == 0)
-
-
-def _blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """The wanted columns of a file and their row numbers, some rows at a time. Raises ArrowInvalid on unclean text."""
-    row = 0
-    for block in _parquet_blocks(path, columns) if is_parquet(path) else _text_blocks(path, columns):
-        yield block, row + np.arange(len(block))
-        row += len(block)
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file's name says that it is Parquet."""
-    return path.suffix.lower() in (".parquet", ".pq")
-
-
-def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[pa.Table]:
-    with pq.ParquetFile(path) as file:
-        chosen = pick(path, file.schema_arrow.names, columns)
-        for batch in file.iter_batches(BLOCK_ROWS, columns=list(chosen.values())):
-            raw = pa.table(batch)
-            typed = {o: raw[t] if columns[o].kind == "text" else _as(raw[t], columns[o]) for o, t in chosen.items()}
-            yield pa.table(typed)
-
-
-def _as(column: pa.ChunkedArray, wanted: WantedColumn) -> pa.ChunkedArray:
-    return column.cast(TYPES[wanted.kind], safe=False)
-
-
-def _text_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[pa.Table]:
-    with unpacked(path) as content:
-        form = detect_format(path, content)
-        chosen = pick(path, form.header, columns)
-        names = {theirs: ours for ours, theirs in chosen.items()}
-        kinds = {theirs: TYPES[columns[ours].kind] for theirs, ours in names.items()}
-        header = [*form.header, "_stray"] if form.stray else form.header
-        with content() as stream:
-            reader = pacsv.open_csv(
-                stream,
-                pacsv.ReadOptions(
-                    block_size=BLOCK_BYTES, column_names=header, skip_rows=form.first_row, encoding=form.encoding
-                ),
-                pacsv.ParseOptions(delimiter=form.delimiter),
-                pacsv.ConvertOptions(column_types=kinds, include_columns=list(kinds), null_values=list(NULLS)),
-            )
-            for batch in reader:
-                yield pa.table(batch).rename_columns([names[n] for n in batch.schema.names])
 
 
 def _numbers(part: pa.Table, column: str) -> np.ndarray:

@@ -24,6 +24,7 @@ from mg_assets.sources.file_patterns import FilePattern
 from mg_assets.sources.io.prefetch import prefetch
 from mg_assets.sources.io.read_file import FileData, WantedColumn, read_blocks
 from mg_assets.sources.io.read_log import ReadLog
+from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import milliseconds_of_day
 from mg_assets.sources.level2.external_sort import ExternalSort, by_code
 from mg_assets.sources.level2.stream_formats import LIMIT, MARKET, OWN_BEST, STATUS, StreamFormat
@@ -178,17 +179,23 @@ def read_stream(
         with read_log.reading(path) as entry:
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
+            read = 0
             for data in prefetch(read_blocks(path, columns, stream.header)):
                 part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here)
                 runs.add(part)
                 bad.append(aside)
+                read += len(part["code"])
             frames.append(_not_mostly_bad(path, merge_quarantines(bad), here, day))
+            require_all_rows(
+                path, here["rows"], read=read, set_aside=len(frames[-1]), status_rows=here["status_rows"],
+                other_securities=here["rows_of_other_securities"],
+            )  # fmt: skip
             entry.rows, entry.others = here["rows"], here["rows_of_other_securities"]
             counts += here
     unread = [e for p in paths if (e := read_log.files[p].error) is not None]
     if unread:  # a day without one of its files is incomplete
         raise unread[0]
-    notes |= {"rows": counts["rows"], **{k: v for k, v in counts.items() if k not in ("rows", "checked")}}
+    notes |= {"rows": counts["rows"], **{k: v for k, v in counts.items() if v and k not in ("rows", "checked")}}
     if notes["rows"] == 0:
         raise DataError(f"{', '.join(map(str, paths))}: a header and no rows on {day}; fetch the day's files again")
     runs.close()
@@ -221,7 +228,9 @@ def _one_block(
     counts.update({k: v for k, v in data.notes.items() if isinstance(v, int)})
     keep = stocks & ~bad
     if STATUS in stream.codes.get("kind", {}).values():
-        keep &= raw["kind"] != STATUS
+        status = keep & (raw["kind"] == STATUS)
+        counts["status_rows"] += int(status.sum())
+        keep &= ~status
     at = None if keep.all() else np.flatnonzero(keep)
     out = raw if at is None else {k: v[at] for k, v in raw.items()}
     out["row"] = data.row_numbers(np.arange(count) if at is None else at)

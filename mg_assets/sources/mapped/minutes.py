@@ -18,14 +18,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.errors import DataError
 from mg_assets.market.schema import MINUTE_BARS
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.daily.mapped_table import MappedTable
+from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import UNREADABLE, day_number, days_and_milliseconds
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 BARS = 240
-OUTSIDE, AFTER_HOURS, QUIET = -1, -2, -3
+OUTSIDE, AFTER_HOURS, QUIET, OTHER_DAY = -1, -2, -3, -4
+LARGEST = 2.0**53  # float64 holds each share below
+LARGEST_COUNTS = (("amount", np.inf), ("num_trades", 2.0**31))
 FIELDS = ("open", "high", "low", "close", "volume", "amount", "num_trades")
 
 
@@ -36,9 +40,9 @@ class MinuteRows:
     Attributes
     ----------
     date : ndarray of int64 (n,)
-        20230201; 0 where unread.
+        20230201; of a row whose date is unreadable or none of the files' days, the first of these.
     bar : ndarray of int16 (n,)
-        0..239, ``OUTSIDE``, ``AFTER_HOURS`` or ``QUIET`` (a row of the break without volume).
+        0..239, ``OUTSIDE``, ``AFTER_HOURS``, ``QUIET`` (a row of the break without volume) or ``OTHER_DAY``.
     part : ndarray of int8 (n,)
         -1 opening auction's row, 0 the bar's own, +1 closing auction's row.
     """
@@ -49,11 +53,38 @@ class MinuteRows:
     part: np.ndarray
 
 
-def assign_bars(table: MappedTable, label: str) -> MinuteRows:
-    """Which bar of which day each row is. ``label`` is ``end`` or ``start``."""
+def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) -> MinuteRows:
+    """Which bar of which day each row is.
+
+    Parameters
+    ----------
+    table : MappedTable
+    label : str
+        Whether times are the minutes' ``end`` or ``start``.
+    days : ndarray of datetime64[D], optional
+        The days that the files' names state; by default any.
+
+    Returns
+    -------
+    MinuteRows
+
+    Raises
+    ------
+    DataError
+        No row has a date, or one of the files' days.
+    """
     dates, clock = days_and_milliseconds(table.text["time"])
     own = day_number(table.date)
     date = np.where(own != 0, own, dates)
+    strange = (date == 0) | ((dates != 0) & (dates != date))
+    if days is not None:
+        strange |= ~np.isin(date, day_number(days))
+    if len(date) and strange.all():
+        raise DataError(
+            f"{table.paths[0]}: none of its {len(date)} rows has a readable date of the file's days; the first time is "
+            f"{table.text['time'][0]}"
+        )
+    date = np.where(strange, date[~strange].min(initial=date.max(initial=0)), date)
     minute = clock // 60_000
     if label == "end":
         minute = np.where(clock % 60_000 != 0, minute + 1, minute) - 1  # 09:31:00 ends the minute 09:30
@@ -73,6 +104,7 @@ def assign_bars(table: MappedTable, label: str) -> MinuteRows:
     bar[late & (minute <= close + 30)] = AFTER_HOURS
     no_volume = ~(table.numbers["volume"] > 0)
     bar[(minute >= morning + 120) & (minute < afternoon) & no_volume] = QUIET
+    bar[strange] = OTHER_DAY
     bar[clock == UNREADABLE] = OUTSIDE
     return MinuteRows(table, date, bar, part)
 
@@ -96,11 +128,18 @@ def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[st
     mine = np.flatnonzero(rows.date == number)
     values = {n: table.numbers[n][mine] for n in FIELDS if n in table.numbers}
     bar, part, symbol = rows.bar[mine], rows.part[mine], table.symbol[mine]
-    good, bad = _vetted(table, mine, values, bar, part, symbol)
+    good, set_aside, bad = _vetted(table, mine, values, bar, part, symbol)
     notes: dict[str, object] = {"rows_read": len(mine), "files": list(table.paths)[:20]}
-    for name, code in (("rows_after_hours_left_out", AFTER_HOURS), ("empty_rows_of_the_break", QUIET)):
-        if (bar == code).any():
-            notes[name] = int(np.sum(bar == code))
+    if empty := table.empty_files:
+        notes["files_without_rows"] = empty[:20]
+    others, valid = symbol == -2, ~set_aside & (symbol >= 0)
+    left_out = {
+        "rows_of_other_securities": int(np.sum(others)),
+        "rows_after_hours_left_out": int(np.sum(valid & (bar == AFTER_HOURS))),
+        "empty_rows_of_the_break": int(np.sum(valid & (bar == QUIET))),
+    }
+    require_all_rows(table.paths[0], len(mine), read=int(np.sum(good)), set_aside=len(bad), **left_out)
+    notes |= {name: count for name, count in left_out.items() if count}
     stocks = np.unique(symbol[good])
     shape = (len(stocks), BARS)
     dense = {n: np.full(shape, np.nan) for n in FIELDS}
@@ -118,7 +157,9 @@ def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[st
         notes["amount_rule"] = "no amounts: (high + low + close) / 3 x volume"
     frame = _frame(names[traded], {n: v[traded] for n, v in dense.items()}, "num_trades" in values)
     return SourceDay(
-        frame, merge_quarantines([table.quarantine, bad]), {**notes, "rows": len(frame), "quarantined": len(bad)}
+        frame,
+        merge_quarantines([table.quarantine, bad]),
+        {**notes, "rows": len(frame), "quarantined": len(table.quarantine) + len(bad)},
     )
 
 
@@ -129,10 +170,12 @@ def _vetted(
     bar: np.ndarray,
     part: np.ndarray,
     symbol: np.ndarray,
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Which rows are valid, and the quarantine of the others."""
+) -> tuple[np.ndarray, np.ndarray, pd.DataFrame]:
+    """Which rows are valid bars, which are invalid, and the quarantine of these."""
     traded = values["volume"] > 0
-    priced = (values["high"] > 0) & (values["low"] > 0) & (values["close"] > 0)
+    priced = np.ones(len(mine), bool)
+    for name in ("high", "low", "close"):
+        priced &= np.isfinite(values[name]) & (values[name] > 0)
     tolerance = 1e-6 * np.where(np.isfinite(values["high"]), values["high"], 0)
     orderly = (values["high"] + tolerance >= values["close"]) & (values["low"] - tolerance <= values["close"])
     opened = values["open"] > 0
@@ -147,9 +190,13 @@ def _vetted(
     double[order[1:]] = key[order[1:]] == key[order[:-1]]
     checks = [
         (symbol == -1, "symbol is not readable"),
+        (bar == OTHER_DAY, "time is on another day"),
         (bar == OUTSIDE, "time is no time of a trading minute"),
+        *((words[mine], f"{name} is no number") for name, words in table.unparsed.items()),
         (values["volume"] < 0, "volume is negative"),
-        (~np.isfinite(values["volume"]), "volume is missing"),
+        (~(values["volume"] < LARGEST), "volume is missing"),
+        *((values[c] < 0, f"{c} is negative") for c in ("amount", "num_trades") if c in values),
+        *((values[c] >= most, f"{c} is too large") for c, most in LARGEST_COUNTS if c in values),
         (traded & ~priced, "a price is missing or not positive"),
         (traded & priced & ~orderly, "high or low do not enclose open and close"),
         (double, "the stock has this minute twice"),
@@ -166,7 +213,7 @@ def _vetted(
     )
     if len(where):
         frame["file"] = pd.Series([table.paths[f] for f in table.file[mine[where]]], dtype="str")
-    return usable & ~bad, frame
+    return usable & ~bad, bad, frame
 
 
 def _fill(

@@ -18,7 +18,7 @@ from mg_assets.errors import SourceError
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.daily.history import DailyHistory, daily_histories
-from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table
+from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table, without_unreadable_rows
 from mg_assets.sources.daily.mapping import VOLUME_STEP, SourceMapping, TableMapping, parse_mapping
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, listing_days
 from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
@@ -28,8 +28,9 @@ from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars_of_day
 from mg_assets.sources.presets import find_preset, read_preset
+from mg_assets.sources.quarantine import merge_quarantines
 
-VERSION = 1  # raise it when the same files give another table
+VERSION = 2  # raise it when the same files give another table
 
 
 _minute_tables = compute_once(4)
@@ -126,20 +127,26 @@ class MappedSource:
         if m.daily is None:
             raise SourceError(f"source {self.name!r} maps no daily bars; add a section 'daily'")
         rows = self._daily_rows(m.daily)
-        axis = rows.axis
+        axis, aside = rows.axis, [rows.quarantine]
+
+        def reference(section: TableMapping, what: str, *needed: str) -> MappedTable:
+            table = without_unreadable_rows(self._read(section, what), "reference", needed)
+            aside.append(table.quarantine)
+            return table
+
         listed: dict[str, np.ndarray] = {}
         if m.listing is not None:
             open_end = bool(m.listing.options.get("open_end", False))
-            listed = dict(listing_days(self._read(m.listing, "listing"), axis, open_end))
+            listed = dict(listing_days(reference(m.listing, "listing"), axis, open_end))
         if m.st_ranges is not None:
-            spans = DateRanges.of(self._read(m.st_ranges, "st_ranges"), axis)
+            spans = DateRanges.of(reference(m.st_ranges, "st_ranges", "start"), axis)
             rows = replace(rows, columns={**rows.columns, "st": _inside(spans, rows)})
-        drop = bool(m.daily.options.get("drop_before_listing", False))
-        panel = build_panel(rows, listed.get("list_date"), drop)
-        membership = {i: DateRanges.of(self._read(s, f"membership of {i}"), axis) for i, s in m.membership.items()}
+        membership = {
+            i: DateRanges.of(reference(s, f"membership of {i}", "start"), axis) for i, s in m.membership.items()
+        }
         weights = {
             i: IndexWeights.of(
-                self._read(s, f"weights of {i}"),
+                reference(s, f"weights of {i}", "date"),
                 axis,
                 tuple(to_date(d) for d in s.options.get("drop_dates") or ()),
                 f"{self.name}: weights of {i}",
@@ -149,16 +156,20 @@ class MappedSource:
         industry = None
         if m.industry is not None:
             prefix = str(m.industry.options.get("prefix", ""))
-            industry = Industries.of(self._read(m.industry, "industry"), axis, prefix)
+            dated = ("date",) if "date" in m.industry.columns else ()
+            industry = Industries.of(reference(m.industry, "industry", *dated), axis, prefix)
+        drop = bool(m.daily.options.get("drop_before_listing", False))
+        rows = replace(rows, quarantine=merge_quarantines(aside))
+        panel = build_panel(rows, listed.get("list_date"), drop)
         return DailyHistory(panel, listed, membership, weights, industry, m.caveats)
 
     def _daily_rows(self, section: TableMapping) -> DailyRows:
         table = self._read(section, "daily")
-        numbers = dict(table.numbers)
+        numbers, aside = dict(table.numbers), [table.quarantine]
         for i, more in enumerate(section.more):
             if not more.files.find(self.root)[0] and more.options.get("optional"):
                 continue
-            _join(numbers, table, self._read(more, f"daily.more[{i}]"))
+            aside.append(_join(numbers, table, self._read(more, f"daily.more[{i}]")))
         columns: dict[str, np.ndarray] = {n: v for n, v in numbers.items() if n in NUMBERS}
         columns.update(table.flags)
         return DailyRows(
@@ -168,11 +179,12 @@ class MappedSource:
             columns=columns,
             file=table.paths[0] if len(table.paths) == 1 else np.array(table.paths, dtype=object)[table.file],
             row=table.row,
-            quarantine=table.quarantine,
+            quarantine=merge_quarantines(aside),
+            unparsed=table.unparsed,
             notes={
                 "files": [Path(p).name for p in table.paths[:20]],
                 "file_count": len(table.paths),
-                **({"values_that_are_no_number": table.unreadable} if table.unreadable else {}),
+                **({"files_without_rows": empty[:20]} if (empty := table.empty_files) else {}),
             },
         )
 
@@ -197,7 +209,9 @@ class MappedSource:
 
         def make() -> MinuteRows:
             table = read_mapped_table(section, self.root, "minute_bars", f"{self.name}: minute", day, self.read_log)
-            return assign_bars(table, str(section.options["label"]))
+            dated = all(p.dated for p in section.files.patterns)
+            days = as_days(self._minute_days) if dated else None
+            return assign_bars(table, str(section.options["label"]), days)
 
         return _minute_tables((str(self.root), fingerprint_of(self._content), tuple(file_stamps(files))), make)
 
@@ -224,8 +238,15 @@ def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> 
     return content
 
 
-def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable) -> None:
-    """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row."""
+def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable) -> pd.DataFrame:
+    """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row.
+
+    Returns
+    -------
+    DataFrame
+        Quarantine of the rows that cannot be read.
+    """
+    more = without_unreadable_rows(more, "daily_bars", ("date",), by_day=True)
     position = {s: i for i, s in enumerate(more.axis)}
     to_more = np.array([*(position.get(s, -1) for s in table.axis), -1], np.int64)
     mine = to_more[np.where(table.symbol >= 0, table.symbol, len(table.axis))]
@@ -233,7 +254,8 @@ def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable)
     keep = ~theirs.duplicated()
     at = theirs[keep].get_indexer(pd.MultiIndex.from_arrays([mine, table.date]))
     for name, values in more.numbers.items():
-        numbers[name] = np.where(at >= 0, values[keep][at], np.nan)
+        numbers[name] = np.where(at >= 0, values[keep][at], np.nan) if keep.any() else np.full(len(at), np.nan)
+    return more.quarantine
 
 
 def _inside(spans: DateRanges, rows: DailyRows) -> np.ndarray:

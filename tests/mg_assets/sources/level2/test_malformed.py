@@ -258,7 +258,7 @@ def bars(**changes):
         ({"volume": "-5"}, "volume is negative"),
         ({"open": "0"}, "a price is not positive"),
         ({"open": ""}, "a price is missing"),
-        ({"close": "abc"}, "a price is missing"),
+        ({"close": "abc"}, "close is no number"),
         ({"high": "9.5"}, "high or low do not enclose"),
         ({"low": "10.2"}, "high or low do not enclose"),
         ({"amount": "-1"}, "amount is negative"),

@@ -243,12 +243,12 @@ def test_a_file_written_in_pieces_has_the_bytes_of_the_whole(tmp_path, monkeypat
     monkeypatch.setattr("mg_assets.lake.parquet_layout.ROW_GROUP", 4)
     first = ticks(["600000.SH"] * 3 + ["600001.SH"] * 4, [1, 2, 3, 1, 2, 3, 4])
     parts = [first, late, ticks(["600003.SH"] * 2, [1, 2])]
-    lake = Lake(tmp_path)
-    lake.write("trades", "whole", pa.concat_tables(parts), {"a": 1})
-    lake.write("trades", "parts", iter(parts), {"a": 1})
-    whole, pieces = (Path(lake.path("trades", k)) for k in ("whole", "parts"))
+    at_once, streamed = Lake(tmp_path / "whole"), Lake(tmp_path / "parts")
+    at_once.write("trades", "2023-02-01", pa.concat_tables(parts), {"a": 1})
+    streamed.write("trades", "2023-02-01", iter(parts), {"a": 1})
+    whole, pieces = (Path(lake.path("trades", "2023-02-01")) for lake in (at_once, streamed))
     assert whole.read_bytes() == pieces.read_bytes()
-    assert lake.metadata("trades", "parts") == {"a": 1}
+    assert streamed.metadata("trades", "2023-02-01")["a"] == 1
     rows = [*first.to_pylist(), *late.to_pylist()]
     keys = [(r["symbol"], r["seq"]) for r in rows]
     assert (stocks_of(pq.read_metadata(pieces)) is not None) == (keys == sorted(keys))
