@@ -75,7 +75,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 began = time.monotonic()
 lake = Lake(settings().lake_url)
-source = build_source(settings().source["kind"], {k: v for k, v in settings().source.items() if k != "kind"})
+source = build_source(settings().source.kind, settings().source.options)
 keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
 for table in sys.argv[3].split(","):
     if table != ASSET_OF[table].tables[0]:

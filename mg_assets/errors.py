@@ -18,3 +18,29 @@ class MissingPartitionError(MgError, KeyError):
 
 class SourceError(MgError):
     """A source is misconfigured, or a file of it cannot be read."""
+
+
+class SettingsError(DataError):
+    """Settings that are not what is allowed, one line a problem: file or variable, key, value, what was expected."""
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+class DamagedPartitionError(DataError):
+    """A partition's file, or one beside it, is not what the lake wrote: damaged, or put there from elsewhere.
+
+    Parameters
+    ----------
+    file : str
+        Path of the file.
+    what : str
+        What is wrong with it.
+    """
+
+    def __init__(self, file: str, what: str):
+        super().__init__(file, what)
+        self.file, self.what = file, what
+
+    def __str__(self) -> str:
+        return f"{self.file} is damaged: {self.what}; run again: it is rebuilt"

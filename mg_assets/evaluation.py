@@ -22,7 +22,6 @@ from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import INDICES
 from mg_assets.settings import settings
-from mg_portfolio.errors import PortfolioError
 from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case, cases
 from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_short, orthogonalize
 from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclusions
@@ -42,12 +41,6 @@ COMMON = {
     "cap": "common_factors",
     "turnover": "common_factors",
     "std_1m": "daily_factors",
-}
-DEFAULTS: dict[str, object] = {
-    "universes": ("all", "csi300", "csi500", "csi1000"),
-    "executions": ("t1_vwap",),
-    "every": (5, 10),
-    "whole": False,
 }
 
 
@@ -94,25 +87,8 @@ class EvaluationResult:
 
 
 def configured_cases() -> list[Case]:
-    """Cases of the settings (``evaluation``), the main one first.
-
-    Returns
-    -------
-    list of Case
-
-    Raises
-    ------
-    DataError
-        The settings name an unknown option, universe or execution.
-    """
-    chosen = {**DEFAULTS, **settings().evaluation}
-    unknown = sorted(set(chosen) - set(DEFAULTS))
-    if unknown:
-        raise DataError(f"settings: evaluation has {unknown}; known are {', '.join(DEFAULTS)}")
-    try:
-        return cases(**chosen)
-    except (PortfolioError, TypeError) as error:
-        raise DataError(f"settings: evaluation: {error}") from error
+    """Cases of the settings (``evaluation``), the main one first."""
+    return cases(**settings().evaluation.model_dump())
 
 
 @dataclass(frozen=True)

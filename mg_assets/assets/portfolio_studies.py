@@ -108,7 +108,7 @@ def _study_asset(study: str) -> LakeAsset:
             str(rules),
             build.source.name,
             lake.root,
-            settings().source["kind"] == "simulated",
+            settings().source.kind == "simulated",
             dt.datetime.now(),
         )
         path = lake.write_file(

@@ -174,7 +174,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         missing[table] = listed - len(lake.day(table, have[-1], ["symbol"]))
     in_week = [str(d) for d in trading_days(week, day)]
     quality, checks = _quality(lake, in_week)
-    simulated = settings().source["kind"] == "simulated"
+    simulated = settings().source.kind == "simulated"
     return WeeklyReport(
         as_of=dt.date.fromisoformat(day),
         source=source,

@@ -176,7 +176,7 @@ def signal_study(build: Build) -> Iterator[Built]:
         correlation_days=lake.metadata("signal_correlations", WHOLE).get("days", 0),
         source=build.source.name,
         lake=lake.root,
-        simulated=settings().source["kind"] == "simulated",
+        simulated=settings().source.kind == "simulated",
         generated=dt.datetime.now(),
     )
     pages = {

@@ -46,7 +46,7 @@ def build_steps(config: Settings, screen: Screen) -> dict[str, float]:
     lake_asset.on_message = screen.message
     if warmup.start():
         screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
-    lake, source = Lake(config.lake_url), build_source(config.source["kind"], config.source_options)
+    lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
     instance = dg.DagsterInstance.get()
     for run in end_orphaned_runs(instance):
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")

@@ -45,7 +45,9 @@ def prepare_home(config: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     file = home / "dagster.yaml"
     if not file.exists():
-        replace_text(file, (CHECKOUT / "deploy" / "dagster.yaml").read_text().replace("$HOME_FOLDER", str(home)))
+        replace_text(
+            file, (CHECKOUT / "deploy" / "dagster.yaml").read_text(encoding="utf-8").replace("$HOME_FOLDER", str(home))
+        )
     else:
         _migrate(file)
     os.environ["DAGSTER_HOME"] = str(home)

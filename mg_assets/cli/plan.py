@@ -39,30 +39,30 @@ class RunSpan:
     @cached_property
     def days(self) -> list[str]:
         """Trading days of the run, ascending."""
-        first = str(self.config.run.get("daily_from") or self.source.days()[0])
+        first = str(self.config.run.daily_from or self.source.days()[0])
         return [str(d) for d in trading_days(first, self.last)]
 
     @cached_property
     def last(self) -> str:
         """Last day of the run."""
-        return str(self.config.run.get("until") or END or self.source.days()[-1])
+        return str(self.config.run.until or END or self.source.days()[-1])
 
     @cached_property
     def tick_days(self) -> list[str]:
         """Contiguous days with ticks, to the end of the run."""
-        first = str(self.config.run.get("ticks_from") or "9999")
+        first = str(self.config.run.ticks_from or "9999")
         return [d for d in self.days if d >= first]
 
     @cached_property
     def single_tick_days(self) -> list[str]:
         """Scattered days with ticks before those: too few for model features."""
-        scattered = {str(d) for d in self.config.run.get("tick_days", [])}
+        scattered = {str(d) for d in self.config.run.tick_days}
         return sorted(scattered.intersection(self.days).difference(self.tick_days))
 
     @cached_property
     def half_years(self) -> tuple[str, ...]:
         """Half-years that models are trained for."""
-        return tuple(self.config.run.get("half_years", []))
+        return self.config.run.half_years
 
     @cached_property
     def predicted_days(self) -> list[str]:
@@ -92,7 +92,7 @@ def run_steps(config: Settings, source: Source) -> list[BuildStep]:
 
 def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
     """Raw tables, bars, factors and labels."""
-    daily = ("reference", "daily_bars") + (("planted_signal",) if span.config.source["kind"] == "simulated" else ())
+    daily = ("reference", "daily_bars") + (("planted_signal",) if span.config.source.kind == "simulated" else ())
     with_ticks = [*span.single_tick_days, *span.tick_days]
     without = sorted(set(span.days).difference(with_ticks))
     snapshots = any(span.source.has("snapshots", dt.date.fromisoformat(d)) for d in with_ticks)
@@ -110,7 +110,7 @@ def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
 
 def _model_steps(span: RunSpan) -> Iterator[BuildStep]:
     """Models, predictions and signals; hand-weighted signals need ticks."""
-    has_ticks = span.config.run.get("ticks_from") is not None
+    has_ticks = span.config.run.ticks_from is not None
     signals = tuple(s for s in SIGNALS if has_ticks or s not in HAND_WEIGHTED)
     yield BuildStep("training", tuple(half_yearly_tables()), span.half_years)
     yield BuildStep("predictions and signals", signals, tuple(span.predicted_days))
@@ -120,7 +120,7 @@ def _portfolio_steps(span: RunSpan) -> Iterator[BuildStep]:
     """Weights, backtests, evaluation and the report of the last week; nothing where there are no predictions."""
     if not span.predicted_days:
         return
-    first = str(span.config.run.get("portfolios_from") or span.predicted_days[0])
+    first = str(span.config.run.portfolios_from or span.predicted_days[0])
     weeks = _among_partitions("weekly_bars", week_of(trading_days(first, span.last)))
     weeks = tuple(k for k in weeks if k >= first)
     weights = tuple(t for t in weekly_tables() if t.startswith("weights_"))

@@ -75,7 +75,7 @@ def _replay(
             lake.stock("orders", key, symbol).to_pandas(),
             lake.stock("trades", key, symbol).to_pandas(),
         )
-    source = build_source(config.source["kind"], config.source_options)
+    source = build_source(config.source.kind, config.source.options)
     lacking = [t for t in ("orders", "trades") if not source.has(t, day)]
     if lacking:
         raise DataError(f"{key}: neither the lake {lake.root} nor source {source.name!r} has {' and '.join(lacking)}")

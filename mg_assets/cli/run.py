@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace) -> int:
         _use_real_data(chosen.data.resolve())
     config, screen = settings(), Screen()
     prepare_home(config)
-    screen.line(f"lake {config.lake_url}, source {config.source['kind']}, {config.worker_count} workers")
+    screen.line(f"lake {config.lake_url}, source {config.source.kind}, {config.worker_count} workers")
 
     from mg_assets.cli.build import build_steps
 

@@ -17,8 +17,9 @@ from mg_assets.orchestration.resources import LakeResource
 from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
 from mg_assets.quality.suite import CheckOutcome, Suite
 from mg_assets.quality.suites import MODEL_TABLES, PREDICTION_TABLES, SUITES, suite_for
-from mg_assets.settings import settings
+from mg_assets.settings import check_accepted, settings
 from mg_models.catalog import trained_parts
+from mg_portfolio.catalog import ALL_PORTFOLIOS
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
@@ -47,6 +48,8 @@ def checked_tables(portfolios: Iterable[str] | None = None) -> list[str]:
 
 def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefinition]:
     """The checks of each table, by default of :func:`checked_tables`; a table's asset has its name."""
+    names = {table: [check.name for check in suite.checks] for table, suite in SUITES.items()}
+    check_accepted(settings().accepted, names | {f"weights_{p}": names["weights"] for p in ALL_PORTFOLIOS})
     return [_checks(table, suite_for(table)) for table in (checked_tables() if tables is None else tables)]
 
 

@@ -28,7 +28,7 @@ def last_day(config: Settings) -> dt.date | None:
         return dt.date.fromisoformat(config.end_date)
     from mg_assets.sources import build_source
 
-    days = build_source(config.source["kind"], config.source_options).days()
+    days = build_source(config.source.kind, config.source.options).days()
     return min(dt.date.fromisoformat(str(days[-1])), dt.date.today())
 
 

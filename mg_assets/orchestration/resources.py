@@ -25,11 +25,11 @@ class SourceResource(dg.ConfigurableResource):
     """Where raw tables come from."""
 
     kind: str = Field(
-        default_factory=lambda: settings().source["kind"],
+        default_factory=lambda: settings().source.kind,
         description="simulated, tonglian, qlib, mapped or composite (MG_SOURCE)",
     )
     options: dict = Field(
-        default_factory=lambda: settings().source_options,
+        default_factory=lambda: settings().source.options,
         description="Options of that source",
     )
 

@@ -1,45 +1,32 @@
 """Trading rules of the deployment: published costs or the law's by date, and an execution model if capital is set."""
 
-from dataclasses import dataclass, fields
+from typing import Any
 
-from mg_assets.errors import DataError
-from mg_assets.settings import settings
+from pydantic import ValidationError
+
+from mg_assets.errors import SettingsError
+from mg_assets.settings import TradingSettings, settings
+from mg_assets.settings.problems import Origin, problems
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule, chinese_costs
 
 
-@dataclass(frozen=True)
-class TradingRules:
-    """The setting ``trading``.
+class TradingRules(TradingSettings):
+    """The setting ``trading`` as the costs and the execution model of a backtest.
 
-    Attributes
-    ----------
-    costs : str
-        ``published``: the portfolio's own rate of its report. ``chinese``: commission, transfer fee and stamp tax as
-        the law had them on each day.
-    commission, slippage : float
-        Per side, with ``chinese``.
-    capital : float or None
-        Yuan at the start; required for lots and participation.
-    participation : float or None
-        Largest share of a stock's amount of the day that one order may be.
-    lots : bool
-        Orders in whole lots.
+    Raises
+    ------
+    SettingsError
+        A value that is not allowed, or a combination that is not.
     """
 
-    costs: str = "published"
-    commission: float = 0.00025
-    slippage: float = 0.0
-    capital: float | None = None
-    participation: float | None = None
-    lots: bool = False
-
-    def __post_init__(self) -> None:
-        if self.costs not in ("published", "chinese"):
-            raise DataError(f"setting trading: costs was {self.costs!r}, expected 'published' or 'chinese'")
-        if self.capital is None and (self.lots or self.participation is not None):
-            raise DataError("setting trading: lots and participation need a capital in yuan, such as capital: 5.0e+8")
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            found = problems(error, given, Origin("setting trading", {}), TradingSettings)
+            raise SettingsError(*found) from error
 
     def rates(self, spec: PortfolioSpec) -> Costs | CostSchedule:
         """Trading costs of a portfolio."""
@@ -64,20 +51,5 @@ class TradingRules:
 
 
 def trading_rules() -> TradingRules:
-    """The setting ``trading`` as trading rules.
-
-    Returns
-    -------
-    TradingRules
-
-    Raises
-    ------
-    DataError
-        The setting has an unknown key or a combination that is not allowed.
-    """
-    given = settings().trading
-    known = {f.name for f in fields(TradingRules)}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise DataError(f"setting trading: unknown {unknown}; known are {sorted(known)}")
-    return TradingRules(**given)
+    """The setting ``trading`` as trading rules."""
+    return TradingRules(**settings().trading.given())

@@ -1,7 +1,6 @@
 """Evaluation of a lake's factors under several cases: the tables hold the library's results, and nothing is lost."""
 
 import datetime as dt
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,16 +8,15 @@ import pytest
 
 from mg_assets import evaluation
 from mg_assets.assets import evaluation as assets
-from mg_assets.errors import DataError
 from mg_assets.evaluation import SignalColumn, configured_cases, evaluate_signals, pair_correlations
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build
-from mg_assets.settings import settings
+from mg_assets.settings import Settings
 from mg_assets.sources import build_source
-from mg_portfolio.evaluation.cases import cases
+from mg_portfolio.evaluation.cases import Case, cases
 from mg_portfolio.evaluation.evaluate import evaluate, long_short, orthogonalize, signal_correlations, tradable_next_day
 
 DAYS = [str(d) for d in trading_days("2022-10-10", "2022-12-30")]
@@ -134,16 +132,11 @@ def test_correlations_in_parts_are_those_of_the_whole(lake, monkeypatch):
     assert at_once.iloc[0, 1] == pytest.approx(signal_correlations(stack, inside)[0, 1], rel=1e-12)
 
 
-def test_settings_are_checked(monkeypatch):
+def test_cases_are_those_of_the_settings(monkeypatch):
     assert configured_cases()[0] == cases()[0]
-    for wrong, text in (
-        ({"universe": ["all"]}, r"evaluation has \['universe'\]"),
-        ({"executions": ["t2"]}, "execution was 't2'"),
-        ({"universes": []}, "partly empty"),
-    ):
-        monkeypatch.setattr(evaluation, "settings", lambda wrong=wrong: replace(settings(), evaluation=wrong))
-        with pytest.raises(DataError, match=text):
-            configured_cases()
+    chosen = Settings(evaluation={"universes": ["csi500", "all"], "executions": ["t1_open"], "every": [10]})
+    monkeypatch.setattr(evaluation, "settings", lambda: chosen)
+    assert configured_cases() == [Case("csi500", "t1_open", 10), Case("all", "t1_open", 10)]
 
 
 def test_a_lake_without_factors_gives_a_reason(tmp_path):

@@ -204,4 +204,4 @@ def test_study_settings_have_every_signal_of_their_portfolios(monkeypatch):
     needed = {ALL_PORTFOLIOS[p].signal for study in STUDIES for p in portfolios_of(study)}
     assert len(needed) == 20
     assert needed <= have
-    assert len(config.run["half_years"]) == 2
+    assert len(config.run.half_years) == 2

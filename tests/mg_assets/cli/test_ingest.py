@@ -274,7 +274,7 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
         "from mg_assets.assets import TABLES;"
         "from mg_assets.settings import settings;"
         "from mg_assets.sources import build_source; from mg_assets.lake.store import Lake; s = settings();"
-        "source = build_source(s.source['kind'], s.source['sources']); lake = Lake(s.lake_url);"
+        "source = build_source(s.source.kind, s.source.options); lake = Lake(s.lake_url);"
         "print({t: TABLES.stale(lake, source, t, lake.keys(t)) for t in ('trades', 'reference')});"
         "import dagster as dg; from mg_assets.cli.home import prepare_home; prepare_home(s);"
         "print(len(dg.DagsterInstance.get().get_materialized_partitions(dg.AssetKey('trades'))))"

@@ -280,14 +280,20 @@ def test_trading_rules_come_from_the_settings(monkeypatch, tmp_path):
     assert TradingRules().rates(PORTFOLIOS[NAME]) == PORTFOLIOS[NAME].costs
     assert TradingRules().execution is None
     monkeypatch.setenv("MG_TRADING", '{"tax": 1}')
-    wrong = load_settings()
-    monkeypatch.setattr("mg_assets.portfolios.trading_rules.settings", lambda: wrong)
-    with pytest.raises(DataError, match="unknown \\['tax'\\]"):
-        trading_rules()
+    with pytest.raises(DataError, match="MG_TRADING: tax is unknown; known: costs, "):
+        load_settings()
     with pytest.raises(DataError, match="capital in yuan"):
         TradingRules(lots=True)
-    with pytest.raises(DataError, match="expected 'published' or 'chinese'"):
+    with pytest.raises(DataError, match="setting trading: costs was 'none'; a cost model was expected; known: publ"):
         TradingRules(costs="none")
+
+
+def test_the_fingerprint_of_trading_rules_is_kept():
+    rules = TradingRules(costs="chinese", capital=500000000, lots=True)  # an integer stays one
+    assert repr(rules) == (
+        "TradingRules(costs='chinese', commission=0.00025, slippage=0.0, capital=500000000, participation=None, "
+        "lots=True)"
+    )
 
 
 def test_any_published_portfolio_can_be_named():

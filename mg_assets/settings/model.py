@@ -1,0 +1,414 @@
+"""The settings as one typed model. What each means is in docs/settings.md."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from mg_assets.settings.values import (
+    Above,
+    Day,
+    Each,
+    EachOnce,
+    EndDay,
+    FilePatterns,
+    Flag,
+    FromOne,
+    FromZero,
+    HalfYear,
+    MappingByName,
+    Number,
+    Part,
+    PartitionDay,
+    PartitionKey,
+    Rate,
+    Share,
+    Text,
+    TextByName,
+    Texts,
+    allowed,
+    break_rule,
+    known_names,
+    name_of,
+    refuse,
+    shown,
+)
+
+CHECKOUT = Path(__file__).parents[2]
+ABSENT: Any = None  # an option that is not given: the source's own default
+
+
+def _signals() -> tuple[str, ...]:
+    from mg_models.catalog import signal_names
+
+    return signal_names()
+
+
+def _portfolios() -> tuple[str, ...]:
+    from mg_portfolio.catalog import ALL_PORTFOLIOS
+
+    return tuple(ALL_PORTFOLIOS)
+
+
+def _universes() -> tuple[str, ...]:
+    from mg_portfolio.evaluation.universes import UNIVERSES
+
+    return tuple(UNIVERSES)
+
+
+def _executions() -> tuple[str, ...]:
+    from mg_portfolio.evaluation.cases import EXECUTIONS
+
+    return tuple(EXECUTIONS)
+
+
+Signal = Annotated[str, name_of("a signal", _signals, "docs/models.md")]
+Portfolio = Annotated[str, name_of("a portfolio", _portfolios, "mg_portfolio.catalog")]
+Universe = Annotated[str, name_of("a universe", _universes)]
+ExecutionPrice = Annotated[str, name_of("an execution", _executions)]
+
+
+class SourceSettings(Part):
+    """Where raw tables come from: the kind, and the options of its reader, each of which checks its values further."""
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options that were set."""
+        return {name: value for name, value in self.given().items() if name != "kind"}
+
+
+class SimulatedSettings(SourceSettings):
+    """The fields of :class:`mg_assets.sources.simulated.settings.SimulationSettings`."""
+
+    kind: Literal["simulated"]
+    seed: FromZero = ABSENT
+    stocks: FromOne = ABSENT
+    start: Day = ABSENT
+    end: Day = ABSENT
+    tick_start: Day | None = ABSENT
+    orders_per_stock: FromOne = ABSENT
+    alpha_strength: Number = ABSENT
+    alpha_half_life: Number = ABSENT
+    listed_at_start: Number = ABSENT
+    idiosyncratic_vol: Number = ABSENT
+    industry_vol: Number = ABSENT
+    market_vol: Number = ABSENT
+    suspended_share: Number = ABSENT
+    st_share: Number = ABSENT
+    index_sizes: Annotated[tuple[FromOne, ...] | None, Each] = ABSENT
+
+
+class DialectSettings(SourceSettings):
+    """Files of trades and orders in the columns of one vendor."""
+
+    kind: Literal["huatai", "exchange"]
+    root: Text
+    files: FilePatterns | None = ABSENT
+    stocks_only: Flag = ABSENT
+    check_dates: Flag = ABSENT
+    price_unit: Above = ABSENT
+
+
+class TonglianSettings(DialectSettings):
+    """The same in Tonglian's, or in those of the ``dialect`` that is named."""
+
+    kind: Literal["tonglian"]  # type: ignore[assignment]
+    dialect: Text = ABSENT
+
+
+class QlibSettings(SourceSettings):
+    """A folder of Qlib."""
+
+    kind: Literal["qlib"]
+    root: Text
+    raw_prices: Flag = ABSENT
+    raw_volume: Flag | None = ABSENT
+    indices: TextByName | None = ABSENT
+
+
+class MappedSettings(SourceSettings):
+    """Files of anybody's that a YAML file or a preset maps."""
+
+    kind: Literal["mapped"]
+    config: Text
+    root: Text
+    files: FilePatterns | None = ABSENT
+
+
+class SnapshotSettings(SourceSettings):
+    """Files of level-2 snapshots."""
+
+    kind: Literal["snapshots"]
+    root: Text
+    files: FilePatterns | None = ABSENT
+    symbols: Texts | None = ABSENT
+    every: FromOne = ABSENT
+    layouts: MappingByName | None = ABSENT
+
+
+class CompositeSettings(SourceSettings):
+    """Several sources, asked in turn."""
+
+    kind: Literal["composite"]
+    sources: "list[AnySource]" = Field(min_length=1)
+
+
+AnySource = Annotated[
+    SimulatedSettings
+    | TonglianSettings
+    | DialectSettings
+    | QlibSettings
+    | MappedSettings
+    | SnapshotSettings
+    | CompositeSettings,
+    Field(discriminator="kind"),
+]
+CompositeSettings.model_rebuild()
+
+SOURCES: dict[str, type[SourceSettings]] = {
+    "simulated": SimulatedSettings,
+    "tonglian": TonglianSettings,
+    "huatai": DialectSettings,
+    "exchange": DialectSettings,
+    "qlib": QlibSettings,
+    "mapped": MappedSettings,
+    "snapshots": SnapshotSettings,
+    "composite": CompositeSettings,
+}
+"""Settings of each kind of source."""
+
+
+class RunSettings(Part):
+    """What ``mg run`` builds.
+
+    Attributes
+    ----------
+    daily_from, until : str or None
+        First and last day; those of the source by default.
+    ticks_from : str or None
+        First of the contiguous days with ticks, which last to the end of the run.
+    tick_days : tuple of str
+        Scattered days with ticks before those.
+    half_years : tuple of str
+        Half-years that models are trained for.
+    portfolios_from : str or None
+        First week of the portfolios; by default that of the first day with predictions.
+    """
+
+    daily_from: PartitionDay | None = None
+    ticks_from: PartitionDay | None = None
+    tick_days: Annotated[tuple[PartitionDay, ...], Each, EachOnce] = ()
+    until: PartitionDay | None = None
+    half_years: Annotated[tuple[HalfYear, ...], Each, EachOnce] = ()
+    portfolios_from: PartitionDay | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "RunSettings":
+        for name in ("daily_from", "ticks_from", "portfolios_from"):
+            first = getattr(self, name)
+            if first and self.until and first > self.until:
+                raise break_rule(f"{name} {first} is after until {self.until}")
+        return self
+
+
+class TradingSettings(Part):
+    """How portfolios trade.
+
+    Attributes
+    ----------
+    costs : str
+        ``published``: the portfolio's own rate of its report. ``chinese``: commission, transfer fee and stamp tax as
+        the law had them on each day.
+    commission, slippage : float
+        Per side, with ``chinese``.
+    capital : float or None
+        Yuan at the start; required for lots and participation.
+    participation : float or None
+        Largest share of a stock's amount of the day that one order may be.
+    lots : bool
+        Orders in whole lots.
+    """
+
+    costs: Annotated[str, name_of("a cost model", lambda: ("published", "chinese"))] = "published"
+    commission: Rate = 0.00025
+    slippage: Rate = 0.0
+    capital: Above | None = None
+    participation: Share | None = None
+    lots: Flag = False
+
+    @model_validator(mode="after")
+    def _go_together(self) -> "TradingSettings":
+        if self.capital is None and (self.lots or self.participation is not None):
+            raise break_rule("lots and participation need a capital in yuan, such as capital: 5.0e+8")
+        if self.costs == "published" and {"commission", "slippage"} & self.model_fields_set:
+            raise break_rule("commission and slippage need costs: chinese; published costs are the reports' own")
+        return self
+
+
+class EvaluationSettings(Part):
+    """The cases that factors and signals are evaluated under; the first of each list is the main case.
+
+    Attributes
+    ----------
+    universes, executions : tuple of str
+        Names in :data:`mg_portfolio.evaluation.universes.UNIVERSES` and
+        :data:`mg_portfolio.evaluation.cases.EXECUTIONS`.
+    every : tuple of int
+        Trading days between rebalances.
+    whole : bool
+        Every combination of them, else only those that differ from the main case in one respect.
+    """
+
+    universes: Annotated[tuple[Universe, ...], Each, EachOnce, Field(min_length=1)] = (
+        "all",
+        "csi300",
+        "csi500",
+        "csi1000",
+    )
+    executions: Annotated[tuple[ExecutionPrice, ...], Each, EachOnce, Field(min_length=1)] = ("t1_vwap",)
+    every: Annotated[tuple[FromOne, ...], Each, EachOnce, Field(min_length=1)] = (5, 10)
+    whole: Flag = False
+
+
+def _trained(catalog: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse signals that need no model: the graph's schedules and sensors are those of models."""
+    from mg_models.catalog import trained_parts
+
+    if not trained_parts(catalog):
+        raise refuse("a signal of a trained model was expected among them")
+    return catalog
+
+
+def _overrides(models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Check overrides against the catalog's entries, each by itself, then those of a model together."""
+    from mg_models.catalog import CATALOG, override
+    from mg_models.errors import ModelError
+
+    found: list[tuple[list[str], str]] = []
+    for name, changes in models.items():
+        if name not in CATALOG:
+            found.append(([name], f"is no trained model; {known_names(name, CATALOG, where='docs/models.md')}"))
+            continue
+        good: dict[str, Any] = {}
+        for key, value in changes.items():
+            try:
+                override(CATALOG[name], **{key: value})
+                good[key] = value
+            except ModelError as error:
+                found.append(([name, key], _override_problem(name, key, value, str(error))))
+        try:
+            override(CATALOG[name], **good)
+        except ModelError as error:
+            found.append(([name], f"was {shown(changes)}; {error}"))
+    if found:
+        raise PydanticCustomError("several", "overrides", {"found": found})
+    return models
+
+
+def _override_problem(model: str, key: str, value: Any, message: str) -> str:
+    """The catalog's message on an override; where it lists the hyper-parameters, the nearest one before them."""
+    _, listed, names = message.partition("; there are ")
+    if listed:
+        return f"is unknown; {known_names(key, names.split(', '))}"
+    return f"was {shown(value)}; {message.removeprefix(f'{model}: ').rpartition(', was ')[0] or message}"
+
+
+class Settings(Part):
+    """A deployment's settings.
+
+    Attributes
+    ----------
+    lake : str
+        Folder or fsspec URL of the lake.
+    source : SourceSettings
+        Its kind, and the options of :func:`mg_assets.sources.build_source`.
+    end_date : str
+        Last trading-day partition, ``"today"`` for an open end, empty for the source's last day.
+    first_model : str
+        First half-year for which models are trained, as ``2016H1``.
+    catalog : tuple of str
+        Signals that the graph holds, by their names in the model catalog: models, heads, and fusions, which bring
+        the models of their parts.
+    models : dict
+        Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``.
+    portfolios : tuple of str
+        Names in the portfolio catalog that the graph builds.
+    signals : dict
+        Signal of a portfolio in place of the catalog's, e.g. ``{"csi300_turnover30": "lf_multitask"}``.
+    trading : TradingSettings
+        How portfolios trade; the report's costs by default.
+    evaluation : EvaluationSettings
+        Cases that factors and signals are evaluated under (docs/evaluation.md).
+    accepted : dict
+        Partitions that are accepted although a blocking check fails, by table and check, e.g.
+        ``{"labels": {"finite_share": ["2015-07-07"]}}``: the check only warns there.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``) or ``mps``.
+    workers : int
+        Threads and processes used inside an asset; 0 is one for each core.
+    training_logs : str
+        ``tensorboard`` writes each training's curves as TensorBoard files into the lake's ``.tensorboard``,
+        ``tensorboard:<folder>`` elsewhere; empty for none.
+    webhook : str
+        URL that a failed run is posted to; empty for none.
+    language : str
+        Of the weekly report, ``en`` or ``zh``.
+    run : RunSettings
+        What ``mg run`` builds.
+    """
+
+    lake: Text = "lake/demo"
+    source: AnySource = Field(default_factory=lambda: SimulatedSettings(kind="simulated"))
+    end_date: EndDay = ""
+    first_model: HalfYear = "2016H1"
+    catalog: Annotated[tuple[Signal, ...], Each, EachOnce, AfterValidator(_trained)] = ("hf_gru", "lf_multitask")
+    models: Annotated[dict[str, dict[str, Any]], AfterValidator(_overrides)] = Field(default_factory=dict)
+    portfolios: Annotated[tuple[Portfolio, ...], Each, EachOnce] = ("csi500_turnover30", "csi1000_turnover30")
+    signals: dict[Portfolio, Signal] = Field(default_factory=dict)
+    trading: TradingSettings = Field(default_factory=TradingSettings)
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    accepted: dict[str, dict[str, Annotated[tuple[PartitionKey, ...], Each]]] = Field(default_factory=dict)
+    device: Annotated[
+        str,
+        allowed(
+            "auto, cpu, cuda, cuda:N or mps",
+            lambda v: v in ("auto", "cpu", "cuda", "mps") or (str(v).startswith("cuda:") and str(v)[5:].isdigit()),
+        ),
+    ] = "auto"
+    workers: FromZero = 0
+    training_logs: Annotated[
+        str,
+        allowed(
+            "tensorboard, tensorboard:FOLDER or nothing",
+            lambda v: v in ("", "tensorboard") or str(v).startswith("tensorboard:"),
+        ),
+    ] = ""
+    webhook: Annotated[
+        str,
+        allowed("an http or https URL, or nothing", lambda v: v == "" or str(v).startswith(("http://", "https://"))),
+    ] = ""
+    language: Annotated[str, name_of("a language", lambda: ("en", "zh"))] = "en"
+    run: RunSettings = Field(default_factory=RunSettings)
+
+    @property
+    def lake_url(self) -> str:
+        """Lake root; relative paths are resolved against the checkout."""
+        return self.lake if "://" in self.lake else str((CHECKOUT / Path(self.lake).expanduser()).resolve())
+
+    @property
+    def worker_count(self) -> int:
+        """Workers as a positive number."""
+        return self.workers or os.cpu_count() or 1
+
+    def digest(self, *names: str) -> str:
+        """Short hash of the named settings, of what was set in them alone."""
+        held = ((name, getattr(self, name)) for name in names)
+        values = {name: value.given() if isinstance(value, Part) else value for name, value in held}
+        text = json.dumps(values, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
