@@ -1,11 +1,12 @@
 """Point-in-time view of the lake, used to re-run predictions without look-ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
 
@@ -62,6 +63,11 @@ class AsOfLake(Lake):
             if name.startswith("ret_") and str(shift(key, int(name[4:]) + 1)) > self.until:
                 data = data.set_column(at, name, pa.nulls(len(data), data.schema.field(name).type))
         return data
+
+    def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
+        """What the footers of the partitions available as of the day say; see :meth:`Lake.info`."""
+        found = super().info(table, keys)
+        return {key: info for key, info in found.items() if self.available(table, key)}
 
     def write(self, table: str, key: str, *_: Any, **__: Any) -> str:
         """Refused: a point-in-time view is read-only (PermissionError)."""

@@ -6,7 +6,7 @@ Measured in ``docs/storage.md``. Any Parquet reader reads the files as they are.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
@@ -36,12 +36,19 @@ COMPRESSION = {"trades": "lz4", "orders": "lz4"}
 """Codec per table; ``zstd`` for all others."""
 
 
-def write_parquet(table: str, parts: Iterable[pa.Table], out: BinaryIO, row_group_size: int = 1 << 20) -> None:
+def write_parquet(
+    table: str,
+    parts: Iterable[pa.Table],
+    out: BinaryIO,
+    row_group_size: int = 1 << 20,
+    footer: Callable[[], Mapping[str, str]] = dict,
+) -> None:
     """Write a table's rows, given in one piece or several, with the layout of its name; the file is the same.
 
     ``trades`` and ``orders`` get row groups of about :data:`ROW_GROUP` rows, each cut where a stock ends. Where
     they are sorted by symbol and seq, the file states so and carries a per-row-group symbol index, so that readers
     can skip row groups. ``out`` must be readable and seekable: it is rewritten where a later piece is not sorted.
+    ``footer`` is called after the last piece; what it returns is put into the footer. Pages carry checksums.
 
     Raises
     ------
@@ -56,11 +63,13 @@ def write_parquet(table: str, parts: Iterable[pa.Table], out: BinaryIO, row_grou
         with closing(_TickFile(table, first, out)) as file:
             for part in chain([first], pieces):
                 file.add(part)
-            file.finish()
+            file.finish(footer)
         return
-    with pq.ParquetWriter(out, first.schema, compression="zstd") as writer:
+    with pq.ParquetWriter(out, first.schema, compression="zstd", write_page_checksum=True) as writer:
         for part in chain([first], pieces):
             writer.write_table(part, row_group_size=row_group_size)
+        if texts := footer():
+            writer.add_key_value_metadata(dict(texts))
 
 
 @dataclass(frozen=True)
@@ -113,11 +122,12 @@ class _TickFile:
         first = groups[-1][0]
         self._rest, self._rest_codes = data.slice(first), codes[first:]
 
-    def finish(self) -> None:
-        """Write the remaining rows and the symbol index."""
+    def finish(self, footer: Callable[[], Mapping[str, str]]) -> None:
+        """Write the remaining rows, the symbol index and the caller's texts."""
         self._write(self._rest, self._rest_codes, _groups(self._rest_codes))
-        if self._claims.in_order:
-            self._writer.add_key_value_metadata({STOCKS: json.dumps(self._stocks)})
+        texts = dict(footer()) | ({STOCKS: json.dumps(self._stocks)} if self._claims.in_order else {})
+        if texts:
+            self._writer.add_key_value_metadata(texts)
 
     def close(self) -> None:
         """Write the footer."""
@@ -133,6 +143,7 @@ class _TickFile:
             use_dictionary=[name for name in names if name not in encodings],
             column_encoding=encodings,
             sorting_columns=order if self._claims.in_order else None,
+            write_page_checksum=True,
         )
 
     def _write(self, data: pa.Table, codes: np.ndarray, groups: list[tuple[int, int]]) -> None:
@@ -201,6 +212,17 @@ def states_order(metadata: pq.FileMetaData) -> bool:
         if [(names[c.column_index], c.descending) for c in by[:2]] != [(n, False) for n in ORDER]:
             return False
     return metadata.num_row_groups > 0
+
+
+def groups_between(metadata: pq.FileMetaData, first: str, last: str) -> list[int]:
+    """Row groups that may hold symbols from ``first`` to ``last``, by the column's statistics."""
+    at = [metadata.schema.column(i).name for i in range(metadata.num_columns)].index("symbol")
+    groups = []
+    for number in range(metadata.num_row_groups):
+        stats = metadata.row_group(number).column(at).statistics
+        if stats is None or not stats.has_min_max or (stats.min <= last and stats.max >= first):
+            groups.append(number)
+    return groups
 
 
 def _required(schema: pa.Schema, claims: Claims) -> pa.Schema:

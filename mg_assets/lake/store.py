@@ -24,14 +24,19 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import xxhash
 
-from mg_assets.errors import DataError, MissingPartitionError
-from mg_assets.lake.parquet_layout import write_parquet
+from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError
+from mg_assets.lake.digest import ContentDigest
+from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
+from mg_assets.lake.integrity import CALLER, Footer, FooterError, lake_text, read_footer, reading, seal
+from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
 READ_THREADS = 4
 CHECK_RESULT_FILE = "_failed_checks.json"  # readers of Parquet folders skip names with a leading underscore
+INDEX_FILE = "_index.json"
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class Lake:
             self._fs, self._base = fsspec.core.url_to_fs(self.root)
         else:
             self._base = self.root
+        self._indices: dict[str, TableIndex] = {}
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
@@ -195,16 +201,28 @@ class Lake:
         DataError
             Columns are lacking, unknown or not of the schema's type, or no piece was given.
         """
-        kept = None if metadata is None else {b"mg": json.dumps(metadata, default=str).encode()}
+        kept = None if metadata is None else {CALLER.encode(): json.dumps(metadata, default=str).encode()}
         parts = [frame] if isinstance(frame, pd.DataFrame | pa.Table) else frame
-        data = (conform(table, part).replace_schema_metadata(kept) for part in parts)
+        digest = ContentDigest()
+
+        def pieces() -> Iterator[pa.Table]:
+            for part in parts:
+                piece = conform(table, part).replace_schema_metadata(kept)
+                digest.add(piece)
+                yield piece
+
+        def footer() -> dict[str, str]:
+            return lake_text(table, key, digest.result(), self._digests_beside(table, key))
+
         path = self.path(table, key)
         if not self._remote:
             with atomic_file(path) as out:
-                write_parquet(table, data, out, row_group_size)
+                write_parquet(table, pieces(), out, row_group_size, footer)
+                seal(out)
             return path
         with tempfile.TemporaryFile() as whole:
-            write_parquet(table, data, whole, row_group_size)
+            write_parquet(table, pieces(), whole, row_group_size, footer)
+            seal(whole)
             whole.seek(0)
             with self._fs.open(path, "wb") as out:
                 shutil.copyfileobj(whole, out, 1 << 20)
@@ -247,26 +265,86 @@ class Lake:
         with self._fs.open(path, "rb") if self._remote else open(path, "rb") as file:
             return json.load(file)["failed"]
 
+    def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
+        """What the footers of a table's partitions say, damaged ones included; only changed files are opened.
+
+        Parameters
+        ----------
+        table : str
+            Table name.
+        keys : iterable of str, optional
+            Partitions to look at, those that are absent left out; by default all, for which a table is listed once.
+
+        Returns
+        -------
+        dict of str to PartitionInfo
+            By key, ascending.
+        """
+        if table not in self._indices:
+            self._indices[table] = TableIndex(
+                load=partial(self._stored_index, table),
+                save=partial(self.write_file, table, WHOLE, INDEX_FILE),
+                read=partial(self._entry, table),
+                stamp_beside=partial(self._stamp_beside, table),
+            )
+        stamps = {}
+        for key in self.keys(table) if keys is None else sorted(set(keys)):
+            stamp = self._stamp(self.path(table, key))
+            if stamp is not None:
+                stamps[key] = stamp
+        return self._indices[table].look(stamps, whole=keys is None)
+
     def metadata(self, table: str, key: str) -> dict:
         """The ``metadata`` given to :meth:`write`; empty without any."""
-        with self._open(table, key) as file:
-            raw = (pq.read_schema(file).metadata or {}).get(b"mg")
-        return json.loads(raw) if raw else {}
+        with self.opened(table, key) as (_, footer):
+            return dict(footer.metadata)
 
     def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One partition as an Arrow table, without the partition column."""
-        with self._open(table, key) as file:
-            return pq.ParquetFile(file).read(columns=list(columns) if columns is not None else None)
+        with self.opened(table, key) as (file, _):
+            return file.read(columns=list(columns) if columns is not None else None)
 
     def stock(self, table: str, key: str, symbol: str) -> pa.Table:
         """One symbol's rows of a partition; row groups that cannot hold it are not read."""
-        with self._open(table, key) as file:
-            return pq.read_table(file, filters=[("symbol", "=", symbol)])
+        with self.opened(table, key) as (file, footer):
+            filters = pq.filters_to_expression([("symbol", "=", symbol)])
+            groups = groups_between(footer.parquet, symbol, symbol)
+            return file.read_row_groups(groups).filter(filters)
 
     def rows(self, table: str, key: str) -> int:
         """Number of rows of a partition, from the file's footer."""
-        with self._open(table, key) as file:
-            return pq.read_metadata(file).num_rows
+        with self.opened(table, key) as (_, footer):
+            return footer.parquet.num_rows
+
+    @contextmanager
+    def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> Iterator[tuple[pq.ParquetFile, Footer]]:
+        """A partition's file for reading, verified to be the one that was written; its pages are as they are read.
+
+        Parameters
+        ----------
+        table, key : str
+            Table and partition key.
+        dictionary : sequence of str
+            Text columns that are read as dictionary codes, where the file has them.
+
+        Yields
+        ------
+        tuple of ParquetFile and Footer
+
+        Raises
+        ------
+        DamagedPartitionError
+            The file, or what is read of it while it is open, is not what was written.
+        MissingPartitionError
+            The lake lacks the partition.
+        """
+        with self._open(table, key) as raw, reading(self.path(table, key)):
+            footer = self._identified(read_footer(raw), table, key)
+            here = [name for name in dictionary if name in footer.parquet.schema.names]
+            with pq.ParquetFile(
+                raw, metadata=footer.parquet, read_dictionary=here, page_checksum_verification=True
+            ) as file:
+                yield file, footer
 
     def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One partition as a DataFrame, without the partition column."""
@@ -391,6 +469,71 @@ class Lake:
             return [(k, self.table(table, k, columns)) for k in here]
         with ThreadPoolExecutor(READ_THREADS) as pool:
             return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
+
+    def _identified(self, footer: Footer, table: str, key: str) -> Footer:
+        """The footer where it is that of this table and key; FooterError where it is another's."""
+        if footer.table is not None and (footer.table, footer.key) != (table, key):
+            raise FooterError(f"it is {footer.table} {footer.key}, put in the place of {table} {key}")
+        return footer
+
+    def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
+        """What a partition's footer, and the files beside it that it names, say; None where it is gone."""
+        try:
+            with self._open(table, key) as file, reading(self.path(table, key)):
+                footer = self._identified(read_footer(file), table, key)
+        except MissingPartitionError:
+            return None
+        except DamagedPartitionError as error:
+            return IndexEntry(stamp, PartitionInfo(key, 0, None, {}, {}, error.what))
+        beside = {name: self._stamp_beside(table, key, name) for name in footer.files}
+        damaged = None
+        if footer.files:
+            found = self._digests_beside(table, key)
+            wrong = [name for name, digest in footer.files.items() if found.get(name) != digest]
+            damaged = f"{', '.join(wrong)} beside it: absent or changed since it was written" if wrong else None
+        digest = footer.digest or {"content": None, "columns": {}}
+        rows, metadata = footer.parquet.num_rows, dict(footer.metadata)
+        return IndexEntry(
+            stamp, PartitionInfo(key, rows, digest["content"], digest["columns"], metadata, damaged), beside
+        )
+
+    def _digests_beside(self, table: str, key: str) -> dict[str, str]:
+        """Digest of every file beside a partition's data (weights, cards, reports), by name."""
+        folder = self.folder(table, key)
+        if self._remote:
+            paths = self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []
+            names = [p.rsplit("/", 1)[1] for p in paths if self._fs.isfile(p)]
+        else:
+            names = [e.name for e in os.scandir(folder) if e.is_file()] if os.path.isdir(folder) else []
+        out = {}
+        for name in sorted(names):
+            if name != "part.parquet" and name[0] not in "._":
+                with self._fs.open(f"{folder}/{name}", "rb") if self._remote else open(f"{folder}/{name}", "rb") as f:
+                    out[name] = xxhash.xxh3_64_hexdigest(f.read())
+        return out
+
+    def _stamp_beside(self, table: str, key: str, name: str) -> Stamp | None:
+        return self._stamp(f"{self.folder(table, key)}/{name}")
+
+    def _stamp(self, path: str) -> Stamp | None:
+        """What changes when a file does; None where it is absent."""
+        try:
+            if self._remote:
+                facts = self._fs.info(path)
+                version = (facts.get(n) for n in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created"))
+                return [int(facts["size"]), str(next((v for v in version if v), ""))]
+            found = os.stat(path)
+            return [found.st_size, found.st_mtime_ns, found.st_ino]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def _stored_index(self, table: str) -> bytes | None:
+        path = f"{self._base}/{table}/{INDEX_FILE}"
+        try:
+            with self._fs.open(path, "rb") if self._remote else open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
 
     def _open(self, table: str, key: str) -> Any:
         path = self.path(table, key)
