@@ -80,6 +80,7 @@ def test_a_killed_parent_leaves_no_process_and_no_array(tmp_path, monkeypatch):
     assert all(map(alive, workers))
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
+    parent.stdout.close()
     for _ in range(200):
         if not any(map(alive, workers)):
             break
