@@ -10,7 +10,7 @@ HEAVY_STYLES = ("size", "valuation")
 """Styles with ten times the relaxation penalty of the others: every report limits them most."""
 
 OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
-"""The common factors besides size, which ``other_styles`` limits (factors.md, section 7)."""
+"""The common factors besides size, which ``other_styles`` limits."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from mg_assets.sources.daily.mapping import VOLUME_STEP
 def minute_bars(build: Build) -> Iterator[Built]:
     """240 one-minute bars of every stock that traded, built from its trades (auctions in bars 0 and 239).
 
-    Straight from the source where that has minute bars and no trades. Definition: factors.md, section 0.
+    Straight from the source where that has minute bars and no trades. Definition: `mg_assets.factors.kernels.clock`.
     """
     source = build.source
     threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once

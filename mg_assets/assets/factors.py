@@ -169,7 +169,7 @@ def _attributes(lake: Lake, keys: list[str], symbols: np.ndarray) -> tuple[Dense
 def _crosssections(
     build: Build, names: tuple[str, ...], values: np.ndarray, symbols: np.ndarray, rows: slice
 ) -> Iterator[Built]:
-    """Preprocess each day's cross-section over the tradable universe (factors.md, section 8)."""
+    """Preprocess each day's cross-section over the tradable universe (docs/daily_factors.md)."""
     info, industry, size = _attributes(build.lake, build.keys, symbols)
     universe = tradable_universe(build.keys, info)
     for d, (key, section) in enumerate(zip(build.keys, values[rows], strict=True)):
@@ -193,7 +193,7 @@ def _crosssections(
 def factor_inputs(build: Build) -> Iterator[Built]:
     """The 27 factors of the day, winsorised (5 MAD), neutral to industry and ln cap, z-scored, missing 0.
 
-    The input sequence of hf_gru. Over the tradable universe. Source: factors.md, section 8.
+    The input sequence of hf_gru. Over the tradable universe; docs/daily_factors.md.
     """
     panel = build.lake.panel("intraday_factors", build.keys, list(HF27))
     yield from _crosssections(build, HF27, panel.stack(HF27), panel.symbols, slice(None))

@@ -4,10 +4,14 @@ import argparse
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mg_assets.settings import CHECKOUT, Settings, replace_text, settings
+from mg_assets.settings import CHECKOUT, replace_text, settings
 
-RENAMED_MODULE = re.compile(r"^(\s*module:\s*)mg_assets\.event_log(?=\s*$)", re.MULTILINE)
+if TYPE_CHECKING:
+    from mg_assets.settings import Settings
+
+RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']?\s*(?:#.*)?$)", re.MULTILINE)
 """The event log's module as homes of version 0.1 name it."""
 
 
@@ -27,7 +31,7 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def prepare_home(config: Settings) -> Path:
+def prepare_home(config: "Settings") -> Path:
     """Make the Dagster home of a lake where it is absent, and point the environment to it.
 
     Parameters

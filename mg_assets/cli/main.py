@@ -26,6 +26,11 @@ def main(arguments: list[str] | None = None) -> int:
     -------
     int
         The exit code.
+
+    Raises
+    ------
+    OSError
+        One of no file or folder that the user could look at.
     """
     parser = argparse.ArgumentParser(
         prog="mg",
@@ -42,6 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
         return chosen.run(chosen)
     except _user_errors() as error:
         print(f"mg: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        print(f"mg: {error.filename}: {error.strerror.lower()}", file=sys.stderr)
         return 2
 
 

@@ -3,7 +3,7 @@
 ``reversal`` = return of 21 days; ``cap`` = ln(free-float market value); ``amount`` = ln(mean amount of 21 days);
 ``turnover`` = mean turnover of 21 days; ``beta`` = slope on the cap-weighted market over 252 days.
 
-Source: factors.md, section 7.
+Definitions: docs/factors.md.
 """
 
 import numpy as np

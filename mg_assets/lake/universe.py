@@ -42,7 +42,7 @@ def tradable_universe(keys: list[str], reference: DensePanel) -> np.ndarray:
     Returns
     -------
     ndarray of bool (D, S)
-        The default universe of evaluation.md, as far as the close of the day shows it.
+        The default universe of docs/evaluation.md, as far as the close of the day shows it.
     """
     old = listed_days(keys, reference["list_date"]) >= MIN_LISTED_DAYS
     return reference.present & ~reference["st"] & ~reference["suspended"] & old

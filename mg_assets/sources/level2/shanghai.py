@@ -13,7 +13,7 @@ Cancels (type D) are in the order stream. The aggressor is the published flag: B
 From 2023-11-27 on (2023-11-27: cut-over) orders, cancels and trades come as one merged stream with
 the same rule. A restored order shares its seq with its first trade: on a tie the order came first.
 
-Source: data.md, section 2.
+Formats: docs/sources.md.
 """
 
 import numpy as np

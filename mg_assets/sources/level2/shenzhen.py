@@ -7,7 +7,7 @@
 - In the continuous session (09:30 to before 14:57) the larger order number is the aggressor, for
   order and trade streams share one ApplSeqNum a channel; in the auctions nobody is (0).
 
-Source: data.md, section 2.
+Formats: docs/sources.md.
 """
 
 import numpy as np

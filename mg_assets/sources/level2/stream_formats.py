@@ -4,7 +4,7 @@ A stream (``sh_orders``, ``sz_trades``, ...) comes in one or several forms, one 
 translated to ours: side +1 buy, -1 sell, 0 neither; what a row is, in :data:`ADD` ... :data:`STATUS`.
 Vendors write a code as a character, as its ASCII number, or as a number of their own.
 
-Sources: data.md, section 2; docs/sources.md lists the public descriptions of each format.
+docs/sources.md lists the public descriptions of each format.
 """
 
 import datetime as dt

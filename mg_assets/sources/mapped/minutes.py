@@ -8,7 +8,7 @@
 3. A bar without trades, or without a row, carries the previous close; before a stock's first trade
    the day's reference price where known, else NaN.
 
-Source: factors.md, section 0.
+Formats: docs/sources.md.
 """
 
 from dataclasses import dataclass

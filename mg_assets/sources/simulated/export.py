@@ -9,7 +9,7 @@ What the exchanges leave out is left out here too, so that a reader of such file
   the trade stream (``mdl_6_36_0.csv``: ExecType 52, price 0, the other side's number 0), without an aggressor flag.
   Its codes are ASCII numbers and its trade rows end in a stray comma.
 
-Each stock has a channel of its own, so that sequence numbers are unique within a channel. Source: data.md, section 2.
+Each stock has a channel of its own, so that sequence numbers are unique within a channel.
 """
 
 import datetime as dt

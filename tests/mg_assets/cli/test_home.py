@@ -40,13 +40,17 @@ def test_a_new_home_lies_in_the_lake(config, tmp_path):
     assert (home / "dagster.yaml").read_text() == edited
 
 
-def test_only_the_line_of_an_old_event_log_is_migrated(config, tmp_path):
+@pytest.mark.parametrize("line", ["module: {}  \r", "module: '{}'", 'module: "{}"  # as it came'])
+def test_only_the_line_of_an_old_event_log_is_migrated(config, tmp_path, line):
     home = tmp_path / "lake" / ".dagster"
     home.mkdir(parents=True)
-    old = OLD.format(home=home).encode()
+    old = OLD.format(home=home).replace("module: mg_assets.event_log  \r", line.format("mg_assets.event_log")).encode()
     (home / "dagster.yaml").write_bytes(old)
     prepare_home(config)
-    expected = old.replace(b"  module: mg_assets.event_log  \r", b"  module: mg_assets.orchestration.event_log  \r")
+    before, after = (
+        line.format(module).encode() for module in ("mg_assets.event_log", "mg_assets.orchestration.event_log")
+    )
+    expected = old.replace(b"  " + before, b"  " + after, 1)
     assert (home / "dagster.yaml").read_bytes() == expected
     assert sorted(file.name for file in home.iterdir()) == ["dagster.yaml"]  # no half-written file is left
 

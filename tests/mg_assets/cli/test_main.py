@@ -7,6 +7,7 @@ import pytest
 
 from mg_assets.cli import main as module
 from mg_assets.cli.main import COMMANDS, main
+from mg_assets.settings import settings
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.__name__.rpartition(".")[2])
@@ -62,3 +63,15 @@ def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(module.home, "run", broken)
     with pytest.raises(RuntimeError, match="a bug"):
         main(["home"])
+
+
+def test_a_path_that_cannot_be_made_is_one_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MG_LAKE", str(tmp_path / "file" / "lake"))
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    settings.cache_clear()
+    assert main(["home"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"mg: {tmp_path / 'file'}")
+    assert error.count("\n") == 1
+    settings.cache_clear()
