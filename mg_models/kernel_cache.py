@@ -28,19 +28,26 @@ def cached_njit(*sources: str | Path) -> Callable[..., Callable[[Callable[..., A
     Returns
     -------
     callable
-        Takes the options of ``numba.njit`` but ``cache``: ``@kernel(nogil=True)``.
+        Takes the options of ``numba.njit`` but ``cache``: ``@kernel(nogil=True)``. Its ``sources`` are the paths of
+        the files.
     """
-    version = _checksum(*map(str, sources))
+    paths = _python_files(*map(str, sources))
+    version = _checksum(paths)
 
     def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return lambda function: njit(cache=True, **options)(_closing_over(function, version))
 
+    kernel.sources = paths  # type: ignore[attr-defined]
     return kernel
 
 
 @functools.cache
-def _checksum(*sources: str) -> int:
-    paths = [p for s in sources for p in (sorted(Path(s).rglob("*.py")) if Path(s).is_dir() else [Path(s)])]
+def _python_files(*sources: str) -> tuple[Path, ...]:
+    return tuple(p for s in sources for p in (sorted(Path(s).rglob("*.py")) if Path(s).is_dir() else [Path(s)]))
+
+
+@functools.cache
+def _checksum(paths: tuple[Path, ...]) -> int:
     return zlib.crc32(b"\0".join(path.read_bytes() for path in paths))
 
 

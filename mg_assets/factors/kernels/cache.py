@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
+from mg_assets.market import schema
 from mg_models.kernel_cache import cached_njit
 
-kernel = cached_njit(Path(__file__).parents[1])
+kernel = cached_njit(Path(__file__).parents[1], schema.__file__)
 """``numba.njit(cache=True, ...)`` for this package: ``@kernel(nogil=True)``."""
