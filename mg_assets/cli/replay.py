@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mg_assets.errors import DataError
-from mg_assets.settings import Settings, settings
+from mg_assets.settings import settings
 
 if TYPE_CHECKING:  # numba and pandas are loaded only by a replay
     import pandas as pd
@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # numba and pandas are loaded only by a replay
     from mg_assets.lake.store import Lake
     from mg_assets.replay.agreement import DayReplay
     from mg_assets.replay.stock import Alignment
+    from mg_assets.settings import Settings
 
 WORST = 20  # stocks listed
 WINDOW = {
@@ -61,7 +62,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _replay(
-    lake: "Lake", config: Settings, day: dt.date, symbols: list[str] | None, alignment: "Alignment"
+    lake: "Lake", config: "Settings", day: dt.date, symbols: list[str] | None, alignment: "Alignment"
 ) -> "tuple[DayReplay, Callable[[str], tuple[pd.DataFrame, pd.DataFrame]]]":
     """The replay, and a function that gives one stock's orders and trades."""
     from mg_assets.replay.agreement import replay, replay_day

@@ -3,12 +3,13 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from mg_assets.settings import Settings, settings
+from mg_assets.settings import settings
 
 if TYPE_CHECKING:  # loaded when there is something to print
     import pandas as pd
 
     from mg_assets.lake.store import Lake
+    from mg_assets.settings import Settings
 
 PORTFOLIO_METRICS = {
     "excess_annual": "excess a year",
@@ -35,7 +36,7 @@ def run(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def print_results(config: Settings) -> None:
+def print_results(config: "Settings") -> None:
     """Print factors, signals and portfolios of a lake, and where to look next."""
     from mg_assets.lake.store import WHOLE, Lake
 

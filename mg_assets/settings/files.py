@@ -10,6 +10,8 @@ import yaml
 
 from mg_assets.errors import SettingsError
 
+CHECKOUT = Path(__file__).parents[2]
+DEFAULT_FILE = CHECKOUT / "deploy" / "demo.yaml"
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from mg_assets.settings.files import CHECKOUT
 from mg_assets.settings.values import (
     Above,
     Day,
@@ -38,7 +39,6 @@ from mg_assets.settings.values import (
     shown,
 )
 
-CHECKOUT = Path(__file__).parents[2]
 ABSENT: Any = None  # an option that is not given: the source's own default
 
 

@@ -227,6 +227,7 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ),
         ({"trading": {"capital": "5e8"}}, ["trading.capital was '5e8'; a number above 0 was expected, not text; YAML"]),
         ({"trading": {"capital": float("nan")}}, ["trading.capital was nan; a number above 0 was expected"]),
+        ({"trading": {"capital": float("inf")}}, ["trading.capital was inf; a number above 0 was expected"]),
         ({"trading": {"lots": True}}, ["trading: lots and participation need a capital in yuan, such as capital: "]),
         ({"trading": {"commission": 0.001}}, ["trading: commission and slippage need costs: chinese; "]),
         ({"trading": {"costs": "chinese", "commission": 25}}, ["trading.commission was 25; a fraction from 0 to 0.1 "]),
@@ -433,6 +434,12 @@ def test_dagster_names_what_is_wrong_when_it_loads(tmp_path):
     assert done.stderr.endswith(
         f"SettingsError: {tmp_path}/s.yaml: workers was 'many'; an integer from 0 was expected\n"
     )
+
+
+def test_the_command_line_reads_settings_when_a_command_runs():
+    code = "import sys; import mg_assets.cli.main; print([m for m in ('pydantic', 'numpy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_settings_load_neither_torch_nor_dagster_nor_pandas():
