@@ -1,6 +1,6 @@
 """Fourteen features of a day seen in bars of 240, 60 and 30 minutes: sequences of 1, 4 and 8 steps.
 
-Source: Haitong 2023 (series 88) names the granularities; the report does not name the features; ours are in docs/factors.md.
+Source: Haitong 2023 (series 88) names the granularities, not the features; ours are in docs/factors.md.
 """
 
 import math
