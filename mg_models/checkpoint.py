@@ -1,17 +1,15 @@
 """A trained model on disk: weights as safetensors, and a JSON card with their provenance.
 
 ``<folder>/seed<k>.safetensors`` and ``<folder>/seed<k>.json``. Writes are atomic: the card is written last
-and holds the weights' digest. Neither file holds a time of day: the same inputs, seed and device kind give the same
-bytes. Never a pickle.
+and holds the weights' digest and its own. Neither file holds a time of day: the same inputs, seed and device kind give
+the same bytes. Never a pickle.
 """
 
 import dataclasses
 import hashlib
 import json
-import os
 import subprocess
-import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +19,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from mg_models.atomic_file import abandoned_files, atomic_file
 from mg_models.data.splits import Split, period_start
 from mg_models.errors import CheckpointError
 from mg_models.networks import build_network
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from mg_models.data.dataset import Dataset
 
 FORMAT = 2
+CARD_DIGEST = "card_sha256"  # cards before version 0.3 have none
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,9 @@ def save(model: TrainedModel, folder: str | Path) -> Path:
     (folder / f"seed{model.seed}.json").unlink(missing_ok=True)
     weights = safetensors.torch.save({k: model.state[k].contiguous() for k in sorted(model.state)})
     card = {**model.card, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+    card[CARD_DIGEST] = _card_digest(card)
+    for path in abandoned_files(folder):
+        Path(path).unlink(missing_ok=True)
     _write(folder / f"seed{model.seed}.safetensors", weights)
     return _write(folder / f"seed{model.seed}.json", (json.dumps(card, indent=1, sort_keys=True) + "\n").encode())
 
@@ -243,6 +246,8 @@ def _load(path: Path) -> TrainedModel:
         weights = weights_path.read_bytes()
         if card["format"] not in (1, FORMAT):
             raise CheckpointError(f"{path} has format {card['format']}, this version reads 1 and {FORMAT}; train again")
+        if card["format"] == FORMAT and card.get(CARD_DIGEST, _card_digest(card)) != _card_digest(card):
+            raise CheckpointError(f"{path} is not the card that was written; train again")
         if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
             raise CheckpointError(f"{weights_path} is not the file that {path.name} was written with; train again")
         spec = _spec(card["catalog_entry"] if card["format"] == FORMAT else _since_format_1(card["catalog_entry"]))
@@ -250,7 +255,7 @@ def _load(path: Path) -> TrainedModel:
         return TrainedModel(spec, card["retrain"], card["seed"], features, safetensors.torch.load(weights), card)
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} has no weights {weights_path.name} beside it; train again") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a model's card ({error!r}); train again") from error
 
 
@@ -279,15 +284,13 @@ def _since_format_1(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, "label": {"horizons": [settings["horizon"]]}}
 
 
+def _card_digest(card: Mapping[str, Any]) -> str:
+    """Digest of a card but for the digest on it."""
+    rest = json.loads(json.dumps({name: value for name, value in card.items() if name != CARD_DIGEST}))  # as stored
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def _write(path: Path, content: bytes) -> Path:
-    beside = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(beside, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as out:
+        out.write(content)
     return path

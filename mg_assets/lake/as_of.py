@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from mg_assets.lake.index import PartitionInfo
+from mg_assets.lake.integrity import PartitionFile
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
 
@@ -73,7 +74,8 @@ class AsOfLake(Lake):
         """Refused: a point-in-time view is read-only (PermissionError)."""
         raise PermissionError(f"the lake as of {self.until} is read-only; write {table} {key} to the lake itself")
 
-    def _open(self, table: str, key: str) -> Any:
+    def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> PartitionFile:
+        """A partition's file for reading, of one that was available as of the day; see :meth:`Lake.opened`."""
         if not self.available(table, key):
             raise self._lacks(table, key)
-        return super()._open(table, key)
+        return super().opened(table, key, dictionary)

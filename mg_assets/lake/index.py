@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 FORMAT = 1
@@ -32,6 +32,8 @@ class PartitionInfo:
         What was given to :meth:`Lake.write`.
     damaged : str or None
         What is wrong with the file, or with one beside it.
+    rejected : tuple of str
+        Blocking checks that this content failed.
     """
 
     key: str
@@ -40,6 +42,7 @@ class PartitionInfo:
     columns: Mapping[str, str]
     metadata: Mapping[str, Any]
     damaged: str | None = None
+    rejected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,11 @@ class TableIndex:
 
 
 def _bytes(entries: Mapping[str, IndexEntry]) -> bytes:
-    kept = [{"stamp": e.stamp, "info": vars(e.info), "beside": e.beside} for e in entries.values()]
+    facts = [f.name for f in fields(PartitionInfo) if f.name != "rejected"]  # a mark beside the file says that
+    kept = [
+        {"stamp": e.stamp, "info": {name: getattr(e.info, name) for name in facts}, "beside": e.beside}
+        for e in entries.values()
+    ]
     return json.dumps({"format": FORMAT, "partitions": kept}).encode()
 
 

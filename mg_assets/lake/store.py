@@ -1,41 +1,35 @@
 """The lake: one folder per table, one Parquet file per partition, written atomically.
 
-``<root>/<table>/date=2023-02-01/part.parquet``. A write goes to a hidden file beside the
-target, is flushed to disk and then renamed over it, so that a reader or a crash sees either
-the old partition or the new one. On object stores (fsspec URLs) a put is atomic by itself.
-Any Parquet reader can open the files as they are.
+``<root>/<table>/date=2023-02-01/part.parquet``. A write goes to a hidden file in the table's folder, is flushed to disk
+and then renamed over the target, so that a reader or a crash sees either the old partition or the new one. On object
+stores (fsspec URLs) a put is atomic by itself. Any Parquet reader can open the files as they are; what the lake
+verifies when it reads one is in :mod:`mg_assets.lake.integrity`.
 """
 
 import json
-import os
-import shutil
-import tempfile
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError
 from mg_assets.lake.digest import ContentDigest
 from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
-from mg_assets.lake.integrity import CALLER, Footer, FooterError, lake_text, read_footer, reading, seal
+from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
+from mg_assets.lake.storage import CHECK_RESULT_FILE, DAMAGE_FILE, DATA_FILE, MARKS, Storage, mark_damaged
 from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
 READ_THREADS = 4
-CHECK_RESULT_FILE = "_failed_checks.json"  # readers of Parquet folders skip names with a leading underscore
 INDEX_FILE = "_index.json"
 
 
@@ -68,22 +62,24 @@ class DensePanel:
         return np.stack([self.values[c] for c in columns], axis=-1)
 
 
-@contextmanager
-def atomic_file(path: str) -> Iterator[BinaryIO]:
-    """Open a hidden file beside ``path``; on success flush it to disk and rename it over ``path``."""
-    folder = os.path.dirname(path)
-    os.makedirs(folder, exist_ok=True)
-    beside = f"{folder}/.{os.path.basename(path)}.{uuid.uuid4().hex}.tmp"
-    try:
-        with open(beside, "w+b") as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        if os.path.exists(beside):
-            os.unlink(beside)
-        raise
+@dataclass(frozen=True)
+class RemoteFile:
+    """A partition's file on an object store: a callable that opens it."""
+
+    lake: "Lake"
+    table: str
+    key: str
+
+    def __call__(self) -> BinaryIO:
+        """Open it."""
+        return self.lake.storage.open(self.lake.path(self.table, self.key))
+
+    def __str__(self) -> str:
+        return self.lake.path(self.table, self.key)
+
+    def report(self, what: str) -> None:
+        """Record that its bytes are damaged."""
+        self.lake.mark_damaged(self.table, self.key, what)
 
 
 class Lake:
@@ -113,13 +109,7 @@ class Lake:
 
     def __init__(self, root: str | Path):
         self.root = str(root).rstrip("/")
-        self._remote = "://" in self.root
-        if self._remote:
-            import fsspec
-
-            self._fs, self._base = fsspec.core.url_to_fs(self.root)
-        else:
-            self._base = self.root
+        self.storage = Storage(self.root)
         self._indices: dict[str, TableIndex] = {}
 
     def __repr__(self) -> str:
@@ -127,46 +117,29 @@ class Lake:
 
     def path(self, table: str, key: str) -> str:
         """Path of a partition's file (it need not exist); key ``all`` denotes a table without partitions."""
-        return f"{self.folder(table, key)}/part.parquet"
+        return f"{self.folder(table, key)}/{DATA_FILE}"
 
     def folder(self, table: str, key: str) -> str:
         """Folder of a partition: its data, and files beside them (a model's weights and training curves)."""
-        return f"{self._base}/{table}" if key == WHOLE else f"{self._base}/{table}/{_column(table, key)}={key}"
+        base = f"{self.storage.base}/{table}"
+        return base if key == WHOLE else f"{base}/{_column(table, key)}={key}"
 
     def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
-        """The partition's Parquet file, which must exist: its path, or on an object store a callable that opens it."""
-        if not self.has(table, key):
-            raise self._lacks(table, key)
-        return partial(self._open, table, key) if self._remote else self.path(table, key)
+        """The partition's Parquet file, verified to be it: its path, or on an object store a callable that opens it."""
+        self.opened(table, key).close()
+        return RemoteFile(self, table, key) if self.storage.remote else self.path(table, key)
 
     def modified(self, table: str, key: str) -> float | None:
         """When the partition was last written, in seconds since the epoch; None where it is absent."""
-        path = self.path(table, key)
-        try:
-            return self._fs.modified(path).timestamp() if self._remote else os.stat(path).st_mtime
-        except FileNotFoundError:
-            return None
+        return self.storage.modified(self.path(table, key))
 
     def keys(self, table: str) -> list[str]:
         """Partition keys that the table has, ascending."""
-        folder = f"{self._base}/{table}"
-        if self._remote:
-            files = self._fs.glob(f"{folder}/*/part.parquet")
-            return sorted(f.rsplit("/", 2)[1].partition("=")[2] for f in files)
-        if not os.path.isdir(folder):
-            return []
-        if os.path.exists(f"{folder}/part.parquet"):
-            return [WHOLE]
-        return sorted(
-            e.name.partition("=")[2]
-            for e in os.scandir(folder)
-            if "=" in e.name and os.path.exists(f"{e.path}/part.parquet")
-        )
+        return _keys(self.storage.folders(table))
 
     def has(self, table: str, key: str) -> bool:
         """Whether the partition exists."""
-        path = self.path(table, key)
-        return bool(self._fs.exists(path)) if self._remote else os.path.exists(path)
+        return self.storage.exists(self.path(table, key))
 
     def write(
         self,
@@ -215,55 +188,52 @@ class Lake:
             return lake_text(table, key, digest.result(), self._digests_beside(table, key))
 
         path = self.path(table, key)
-        if not self._remote:
-            with atomic_file(path) as out:
-                write_parquet(table, pieces(), out, row_group_size, footer)
-                seal(out)
-            return path
-        with tempfile.TemporaryFile() as whole:
-            write_parquet(table, pieces(), whole, row_group_size, footer)
-            seal(whole)
-            whole.seek(0)
-            with self._fs.open(path, "wb") as out:
-                shutil.copyfileobj(whole, out, 1 << 20)
+        with self.storage.replace(path, table) as out:
+            write_parquet(table, pieces(), out, row_group_size, footer)
+            seal(out)
+        self.storage.remove(f"{self.folder(table, key)}/{DAMAGE_FILE}")
         return path
 
     def write_file(self, table: str, key: str, name: str, content: bytes) -> str:
         """Write a file beside a partition's data (a report, a model card), atomically; returns its path."""
         path = f"{self.folder(table, key)}/{name}"
-        if self._remote:
-            self._fs.pipe_file(path, content)
-            return path
-        with atomic_file(path) as out:
+        with self.storage.replace(path, table) as out:
             out.write(content)
         return path
 
     def remove(self, table: str, key: str) -> None:
         """Delete a partition's file where it exists."""
-        path = self.path(table, key)
-        if self.has(table, key):
-            self._fs.rm_file(path) if self._remote else os.unlink(path)
+        self.storage.remove(self.path(table, key))
+
+    def remove_abandoned(self) -> list[str]:
+        """Remove the temporary files of writes whose process was killed, never a live one's; returns their paths."""
+        found = self.storage.abandoned()
+        for path in found:
+            self.storage.remove(path)
+        return found
 
     def record_check_failures(self, table: str, key: str, failed: Sequence[str]) -> None:
         """Record the partition's failed blocking checks beside its data; an empty list deletes an older record."""
-        path = f"{self.folder(table, key)}/{CHECK_RESULT_FILE}"
         if failed:
-            self.write_file(table, key, CHECK_RESULT_FILE, json.dumps({"failed": list(failed)}).encode())
-        elif self._fs.exists(path) if self._remote else os.path.exists(path):
-            self._fs.rm_file(path) if self._remote else os.unlink(path)
+            found = self.info(table, [key]).get(key)
+            record = {"failed": list(failed), "digest": found.digest if found is not None else None}
+            self.write_file(table, key, CHECK_RESULT_FILE, json.dumps(record).encode())
+        else:
+            self.storage.remove(f"{self.folder(table, key)}/{CHECK_RESULT_FILE}")
 
     def rejected(self, table: str, key: str) -> list[str]:
-        """Blocking checks that the present version of the partition failed; a rewritten one has none until checked."""
-        path = f"{self.folder(table, key)}/{CHECK_RESULT_FILE}"
-        try:
-            checked = self._fs.modified(path).timestamp() if self._remote else os.stat(path).st_mtime
-        except FileNotFoundError:
-            return []
-        written = self.modified(table, key)
-        if written is None or written > checked:
-            return []
-        with self._fs.open(path, "rb") if self._remote else open(path, "rb") as file:
-            return json.load(file)["failed"]
+        """Blocking checks that the present content of the partition failed; other content has none until checked."""
+        found = self.info(table, [key]).get(key)
+        return [] if found is None else list(found.rejected)
+
+    def mark_damaged(self, table: str, key: str, what: str) -> None:
+        """Record that a partition's file, as it is now, is damaged: for :meth:`info` it is, until it is replaced."""
+        path = self.path(table, key)
+        if self.storage.remote:
+            mark = {"what": what, "stamp": self.storage.stamp(path)}
+            self.write_file(table, key, DAMAGE_FILE, json.dumps(mark).encode())
+        else:
+            mark_damaged(path, what)
 
     def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
         """What the footers of a table's partitions say, damaged ones included; only changed files are opened.
@@ -282,43 +252,46 @@ class Lake:
         """
         if table not in self._indices:
             self._indices[table] = TableIndex(
-                load=partial(self._stored_index, table),
+                load=partial(self.storage.read, f"{self.storage.base}/{table}/{INDEX_FILE}"),
                 save=partial(self.write_file, table, WHOLE, INDEX_FILE),
                 read=partial(self._entry, table),
                 stamp_beside=partial(self._stamp_beside, table),
             )
-        stamps = {}
-        for key in self.keys(table) if keys is None else sorted(set(keys)):
-            stamp = self._stamp(self.path(table, key))
-            if stamp is not None:
-                stamps[key] = stamp
-        return self._indices[table].look(stamps, whole=keys is None)
+        if keys is None:
+            folders = self.storage.partitions(table)
+            present = {key: folders[below] for key, below in zip(_keys(folders), sorted(folders), strict=False)}
+        else:
+            found = {key: self._stamp_and_marks(table, key) for key in sorted(set(keys))}
+            present = {key: seen for key, seen in found.items() if seen is not None}
+        stamps = {key: stamp for key, (stamp, _) in present.items()}
+        out = self._indices[table].look(stamps, whole=keys is None)
+        for key in [k for k in out if present[k][1]]:
+            out[key] = self._marked(table, out[key], *present[key])
+        return out
 
     def metadata(self, table: str, key: str) -> dict:
         """The ``metadata`` given to :meth:`write`; empty without any."""
-        with self.opened(table, key) as (_, footer):
-            return dict(footer.metadata)
+        with self.opened(table, key) as file:
+            return dict(file.footer.metadata)
 
     def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One partition as an Arrow table, without the partition column."""
-        with self.opened(table, key) as (file, _):
-            return file.read(columns=list(columns) if columns is not None else None)
+        with self.opened(table, key) as file:
+            return file.read(columns)
 
     def stock(self, table: str, key: str, symbol: str) -> pa.Table:
         """One symbol's rows of a partition; row groups that cannot hold it are not read."""
-        with self.opened(table, key) as (file, footer):
-            filters = pq.filters_to_expression([("symbol", "=", symbol)])
-            groups = groups_between(footer.parquet, symbol, symbol)
-            return file.read_row_groups(groups).filter(filters)
+        with self.opened(table, key) as file:
+            part = file.read_row_groups(groups_between(file.parquet, symbol, symbol))
+        return part.filter(pc.equal(part["symbol"], symbol))
 
     def rows(self, table: str, key: str) -> int:
         """Number of rows of a partition, from the file's footer."""
-        with self.opened(table, key) as (_, footer):
-            return footer.parquet.num_rows
+        with self.opened(table, key) as file:
+            return file.parquet.num_rows
 
-    @contextmanager
-    def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> Iterator[tuple[pq.ParquetFile, Footer]]:
-        """A partition's file for reading, verified to be the one that was written; its pages are as they are read.
+    def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> PartitionFile:
+        """A partition's file for reading, verified to be this table's and key's.
 
         Parameters
         ----------
@@ -327,24 +300,28 @@ class Lake:
         dictionary : sequence of str
             Text columns that are read as dictionary codes, where the file has them.
 
-        Yields
-        ------
-        tuple of ParquetFile and Footer
+        Returns
+        -------
+        PartitionFile
+            To be closed. Pages are verified as they are read.
 
         Raises
         ------
         DamagedPartitionError
-            The file, or what is read of it while it is open, is not what was written.
+            The file is not what was written.
         MissingPartitionError
             The lake lacks the partition.
         """
-        with self._open(table, key) as raw, reading(self.path(table, key)):
-            footer = self._identified(read_footer(raw), table, key)
-            here = [name for name in dictionary if name in footer.parquet.schema.names]
-            with pq.ParquetFile(
-                raw, metadata=footer.parquet, read_dictionary=here, page_checksum_verification=True
-            ) as file:
-                yield file, footer
+        path = self.path(table, key)
+        try:
+            source = self.storage.open(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._lacks(table, key) from error
+        file = PartitionFile(source, path, partial(self.mark_damaged, table, key), dictionary)
+        if file.footer.table is not None and (file.footer.table, file.footer.key) != (table, key):
+            file.close()
+            raise DamagedPartitionError(path, f"it is {file.footer.table} {file.footer.key}, put in its place")
+        return file
 
     def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One partition as a DataFrame, without the partition column."""
@@ -470,80 +447,64 @@ class Lake:
         with ThreadPoolExecutor(READ_THREADS) as pool:
             return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
 
-    def _identified(self, footer: Footer, table: str, key: str) -> Footer:
-        """The footer where it is that of this table and key; FooterError where it is another's."""
-        if footer.table is not None and (footer.table, footer.key) != (table, key):
-            raise FooterError(f"it is {footer.table} {footer.key}, put in the place of {table} {key}")
-        return footer
+    def _stamp_beside(self, table: str, key: str, name: str) -> Stamp | None:
+        return self.storage.stamp(f"{self.folder(table, key)}/{name}")
+
+    def _stamp_and_marks(self, table: str, key: str) -> tuple[Stamp, list[str]] | None:
+        stamp = self.storage.stamp(self.path(table, key))
+        if stamp is None:
+            return None
+        return stamp, [name for name in MARKS if self.storage.exists(f"{self.folder(table, key)}/{name}")]
+
+    def _marked(self, table: str, info: PartitionInfo, stamp: Stamp, marks: list[str]) -> PartitionInfo:
+        """A partition with what the marks beside it say, where they speak of this very content and file."""
+        for name in marks:
+            mark = json.loads(self.storage.read(f"{self.folder(table, info.key)}/{name}") or b"{}")
+            if name == CHECK_RESULT_FILE and mark.get("digest") == info.digest and info.damaged is None:
+                info = replace(info, rejected=tuple(mark["failed"]))
+            if name == DAMAGE_FILE and mark.get("stamp") == stamp and info.damaged is None:
+                info = replace(info, damaged=mark["what"], digest=None)
+        return info
 
     def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
         """What a partition's footer, and the files beside it that it names, say; None where it is gone."""
         try:
-            with self._open(table, key) as file, reading(self.path(table, key)):
-                footer = self._identified(read_footer(file), table, key)
+            with self.opened(table, key) as file:
+                footer = file.footer
         except MissingPartitionError:
             return None
         except DamagedPartitionError as error:
             return IndexEntry(stamp, PartitionInfo(key, 0, None, {}, {}, error.what))
         beside = {name: self._stamp_beside(table, key, name) for name in footer.files}
-        damaged = None
-        if footer.files:
-            found = self._digests_beside(table, key)
-            wrong = [name for name, digest in footer.files.items() if found.get(name) != digest]
-            damaged = f"{', '.join(wrong)} beside it: absent or changed since it was written" if wrong else None
+        damaged = "; ".join(what for _, what in self.damages_beside(table, key, footer.files)) or None
         digest = footer.digest or {"content": None, "columns": {}}
+        content = None if damaged else digest["content"]
         rows, metadata = footer.parquet.num_rows, dict(footer.metadata)
-        return IndexEntry(
-            stamp, PartitionInfo(key, rows, digest["content"], digest["columns"], metadata, damaged), beside
-        )
+        return IndexEntry(stamp, PartitionInfo(key, rows, content, digest["columns"], metadata, damaged), beside)
+
+    def damages_beside(self, table: str, key: str, written: Mapping[str, str]) -> list[tuple[str, str]]:
+        """Faults of the files beside a partition's data, by name, where they have not the digests ``written``."""
+        found = self._digests_beside(table, key) if written else {}
+        return [
+            (name, f"{name} is not the file that was written" if name in found else f"{name} is absent")
+            for name, digest in written.items()
+            if found.get(name) != digest
+        ]
 
     def _digests_beside(self, table: str, key: str) -> dict[str, str]:
         """Digest of every file beside a partition's data (weights, cards, reports), by name."""
         folder = self.folder(table, key)
-        if self._remote:
-            paths = self._fs.ls(folder, detail=False) if self._fs.exists(folder) else []
-            names = [p.rsplit("/", 1)[1] for p in paths if self._fs.isfile(p)]
-        else:
-            names = [e.name for e in os.scandir(folder) if e.is_file()] if os.path.isdir(folder) else []
-        out = {}
-        for name in sorted(names):
-            if name != "part.parquet" and name[0] not in "._":
-                with self._fs.open(f"{folder}/{name}", "rb") if self._remote else open(f"{folder}/{name}", "rb") as f:
-                    out[name] = xxhash.xxh3_64_hexdigest(f.read())
-        return out
-
-    def _stamp_beside(self, table: str, key: str, name: str) -> Stamp | None:
-        return self._stamp(f"{self.folder(table, key)}/{name}")
-
-    def _stamp(self, path: str) -> Stamp | None:
-        """What changes when a file does; None where it is absent."""
-        try:
-            if self._remote:
-                facts = self._fs.info(path)
-                version = (facts.get(n) for n in ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created"))
-                return [int(facts["size"]), str(next((v for v in version if v), ""))]
-            found = os.stat(path)
-            return [found.st_size, found.st_mtime_ns, found.st_ino]
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    def _stored_index(self, table: str) -> bytes | None:
-        path = f"{self._base}/{table}/{INDEX_FILE}"
-        try:
-            with self._fs.open(path, "rb") if self._remote else open(path, "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
-
-    def _open(self, table: str, key: str) -> Any:
-        path = self.path(table, key)
-        try:
-            return self._fs.open(path, "rb") if self._remote else open(path, "rb")
-        except FileNotFoundError as error:
-            raise self._lacks(table, key) from error
+        names = [n for n in self.storage.names(folder) if n != DATA_FILE and n[0] not in "._"]
+        return {n: xxhash.xxh3_64_hexdigest(self.storage.read(f"{folder}/{n}") or b"") for n in names}
 
     def _lacks(self, table: str, key: str) -> MissingPartitionError:
         return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
+
+
+def _keys(folders: Iterable[str]) -> list[str]:
+    """Partition keys of a table's folders; one whose data are in the table's own folder has no others."""
+    names = sorted(folders)
+    return [WHOLE] if "" in names else [name.partition("=")[2] for name in names]
 
 
 def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from cachetools import LRUCache
 
+from mg_assets.lake.parquet_layout import groups_between
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 
@@ -110,20 +109,15 @@ class PartitionReader:
     """A Parquet partition read by row groups, symbols as dictionary codes."""
 
     def __init__(self, lake: Lake, table: str, key: str, dictionary: Sequence[str] = ("symbol",)):
-        tail = lake.path(table, key).rsplit("/", 3)[1:]
-        self._handle = fsspec.open("/".join([lake.root, *tail]), "rb").open()
-        footer = pq.read_metadata(self._handle)
-        here = [name for name in dictionary if name in footer.schema.names]
-        self.file = pq.ParquetFile(self._handle, metadata=footer, read_dictionary=here)
-        self.schema = self.file.schema_arrow
-        self.count = self.file.metadata.num_rows
+        self.file = lake.opened(table, key, dictionary)
+        self.schema = self.file.schema
+        self.count = self.file.parquet.num_rows
 
     def __enter__(self) -> "PartitionReader":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.file.close()
-        self._handle.close()
 
     def batches(self, columns: Sequence[str]) -> Iterator[tuple[int, pa.Table]]:
         """The rows in order as tables that hold whole symbols; at most a row group and a symbol are in memory.
@@ -135,9 +129,9 @@ class PartitionReader:
         """
         rest: pa.Table | None = None
         row = 0
-        groups = self.file.num_row_groups
+        groups = self.file.parquet.num_row_groups
         for number in range(groups):
-            part = self.file.read_row_group(number, columns=list(columns))
+            part = self.file.read_row_groups([number], columns)
             if rest is not None and len(rest):
                 part = pa.concat_tables([rest, part])
             if number + 1 < groups:
@@ -149,14 +143,9 @@ class PartitionReader:
 
     def between(self, first: str, last: str, columns: Sequence[str]) -> pa.Table:
         """Rows of the symbols from ``first`` to ``last``, read from the row groups that may hold them."""
-        at = self.schema.names.index("symbol")
-        wanted = []
-        for number in range(self.file.num_row_groups):
-            stats = self.file.metadata.row_group(number).column(at).statistics
-            if stats is None or not stats.has_min_max or (stats.min <= last and stats.max >= first):
-                wanted.append(number)
-        part = self.file.read_row_groups(wanted, columns=list(columns))
-        if len(wanted) == self.file.num_row_groups == 1:
+        wanted = groups_between(self.file.parquet, first, last)
+        part = self.file.read_row_groups(wanted, columns)
+        if len(wanted) == self.file.parquet.num_row_groups == 1:
             return part
         symbol = part["symbol"].cast(pa.string())
         return part.filter(pc.and_(pc.greater_equal(symbol, first), pc.less_equal(symbol, last)))
@@ -237,5 +226,5 @@ def size(lake: Lake, table: str, key: str) -> tuple[int, int]:
         names = rows.schema.names
         if "symbol" not in names or not rows.count or not same_type(rows.schema.field("symbol").type, pa.string()):
             return rows.count, 0
-        _, words = encode(rows.file.read(columns=["symbol"])["symbol"])
+        _, words = encode(rows.file.read(["symbol"])["symbol"])
         return rows.count, len(words)

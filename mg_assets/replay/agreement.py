@@ -233,7 +233,7 @@ def _parts(lake: Lake, key: str, symbols: Sequence[str] | None) -> Iterator[tupl
         PartitionReader(lake, "trades", key) as trades,
         PartitionReader(lake, "snapshots" if compared else "orders", key) as leading,
     ):
-        _, words = encode(leading.file.read(columns=["symbol"])["symbol"])
+        _, words = encode(leading.file.read(["symbol"])["symbol"])
         wanted = sorted(set(words.astype(str)) & set(words.astype(str) if symbols is None else symbols))
         for names in _by_row_group(orders, wanted):
             tables = [(orders, ORDERS), (trades, TRADES)]
@@ -246,8 +246,8 @@ def _by_row_group(rows: PartitionReader, symbols: list[str]) -> Iterator[list[st
     """The symbols, ascending, that begin in one row group; all together where the file has no statistics."""
     at = rows.schema.names.index("symbol")
     ends = []
-    for number in range(rows.file.num_row_groups):
-        stats = rows.file.metadata.row_group(number).column(at).statistics
+    for number in range(rows.file.parquet.num_row_groups):
+        stats = rows.file.parquet.row_group(number).column(at).statistics
         ends.append(stats.max if stats is not None and stats.has_min_max else "~")
     groups = np.searchsorted(np.array(ends, dtype=str), np.array(symbols, dtype=str))
     for group in np.unique(groups):

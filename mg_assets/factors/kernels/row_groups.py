@@ -20,9 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mg_assets.errors import DataError
+from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.factors.kernels.columns import ascending_within, codes_of, put_nan, runs_of
+from mg_assets.lake.integrity import read_footer, reading
 from mg_assets.lake.parquet_layout import states_order, stocks_of
+from mg_assets.lake.storage import mark_damaged
+from mg_assets.lake.store import RemoteFile
 from mg_assets.market.schema import ORDER_KINDS
 
 Partition = str | Path | Callable[[], BinaryIO]
@@ -103,9 +106,13 @@ class TableFile:
     ):
         self.table = table
         self.partition = partition
-        with self._source() as source, pq.ParquetFile(source) as file:
-            self.metadata = file.metadata
-            self.schema = file.schema_arrow
+        with reading(str(self)), self._source() as source:
+            footer = read_footer(source)
+        if footer.table not in (None, table):
+            raise DamagedPartitionError(str(self), f"it is {footer.table} {footer.key}, expected {table}")
+        self._of_lake = footer.table is not None
+        self.metadata = footer.parquet
+        self.schema = self.metadata.schema.to_arrow_schema()
         self.stocks = stocks_of(self.metadata)
         self.sort = by_seq and not states_order(self.metadata)
         self.wanted = dict(columns) | ({"seq": pa.int64()} if self.sort else {})
@@ -121,7 +128,7 @@ class TableFile:
         self._files: SimpleQueue[pq.ParquetFile] = SimpleQueue()
 
     def __str__(self) -> str:
-        path = self.partition if isinstance(self.partition, str | Path) else "its file"
+        path = self.partition if isinstance(self.partition, str | Path | RemoteFile) else "its file"
         return f"table {self.table!r} in {path}"
 
     def __len__(self) -> int:
@@ -190,6 +197,14 @@ class TableFile:
         tail = block.part(last, len(block)).owned() if last < len(block) else None
         return head, result, tail
 
+    def _report(self, what: str) -> None:
+        """Record that a page is damaged, for the lake's next run."""
+        if isinstance(self.partition, str | Path):
+            if self._of_lake:
+                mark_damaged(self.partition, what)
+        elif isinstance(self.partition, RemoteFile):
+            self.partition.report(what)
+
     @contextmanager
     def _file(self) -> Iterator[pq.ParquetFile]:
         """An open file that no other thread reads."""
@@ -197,7 +212,12 @@ class TableFile:
             file = self._files.get_nowait()
         except Empty:
             dictionaries = [c for c in ("symbol", "kind") if c in self.columns]
-            file = pq.ParquetFile(self._source(), metadata=self.metadata, read_dictionary=dictionaries)
+            file = pq.ParquetFile(
+                self._source(),
+                metadata=self.metadata,
+                read_dictionary=dictionaries,
+                page_checksum_verification=True,
+            )
         yield file
         self._files.put(file)
 
@@ -206,7 +226,7 @@ class TableFile:
             self._files.get().close(force=True)
 
     def _read(self, group: int) -> Block:
-        with self._file() as file:
+        with reading(str(self), self._report), self._file() as file:
             rows = file.read_row_group(group, columns=self.columns, use_threads=False)
         if self.stocks:
             symbols, offsets = self.stocks[group]

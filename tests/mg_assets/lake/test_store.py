@@ -106,7 +106,7 @@ def test_an_error_while_writing_keeps_the_old_partition(lake, monkeypatch):
     def broken(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr("mg_assets.lake.store.pq.ParquetWriter.write_table", broken)
+    monkeypatch.setattr("mg_assets.lake.parquet_layout.pq.ParquetWriter.write_table", broken)
     with pytest.raises(OSError, match="disk full"):
         lake.write("scores", "2023-02-01", frame(2, 2.0))
     assert lake.day("scores", "2023-02-01")["v"].tolist() == [1.0, 1.0]
