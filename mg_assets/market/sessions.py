@@ -7,6 +7,15 @@ import numpy as np
 SHANGHAI_CLOSING_AUCTION = dt.date(2018, 8, 20)  # continuous to 15:00 before
 LIMIT_COLUMNS = ("up_limit", "down_limit")
 
+CLOSE = dt.time(15, 0)
+SHORT_SESSIONS = {dt.date(2016, 1, 4): dt.time(13, 34), dt.date(2016, 1, 7): dt.time(9, 59)}
+"""Days on which trading ended before 15:00, and when: the circuit breaker of January 2016 closed both exchanges."""
+
+
+def session_end(day: dt.date) -> dt.time:
+    """When the day's trading ended: 15:00, but for the days of :data:`SHORT_SESSIONS`."""
+    return SHORT_SESSIONS.get(day, CLOSE)
+
 
 def lot_rule(symbols: np.ndarray) -> np.ndarray:
     """0 where buy orders come in hundreds, else a buy's least volume: 200 on STAR, 100 in Beijing."""

@@ -112,6 +112,26 @@ def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, fou
 
 
 @kernel()
+def scan_session(codes, time, first, last):
+    """The first and last row of each symbol before 15:05, in place.
+
+    Parameters
+    ----------
+    codes : int32 (N,)
+    time : int64 (N,)
+        Milliseconds since the day's midnight.
+    first, last : int64 (S,)
+        Filled in; of a symbol without such a row they stay as they are.
+    """
+    for i in range(len(codes)):
+        s, t = codes[i], time[i]
+        if s < 0 or t >= CLOSED:
+            continue
+        first[s] = min(first[s], t)
+        last[s] = max(last[s], t)
+
+
+@kernel()
 def _find(ids, first, last, wanted):
     """Row of ``wanted`` in the ascending ``ids[first:last]``, or -1."""
     low, high = first, last

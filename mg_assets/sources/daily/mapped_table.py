@@ -125,7 +125,7 @@ def read_mapped_table(
     SourceError
         No file is there, or one is damaged.
     DataError
-        The files have no rows.
+        The files have no rows, or none that can be read.
     MgError
         None of the files can be read: the error of the first.
     """
@@ -142,8 +142,14 @@ def read_mapped_table(
     if not parts:
         errors = [e.error for p in paths if (e := read_log.files[p]).error is not None]
         raise errors[0]
-    if not any(len(p) + len(p.quarantine) for p in parts):
-        raise DataError(f"{paths[0]}: {what} has a header and no rows; fetch the file again")
+    if not any(len(p) for p in parts):
+        broken = merge_quarantines([p.quarantine for p in parts])
+        if not len(broken):
+            raise DataError(f"{paths[0]}: {what} has a header and no rows; fetch the file again")
+        raise DataError(
+            f"{broken['file'].iloc[0]}: none of {len(broken)} lines of {what} is a row; the first: "
+            f"{broken['reason'].iloc[0]}. Is it this table, with this delimiter?"
+        )
     return parts[0] if len(parts) == 1 else _concatenated(parts)
 
 

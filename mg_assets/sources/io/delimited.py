@@ -43,8 +43,8 @@ LONGEST_LINE = 4 << 20
 HEAD_BYTES = 1 << 16
 NEWLINE = 10
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-ENCODINGS = ("utf8", "gb18030", "latin-1")
-"""Tried one after the other: the usual one, that of Chinese spreadsheets, one in which any byte is a character."""
+ENCODINGS = ("utf8", "gb18030")
+"""Tried one after the other: the usual one, and that of Chinese spreadsheets."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class TextFormat:
     encoding: str
     stray: bool  # data rows end in a delimiter that the header lacks
     data_at: int = 0  # bytes before the first data row
+    plain: bool = True  # the first lines are ASCII: the encoding is a guess
 
 
 def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) -> TextFormat:
@@ -73,10 +74,10 @@ def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] 
         raise DataError(f"{path} is empty ({len(head)} bytes without a line); fetch it again")
     if len(lines) == 1 and len(head) == HEAD_BYTES:
         raise DataError(f"{path}: the first line has more than {HEAD_BYTES:,} bytes; is it a table of text?")
-    encoding = next((e for e in ENCODINGS if _decodes(head, e)), ENCODINGS[-1])
-    if encoding == ENCODINGS[-1] and not lines[0].isascii():
+    encoding = next((e for e in ENCODINGS if _decodes(head, e)), ENCODINGS[0])
+    if not _decodes(lines[0], encoding):
         raise DataError(f"{path}: the header is neither UTF-8 nor GB18030; save it again as UTF-8")
-    first = lines[0].decode(encoding)
+    first = lines[0].decode(encoding, errors="replace")
     delimiter = max(",\t|;", key=first.count)
     if header and not first.count(delimiter):
         delimiter = " "
@@ -87,7 +88,7 @@ def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] 
     second = next((line for line in lines[1:] if line), b"").decode(encoding, errors="replace")
     fields = _fields(second, delimiter)
     stray = len(fields) == len(names) + 1 and not fields[-1].strip()
-    return TextFormat(names, delimiter, encoding, stray, before + len(every[blank]))
+    return TextFormat(names, delimiter, encoding, stray, before + len(every[blank]), head.isascii())
 
 
 def _headless(
@@ -180,6 +181,7 @@ def _parse(
     path: Path, block: bytes, form: TextFormat, chosen: dict[str, str], columns: Mapping[str, WantedColumn]
 ) -> FileData:
     """The rows of a block of whole lines, typed: as many as it has lines, broken ones included."""
+    block, form = _decodable(block, form)
     table = _typed_table(block, form, chosen, columns)
     ended = block.endswith((b"\n", b"\r"))
     if table is not None and len(table) == _newlines(block) + (bool(block) and not ended):
@@ -198,6 +200,20 @@ def _parse(
     if not ended and form.header[-1] in chosen.values():
         return _without_cut_row(data, block, form)
     return data
+
+
+def _decodable(block: bytes, form: TextFormat) -> tuple[bytes, TextFormat]:
+    """The block and its encoding; bytes that are no characters become U+FFFD, which invalidate their own cell only."""
+    if np.frombuffer(block, np.uint8).max(initial=0) < 128:
+        return block, form
+    for encoding in ENCODINGS if form.plain else (form.encoding,):
+        try:
+            block.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return block, replace(form, encoding=encoding)
+    text = block.decode(form.encoding, errors="replace")
+    return text.encode("utf8"), replace(form, encoding="utf8")
 
 
 def _newlines(block: bytes) -> int:
@@ -230,8 +246,6 @@ def _typed_table(
     except pa.ArrowInvalid as error:
         empty = "Empty CSV" in str(error)
         return _renamed(pa.table({n: pa.array([], t) for n, t in types.items()}), chosen) if empty else None
-    except UnicodeDecodeError:
-        return None
     return None if odd else _renamed(table, chosen)
 
 
@@ -290,7 +304,7 @@ def _read_text(
     Raises
     ------
     DataError
-        The text is in no encoding that is tried, or no table.
+        The text is no table.
     """
     odd: list[tuple[int, str]] = []
 
@@ -302,13 +316,8 @@ def _read_text(
     try:
         options = _options(form, types, handler, threads=False, quotes=False)
         table = pacsv.read_csv(pa.BufferReader(block), **options)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        further = ENCODINGS[ENCODINGS.index(form.encoding) + 1 :]
-        if further and (isinstance(error, UnicodeDecodeError) or "UTF8" in str(error)):
-            return _read_text(path, block, replace(form, encoding=further[0]), chosen, columns)
-        raise DataError(
-            f"{path} cannot be read as CSV ({error}); was it cut or saved in another encoding? Save it again as UTF-8"
-        ) from error
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read as CSV ({error}); it is damaged: fetch it again") from error
     odd_rows = np.array([number - 1 for number, _ in odd], np.int64)
     total = len(table) + len(odd)
     rows = np.setdiff1d(np.arange(total), odd_rows)[: len(table)]

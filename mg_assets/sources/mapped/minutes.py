@@ -123,6 +123,11 @@ def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[st
     -------
     SourceDay
         240 rows a stock.
+
+    Raises
+    ------
+    DataError
+        Most of the day's rows are invalid.
     """
     table, number = rows.table, int(day_number(np.array([day], "datetime64[D]"))[0])
     mine = np.flatnonzero(rows.date == number)
@@ -138,6 +143,12 @@ def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[st
         "rows_after_hours_left_out": int(np.sum(valid & (bar == AFTER_HOURS))),
         "empty_rows_of_the_break": int(np.sum(valid & (bar == QUIET))),
     }
+    if len(bad) * 2 > len(mine) - left_out["rows_of_other_securities"] and len(bad) > 10:
+        top = bad["reason"].value_counts()
+        raise DataError(
+            f"{bad['file'].iloc[0]}: {len(bad)} of {len(mine)} minute rows are bad on {day}, most often "
+            f"{top.index[0]!r} ({top.iloc[0]}); check the column mapping, its label and its units"
+        )
     require_all_rows(table.paths[0], len(mine), read=int(np.sum(good)), set_aside=len(bad), **left_out)
     notes |= {name: count for name, count in left_out.items() if count}
     stocks = np.unique(symbol[good])

@@ -68,7 +68,9 @@ TRADES = {
     "wrong side": (cell("side", lambda s: -s), {"wrong_aggressor"}),
     "no side": (cell("side", 0), {"no_aggressor"}),
     "auction side": (to_auction, {"auction_side"}),
-    "few rows": (lambda f: f.groupby("symbol").head(8), {"rows_ratio"}),
+    "few rows": (lambda f: f.groupby("symbol").head(8), {"rows_ratio", "short_exchanges"}),
+    "cut at 11:00": (lambda f: f[f["time"].dt.hour < 11], {"short_exchanges"}),
+    "no opening": (lambda f: f[f["time"].dt.strftime("%H:%M") > "09:31"], {"late_exchanges"}),
     "few stocks": (lambda f: f[f["symbol"] < "600008"], {"symbols_ratio", "no_data_share"}),
     "unknown stock": (lambda f: f.assign(symbol=f["symbol"].replace("688004.SH", "688999.SH")),
                       {"unknown_symbols"}),
@@ -119,7 +121,8 @@ ORDERS = {
     "cancel of nothing": (cancel_row("order_id", 10**9), {"cancel_unknown"}),
     "cancel's side": (cancel_row("side", lambda s: -s), {"cancel_side"}),
     "cancel's volume": (cancel_row("volume", 10**9), {"cancel_volume"}),
-    "many rows": (lambda f: f.groupby("symbol").head(20), {"rows_ratio"}),
+    "many rows": (lambda f: f.groupby("symbol").head(20), {"rows_ratio", "short_exchanges"}),
+    "cut at 11:00": (lambda f: f[f["time"].dt.hour < 11], {"short_exchanges"}),
 }  # fmt: skip
 WARNS = {"odd_lots", "rows_ratio", "symbols_ratio", "no_data_share", "unknown_symbols"}
 
