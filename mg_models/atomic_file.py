@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what killed writes leave behind.
+"""Atomic file writes, and what killed writes leave behind.
 
 A file is written under a temporary name, flushed to disk and renamed; then the folder is flushed too, so that the name
 survives a power cut as well. The temporary name holds host, process and its start time: what a killed process left

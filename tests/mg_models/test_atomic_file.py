@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what killed writes leave behind."""
+"""Files that appear atomically, and what killed writes leave behind."""
 
 import os
 import signal

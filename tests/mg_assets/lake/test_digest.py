@@ -43,7 +43,7 @@ def test_it_does_not_depend_on_how_text_is_held():
         assert digest(ROWS.set_column(0, "symbol", ROWS["symbol"].cast(kind))) == digest(ROWS)
 
 
-def test_every_nan_is_the_same_and_what_lies_under_a_null_is_nothing():
+def test_every_nan_is_the_same_and_values_under_nulls_ignored():
     odd = np.array([0x7FF8000000000001], np.uint64).view(np.float64)[0]
     plain, payload = (pa.table({"v": pa.array([1.0, x])}) for x in (float("nan"), odd))
     assert digest(plain) == digest(payload)

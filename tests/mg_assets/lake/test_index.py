@@ -73,7 +73,7 @@ def test_the_same_content_again_has_the_same_digest(lake):
     assert after.metadata == {"recipe": "another"}
 
 
-def test_the_lake_as_of_a_day_shows_its_partitions_and_keeps_the_index(lake):
+def test_the_lake_as_of_a_day_shows_its_days_and_keeps_the_index(lake):
     lake.info("fused")
     assert list(AsOfLake(lake, DAYS[3]).info("fused")) == DAYS[:4]
     assert list(Lake(lake.root).info("fused")) == DAYS

@@ -114,7 +114,7 @@ def test_a_flipped_bit_is_refused(lake, where):
     assert not silent
 
 
-def test_a_damaged_page_is_found_by_a_read_and_known_to_the_next_run(lake):
+def test_a_damaged_page_is_found_by_a_read_and_by_the_next_run(lake):
     path = file_of(lake)
     content = bytearray(path.read_bytes())
     at = pq.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset + 200
