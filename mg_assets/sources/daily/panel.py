@@ -176,41 +176,12 @@ def _vetted(
 ) -> tuple[np.ndarray, pd.DataFrame, dict[str, object]]:
     """Good rows sorted by symbol, then date; the others."""
     count = len(rows.symbol)
-    c = rows.columns
-    quiet = _quiet(c)
-    open_, high, low, close = (c[n] for n in OHLC)
-    priced = np.isfinite(open_) & np.isfinite(high) & np.isfinite(low) & np.isfinite(close)
-    positive = (open_ > 0) & (high > 0) & (low > 0) & (close > 0)
-    tolerance = 1e-6 * np.where(np.isfinite(high), high, 0)
-    ordered = (high + tolerance >= np.maximum(open_, close)) & (low - tolerance <= np.minimum(open_, close))
     foreign = rows.symbol == -2
-    checks = [
-        (rows.symbol == -1, "symbol is not readable"),
-        (np.isnat(rows.date), "date is not readable"),
-        *((bad, f"{name} is no number") for name, bad in rows.unparsed.items() if name not in FUNDAMENTALS),
-        (c["volume"] < 0, "volume is negative"),
-        (~(np.abs(np.nan_to_num(c["volume"])) < LARGEST), "volume is not finite"),
-        (~priced & ~quiet, "a price is missing on a day with volume"),
-        (priced & ~positive & ~quiet, "a price is not positive"),
-        (priced & positive & ~ordered & ~quiet, "high or low do not enclose open and close"),
-    ]
-    if "amount" in c:
-        checks.append((c["amount"] < 0, "amount is negative"))
-        checks.append((np.isinf(c["amount"]), "amount is not finite"))
+    checks = _row_checks(rows)
     bad, which = first_reason(count, checks)
     bad &= ~foreign
-    if bad.sum() * 2 > count - foreign.sum() and bad.sum() > 10:
-        reasons = pd.Series([checks[i][1] for i in which[bad]]).value_counts()
-        raise DataError(
-            f"{_file(rows, int(np.flatnonzero(bad)[0]))}: {int(bad.sum())} of {count} daily rows are bad, most often "
-            f"{reasons.index[0]!r}; check the column mapping and its units"
-        )
-    if not np.any(~bad & ~foreign):
-        reasons = pd.Series([checks[i][1] for i in which[bad]], dtype="str").value_counts()
-        raise DataError(
-            f"{_file(rows, 0) if count else 'daily rows'}: none of {count} daily rows is valid: "
-            f"{int(foreign.sum())} are of other securities, and {dict(reasons.head(3))}; check the column mapping"
-        )
+    why = [checks[i][1] for i in which[bad]]
+    _refuse_wrong_mapping(rows, bad, foreign, pd.Series(why, dtype="str").value_counts())
     early = np.zeros(count, bool)
     if listed is not None and drop_before_listing and len(listed):
         start = np.append(listed, np.datetime64("NaT", "D"))[rows.symbol]
@@ -219,7 +190,7 @@ def _vetted(
     keep = keep[np.lexsort((rows.date[keep], rows.symbol[keep]))]
     same = np.zeros(len(keep), bool)
     same[1:] = (np.diff(rows.symbol[keep]) == 0) & (rows.date[keep][1:] == rows.date[keep][:-1])
-    frames = [rows.quarantine, _aside(rows, np.flatnonzero(bad), [checks[i][1] for i in which[bad]])]
+    frames = [rows.quarantine, _aside(rows, np.flatnonzero(bad), why)]
     if same.any():
         frames.append(_aside(rows, keep[same], ["the stock has this day twice"] * int(same.sum())))
     notes: dict[str, object] = {"rows_read": count}
@@ -240,6 +211,46 @@ def _vetted(
     if "date" not in frame:
         frame = frame.assign(date=np.full(len(frame), np.datetime64("NaT", "s")))
     return keep[~same], frame, notes
+
+
+def _row_checks(rows: DailyRows) -> list[tuple[np.ndarray, str]]:
+    """Rows that fail each check, and its reason, in the order in which reasons are given."""
+    c = rows.columns
+    quiet = _quiet(c)
+    open_, high, low, close = (c[n] for n in OHLC)
+    priced = np.isfinite(open_) & np.isfinite(high) & np.isfinite(low) & np.isfinite(close)
+    positive = (open_ > 0) & (high > 0) & (low > 0) & (close > 0)
+    tolerance = 1e-6 * np.where(np.isfinite(high), high, 0)
+    ordered = (high + tolerance >= np.maximum(open_, close)) & (low - tolerance <= np.minimum(open_, close))
+    checks = [
+        (rows.symbol == -1, "symbol is not readable"),
+        (np.isnat(rows.date), "date is not readable"),
+        *((bad, f"{name} is no number") for name, bad in rows.unparsed.items() if name not in FUNDAMENTALS),
+        (c["volume"] < 0, "volume is negative"),
+        (~(np.abs(np.nan_to_num(c["volume"])) < LARGEST), "volume is not finite"),
+        (~priced & ~quiet, "a price is missing on a day with volume"),
+        (priced & ~positive & ~quiet, "a price is not positive"),
+        (priced & positive & ~ordered & ~quiet, "high or low do not enclose open and close"),
+    ]
+    if "amount" in c:
+        checks.append((c["amount"] < 0, "amount is negative"))
+        checks.append((np.isinf(c["amount"]), "amount is not finite"))
+    return checks
+
+
+def _refuse_wrong_mapping(rows: DailyRows, bad: np.ndarray, foreign: np.ndarray, reasons: pd.Series) -> None:
+    """Raise where most rows are bad, or none is valid: the columns or their units are mapped wrongly."""
+    count = len(bad)
+    if bad.sum() * 2 > count - foreign.sum() and bad.sum() > 10:
+        raise DataError(
+            f"{_file(rows, int(np.flatnonzero(bad)[0]))}: {int(bad.sum())} of {count} daily rows are bad, most often "
+            f"{reasons.index[0]!r}; check the column mapping and its units"
+        )
+    if not np.any(~bad & ~foreign):
+        raise DataError(
+            f"{_file(rows, 0) if count else 'daily rows'}: none of {count} daily rows is valid: "
+            f"{int(foreign.sum())} are of other securities, and {dict(reasons.head(3))}; check the column mapping"
+        )
 
 
 def _aside(rows: DailyRows, at: np.ndarray, reasons: list[str]) -> pd.DataFrame:
