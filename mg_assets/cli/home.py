@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']?\s*(?:#.*)?$)", re.MULTILINE)
 """The event log's module as homes of version 0.1 name it."""
+STORAGE = re.compile(
+    r"^(?P<name>[ \t]*base_dir:[ \t]*)(?P<quote>['\"]?)"
+    r"(?P<home>[^'\"\r\n]+?)(?P<below>/storage/(?:events|runs|schedules))(?P=quote)(?=[ \t]*(?:#.*)?\r?$)",
+    re.MULTILINE,
+)
+"""A folder of Dagster's own storage, in the home."""
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -53,16 +59,25 @@ def prepare_home(config: "Settings") -> Path:
             file, (CHECKOUT / "deploy" / "dagster.yaml").read_text(encoding="utf-8").replace("$HOME_FOLDER", str(home))
         )
     else:
-        _migrate(file)
+        _migrate(file, home)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     return home
 
 
-def _migrate(file: Path) -> None:
-    """Let a home of an older version name the event log where it is now; nothing else of the file is touched."""
+def _migrate(file: Path, home: Path) -> None:
+    """Let a home of an older version, or of a lake that was moved or copied, name what is its own.
+
+    Nothing else of the file is touched: storage that lies elsewhere stays there.
+    """
+
+    def own(found: re.Match) -> str:
+        other = Path(found["home"])
+        moved = other.name == home.name and os.path.abspath(other) != os.path.abspath(home)
+        return f"{found['name']}{found['quote']}{home}{found['below']}{found['quote']}" if moved else found[0]
+
     with file.open(encoding="utf-8", newline="") as lines:
         old = lines.read()
-    new = RENAMED_MODULE.sub(r"\1mg_assets.orchestration.event_log", old)
+    new = STORAGE.sub(own, RENAMED_MODULE.sub(r"\1mg_assets.orchestration.event_log", old))
     if new != old:
         replace_text(file, new)

@@ -483,7 +483,7 @@ class Lake:
         return IndexEntry(stamp, PartitionInfo(key, rows, content, digest["columns"], metadata, damaged), beside)
 
     def damages_beside(self, table: str, key: str, written: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Faults of the files beside a partition's data, by name, where they have not the digests ``written``."""
+        """Name the files, and their faults, beside a partition's data whose digests are not ``written``."""
         found = self._digests_beside(table, key) if written else {}
         return [
             (name, f"{name} is not the file that was written" if name in found else f"{name} is absent")

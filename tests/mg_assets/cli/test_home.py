@@ -1,6 +1,7 @@
 """The Dagster home beside a lake: made once, and migrated where an older version made it."""
 
 import os
+import shutil
 
 import dagster as dg
 import pytest
@@ -71,3 +72,31 @@ def test_an_old_home_keeps_its_runs_and_goes_on(config, tmp_path):
         second = dg.materialize([made], instance=instance).run_id
         records = instance.fetch_materializations(dg.AssetKey("made"), limit=10).records
         assert [record.run_id for record in records] == [second, first]
+
+
+def test_the_home_of_a_moved_lake_is_its_own(config, tmp_path):
+    home = prepare_home(config)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization("daily_bars"))
+    (home / "dagster.yaml").write_text((home / "dagster.yaml").read_text() + "# base_dir: /x/.dagster/storage/runs\n")
+    kept = (home / "dagster.yaml").read_bytes()
+    os.rename(tmp_path / "lake", tmp_path / "moved")
+    shutil.copytree(tmp_path / "moved", tmp_path / "copy")
+    for place in ("moved", "copy"):
+        os.environ.pop("DAGSTER_HOME")
+        own = prepare_home(Settings(lake=str(tmp_path / place)))
+        assert (own / "dagster.yaml").read_bytes() == kept.replace(f": {home}".encode(), f": {own}".encode())
+        with dg.DagsterInstance.from_config(str(own)) as instance:
+            assert instance.all_asset_keys() == [dg.AssetKey("daily_bars")]
+            instance.report_runless_asset_event(dg.AssetMaterialization(f"of_{place}"))
+    with dg.DagsterInstance.from_config(str(tmp_path / "moved" / ".dagster")) as instance:
+        assert {k.path[0] for k in instance.all_asset_keys()} == {"daily_bars", "of_moved"}
+    assert not (tmp_path / "lake").exists()
+
+
+def test_storage_that_lies_elsewhere_stays_there(config, tmp_path):
+    home = prepare_home(config)
+    elsewhere = (home / "dagster.yaml").read_text().replace(f"{home}/storage/runs", "/fast/dagster/storage/runs")
+    (home / "dagster.yaml").write_text(elsewhere)
+    prepare_home(config)
+    assert (home / "dagster.yaml").read_text() == elsewhere
