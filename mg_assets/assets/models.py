@@ -10,7 +10,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.errors import DamagedPartitionError, MissingPartitionError
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
@@ -170,21 +170,28 @@ def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
 
 
 def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
-    """The seeds of a half-year's model."""
+    """The seeds of a half-year's model; damaged ones are marked, so that the next run trains them."""
     from mg_models import checkpoint
+    from mg_models.errors import CheckpointError
 
     if not lake.has(f"{name}_model", half_year):
         raise MissingPartitionError(
             f"{name} has no model for {half_year}: materialise {name}_model for "
             f"{half_year_start(half_year)} first (or set MG_FIRST_MODEL to the first half-year that has one)"
         )
-    models = checkpoint.load(lake.folder(f"{name}_model", half_year))
-    stored = lake.metadata(f"{name}_model", half_year).get("weights")
-    if stored is not None and stored != checkpoint.weights_of(lake.folder(f"{name}_model", half_year)):
-        raise DataError(
-            f"{name} {half_year} holds seeds {[m.seed for m in models]} that are not those of its last whole training: "
-            f"a later one was interrupted while it was stored; materialise {name}_model for {half_year} again"
-        )
+    table = f"{name}_model"
+    folder = lake.folder(table, half_year)
+    try:
+        models = checkpoint.load(folder)
+        stored = lake.metadata(table, half_year).get("weights")
+        if stored is not None and stored != checkpoint.weights_of(folder):
+            raise CheckpointError(
+                f"seeds {[m.seed for m in models]} are not those of the last whole training: a later one was "
+                "interrupted while it was stored"
+            )
+    except CheckpointError as error:
+        lake.mark_damaged(table, half_year, str(error))
+        raise DamagedPartitionError(f"the model {name} {half_year} in {folder}", str(error)) from error
     return models
 
 

@@ -50,6 +50,8 @@ def build_steps(config: Settings, screen: Screen) -> dict[str, float]:
     instance = dg.DagsterInstance.get()
     for run in end_orphaned_runs(instance):
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
+    for path in lake.remove_abandoned():
+        screen.line(f"{path} was left by a write that was killed: it is removed")
     spent: dict[str, float] = {}
     for number, step in enumerate(run_steps(config, source), 1):
         if not step.keys or not step.tables:
