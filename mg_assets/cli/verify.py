@@ -48,10 +48,6 @@ def run(chosen: argparse.Namespace) -> int:
     for path in left:
         screen.line(f"{path} was left by a write that was killed; the next mg run removes it")
     print(_summary(counts))
-    whole = not (chosen.table or chosen.first or chosen.last)
-    if whole and not lake.sealed and all(p.complete and not p.damages for parts in counts.values() for p in parts):
-        lake.seal()
-        print("every partition has its digest: from now on a file without one counts as damaged")
     print(f"{damaged} damaged files" + (": mg run rebuilds them" if damaged else ""))
     return 1 if damaged else 0
 

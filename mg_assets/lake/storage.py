@@ -67,7 +67,7 @@ class Storage:
         BinaryIO
         """
         if not self.remote:
-            with atomic_file(path, f"{self.base}/{table}/{WRITING}" if table else None) as out:
+            with atomic_file(path, f"{self.base}/{table}/{WRITING}") as out:
                 yield out
             return
         with tempfile.TemporaryFile() as whole:

@@ -31,8 +31,6 @@ from mg_assets.market.schema import SCHEMAS
 WHOLE = "all"
 READ_THREADS = 4
 INDEX_FILE = "_index.json"
-SEALED_FILE = "_lake.json"
-"""In the root of a lake all of whose partitions say what they are: one that began with version 0.3, or was verified."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,6 @@ class Lake:
         self.root = str(root).rstrip("/")
         self.storage = Storage(self.root)
         self._indices: dict[str, TableIndex] = {}
-        self._sealed: bool | None = None  # not looked at yet
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
@@ -190,8 +187,6 @@ class Lake:
         def footer() -> dict[str, str]:
             return lake_text(table, key, digest.result(), self._digests_beside(table, key))
 
-        if not self.sealed and not self.storage.tables():
-            self.seal()
         path = self.path(table, key)
         with self.storage.replace(path, table) as out:
             write_parquet(table, pieces(), out, row_group_size, footer)
@@ -205,19 +200,6 @@ class Lake:
         with self.storage.replace(path, table) as out:
             out.write(content)
         return path
-
-    @property
-    def sealed(self) -> bool:
-        """Whether every partition must say which it is: a file that does not was put there by another program."""
-        if self._sealed is None:
-            self._sealed = self.storage.exists(f"{self.storage.base}/{SEALED_FILE}")
-        return self._sealed
-
-    def seal(self) -> None:
-        """Require from now on that every partition says which it is; lakes of older versions do not."""
-        with self.storage.replace(f"{self.storage.base}/{SEALED_FILE}", "") as out:
-            out.write(json.dumps({"format": 3}).encode())
-        self._sealed = True
 
     def remove(self, table: str, key: str) -> None:
         """Delete a partition's file where it exists."""
@@ -336,12 +318,10 @@ class Lake:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._lacks(table, key) from error
         file = PartitionFile(source, path, partial(self.mark_damaged, table, key), dictionary)
-        found = (file.footer.table, file.footer.key)
-        if found == (table, key) or (file.footer.table is None and not self.sealed):
-            return file
-        file.close()
-        other = "of another program" if file.footer.table is None else " ".join(map(str, found))
-        raise DamagedPartitionError(path, f"it is a file {other}, put in the place of {table} {key}")
+        if file.footer.table is not None and (file.footer.table, file.footer.key) != (table, key):
+            file.close()
+            raise DamagedPartitionError(path, f"it is {file.footer.table} {file.footer.key}, put in its place")
+        return file
 
     def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One partition as a DataFrame, without the partition column."""
