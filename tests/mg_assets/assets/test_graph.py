@@ -48,9 +48,10 @@ def test_the_report_takes_the_monitors_models_of_the_deployment(lake, tmp_path, 
     """Each factor once: evaluated where it is a signal of the deployment, absent with the reason where it is not."""
     for table in ("reference", "daily_bars", "factor_scores", "hf_gru"):
         shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
-    shutil.copytree(tmp_path / "hf_gru", tmp_path / DEEP[2])
-    monkeypatch.setattr(report, "SIGNALS", ("hf_gru", DEEP[2]))
     here = Lake(tmp_path)
+    for key in here.keys("hf_gru"):
+        here.write(DEEP[2], key, here.table("hf_gru", key))
+    monkeypatch.setattr(report, "SIGNALS", ("hf_gru", DEEP[2]))
     factors = report._factors(here, market_data(here, here.keys("daily_bars")))
     made = WeeklyReport(dt.date(2023, 3, 3), "simulated", here.root, factors=tuple(factors))
     assert [f.name for f in made.factors] == [*HANDMADE, *DEEP, "hf_gru"]
