@@ -4,14 +4,16 @@ import argparse
 import datetime as dt
 import time
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from mg_assets.cli.arguments import day
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError
-from mg_assets.lake.store import Lake
-from mg_assets.lake.verify import VerifiedPartition, verify_partition
-from mg_assets.market.calendar import half_year_start
 from mg_assets.settings import settings
+
+if TYPE_CHECKING:
+    from mg_assets.lake.store import Lake
+    from mg_assets.lake.verify import VerifiedPartition
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -32,6 +34,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Verify the tables and print one line a damaged file, then a line a table."""
+    from mg_assets.lake.store import Lake
+
     lake, screen = Lake(chosen.lake or settings().lake_url), Screen()
     have = lake.storage.tables()
     absent = sorted(set(chosen.table) - set(have))
@@ -52,7 +56,9 @@ def run(chosen: argparse.Namespace) -> int:
     return 1 if damaged else 0
 
 
-def _verify(lake: Lake, table: str, keys: Sequence[str], screen: Screen) -> list[VerifiedPartition]:
+def _verify(lake: "Lake", table: str, keys: Sequence[str], screen: Screen) -> "list[VerifiedPartition]":
+    from mg_assets.lake.verify import verify_partition
+
     began, out = time.monotonic(), []
     for number, key in enumerate(keys, 1):
         found = verify_partition(lake, table, key)
@@ -66,13 +72,15 @@ def _verify(lake: Lake, table: str, keys: Sequence[str], screen: Screen) -> list
 def _within(key: str, first: dt.date | None, last: dt.date | None) -> bool:
     """Whether a key is in the range; keys that are no dates always are."""
     if len(key) == 6 and key[4] == "H":
+        from mg_assets.market.calendar import half_year_start
+
         key = half_year_start(key).isoformat()
     if not key[:4].isdecimal():
         return True
     return (first is None or key >= first.isoformat()) and (last is None or key <= last.isoformat())
 
 
-def _summary(counts: dict[str, list[VerifiedPartition]]) -> str:
+def _summary(counts: "dict[str, list[VerifiedPartition]]") -> str:
     width = max(map(len, counts), default=0)
     lines = [f"{'table':{width}} {'partitions':>10} {'files':>7} {'rows':>14} {'damaged':>7} {'without digest':>14}"]
     for table, parts in counts.items():
