@@ -197,7 +197,7 @@ def test_changed_settings_make_partitions_stale(built, lake):
         "from mg_assets.lake.store import Lake\n"
         "from mg_assets.assets import TABLES\n"
         "s = settings().source\n"
-        "source = build_source(s['kind'], {k: v for k, v in s.items() if k != 'kind'})\n"
+        "source = build_source(s.kind, s.options)\n"
         "lake = Lake(settings().lake_url)\n"
         "tables = ('trades', 'daily_bars', 'factor_scores')\n"
         "print([len(TABLES.stale(lake, source, t, lake.keys(t)[-5:])) for t in tables])\n"

@@ -304,6 +304,7 @@ def test_labels_inside_the_embargo_are_found(certified, tmp_path):
     for seed in (0, 1):
         card = json.loads((folder / f"seed{seed}.json").read_text())
         card["ranges"]["valid"]["last"] = str(shift(EVE, -5))
+        del card[checkpoint.CARD_DIGEST]  # as of a library that wrote it so
         (folder / f"seed{seed}.json").write_text(json.dumps(card))
     assert measured(lake, "lf_multitask")["late_labels"] == 2
     outcome = {o.name: o for o in run_suite("lf_multitask_model", lake, [HALF])}
