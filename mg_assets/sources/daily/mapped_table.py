@@ -12,6 +12,7 @@ import pyarrow as pa
 from mg_assets.errors import DataError, SourceError
 from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.daily.mapping import TableMapping
+from mg_assets.sources.io.columns import joined_marks
 from mg_assets.sources.io.dates import dates_of
 from mg_assets.sources.io.read_file import FileData, WantedColumn, read_columns
 from mg_assets.sources.io.read_log import ReadLog
@@ -173,10 +174,7 @@ def _concatenated(parts: list[MappedTable]) -> MappedTable:
         row=np.concatenate([p.row for p in parts]),
         paths=tuple(p.paths[0] for p in parts),
         quarantine=merge_quarantines([p.quarantine for p in parts]),
-        unparsed={
-            k: np.concatenate([p.unparsed.get(k, np.zeros(len(p), bool)) for p in parts])
-            for k in dict.fromkeys(k for p in parts for k in p.unparsed)
-        },
+        unparsed=joined_marks([p.unparsed for p in parts], [len(p) for p in parts]),
     )
 
 

@@ -1,6 +1,6 @@
 """Which columns of a file are wanted, by any of their names, and what reading a file gives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,3 +113,12 @@ def parse_numbers(column: pa.ChunkedArray, kind: str) -> tuple[pa.ChunkedArray, 
     kept = np.where(good, values, 0)
     out = pa.array(kept.astype(np.int64) if kind == "int" else kept, mask=~good)
     return pa.chunked_array([out]), bad if bad.any() else None
+
+
+def joined_marks(parts: Sequence[Mapping[str, np.ndarray]], counts: Sequence[int]) -> dict[str, np.ndarray]:
+    """Marked rows of several parts' columns as those of one table; a column that a part lacks has none in it."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: np.concatenate([p.get(name, np.zeros(n, bool)) for p, n in zip(parts, counts, strict=True)])
+        for name in names
+    }

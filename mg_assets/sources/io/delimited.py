@@ -30,7 +30,7 @@ import pyarrow.csv as pacsv
 
 from mg_assets.errors import DataError, SourceError
 from mg_assets.sources.io.archives import is_packed
-from mg_assets.sources.io.columns import NULLS, TYPES, FileData, WantedColumn, parse_numbers, pick
+from mg_assets.sources.io.columns import NULLS, TYPES, FileData, WantedColumn, joined_marks, parse_numbers, pick
 
 BLOCK_BYTES = 8 << 20
 """Bytes that Arrow parses as one piece, on one core."""
@@ -61,6 +61,25 @@ class TextFormat:
 
 def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] = ()) -> TextFormat:
     """Header, delimiter and encoding of a file; ``header`` names the columns of a kind without a header line."""
+    head, lines, before, data_at = _first_lines(path, content)
+    encoding = next((e for e in ENCODINGS if _decodes(head, e)), ENCODINGS[0])
+    if not _decodes(lines[0], encoding):
+        raise DataError(f"{path}: the header is neither UTF-8 nor GB18030; save it again as UTF-8")
+    first = lines[0].decode(encoding, errors="replace")
+    delimiter = max(",\t|;", key=first.count)
+    if header and not first.count(delimiter):
+        delimiter = " "
+    names = _fields(first, delimiter)
+    if header and not {n.strip().casefold() for n in names} & {h.casefold() for h in header}:
+        return _headless(path, names, header, delimiter, encoding, before)
+    second = next((line for line in lines[1:] if line), b"").decode(encoding, errors="replace")
+    fields = _fields(second, delimiter)
+    stray = len(fields) == len(names) + 1 and not fields[-1].strip()
+    return TextFormat(names, delimiter, encoding, stray, data_at, head.isascii())
+
+
+def _first_lines(path: Path, content: Callable[[], Any]) -> tuple[bytes, list[bytes], int, int]:
+    """A file's first bytes and lines, from the first that is not empty, and the bytes before and after that one."""
     with content() as stream:
         head = stream.read(HEAD_BYTES)
     if not head:
@@ -74,21 +93,8 @@ def detect_format(path: Path, content: Callable[[], Any], header: Sequence[str] 
         raise DataError(f"{path} is empty ({len(head)} bytes without a line); fetch it again")
     if len(lines) == 1 and len(head) == HEAD_BYTES:
         raise DataError(f"{path}: the first line has more than {HEAD_BYTES:,} bytes; is it a table of text?")
-    encoding = next((e for e in ENCODINGS if _decodes(head, e)), ENCODINGS[0])
-    if not _decodes(lines[0], encoding):
-        raise DataError(f"{path}: the header is neither UTF-8 nor GB18030; save it again as UTF-8")
-    first = lines[0].decode(encoding, errors="replace")
-    delimiter = max(",\t|;", key=first.count)
-    if header and not first.count(delimiter):
-        delimiter = " "
-    names = _fields(first, delimiter)
     before = len(head) - len(b"".join(every[blank:]))
-    if header and not {n.strip().casefold() for n in names} & {h.casefold() for h in header}:
-        return _headless(path, names, header, delimiter, encoding, before)
-    second = next((line for line in lines[1:] if line), b"").decode(encoding, errors="replace")
-    fields = _fields(second, delimiter)
-    stray = len(fields) == len(names) + 1 and not fields[-1].strip()
-    return TextFormat(names, delimiter, encoding, stray, before + len(every[blank]), head.isascii())
+    return head, lines, before, before + len(every[blank])
 
 
 def _headless(
@@ -277,13 +283,11 @@ def joined(parts: Sequence[FileData]) -> FileData:
     notes: Counter[str] = Counter()
     for part in parts:
         notes.update({k: v for k, v in part.notes.items() if isinstance(v, int)})
-    marked = list(dict.fromkeys(c for p in parts for c in p.unparsed))
     return FileData(
         parts[0].path,
         pa.concat_tables([p.table for p in parts]),
         None if plain else np.concatenate([p.row_numbers(np.arange(n)) for p, n in zip(parts, count, strict=True)]),
-        {c: np.concatenate([p.unparsed.get(c, np.zeros(n, bool)) for p, n in zip(parts, count, strict=True)])
-         for c in marked},
+        joined_marks([p.unparsed for p in parts], count),
         [(p.first + row, reason, line) for p in parts for row, reason, line in p.broken],
         notes=dict(notes),
     )  # fmt: skip

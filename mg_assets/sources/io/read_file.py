@@ -121,6 +121,7 @@ def _opened(path: Path) -> pq.ParquetFile:
 
 def _typed_table(path: Path, raw: pa.Table, chosen: dict[str, str], columns: Mapping[str, WantedColumn]) -> FileData:
     typed, unparsed = {}, {}
+    raw.validate(full=True)  # damaged pages may decode to texts that are none
     for ours, theirs in chosen.items():
         typed[ours], bad = _typed(raw[theirs], columns[ours].kind)
         if bad is not None:
