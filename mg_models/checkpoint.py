@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mg_models.data.dataset import Dataset
 
 FORMAT = 2
-CARD_DIGEST = "card_sha256"  # cards before version 0.3 have none
+CARD_DIGEST = "card_sha256"  # cards of older versions have none
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ def run(chosen: argparse.Namespace) -> int:
     for path in left:
         screen.line(f"{path} was left by a write that was killed; the next mg run removes it")
     print(_summary(counts))
+    whole = not (chosen.table or chosen.first or chosen.last)
+    if whole and not lake.sealed and all(p.complete and not p.damages for parts in counts.values() for p in parts):
+        lake.seal()
+        print("every partition has its digest: from now on a file without one counts as damaged")
     print(f"{damaged} damaged files" + (": mg run rebuilds them" if damaged else ""))
     return 1 if damaged else 0
 
@@ -88,5 +92,5 @@ def _summary(counts: "dict[str, list[VerifiedPartition]]") -> str:
         damaged, bare = sum(len(p.damages) for p in parts), sum(not p.complete for p in parts)
         lines.append(f"{table:{width}} {len(parts):10,} {files:7,} {rows:14,} {damaged:7,} {bare:14,}")
     if any(not p.complete for parts in counts.values() for p in parts):
-        lines.append("without digest: of version 0.2 or before, or of another program; only readability was verified")
+        lines.append("without digest: of an older version, or of another program; only readability was verified")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ SAVED_AT = 16
 """The index is written again where this many entries changed, or a twentieth of them: the others are read again."""
 
 Stamp = list[int | str]
-"""Size, time of change in nanoseconds and inode of a file; of an object its size and version."""
+"""Of a file its size, times of change and inode; of an object its size and version."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class PartitionInfo:
     rows : int
         0 where the file is damaged.
     digest : str or None
-        Of the content, 16 hex digits; None where the file is damaged, or of version 0.2 or before.
+        Of the content, 16 hex digits; None where the file is damaged, or of an older version.
     columns : dict of str to str
         Digest of each column.
     metadata : dict

@@ -43,7 +43,7 @@ class Footer:
     ----------
     parquet : FileMetaData
     table, key : str or None
-        None where the file does not say so: one of version 0.2 or before, or of another program.
+        None where the file does not say so: one of an older version, or of another program.
     digest : dict or None
         As :meth:`ContentDigest.result` gives it.
     files : dict of str to str

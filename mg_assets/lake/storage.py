@@ -67,7 +67,7 @@ class Storage:
         BinaryIO
         """
         if not self.remote:
-            with atomic_file(path, f"{self.base}/{table}/{WRITING}") as out:
+            with atomic_file(path, f"{self.base}/{table}/{WRITING}" if table else None) as out:
                 yield out
             return
         with tempfile.TemporaryFile() as whole:
@@ -149,9 +149,9 @@ class Storage:
 
 
 def stamp_of(path: str | Path) -> Stamp:
-    """Size, time of change in nanoseconds and inode of a local file."""
+    """Size, times of content and inode in nanoseconds (one can be set back, the other not), and inode of a file."""
     found = os.stat(path)
-    return [found.st_size, found.st_mtime_ns, found.st_ino]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 def mark_damaged(path: str | Path, what: str) -> None:

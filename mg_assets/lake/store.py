@@ -31,6 +31,8 @@ from mg_assets.market.schema import SCHEMAS
 WHOLE = "all"
 READ_THREADS = 4
 INDEX_FILE = "_index.json"
+SEALED_FILE = "_lake.json"
+"""In the root of a lake all of whose partitions say what they are: a new one, or one that was verified."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ class Lake:
         self.root = str(root).rstrip("/")
         self.storage = Storage(self.root)
         self._indices: dict[str, TableIndex] = {}
+        self._sealed: bool | None = None  # not looked at yet
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
@@ -187,6 +190,8 @@ class Lake:
         def footer() -> dict[str, str]:
             return lake_text(table, key, digest.result(), self._digests_beside(table, key))
 
+        if not self.sealed and not self.storage.tables():
+            self.seal()
         path = self.path(table, key)
         with self.storage.replace(path, table) as out:
             write_parquet(table, pieces(), out, row_group_size, footer)
@@ -200,6 +205,19 @@ class Lake:
         with self.storage.replace(path, table) as out:
             out.write(content)
         return path
+
+    @property
+    def sealed(self) -> bool:
+        """Whether every partition must say which it is: a file that does not was put there by another program."""
+        if self._sealed is None:
+            self._sealed = self.storage.exists(f"{self.storage.base}/{SEALED_FILE}")
+        return self._sealed
+
+    def seal(self) -> None:
+        """Require from now on that every partition says which it is; lakes of older versions do not."""
+        with self.storage.replace(f"{self.storage.base}/{SEALED_FILE}", "") as out:
+            out.write(json.dumps({"format": 3}).encode())
+        self._sealed = True
 
     def remove(self, table: str, key: str) -> None:
         """Delete a partition's file where it exists."""
@@ -312,16 +330,25 @@ class Lake:
         MissingPartitionError
             The lake lacks the partition.
         """
+        try:
+            return self._opened(table, key, dictionary)
+        except DamagedPartitionError as error:
+            self.mark_damaged(table, key, error.what)
+            raise
+
+    def _opened(self, table: str, key: str, dictionary: Sequence[str]) -> PartitionFile:
         path = self.path(table, key)
         try:
             source = self.storage.open(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise self._lacks(table, key) from error
         file = PartitionFile(source, path, partial(self.mark_damaged, table, key), dictionary)
-        if file.footer.table is not None and (file.footer.table, file.footer.key) != (table, key):
-            file.close()
-            raise DamagedPartitionError(path, f"it is {file.footer.table} {file.footer.key}, put in its place")
-        return file
+        found = (file.footer.table, file.footer.key)
+        if found == (table, key) or (file.footer.table is None and not self.sealed):
+            return file
+        file.close()
+        other = "of another program" if file.footer.table is None else " ".join(map(str, found))
+        raise DamagedPartitionError(path, f"it is a file {other}, put in the place of {table} {key}")
 
     def day(self, table: str, key: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """One partition as a DataFrame, without the partition column."""
@@ -469,7 +496,7 @@ class Lake:
     def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
         """What a partition's footer, and the files beside it that it names, say; None where it is gone."""
         try:
-            with self.opened(table, key) as file:
+            with self._opened(table, key, ()) as file:
                 footer = file.footer
         except MissingPartitionError:
             return None

@@ -19,7 +19,7 @@ class VerifiedPartition:
     files : int
         Read, those beside the data included.
     complete : bool
-        False where the file has no digest to compare with: one of version 0.2 or before, or of another program.
+        False where the file has no digest to compare with: one of an older version, or of another program.
     damages : tuple of DamagedPartitionError
         One a file that is not what was written.
     """

@@ -65,10 +65,20 @@ def test_tables_and_a_range_can_be_chosen(lake, capsys):
     assert "no table scores" in capsys.readouterr().err
 
 
-def test_files_without_a_digest_are_counted(lake, capsys):
-    pd.DataFrame({"symbol": ["600000.SH"], "score": [1.0]}).to_parquet(lake.path("fused", DAYS[0]))
-    assert verify(lake, "fused") == 0
+def test_an_old_lake_is_sealed_once_every_partition_has_a_digest(lake, capsys):
+    marker = Path(lake.root) / "_lake.json"
+    marker.unlink()
+    old = pd.DataFrame({"symbol": ["600000.SH"], "score": [1.0]})
+    old.to_parquet(lake.path("fused", DAYS[0]))
+    assert verify(lake) == 0
     assert "version 0.2 or before, or of another program" in capsys.readouterr().out
+    assert not marker.exists()
+    lake.write("fused", DAYS[0], old)
+    assert verify(lake, "fused") == 0
+    assert not marker.exists()
+    assert verify(lake) == 0
+    assert marker.exists()
+    assert "without one counts as damaged" in capsys.readouterr().out
 
 
 def test_what_killed_writes_left_is_named_and_removed_by_a_run(lake, capsys):

@@ -30,13 +30,13 @@ def lake(request, tmp_path) -> Lake:
 def opened(lake: Lake, monkeypatch) -> list[str]:
     """Keys of the partitions whose file is opened from now on."""
     keys: list[str] = []
-    really = Lake.opened
+    really = Lake._opened
 
-    def counted(self, table, key, dictionary=()):
+    def counted(self, table, key, dictionary):
         keys.append(key)
         return really(self, table, key, dictionary)
 
-    monkeypatch.setattr(Lake, "opened", counted)
+    monkeypatch.setattr(Lake, "_opened", counted)
     return keys
 
 
@@ -105,6 +105,19 @@ def test_an_object_store_lists_a_table_once(tmp_path, monkeypatch):
     Lake(lake.root).info("fused")
     assert asked.count("find") == 1
     assert len(asked) < 5
+
+
+def test_a_change_in_place_with_its_time_kept_is_seen(tmp_path):
+    lake = Lake(tmp_path)
+    for day in DAYS:
+        lake.write("fused", day, frame(1.0))
+    lake.info("fused")
+    path = Path(lake.path("fused", DAYS[0]))
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(bytes(content))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert Lake(tmp_path).info("fused")[DAYS[0]].damaged
 
 
 def test_a_whole_table_has_one_entry(tmp_path):

@@ -205,7 +205,9 @@ def test_verify_finds_values_behind_valid_checksums(lake):
     assert not verify_partition(lake, "fused", DAYS[1]).damages
 
 
-def test_a_file_of_version_0_2_is_read_without_digest(lake):
+def test_a_file_of_an_older_version_is_read_without_digest(lake):
+    (Path(lake.root) / "_lake.json").unlink()
+    lake = Lake(lake.root)
     table = pa.table({"symbol": ["600000.SH"], "score": [1.0]}).replace_schema_metadata(
         {"mg": json.dumps({"recipe": "x"})}
     )
@@ -215,6 +217,15 @@ def test_a_file_of_version_0_2_is_read_without_digest(lake):
     info = lake.info("fused")[DAYS[0]]
     assert (info.digest, info.damaged, info.rows) == (None, None, 1)
     assert not verify_partition(lake, "fused", DAYS[0]).complete
+
+
+def test_a_file_of_another_program_is_refused_in_a_lake_of_ours(lake):
+    pq.write_table(pa.table({"symbol": ["600000.SH"], "score": [1.0]}), file_of(lake))
+    for reading in (lake.day, lake.file, lake.metadata):
+        with pytest.raises(DamagedPartitionError, match="another program, put in the place of fused 2023-02-01"):
+            reading("fused", DAYS[0])
+    assert lake.info("fused")[DAYS[0]].damaged
+    assert len(verify_partition(lake, "fused", DAYS[0]).damages) == 1
 
 
 def test_files_beside_the_data_belong_to_the_partition(lake):

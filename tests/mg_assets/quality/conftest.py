@@ -10,7 +10,7 @@ import pytest
 
 from mg_assets import factors
 from mg_assets.factors.registry import ALL34, HF27
-from mg_assets.lake.store import Lake
+from mg_assets.lake.store import SEALED_FILE, Lake
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import INDICES, REFERENCE
 from mg_assets.quality.suites import PREDICTION_TABLES
@@ -161,6 +161,7 @@ def lake(clean, tmp_path) -> Lake:
 
 def linked(source: Lake, target: Path) -> Lake:
     shutil.copytree(source.root, target, copy_function=os.link)
+    (target / SEALED_FILE).unlink(missing_ok=True)  # a lake of an older version may hold files of other writers
     return Lake(target)
 
 
