@@ -67,7 +67,6 @@ query Status($id: String!) {
 LOOP = """
 import sys, time
 from mg_assets.assets import ASSET_OF, TABLES, make
-from mg_assets.orchestration.staleness import source_mark
 from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
@@ -82,9 +81,7 @@ for table in sys.argv[3].split(","):
         continue  # made with another: orders with trades, features with factors
     for built in make(table, keys, lake, source, settings().worker_count):
         name = built.table or table
-        kept = {"recipe": TABLES.recipe(name)}
-        if TABLES[name].raw:
-            kept["source"] = source_mark(source, name, built.key)
+        kept = TABLES.provenance(lake, name, built.key)
         lake.write(name, built.key, built.frame, kept)
     for name in ASSET_OF[table].tables:
         run_suite(name, lake, keys)

@@ -17,7 +17,6 @@ from mg_assets.sources.daily.mapping import VOLUME_STEP
     "minute_bars",
     group="bars",
     needs=["trades", "reference"],
-    uses=("source",),
     kinds={"numba"},
 )
 def minute_bars(build: Build) -> Iterator[Built]:
@@ -37,13 +36,15 @@ def minute_bars(build: Build) -> Iterator[Built]:
         if source.has("minute_bars", day):
             loaded = source.load("minute_bars", day)
             stored = {VOLUME_STEP: loaded.notes[VOLUME_STEP]} if VOLUME_STEP in loaded.notes else {}
-            return Built(key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine, stored)
+            return Built(
+                key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine, stored, unread=("reference",)
+            )
         return Built(key, MINUTE_BARS.empty_table(), {"absent": "neither trades nor minute bars this day"})
 
     return build.each(make)
 
 
-@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"], uses=("source",))
+@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"])
 def daily_bars(build: Build) -> Iterator[Built]:
     """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
 
@@ -56,7 +57,8 @@ def daily_bars(build: Build) -> Iterator[Built]:
         if source.has("daily_bars", day):
             loaded = source.load("daily_bars", day)
             notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
-            return Built(key, loaded.frame, {"from": f"source {source.name}", **notes}, loaded.quarantine)
+            shown = {"from": f"source {source.name}", **notes}
+            return Built(key, loaded.frame, shown, loaded.quarantine, unread=("minute_bars", "reference"))
         minutes = build.lake.day("minute_bars", key)
         if len(minutes):
             frame = factors.daily_from_minutes(minutes, build.lake.day("reference", key))

@@ -13,6 +13,7 @@ from mg_assets.evaluation import (
     EvaluationResult,
     SignalColumn,
     by_case,
+    configured_cases,
     evaluate_signals,
     pair_correlations,
     summary_rows,
@@ -25,7 +26,7 @@ from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_portfolio.evaluation.evaluate import tradable_next_day
 from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
-from mg_portfolio.report.published import published_value
+from mg_portfolio.report.published import published_digest, published_value
 
 FIRST = (
     "name",
@@ -156,7 +157,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     partitions=None,
     needs=["factor_scores", *INPUTS],
     version="2",
-    uses=("evaluation",),
+    config=(configured_cases(), [[name, FACTORS[name].direction] for name in ALL34], published_digest()),
     kinds={"numba"},
     columns=dict(zip(_FACTOR_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS, CORRELATIONS), strict=True)),
     description=_descriptions(
@@ -191,7 +192,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     partitions=None,
     needs=[*SIGNALS, "planted_signal", *INPUTS],
     version="2",
-    uses=("evaluation",),
+    config=(configured_cases(), published_digest()),
     kinds={"numba"},
     columns=dict(zip(_SIGNAL_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS), strict=True)),
     description=_descriptions(

@@ -57,7 +57,7 @@ def _described(table: str) -> str:
         "trades",
         "orders",
         "minute_bars",
-        "daily_bars",
+        UpstreamWindow("daily_bars", columns=(("symbol", 0), ("prev_close", 0))),
     ],
     kinds={"numba"},
     columns={

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DamagedPartitionError, MissingPartitionError
+from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
-from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since
+from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since, training_windows
 from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
@@ -36,7 +37,6 @@ CHECK_COLUMNS = {
 }
 CURVE_ROWS = 150  # of a model's checks, shown in the UI
 PREDICTION_VERSION = "2"  # with certificates
-EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
 GPU_TAGS = {
     "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
 }
@@ -49,15 +49,14 @@ def entry(name: str) -> ModelSpec:
 
 def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
-    labels_from = "labels" if spec.label.price == "vwap" else "daily_bars"
-    read = dict.fromkeys([*(n.table for n in tables_of(spec)), labels_from])
+    windows = training_windows(spec)
 
     @lake_asset(
         f"{name}_model",
         group="models",
         partitions=HALF_YEARLY,
-        needs=[UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1) for table in read],
-        uses=("models",),
+        needs=windows,
+        config=spec,
         kinds={"pytorch"},
         pool="gpu",
         op_tags=GPU_TAGS,
@@ -94,7 +93,7 @@ def _training_asset(name: str) -> LakeAsset:
             workers=workers,
             on_progress=monitor.progress,
             out_dir=unfinished,
-            fingerprints={table: build.recipes[table] for table in read},
+            fingerprints={need.table: build.recipes[need.table] for need in windows},
             on_plan=monitor.launch,
             on_trained=monitor.finished,
         )
@@ -233,6 +232,7 @@ def _prediction_asset(name: str) -> LakeAsset:
         needs=[*tables_of(spec), f"{name}_model"],
         anchor=tables_of(spec)[0].table,
         version=PREDICTION_VERSION,
+        config=(spec, settings().first_model),
         kinds={"pytorch"},
         columns={s: SCORE for s in spec.signals},
         description={name: text} | {s: f"{text} The prediction of {head}." for s, head in heads.items()},
@@ -258,6 +258,7 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         needs=[UpstreamWindow(table, back=back) for table in read],
         anchor="factor_scores",
         version=PREDICTION_VERSION,
+        config=(spec, [[name, FACTORS[name].direction] for name in ALL34]),
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )
@@ -273,6 +274,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         group="signals",
         needs=spec.parts,
         version=PREDICTION_VERSION,
+        config=spec,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )

@@ -25,6 +25,7 @@ from mg_portfolio.report.portfolio_study.tables import (
     portfolio_table_markdown,
     portfolios_of,
 )
+from mg_portfolio.report.published import published_digest
 
 if TYPE_CHECKING:  # drawing is loaded by the step that draws
     from matplotlib.figure import Figure
@@ -54,9 +55,9 @@ TITLES = {
 
 
 def _mark(build: Build, tables: Iterable[str]) -> str:
-    """Hash of the tables' recipes and of when each of their partitions was written."""
+    """Hash of the tables' recipes and contents."""
     parts = [f"{t}:{build.recipes[t]}" for t in tables]
-    parts += [f"{t}/{k}:{build.lake.modified(t, k)}" for t in tables for k in build.lake.keys(t)]
+    parts += [f"{t}/{k}:{info.digest}" for t in tables for k, info in build.lake.info(t).items()]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
@@ -69,7 +70,7 @@ def _study_asset(study: str) -> LakeAsset:
         group="evaluation",
         partitions=None,
         needs=[*signals, *READ],
-        uses=("signals", "trading"),
+        config=(specs, [spec.subject for spec in specs.values()], trading_rules(), STUDIES[study], published_digest()),
         kinds={"cvxpy"},
         version="2",
         columns=COLUMNS,

@@ -70,7 +70,7 @@ def _weights_asset(name: str) -> LakeAsset:
             weights,
         ],
         version="2",
-        uses=("signals", "trading"),
+        config=(spec, trading_rules()),
         kinds={"cvxpy"},
         columns=columns,
         single_run=True,
@@ -176,7 +176,7 @@ def _backtest_asset(name: str) -> LakeAsset:
             "common_factors",
         ],
         version="2",
-        uses=("trading",),
+        config=(spec, trading_rules()),
         columns={
             daily: {
                 "date": "trading day",

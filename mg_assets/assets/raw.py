@@ -48,7 +48,7 @@ def _built(source: Source, table: str, key: str, loaded: Loaded | MgError | None
 
 
 def _raw_asset(*tables: str) -> LakeAsset:
-    @lake_asset(tables, group="raw", uses=("source",), raw=True, description=DESCRIPTIONS)
+    @lake_asset(tables, group="raw", raw=True, description=DESCRIPTIONS)
     def make(build: Build) -> Iterator[Built]:
         source = build.source
         return build.each(lambda key: _load(source, tables, key))

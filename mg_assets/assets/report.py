@@ -18,6 +18,7 @@ from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.evaluate import long_short, orthogonalize
+from mg_portfolio.report.published import published_digest
 from mg_portfolio.report.weekly.inputs import (
     DEEP,
     HANDMADE,
@@ -207,6 +208,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         "daily_bars",
         "reference",
     ],
+    config=(settings().source.kind, settings().portfolios, published_digest()),
     uses=("language",),
     single_run=True,
     columns={"language": "of the report", "file": "path of the HTML file"},

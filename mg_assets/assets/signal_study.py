@@ -16,7 +16,8 @@ from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
-from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS
+from mg_portfolio.report.published import published_digest
+from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, CONDITIONS, SIGNAL_TABLES
 from mg_portfolio.report.signal_study.measures import MIN_DAYS, SignalFigures, measure_signals
 from mg_portfolio.report.signal_study.tables import STUDY_COLUMNS, study_cells
 
@@ -143,7 +144,7 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     group="evaluation",
     partitions=None,
     needs=[*INPUTS, "signal_correlations"],
-    uses=("catalog",),
+    config=(CONDITIONS, SIGNAL_TABLES, published_digest()),
     kinds={"numba"},
     columns=STUDY_COLUMNS,
 )
@@ -156,7 +157,6 @@ def signal_study(build: Build) -> Iterator[Built]:
     """
     from mg_portfolio.charts import figures as charts
     from mg_portfolio.charts.signal_study import published_comparison_chart
-    from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES
     from mg_portfolio.report.signal_study.page import (
         SignalStudy,
         overview_markdown,

@@ -179,15 +179,14 @@ def _writer(lake: "Lake") -> "Write":
     """What writes a day's table as its asset would, and reports it to the Dagster instance of the lake."""
     from mg_assets.assets import TABLES
     from mg_assets.cli.build import IngestReporter
-    from mg_assets.orchestration.staleness import source_mark
     from mg_assets.sources.daily.mapping import VOLUME_STEP
+    from mg_assets.sources.recorded import marks_of
 
     reporter = IngestReporter()
 
     def write(source: "Source", table: str, key: str, loaded: "Loaded") -> None:
-        stored: dict[str, object] = {"recipe": TABLES.recipe(table)}
-        if TABLES[table].raw:
-            stored["source"] = source_mark(source, table, key)
+        marks = marks_of(source, table, key)  # nothing of the lake was read
+        stored: dict[str, object] = {"recipe": TABLES.recipe(table), "inputs": {}, "source": marks}
         if VOLUME_STEP in loaded.notes:
             stored[VOLUME_STEP] = loaded.notes[VOLUME_STEP]
         lake.write(table, key, loaded.data, stored)

@@ -26,6 +26,7 @@ BARS = ("open", "high", "low", "close", "vwap", "volume")
 BAR_PANELS = ("daily", "weekly", "monthly")
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
 """Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
+EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
 ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
@@ -235,6 +236,30 @@ def training_since(spec: ModelSpec, cut: str) -> str | None:
     if not spec.split.train_days:
         return None
     return str(_before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec)))
+
+
+def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
+    """The windows that an entry's training for a half-year reads: its inputs' tables, each once, and its labels.
+
+    Of a label it reads the returns that are complete before the half-year.
+
+    Returns
+    -------
+    tuple of UpstreamWindow
+    """
+
+    def before(table: str, back: int, columns: tuple[tuple[str, int], ...] = ()) -> UpstreamWindow:
+        sessions = spec.split.train_days + spec.split.valid_days + lookback(spec) + back + 1
+        every = None if not spec.split.train_days else sessions
+        return UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1, sessions=every, columns=columns)
+
+    read = {n.table: before(n.table, n.back) for n in tables_of(spec)}
+    if spec.label.price == "vwap":
+        complete = tuple((f"ret_{h}", h + 1) for h in spec.label.horizons)
+        read["labels"] = before("labels", 0, (("symbol", 0), *complete))
+    else:
+        read.setdefault("daily_bars", before("daily_bars", 0))
+    return tuple(read.values())
 
 
 def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:

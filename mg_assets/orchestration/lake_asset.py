@@ -16,20 +16,24 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.lake.restatement import Replacement, Restatement
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
-from mg_assets.orchestration.staleness import TableAsset, TableRegistry, source_mark
+from mg_assets.orchestration.restatements import batch_of, partition_page, run_page
+from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 from mg_assets.sources.base import Source, StreamedDay
+from mg_assets.sources.recorded import RecordedSource
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
 PROGRESS_MESSAGES = 10
@@ -63,6 +67,8 @@ class Built:
         Kept in the footer of the partition's file.
     table : str
         Needed where an asset makes several tables.
+    unread : tuple of str
+        Upstream tables of the asset that this partition was made without: their changes leave it as it is.
     ended : callable, optional
         Gives the same partition with what its reader learned while the rows were written.
     """
@@ -73,6 +79,7 @@ class Built:
     quarantine: pd.DataFrame | None = None
     stored: dict[str, Any] = field(default_factory=dict)
     table: str = ""
+    unread: tuple[str, ...] = ()
     ended: Callable[[], "Built"] | None = None
 
 
@@ -96,6 +103,8 @@ class Build:
         Recipe of each upstream table.
     on_progress : callable, optional
         See :data:`OnProgress`; for assets whose partitions take long.
+    source_marks : callable
+        Takes a key and gives what its build asked of the source (:meth:`RecordedSource.marks`).
     """
 
     keys: list[str]
@@ -106,6 +115,7 @@ class Build:
     log: Callable[[str], None]
     recipes: Mapping[str, str] = field(default_factory=dict)
     on_progress: OnProgress | None = None
+    source_marks: Callable[[str], dict[str, str]] = lambda key: {}
 
     @property
     def source(self) -> Source:
@@ -185,7 +195,7 @@ class LakeAsset:
                     description=self.descriptions[entry.table],
                     metadata=_static_metadata(entry, self.make),
                     group_name=self.groups[entry.table],
-                    code_version=entry.version,
+                    code_version=registry.recipe(entry.table),
                     owners=OWNERS,
                     kinds={"parquet", *self.kinds},
                     partitions_def=partitions,
@@ -203,15 +213,17 @@ class LakeAsset:
             compute: ComputeResource,
         ) -> Iterator[dg.MaterializeResult]:
             keys = _keys(context, partitions)
+            recorded = RecordedSource(source.open)
             build = Build(
                 keys=list(keys),
                 lake=lake.open(),
-                open_source=cache(source.open),
+                open_source=lambda: recorded,
                 workers=compute.workers,
                 find_device=cache(compute.torch_device),
                 log=_logger(context),
                 recipes=self.recipes(registry),
                 on_progress=on_progress,
+                source_marks=partial(recorded.marks, keys=keys.keys()),
             )
             yield from _write(context, registry, self, build, keys)
 
@@ -225,6 +237,7 @@ def lake_asset(
     partitions: dg.PartitionsDefinition | None = DAILY,
     needs: Iterable[UpstreamWindow | str] = (),
     version: str = "1",
+    config: Any = None,
     uses: tuple[str, ...] = (),
     kinds: Iterable[str] = (),
     columns: Mapping[str, str | dict[str, str]] | None = None,
@@ -250,6 +263,9 @@ def lake_asset(
         Upstream tables; a name alone is the partition of the same time.
     version : str
         Raised by hand when the computation changes: partitions of an older version are stale.
+    config : object
+        What else decides the values: specifications, lists and their order
+        (:func:`~mg_assets.orchestration.recipes.canonical`). Columns and windows count by themselves.
     uses : tuple of str
         Names of settings that decide the values.
     kinds : iterable of str
@@ -279,7 +295,8 @@ def lake_asset(
     names = (tables,) if isinstance(tables, str) else tables
     windows = tuple(UpstreamWindow(n) if isinstance(n, str) else n for n in needs)
     entries = tuple(
-        TableAsset(name, partitions, windows, version, uses, raw, anchor, _columns_of(name, columns)) for name in names
+        TableAsset(name, partitions, windows, version, config, uses, raw, anchor, _columns_of(name, columns))
+        for name in names
     )
 
     def decorate(make: Callable[[Build], Iterable[Built]]) -> LakeAsset:
@@ -355,7 +372,7 @@ def _write(
 ) -> Iterator[dg.MaterializeResult]:
     """Write what the asset makes partition by partition, and report each table once all are there."""
     _refuse_rejected(registry, asset.tables[0], build)
-    step = _Step(registry, asset, build)
+    step = _Step(registry, asset, build, batch_of(context.run))
     for built in _made(asset, build):
         entry, made = step.write(built)
         if entry.definition is not None:
@@ -388,13 +405,19 @@ def _refuse_rejected(registry: TableRegistry, table: str, build: Build) -> None:
 class _Step:
     """The partitions of one run of an asset: which are still to come, and what was written of each table."""
 
-    def __init__(self, registry: TableRegistry, asset: LakeAsset, build: Build):
+    def __init__(self, registry: TableRegistry, asset: LakeAsset, build: Build, batch: str):
         self.name = " and ".join(asset.tables)
         self.waiting = dict.fromkeys((t, k) for k in build.keys for t in asset.tables)
         self.total = len(self.waiting)
         self.began = time.monotonic()
         self._registry, self._build = registry, build
+        seen = LakeSnapshot(build.lake)  # before anything is read: what changes meanwhile makes the partition stale
+        self._inputs = {
+            t: dict(zip(build.keys, registry.inputs(seen, t, build.keys), strict=True)) for t in asset.tables
+        }
         self._entries = {e.table: e for e in asset.entries}
+        self._batch = batch
+        self._restated: dict[str, list[Restatement]] = {t: [] for t in asset.tables}
         self._rows = dict.fromkeys(asset.tables, 0)
         self._quarantined = dict.fromkeys(asset.tables, 0)
         self._shown: dict[str, dict[str, Any]] = {t: {} for t in asset.tables}
@@ -406,11 +429,14 @@ class _Step:
         if (table, built.key) not in self.waiting:
             raise dg.Failure(f"{first} made {built.table} {built.key}, which was not requested")
         entry, lake = self._entries[table], self._build.lake
-        stored = {"recipe": self._registry.recipe(table), **built.stored}
-        if entry.raw:
-            stored["source"] = source_mark(self._build.source, table, built.key)
-        lake.write(table, built.key, built.frame, stored)
+        stored = self._made_from(table, built) | built.stored
+        with Replacement(lake, table, built.key) as replaced:
+            lake.write(table, built.key, built.frame, stored)
+            restated = replaced.record(self._batch)
         made = built.ended() if built.ended is not None else built
+        if restated is not None:
+            self._restated[table].append(restated)
+            made = replace(made, metadata={**made.metadata, "restatement": partition_page(restated)})
         self._quarantined[table] += _quarantine(lake, entry, made)
         self._rows[table] += len(made.frame)
         if isinstance(made.frame, pd.DataFrame) and made.frame.shape[1] * len(self._build.keys) <= LISTED_COLUMNS:
@@ -420,14 +446,25 @@ class _Step:
         del self.waiting[table, built.key]
         return entry, made
 
+    def _made_from(self, table: str, built: Built) -> dict[str, Any]:
+        """What the staleness compares: recipe, inputs and what was read of the source."""
+        inputs = {n: digest for n, digest in self._inputs[table][built.key].items() if n not in built.unread}
+        if table in inputs:  # of the partition before, which this step may have written
+            now = self._registry.inputs(LakeSnapshot(self._build.lake), table, [built.key])
+            inputs[table] = now[0][table]
+        marks = self._build.source_marks(built.key)
+        return {"recipe": self._registry.recipe(table), "inputs": inputs, **({"source": marks} if marks else {})}
+
     def metadata(self, table: str) -> dict[str, Any]:
         """What the UI shows of the step for a table."""
+        restated = self._restated[table]
         return {
             "dagster/row_count": self._rows[table],
             "partitions": len(self._build.keys),
             "quarantined_rows": self._quarantined[table],
             "seconds": round(time.monotonic() - self.began, 2),
             "path": dg.MetadataValue.path(f"{self._build.lake.root}/{table}"),
+            **({"restated": run_page(restated, self._registry, self._build.lake)} if restated else {}),
             **self._shown[table],
         }
 

@@ -1,24 +1,38 @@
 """The tables of the graph, and which of their partitions are up to date.
 
-A partition's file carries its *recipe*: a hash of the code version and settings of its table and of all upstream of it.
-A partition is stale where its recipe is not today's, where the source would give other rows, or where something that it
-reads was written later. So a second run does only what changed.
+A partition's file says what it was made from and by:
+
+- ``recipe``: a hash of the code version, configuration, columns and settings of its table and of all upstream of it;
+- ``source``: fingerprints of what its build read from the source;
+- ``inputs``: digests of the windows of upstream tables that it was made from.
+
+A partition is stale where one of them is another today, and where it is absent, damaged or rejected by a check. Content
+decides, no time stamp: so a second run does only what changed, and an upstream partition that was rebuilt with the same
+content makes nothing stale.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 
+from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, trading_days
+from mg_assets.market.calendar import half_year_of, half_year_start, month_of, trading_days, week_of
+from mg_assets.market.schema import SCHEMAS
+from mg_assets.orchestration.inputs import WHOLE_CONTENT, LakeSnapshot, combined
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
+from mg_assets.orchestration.recipes import canonical
 from mg_assets.settings import settings
 from mg_assets.sources.base import Source
+from mg_assets.sources.recorded import changed_marks
+
+EARLIEST = "2010-01-01"  # a year's look-back before the first partition
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,8 @@ class TableAsset:
     needs : tuple of UpstreamWindow
     version : str
         Of the code, raised by hand when the computation changes.
+    config : object
+        Specifications and lists that decide the values, as :func:`~mg_assets.orchestration.recipes.canonical` takes.
     settings : tuple of str
         Names of the settings that decide the values.
     raw : bool
@@ -47,6 +63,7 @@ class TableAsset:
     definition: dg.PartitionsDefinition | None
     needs: tuple[UpstreamWindow, ...]
     version: str
+    config: Any
     settings: tuple[str, ...]
     raw: bool
     anchor: str | None = None
@@ -80,41 +97,71 @@ class TableRegistry(Mapping[str, TableAsset]):
         return [name for name, entry in self.items() if entry.definition == definition]
 
     def recipe(self, table: str) -> str:
-        """Hash of all that decides a table's values but its data: versions and settings, its own and upstream."""
+        """Hash of all that decides a table's values but its data: definitions and settings, its own and upstream."""
         if table not in self._recipes:
             entry = self[table]
-            parts = [table, entry.version, settings().digest(*entry.settings) if entry.settings else ""]
-            parts += [self.recipe(n.table) for n in entry.needs if n.table != table]
-            self._recipes[table] = hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+            schema = [[f.name, str(f.type)] for f in SCHEMAS[table]] if table in SCHEMAS else []
+            needs = [
+                [n.table, n.back, n.ahead, n.sessions, n.columns, "" if n.table == table else self.recipe(n.table)]
+                for n in entry.needs
+            ]
+            config, values = canonical(entry.config), settings().digest(*entry.settings)
+            parts = [table, entry.version, config, values, schema or [[c] for c in entry.columns], entry.anchor, needs]
+            self._recipes[table] = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
         return self._recipes[table]
 
     def window(self, need: UpstreamWindow, table: str, key: str, available: np.ndarray) -> np.ndarray:
         """Lake keys of an upstream table that a table's partition reads, out of those ``available`` (ascending)."""
-        down, up = self[table].definition, self[need.table].definition
-        if down is None or up is None:
-            return available
-        if up == HALF_YEARLY and down != HALF_YEARLY:
-            return available[available == half_year_name(half_year_of(np.array([key]))[0])]
-        low, high = _calendar_span(down, key, need.back, need.ahead)
-        return available[(available >= low) & (available <= high)]
+        first, end = self._bounds(need, table, [key], available)
+        return available[first[0] : end[0]]
 
     def rejections(self, lake: Lake, table: str, keys: Iterable[str]) -> list[str]:
         """What the given partitions would read that a blocking check rejected, one line an upstream partition."""
         out = []
         wanted = list(keys)
         for need in self[table].needs:
-            have = np.array(lake.keys(need.table), dtype=object)
-            bad = [k for k in have if lake.rejected(need.table, k)]
-            if not bad:
+            rejected = {k: info.rejected for k, info in lake.info(need.table).items() if info.rejected}
+            if not rejected:
                 continue
-            read = {k for key in wanted for k in self.window(need, table, key, have)} & set(bad)
+            have = np.array(lake.keys(need.table), dtype=object)
+            read = {k for key in wanted for k in self.window(need, table, key, have)} & rejected.keys()
             if need.table == table:
                 read -= set(wanted)  # they will be rebuilt
-            out += [f"{need.table} {k} failed {', '.join(lake.rejected(need.table, k))}" for k in sorted(read)]
+            out += [f"{need.table} {k} failed {', '.join(rejected[k])}" for k in sorted(read)]
         return out
 
-    def stale(self, lake: Lake, source: Source, table: str, keys: Iterable[str]) -> list[str]:
-        """Partitions that are absent, rejected by a check, of another recipe or source, or older than what they read.
+    def inputs(self, seen: LakeSnapshot, table: str, keys: Sequence[str]) -> list[dict[str, str]]:
+        """Digests of what partitions read of each upstream table.
+
+        Parameters
+        ----------
+        seen : LakeSnapshot
+        table : str
+        keys : sequence of str
+            Lake keys of the partitions.
+
+        Returns
+        -------
+        list of dict of str to str
+            One a key: upstream table -> sixteen hex digits.
+        """
+        each: dict[str, list[str]] = {}
+        for need in self[table].needs:
+            parts = [
+                seen.digest(need.table, column, *self._bounds(need, table, keys, seen.keys(need.table), unread))
+                for column, unread in need.columns or ((WHOLE_CONTENT, 0),)
+            ]
+            each[need.table] = combined(parts)
+        return [dict(zip(each, row, strict=True)) for row in zip(*each.values(), strict=True)] or [{} for _ in keys]
+
+    def provenance(self, lake: Lake, table: str, key: str) -> dict[str, Any]:
+        """What a file says that a partition was made from, of the lake as it is: recipe and inputs."""
+        return {"recipe": self.recipe(table), "inputs": self.inputs(LakeSnapshot(lake), table, [key])[0]}
+
+    def stale(
+        self, lake: Lake, source: Source, table: str, keys: Iterable[str], seen: LakeSnapshot | None = None
+    ) -> list[str]:
+        """Partitions that have to be built: those of :meth:`stale_reasons`.
 
         Parameters
         ----------
@@ -124,64 +171,152 @@ class TableRegistry(Mapping[str, TableAsset]):
         table : str
         keys : iterable of str
             Lake keys to look at.
+        seen : LakeSnapshot, optional
+            Shared by the questions about several tables while nothing is written.
 
         Returns
         -------
         list of str
             Those of the keys that have to be built, in the given order.
         """
-        upstream = []
-        for need in self[table].needs:
-            if need.table != table:
-                have = np.array(lake.keys(need.table), dtype=object)
-                upstream.append((need, have, np.array([lake.modified(need.table, k) or 0.0 for k in have])))
-        out = []
-        for key in keys:
-            written = lake.modified(table, key)
-            if (
-                written is None
-                or lake.rejected(table, key)
-                or not self._same_origin(lake, source, table, key)
-                or any(self._newest(need, table, key, have, times) > written for need, have, times in upstream)
-            ):
-                out.append(key)
-        return out
+        return list(self.stale_reasons(source, table, keys, seen or LakeSnapshot(lake)))
 
-    def _same_origin(self, lake: Lake, source: Source, table: str, key: str) -> bool:
-        """Whether a stored partition is of today's recipe and, where it is raw, of the source's present rows."""
-        stored = lake.metadata(table, key)
-        if stored.get("recipe") != self.recipe(table):
-            return False
-        return not self[table].raw or stored.get("source") == source_mark(source, table, key)
+    def stale_reasons(self, source: Source, table: str, keys: Iterable[str], seen: LakeSnapshot) -> dict[str, str]:
+        """Partitions that are absent, damaged, rejected, of another recipe, or made from other data than today's.
 
-    def _newest(self, need: UpstreamWindow, table: str, key: str, have: np.ndarray, times: np.ndarray) -> float:
-        """When the partition's window of an upstream table was last written, out of those that the lake has."""
-        read = self.window(need, table, key, have)
-        if not len(read):
-            return 0.0
-        first = int(np.searchsorted(have, read[0]))  # the keys of a window are contiguous
-        return float(times[first : first + len(read)].max())
+        Parameters
+        ----------
+        source : Source
+        table : str
+        keys : iterable of str
+            Lake keys to look at.
+        seen : LakeSnapshot
+
+        Returns
+        -------
+        dict of str to str
+            Why each of them has to be built, in the given order of the keys.
+        """
+        wanted = list(keys)
+        infos, recipe = seen.info(table), self.recipe(table)
+        follows = any(n.table == table for n in self[table].needs)
+        reasons: dict[str, str] = {}
+        for key, inputs in zip(wanted, self.inputs(seen, table, wanted), strict=True):
+            why = _why(infos.get(key), recipe, inputs) or _source_changed(source, key, infos[key])
+            if not why and follows and any(k < key for k in reasons):
+                why = f"{table} before it"
+            if why:
+                reasons[key] = why
+        return reasons
+
+    def dependents(self, seen: LakeSnapshot, changed: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+        """Partitions of a lake that were made from the given ones, at whatever distance.
+
+        Parameters
+        ----------
+        seen : LakeSnapshot
+        changed : dict of str to iterable of str
+            Keys by table.
+
+        Returns
+        -------
+        dict of str to list of str
+            Keys by table, in the order of the data; the given partitions are left out.
+        """
+        affected = {table: set(keys) for table, keys in changed.items()}
+        given = {table: set(keys) for table, keys in affected.items()}
+        for table, entry in self.items():
+            have = seen.keys(table)
+            hit = np.isin(have, list(given.get(table, ())))
+            for need in entry.needs:
+                if not affected.get(need.table) or need.table == table:
+                    continue
+                upstream = np.union1d(seen.keys(need.table), list(affected[need.table]))
+                unread = min((sessions for _, sessions in need.columns), default=0)
+                first, end = self._bounds(need, table, list(have), upstream, unread)
+                marks = np.concatenate([[0], np.cumsum(np.isin(upstream, list(affected[need.table])))])
+                infos = seen.info(table)
+                read = np.array([need.table in infos[k].metadata.get("inputs", {need.table}) for k in have], bool)
+                hit |= read & (marks[end] > marks[first])
+            if hit.any() and any(need.table == table for need in entry.needs):
+                hit[int(np.argmax(hit)) :] = True
+            affected[table] = set(have[hit]) | given.get(table, set())
+        out = {table: sorted(affected[table] - given.get(table, set())) for table in self}
+        return {table: keys for table, keys in out.items() if keys}
+
+    def _bounds(
+        self, need: UpstreamWindow, table: str, keys: Sequence[str], available: np.ndarray, unread: int = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """First position and end of each partition's window among an upstream table's keys, less the last sessions."""
+        down, up = self[table].definition, self[need.table].definition
+        if need.table == table and down is not None:  # a chain: the partition before
+            end = np.searchsorted(available.astype(str), np.array(keys, dtype=str), side="left")
+            return np.maximum(end - 1, 0), end
+        if down is None or up is None:
+            return np.zeros(len(keys), int), np.full(len(keys), len(available))
+        own = _first_days(keys, down)
+        if up == HALF_YEARLY and down != HALF_YEARLY:
+            low = high = half_year_of(own)
+        else:
+            low, high = _spans(down, up, own, need)
+        if unread:
+            sessions = trading_days(EARLIEST)
+            high = sessions[np.maximum(np.searchsorted(sessions, high, side="right") - 1 - unread, 0)]
+        days = _first_days(available, up)
+        first = np.searchsorted(days, low, side="left")
+        return first, np.maximum(np.searchsorted(days, high, side="right"), first)
 
 
-def source_mark(source: Source, table: str, key: str) -> str:
-    """Fingerprint of a raw partition's source, or ``absent``."""
-    day = pd.Timestamp(key).date()
-    return source.fingerprint(table, day) if source.has(table, day) else "absent"
+def _why(info: PartitionInfo | None, recipe: str, inputs: Mapping[str, str]) -> str:
+    """Why a partition is stale, as far as the lake alone says; empty where it is not."""
+    if info is None:
+        return "absent"
+    if info.damaged is not None:
+        return f"damaged: {info.damaged}"
+    if info.rejected:
+        return f"rejected by {', '.join(info.rejected)}"
+    if info.metadata.get("recipe") != recipe:
+        return "another definition"
+    made_from = info.metadata.get("inputs")
+    if made_from is None:
+        return "nothing says what it was made from"
+    changed = [name for name, digest in made_from.items() if inputs.get(name) != digest]
+    return f"{', '.join(changed)} changed" if changed else ""
 
 
-def _calendar_span(definition: dg.PartitionsDefinition, key: str, back: int, ahead: int) -> tuple[str, str]:
-    """First and last calendar day of a partition's window."""
+def _source_changed(source: Source, key: str, info: PartitionInfo) -> str:
+    marks = info.metadata.get("source") or {}
+    changed = changed_marks(source, key, marks) if marks else []
+    return f"the source's {', '.join(changed)} changed" if changed else ""
+
+
+def _first_days(keys: Sequence[str] | np.ndarray, definition: dg.PartitionsDefinition | None) -> np.ndarray:
+    """First calendar day of each partition."""
     if definition == HALF_YEARLY:
-        cut = np.datetime64(half_year_start(key))
-        return "0000", str(cut - 1)
-    day = np.datetime64(key)
-    if definition == DAILY:
-        days = trading_days()
-        at = int(np.searchsorted(days, day))
-        first, last = days[max(at - back, 0)], days[min(at + ahead, len(days) - 1)]
-        # a week or month that holds the first day counts, and its key is its own first day
-        return str(first - 31 if back else first), str(last)
-    unit = 7 if definition == WEEKLY else 31
-    month_end = (day.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
-    end = month_end if definition == MONTHLY else day + 6
-    return str(day - unit * back), str(end + unit * ahead)
+        return np.array([half_year_start(k) for k in keys], "datetime64[D]")
+    return np.array([str(k) for k in keys], "datetime64[D]")
+
+
+def _spans(
+    down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, own: np.ndarray, need: UpstreamWindow
+) -> tuple[np.ndarray, np.ndarray]:
+    """First days of the first and the last upstream partition that each partition's window holds."""
+    if down in (WEEKLY, MONTHLY):
+        unit = 7 if down == WEEKLY else 31
+        month_end = (own.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
+        return own - unit * need.back, (month_end if down == MONTHLY else own + 6) + unit * need.ahead
+    sessions = trading_days(EARLIEST)
+    at, last = np.searchsorted(sessions, own), len(sessions) - 1
+    if down == HALF_YEARLY:
+        back = len(sessions) if need.sessions is None else need.sessions
+        return _period_starts(sessions[np.clip(at - back, 0, last)], up), own - 1
+    low, high = sessions[np.clip(at - need.back, 0, last)], sessions[np.clip(at + need.ahead, 0, last)]
+    # weeks and months are read once they have ended
+    return _period_starts(low, up), high if up == DAILY else _period_starts(high, up) - 1
+
+
+def _period_starts(days: np.ndarray, definition: dg.PartitionsDefinition) -> np.ndarray:
+    """First day of the week or month that holds each day; of a daily table the day."""
+    if definition == WEEKLY:
+        return week_of(days).astype("datetime64[D]")
+    return month_of(days).astype("datetime64[D]") if definition == MONTHLY else days

@@ -67,7 +67,7 @@ def built(lake):
     for asset in (module.signal_correlations, module.signal_study):
         (out[asset.tables[0]],) = asset.make(build(lake))
         made = out[asset.tables[0]]
-        lake.write(asset.tables[0], WHOLE, made.frame, {"recipe": TABLES.recipe(asset.tables[0]), **made.stored})
+        lake.write(asset.tables[0], WHOLE, made.frame, TABLES.provenance(lake, asset.tables[0], WHOLE) | made.stored)
     return out
 
 
@@ -152,10 +152,12 @@ def test_workers_and_parts_change_nothing(lake, built, monkeypatch):
     pd.testing.assert_frame_equal(again.frame, built["signal_study"].frame, check_exact=True)
 
 
-def test_a_new_day_makes_it_stale(lake, built):
+def test_a_changed_day_makes_it_stale(lake, built):
     tables = ("signal_correlations", "signal_study")
     assert [TABLES.stale(lake, None, t, [WHOLE]) for t in tables] == [[], []]
     lake.write("hf_gru", DAYS[-1], lake.day("hf_gru", DAYS[-1]))
+    assert [TABLES.stale(lake, None, t, [WHOLE]) for t in tables] == [[], []]  # the same content again
+    lake.write("hf_gru", DAYS[-1], lake.day("hf_gru", DAYS[-1]).assign(score=0.0))
     assert [TABLES.stale(lake, None, t, [WHOLE]) for t in tables] == [[WHOLE], [WHOLE]]
 
 

@@ -202,7 +202,7 @@ def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
 
     lake = Lake(tmp_path)
     for key in DAYS:
-        lake.write("labels", key, labels(key), {"recipe": TABLES.recipe("labels")})
+        lake.write("labels", key, labels(key), TABLES.provenance(lake, "labels", key))
     assert TABLES.stale(lake, None, "labels", DAYS) == []
     lake.record_check_failures("labels", DAYS[3], ["ranges"])
     assert TABLES.stale(lake, None, "labels", DAYS) == [DAYS[3]]
