@@ -18,3 +18,14 @@ def half_year(text: str) -> str:
     if not re.fullmatch(r"\d{4}H[12]", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no half-year; give one as 2017H1")
     return text
+
+
+def in_range(key: str, first: dt.date | None, last: dt.date | None) -> bool:
+    """Whether a key is in the range; keys that are no dates always are."""
+    if len(key) == 6 and key[4] == "H":
+        from mg_assets.market.calendar import half_year_start
+
+        key = half_year_start(key).isoformat()
+    if not key[:4].isdecimal():
+        return True
+    return (first is None or key >= first.isoformat()) and (last is None or key <= last.isoformat())

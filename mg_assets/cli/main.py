@@ -8,10 +8,23 @@ import logging
 import sys
 from functools import partial
 
-from mg_assets.cli import cost, explain, factors, home, ingest, replay, results, retrain_check, run, verify, what_if
+from mg_assets.cli import (
+    cost,
+    diff,
+    explain,
+    factors,
+    home,
+    ingest,
+    replay,
+    results,
+    retrain_check,
+    run,
+    verify,
+    what_if,
+)
 from mg_assets.errors import MgError
 
-COMMANDS = (run, ingest, results, explain, factors, replay, what_if, cost, retrain_check, verify, home)
+COMMANDS = (run, ingest, results, explain, factors, replay, what_if, cost, retrain_check, diff, verify, home)
 
 
 def main(arguments: list[str] | None = None) -> int:

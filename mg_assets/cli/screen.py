@@ -18,6 +18,10 @@ class Screen:
         passed = int(time.monotonic() - self.began)
         print(f"{self._clear}[{passed // 60:2d}:{passed % 60:02d}] {text}", flush=True)
 
+    def text(self, text: str) -> None:
+        """Print lines as they are, in the place of the progress."""
+        print(f"{self._clear}{text}", flush=True)
+
     def message(self, text: str) -> None:
         """Print a line of an asset's log, below its step."""
         self.line(f"   {text}")

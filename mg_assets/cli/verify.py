@@ -1,12 +1,11 @@
 """``mg verify``: reads the lake whole and names every damaged file."""
 
 import argparse
-import datetime as dt
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mg_assets.cli.arguments import day
+from mg_assets.cli.arguments import day, in_range
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError
 from mg_assets.settings import settings
@@ -44,7 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
     damaged = 0
     counts = {}
     for table in chosen.table or have:
-        keys = [key for key in lake.keys(table) if _within(key, chosen.first, chosen.last)]
+        keys = [key for key in lake.keys(table) if in_range(key, chosen.first, chosen.last)]
         found = _verify(lake, table, keys, screen)
         damaged += sum(len(part.damages) for part in found)
         counts[table] = found
@@ -71,17 +70,6 @@ def _verify(lake: "Lake", table: str, keys: Sequence[str], screen: Screen) -> "l
         out.append(found)
         screen.progress(table, number, len(keys), (time.monotonic() - began) / number * (len(keys) - number))
     return out
-
-
-def _within(key: str, first: dt.date | None, last: dt.date | None) -> bool:
-    """Whether a key is in the range; keys that are no dates always are."""
-    if len(key) == 6 and key[4] == "H":
-        from mg_assets.market.calendar import half_year_start
-
-        key = half_year_start(key).isoformat()
-    if not key[:4].isdecimal():
-        return True
-    return (first is None or key >= first.isoformat()) and (last is None or key <= last.isoformat())
 
 
 def _summary(counts: "dict[str, list[VerifiedPartition]]") -> str:
