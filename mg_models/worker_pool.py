@@ -146,7 +146,7 @@ def run_tasks(
                 yield name, content
     finally:
         for pipe, (_, process) in running.items():
-            process.terminate()
+            process.kill()  # SIGTERM may be ignored, as a shell's background jobs inherit it
             process.join()
             pipe.close()
 
