@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mg_assets.lake.store import Lake
     from mg_assets.sources.base import Loaded, Source
 
-COLUMNS = 10  # of a table, that are shown
+COLUMNS = 10  # of a table, that are shown where no table is named
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -62,12 +62,13 @@ def print_source_changes(lake: "Lake", source: "Source", chosen: argparse.Namesp
     """Print how the source's rows differ from the partitions made from it, and what depends on them."""
     from mg_assets.assets import TABLES
     from mg_assets.orchestration.inputs import LakeSnapshot
-    from mg_assets.orchestration.restatements import dependents_in_words
+    from mg_assets.orchestration.restatements import counted, dependents_in_words
     from mg_assets.sources.recorded import changed_marks
 
     seen, screen = LakeSnapshot(lake), Screen()
     affected: dict[str, list[str]] = {}
-    files = other = 0
+    other_files: list[str] = []
+    other_rows: list[str] = []
     for table in TABLES:
         made = {k: i for k, i in seen.info(table).items() if i.metadata.get("source") and i.damaged is None}
         if (chosen.table and table not in chosen.table) or not made:
@@ -76,20 +77,22 @@ def print_source_changes(lake: "Lake", source: "Source", chosen: argparse.Namesp
         for number, key in enumerate(keys, 1):
             changed = changed_marks(source, key, made[key].metadata["source"])
             if changed:
-                files += 1
+                other_files.append(key)
                 found = _compared(lake, source, table, key, screen)
                 if found is None or found:
                     affected.setdefault(table, []).append(key)
-                if found is not None:
-                    other += bool(found)
+                if found:
+                    other_rows.append(key)
                     _print_rows(table, key, found, screen)
             screen.progress(table, number, len(keys), (time.monotonic() - began) / number * (len(keys) - number))
-    if not files:
+    if not other_files:
         screen.text("the source's files are those that the lake was made from")
         return
-    screen.text(f"{files:,} partitions were made from other source files; {other:,} of them get other rows")
+    screen.text(
+        f"{counted(other_files, 'partition')} made from other source files, {len(other_rows):,} with other rows"
+    )
     if affected:
-        lines = dependents_in_words(TABLES, TABLES.dependents(seen, affected))
+        lines = dependents_in_words(TABLES.dependents(seen, affected), TABLES)
         screen.text("made from them:" if lines else "nothing in the lake was made from them")
         for line in lines:
             screen.text(f"  {line}")
@@ -102,9 +105,7 @@ def _compared(lake: "Lake", source: "Source", table: str, key: str, screen: Scre
 
     date = dt.date.fromisoformat(key)
     if not source.has(table, date):
-        screen.text(
-            f"{table} {key}: the source no longer has it, or has what it is derived from; mg run builds it again"
-        )
+        screen.text(f"{table} {key}: the source no longer has this table on the day")
         return None
     try:
         return compare_with_stored(lake, table, key, _pieces(table, source.load(table, date)))
@@ -125,11 +126,9 @@ def _pieces(table: str, loaded: "Loaded") -> "Iterator[pa.Table]":
 
 
 def _print_rows(table: str, key: str, found: "RowChanges", screen: Screen) -> None:
-    """Print the counts and the first rows of each kind; nothing where there is no difference."""
+    """Print the counts and the first rows of each kind."""
     from mg_assets.orchestration.restatements import counts_in_words, value
 
-    if not found:
-        return
     screen.text(f"{table} {key}: {counts_in_words(found)}")
     for sign, names in (("+", found.first_added), ("-", found.first_gone)):
         for name in names:
@@ -159,7 +158,7 @@ def print_rebuilt(lake: "Lake", chosen: argparse.Namespace) -> None:
     print(f"built again from {begin:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}")
     order = _order({r.table for r in wanted})
     for table, group in groupby(sorted(wanted, key=lambda r: (order[r.table], r.key)), key=lambda r: r.table):
-        _print_table(table, list(group))
+        _print_table(table, list(group), None if chosen.table else COLUMNS)
 
 
 def _order(tables: set[str]) -> Mapping[str, int]:
@@ -169,13 +168,13 @@ def _order(tables: set[str]) -> Mapping[str, int]:
     return {table: number for number, table in enumerate([*TABLES, *sorted(tables - set(TABLES))])}
 
 
-def _print_table(table: str, found: "Sequence[Restatement]") -> None:
+def _print_table(table: str, found: "Sequence[Restatement]", shown: int | None) -> None:
+    """Print how much a table changed, with at most so many columns."""
     from mg_assets.lake.restatement import overall
-    from mg_assets.orchestration.restatements import column_rows, counts_in_words, why
+    from mg_assets.orchestration.restatements import column_rows, counted, counts_in_words, span_of, why
 
     changes, keys = overall(found), [r.key for r in found]
-    span = keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
-    print(f"\n{table}: {len(keys):,} partitions, {span}; {why(*found)}")
+    print(f"\n{table}: {counted(keys, 'partition')}, {span_of(keys)}; {why(*found)}")
     large = [r for r in found if r.changes is None]
     if large:
         names = ", ".join(dict.fromkeys(name for r in large for name in r.columns))
@@ -193,7 +192,7 @@ def _print_table(table: str, found: "Sequence[Restatement]") -> None:
             r["old"],
             r["new"],
         ]
-        for r in rows[:COLUMNS]
+        for r in rows[:shown]
     ]
     heads = ["column", "rows", "largest", "mean", "in sd", "at", "old", "new"]
     widths = [max(len(row[i]) for row in [heads, *table_rows]) for i in range(len(heads))]
@@ -205,8 +204,8 @@ def _print_table(table: str, found: "Sequence[Restatement]") -> None:
     filled = sum(r["filled"] for r in rows), sum(r["emptied"] for r in rows)
     if any(filled):
         print(f"  values that were null before: {filled[0]:,}; that are null now: {filled[1]:,}")
-    if len(rows) > COLUMNS:
-        print(f"  and {len(rows) - COLUMNS} more columns")
+    if shown is not None and len(rows) > shown:
+        print(f"  and {len(rows) - shown} more columns: mg diff --rebuilt {table}")
 
 
 def _figure(number: float | None) -> str:

@@ -11,7 +11,7 @@ class Screen:
         self.began = time.monotonic()
         self._live = sys.stdout.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
-        self._last = 0.0
+        self._last = self.began
 
     def line(self, text: str) -> None:
         """Print a line with the minutes since the start."""

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from mg_assets.lake.restatement import FIRST, ColumnChange, Restatement, RowChanges, overall
-from mg_assets.lake.store import Lake
+from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.orphaned_runs import TAG
@@ -31,14 +31,26 @@ def kind_of(registry: TableRegistry, table: str) -> str:
     return "predictions" if list(entry.columns) == ["score"] else "tables"
 
 
-def dependents_in_words(registry: TableRegistry, dependents: Mapping[str, Sequence[str]]) -> list[str]:
-    """One line a kind: ``models: gru_model 2 partitions, 2023H1 to 2023H2``."""
-    lines = []
-    for kind in KINDS:
-        named = [(t, keys) for t, keys in dependents.items() if kind_of(registry, t) == kind]
-        if named:
-            lines.append(f"{kind}: {'; '.join(f'{table} {_span(keys)}' for table, keys in named)}")
-    return lines
+def dependents_in_words(dependents: Mapping[str, Sequence[str]], registry: TableRegistry) -> list[str]:
+    """One line a kind and span: ``models: gru_model, gat_model: 2 partitions each, 2023H1 to 2023H2``."""
+    spans: dict[tuple[str, str], list[str]] = {}
+    for table, keys in dependents.items():
+        span = "" if keys == [WHOLE] else f"{counted(keys, 'partition')}{{}}, {span_of(keys)}"
+        spans.setdefault((kind_of(registry, table), span), []).append(table)
+    return [
+        f"{kind}: {', '.join(tables)}{': ' if span else ''}{span.format(' each' if len(tables) > 1 else '')}"
+        for (kind, span), tables in sorted(spans.items(), key=lambda item: KINDS.index(item[0][0]))
+    ]
+
+
+def counted(things: Sequence, noun: str) -> str:
+    """``1 partition``, ``2 partitions``."""
+    return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
+
+
+def span_of(keys: Sequence[str]) -> str:
+    """First and last of ascending keys."""
+    return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
 
 
 def counts_in_words(changes: RowChanges, columns: bool = True) -> str:
@@ -93,12 +105,15 @@ def run_page(restated: Sequence[Restatement], registry: TableRegistry, lake: Lak
     """How much a run changed a table, and what depends on the partitions that the source restated."""
     table = restated[0].table
     changes = overall(restated)
-    parts = [f"{len(restated):,} partitions changed: {why(*restated)}.", f"{counts_in_words(changes)}."]
+    parts = [
+        f"{counted(restated, 'partition')} with other rows than before; {why(*restated)}.",
+        f"{counts_in_words(changes)}.",
+    ]
     if changes.columns:
         parts.append(markdown(column_rows(changes.columns)[:FIRST]))
     raw = [found.key for found in restated if found.from_source]
     if raw:
-        lines = dependents_in_words(registry, registry.dependents(LakeSnapshot(lake), {table: raw}))
+        lines = dependents_in_words(registry.dependents(LakeSnapshot(lake), {table: raw}), registry)
         parts.append("Made from them:\n\n" + "\n".join(f"- {line}" for line in lines or ["nothing in the lake"]))
     return dg.MetadataValue.md("\n\n".join(parts))
 
@@ -125,8 +140,3 @@ def _tables(changes: RowChanges) -> Iterable[str]:
         yield markdown([{**row, "old": value(row["old"]), "new": value(row["new"])} for row in changes.first_changed])
     if changes.columns:
         yield markdown(column_rows(changes.columns)[:FIRST])
-
-
-def _span(keys: Sequence[str]) -> str:
-    number = f"{len(keys):,} partition{'s' if len(keys) > 1 else ''}"
-    return number if keys[0] == "all" else f"{number}, {keys[0]}{f' to {keys[-1]}' if len(keys) > 1 else ''}"
