@@ -63,7 +63,7 @@ def _weights_asset(name: str) -> LakeAsset:
         group="portfolios",
         partitions=WEEKLY,
         needs=[
-            spec.signal,
+            UpstreamWindow(spec.signal, back=BACK),
             UpstreamWindow("reference", back=BACK),
             UpstreamWindow("daily_bars", back=BACK),
             *styled,

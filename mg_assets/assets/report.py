@@ -7,12 +7,14 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets.assets import bars, daily_factors, factors, labels, raw
 from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.portfolios import backtest_of, decision_days
 from mg_assets.factors.registry import FACTORS
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
+from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.partitions import WEEKLY
@@ -31,6 +33,11 @@ from mg_portfolio.report.weekly.inputs import (
 
 INDEX_NAMES = {"csi300": "CSI 300", "csi500": "CSI 500", "csi1000": "CSI 1000"}
 TABLES = ("reference", "daily_bars", "intraday_factors", "factor_scores", *SIGNALS)
+RECENT_TABLES = ("trades", "orders", "snapshots", "minute_bars")
+RECENT = 8  # weeks of these that the checks of the report's week read
+HISTORY = 700  # weeks: series and charts begin with the lake
+_MARKET = (*raw.ASSETS, *bars.ASSETS, *factors.ASSETS, *daily_factors.ASSETS, *labels.ASSETS)
+_READ = (*(table for asset in _MARKET for table in asset.tables), *SIGNALS)
 SUMMARY_METRICS = ("rank_ic_mean", "rank_ic_ir", "top_excess_annual", "top_information_ratio")
 MIN_DAYS = 30
 _ABSENT = {
@@ -202,11 +209,10 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
     group="reports",
     partitions=WEEKLY,
     needs=[
-        "factor_scores",
-        *SIGNALS,
-        *(f"weights_{p}" for p in settings().portfolios),
-        "daily_bars",
-        "reference",
+        *(UpstreamWindow(t, back=RECENT if t in RECENT_TABLES else HISTORY) for t in _READ),
+        *(UpstreamWindow(f"weights_{p}", back=HISTORY) for p in settings().portfolios),
+        "signal_evaluation",
+        "factor_evaluation",
     ],
     config=(settings().source.kind, settings().portfolios, published_digest()),
     uses=("language",),

@@ -22,6 +22,7 @@ from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.price_volume import LOOK_BACK, price_volume_panel
 
 LOOKBACK = 39  # days before the first predicted one that bars are read for
+WEEKLY_BACK, MONTHLY_BACK = 100, 260  # sessions before those that weeks and months are read for
 BARS = ("open", "high", "low", "close", "vwap", "volume")
 BAR_PANELS = ("daily", "weekly", "monthly")
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
@@ -70,8 +71,8 @@ def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]
     if i.panel in BAR_PANELS:
         return (
             UpstreamWindow("daily_bars", back=LOOKBACK),
-            UpstreamWindow("weekly_bars", back=100),
-            UpstreamWindow("monthly_bars", back=260),
+            UpstreamWindow("weekly_bars", back=LOOKBACK + WEEKLY_BACK),
+            UpstreamWindow("monthly_bars", back=LOOKBACK + MONTHLY_BACK),
         )
     if i.panel == "price_volume":
         return (UpstreamWindow("daily_bars", back=LOOK_BACK),)
@@ -213,8 +214,8 @@ def _adjusted(lake: Lake, days: list[str], symbols: np.ndarray) -> np.ndarray:
 
 def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) -> dict[str, Panel | PeriodPanel]:
     daily = _adjusted(lake, days, symbols)
-    weeks = _periods(lake, "weekly_bars", days[0], -100, week_of(stamps[-1:]))
-    months = _periods(lake, "monthly_bars", days[0], -260, month_of(stamps[-1:]))
+    weeks = _periods(lake, "weekly_bars", days[0], -WEEKLY_BACK, week_of(stamps[-1:]))
+    months = _periods(lake, "monthly_bars", days[0], -MONTHLY_BACK, month_of(stamps[-1:]))
     return bar_inputs(
         stamps,
         symbols,

@@ -249,9 +249,9 @@ class TableRegistry(Mapping[str, TableAsset]):
     ) -> tuple[np.ndarray, np.ndarray]:
         """First position and end of each partition's window among an upstream table's keys, less the last sessions."""
         down, up = self[table].definition, self[need.table].definition
-        if need.table == table and down is not None:  # a chain: the partition before
+        if need.table == table and down is not None:  # a chain: the partitions before
             end = np.searchsorted(available.astype(str), np.array(keys, dtype=str), side="left")
-            return np.maximum(end - 1, 0), end
+            return np.zeros_like(end), end
         if down is None or up is None:
             return np.zeros(len(keys), int), np.full(len(keys), len(available))
         own = _first_days(keys, down)

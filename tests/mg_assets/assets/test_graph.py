@@ -189,8 +189,23 @@ def test_a_missing_week_is_an_error_that_names_it(lake, tmp_path):
         rebuild(other, table, weeks[-1:])
 
 
+def test_every_asset_reads_what_its_windows_hold(built):
+    """A table or day that an asset reads and does not declare could change without making it stale."""
+    script = built.checkout / "tests" / "helpers" / "reads_of_assets.py"
+    done = subprocess.run(
+        [sys.executable, script], env=built.environment, cwd=built.checkout, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    undeclared = {asset: tables for asset, tables in json.loads(done.stdout).items() if tables}
+    running = undeclared.pop("lf_multitask")  # opened, of no influence: test_the_current_week_need_not_be_in_the_table
+    assert {table: len(keys) for table, keys in running.items()} == {"weekly_bars": 1, "monthly_bars": 1}
+    cells = undeclared.pop("portfolio_study_series_72")
+    assert set(cells) == {"portfolio_cells"}  # its own finished backtests, each with the digests that it was made from
+    assert undeclared == {}
+
+
 def test_changed_settings_make_partitions_stale(built, lake):
-    """Another seed of the market: raw tables and all that follows from them are stale."""
+    """Another seed of the market: what was read of the source is stale, and what follows once that has changed."""
     script = (
         "from mg_assets.settings import settings\n"
         "from mg_assets.sources import build_source\n"
@@ -212,4 +227,4 @@ def test_changed_settings_make_partitions_stale(built, lake):
     other = subprocess.run(
         [sys.executable, "-c", script], env=env, cwd=built.checkout, capture_output=True, text=True, check=True
     )
-    assert other.stdout.strip() == "[5, 5, 5]"
+    assert other.stdout.strip() == "[5, 5, 0]"  # factors wait for what the bars become
