@@ -10,6 +10,11 @@ LIMIT_COLUMNS = ("up_limit", "down_limit")
 CLOSE = dt.time(15, 0)
 SHORT_SESSIONS = {dt.date(2016, 1, 4): dt.time(13, 34), dt.date(2016, 1, 7): dt.time(9, 59)}
 """Days on which trading ended before 15:00, and when: the circuit breaker of January 2016 closed both exchanges."""
+HALTS = {
+    dt.date(2016, 1, 4): (dt.time(13, 12), dt.time(13, 28)),
+    dt.date(2016, 1, 7): (dt.time(9, 42), dt.time(9, 58)),
+}
+"""Minutes of a session, first and behind the last, in which neither exchange traded: the breaker's first step."""
 
 
 def session_end(day: dt.date) -> dt.time:

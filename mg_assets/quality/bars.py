@@ -11,7 +11,7 @@ from mg_assets.quality import shared_checks
 from mg_assets.quality.kernels import bars as kernels
 from mg_assets.quality.kernels import marks
 from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
-from mg_assets.quality.session import SESSION, measure_session
+from mg_assets.quality.session import SESSION, SessionRows, measure_session
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import PRICES
 from mg_assets.sources.daily.mapping import VOLUME_STEP
@@ -117,7 +117,7 @@ def measure_minutes(view: View, measures: Measures) -> None:
             return
         met: list[np.ndarray] = []
         totals: list[pd.DataFrame] = []
-        spans: list[tuple[np.ndarray, ...]] = []
+        session = SessionRows()
         step = _volume_step(view)
         for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
             shared_checks.measure_nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
@@ -132,28 +132,14 @@ def measure_minutes(view: View, measures: Measures) -> None:
             keep_marks(measures, kernels.BAR_RULES, found, part, offset)
             counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
             totals.append(_by_symbol(codes, words, volume, amount, counts))
-            spans.append(_traded_span(codes, words, minute, volume))
+            session.add_bars(codes, words, minute, volume)
     present = np.unique(np.concatenate(met).astype(str)) if met else np.array([], str)
     if totals:
         _match_trades(view, measures, pd.concat(totals))
-        symbols, first, last = (np.concatenate([s[i] for s in spans]) for i in range(3))
-        measure_session(measures, view.day, symbols, first, last)
+        measure_session(view, measures, session)
     shared_checks.measure_coverage(view, measures, present)
     shared_checks.measure_size_band(view, measures, rows.count, len(present))
     shared_checks.measure_quarantine_share(view, measures, rows.count)
-
-
-def _traded_span(
-    codes: np.ndarray, words: np.ndarray, minute: np.ndarray, volume: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Symbols with volume, the beginning of their first bar with some and the end of their last, in milliseconds."""
-    at = np.flatnonzero((volume > 0) & (codes >= 0) & (minute >= 0) & (minute < kernels.MINUTES))
-    stock, clock = codes[at], marks.OPEN + minute[at].astype(np.int64) * marks.MINUTE
-    clock[minute[at] >= kernels.MINUTES // 2] += marks.AFTERNOON - marks.OPEN - kernels.MINUTES // 2 * marks.MINUTE
-    first, last = np.full(len(words), np.iinfo(np.int64).max), np.full(len(words), -1)
-    np.minimum.at(first, stock, clock)
-    np.maximum.at(last, stock, clock + marks.MINUTE)
-    return words[last >= 0].astype(str), first[last >= 0], last[last >= 0]
 
 
 def _volume_step(view: View) -> int:

@@ -12,7 +12,7 @@ from mg_assets.quality.kernels import marks
 from mg_assets.quality.kernels import ticks as kernels
 from mg_assets.quality.replay import REPLAY, measure_replay
 from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
-from mg_assets.quality.session import SESSION, measure_session
+from mg_assets.quality.session import SESSION, SessionRows, measure_session
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
 SEQUENCE = Check(
@@ -84,16 +84,16 @@ def measure_trades(view: View, measures: Measures) -> None:
         if orders is None or not orders.count:
             measures.notes.append("order numbers: no orders that day")
         present: list[np.ndarray] = []
-        spans: list[tuple[np.ndarray, ...]] = []
+        session = SessionRows()
         try:
             for offset, part in rows.batches(SCHEMAS["trades"].names):
                 last = present[-1][-1] if present else None
                 present.append(_trade_batch(view, measures, part, offset, orders, last))
-                spans.append(_spans(view, part))
+                session.add_ticks(part["symbol"], since_midnight(view, part))
         finally:
             if orders is not None:
                 orders.__exit__()
-    measure_session(measures, view.day, *_joined_spans(spans))
+    measure_session(view, measures, session)
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
     shared_checks.measure_coverage(view, measures, met)
     shared_checks.measure_size_band(view, measures, rows.count, len(met))
@@ -141,19 +141,6 @@ def _trade_batch(
     return met
 
 
-def _spans(view: View, part: pa.Table) -> tuple[np.ndarray, ...]:
-    """Symbols with rows before 15:05, and the times of the first and last of these."""
-    codes, words = encode(part["symbol"])
-    first, last = np.full(len(words), np.iinfo(np.int64).max), np.full(len(words), -1)
-    kernels.scan_session(codes, since_midnight(view, part), first, last)
-    return tuple(column[last >= 0] for column in (words.astype(str), first, last))
-
-
-def _joined_spans(spans: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    symbols, first, last = (np.concatenate([s[i] for s in spans]) if spans else np.array([]) for i in range(3))
-    return symbols, first, last
-
-
 def _no_orders() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     none = np.zeros(0, np.int64)
     return np.zeros(1, np.int64), none, np.zeros(0, np.int8), none
@@ -172,12 +159,12 @@ def measure_orders(view: View, measures: Measures) -> None:
         if not shared_checks.measure_schema(measures, rows.schema, SCHEMAS["orders"], rows.count):
             return
         present: list[np.ndarray] = []
-        spans: list[tuple[np.ndarray, ...]] = []
+        session = SessionRows()
         for offset, part in rows.batches(SCHEMAS["orders"].names):
             last = present[-1][-1] if present else None
             present.append(_order_batch(view, measures, part, offset, last))
-            spans.append(_spans(view, part))
-    measure_session(measures, view.day, *_joined_spans(spans), share=False)
+            session.add_ticks(part["symbol"], since_midnight(view, part))
+    measure_session(view, measures, session, share=False)
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
     shared_checks.measure_coverage(view, measures, met)
     shared_checks.measure_size_band(view, measures, rows.count, len(met))

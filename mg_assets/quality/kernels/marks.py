@@ -13,6 +13,7 @@ from mg_models.kernel_cache import cached_njit
 
 MINUTE = 60_000
 OPEN, CLOSE = 570 * MINUTE, 900 * MINUTE  # 09:30, 15:00
+HALF_DAY = 120  # minutes of each session
 AUCTION = 555 * MINUTE  # 09:15
 NOON, AFTERNOON = 691 * MINUTE, 780 * MINUTE  # up to 11:30:59.999; 13:00
 CLOSED = 905 * MINUTE  # the closing auction's print is before 15:05

@@ -12,6 +12,8 @@ from mg_assets.quality.kernels.marks import (
     AUCTION,
     CLOSE,
     CLOSED,
+    HALF_DAY,
+    MINUTE,
     NOON,
     OPEN,
     kernel,
@@ -112,23 +114,39 @@ def scan_orders(codes, time, seq, price, volume, side, kind, up, down, lots, fou
 
 
 @kernel()
-def scan_session(codes, time, first, last):
-    """The first and last row of each symbol before 15:05, in place.
+def scan_session(codes, time, exchange, first, last, rows, stocks):
+    """Where in the session rows are, in place.
 
     Parameters
     ----------
     codes : int32 (N,)
     time : int64 (N,)
         Milliseconds since the day's midnight.
+    exchange : int64 (S,)
+        Index of each symbol's exchange.
     first, last : int64 (S,)
-        Filled in; of a symbol without such a row they stay as they are.
+        Of the rows before 15:05; of a symbol without such a row they stay as they are.
+    rows, stocks : int64 (E, 240)
+        Rows of each exchange and minute of the two sessions, and stocks that have any; added to.
     """
+    before, begins, ends, minute = -1, 0, 0, -1  # the minute of the row before: most rows are in the same one
     for i in range(len(codes)):
         s, t = codes[i], time[i]
         if s < 0 or t >= CLOSED:
             continue
         first[s] = min(first[s], t)
         last[s] = max(last[s], t)
+        new = s != before or not begins <= t < ends
+        if new:
+            begins = t - t % MINUTE
+            ends, minute, before = begins + MINUTE, -1, s
+            if OPEN <= t < OPEN + HALF_DAY * MINUTE:
+                minute = (t - OPEN) // MINUTE
+            elif AFTERNOON <= t < CLOSE:
+                minute = HALF_DAY + (t - AFTERNOON) // MINUTE
+        if minute >= 0:
+            rows[exchange[s], minute] += 1
+            stocks[exchange[s], minute] += new
 
 
 @kernel()

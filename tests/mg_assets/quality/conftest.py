@@ -22,6 +22,7 @@ SYMBOLS = (
     + [f"{688001 + i}.SH" for i in range(4)]
 )
 TRADES = 40
+TRADING = np.r_[34_260.0:41_340.0, 46_860.0:53_760.0][np.linspace(0, 13_979, 6480).astype(int)]  # seconds, to 14:56
 NAME = "csi500_turnover30"
 
 
@@ -48,7 +49,7 @@ def ticks_of(day: str, reference: pd.DataFrame, rng: np.random.Generator) -> tup
     trades, orders = [], []
     midnight = pd.Timestamp(day)
     for row in reference[~reference["suspended"]].itertuples():
-        times = np.sort(rng.choice(np.arange(9.6 * 3600, 11.4 * 3600), TRADES - 2, replace=False))
+        times = np.sort(rng.choice(TRADING, TRADES - 2, replace=False))
         times = np.r_[9 * 3600 + 25 * 60, times, 15 * 3600]
         price = np.round(row.prev_close * (1 + np.cumsum(rng.normal(0, 0.002, TRADES)).clip(-0.04, 0.04)), 2)
         volume = 100 * rng.integers(2, 30, TRADES)

@@ -240,3 +240,27 @@ def test_psi_equals_its_formula():
     )
     p, q = p / p.sum(), q / q.sum()
     assert psi(now, [sketch(past)], 1)[0] == pytest.approx(np.sum((p - q) * np.log(p / q)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_session_rows_against_a_twin(seed):
+    t = ticks(seed)
+    exchange, size = np.array([0, 1, 1, 0]), 4
+    first, last = np.full(size, 10**12), np.full(size, -1)
+    rows, stocks = np.zeros((2, 240), np.int64), np.zeros((2, 240), np.int64)
+    kernels.scan_session(t["codes"], t["time"], exchange, first, last, rows, stocks)
+    begun, ended = np.full(size, 10**12), np.full(size, -1)
+    lines, runs, before = np.zeros((2, 240), np.int64), np.zeros((2, 240), np.int64), (-1, -1)
+    for code, time in zip(t["codes"].tolist(), t["time"].tolist(), strict=True):
+        if code < 0 or time >= 905 * MINUTE:
+            continue
+        begun[code], ended[code] = min(begun[code], time), max(ended[code], time)
+        clock = time // MINUTE
+        minute = clock - 570 if 570 <= clock < 690 else clock - 660 if 780 <= clock < 900 else -1
+        if minute >= 0:
+            lines[exchange[code], minute] += 1
+            runs[exchange[code], minute] += (code, clock) != before
+        before = (code, clock)
+    for found, wanted in ((first, begun), (last, ended), (rows, lines), (stocks, runs)):
+        np.testing.assert_array_equal(found, wanted)
+    assert lines.sum() > runs.sum() > 0

@@ -47,6 +47,16 @@ def to_auction(frame):
     return out
 
 
+def last_of_the_morning(clock):
+    """The first stock's last trade before noon at another time."""
+
+    def change(frame):
+        row = int((frame["time"].dt.hour >= 13).to_numpy().argmax()) - 1
+        return cell("time", lambda t: t.normalize() + pd.Timedelta(clock), row)(frame)
+
+    return change
+
+
 TRADES = {
     "lacking column": (lambda f: f.drop(columns="side"), {"schema_faults"}),
     "text price": (lambda f: f.assign(price="a lot"), {"schema_faults"}),
@@ -57,7 +67,7 @@ TRADES = {
     "swapped symbols": (swap_symbols, {"unsorted"}),
     "number twice": (lambda f: f.assign(seq=f["seq"].where(f.index != 4, f["seq"].iat[3])), {"seq_backwards"}),
     "time back": (lambda f: f.assign(time=f["time"].where(f.index != 5, f["time"].iat[3] - MS)), {"time_backwards"}),
-    "noon": (cell("time", lambda t: t.normalize() + pd.Timedelta("11:45:00"), 38), {"out_of_session"}),
+    "noon": (last_of_the_morning("11:45:00"), {"out_of_session"}),
     "night": (cell("time", lambda t: t.normalize() + pd.Timedelta("16:00:00"), 39), {"out_of_session"}),
     "tick": (cell("price", lambda p: p + 0.005), {"off_tick"}),
     "above limit": (cell("price", lambda p: round(p * 1.3, 2)), {"outside_limits"}),
