@@ -5,6 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from mg_assets.sources import digest_cache
+from mg_assets.sources.digest_cache import DigestCache
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digests_of_source_files(tmp_path_factory):
+    """A cache of this run's own instead of the user's."""
+    digest_cache.CACHE = DigestCache(tmp_path_factory.mktemp("cache"))
+    yield
+    digest_cache.CACHE.close()
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

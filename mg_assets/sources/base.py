@@ -214,7 +214,9 @@ class Source(Protocol):
         ...
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash all that decides what :meth:`load` returns: a changed fingerprint makes the partition stale.
+        """Hash all that decides what :meth:`load` returns: content, never a path or a time.
+
+        A changed fingerprint makes every partition stale that was made from the table.
 
         Parameters
         ----------
@@ -225,8 +227,10 @@ class Source(Protocol):
         Returns
         -------
         str
-            Of settings, the reader's version, and the size and time of the day's files
-            (:func:`mg_assets.sources.fingerprint.fingerprint_of`); nothing that leaves the rows as they are.
+            Of the settings that decide values, the reader's version, and the bytes of the day's files
+            (:func:`~mg_assets.sources.fingerprint.fingerprint_of`, :func:`~mg_assets.sources.fingerprint.file_digests`,
+            which reads a file again only after it changed), or of the day's rows. A file that was only touched, copied
+            or moved leaves it as it is; a name counts where the reader takes a stock or a day from it.
         """
         ...
 

@@ -69,10 +69,10 @@ class CompositeSource:
         return out
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the fingerprints of the sources that take part."""
+        """Hash of the fingerprints of the sources that take part, in their order."""
         having = [s for s in self.sources if s.has(table, day)]
         used = having if table in FILLED else having[:1]
-        return fingerprint_of([(s.name, s.fingerprint(table, day)) for s in used])
+        return fingerprint_of([s.fingerprint(table, day) for s in used])
 
 
 def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDay:

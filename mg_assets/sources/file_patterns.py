@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -52,13 +53,23 @@ class FilePattern:
 
     def glob(self, day: dt.date | None = None) -> str:
         """The pattern as a glob, of one day or of any."""
+        parts = []
+        for text, holder, form in self._parts:
+            parts.append(text)
+            if holder == "date" and day is not None:
+                parts.append(_written(day, form or "%Y%m%d"))
+            elif holder:
+                parts.append("/".join("*" for _ in form.split("/")))
+        return "".join(parts)
 
-        def fill(match: re.Match) -> str:
-            if match[1] == "code" or day is None:
-                return "/".join("*" for _ in (match[2] or "").split("/"))
-            return day.strftime(match[2] or "%Y%m%d")
-
-        return _HOLDER.sub(fill, self.text)
+    @cached_property
+    def _parts(self) -> list[tuple[str, str, str]]:
+        """Each text before a placeholder, its name and form; the text after the last one with none."""
+        parts, at = [], 0
+        for match in _HOLDER.finditer(self.text):
+            parts.append((self.text[at : match.start()], match[1], match[2] or ""))
+            at = match.end()
+        return [*parts, (self.text[at:], "", "")]
 
     @property
     def daily(self) -> bool:
@@ -115,6 +126,11 @@ class FilePattern:
             at = match.end()
         parts.append(_glob_expression(self.text[at:]))
         return re.compile("".join(parts))
+
+
+@lru_cache(4096)
+def _written(day: dt.date, form: str) -> str:
+    return day.strftime(form)
 
 
 def _names(folder: str) -> frozenset[str]:

@@ -140,9 +140,11 @@ class Industries:
 
     def on(self, day: np.datetime64) -> pd.api.extensions.ExtensionArray:
         """Industry of each symbol of the axis as of the day, null where unknown."""
-        if len(self.days) == 1:
-            return self.names[0]
-        return self.names[max(int(np.searchsorted(self.days, day, side="right")) - 1, 0)]
+        return self.names[self.position(day)]
+
+    def position(self, day: np.datetime64) -> int:
+        """Which of the snapshots counts on the day."""
+        return max(int(np.searchsorted(self.days, day, side="right")) - 1, 0) if len(self.days) > 1 else 0
 
 
 def axis_positions(table: MappedTable, axis: np.ndarray) -> np.ndarray:

@@ -126,10 +126,16 @@ class DailyPanel:
         """
         if not len(self.quarantine) or not len(self.days):
             return no_quarantine()
+        return self.quarantine[self.quarantine_days() == day].drop(columns="date").reset_index(drop=True)
+
+    def quarantine_days(self) -> np.ndarray:
+        """The day in whose quarantine each invalid row is, ``datetime64[D]``."""
+        if not len(self.quarantine):
+            return np.empty(0, "datetime64[D]")
         dates = self.quarantine["date"].to_numpy("datetime64[D]")
         home = np.minimum(np.searchsorted(self.days, dates), len(self.days) - 1)
         home[np.isnat(dates)] = 0
-        return self.quarantine[self.days[home] == day].drop(columns="date").reset_index(drop=True)
+        return self.days[home]
 
 
 def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_listing: bool = False) -> DailyPanel:

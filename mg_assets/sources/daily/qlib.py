@@ -22,15 +22,14 @@ from mg_assets.errors import DataError, SourceError
 from mg_assets.market.rules import round_to_tick
 from mg_assets.market.schema import INDICES
 from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.history import DailyHistory, daily_histories
+from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_histories
 from mg_assets.sources.daily.members import DateRanges
 from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
-from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
+from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.symbols import symbol_axis
 
-VERSION = 2  # raise it when the same files give another table
 FIELDS = {**dict.fromkeys((*OHLC, "volume")), "factor": "adj_factor", "vwap": "vwap", "amount": "amount"}
 REQUIRED = (*OHLC, "volume", "factor")
 SAMPLED = 20_000
@@ -75,11 +74,11 @@ class QlibSource:
 
     def days(self) -> np.ndarray:
         """Days with any row, ``datetime64[D]``, ascending."""
-        return self._history.panel.days
+        return self._marked.days
 
     def has(self, table: str, day: dt.date) -> bool:
         """Whether it is a daily table and the dataset has the day."""
-        return table in ("daily_bars", "reference") and self._history.has(np.datetime64(str(day)[:10], "D"))
+        return table in ("daily_bars", "reference") and self._marked.has(day)
 
     def load(self, table: str, day: dt.date) -> SourceDay:
         """Load daily bars or reference of one day; raises SourceError where there are none."""
@@ -90,7 +89,7 @@ class QlibSource:
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash of the day's rows."""
-        return self._history.fingerprint(table, np.datetime64(str(day)[:10], "D"))
+        return self._marked.fingerprint(table, day)
 
     @cached_property
     def _folders(self) -> list[Path]:
@@ -101,21 +100,34 @@ class QlibSource:
             )
         return sorted(p for p in features.iterdir() if p.is_dir())
 
+    def _content(self) -> list[object]:
+        """All that decides the rows: switches, the role of each file that is there, and its digest."""
+        files = {f"{f.name}/{n}": f / f"{n}.day.bin" for f in self._folders for n in FIELDS}
+        files["calendar"] = self.root / "calendars" / "day.txt"
+        files |= {name: self._list_of(name) for name in ("all", *INDICES)}
+        here = {role: path for role, path in files.items() if path.is_file()}
+        digests = file_digests(list(here.values()))
+        return ["qlib", self.raw_prices, self.raw_volume, list(zip(here, digests, strict=True))]
+
     @cached_property
     def _key(self) -> tuple:
-        seen = tuple(file_stamps([p for p in (f / "close.day.bin" for f in self._folders) if p.is_file()]))
-        lists = tuple(file_stamps(sorted((self.root / "instruments").glob("*.txt"))))
-        settings = fingerprint_of(VERSION, self.raw_prices, self.raw_volume, self._indices)
-        return ("qlib", str(self.root), settings, seen, lists)
+        return (str(self.root), fingerprint_of(self._content()))
+
+    @cached_property
+    def _marked(self) -> MarkedHistory:
+        return MarkedHistory(self._content, lambda: self._history)
 
     @property
     def _history(self) -> DailyHistory:
         return daily_histories(self._key, self._read)
 
+    def _list_of(self, name: str) -> Path:
+        return self.root / "instruments" / self._indices.get(name, f"{name}.txt")
+
     def _read(self) -> DailyHistory:
         rows = self._rows()
         listed: dict[str, np.ndarray] = {}
-        every = self.root / "instruments" / "all.txt"
+        every = self._list_of("all")
         if every.is_file():
             spans = read_instruments(every, rows.axis)
             first = np.full(len(rows.axis), np.datetime64("NaT", "D"))
@@ -123,7 +135,7 @@ class QlibSource:
             listed["list_date"] = first
         membership = {}
         for index in INDICES:
-            path = self.root / "instruments" / self._indices.get(index, f"{index}.txt")
+            path = self._list_of(index)
             if path.is_file():
                 membership[index] = read_instruments(path, rows.axis)
             elif index in self._indices:

@@ -212,7 +212,7 @@ def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
         def create(self, filename: str) -> py7zr.Py7zIO:
             return self._writer
 
-    volumes = _volumes(path)
+    volumes = volumes_of(path)
     packed = sum(v.stat().st_size for v in volumes)
     where = f"{path}" if len(volumes) == 1 else f"{path} and its {len(volumes) - 1} further volumes"
     try:
@@ -240,7 +240,7 @@ def _extract_7z(path: Path, target: Path, enough: int | None = None) -> None:
         )
 
 
-def _volumes(path: Path) -> list[Path]:
+def volumes_of(path: Path) -> list[Path]:
     """The archive, or all volumes ``x.7z.001``, ``x.7z.002``, ... that follow each other."""
     if not _is_volume(path):
         return [path]

@@ -24,7 +24,7 @@ from mg_assets.errors import DataError, SourceError
 from mg_assets.market.schema import SNAPSHOTS
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.file_patterns import FilePatterns, as_days
-from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
+from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.columns import FileData, WantedColumn, pick
 from mg_assets.sources.io.read_file import read_blocks, read_header
 from mg_assets.sources.io.row_count import require_all_rows
@@ -219,12 +219,11 @@ class SnapshotSource:
         return SourceDay(whole, aside, {**notes, "rows": len(whole), "quarantined": len(aside)})
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the day's files (size and time), the stocks that are kept and this reader's version."""
+        """Hash of the content of each exchange's files, their layouts, the stocks kept and this reader's version."""
         date = _date(day)
-        used = [p for f in self._files.values() for p in f.find(self.root, date)[0]]
-        return fingerprint_of(
-            VERSION, table, str(date), self.symbols, self.every, repr(self._layouts), file_stamps(used)
-        )
+        used = [(e, file_digests(f.find(self.root, date)[0])) for e, f in self._files.items()]
+        symbols = None if self.symbols is None else sorted(set(self.symbols))
+        return fingerprint_of(VERSION, table, str(date), symbols, self.every, repr([*self._layouts.values()]), used)
 
     # ------------------------------------------------------------------ one file
 

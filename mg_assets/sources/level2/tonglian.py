@@ -21,7 +21,7 @@ from mg_assets.errors import MgError, SourceError
 from mg_assets.market.schema import ORDERS, TRADES
 from mg_assets.sources.base import Loaded, StreamedDay
 from mg_assets.sources.file_patterns import FilePattern, FilePatterns, as_days, days_of
-from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
+from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.level2 import shanghai, shenzhen
 from mg_assets.sources.level2.external_sort import ranges
@@ -144,12 +144,19 @@ class TonglianSource:
         return out
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the day's files (size and time), the layout and this reader's version."""
+        """Hash of the content of the files that the table is made of, their form, and this reader's version."""
         date = _date(day)
         found = self._streams(date)[0]
-        used = [p for n in sorted(found) for p in found[n][1]]
-        unit = () if self.price_unit == 1.0 else (self.price_unit,)
-        return fingerprint_of(VERSION, self.dialect, self.stocks_only, table, str(date), file_stamps(used), *unit)
+        streams: list[tuple[object, ...]] = []
+        for name in sorted(found):
+            form, paths, pattern = found[name]
+            if table == "trades" and name.endswith("_orders"):  # whether cancels have their orders is noted, no more
+                streams.append((name, form.period))
+                continue
+            # of a name counts the security code, and in which order the files of a stream come
+            codes = [pattern.code(self.root, p) for p in paths]
+            streams.append((name, form.period, *zip(codes, file_digests(paths), strict=True)))
+        return fingerprint_of(VERSION, self.dialect, self.stocks_only, self.price_unit, table, str(date), streams)
 
     # ------------------------------------------------------------------ streams
 

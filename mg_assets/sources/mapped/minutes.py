@@ -22,6 +22,8 @@ from mg_assets.errors import DataError
 from mg_assets.market.schema import MINUTE_BARS
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.daily.mapped_table import MappedTable
+from mg_assets.sources.fingerprint import RowsDigest, word_digests
+from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import UNREADABLE, day_number, days_and_milliseconds
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
@@ -51,6 +53,26 @@ class MinuteRows:
     date: np.ndarray
     bar: np.ndarray
     part: np.ndarray
+
+    def marks(self) -> dict[str, str]:
+        """A digest of each day's rows, invalid ones included, by day."""
+        table = self.table
+        names = np.append(word_digests(table.axis), np.arange(2, dtype=np.uint64))  # -2 and -1 are no stocks
+        order = np.argsort(self.date, kind="stable")
+        columns = {"symbol": names[table.symbol[order]], "bar": self.bar[order], "part": self.part[order]}
+        columns |= {n: v[order] for n, v in table.numbers.items()}
+        columns |= {f"{n} is no number": v[order] for n, v in table.unparsed.items()}
+        numbers, starts = np.unique(self.date[order], return_index=True)
+        marks = {}
+        for number, rows in zip(numbers.tolist(), np.split(np.arange(len(order)), starts[1:]), strict=True):
+            day = to_date(number)
+            if not number or np.isnat(day):
+                continue
+            digest = RowsDigest(str(day))
+            for name, values in columns.items():
+                digest.add(name, values[rows[0] : rows[-1] + 1])
+            marks[str(day)] = digest.result()
+        return marks
 
 
 def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) -> MinuteRows:

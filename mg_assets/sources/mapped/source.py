@@ -1,7 +1,8 @@
 """Tables on disk in any vendor's columns, described by a YAML file.
 
 The whole history of daily bars is read once a process, kept by day and shared between threads and
-source objects; minute bars are read by file.
+source objects; minute bars are read by file. Which days there are, and the fingerprint of each, is known without
+reading them again as long as no file changed.
 """
 
 import datetime as dt
@@ -17,21 +18,22 @@ import pandas as pd
 from mg_assets.errors import SourceError
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.compute_once import compute_once
-from mg_assets.sources.daily.history import DailyHistory, daily_histories
+from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_histories
 from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table, without_unreadable_rows
 from mg_assets.sources.daily.mapping import VOLUME_STEP, SourceMapping, TableMapping, parse_mapping
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, listing_days
 from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
-from mg_assets.sources.file_patterns import as_days
-from mg_assets.sources.fingerprint import file_stamps, fingerprint_of
+from mg_assets.sources.file_patterns import FilePatterns, as_days
+from mg_assets.sources.fingerprint import Marks, file_digests, fingerprint_of, marks_of_history
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars_of_day
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.quarantine import merge_quarantines
 
-VERSION = 2  # raise it when the same files give another table
-
+VERSION = 2  # raise it when the same minute files give another table; of daily tables the rows are compared
+NO_VALUES = ("name", "description", "caveats")
+"""Keys of a mapping that decide no value."""
 
 _minute_tables = compute_once(4)
 
@@ -71,7 +73,7 @@ class MappedSource:
         """Days with daily or minute bars, ``datetime64[D]``, ascending."""
         found: set[dt.date] = set()
         if self.mapped.daily is not None:
-            found |= set(self._history.panel.days.tolist())
+            found |= set(self._marked.days.tolist())
         if self.mapped.minute is not None:
             found |= self._minute_days
         return as_days(found)
@@ -79,7 +81,7 @@ class MappedSource:
     def has(self, table: str, day: dt.date) -> bool:
         """Whether the table is mapped and has rows on the day."""
         if table in ("daily_bars", "reference"):
-            return self.mapped.daily is not None and self._history.has(_day(day))
+            return self.mapped.daily is not None and self._marked.has(day)
         if table == "minute_bars" and self.mapped.minute is not None:
             return _date(day) in self._minute_days
         return False
@@ -95,25 +97,43 @@ class MappedSource:
         return self._history.load(table, _day(day), self.name)
 
     def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the day's rows (daily tables), or of the day's files and the mapping (minute bars)."""
+        """Hash of the day's rows (daily tables), or of the day's files and their mapping (minute bars)."""
         if table == "minute_bars" and self.mapped.minute is not None:
-            files = self.mapped.minute.files.find(self.root, _date(day))[0]
-            return fingerprint_of(VERSION, self._content, table, str(_day(day)), file_stamps(files))
-        return self._history.fingerprint(table, _day(day))
+            before = self._marked.fingerprint("prev_close", day) if self.mapped.daily is not None else ""
+            if not any(p.dated for p in self.mapped.minute.files.patterns):
+                return fingerprint_of(self._minute_marks.get(str(_day(day))), before)
+            files = self._contents(self.mapped.minute.files, _date(day))
+            return fingerprint_of(VERSION, self._deciding["minute"], table, str(_day(day)), files, before)
+        return self._marked.fingerprint(table, day)
 
     # ---------------------------------------------------------------- history
 
+    def _contents(self, files: FilePatterns, day: dt.date | None = None) -> list[tuple[object, ...]]:
+        """What counts of files, in their order: code and date in the name, and the digest."""
+        paths, pattern = files.find(self.root, day)
+        names = [(pattern.code(self.root, p), str(pattern.day(self.root, p))) for p in paths] if pattern else []
+        return [(*name, digest) for name, digest in zip(names, file_digests(paths), strict=True)]
+
     @cached_property
-    def _stamps(self) -> tuple:
-        """Files of the daily history, looked at once a source object."""
+    def _deciding(self) -> dict[str, Any]:
+        """The mapping without what decides no value: where files lie, and texts for people."""
+        return {k: _without_files(v) for k, v in self._content.items() if k not in NO_VALUES}
+
+    def _history_content(self) -> list[object]:
+        """All that decides the daily history."""
         m = self.mapped
         sections = [m.daily, m.listing, m.industry, m.st_ranges, *m.membership.values(), *m.weights.values()]
         every = [s for top in sections if top for s in (top, *top.more)]
-        return tuple(tuple(file_stamps(s.files.find(self.root)[0])) for s in every)
+        settings = {k: v for k, v in self._deciding.items() if k != "minute"}
+        return ["daily", settings, [self._contents(s.files) for s in every]]
 
     @cached_property
     def _key(self) -> tuple:
-        return (str(self.root), fingerprint_of(VERSION, self._content), self._stamps)
+        return (str(self.root), fingerprint_of(self._content), fingerprint_of(self._history_content()))
+
+    @cached_property
+    def _marked(self) -> MarkedHistory:
+        return MarkedHistory(self._history_content, lambda: self._history, kept=self.read_log is None)
 
     @property
     def _history(self) -> DailyHistory:
@@ -197,9 +217,22 @@ class MappedSource:
             return set()
         if all(p.dated for p in section.files.patterns):
             return section.files.days(self.root)
-        dates = np.unique(self._minute_rows(None).date)
-        found = (to_date(d) for d in dates.tolist() if d)
-        return {_date(d) for d in found if not np.isnat(d)}
+        return {_date(day) for day in self._minute_marks}
+
+    @cached_property
+    def _minute_marks(self) -> dict[str, str]:
+        """Fingerprint of the rows of each day, where all days are in the same files."""
+        section = self.mapped.minute
+        if section is None:
+            return {}
+
+        def content() -> list[object]:
+            return ["minute", self._deciding["minute"], self._contents(section.files)]
+
+        def read() -> Marks:
+            return {"minute_bars": self._minute_rows(None).marks()}
+
+        return marks_of_history(content, read, kept=self.read_log is None)["minute_bars"]
 
     def _minute_rows(self, day: dt.date | None) -> MinuteRows:
         section = self.mapped.minute
@@ -213,7 +246,8 @@ class MappedSource:
             days = as_days(self._minute_days) if dated else None
             return assign_bars(table, str(section.options["label"]), days)
 
-        return _minute_tables((str(self.root), fingerprint_of(self._content), tuple(file_stamps(files))), make)
+        content = fingerprint_of(self._content, self._contents(section.files, day))
+        return _minute_tables((content, tuple(map(str, files))), make)
 
     def _load_minutes(self, day: np.datetime64) -> SourceDay:
         section = self.mapped.minute
@@ -225,6 +259,13 @@ class MappedSource:
         loaded = minute_bars_of_day(self._minute_rows(_date(day) if dated else None), day, known)
         step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
         return replace(loaded, notes={"source": self.name, **loaded.notes, **step})
+
+
+def _without_files(section: object) -> object:
+    """A section of a mapping without its file patterns, nor those of the tables in it."""
+    if isinstance(section, Mapping):
+        return {k: _without_files(v) for k, v in section.items() if k != "files"}
+    return [_without_files(v) for v in section] if isinstance(section, list) else section
 
 
 def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> dict[str, Any]:
