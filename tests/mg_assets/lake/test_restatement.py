@@ -160,7 +160,7 @@ def test_an_object_store_is_read_before_the_write(tmp_path):
     lake.write("fused", DAY, scores(1.0, 2.0))
     with Replacement(lake, "fused", DAY) as replaced:
         lake.write("fused", DAY, scores(1.0, 2.5))
-        replaced._file.close()  # a later read would be of the new object
+        replaced._file.read = None  # a later read would be of the new object
         assert replaced.record("a run").changes.changed == 1
 
 
