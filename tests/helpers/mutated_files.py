@@ -8,6 +8,7 @@ name), ``hang``. Lines are counted here by code that shares nothing with the rea
 
 import datetime as dt
 import gzip
+import io
 import re
 import shutil
 import signal
@@ -21,7 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from exported import exported
+from vendor_files import as_text, huatai_shanghai, huatai_shenzhen, shenzhen_files
 
 from mg_assets.errors import MgError
 from mg_assets.sources.base import Loaded
@@ -47,7 +51,7 @@ class Reading:
     quarantine : DataFrame
         One row for each row that was set aside.
     accounted : dict of str to int
-        By file, rows read, set aside and left out by name.
+        By group of files, rows read, set aside and left out by name.
     """
 
     tables: list[pd.DataFrame]
@@ -57,11 +61,29 @@ class Reading:
 
 @dataclass(frozen=True)
 class Kind:
-    """A reader with its sound files, and the counts that it must account for."""
+    """A reader with its sound files, and the counts that it must account for.
+
+    Attributes
+    ----------
+    files : dict of str to bytes
+    read : callable
+    lines : callable
+        Rows in a file, from its name and content.
+    group : callable
+        The group of a file's stem, by which the rows are counted; the stem itself by default.
+    """
 
     files: Files
     read: Callable[[Path], Reading]
     lines: Callable[[str, bytes], int]
+    group: Callable[[str], str] = str
+
+    def expected(self, files: Files) -> dict[str, int]:
+        """Rows of each group of files."""
+        found: Counter = Counter()
+        for path, data in files.items():
+            found[self.group(_stem(path))] += self.lines(path, data)
+        return found
 
 
 class TooSlowError(Exception):
@@ -231,11 +253,72 @@ BINARY_MUTATIONS: dict[str, Callable[[np.random.Generator, bytes], bytes]] = {
 }  # fmt: skip
 
 
+def _column(
+    change: Callable[[np.random.Generator, pd.Series], object],
+) -> Callable[[np.random.Generator, bytes], bytes]:
+    def changed(rng: np.random.Generator, frame: pd.DataFrame) -> pd.DataFrame:
+        name = str(rng.choice(frame.columns))
+        return frame.assign(**{name: change(rng, frame[name])})
+
+    return _parquet(changed)
+
+
+def _parquet(change: Callable[[np.random.Generator, pd.DataFrame], pd.DataFrame]) -> Callable:
+    """A change of the table in a Parquet file; bytes that are none stay as they are."""
+
+    def changed(rng: np.random.Generator, data: bytes) -> bytes:
+        try:
+            frame = pq.read_table(io.BytesIO(data)).to_pandas()
+            out = io.BytesIO()
+            size = int(rng.choice([20, 1 << 20]))
+            pq.write_table(pa.Table.from_pandas(change(rng, frame), preserve_index=False), out, row_group_size=size)
+        except (pa.ArrowException, OSError, ValueError, TypeError, OverflowError):
+            return data
+        return out.getvalue()
+
+    return changed
+
+
+VALUES = (None, np.nan, np.inf, -1, 0, 2**40, 2**62, 1e30, 0.5, "many", "", "1e999", "25:61:00", "买", b"\xff",
+          dt.date(2023, 2, 30 - 2), dt.datetime(2023, 2, 1, 9, 30), dt.timedelta(hours=10), True)  # fmt: skip
+
+
+def _value(rng: np.random.Generator) -> object:
+    return VALUES[int(rng.integers(len(VALUES)))]
+
+
+def _some(rng: np.random.Generator, column: pd.Series) -> pd.Series:
+    out, value = column.astype(object).copy(), _value(rng)
+    if len(out):
+        for at in rng.integers(0, len(out), int(rng.integers(1, 4))):
+            out.iloc[at] = value
+    return out if rng.random() < 0.5 else out.map(str)
+
+
+PARQUET_MUTATIONS: dict[str, Callable[[np.random.Generator, bytes], bytes]] = {
+    **{n: c for n, c in BINARY_MUTATIONS.items() if n not in ("a float", "twice")},
+    "values": _column(_some),
+    "a column of one value": _column(lambda rng, c: pd.Series([_value(rng)] * len(c), index=c.index, dtype=object)),
+    "text": _column(lambda rng, c: c.astype(str)),
+    "floats": _column(lambda rng, c: pd.to_numeric(c, errors="coerce")),
+    "categories": _column(lambda rng, c: c.astype("category")),
+    "lists": _column(lambda rng, c: pd.Series([[x] for x in c], index=c.index)),
+    "bytes": _column(lambda rng, c: c.map(lambda x: str(x).encode())),
+    "no column": _parquet(lambda rng, f: f.drop(columns=str(rng.choice(f.columns)))),
+    "another name": _parquet(lambda rng, f: f.rename(columns={str(rng.choice(f.columns)): "x"})),
+    "no rows": _parquet(lambda rng, f: f.iloc[:0]),
+    "rows lost": _parquet(lambda rng, f: f.drop(index=f.index[rng.random(len(f)) < 0.1])),
+    "rows again": _parquet(lambda rng, f: pd.concat([f, f.iloc[: int(rng.integers(1, 5))]])),
+    "another order": _parquet(lambda rng, f: f.iloc[rng.permutation(len(f))]),
+}
+
+
 def mutated(rng: np.random.Generator, files: Mapping[str, bytes]) -> tuple[Files, str, str]:
     """The files with one of them mutated (under another name where it is packed); its name and what was done."""
     name = sorted(files)[int(rng.integers(len(files)))]
     data, done = files[name], []
     table = TEXT_MUTATIONS if name.endswith((".csv", ".txt")) else BINARY_MUTATIONS
+    table = PARQUET_MUTATIONS if name.endswith(".parquet") else table
     for _ in range(int(rng.integers(1, 4))):
         what = sorted(table)[int(rng.integers(len(table)))]
         data, done = table[what](rng, data), [*done, what]
@@ -274,11 +357,24 @@ def _number(notes: Mapping, key: str) -> int:
     return int(str(notes.get(key, 0)).split(" ")[0])
 
 
-def read_level2(day: dt.date) -> Callable[[Path], Reading]:
+STREAMS = {
+    "Transaction": "sh_trades", "sh_trans": "sh_trades", "mdl_4_19_0": "sh_orders", "mdl_4_24_0": "sh_merged",
+    "mdl_6_33_0": "sz_orders", "mdl_6_36_0": "sz_trades", "sz_trans": "sz_trades",
+    "am_hq_order_spot": "sz_orders", "pm_hq_order_spot": "sz_orders",
+    "am_hq_trade_spot": "sz_trades", "pm_hq_trade_spot": "sz_trades",
+}  # fmt: skip
+
+
+def stream_of(stem: str) -> str:
+    """The stream of a level-2 file."""
+    return STREAMS.get(stem, stem)
+
+
+def read_level2(day: dt.date, dialect: str = "tonglian") -> Callable[[Path], Reading]:
     """A reader of a day's level-2 files."""
 
     def read(root: Path) -> Reading:
-        source = TonglianSource(root)
+        source = TonglianSource(root, dialect=dialect)
         loaded: dict[str, Loaded] = {}
         for table, got in source.load_day(day).items():
             if isinstance(got, MgError):
@@ -286,22 +382,17 @@ def read_level2(day: dt.date) -> Callable[[Path], Reading]:
             loaded[table] = got
         trades, orders = loaded["trades"], loaded["orders"]
         aside = pd.concat([trades.quarantine, orders.quarantine], ignore_index=True)
-        count, notes, streams = _per_file(aside), orders.notes, trades.notes["streams"] | orders.notes["streams"]
+        notes, streams = orders.notes, trades.notes["streams"] | orders.notes["streams"]
+        count = Counter(stream_of(_stem(f)) for f in aside["file"])
         shanghai = trades.frame["symbol"].str.endswith(".SH")
         published = _number(notes, "sh_orders_published") + _number(notes, "sh_cancels")
-        parts = {
-            "Transaction": ("sh_trades", int(shanghai.sum())),
-            "mdl_4_19_0": ("sh_orders", published),
-            "mdl_4_24_0": ("sh_merged", int(shanghai.sum()) + published),
-            "mdl_6_33_0": ("sz_orders", _number(notes, "sz_orders")),
-            "mdl_6_36_0": ("sz_trades", int((~shanghai).sum()) + _number(notes, "sz_cancels")),
-        }
+        rows = {
+            "sh_trades": int(shanghai.sum()), "sh_orders": published, "sh_merged": int(shanghai.sum()) + published,
+            "sz_orders": _number(notes, "sz_orders"),
+            "sz_trades": int((~shanghai).sum()) + _number(notes, "sz_cancels"),
+        }  # fmt: skip
         left_out = ("rows_of_other_securities", "status_rows")
-        accounted = {
-            stem: rows + count[stem] + sum(streams[stream].get(k, 0) for k in left_out)
-            for stem, (stream, rows) in parts.items()
-            if stream in streams
-        }
+        accounted = {s: rows[s] + count[s] + sum(found.get(k, 0) for k in left_out) for s, found in streams.items()}
         return Reading([trades.frame, orders.frame], aside, accounted)
 
     return read
@@ -343,9 +434,8 @@ def read_qlib(root: Path) -> Reading:
 def read_snapshots(root: Path) -> Reading:
     """A day's snapshots of both exchanges."""
     day = SnapshotSource(root).load("snapshots", DAY)
-    count = _per_file(day.quarantine)
     total = len(day.frame) + len(day.quarantine) + _number(day.notes, "rows_of_other_securities")
-    return Reading([day.frame], day.quarantine, {"both": total, **{k: 0 for k in count}})
+    return Reading([day.frame], day.quarantine, {"both": total})
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
@@ -356,6 +446,37 @@ def level2_files(day: dt.date) -> Files:
     """A simulated day as its exporter writes it."""
     with tempfile.TemporaryDirectory() as folder:
         return {f"{day:%Y%m%d}/{p.name}": p.read_bytes() for p in exported(day, Path(folder)).values()}
+
+
+def _tonglian_frames() -> dict[str, pd.DataFrame]:
+    return {_stem(p): pd.read_csv(io.BytesIO(data), index_col=False) for p, data in level2_files(DAY).items()}
+
+
+def huatai_files() -> Files:
+    """Huatai Insight's files of both exchanges."""
+    frames = _tonglian_frames()
+    every = [*huatai_shenzhen(frames), *huatai_shanghai(frames)]
+    return {f"20230201/{name}.csv": _csv(frame) for name, frame in every}
+
+
+def headless_files() -> Files:
+    """The Shenzhen exchange's own files, which have no header."""
+    return {f"20230201/{name}.csv": as_text(frame, ",") for name, frame in shenzhen_files(_tonglian_frames())}
+
+
+def parquet_files() -> Files:
+    """Tonglian's files as Parquet."""
+    out = {}
+    for name, frame in _tonglian_frames().items():
+        content = io.BytesIO()
+        frame.to_parquet(content, index=False, row_group_size=50)
+        out[f"20230201/{name}.parquet"] = content.getvalue()
+    return out
+
+
+def parquet_rows(name: str, data: bytes) -> int:
+    """Rows by the file's footer."""
+    return pq.read_metadata(io.BytesIO(data)).num_rows
 
 
 def daily_files() -> Files:
@@ -437,13 +558,18 @@ def snapshot_files() -> Files:
 
 def kinds() -> dict[str, Kind]:
     """Every reader's sound files."""
+    headless = lambda name, data: text_lines(name, data) + 1  # noqa: E731
+    closes = lambda stem: "values" if stem == "close" else "other"  # noqa: E731
     return {
-        "level-2": Kind(level2_files(DAY), read_level2(DAY), text_lines),
-        "level-2, merged": Kind(level2_files(MERGED), read_level2(MERGED), text_lines),
+        "level-2": Kind(level2_files(DAY), read_level2(DAY), text_lines, stream_of),
+        "level-2, merged": Kind(level2_files(MERGED), read_level2(MERGED), text_lines, stream_of),
+        "level-2, Huatai": Kind(huatai_files(), read_level2(DAY, "huatai"), text_lines, stream_of),
+        "level-2, no header": Kind(headless_files(), read_level2(DAY, "exchange"), headless, stream_of),
+        "level-2, Parquet": Kind(parquet_files(), read_level2(DAY), parquet_rows, stream_of),
         "daily": Kind(daily_files(), read_daily, text_lines),
         "minute": Kind(minute_files(), read_minutes, text_lines),
-        "Qlib": Kind(qlib_files(), read_qlib, lambda name, data: len(data) // 4 - 1),
-        "snapshots": Kind(snapshot_files(), read_snapshots, text_lines),
+        "Qlib": Kind(qlib_files(), read_qlib, lambda name, data: len(data) // 4 - 1, closes),
+        "snapshots": Kind(snapshot_files(), read_snapshots, text_lines, lambda stem: "both"),
     }
 
 
@@ -478,13 +604,11 @@ def outcome(kind: Kind, clean: Reading, files: Files, name: str) -> tuple[str, s
 
 def _lost(kind: Kind, reading: Reading, files: Files, name: str) -> str:
     """Lines that are not accounted for; empty where all are."""
-    stems = {_stem(f): f for f in files}
-    expected = {s: kind.lines(f, files[f]) for s, f in stems.items() if s in reading.accounted}
-    if "both" in reading.accounted:
-        expected = {"both": sum(kind.lines(f, d) for f, d in files.items())}
-    if "values" in reading.accounted:
-        expected = {"values": sum(kind.lines(f, d) for f, d in files.items() if f.endswith("close.day.bin"))}
-    wrong = {s: (n, reading.accounted[s]) for s, n in expected.items() if n != reading.accounted[s]}
+    try:
+        expected = {g: n for g, n in kind.expected(files).items() if g in reading.accounted}
+    except pa.ArrowException:
+        return f"{name} was read, although it is no whole file"
+    wrong = {g: (n, reading.accounted[g]) for g, n in expected.items() if n != reading.accounted[g]}
     named = reading.quarantine["file"].str.len().gt(0).all() and reading.quarantine["reason"].str.len().gt(0).all()
     if wrong:
         return f"lines, accounted for: {wrong}"
