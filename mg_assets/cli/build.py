@@ -1,34 +1,62 @@
 """Starts Dagster runs from a terminal: the one file of the command line that imports Dagster.
 
 1. Mark the runs of killed processes as failed.
-2. For each step of the plan, find the partitions that are absent or stale and build them in ranges.
-3. Report each run to the instance that the UI shows.
+2. For each step of the plan, find the partitions that are absent or stale and build them in ranges, in passes: what
+   reads a table that was rebuilt is stale once the content has changed.
+3. Leave out what failed or was rejected, and what reads it; build the rest.
+4. Report each run to the instance that the UI shows.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
-from mg_assets.assets import ASSETS, TABLES
+from mg_assets.assets import ASSET_OF, ASSETS, TABLES
 from mg_assets.cli import warmup
+from mg_assets.cli.check_results import RunWarnings, failed_check_lines, figure
+from mg_assets.cli.failures import Partition, RunFailures
 from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps
 from mg_assets.cli.screen import Screen
 from mg_assets.definitions import CHECKS, RESOURCES
+from mg_assets.errors import DamagedPartitionError
+from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_start
-from mg_assets.orchestration import lake_asset
+from mg_assets.orchestration import checks, lake_asset
+from mg_assets.orchestration.failures import one_line
+from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.orphaned_runs import end_orphaned_runs, process_tag
 from mg_assets.orchestration.partitions import HALF_YEARLY
+from mg_assets.orchestration.resources import LakeResource
+from mg_assets.quality.suite import CheckOutcome
 from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
 
-PASSES = 3  # over a step: a table may become stale by what the step has just built
+SHOWN = 5  # failures of one Dagster run printed while it goes on
 
 
-def build_steps(config: Settings, screen: Screen) -> dict[str, float]:
+@dataclass
+class BuildReport:
+    """What a run built, what failed and what its checks warn of.
+
+    Attributes
+    ----------
+    seconds : dict of str to float
+        Of each step that had partitions, by title.
+    failures : RunFailures
+    warnings : RunWarnings
+    """
+
+    failures: RunFailures
+    seconds: dict[str, float] = field(default_factory=dict)
+    warnings: RunWarnings = field(default_factory=RunWarnings)
+
+
+def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> BuildReport:
     """Build every step's missing and stale partitions.
 
     Parameters
@@ -36,14 +64,13 @@ def build_steps(config: Settings, screen: Screen) -> dict[str, float]:
     config : Settings
     screen : Screen
         Shows the steps and their progress.
+    skip_failed : bool
+        Treat partitions that fail as absent where a window of days is read.
 
     Returns
     -------
-    dict of str to float
-        Seconds of each step that has partitions, by title.
+    BuildReport
     """
-    lake_asset.on_progress = screen.progress
-    lake_asset.on_message = screen.message
     if warmup.start():
         screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
     lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
@@ -52,56 +79,163 @@ def build_steps(config: Settings, screen: Screen) -> dict[str, float]:
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     for path in lake.remove_abandoned():
         screen.line(f"{path} was left by a write that was killed: it is removed")
-    spent: dict[str, float] = {}
-    for number, step in enumerate(run_steps(config, source), 1):
-        if not step.keys or not step.tables:
-            continue
-        began = time.monotonic()
-        built = _build_step(f"{number}. {step.title}", step, lake, source, instance, screen)
-        spent[step.title] = time.monotonic() - began
-        screen.line(f"   done in {spent[step.title]:.0f} s" if built else f"{number}. {step.title}: up to date")
-    return spent
+    builder = _Builder(lake, source, instance, screen, BuildReport(RunFailures(skip_failed)))
+    steps = run_steps(config, source)
+    builder.build(steps)
+    if builder.forget_damaged():
+        screen.line("damaged partitions were found while they were read: they and what reads them are built")
+        builder.build(steps, again=True)
+    return builder.report
 
 
-def _build_step(
-    title: str, step: BuildStep, lake: Lake, source: Source, instance: dg.DagsterInstance, screen: Screen
-) -> bool:
-    """Build a step's stale partitions; whether there were any."""
-    for attempt in range(PASSES):
-        stale = {t: TABLES.stale(lake, source, t, step.keys) for t in step.tables}
-        keys = {k for found in stale.values() for k in found}
-        if not keys:
-            return attempt > 0
-        if attempt == 0:
-            count = sum(map(bool, stale.values()))
-            screen.line(f"{title}: {len(keys)} of {len(step.keys)} partitions of {count} tables")
-        for tables, first, last in partition_ranges(stale, partition_keys(step.tables[0])):
-            _materialise(instance, tables, first, last)
-    return True
+class _Builder:
+    """Builds steps in passes, and remembers what failed."""
 
+    def __init__(self, lake: Lake, source: Source, instance: dg.DagsterInstance, screen: Screen, report: BuildReport):
+        self.report = report
+        self._lake, self._source, self._instance, self._screen = lake, source, instance, screen
+        self._failures = report.failures
+        self._damaged: set[Partition] = set()  # failed since something that they read is damaged
+        self._unshown: set[Partition] = set()
+        lake_asset.on_progress = screen.progress
+        lake_asset.on_message = screen.message
+        lake_asset.on_failure = self._on_failure
+        checks.on_outcome = self._on_outcome
 
-def _materialise(instance: dg.DagsterInstance, tables: Iterable[str], first: str, last: str) -> None:
-    """Run Dagster on a range of partitions of the tables."""
-    names = list(tables)
-    definition = TABLES[names[0]].definition
-    tags = process_tag()
-    if definition is not None:
-        ends = [first, last]
-        if definition == HALF_YEARLY:
-            ends = [half_year_start(half).isoformat() for half in ends]
-        tags |= {"dagster/asset_partition_range_start": ends[0], "dagster/asset_partition_range_end": ends[1]}
-    result = dg.materialize(
-        [*ASSETS, *CHECKS],
-        selection=dg.AssetSelection.assets(*names),
-        instance=instance,
-        tags=tags,
-        resources=RESOURCES,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        raise_on_error=False,
-    )
-    if not result.success:
-        reasons = "\n".join(f"  {e.step_key}: {_reason(e)}" for e in result.all_events if e.is_step_failure)
-        raise SystemExit(f"run {result.run_id} failed for {first}..{last}:\n{reasons}\nmake ui shows the whole log")
+    def build(self, steps: Sequence[BuildStep], again: bool = False) -> None:
+        """Build the steps in their order; in a second round, show only those that have something to build."""
+        for number, step in enumerate(steps, 1):
+            if not step.keys or not step.tables:
+                continue
+            title, began = f"{number}. {step.title}", time.monotonic()
+            built = self._build_step(title, step)
+            spent = time.monotonic() - began
+            self.report.seconds[step.title] = self.report.seconds.get(step.title, 0.0) + spent
+            waiting = self._failures.waiting(step.tables)
+            wait = f"{waiting} partitions wait for what failed" if waiting else ""
+            if built:
+                self._screen.line(f"   done in {spent:.0f} s{', ' if wait else ''}{wait}")
+            elif not again:
+                self._screen.line(f"{title}: {wait or 'up to date'}")
+
+    def forget_damaged(self) -> bool:
+        """Let what failed by reading a damaged partition be attempted again; whether there was any."""
+        found = bool(self._damaged)
+        self._failures.forget(self._damaged)
+        self._damaged.clear()
+        return found
+
+    def _build_step(self, title: str, step: BuildStep) -> bool:
+        """Build a step's stale partitions; whether there were any."""
+        keys_of_table, before, passes = partition_keys(step.tables[0]), None, 0
+        while True:
+            ready, tables = self._ready(step)
+            if not any(ready.values()):
+                return before is not None
+            if before is None:
+                count = len({k for keys in ready.values() for k in keys})
+                self._screen.line(f"{title}: {count} of {len(step.keys)} partitions of {tables} tables")
+            if ready == before or passes > len(step.tables) + 1:
+                for table, key in [(t, k) for t, keys in ready.items() for k in keys]:
+                    self._failures.add(table, key, "is stale again after it was built: what it reads changed meanwhile")
+                continue
+            before, passes = ready, passes + 1
+            for names, first, last in partition_ranges(ready, keys_of_table):
+                if not self._materialise(names, keys_of_table, first, last):
+                    passes -= 1  # which partitions can be built is another question now
+                    break
+
+    def _ready(self, step: BuildStep) -> tuple[dict[str, list[str]], int]:
+        """Stale partitions of a step that can be built now, and how many tables have some."""
+        lake = self._view()
+        seen = LakeSnapshot(lake)
+        stale = {t: TABLES.stale(lake, self._source, t, step.keys, seen) for t in step.tables}
+        rejected = {
+            t: [k for k in keys if k in seen.info(t) and seen.info(t)[k].rejected] for t, keys in stale.items()
+        }  # fmt: skip
+        ready = self._failures.ready(stale, rejected)
+        return ready, sum(map(bool, ready.values()))
+
+    def _view(self) -> Lake:
+        """The lake, without what failed where the run goes on as if that were absent."""
+        hidden = self._failures.blocked() if self._failures.skip else {}
+        return LakeWithout(self._lake.root, hidden) if hidden else self._lake
+
+    def _materialise(self, tables: Sequence[str], keys: Sequence[str], first: str, last: str) -> bool:
+        """Run Dagster on a range of partitions of the tables; whether all of them were built."""
+        definition = TABLES[tables[0]].definition
+        tags = process_tag()
+        if definition is not None:
+            ends = [first, last]
+            if definition == HALF_YEARLY:
+                ends = [half_year_start(half).isoformat() for half in ends]
+            tags |= {"dagster/asset_partition_range_start": ends[0], "dagster/asset_partition_range_end": ends[1]}
+        hidden = self._failures.blocked() if self._failures.skip else {}
+        result = dg.materialize(
+            [*ASSETS, *CHECKS],
+            selection=dg.AssetSelection.assets(*tables),
+            instance=self._instance,
+            tags=tags,
+            resources=RESOURCES | {"lake": LakeResource(without=hidden)},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if result.success:
+            return True
+        made = keys[keys.index(first) : keys.index(last) + 1]
+        for event in result.all_events:
+            if event.is_step_failure:
+                self._on_step_failure(event, result.run_id, tables, made)
+        self._show_failures()
+        if not any(table in tables and key in made for table, key in self._failures.reasons):
+            raise SystemExit(f"run {result.run_id} failed for {first}..{last}; make ui shows its log")
+        return False
+
+    def _on_failure(self, table: str, key: str, error: Exception) -> None:
+        self._failures.add(table, key, one_line(error))
+        self._unshown.add((table, key))
+        if isinstance(error, DamagedPartitionError):
+            self._damaged.add((table, key))
+
+    def _on_outcome(self, table: str, outcome: CheckOutcome) -> None:
+        """Show what a blocking check rejects, and keep the warnings for the end."""
+        rejected = checks.rejected_partitions(table, outcome)
+        for key in rejected:
+            reason = f"rejected by the blocking check {outcome.name}: {figure(table, outcome, key)}"
+            self._failures.add(table, key, reason)
+        for line in failed_check_lines(table, outcome, rejected) if rejected else ():
+            self._screen.message(line)
+        accepted = [k for k in outcome.observed["bad_partitions"] if k not in rejected]
+        if accepted:
+            self.report.warnings.add(table, outcome, accepted)
+
+    def _on_step_failure(self, event: dg.DagsterEvent, run_id: str, tables: Sequence[str], keys: Sequence[str]) -> None:
+        """Record the partitions of a step that failed as a whole, by an error of the code."""
+        data = event.step_failure_data
+        given = data.user_failure_data
+        if data.error is not None and data.error.cls_name == "DagsterExecutionInterruptedError":
+            raise SystemExit(f"interrupted in run {run_id}; what it finished is kept, the next mg run continues there")
+        if (given is not None and given.metadata and "failed" in given.metadata) or (
+            data.error is not None and data.error.cls_name == "DagsterAssetCheckFailedError"
+        ):
+            return
+        reason = f"{_reason(event)} (make ui shows the traceback, in run {run_id})"
+        for table in tables:
+            if event.step_key == "_and_".join(ASSET_OF[table].tables):
+                unmade = TABLES.stale(self._view(), self._source, table, keys)
+            else:
+                unmade = list(keys) if event.step_key == f"{table}_quality" else []
+            for key in unmade:
+                self._failures.add(table, key, reason)
+                self._unshown.add((table, key))
+
+    def _show_failures(self) -> None:
+        groups = self._failures.groups(self._unshown)
+        for tables, key, reason in groups[:SHOWN]:
+            self._screen.message(f"{', '.join(tables)} {key} failed: {reason}")
+        if len(groups) > SHOWN:
+            self._screen.message(f"and {len(groups) - SHOWN} more failed, to {groups[-1][1]}")
+        self._unshown.clear()
 
 
 def _reason(event: dg.DagsterEvent) -> str:
@@ -109,7 +243,7 @@ def _reason(event: dg.DagsterEvent) -> str:
     error = event.step_failure_data.error
     if error is not None and error.cls_name == "DagsterExecutionStepExecutionError" and error.cause is not None:
         error = error.cause
-    return error.message.strip() if error is not None else event.message or ""
+    return one_line(error.message) if error is not None else event.message or ""
 
 
 class IngestReporter:

@@ -146,8 +146,8 @@ def partition_ranges(
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Contiguous ranges of at most ``CHUNK`` partitions over which the same tables are to be built.
 
-    What reads a table that is built is built after it on the same day, and tables that come from one pass over their
-    source are built together.
+    Tables that come from one pass over their source are built together. What reads a table that is built follows in a
+    later pass, where the content has changed.
 
     Parameters
     ----------
@@ -164,8 +164,7 @@ def partition_ranges(
     """
     wanted: dict[str, dict[str, None]] = {}  # key -> tables, in the step's order
     for table, missing in stale.items():
-        reads = {n.table for n in TABLES[table].needs}
-        for key in {*missing, *(k for k, built in wanted.items() if not reads.isdisjoint(built))}:
+        for key in missing:
             wanted.setdefault(key, {}).update(dict.fromkeys(ASSET_OF[table].tables))
     position = {k: i for i, k in enumerate(keys)}
     chunk: list[str] = []

@@ -20,6 +20,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "results. What is built: the settings' run (deploy/demo.yaml, or the file that MG_SETTINGS names).",
     )
     parser.set_defaults(run=run, data=None)
+    _add_skip(parser)
     real = commands.add_parser(
         "real",
         help="the same on a folder of real market data",
@@ -27,6 +28,18 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     real.add_argument("data", type=Path, help="folder of the real data; its layout is in docs/sources.md")
     real.set_defaults(run=run)
+    _add_skip(real)
+
+
+def _add_skip(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--skip-failed",
+        action="store_true",
+        help="go on without the days that cannot be built or that a blocking check rejects: only the tables of that "
+        "very day wait, and what reads a window of days (factor means, training, evaluation) is built as if the day "
+        "were absent. They are listed at the end, the exit status is 0, and the next run tries them again. Without "
+        "it all that reads them waits, and the exit status is 1",
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -39,10 +52,15 @@ def run(chosen: argparse.Namespace) -> int:
 
     from mg_assets.cli.build import build_steps
 
-    spent = build_steps(config, screen)
-    screen.line(f"built in {sum(spent.values()):.0f} s")
-    print_results(config)
-    return 0
+    report = build_steps(config, screen, chosen.skip_failed)
+    screen.line(f"built in {sum(report.seconds.values()):.0f} s")
+    try:
+        print_results(config)
+    finally:
+        for lines in (report.warnings.lines(), report.failures.lines()):
+            if lines:
+                print("", *lines, sep="\n")
+    return 1 if report.failures.reasons and not chosen.skip_failed else 0
 
 
 def _use_real_data(data: Path) -> None:

@@ -1,18 +1,17 @@
 """Point-in-time view of the lake, used to re-run predictions without look-ahead."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from mg_assets.lake.index import PartitionInfo
-from mg_assets.lake.integrity import PartitionFile
+from mg_assets.lake.filtered import FilteredLake
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
 
 
-class AsOfLake(Lake):
+class AsOfLake(FilteredLake):
     """The lake as of the close of a day, without anything that was published later; read-only.
 
     - A day's partition is available from that day's close on.
@@ -47,14 +46,6 @@ class AsOfLake(Lake):
             return key < self._month
         return key <= self.until
 
-    def keys(self, table: str) -> list[str]:
-        """Partition keys available as of the day, ascending."""
-        return [k for k in super().keys(table) if self.available(table, k)]
-
-    def has(self, table: str, key: str) -> bool:
-        """Whether the partition exists and was available as of the day."""
-        return self.available(table, key) and super().has(table, key)
-
     def table(self, table: str, key: str, columns: Sequence[str] | None = None) -> pa.Table:
         """One partition as an Arrow table; returns whose exit is after the day are null."""
         data = super().table(table, key, columns)
@@ -65,17 +56,6 @@ class AsOfLake(Lake):
                 data = data.set_column(at, name, pa.nulls(len(data), data.schema.field(name).type))
         return data
 
-    def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
-        """What the footers of the partitions available as of the day say; see :meth:`Lake.info`."""
-        found = super().info(table, keys)
-        return {key: info for key, info in found.items() if self.available(table, key)}
-
     def write(self, table: str, key: str, *_: Any, **__: Any) -> str:
         """Refused: a point-in-time view is read-only (PermissionError)."""
         raise PermissionError(f"the lake as of {self.until} is read-only; write {table} {key} to the lake itself")
-
-    def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> PartitionFile:
-        """A partition's file for reading, of one that was available as of the day; see :meth:`Lake.opened`."""
-        if not self.available(table, key):
-            raise self._lacks(table, key)
-        return super().opened(table, key, dictionary)

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -117,6 +117,9 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
+
+    def __getstate__(self) -> dict[str, Any]:  # another process reads the footers itself
+        return self.__dict__ | {"_indices": {}}
 
     def path(self, table: str, key: str) -> str:
         """Path of a partition's file (it need not exist); key ``all`` denotes a table without partitions."""

@@ -5,12 +5,12 @@ the newest ones in the lake. A check's evaluation carries no partition (Dagster 
 a range), so its metadata lists the bad partitions and the first offending rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import dagster as dg
 
-from mg_assets.lake.store import Lake
+from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_name
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.resources import LakeResource
@@ -23,6 +23,10 @@ from mg_portfolio.catalog import ALL_PORTFOLIOS
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
+UNCHECKED = "unchecked"  # recorded in place of a failed check where the checks could not be run
+
+on_outcome: Callable[[str, CheckOutcome], None] | None = None
+"""Called with a table and each of its checks that failed; a terminal sets it, the UI has the evaluations."""
 
 # Tables that a suite reads besides its own: in a run that makes them too, the checks wait for them.
 READS = {
@@ -85,10 +89,19 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
         from mg_assets.quality.runner import run_suite
 
         store = lake.open()
-        keys = lake_keys(context)
-        keys = store.keys(table)[-NEWEST:] if keys is None else keys
-        outcomes = run_suite(table, store, keys)
+        made = lake_keys(context)
+        keys = store.keys(table)[-NEWEST:] if made is None else made
+        try:
+            outcomes = run_suite(table, store, keys)
+        except Exception:
+            for key in [WHOLE] if made is None else made:  # nothing may read what no check has seen
+                if store.has(table, key):
+                    store.record_check_failures(table, key, [UNCHECKED])
+            raise
         record_outcomes(table, store, keys, outcomes)
+        for outcome in outcomes:
+            if on_outcome is not None and not outcome.passed:
+                on_outcome(table, outcome)
         selected = {key.name for key in context.selected_asset_check_keys}
         for outcome in outcomes:
             if outcome.name in selected:
@@ -101,21 +114,22 @@ def record_outcomes(table: str, lake: Lake, keys: Iterable[str], outcomes: Itera
     """Record in the lake which blocking checks each partition failed: it is then stale, and nothing may read it."""
     rejected: dict[str, list[str]] = {}
     for outcome in outcomes:
-        if outcome.blocking:
-            for key in _rejected(table, outcome):
-                rejected.setdefault(key, []).append(outcome.name)
+        for key in rejected_partitions(table, outcome):
+            rejected.setdefault(key, []).append(outcome.name)
     for key in keys:
         lake.record_check_failures(table, key, rejected.get(key, []))
 
 
-def _rejected(table: str, outcome: CheckOutcome) -> list[str]:
-    """Bad partitions that are not accepted by the settings."""
+def rejected_partitions(table: str, outcome: CheckOutcome) -> list[str]:
+    """What a failed check keeps from being read: bad partitions that the settings do not accept; none of a warning."""
+    if not outcome.blocking:
+        return []
     accepted = settings().accepted.get(table, {}).get(outcome.name, ())
     return [k for k in outcome.observed["bad_partitions"] if k not in accepted]
 
 
 def _result(table: str, outcome: CheckOutcome) -> dg.AssetCheckResult:
-    blocks = outcome.blocking and (outcome.passed or bool(_rejected(table, outcome)))
+    blocks = outcome.blocking and (outcome.passed or bool(rejected_partitions(table, outcome)))
     return dg.AssetCheckResult(
         asset_key=table,
         check_name=outcome.name,

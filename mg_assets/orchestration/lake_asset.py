@@ -4,7 +4,7 @@
 
 1. maps the upstream tables to Dagster dependencies with the window that each :class:`UpstreamWindow` states,
 2. runs one partition or a range of hundreds in one step, writing each partition as soon as it is made,
-3. fails if a partition that was requested is missing at the end,
+3. makes the others where one cannot be made, and fails at the end with the reason of each that is missing,
 4. records rows, seconds and quarantined rows per partition, and logs its progress.
 
 The list of all of them: :mod:`mg_assets.assets`. Which partitions are up to date:
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 import pandas as pd
@@ -27,7 +27,10 @@ from mg_assets.lake.restatement import Replacement, Restatement
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.orchestration.data_versions import materialisation, upstream_tags
+from mg_assets.orchestration.failures import USER_ERRORS, failure_text, one_line, unreadable
 from mg_assets.orchestration.inputs import LakeSnapshot
+from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.orchestration.restatements import batch_of, partition_page, run_page
@@ -37,9 +40,14 @@ from mg_assets.sources.recorded import RecordedSource
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
 PROGRESS_MESSAGES = 10
+LISTED_FAILURES = 200  # partitions that failed, in the metadata of a step's failure
 LISTED_COLUMNS = 2000  # in one step's events: Dagster repeats them for each partition
 OWNERS = ["team:mg"]
 
+T = TypeVar("T")
+
+OnFailure = Callable[[str, str, Exception], None]
+"""Takes a table, the lake key of its partition that could not be made, and the reason."""
 OnProgress = Callable[[str, int, int, float], None]
 """Takes a table, how many of its partitions are done, how many there are, and the seconds left."""
 
@@ -47,6 +55,8 @@ on_progress: OnProgress | None = None
 """Called after each partition with (table, done, total, eta); a terminal sets it, the UI reads the log."""
 on_message: Callable[[str], None] | None = None
 """Called with each line that an asset logs."""
+on_failure: OnFailure | None = None
+"""Called at the end of a step for each partition that could not be made; a terminal sets it."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,8 @@ class Build:
         See :data:`OnProgress`; for assets whose partitions take long.
     source_marks : callable
         Takes a key and gives what its build asked of the source (:meth:`RecordedSource.marks`).
+    on_error : callable, optional
+        Takes a key and the error of its data: the other partitions are then made. Without it the error is raised.
     """
 
     keys: list[str]
@@ -116,6 +128,7 @@ class Build:
     recipes: Mapping[str, str] = field(default_factory=dict)
     on_progress: OnProgress | None = None
     source_marks: Callable[[str], dict[str, str]] = lambda key: {}
+    on_error: Callable[[str, Exception], None] | None = None
 
     @property
     def source(self) -> Source:
@@ -129,15 +142,29 @@ class Build:
 
     def each(self, make: Callable[[str], Built | Sequence[Built]]) -> Iterator[Built]:
         """Make every partition on its own, several at a time, in order; memory holds ``2 * workers`` of them."""
-        for made in self._mapped(make):
-            yield from [made] if isinstance(made, Built) else made
 
-    def _mapped(self, make: Callable[[str], Built | Sequence[Built]]) -> Iterator[Built | Sequence[Built]]:
+        def attempt(key: str) -> Built | Sequence[Built] | Exception:
+            try:
+                return make(key)
+            except USER_ERRORS as error:
+                return error
+
+        for key, made in zip(self.keys, self._mapped(attempt), strict=True):
+            if isinstance(made, Built):
+                yield made
+            elif not isinstance(made, Exception):
+                yield from made
+            elif self.on_error is None:
+                raise made
+            else:
+                self.on_error(key, made)
+
+    def _mapped(self, make: Callable[[str], T]) -> Iterator[T]:
         if self.workers == 1 or len(self.keys) == 1:
             yield from map(make, self.keys)
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            waiting: list[Future[Built | Sequence[Built]]] = []
+            waiting: list[Future[T]] = []
             for key in self.keys:
                 waiting.append(pool.submit(make, key))
                 if len(waiting) >= 2 * self.workers:
@@ -211,7 +238,7 @@ class LakeAsset:
             lake: LakeResource,
             source: SourceResource,
             compute: ComputeResource,
-        ) -> Iterator[dg.MaterializeResult]:
+        ) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
             keys = _keys(context, partitions)
             recorded = RecordedSource(source.open)
             build = Build(
@@ -369,44 +396,58 @@ def _write(
     asset: LakeAsset,
     build: Build,
     partition_of: Mapping[str, str],
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult | dg.AssetMaterialization]:
     """Write what the asset makes partition by partition, and report each table once all are there."""
-    _refuse_rejected(registry, asset.tables[0], build)
     step = _Step(registry, asset, build, batch_of(context.run))
-    for built in _made(asset, build):
-        entry, made = step.write(built)
-        if entry.definition is not None:
-            context.add_asset_metadata(
-                {"dagster/partition_row_count": len(made.frame), **made.metadata},
-                asset_key=entry.table,
-                partition_key=partition_of[made.key],
-            )
-        _log_progress(context, step)
-    if step.waiting:
-        raise dg.Failure(
-            f"{asset.tables[0]} left {len(step.waiting)} of {step.total} partitions unmade, first "
-            f"{next(iter(step.waiting))}; those that were made are in the lake"
-        )
+    build = replace(build, on_error=step.fail)
+    upstream = upstream_tags(context.instance, asset.recipes(registry))
+
+    def own_events(table: str) -> Iterator[dg.AssetMaterialization]:
+        """One a partition, with its own data version: Dagster gives those of a range one."""
+        for made in step.written:
+            if made.table == table:
+                key, recipe = partition_of[made.key] or None, registry.recipe(table)
+                yield materialisation(table, key, made.shown, recipe, made.digest, upstream)
+
+    try:
+        for built in _made(registry, asset, build, step):
+            if step.stopped_before(built.key):
+                break
+            step.write(built)
+            _log_progress(context, step)
+        step.raise_failures()
+    except Exception:
+        for table in asset.tables:  # Dagster records no output of a step that fails; these are in the lake
+            yield from own_events(table)
+        raise
     for table in asset.tables:
-        yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table))
+        made = [m for m in step.written if m.table == table]
+        if len(made) == 1 and registry[table].definition is not None:
+            context.add_asset_metadata(made[0].shown, asset_key=table, partition_key=partition_of[made[0].key])
+        version = dg.DataVersion(made[0].digest) if len(made) == 1 else None
+        yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table), data_version=version)
+        if len(made) > 1:
+            yield from own_events(table)
 
 
-def _refuse_rejected(registry: TableRegistry, table: str, build: Build) -> None:
-    """Fail where a partition would read one that a blocking check rejected."""
-    refused = registry.rejections(build.lake, table, build.keys)
-    if refused:
-        raise dg.Failure(
-            f"{table} would read partitions that a blocking check rejected: {'; '.join(refused[:5])}"
-            f"{f' and {len(refused) - 5} more' if len(refused) > 5 else ''}. Fix the source and build them again, or "
-            "name them under accepted in the settings (docs/quality.md)"
-        )
+@dataclass(frozen=True)
+class _Written:
+    """A partition in the lake, the digest of its content, and what the UI shows of it."""
+
+    table: str
+    key: str
+    digest: str
+    shown: dict[str, Any]
 
 
 class _Step:
-    """The partitions of one run of an asset: which are still to come, and what was written of each table."""
+    """The partitions of one run of an asset: what was written of each table, what failed, what is still to come."""
 
     def __init__(self, registry: TableRegistry, asset: LakeAsset, build: Build, batch: str):
         self.name = " and ".join(asset.tables)
+        self.written: list[_Written] = []
+        self.failed: dict[str, Exception] = {}  # by key
+        self._chained = any(need.table in asset.tables for e in asset.entries for need in e.needs)
         self.waiting = dict.fromkeys((t, k) for k in build.keys for t in asset.tables)
         self.total = len(self.waiting)
         self.began = time.monotonic()
@@ -422,12 +463,35 @@ class _Step:
         self._quarantined = dict.fromkeys(asset.tables, 0)
         self._shown: dict[str, dict[str, Any]] = {t: {} for t in asset.tables}
 
-    def write(self, built: Built) -> tuple[TableAsset, Built]:
-        """Write one partition, and its invalid rows to quarantine; returns its entry and the partition as written."""
-        first = next(iter(self._entries))
-        table = built.table or first
+    def fail(self, key: str, error: Exception) -> None:
+        """Record why a partition cannot be made; the first reason counts."""
+        error.__cause__ = error.__context__ = None
+        self.failed.setdefault(key, error.with_traceback(None))  # a traceback would hold the arrays of its frames
+
+    def stopped_before(self, key: str) -> bool:
+        """Whether a partition must not be made, since each reads the one before and an earlier one has failed."""
+        return self._chained and any(k < key for k in self.failed)
+
+    def lacking(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that are still to be made."""
+        unmade = {key for _, key in self.waiting}
+        return [k for k in keys if k in unmade and k not in self.failed and not self.stopped_before(k)]
+
+    def write(self, built: Built) -> None:
+        """Write one partition, and its invalid rows to quarantine; nothing where that was done before."""
+        table = built.table or next(iter(self._entries))
+        if built.key not in self._build.keys or table not in self._entries:
+            raise dg.Failure(f"{self.name} made {table} {built.key}, which was not requested")
         if (table, built.key) not in self.waiting:
-            raise dg.Failure(f"{first} made {built.table} {built.key}, which was not requested")
+            return
+        try:
+            self.written.append(self._write(table, built))
+        except USER_ERRORS as error:
+            self.fail(built.key, error)
+        else:
+            del self.waiting[table, built.key]
+
+    def _write(self, table: str, built: Built) -> _Written:
         entry, lake = self._entries[table], self._build.lake
         stored = self._made_from(table, built) | built.stored
         with Replacement(lake, table, built.key) as replaced:
@@ -443,13 +507,27 @@ class _Step:
             self._shown[table]["dagster/column_schema"] = _found_schema(entry, made.frame)
         if entry.definition is None:
             self._shown[table] |= made.metadata
-        del self.waiting[table, built.key]
-        return entry, made
+        digest = lake.info(table, [built.key])[built.key].digest or ""
+        return _Written(table, built.key, digest, {"dagster/partition_row_count": len(made.frame), **made.metadata})
+
+    def raise_failures(self) -> None:
+        """Report what could not be made to the terminal, and to Dagster as the step's failure."""
+        for key in self.lacking(self._build.keys):
+            self.fail(key, RuntimeError("its asset left it out: a bug"))
+        if not self.failed:
+            return
+        for table, key in self.waiting:
+            if key in self.failed and on_failure is not None:
+                on_failure(table, key, self.failed[key])
+        behind = [k for k in self._build.keys if k not in self.failed and self.stopped_before(k)]
+        text = failure_text(self.name, len(self._build.keys), self.failed, behind)
+        rows = [{"partition": key, "reason": one_line(error)} for key, error in self.failed.items()]
+        raise dg.Failure(text, metadata={"failed": dg.MetadataValue.md(markdown(rows[:LISTED_FAILURES]))})
 
     def _made_from(self, table: str, built: Built) -> dict[str, Any]:
         """What the staleness compares: recipe, inputs and what was read of the source."""
         inputs = {n: digest for n, digest in self._inputs[table][built.key].items() if n not in built.unread}
-        if table in inputs:  # of the partition before, which this step may have written
+        if table in inputs:  # of the partitions before, which this step may have written
             now = self._registry.inputs(LakeSnapshot(self._build.lake), table, [built.key])
             inputs[table] = now[0][table]
         marks = self._build.source_marks(built.key)
@@ -480,7 +558,7 @@ def _logger(context: dg.AssetExecutionContext) -> Callable[[str], None]:
 
 def _log_progress(context: dg.AssetExecutionContext, step: _Step) -> None:
     """Report the step's progress to the terminal, and ten times a step to the run's log."""
-    done = step.total - len(step.waiting)
+    done = max(step.total - len(step.waiting), 1)
     left = (time.monotonic() - step.began) / done * len(step.waiting)
     if on_progress is not None:
         on_progress(step.name, done, step.total, left)
@@ -489,10 +567,13 @@ def _log_progress(context: dg.AssetExecutionContext, step: _Step) -> None:
         context.log.info(f"{step.name}: {done} of {step.total} partitions, {left:.0f} s left")
 
 
-def _made(asset: LakeAsset, build: Build) -> Iterator[Built]:
+def _made(registry: TableRegistry, asset: LakeAsset, build: Build, step: _Step) -> Iterator[Built]:
     """What the asset's function makes, and an empty partition for each day without its anchor."""
     anchor = asset.entries[0].anchor
-    lacking = [k for k in build.keys if anchor and not build.lake.has(anchor, k)]
+    for key, error in unreadable(registry, build.lake, asset.tables[0], build.keys).items():
+        step.fail(key, error)
+    keys = step.lacking(build.keys)
+    lacking = [k for k in keys if anchor and not build.lake.has(anchor, k)]
     for entry in asset.entries if lacking else ():
         build.log(f"{entry.table}: {len(lacking)} days have no {anchor}, first {lacking[0]}; left empty")
         frame = pd.DataFrame(
@@ -500,9 +581,29 @@ def _made(asset: LakeAsset, build: Build) -> Iterator[Built]:
         )
         for key in lacking:
             yield Built(key, frame, {"absent": f"{anchor} has no partition {key}"}, table=entry.table)
-    present = [k for k in build.keys if k not in set(lacking)]
+    present = [k for k in keys if k not in set(lacking)]
     if present:
-        yield from asset.make(replace(build, keys=present))
+        yield from _made_apart(registry, asset, replace(build, keys=present), step)
+
+
+def _made_apart(registry: TableRegistry, asset: LakeAsset, build: Build, step: _Step) -> Iterator[Built]:
+    """What the asset's function makes; after an error of the data, the partitions that are left one by one."""
+    try:
+        yield from asset.make(build)
+        return
+    except USER_ERRORS as error:
+        if len(build.keys) == 1:
+            step.fail(build.keys[0], error)
+            return
+        left = step.lacking(build.keys)
+        if not left:
+            raise
+    refused = unreadable(registry, build.lake, asset.tables[0], left)  # what was found damaged just now
+    for key in left:
+        if key in refused:
+            step.fail(key, refused[key])
+        elif not step.stopped_before(key):
+            yield from _made_apart(registry, asset, replace(build, keys=[key]), step)
 
 
 def _quarantine(lake: Lake, entry: TableAsset, built: Built) -> int:

@@ -4,6 +4,7 @@ import dagster as dg
 from pydantic import Field
 
 from mg_assets.errors import DataError
+from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.modelling.device import torch_device
 from mg_assets.settings import settings
@@ -15,10 +16,11 @@ class LakeResource(dg.ConfigurableResource):
     """The lake that tables are read from and written to."""
 
     root: str = Field(default_factory=lambda: settings().lake_url, description="Folder or fsspec URL (MG_LAKE)")
+    without: dict = Field(default={}, description="Keys of partitions that count as absent, by table")
 
     def open(self) -> Lake:
         """Open the lake."""
-        return Lake(self.root)
+        return LakeWithout(self.root, self.without) if self.without else Lake(self.root)
 
 
 class SourceResource(dg.ConfigurableResource):

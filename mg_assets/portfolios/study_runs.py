@@ -201,8 +201,8 @@ class SharedArrays:
     Attributes
     ----------
     folder : Path
-    lake : str
-        Root of the lake, from which a process reads its signal.
+    lake : Lake
+        From which a process reads its signal.
     keys : tuple of str
         Trading days.
     weeks : int
@@ -210,7 +210,7 @@ class SharedArrays:
     """
 
     folder: Path
-    lake: str
+    lake: Lake
     keys: tuple[str, ...]
     weeks: int
 
@@ -236,7 +236,7 @@ class SharedArrays:
         for name, values in arrays.items():
             np.save(folder / f"{name}.npy", values)
         (folder / "industries.json").write_text(json.dumps(list(names.values())), encoding="utf-8")
-        return cls(folder, lake.root, tuple(keys), len(np.unique(week_of(np.array(keys, "datetime64[D]")))))
+        return cls(folder, lake, tuple(keys), len(np.unique(week_of(np.array(keys, "datetime64[D]")))))
 
     def _array(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
@@ -247,7 +247,7 @@ class SharedArrays:
 
     def panel(self, spec: PortfolioSpec) -> tuple[DecisionPanel, np.ndarray]:
         """A portfolio's panel over the days of its signal and the week after, and the Mondays of its weeks."""
-        lake = Lake(self.lake)
+        lake = self.lake
         own = sorted(set(lake.keys(spec.signal)) & set(self.keys))
         if not own:
             own = list(self.keys[:1])

@@ -7,6 +7,7 @@ import numpy as np
 
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import View, fits_schema
+from mg_assets.market.calendar import shift
 from mg_assets.quality import daily_factors, drift, shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
@@ -66,7 +67,7 @@ LABEL_CHECKS = (
     ),
     Check(
         "finite_share",
-        "Once the exit day is in the lake, at least half of the stocks have a label",
+        "Once the days of entry and exit are in the lake, at least half of the stocks have a label",
         tuple(Limit(f"finite_share_{h}", LABELLED_SHARE, None) for h in HORIZONS),
     ),
     shared_checks.SIZE_BAND,
@@ -188,10 +189,10 @@ def measure_labels(view: View, measures: Measures) -> None:
     with np.errstate(invalid="ignore"):
         outside = np.isfinite(values) & ((values <= -1) | (values > 10))
     _cells(measures, "outside_range", outside, values, symbol, columns)
-    bars = view.run.keys("daily_bars")
-    later = len(bars) - int(np.searchsorted(np.array(bars, dtype=str), view.key, side="right")) if bars else 0
+    bars = set(view.run.keys("daily_bars"))
+    entered = bool(bars) and str(shift(view.key, 1)) in bars
     for h, column in zip(HORIZONS, values.T, strict=True):
-        if len(frame) and later >= h + 1:
+        if len(frame) and entered and str(shift(view.key, h + 1)) in bars:
             measures.put(f"finite_share_{h}", np.isfinite(column).mean(), stocks=len(frame))
     shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
 
