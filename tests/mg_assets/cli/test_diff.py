@@ -14,6 +14,7 @@ import yaml
 from mg_assets.assets import ASSETS, TABLES
 from mg_assets.cli.main import main
 from mg_assets.cli.plan import partition_keys, partition_ranges
+from mg_assets.lake.restatement import Replacement
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
@@ -24,6 +25,16 @@ DAYS = [str(d) for d in trading_days("2023-02-01", "2023-03-10")]
 CORRECTED = DAYS[12]
 COLUMNS = ("date", "symbol", "open", "high", "low", "close", "volume", "amount", "prev_close", "adj_factor")
 STEPS = (("reference", "daily_bars"), ("weekly_bars",), ("daily_factors", "common_factors"), ("labels",))
+
+
+def diff(named: Path, *arguments: str) -> str:
+    """What ``mg diff`` prints with a settings file."""
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        patch.setenv("MG_SETTINGS", str(named))
+        settings.cache_clear()
+        assert main(["diff", *arguments]) == 0
+    settings.cache_clear()
+    return out.getvalue()
 
 
 class Vendor:
@@ -75,12 +86,7 @@ class Vendor:
 
     def diff(self, *arguments: str) -> str:
         """What ``mg diff`` prints."""
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
-            patch.setenv("MG_SETTINGS", str(self.settings))
-            settings.cache_clear()
-            assert main(["diff", *arguments]) == 0
-        settings.cache_clear()
-        return out.getvalue()
+        return diff(self.settings, *arguments)
 
     def build(self) -> list[dg.ExecuteInProcessResult]:
         """Build what is stale, step by step as ``mg run`` does."""
@@ -216,6 +222,25 @@ def test_the_pages_show_rows_moves_and_dependents(story):
     labels = [e.materialization for e in events if e.asset_key.to_user_string() == "labels"]
     assert any("| ret_5 |" in m.metadata["restatement"].value for m in labels if "restatement" in m.metadata)
     assert all("Made from" not in m.metadata["restated"].value for m in labels if "restated" in m.metadata)
+
+
+def test_the_last_run_is_shown_or_all_since_a_day(tmp_path):
+    (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"lake": str(tmp_path / "lake")}))
+    lake = Lake(tmp_path / "lake")
+    for number, (table, day) in enumerate((("fused", DAYS[0]), ("fused", DAYS[1]), ("hf_gru", DAYS[1]))):
+        for score in (1.0, 2.0):
+            with Replacement(lake, table, day) as replaced:
+                lake.write(table, day, pd.DataFrame({"symbol": ["600000.SH"], "score": [score]}))
+                replaced.record(f"run {min(number, 1)}")
+    last = diff(tmp_path / "settings.yaml", "--rebuilt")
+    assert [line.split(";")[0] for line in last.splitlines() if "partition" in line] == [
+        f"hf_gru: 1 partition, {DAYS[1]}",
+        f"fused: 1 partition, {DAYS[1]}",
+    ]
+    every = diff(tmp_path / "settings.yaml", "--since", "2023-01-01", "fused")
+    assert f"fused: 2 partitions, {DAYS[0]} to {DAYS[1]}" in every
+    assert diff(tmp_path / "settings.yaml", "--since", "9999-01-01").startswith("no partition")
+    assert diff(tmp_path / "settings.yaml", "--rebuilt", "--to", DAYS[0]).startswith("no partition")
 
 
 def test_tables_that_the_lake_lacks_are_one_line(story, capsys):
