@@ -1,13 +1,13 @@
-"""Jobs, schedules and sensors: after each close, after each week, after each half-year, and on failure.
+"""Jobs, schedules and sensors: after each close, each week and each half-year, at night for the files, and on failure.
 
-All run on the exchange's clock (Asia/Shanghai) and only after trading days. They are off until switched on in the
-UI, since a lake should be backfilled first.
+All run on the exchange's clock (Asia/Shanghai), and all but the verification of files only after trading days. They are
+off until switched on in the UI, since a lake should be backfilled first.
 """
 
 import datetime as dt
 import json
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import dagster as dg
@@ -19,33 +19,51 @@ from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, TIMEZONE
 from mg_assets.orchestration.resources import LakeResource
+from mg_assets.orchestration.verification import file_check_keys
 from mg_assets.settings import settings
 
 MAX_RETRAIN_ATTEMPTS = 3
 
+FILES = dg.AssetSelection.checks(*file_check_keys(list(TABLES)))
+
+
+def _tables(names: Iterable[str]) -> dg.AssetSelection:
+    """Tables and the checks of what a run makes of them; their files are verified by a job of its own."""
+    return dg.AssetSelection.assets(*names) - FILES
+
+
 daily_job = dg.define_asset_job(
     "daily_after_close",
-    selection=[t for t in daily_tables() if t != "labels"],
+    selection=_tables(t for t in daily_tables() if t != "labels"),
     description="One trading day from raw tables to predictions and signals",
 )
 labels_job = dg.define_asset_job(
-    "labels_when_known", selection=["labels"], description="Labels whose exit price became available"
+    "labels_when_known", selection=_tables(["labels"]), description="Labels whose exit price became available"
 )
 weekly_job = dg.define_asset_job(
     "weekly_after_close",
-    selection=weekly_tables(),
+    selection=_tables(weekly_tables()),
     description="The week's bars, portfolio weights and report",
 )
-monthly_job = dg.define_asset_job("monthly_after_close", selection=monthly_tables(), description="The month's bars")
+monthly_job = dg.define_asset_job(
+    "monthly_after_close", selection=_tables(monthly_tables()), description="The month's bars"
+)
 retrain_job = dg.define_asset_job(
     "half_yearly_retrain",
-    selection=half_yearly_tables(),
+    selection=_tables(half_yearly_tables()),
     description="Train every model for the half-year",
 )
 study_job = dg.define_asset_job(
-    "evaluation_and_backtests", selection=whole_tables(), description="Evaluation of all factors and signals; backtests"
+    "evaluation_and_backtests",
+    selection=_tables(whole_tables()),
+    description="Evaluation of all factors and signals; backtests",
 )
-JOBS: list[Any] = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, what_if_job]
+verify_job = dg.define_asset_job(
+    "verify_lake",
+    selection=FILES,
+    description="Read what was written in the last days, and a share of everything else, and name damaged files",
+)
+JOBS: list[Any] = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, verify_job, what_if_job]
 
 
 Requests = Callable[[dt.date], list[dg.RunRequest] | str]
@@ -105,6 +123,17 @@ def after_month(day: dt.date) -> list[dg.RunRequest] | str:
     if str(shift(day, 1))[:7] == str(day)[:7]:
         return f"{day} is not the last session of its month"
     return [dg.RunRequest(run_key=str(day)[:7], partition_key=f"{day:%Y-%m}-01")]
+
+
+@dg.schedule(
+    job=verify_job,
+    cron_schedule="0 1 * * *",
+    execution_timezone=TIMEZONE,
+    description="01:00 Shanghai every night: the files of the last days and a sixtieth of the others",
+)
+def verify_at_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Request the night's share."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.date().isoformat())
 
 
 def _not_a_partition(day: dt.date) -> str | None:
@@ -200,5 +229,5 @@ def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
     }
 
 
-SCHEDULES = [after_close, labels_after_close, after_week, after_month]
+SCHEDULES = [after_close, labels_after_close, after_week, after_month, verify_at_night]
 SENSORS = [retrain, failures]

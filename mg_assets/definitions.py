@@ -4,10 +4,11 @@ import os
 
 import dagster as dg
 
-from mg_assets.assets import ASSETS
+from mg_assets.assets import ASSETS, TABLES
 from mg_assets.automation import JOBS, SCHEDULES, SENSORS
 from mg_assets.orchestration.checks import build_checks
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
+from mg_assets.orchestration.verification import file_checks
 
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")  # a range's materialisations in one transaction
 
@@ -16,7 +17,7 @@ RESOURCES = {"lake": LakeResource(), "source": SourceResource(), "compute": Comp
 
 defs = dg.Definitions(
     assets=ASSETS,
-    asset_checks=CHECKS,
+    asset_checks=[*CHECKS, file_checks(TABLES)],
     jobs=JOBS,
     schedules=SCHEDULES,
     sensors=SENSORS,
