@@ -123,6 +123,8 @@ def _typed_table(path: Path, raw: pa.Table, chosen: dict[str, str], columns: Map
     typed, unparsed = {}, {}
     raw.validate(full=True)  # damaged pages may decode to texts that are none
     for ours, theirs in chosen.items():
+        if pa.types.is_nested(raw[theirs].type):
+            raise DataError(f"{path}: column {theirs!r} holds {raw[theirs].type}; write one number or text a row")
         typed[ours], bad = _typed(raw[theirs], columns[ours].kind)
         if bad is not None:
             unparsed[ours] = bad

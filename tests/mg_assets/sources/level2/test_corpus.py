@@ -227,6 +227,7 @@ DAMAGED_FILES = [
     Case("Parquet that is CSV", SH_T, lambda d: d, end=".parquet", error="no whole Parquet file"),
     Case("empty Parquet", SH_T, lambda d: b"", end=".parquet", error="is empty"),
     Case("Parquet without a column", SH_T, parquet(lambda f: f.drop(columns="BizIndex")), end=".parquet", error="columns lacking"),
+    Case("Parquet with lists", SH_T, parquet(lambda f: f.assign(TradTime=[[t] for t in f.TradTime])), end=".parquet", error="'TradTime' holds list"),
 ]  # fmt: skip
 
 WRONG_DATES = [
