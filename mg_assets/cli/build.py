@@ -24,6 +24,7 @@ from mg_assets.definitions import CHECKS, RESOURCES
 from mg_assets.errors import DamagedPartitionError
 from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
+from mg_assets.lake.unchecked import UNCHECKED
 from mg_assets.market.calendar import half_year_start
 from mg_assets.orchestration import checks, lake_asset
 from mg_assets.orchestration.failures import one_line
@@ -145,8 +146,33 @@ class _Builder:
                     passes -= 1  # which partitions can be built is another question now
                     break
 
+    def _check_unchecked(self, tables: Sequence[str]) -> None:
+        """Check what runs have written that failed, or were killed, before the checks."""
+        for table in tables:
+            lists = self._lake.unchecked(table)
+            listed = {key for run, found in lists.read().items() if self._ended(run) for key in found}
+            info = self._lake.info(table, listed) if listed else {}
+            keys = [k for k, i in info.items() if UNCHECKED in i.rejected]
+            known = [k for k in keys if (table, k) in self._failures.reasons]  # this run could not check them
+            keys = [k for k in keys if k not in known]
+            try:
+                outcomes = checks.check_partitions(table, self._view(), keys) if keys else []
+            except Exception as error:  # of the data or of the code: what reads these partitions has to wait
+                for key in keys:
+                    self._failures.add(table, key, f"its checks could not be run: {one_line(error)}")
+                continue
+            for outcome in outcomes:
+                self._instance.report_runless_asset_event(checks.evaluation(table, outcome))
+            if listed:
+                lists.remove(listed.difference(known))
+
+    def _ended(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        return run is None or run.is_finished
+
     def _ready(self, step: BuildStep) -> tuple[dict[str, list[str]], int]:
         """Stale partitions of a step that can be built now, and how many tables have some."""
+        self._check_unchecked(step.tables)
         lake = self._view()
         seen = LakeSnapshot(lake)
         stale = {t: TABLES.stale(lake, self._source, t, step.keys, seen) for t in step.tables}

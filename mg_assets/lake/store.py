@@ -26,6 +26,7 @@ from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
 from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.lake.storage import CHECK_RESULT_FILE, DAMAGE_FILE, DATA_FILE, MARKS, Storage, mark_damaged
+from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists
 from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
@@ -243,7 +244,7 @@ class Lake:
             self.storage.remove(f"{self.folder(table, key)}/{CHECK_RESULT_FILE}")
 
     def rejected(self, table: str, key: str) -> list[str]:
-        """Blocking checks that the present content of the partition failed; other content has none until checked."""
+        """Blocking checks that the present content of the partition failed, ``unchecked`` where none has seen it."""
         found = self.info(table, [key]).get(key)
         return [] if found is None else list(found.rejected)
 
@@ -288,7 +289,14 @@ class Lake:
         out = self._indices[table].look(stamps, whole=keys is None)
         for key in [k for k in out if present[k][1]]:
             out[key] = self._marked(table, out[key], *present[key])
+        for digests in self.unchecked(table).read().values():
+            for key in [k for k in digests if k in out and out[k].digest != digests[k]]:
+                out[key] = replace(out[key], rejected=(UNCHECKED,))
         return out
+
+    def unchecked(self, table: str) -> UncheckedLists:
+        """The lists of the table's partitions that are written and not checked."""
+        return UncheckedLists(self.storage, table)
 
     def metadata(self, table: str, key: str) -> dict:
         """The ``metadata`` given to :meth:`write`; empty without any."""

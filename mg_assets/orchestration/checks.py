@@ -5,12 +5,12 @@ the newest ones in the lake. A check's evaluation carries no partition (Dagster 
 a range), so its metadata lists the bad partitions and the first offending rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.resources import LakeResource
@@ -23,7 +23,6 @@ from mg_portfolio.catalog import ALL_PORTFOLIOS
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
-UNCHECKED = "unchecked"  # recorded in place of a failed check where the checks could not be run
 
 on_outcome: Callable[[str, CheckOutcome], None] | None = None
 """Called with a table and each of its checks that failed; a terminal sets it, the UI has the evaluations."""
@@ -86,22 +85,9 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
         description=f"Quality of {table}: its partitions measured one by one, validated together.",
     )
     def checks(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
-        from mg_assets.quality.runner import run_suite
-
         store = lake.open()
-        made = lake_keys(context)
-        keys = store.keys(table)[-NEWEST:] if made is None else made
-        try:
-            outcomes = run_suite(table, store, keys)
-        except Exception:
-            for key in [WHOLE] if made is None else made:  # nothing may read what no check has seen
-                if store.has(table, key):
-                    store.record_check_failures(table, key, [UNCHECKED])
-            raise
-        record_outcomes(table, store, keys, outcomes)
-        for outcome in outcomes:
-            if on_outcome is not None and not outcome.passed:
-                on_outcome(table, outcome)
+        keys = lake_keys(context)
+        outcomes = check_partitions(table, store, store.keys(table)[-NEWEST:] if keys is None else keys)
         selected = {key.name for key in context.selected_asset_check_keys}
         for outcome in outcomes:
             if outcome.name in selected:
@@ -110,14 +96,52 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
     return checks
 
 
+def check_partitions(table: str, lake: Lake, keys: Sequence[str]) -> list[CheckOutcome]:
+    """Run a table's suite on partitions, and record what it rejects.
+
+    Parameters
+    ----------
+    table : str
+    lake : Lake
+    keys : sequence of str
+
+    Returns
+    -------
+    list of CheckOutcome
+    """
+    from mg_assets.quality.runner import run_suite
+
+    outcomes = run_suite(table, lake, keys)
+    record_outcomes(table, lake, keys, outcomes)
+    for outcome in outcomes:
+        if on_outcome is not None and not outcome.passed:
+            on_outcome(table, outcome)
+    return outcomes
+
+
+def evaluation(table: str, outcome: CheckOutcome) -> dg.AssetCheckEvaluation:
+    """The event of a check that ran outside a Dagster run."""
+    found = _result(table, outcome)
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(table),
+        check_name=outcome.name,
+        passed=outcome.passed,
+        severity=found.severity,
+        metadata=found.metadata,
+        blocking=outcome.blocking,
+    )
+
+
 def record_outcomes(table: str, lake: Lake, keys: Iterable[str], outcomes: Iterable[CheckOutcome]) -> None:
     """Record in the lake which blocking checks each partition failed: it is then stale, and nothing may read it."""
+    keys = list(keys)
     rejected: dict[str, list[str]] = {}
     for outcome in outcomes:
         for key in rejected_partitions(table, outcome):
             rejected.setdefault(key, []).append(outcome.name)
     for key in keys:
         lake.record_check_failures(table, key, rejected.get(key, []))
+    lake.unchecked(table).remove(keys)
 
 
 def rejected_partitions(table: str, outcome: CheckOutcome) -> list[str]:

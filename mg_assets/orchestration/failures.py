@@ -9,6 +9,7 @@ import numpy as np
 
 from mg_assets.errors import DamagedPartitionError, DataError, MgError
 from mg_assets.lake.store import Lake
+from mg_assets.lake.unchecked import UNCHECKED
 from mg_assets.orchestration.staleness import TableRegistry
 from mg_models.errors import ModelError
 from mg_portfolio.errors import PortfolioError
@@ -54,6 +55,11 @@ def unreadable(registry: TableRegistry, lake: Lake, table: str, keys: Sequence[s
 def _refusal(lake: Lake, table: str, key: str, damaged: str | None, rejected: Collection[str]) -> MgError:
     if damaged is not None:
         return DamagedPartitionError(lake.path(table, key), damaged)
+    if UNCHECKED in rejected:
+        return DataError(
+            f"it would read {table} {key}, whose checks have not been run: materialise that again, or start mg run, "
+            "which checks it"
+        )
     return DataError(
         f"it would read {table} {key}, which the blocking check {', '.join(rejected)} rejected: fix the source and "
         "build that again, or name it under accepted in the settings (docs/quality.md)"

@@ -1,0 +1,51 @@
+"""Partitions that were written and not checked: a run that fails or is killed between both leaves them so.
+
+A step that writes a table with checks first lists its partitions, with the digest of what each holds, in
+``<table>/_unchecked/<run>.json``; its checks remove them from there. A listed partition of other content has not been
+checked, and counts as rejected.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+
+from mg_assets.lake.storage import Storage
+
+UNCHECKED = "unchecked"
+"""Stands among the failed checks of a partition whose content no check has seen."""
+FOLDER = "_unchecked"
+
+
+class UncheckedLists:
+    """The lists of one table, one a run.
+
+    Parameters
+    ----------
+    storage : Storage
+    table : str
+    """
+
+    def __init__(self, storage: Storage, table: str):
+        self._storage, self._table = storage, table
+        self._folder = f"{storage.base}/{table}/{FOLDER}"
+
+    def read(self) -> dict[str, dict[str, str | None]]:
+        """By run, the digest that each partition had before the run, None where it was absent."""
+        out = {}
+        for name in self._storage.names(self._folder):
+            text = self._storage.read(f"{self._folder}/{name}")  # None where it has just been removed
+            out[name.removesuffix(".json")] = dict(json.loads(text or b"{}"))
+        return out
+
+    def write(self, run: str, digests: Mapping[str, str | None]) -> None:
+        """Replace a run's list."""
+        with self._storage.replace(f"{self._folder}/{run}.json", self._table) as out:
+            out.write(json.dumps(digests).encode())
+
+    def remove(self, keys: Collection[str]) -> None:
+        """Take partitions off every list."""
+        for run, digests in self.read().items():
+            left = {key: digest for key, digest in digests.items() if key not in keys}
+            if not left:
+                self._storage.remove(f"{self._folder}/{run}.json")
+            elif len(left) < len(digests):
+                self.write(run, left)
