@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 
 class FileState(NamedTuple):
-    """What tells an unchanged file without reading it; no program can set the time of the last change (``ctime``)."""
+    """What shows an unchanged file without reading it; no program can set the time of the last change (``ctime``)."""
 
     path: bytes
     size: int
