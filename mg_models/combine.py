@@ -152,8 +152,9 @@ def _weighted(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     for d, (score, weight) in enumerate(zip(scores, weights, strict=True)):  # score (S, F)
         if not np.isfinite(weight).all():
             continue
+        score = np.ascontiguousarray(score, np.float64)
         finite = np.isfinite(score)
-        total = finite @ np.abs(weight)  # (S,)
-        value = np.where(finite, score, 0.0).astype(np.float64) @ weight
+        total = (finite * np.abs(weight)).sum(axis=1)  # (S,); a matrix product's bits depend on the other stocks
+        value = (np.where(finite, score, 0.0) * weight).sum(axis=1)
         np.divide(value, total, out=out[d], where=total > 0)
     return out

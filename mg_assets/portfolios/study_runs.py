@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import DataError
+from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import week_of
 from mg_assets.market.schema import INDICES
@@ -57,10 +57,13 @@ def stored_account(lake: Lake, job: Job) -> Account | str | None:
     name = job.spec.name
     if not lake.has(TABLE, name):
         return None
-    facts = lake.metadata(TABLE, name)
-    if facts.get("fingerprint") != job.fingerprint:
+    try:
+        facts = lake.metadata(TABLE, name)
+        if facts.get("fingerprint") != job.fingerprint:
+            return None
+        return facts["absent"] if facts.get("absent") else _account(lake.day(TABLE, name))
+    except DamagedPartitionError:
         return None
-    return facts["absent"] if facts.get("absent") else _account(lake.day(TABLE, name))
 
 
 def run_backtests(

@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from damaged_lake import campaign, contents, copied
 
 from mg_assets.lake.store import Lake
+from mg_assets.portfolios.study_runs import TABLE as CELLS
 
 RUN = [sys.executable, "-m", "mg_assets.cli.main", "run"]
 
@@ -55,6 +56,8 @@ def main() -> int:
             run = subprocess.run(RUN, env=environment, capture_output=True, text=True, check=False)
             now = contents(lake)
             wrong = {k: (sound.get(k), now.get(k)) for k in sound.keys() | now.keys() if sound.get(k) != now.get(k)}
+            # a damaged account that a study keeps counts as absent; the study backtests it again when it is next built
+            wrong = {k: v for k, v in wrong.items() if k[0] != CELLS or not Lake(lake.root).info(*k[:1])[k[1]].damaged}
             print(f"batch from {number}: exit {run.returncode}, {len(wrong)} partitions differ", flush=True)
             for (table, key), (before, after) in sorted(wrong.items())[:10]:
                 print(f"    {table} {key}: {before} -> {after}")

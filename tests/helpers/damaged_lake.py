@@ -121,10 +121,10 @@ PARQUET: tuple[Callable, ...] = (scaled_column, bare, float32, row_gone)
 
 
 def targets(lake: Lake) -> list[Target]:
-    """Every file of every partition, files beside the data too."""
+    """Every file of every sound partition, files beside the data too."""
     found = []
     for table in lake.storage.tables():
-        for key in lake.keys(table):
+        for key in [k for k, info in lake.info(table).items() if not info.damaged]:
             folder = Path(lake.folder(table, key))
             found += [Target(table, key, p) for p in sorted(folder.iterdir()) if p.is_file() and p.name[0] not in "._"]
     return found

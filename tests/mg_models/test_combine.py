@@ -57,6 +57,19 @@ def test_icir_weight_leaves_out_days_without_weights():
     np.testing.assert_allclose(icir_weight(scores, weights), [[np.nan] * 3, [-1.0, 0.5, 0.5]])
 
 
+def test_a_stocks_score_does_not_depend_on_the_others():
+    """Bit for bit, so that a day built alone is the day of a range, whose panel has more stocks."""
+    rng = np.random.default_rng(4)
+    for stocks in range(3, 60):
+        scores = rng.standard_normal((1, stocks, 27))
+        scores[rng.random(scores.shape) < 0.02] = np.nan
+        kept = rng.random(stocks) < 0.8
+        signs = rng.choice([-1.0, 1.0], 27)
+        every = equal_weight(scores, signs)[:, kept]
+        np.testing.assert_array_equal(every, equal_weight(scores[:, kept], signs))
+        np.testing.assert_array_equal(every, equal_weight(np.asfortranarray(scores), signs)[:, kept])
+
+
 def test_fuse_is_one_part_to_three():
     rng = np.random.default_rng(2)
     a, b = 5 + rng.standard_normal((4, 30)), 0.1 * rng.standard_normal((4, 30))

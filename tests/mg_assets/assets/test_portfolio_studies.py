@@ -62,6 +62,18 @@ def test_an_interrupted_study_resumes(market, tmp_path):
     assert len(seen) == 2  # other data, other trading: backtested again
 
 
+def test_a_damaged_account_is_backtested_again(market, tmp_path):
+    lake, seen = copy_of(market, tmp_path), []
+    before = run_backtests(lake, jobs(GRID[:1]), TradingRules())[GRID[0]]
+    path = Path(lake.path(CELLS, GRID[0]))
+    path.write_bytes(path.read_bytes()[:-100])
+    for again in (1, 0):
+        seen.clear()
+        found = run_backtests(lake, jobs(GRID[:1]), TradingRules(), on_progress=lambda *done: seen.append(done))
+        assert len(seen) == again
+        np.testing.assert_array_equal(found[GRID[0]].nav, before.nav)
+
+
 KILLED = """
     import sys
     from dataclasses import replace
