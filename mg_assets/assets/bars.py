@@ -9,13 +9,59 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lineage import same_columns
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
 from mg_assets.sources.daily.mapping import VOLUME_STEP
+
+_FROM_REFERENCE = ("adj_factor", "up_limit", "down_limit", "float_shares")
+_PRICES = ("open", "high", "low", "close")
+_SEQUENCE = ("trades.time", "trades.seq", "trades.price", "trades.volume")  # rows without price or volume do not count
+MINUTE_LINEAGE = {
+    "symbol": ("trades.symbol",),
+    "minute": ("trades.time",),
+    **dict.fromkeys(_PRICES, (*_SEQUENCE, "reference.prev_close")),
+    "volume": ("trades.time", "trades.price", "trades.volume"),
+    "amount": ("trades.time", "trades.price", "trades.volume"),
+    "num_trades": ("trades.time", "trades.price", "trades.volume"),
+}
+DAILY_LINEAGE = {
+    "symbol": ("reference.symbol",),
+    "open": ("minute_bars.minute", "minute_bars.open", "minute_bars.volume", "reference.prev_close"),
+    "high": ("minute_bars.high", "minute_bars.volume", "reference.prev_close"),
+    "low": ("minute_bars.low", "minute_bars.volume", "reference.prev_close"),
+    "close": ("minute_bars.minute", "minute_bars.close", "minute_bars.volume", "reference.prev_close"),
+    "vwap": ("minute_bars.amount", "minute_bars.volume"),
+    "volume": ("minute_bars.volume",),
+    "amount": ("minute_bars.amount", "minute_bars.volume"),
+    "num_trades": ("minute_bars.num_trades", "minute_bars.volume"),
+    "prev_close": ("reference.prev_close",),
+    **same_columns("reference", _FROM_REFERENCE),
+    "suspended": ("reference.suspended", "minute_bars.volume"),
+    "st": ("reference.st",),
+}
+_TRADED = ("daily_bars.volume", "daily_bars.close", "daily_bars.adj_factor")  # what a day without trades is known by
+PERIOD_LINEAGE = {
+    "symbol": ("daily_bars.symbol",),
+    **{name: tuple(dict.fromkeys((f"daily_bars.{name}", *_TRADED))) for name in _PRICES},
+    "vwap": ("daily_bars.vwap", "daily_bars.amount", *_TRADED),
+    "volume": _TRADED,
+    "amount": ("daily_bars.amount", *_TRADED),
+    "num_trades": ("daily_bars.num_trades", *_TRADED),
+    "prev_close": ("daily_bars.prev_close", "daily_bars.adj_factor"),
+    "adj_factor": (),
+    "up_limit": (),
+    "down_limit": (),
+    "suspended": _TRADED,
+    "st": ("daily_bars.st",),
+    "float_shares": ("daily_bars.float_shares", "daily_bars.adj_factor"),
+}
+"""A period's adjustment factor is 1, and it has no limits."""
 
 
 @lake_asset(
     "minute_bars",
     group="bars",
+    lineage=MINUTE_LINEAGE,
     needs=["trades", "reference"],
     kinds={"numba"},
 )
@@ -44,7 +90,7 @@ def minute_bars(build: Build) -> Iterator[Built]:
     return build.each(make)
 
 
-@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"])
+@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"], lineage=DAILY_LINEAGE)
 def daily_bars(build: Build) -> Iterator[Built]:
     """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
 
@@ -77,7 +123,9 @@ def _period(lake: Lake, key: str, days: list[str]) -> Built:
     return Built(key, frame, {"sessions": len(found), "of": len(days), "last": str(found[-1])[:10]})
 
 
-@lake_asset("weekly_bars", group="bars", partitions=WEEKLY, needs=["daily_bars"], single_run=True)
+@lake_asset(
+    "weekly_bars", group="bars", partitions=WEEKLY, needs=["daily_bars"], single_run=True, lineage=PERIOD_LINEAGE
+)
 def weekly_bars(build: Build) -> Iterator[Built]:
     """Bars of a calendar week on adjusted prices; of the week to date while it lasts. Adjusted price = raw * factor."""
     days = trading_days()
@@ -85,7 +133,7 @@ def weekly_bars(build: Build) -> Iterator[Built]:
     return build.each(lambda key: _period(build.lake, key, list(days[weeks == key].astype(str))))
 
 
-@lake_asset("monthly_bars", group="bars", partitions=MONTHLY, needs=["daily_bars"])
+@lake_asset("monthly_bars", group="bars", partitions=MONTHLY, needs=["daily_bars"], lineage=PERIOD_LINEAGE)
 def monthly_bars(build: Build) -> Iterator[Built]:
     """Bars of a calendar month on adjusted prices; of the month to date while it lasts."""
     days = trading_days()

@@ -48,6 +48,10 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
         "daily_factors": {n: PASSPORTS[n].summary for n in DAILY42},
         "common_factors": {n: PASSPORTS[n].summary for n in COMMON},
     },
+    lineage={
+        table: {"symbol": ("daily_bars.symbol",), **{n: PASSPORTS[n].inputs for n in names}}
+        for table, names in (("daily_factors", DAILY42), ("common_factors", COMMON))
+    },
     description={
         "daily_factors": "The 42 daily factors (Huatai 2023-08-22, chart 9) on adjusted prices, raw: valuation, "
         "expectation, reversal, volatility, turnover and the shapes of bars. Null where the source lacks an input, "

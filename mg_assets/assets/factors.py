@@ -1,6 +1,6 @@
 """Intraday factors, multi-granularity features and their cross-sectional forms."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from mg_assets.lake.universe import tradable_universe
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lineage import same_columns
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}
@@ -32,6 +33,32 @@ _TOTALS = {"volume": "Shares traded", "amount": "Yuan traded", "num_trades": "Tr
 _RELATIVE = ("volume_share", "amt_per_trade")  # in the daily bar to the usual of 20 days
 _OF_THE_DAY = tuple(f for f in FEATURES if f not in _RELATIVE)
 _WITHIN_DAY = tuple(t for t, n in GRANULARITIES.items() if n < MINUTES)
+
+
+_INFO = ("industry", "st", "suspended", "float_shares", "list_date")
+_MINUTES = ("trades", "orders", "minute_bars")
+
+
+def _day_lineage(columns: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Lineage of columns of one day's pass, each given with its passport; other days' bars are not read."""
+    found = {
+        column: tuple(i for i in PASSPORTS[name].inputs if i.startswith(_MINUTES) or i == "daily_bars.prev_close")
+        for column, name in columns.items()
+    }
+    return {"symbol": ("trades.symbol", "minute_bars.symbol"), **found}
+
+
+def _step_names(table: str) -> dict[str, str]:
+    """Feature of each column of a table of several bars a day."""
+    steps = MINUTES // GRANULARITIES[table]
+    names = [f for f in FEATURES for _ in range(steps)]
+    return dict(zip(column_names(table), names, strict=True))
+
+
+def _section_lineage(table: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Lineage of preprocessed factors: neutral to industry and size, over the tradable universe."""
+    of_all = (*(f"reference.{c}" for c in _INFO), "daily_bars.close")
+    return {"symbol": (f"{table}.symbol",), **{n: (f"{table}.{n}", *of_all) for n in names}}
 
 
 def _feature_columns(table: str) -> dict[str, str]:
@@ -64,6 +91,11 @@ def _described(table: str) -> str:
         "intraday_factors": _COLUMNS,
         "features_day": {**{f: PASSPORTS[f].summary for f in _OF_THE_DAY}, **_TOTALS},
         **{table: _feature_columns(table) for table in _WITHIN_DAY},
+    },
+    lineage={
+        "intraday_factors": _day_lineage({n: n for n in ALL34}),
+        "features_day": _day_lineage({f: f for f in _OF_THE_DAY}) | same_columns("minute_bars", _TOTALS),
+        **{table: _day_lineage(_step_names(table)) for table in _WITHIN_DAY},
     },
     description={
         "intraday_factors": "The 34 intraday factors of every stock that traded: 15 of minute bars, 8 of trades, 4 of "
@@ -126,6 +158,14 @@ def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
     anchor="features_day",
     needs=["features_day", UpstreamWindow("daily_bars", back=HISTORY_DAYS - 1)],
     columns=_feature_columns("features_240m"),
+    lineage=same_columns("features_day", ("symbol", *_OF_THE_DAY))
+    | {
+        "volume_share": ("features_day.volume", "daily_bars.volume", "daily_bars.adj_factor"),
+        "amt_per_trade": (
+            *(f"features_day.{c}" for c in ("amount", "num_trades")),
+            *(f"daily_bars.{c}" for c in ("volume", "amount", "num_trades")),
+        ),
+    },
     description=_described("features_240m"),
 )
 def features_240m(build: Build) -> Iterator[Built]:
@@ -158,7 +198,7 @@ def by_symbol(symbols: np.ndarray, values: np.ndarray, names: Sequence[str]) -> 
 
 def _attributes(lake: Lake, keys: list[str], symbols: np.ndarray) -> tuple[DensePanel, np.ndarray, np.ndarray]:
     """Daily attributes on the panel's axes, industry codes ``(D, S)`` (-1 unknown) and ln free-float cap ``(D, S)``."""
-    info = lake.panel("reference", keys, ["industry", "st", "suspended", "float_shares", "list_date"], symbols)
+    info = lake.panel("reference", keys, _INFO, symbols)
     close = lake.panel("daily_bars", keys, ["close"], symbols, missing="empty")["close"]
     codes = pd.factorize(info["industry"].ravel(), sort=True)[0].reshape(info["industry"].shape)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -189,6 +229,7 @@ def _crosssections(
     needs=["intraday_factors", "reference", "daily_bars"],
     kinds={"numba"},
     columns={n: _COLUMNS[n] for n in HF27},
+    lineage=_section_lineage("intraday_factors", HF27),
 )
 def factor_inputs(build: Build) -> Iterator[Built]:
     """The 27 factors of the day, winsorised (5 MAD), neutral to industry and ln cap, z-scored, missing 0.
@@ -210,6 +251,7 @@ def factor_inputs(build: Build) -> Iterator[Built]:
     ],
     kinds={"numba"},
     columns=_COLUMNS,
+    lineage=_section_lineage("intraday_factors", ALL34),
 )
 def factor_scores(build: Build) -> Iterator[Built]:
     """Trailing 20-day means (at least 10 finite days) of all 34 factors, preprocessed like factor_inputs.

@@ -9,9 +9,11 @@ from mg_assets.assets.factors import by_symbol
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lineage import all_from
 
 HORIZONS = (5, 10, 20)
 AHEAD = max(HORIZONS) + 1
+BARS = ("vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st")
 
 
 @lake_asset(
@@ -19,6 +21,7 @@ AHEAD = max(HORIZONS) + 1
     group="labels",
     needs=[UpstreamWindow("daily_bars", ahead=AHEAD)],
     anchor="daily_bars",
+    lineage={"symbol": ("daily_bars.symbol",)} | all_from([f"ret_{h}" for h in HORIZONS], {"daily_bars": BARS}),
     columns={f"ret_{h}": f"vwap(T+1+{h}) / vwap(T+1) - 1, adjusted" for h in HORIZONS},
 )
 def labels(build: Build) -> Iterator[Built]:
@@ -31,9 +34,8 @@ def labels(build: Build) -> Iterator[Built]:
     have = lake.keys("daily_bars")
     exit_day = str(shift(build.keys[-1], AHEAD))
     days = [str(d) for d in trading_days(build.keys[0], min(exit_day, max([*have[-1:], build.keys[-1]])))]
-    columns = ["vwap", "open", "high", "low", "close", "adj_factor", "up_limit", "down_limit", "suspended", "st"]
-    bars = lake.panel("daily_bars", days, columns, missing="empty")
-    entry = factors.eligible_entry(*(bars[c] for c in ("suspended", "st", *columns[1:5], "up_limit", "down_limit")))
+    bars = lake.panel("daily_bars", days, BARS, missing="empty")
+    entry = factors.eligible_entry(*(bars[c] for c in ("suspended", "st", *BARS[1:5], "up_limit", "down_limit")))
     values = factors.labels(bars["vwap"] * bars["adj_factor"], entry & bars.present, HORIZONS)
     in_lake = np.isin(days, have)
     for key in build.keys:

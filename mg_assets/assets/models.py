@@ -1,7 +1,7 @@
 """Training (one asset a model, half-yearly), predictions (one a model, daily) and signals."""
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,22 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DamagedPartitionError, MissingPartitionError
-from mg_assets.factors.registry import ALL34, FACTORS
+from mg_assets.factors.registry import ALL34, FACTORS, HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
-from mg_assets.modelling.panels import model_inputs, tables_of, training_labels, training_since, training_windows
-from mg_assets.modelling.signals import Scored, fused, nothing, of_model, weighted_by_hand
+from mg_assets.modelling.panels import (
+    columns_of,
+    model_inputs,
+    tables_of,
+    training_labels,
+    training_since,
+    training_windows,
+)
+from mg_assets.modelling.signals import ICIR_PRICE, Scored, fused, nothing, of_model, weighted_by_hand
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lineage import all_from
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
@@ -218,6 +226,11 @@ def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield half, [k for k, h in zip(keys, halves, strict=True) if h == half]
 
 
+def _score_lineage(inputs: Mapping[str, Iterable[str]]) -> dict[str, tuple[str, ...]]:
+    """Lineage of a signal, whose stocks are those of the first table."""
+    return all_from(["symbol"], {next(iter(inputs)): ["symbol"]}) | all_from(["score"], inputs)
+
+
 def _prediction_asset(name: str) -> LakeAsset:
     spec = entry(name)
     text = (
@@ -231,6 +244,7 @@ def _prediction_asset(name: str) -> LakeAsset:
         group="predictions",
         needs=[*tables_of(spec), f"{name}_model"],
         anchor=tables_of(spec)[0].table,
+        lineage=dict.fromkeys(spec.signals, _score_lineage({**columns_of(spec), f"{name}_model": ["seed"]})),
         version=PREDICTION_VERSION,
         config=(spec, settings().first_model),
         kinds={"pytorch"},
@@ -257,7 +271,8 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         group="predictions",
         needs=[UpstreamWindow(table, back=back) for table in read],
         anchor="factor_scores",
-        version=PREDICTION_VERSION,
+        lineage=_score_lineage({"factor_scores": HF27, **({"daily_bars": ICIR_PRICE} if back else {})}),
+        version="3",  # the same bits whatever days are built together
         config=(spec, [[name, FACTORS[name].direction] for name in ALL34]),
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
@@ -273,6 +288,10 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         spec.name,
         group="signals",
         needs=spec.parts,
+        lineage={
+            "symbol": tuple(f"{part}.symbol" for part in spec.parts),
+            "score": tuple(f"{part}.score" for part in spec.parts),
+        },
         version=PREDICTION_VERSION,
         config=spec,
         columns=SCORE,

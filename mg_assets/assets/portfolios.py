@@ -24,7 +24,15 @@ from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import DecisionData, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules
-from mg_assets.portfolios.weekly import BACK, decide_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.portfolios.weekly import (
+    BACK,
+    decide_weeks,
+    decision_days,
+    last_decision,
+    spec_of,
+    weight_columns,
+    weight_lineage,
+)
 from mg_assets.settings import settings
 from mg_portfolio.backtest.attribution import attribute
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
@@ -73,6 +81,7 @@ def _weights_asset(name: str) -> LakeAsset:
         config=(spec, trading_rules()),
         kinds={"cvxpy"},
         columns=columns,
+        lineage=weight_lineage(spec, weights),
         single_run=True,
         description=f"{spec.index} enhanced with {spec.signal}. Source: {spec.source}.\n\n"
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "

@@ -62,11 +62,11 @@ def print_source_changes(lake: "Lake", source: "Source", chosen: argparse.Namesp
     """Print how the source's rows differ from the partitions made from it, and what depends on them."""
     from mg_assets.assets import TABLES
     from mg_assets.orchestration.inputs import LakeSnapshot
-    from mg_assets.orchestration.restatements import counted, dependents_in_words
+    from mg_assets.orchestration.restatements import changed_columns, counted, dependents_in_words
     from mg_assets.sources.recorded import changed_marks
 
     seen, screen = LakeSnapshot(lake), Screen()
-    affected: dict[str, list[str]] = {}
+    affected: dict[str, dict[str, RowChanges | None]] = {}
     other_files: list[str] = []
     other_rows: list[str] = []
     for table in TABLES:
@@ -80,7 +80,7 @@ def print_source_changes(lake: "Lake", source: "Source", chosen: argparse.Namesp
                 other_files.append(key)
                 found = _compared(lake, source, table, key, screen)
                 if found is None or found:
-                    affected.setdefault(table, []).append(key)
+                    affected.setdefault(table, {})[key] = found
                 if found:
                     other_rows.append(key)
                     _print_rows(table, key, found, screen)
@@ -92,7 +92,8 @@ def print_source_changes(lake: "Lake", source: "Source", chosen: argparse.Namesp
         f"{counted(other_files, 'partition')} made from other source files, {len(other_rows):,} with other rows"
     )
     if affected:
-        lines = dependents_in_words(TABLES.dependents(seen, affected), TABLES)
+        columns = changed_columns({table: list(found.values()) for table, found in affected.items()})
+        lines = dependents_in_words(TABLES.dependents(seen, affected, columns), TABLES)
         screen.text("made from them:" if lines else "nothing in the lake was made from them")
         for line in lines:
             screen.text(f"  {line}")

@@ -8,7 +8,7 @@ import numpy as np
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days
 
-_BARS = ("open", "high", "low", "close", "vwap", "amount", "adj_factor", "up_limit", "down_limit", "suspended", "st")
+BARS = ("high", "low", "close", "vwap", "amount", "adj_factor", "up_limit", "down_limit", "suspended", "st")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class MarketData:
 
 def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.ndarray | None = None) -> MarketData:
     """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise)."""
-    bars = lake.panel("daily_bars", keys, _BARS, symbols)
+    bars = lake.panel("daily_bars", keys, BARS, symbols)
     listed = lake.panel("reference", keys, ["list_date"], bars.symbols)
     factor = bars["adj_factor"]
     traded = np.isfinite(bars["vwap"]) & bars.present & ~bars["suspended"]

@@ -31,6 +31,9 @@ EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
 ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
+ADJUSTED = (*BARS, "adj_factor")
+TRADABLE = ("st", "suspended", "list_date")  # of the reference: what the universe is decided by
+LIQUID = ("close", "vwap", "volume", "amount", "float_shares", "suspended", "st")  # of the daily bars
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,26 @@ def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]
     if i.panel in RAW_PANELS:
         return UpstreamWindow(i.panel, back=i.rows - 1), UpstreamWindow("reference", back=i.rows - 1)
     raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
+
+
+def columns_of(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
+    """The columns that an entry's inputs are made of, by table."""
+    found: dict[str, list[str]] = {need.table: [] for need in tables_of(spec)}
+    for i in spec.inputs:
+        if i.panel in BAR_PANELS:
+            for table, columns in (("daily_bars", ADJUSTED), ("weekly_bars", BARS), ("monthly_bars", BARS)):
+                found[table] += columns
+        elif i.panel == "price_volume":
+            found["daily_bars"] += ADJUSTED
+        elif i.panel == "hf":
+            found["factor_inputs"] += HF27
+        else:
+            found[i.panel] += raw_columns(i.panel)
+            found["reference"] += TRADABLE
+    if spec.universe:
+        found["daily_bars"] += LIQUID
+        found["reference"] += ["list_date"]
+    return {table: tuple(dict.fromkeys(columns)) for table, columns in found.items()}
 
 
 def model_inputs(
@@ -152,7 +175,7 @@ def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
     for begin in range(0, len(present), CHUNK):
         keys = present[begin : begin + CHUNK]
         raw = lake.panel(table, keys, list(names), axes.symbols).stack(names)  # (days, stocks, factors)
-        info = lake.panel("reference", keys, ["st", "suspended", "list_date"], axes.symbols)
+        info = lake.panel("reference", keys, TRADABLE, axes.symbols)
         for key, section, inside in zip(keys, raw, tradable_universe(keys, info), strict=True):
             values[row_of[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
     return Panel(axes.days, axes.symbols, values, names)
@@ -177,9 +200,8 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
     begin = max(trading_days("2010-01-01")[0], _before(axes.days[0], MEMBERS_BACK))
     days = [str(d) for d in trading_days(str(begin), str(axes.days[-1]))]
-    columns = ["close", "vwap", "volume", "amount", "float_shares", "suspended", "st"]
     everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
-    bars = lake.panel("daily_bars", days, columns, everyone, missing="empty")
+    bars = lake.panel("daily_bars", days, LIQUID, everyone, missing="empty")
     listed = lake.panel("reference", days, ["list_date"], everyone, missing="empty")["list_date"]
     amount = np.where(np.isfinite(bars["amount"]), bars["amount"], bars["vwap"] * bars["volume"])
     cap = bars["close"] * bars["float_shares"]
@@ -204,7 +226,7 @@ def _before(day: np.datetime64, sessions: int) -> np.datetime64:
 
 def _adjusted(lake: Lake, days: list[str], symbols: np.ndarray) -> np.ndarray:
     """Adjusted daily bars ``(D, S, 6)`` in the order of BARS."""
-    panel = lake.panel("daily_bars", days, [*BARS, "adj_factor"], symbols, missing="empty")
+    panel = lake.panel("daily_bars", days, ADJUSTED, symbols, missing="empty")
     factor = panel["adj_factor"][..., None]
     daily = panel.stack(BARS)
     daily[..., :5] *= factor

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # torch is loaded by the steps that use it
     from mg_models.checkpoint import TrainedModel
 
 Certificate = dict[str, Any]
+ICIR_PRICE = ("vwap", "adj_factor")  # of the daily bars: returns that ICIR weights come from
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ def _icir(
     lake: Lake, spec: CombinationSpec, scores: np.ndarray, days: np.ndarray, symbols: np.ndarray, at: np.ndarray
 ) -> tuple[np.ndarray, list[dict[str, str]]]:
     """Weights ``(len(at), F)`` from weekly RankICs, each used from its exit day on; and the last one used."""
-    bars = lake.panel("daily_bars", list(days), ["vwap", "adj_factor"], symbols, missing="empty")
+    bars = lake.panel("daily_bars", list(days), ICIR_PRICE, symbols, missing="empty")
     price = bars["vwap"] * bars["adj_factor"]
     gap = spec.horizon + 1
     forward = np.full(price.shape, np.nan)

@@ -30,6 +30,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.data_versions import materialisation, upstream_tags
 from mg_assets.orchestration.failures import USER_ERRORS, failure_text, one_line, unreadable
 from mg_assets.orchestration.inputs import LakeSnapshot
+from mg_assets.orchestration.lineage import column_lineage, from_text
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
@@ -268,6 +269,7 @@ def lake_asset(
     uses: tuple[str, ...] = (),
     kinds: Iterable[str] = (),
     columns: Mapping[str, str | dict[str, str]] | None = None,
+    lineage: Mapping[str, Any] | None = None,
     anchor: str | None = None,
     single_run: bool = False,
     raw: bool = False,
@@ -299,6 +301,8 @@ def lake_asset(
         Tags of the asset in the UI, beside ``parquet``.
     columns : dict
         Column name -> description, for tables without a fixed schema; for several tables, one such each.
+    lineage : dict
+        Column name -> columns upstream that it is made from, as ``table.column``; for several tables, one such each.
     anchor : str, optional
         Upstream table without whose partition of the same day there is nothing to compute: such a day becomes an
         empty partition with that reason. A backfill of a year requests them: the days after it that look back into it.
@@ -322,7 +326,18 @@ def lake_asset(
     names = (tables,) if isinstance(tables, str) else tables
     windows = tuple(UpstreamWindow(n) if isinstance(n, str) else n for n in needs)
     entries = tuple(
-        TableAsset(name, partitions, windows, version, config, uses, raw, anchor, _columns_of(name, columns))
+        TableAsset(
+            name,
+            partitions,
+            windows,
+            version,
+            config,
+            uses,
+            raw,
+            anchor,
+            _columns_of(name, columns),
+            (lineage or {}) if isinstance(tables, str) else (lineage or {}).get(name, {}),
+        )
         for name in names
     )
 
@@ -360,11 +375,10 @@ def _columns_of(table: str, columns: Mapping[str, str | dict[str, str]] | None) 
 def _static_metadata(entry: TableAsset, make: Callable) -> dict[str, Any]:
     """Column schema, and the link to the code that makes the table."""
     schema = SCHEMAS.get(entry.table)
-    listed = (
-        [dg.TableColumn(f.name, str(f.type)) for f in schema]
-        if schema
-        else [dg.TableColumn(name, "double", description=text) for name, text in entry.columns.items()]
-    )
+    named = {f.name: str(f.type) for f in schema} if schema else dict.fromkeys(entry.columns, "double")
+    if entry.lineage:
+        named = {"symbol": "string"} | named
+    listed = [dg.TableColumn(name, kind, description=_column_text(entry, name)) for name, kind in named.items()]
     code = dg.LocalFileCodeReference(
         file_path=inspect.getsourcefile(make) or __file__, line_number=make.__code__.co_firstlineno, label=entry.table
     )
@@ -374,12 +388,18 @@ def _static_metadata(entry: TableAsset, make: Callable) -> dict[str, Any]:
     }
 
 
+def _column_text(entry: TableAsset, column: str) -> str | None:
+    """A column's description, and where it comes from."""
+    parts = [entry.columns.get(column, ""), from_text(entry.lineage.get(column, ()))]
+    return "\n\n".join(filter(None, parts)) or None
+
+
 def _found_schema(entry: TableAsset, frame: pd.DataFrame) -> dg.TableSchema:
     """Columns as they were made: a table without a fixed schema may hold text and dates among its figures."""
     schema = pa.Schema.from_pandas(frame, preserve_index=False)
     kinds = {f.name: str(f.type).removeprefix("large_") for f in schema}
     return dg.TableSchema(
-        columns=[dg.TableColumn(name, kind, description=entry.columns.get(name)) for name, kind in kinds.items()]
+        columns=[dg.TableColumn(name, kind, description=_column_text(entry, name)) for name, kind in kinds.items()]
     )
 
 
@@ -404,11 +424,16 @@ def _write(
 
     def own_events(table: str) -> Iterator[dg.AssetMaterialization]:
         """One a partition, with its own data version: Dagster gives those of a range one."""
-        for made in step.written:
-            if made.table == table:
-                key, recipe = partition_of[made.key] or None, registry.recipe(table)
-                yield materialisation(table, key, made.shown, recipe, made.digest, upstream)
+        written = [made for made in step.written if made.table == table]
+        for made in written:
+            shown = made.shown | (step.latest(made) if made is written[-1] else {})
+            yield materialisation(
+                table, partition_of[made.key] or None, shown, registry.recipe(table), made.digest, upstream
+            )
 
+    for table in asset.tables:
+        if context.job_def.graph.has_node_named(f"{table}_quality"):  # its checks are part of the run
+            step.list_unchecked(table, context.run_id)
     try:
         for built in _made(registry, asset, build, step):
             if step.stopped_before(built.key):
@@ -423,7 +448,8 @@ def _write(
     for table in asset.tables:
         made = [m for m in step.written if m.table == table]
         if len(made) == 1 and registry[table].definition is not None:
-            context.add_asset_metadata(made[0].shown, asset_key=table, partition_key=partition_of[made[0].key])
+            shown = made[0].shown | step.latest(made[0])
+            context.add_asset_metadata(shown, asset_key=table, partition_key=partition_of[made[0].key])
         version = dg.DataVersion(made[0].digest) if len(made) == 1 else None
         yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table), data_version=version)
         if len(made) > 1:
@@ -438,6 +464,7 @@ class _Written:
     key: str
     digest: str
     shown: dict[str, Any]
+    lineage: dict[str, Any]
 
 
 class _Step:
@@ -452,7 +479,8 @@ class _Step:
         self.total = len(self.waiting)
         self.began = time.monotonic()
         self._registry, self._build = registry, build
-        seen = LakeSnapshot(build.lake)  # before anything is read: what changes meanwhile makes the partition stale
+        # before anything is read: what changes meanwhile makes the partition stale
+        seen = self._seen = LakeSnapshot(build.lake)
         self._inputs = {
             t: dict(zip(build.keys, registry.inputs(seen, t, build.keys), strict=True)) for t in asset.tables
         }
@@ -462,6 +490,12 @@ class _Step:
         self._rows = dict.fromkeys(asset.tables, 0)
         self._quarantined = dict.fromkeys(asset.tables, 0)
         self._shown: dict[str, dict[str, Any]] = {t: {} for t in asset.tables}
+
+    def list_unchecked(self, table: str, run: str) -> None:
+        """List the partitions that are about to be written: nothing may read them before they are checked."""
+        found = self._seen.info(table)
+        digests = {k: found[k].digest if k in found else None for k in self._build.keys}
+        self._build.lake.unchecked(table).write(run, digests)
 
     def fail(self, key: str, error: Exception) -> None:
         """Record why a partition cannot be made; the first reason counts."""
@@ -508,7 +542,8 @@ class _Step:
         if entry.definition is None:
             self._shown[table] |= made.metadata
         digest = lake.info(table, [built.key])[built.key].digest or ""
-        return _Written(table, built.key, digest, {"dagster/partition_row_count": len(made.frame), **made.metadata})
+        shown = {"dagster/partition_row_count": len(made.frame), **made.metadata}
+        return _Written(table, built.key, digest, shown, column_lineage(entry, built.unread))
 
     def raise_failures(self) -> None:
         """Report what could not be made to the terminal, and to Dagster as the step's failure."""
@@ -535,16 +570,19 @@ class _Step:
 
     def metadata(self, table: str) -> dict[str, Any]:
         """What the UI shows of the step for a table."""
-        restated = self._restated[table]
         return {
             "dagster/row_count": self._rows[table],
             "partitions": len(self._build.keys),
             "quarantined_rows": self._quarantined[table],
             "seconds": round(time.monotonic() - self.began, 2),
             "path": dg.MetadataValue.path(f"{self._build.lake.root}/{table}"),
-            **({"restated": run_page(restated, self._registry, self._build.lake)} if restated else {}),
             **self._shown[table],
         }
+
+    def latest(self, made: _Written) -> dict[str, Any]:
+        """What the UI shows with a table's latest materialisation alone: lineage, and how much the run changed."""
+        restated = self._restated[made.table]
+        return made.lineage | ({"restated": run_page(restated, self._registry, self._build.lake)} if restated else {})
 
 
 def _logger(context: dg.AssetExecutionContext) -> Callable[[str], None]:

@@ -43,6 +43,15 @@ def dependents_in_words(dependents: Mapping[str, Sequence[str]], registry: Table
     ]
 
 
+def changed_columns(changes: Mapping[str, Sequence[RowChanges | None]]) -> dict[str, set[str]]:
+    """Columns that changed, of the tables whose partitions all kept their rows."""
+    return {
+        table: {name for found in each if found for name in found.columns}
+        for table, each in changes.items()
+        if all(found is not None and not (found.added or found.gone) for found in each)
+    }
+
+
 def counted(things: Sequence, noun: str) -> str:
     """``1 partition``, ``2 partitions``."""
     return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
@@ -113,7 +122,8 @@ def run_page(restated: Sequence[Restatement], registry: TableRegistry, lake: Lak
         parts.append(markdown(column_rows(changes.columns)[:FIRST]))
     raw = [found.key for found in restated if found.from_source]
     if raw:
-        lines = dependents_in_words(registry.dependents(LakeSnapshot(lake), {table: raw}), registry)
+        columns = changed_columns({table: [found.changes for found in restated if found.from_source]})
+        lines = dependents_in_words(registry.dependents(LakeSnapshot(lake), {table: raw}, columns), registry)
         parts.append("Made from them:\n\n" + "\n".join(f"- {line}" for line in lines or ["nothing in the lake"]))
     return dg.MetadataValue.md("\n\n".join(parts))
 

@@ -13,7 +13,7 @@ content makes nothing stale.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,8 @@ class TableAsset:
         Upstream table without whose partition of the same day there is nothing to compute.
     columns : dict of str to str
         Descriptions, of tables without a fixed schema.
+    lineage : dict of str to tuple of str
+        Columns upstream that each column is made from, as ``table.column``.
     """
 
     table: str
@@ -68,6 +70,7 @@ class TableAsset:
     raw: bool
     anchor: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class TableRegistry(Mapping[str, TableAsset]):
@@ -209,7 +212,9 @@ class TableRegistry(Mapping[str, TableAsset]):
                 reasons[key] = why
         return reasons
 
-    def dependents(self, seen: LakeSnapshot, changed: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    def dependents(
+        self, seen: LakeSnapshot, changed: Mapping[str, Iterable[str]], columns: Mapping[str, Collection[str]] = {}
+    ) -> dict[str, list[str]]:
         """Partitions of a lake that were made from the given ones, at whatever distance.
 
         Parameters
@@ -217,6 +222,8 @@ class TableRegistry(Mapping[str, TableAsset]):
         seen : LakeSnapshot
         changed : dict of str to iterable of str
             Keys by table.
+        columns : dict of str to collection of str
+            Columns that changed, of tables that kept their rows: what reads none of them does not count.
 
         Returns
         -------
@@ -225,14 +232,18 @@ class TableRegistry(Mapping[str, TableAsset]):
         """
         affected = {table: set(keys) for table, keys in changed.items()}
         given = {table: set(keys) for table, keys in affected.items()}
+        same_rows = columns.keys() >= affected.keys()
         for table, entry in self.items():
             have = seen.keys(table)
             hit = np.isin(have, list(given.get(table, ())))
             for need in entry.needs:
                 if not affected.get(need.table) or need.table == table:
                     continue
+                if need.columns and need.table in columns and affected[need.table] == given[need.table]:
+                    if not {name for name, _ in need.columns}.intersection(columns[need.table]):
+                        continue
                 upstream = np.union1d(seen.keys(need.table), list(affected[need.table]))
-                unread = min((sessions for _, sessions in need.columns), default=0)
+                unread = min((n for name, n in need.columns if not (same_rows and name == "symbol")), default=0)
                 first, end = self._bounds(need, table, list(have), upstream, unread)
                 marks = np.concatenate([[0], np.cumsum(np.isin(upstream, list(affected[need.table])))])
                 infos = seen.info(table)

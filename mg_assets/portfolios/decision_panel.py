@@ -14,6 +14,8 @@ from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.rebalance import DecisionPanel
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
 
+REFERENCE = ("industry", "st", "float_shares", "pb")
+
 
 def panel_of(market: MarketData) -> MarketPanel:
     """Market data of the backtest: trades at vwap, valued at the close."""
@@ -48,7 +50,7 @@ class DecisionData:
         listed = (lake.panel(table, self.keys, []).symbols for table in ("daily_bars", "reference"))
         self.symbols = np.array(sorted(set(also).union(*listed)), dtype=object)
         self.market = panel_of(market_data(lake, self.keys, self.symbols))
-        wanted = ["industry", "st", "float_shares", "pb"]
+        wanted = [*REFERENCE]
         wanted += [f"{name}_{part}" for name in INDICES for part in ("member", "weight")]
         self._reference = lake.panel("reference", self.keys, wanted, self.symbols)
 

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.lake.market_data import BARS
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
-from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
+from mg_portfolio.catalog import ALL_PORTFOLIOS, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
@@ -79,6 +80,44 @@ def spec_of(name: str, signals: Mapping[str, str]) -> PortfolioSpec:
 def weight_columns(spec: PortfolioSpec) -> dict[str, str]:
     """Columns of a portfolio's weights table, with the styles that it limits."""
     return WEIGHT_COLUMNS | {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles} | FLAG_COLUMNS
+
+
+def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]]:
+    """Columns upstream that each column of a portfolio's weights is made from, as ``table.column``.
+
+    Parameters
+    ----------
+    spec : PortfolioSpec
+    table : str
+        The weights, each week of which starts from the week before.
+
+    Returns
+    -------
+    dict of str to tuple of str
+    """
+    score, member, held = f"{spec.signal}.score", f"reference.{spec.index}_member", [f"{table}.symbol"]
+    held += [f"{table}.{name}" for name in ("holdings", "weight")]
+    bars, traded = [f"daily_bars.{name}" for name in BARS], ["daily_bars.vwap", "daily_bars.suspended"]
+    styles = {
+        "size": ["reference.float_shares", "daily_bars.close"],
+        "valuation": ["reference.pb"],
+        **{name: [f"common_factors.{name}"] for name in OTHER_STYLES},
+    }
+    own = {
+        "symbol": [f"{spec.signal}.symbol", "reference.symbol", "daily_bars.symbol", held[0]],
+        "score": [score],
+        "benchmark": [f"reference.{spec.index}_weight", member],
+        "holdings": [*held, *bars],
+        "member": [member],
+        "industry": ["reference.industry"],
+        **{name: [*columns, score] for name, columns in styles.items()},
+        "suspended": traded,
+        "limit_up": ["daily_bars.low", "daily_bars.up_limit", *traded],
+        "limit_down": ["daily_bars.high", "daily_bars.down_limit", *traded],
+    }
+    read = [column for name in weight_columns(spec) if name not in ("symbol", "weight") for column in own[name]]
+    own["weight"] = [*dict.fromkeys([*read, "reference.st", "reference.list_date"])]
+    return {name: tuple(own[name]) for name in weight_columns(spec)}
 
 
 def decision_days(weeks: Sequence[str], last: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from mg_assets.cli.plan import partition_keys, partition_ranges
 from mg_assets.lake.restatement import Replacement
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
+from mg_assets.orchestration.lineage import ENTRY
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
@@ -224,6 +225,19 @@ def test_the_pages_show_rows_moves_and_dependents(story):
     assert all("Made from" not in m.metadata["restated"].value for m in labels if "restated" in m.metadata)
 
 
+def test_the_latest_event_of_a_table_has_its_lineage(story):
+    def events(table: str) -> list[list[dg.AssetMaterialization]]:
+        made = ([e.materialization for e in run.all_events if e.is_step_materialization] for run in story.runs)
+        return [ms for ms in ([m for m in ms if m.asset_key.to_user_string() == table] for ms in made) if ms]
+
+    for *earlier, last in events("labels"):
+        assert dg.TableColumnDep("daily_bars", "vwap") in last.metadata[ENTRY].value.deps_by_column["ret_5"]
+        assert not any(ENTRY in m.metadata for m in earlier)
+    read = [ms[-1].metadata[ENTRY].value.deps_by_column for ms in events("daily_bars")]
+    assert read
+    assert not any(deps for columns in read for deps in columns.values())  # straight from the source
+
+
 def test_the_last_run_is_shown_or_all_since_a_day(tmp_path):
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump({"lake": str(tmp_path / "lake")}))
     lake = Lake(tmp_path / "lake")
@@ -247,6 +261,6 @@ def test_tables_that_the_lake_lacks_are_one_line(story, capsys):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MG_SETTINGS", str(story.vendor.settings))
         settings.cache_clear()
-        assert main(["diff", "dayly_bars"]) == 2
+        assert main(["diff", "daily_bar"]) == 2
     settings.cache_clear()
-    assert "has no table dayly_bars" in capsys.readouterr().err
+    assert "has no table daily_bar" in capsys.readouterr().err
