@@ -68,16 +68,19 @@ class RunFailures:
         -------
         dict of str to list of str
         """
-        retried = {t: [k for k in keys if (t, k) not in self.reasons] for t, keys in rejected.items()}
+        known = self.blocked()
+        retried = {t: sorted(set(keys).difference(known.get(t, ()))) for t, keys in rejected.items()}
+        again = {t: np.array(keys, dtype=object) for t, keys in retried.items() if keys}
+        skip = self.skip and not again
         out: dict[str, list[str]] = {}
         for table, keys in sorted(stale.items(), key=lambda item: ORDER[item[0]]):
             self._waiting[table] = {}
             out[table] = []
-            bad, again = self.blocked(), {t: np.array(sorted(k), dtype=object) for t, k in retried.items() if k}
+            bad = self.blocked()
             for key in keys:
                 if (table, key) in self.reasons:
                     continue
-                causes = self._causes(table, key, bad, again)
+                causes = self._causes(table, key, bad, again, skip)
                 if causes:
                     self._waiting[table][key] = causes
                     bad.setdefault(table, []).append(key)  # of a table whose partitions read the one before
@@ -86,7 +89,7 @@ class RunFailures:
         return out
 
     def _causes(
-        self, table: str, key: str, bad: Mapping[str, Sequence[str]], again: Mapping[str, np.ndarray]
+        self, table: str, key: str, bad: Mapping[str, Sequence[str]], again: Mapping[str, np.ndarray], skip: bool
     ) -> frozenset[Partition]:
         """The failed partitions that a partition waits for."""
         causes: set[Partition] = set()
@@ -95,19 +98,11 @@ class RunFailures:
             if up == table:
                 read = [k for k in (*bad.get(up, ()), *again.get(up, ())) if k < key]
             else:
-                read = self._read(need, table, key, bad[up]) if up in bad else []
+                read = _read(need, table, key, bad[up], skip) if up in bad else []
                 read += list(TABLES.window(need, table, key, again[up])) if up in again else []
             for k in read:
                 causes |= {(up, k)} if (up, k) in self.reasons else self._waiting.get(up, {}).get(k, {(up, k)})
         return frozenset(causes)
-
-    def _read(self, need: UpstreamWindow, table: str, key: str, bad: Sequence[str]) -> list[str]:
-        """Which of the bad partitions of an upstream table keep a partition from being built."""
-        down, up = TABLES[table].definition, TABLES[need.table].definition
-        if self.skip and up == down and up is not None:
-            return [k for k in bad if k == key]
-        read = list(TABLES.window(need, table, key, np.array(bad, dtype=object)))
-        return [] if self.skip and up is not None and up != HALF_YEARLY else read
 
     def groups(self, partitions: Collection[Partition]) -> list[tuple[list[str], str, str]]:
         """Failed partitions as (tables, key, reason), tables of one key and reason together, by key."""
@@ -144,3 +139,12 @@ class RunFailures:
             return "nothing waits for it"
         more = f" and {len(named) - NAMED} more tables" if len(named) > NAMED else ""
         return f"{sum(counts.values())} partitions wait for it: {', '.join(named[:NAMED])}{more}"
+
+
+def _read(need: UpstreamWindow, table: str, key: str, bad: Sequence[str], skip: bool) -> list[str]:
+    """Which of the bad partitions of an upstream table keep a partition from being built."""
+    down, up = TABLES[table].definition, TABLES[need.table].definition
+    if skip and up == down and up is not None:
+        return [k for k in bad if k == key]
+    read = list(TABLES.window(need, table, key, np.array(bad, dtype=object)))
+    return [] if skip and up is not None and up != HALF_YEARLY else read
