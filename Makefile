@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 3000
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run ui real test test-all lint docs hooks install clean help
+.PHONY: run ui real test test-all lint docs golden hooks install clean help
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,6 +50,10 @@ lint: install ## style, spelling, types, import contracts, dead code
 docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md
 	@$(BIN)/mg factors --docs
 	@$(BIN)/python -m mg_models.catalog.table docs/models.md
+
+golden: install ## take the content of the small market's tables for the expected one: tests/golden/content.json
+	@$(BIN)/pytest tests/mg_assets/assets/test_graph.py -k recipe_alone --write-golden
+	@git diff --stat tests/golden
 
 hooks: install ## run the lint step's quick part before each commit
 	@$(BIN)/pre-commit install

@@ -9,6 +9,11 @@ from mg_assets.sources import digest_cache
 from mg_assets.sources.digest_cache import DigestCache
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--write-golden`` (``make golden``) takes the content of the small market for the expected one."""
+    parser.addoption("--write-golden", action="store_true")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def digests_of_source_files(tmp_path_factory):
     """A cache of this run's own instead of the user's."""

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import golden
 import numpy as np
 import pandas as pd
 import pytest
@@ -32,6 +33,15 @@ def test_every_table_has_its_partitions(lake):
         assert weights["weight"].sum() == pytest.approx(1.0, abs=1e-9)
     assert lake.has("factor_evaluation", WHOLE)
     assert lake.has("csi500_turnover30_backtest", WHOLE)
+
+
+def test_content_changes_with_its_recipe_alone(built, lake, request):
+    """See ``tests/golden``; ``make golden`` writes the file."""
+    now = golden.content_of(lake, built.settings)
+    if request.config.getoption("write_golden"):
+        golden.save(now)
+    lines = golden.differences(golden.load(), now)
+    assert not lines, "\n".join(lines)
 
 
 def test_the_run_ends_in_a_table_and_the_path_of_the_report(built):
