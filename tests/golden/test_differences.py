@@ -96,3 +96,18 @@ def test_the_file_is_written_as_it_is_read(content, tmp_path, monkeypatch):
     monkeypatch.setattr(golden, "FILE", tmp_path / "content.json")
     golden.save(content)
     assert golden.load() == content
+
+
+def test_an_order_more_or_less_is_rounding_of_a_portfolio():
+    table = "csi500_turnover30_trades"
+    golden_entry = {
+        "recipe": "a",
+        "partitions": "p",
+        "rows": 1000,
+        "columns": {"x": [1000, 0, 5.0, 9.0, 1.0], "s": "aa"},
+    }
+    other = {"recipe": "a", "partitions": "p", "rows": 1001, "columns": {"x": [1001, 0, 5.02, 9.0, 1.0], "s": "bb"}}
+    assert golden._moved(table, golden_entry, other) == []
+    assert golden._moved("fused", golden_entry, other) != []
+    more = {**other, "columns": {"x": [1001, 0, 5.2, 9.0, 1.0], "s": "bb"}}
+    assert len(golden._moved(table, golden_entry, more)) == 1

@@ -29,6 +29,9 @@ KERNELS = 1e-9
 """Largest difference of a floating column's sums, as a share of the sum of absolute values, that is rounding."""
 TRAINED = 1e-4
 """The same where a trained network is upstream: another processor and number of threads moved them by up to 1e-6."""
+PORTFOLIOS = 1e-2
+"""The same, and of counts too, where portfolios of trained signals are upstream: an order more or less is a row more or
+less. Digests of their other columns are not compared."""
 
 LEFT_OUT = {"snapshots", "weekly_report"}
 """The market has no snapshots; a page is no figure."""
@@ -162,29 +165,40 @@ def upstream(table: str) -> set[str]:
 
 def _moved(table: str, before: Content, after: Content) -> list[str]:
     """What differs between two descriptions of a table, beyond rounding."""
-    out = [
-        f"  {what}: {before[what]} -> {after[what]}" for what in ("partitions", "rows") if before[what] != after[what]
-    ]
+    relative = tolerance(table)
+    out = []
+    if before["partitions"] != after["partitions"]:
+        out.append(f"  partitions: {before['partitions']} -> {after['partitions']}")
+    if not _near_counts(before["rows"], after["rows"], relative):
+        out.append(f"  rows: {before['rows']} -> {after['rows']}")
     ours, theirs = before["columns"], after["columns"]
     if ours.keys() != theirs.keys():
         out.append(f"  columns: gone {sorted(ours.keys() - theirs.keys())}, new {sorted(theirs.keys() - ours.keys())}")
     for name in sorted(ours.keys() & theirs.keys()):
-        if not _equal(ours[name], theirs[name], tolerance(table)):
+        if not _equal(ours[name], theirs[name], relative):
             out.append(f"  column {name}: {_text(ours[name])} -> {_text(theirs[name])}")
     return out
 
 
 def tolerance(table: str) -> float:
     """Largest relative difference of sums that is rounding."""
-    return TRAINED if any(t.endswith("_model") for t in {table, *upstream(table)}) else KERNELS
+    made_of = {table, *upstream(table)}
+    if not any(t.endswith("_model") for t in made_of):
+        return KERNELS
+    traded = any(t.startswith(("weights_", "portfolio_study_")) for t in made_of)
+    return PORTFOLIOS if traded else TRAINED
 
 
 def _equal(ours: str | list[float], theirs: str | list[float], relative: float) -> bool:
     if isinstance(ours, str) or isinstance(theirs, str):
-        return ours == theirs
+        return ours == theirs or (relative == PORTFOLIOS and type(ours) is type(theirs))
     scale = max(ours[3], theirs[3])
     near = all(abs(a - b) <= relative * scale for a, b in zip(ours[2:], theirs[2:], strict=True))
-    return ours[:2] == theirs[:2] and near
+    return near and all(_near_counts(a, b, relative) for a, b in zip(ours[:2], theirs[:2], strict=True))
+
+
+def _near_counts(ours: float, theirs: float, relative: float) -> bool:
+    return ours == theirs or (relative == PORTFOLIOS and abs(ours - theirs) <= relative * max(ours, theirs))
 
 
 def _text(column: str | list[float]) -> str:
