@@ -98,7 +98,8 @@ def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) 
     dates, clock = days_and_milliseconds(table.text["time"])
     own = day_number(table.date)
     date = np.where(own != 0, own, dates)
-    strange = (date == 0) | ((dates != 0) & (dates != date))
+    none = [number for number in pd.unique(date).tolist() if np.isnat(to_date(number))]  # 0, and the 82nd month
+    strange = np.isin(date, none) | ((dates != 0) & (dates != date))
     if days is not None:
         strange |= ~np.isin(date, day_number(days))
     if len(date) and strange.all():

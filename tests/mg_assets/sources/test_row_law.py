@@ -240,3 +240,14 @@ def test_status_rows_and_other_securities_are_counted(tmp_path):
     stream = TonglianSource(tmp_path).load("trades", dt.date(2023, 11, 27)).notes["streams"]["sh_merged"]
     assert stream["status_rows"] == status > 0
     assert stream["rows"] == data_lines(path.read_bytes())
+
+
+@pytest.mark.parametrize("date", ["2023-82-02", "2023-02-30", "2023-00-02", "0000-02-02"])
+def test_a_minute_of_a_day_that_there_is_not_is_set_aside(tmp_path, date):
+    edit = with_cell(300, "trade_time", f"{date} 13:20:00")
+    source = MappedSource("minute_tushare", put(tmp_path, changed(minute_files(), "stk_mins.csv", edit)))
+    loaded = [source.load("minute_bars", d) for d in source.days().tolist()]
+    aside = pd.concat([d.quarantine for d in loaded])
+    assert aside["reason"].tolist() == ["time is on another day"]
+    assert date in aside["content"].iloc[0]
+    assert sum(d.notes["rows_read"] for d in loaded) == data_lines(minute_files()["stk_mins.csv"])
