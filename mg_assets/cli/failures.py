@@ -124,7 +124,8 @@ class RunFailures:
         if len(groups) > LISTED:
             out.append(f"  and {len(groups) - LISTED} more, to {groups[-1][1]}")
         total = self.waiting(self._waiting)
-        out.append(f"{total} partitions wait in all. The next mg run tries the failed ones again, then what waits.")
+        wait = f"{total} partitions wait in all" if total else "Nothing waits"
+        out.append(f"{wait}. The next mg run tries the failed ones again{', then what waits' if total else ''}.")
         if total and not self.skip:
             out.append("mg run --skip-failed goes on without them where a window of days is read.")
         return out

@@ -499,8 +499,10 @@ class _Step:
 
     def fail(self, key: str, error: Exception) -> None:
         """Record why a partition cannot be made; the first reason counts."""
-        error.__cause__ = error.__context__ = None
-        self.failed.setdefault(key, error.with_traceback(None))  # a traceback would hold the arrays of its frames
+        for link in (error, error.__cause__, error.__context__):
+            if link is not None:
+                link.with_traceback(None)  # it would hold the arrays of its frames
+        self.failed.setdefault(key, error)
 
     def stopped_before(self, key: str) -> bool:
         """Whether a partition must not be made, since each reads the one before and an earlier one has failed."""

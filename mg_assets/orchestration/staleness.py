@@ -118,21 +118,6 @@ class TableRegistry(Mapping[str, TableAsset]):
         first, end = self._bounds(need, table, [key], available)
         return available[first[0] : end[0]]
 
-    def rejections(self, lake: Lake, table: str, keys: Iterable[str]) -> list[str]:
-        """What the given partitions would read that a blocking check rejected, one line an upstream partition."""
-        out = []
-        wanted = list(keys)
-        for need in self[table].needs:
-            rejected = {k: info.rejected for k, info in lake.info(need.table).items() if info.rejected}
-            if not rejected:
-                continue
-            have = np.array(lake.keys(need.table), dtype=object)
-            read = {k for key in wanted for k in self.window(need, table, key, have)} & rejected.keys()
-            if need.table == table:
-                read -= set(wanted)  # they will be rebuilt
-            out += [f"{need.table} {k} failed {', '.join(rejected[k])}" for k in sorted(read)]
-        return out
-
     def inputs(self, seen: LakeSnapshot, table: str, keys: Sequence[str]) -> list[dict[str, str]]:
         """Digests of what partitions read of each upstream table.
 

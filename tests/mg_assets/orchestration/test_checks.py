@@ -9,6 +9,7 @@ import pytest
 
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.checks import NEWEST, build_checks, checked_tables
+from mg_assets.orchestration.failures import unreadable
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.quality import SUITES, suite_for
@@ -206,8 +207,9 @@ def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
     assert TABLES.stale(lake, None, "labels", DAYS) == []
     lake.record_check_failures("labels", DAYS[3], ["ranges"])
     assert TABLES.stale(lake, None, "labels", DAYS) == [DAYS[3]]
-    assert TABLES.rejections(lake, "lf_multitask_model", ["2020H2"]) == [f"labels {DAYS[3]} failed ranges"]
-    assert TABLES.rejections(lake, "lf_multitask_model", ["2019H2"]) == []
+    refused = unreadable(TABLES, lake, "lf_multitask_model", ["2019H2", "2020H2"])
+    assert list(refused) == ["2020H2"]
+    assert f"labels {DAYS[3]}, which the blocking check ranges rejected" in str(refused["2020H2"])
     lake.record_check_failures("labels", DAYS[3], [])
     assert TABLES.stale(lake, None, "labels", DAYS) == []
 
