@@ -1,8 +1,8 @@
 """Dagster's own staleness, fed from the lake's: recipe and content digest of every partition.
 
 Dagster gives all partitions of a step one data version. So each partition gets a materialisation of its own, with
-Dagster's tags: the recipe as code version, the content digest as data version, and the last event of each upstream table
-at the start of the step. A partition that is rebuilt with the same content makes nothing stale there either.
+Dagster's tags: the recipe as code version, the content digest as data version, and the last event of each upstream
+table at the start of the step. A partition that is rebuilt with the same content makes nothing stale there either.
 """
 
 from collections.abc import Iterable, Mapping
