@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mg_assets.lake.digest import ContentDigest
+from mg_assets.lake.store import Lake
+from mg_assets.lake.verify import verify_partition
 
 ROWS = pa.table({
     "symbol": pa.array(["600000.SH", None, "", "000001.SZ", "600000.SH"]),
@@ -87,3 +89,27 @@ def test_nested_values_have_a_digest_too():
     lists = pa.table({"v": pa.array([[1, 2], None, [3]])})
     assert digest(lists.slice(0, 1), lists.slice(1)) == digest(lists)
     assert digest(lists) != digest(pa.table({"v": pa.array([[1], [2], [3]])}))
+
+
+FIXED = {
+    **{pa.timestamp(unit, tz): [0, None, 5] for unit in ("s", "ms", "us", "ns") for tz in (None, "Asia/Shanghai")},
+    **{kind: [0, None, 5] for kind in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.duration("s"), pa.date32(),
+                                       pa.uint8(), pa.uint32(), pa.uint64(), pa.float32(), pa.decimal128(9, 2))},
+    pa.date64(): [0, None, 86_400_000],
+    pa.binary(2): [b"ab", None, b"xy"],
+    pa.large_binary(): [b"ab", None, b""],
+    pa.string_view(): ["ab", None, ""],
+    pa.null(): [None, None, None],
+    pa.list_(pa.int32()): [[1], None, []],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FIXED, ids=str)
+def test_a_file_gives_back_the_digest_of_what_was_written(tmp_path, kind):
+    """Whatever types a table has: a file has no seconds, no dates in milliseconds and other names in lists."""
+    lake, table = Lake(tmp_path), pa.table({"x": pa.array(FIXED[kind], kind)})
+    lake.write("any", "2023-02-01", table)
+    found = verify_partition(lake, "any", "2023-02-01")
+    assert found.complete
+    assert found.damages == ()
+    assert digest(lake.table("any", "2023-02-01")) == digest(table)

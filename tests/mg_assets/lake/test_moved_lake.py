@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mg_assets.lake.store import Lake
+from mg_assets.lake.verify import verify_partition
 
 REBUILT = ("monthly_bars", "2023-01-01")
 
@@ -63,3 +64,11 @@ def test_no_path_is_stored_in_what_decides(built, lake):
     for path in Path(lake.root).rglob("*"):
         if path.is_file() and path.suffix in (".parquet", ".json") and ".dagster" not in path.parts:
             assert str(built.folder).encode() not in path.read_bytes(), path
+
+
+def test_every_table_of_a_built_lake_is_verified_whole(lake):
+    """The newest partition of each: what was written is what the file gives back, whatever its columns' types."""
+    for table in lake.storage.tables():
+        found = verify_partition(lake, table, lake.keys(table)[-1])
+        assert found.complete, table
+        assert found.damages == (), table
