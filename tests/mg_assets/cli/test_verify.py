@@ -71,7 +71,7 @@ def test_an_old_lake_is_sealed_once_every_partition_has_a_digest(lake, capsys):
     old = pd.DataFrame({"symbol": ["600000.SH"], "score": [1.0]})
     old.to_parquet(lake.path("fused", DAYS[0]))
     assert verify(lake) == 0
-    assert "version 0.2 or before, or of another program" in capsys.readouterr().out
+    assert "of an older version, or of another program" in capsys.readouterr().out
     assert not marker.exists()
     lake.write("fused", DAYS[0], old)
     assert verify(lake, "fused") == 0
