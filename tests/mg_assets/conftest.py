@@ -1,6 +1,8 @@
 """The whole graph on a small simulated market, built once as a user would: `mg run` in a process of its own."""
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from mg_assets.lake.store import Lake
 
@@ -50,14 +53,30 @@ class SmallGraph:
         )
 
 
-@pytest.fixture(scope="session")
-def built(tmp_path_factory) -> SmallGraph:
-    folder = tmp_path_factory.mktemp("graph")
+def finished(folder: Path) -> SmallGraph:
+    """The graph, built in a folder."""
+    folder.mkdir(exist_ok=True)
     (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, "lake": str(folder / "lake")}))
     graph = SmallGraph(folder, CHECKOUT, SMALL)
     graph.first = graph.run()
     assert graph.first.returncode == 0, graph.first.stdout[-3000:] + graph.first.stderr[-3000:]
     return graph
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory, worker_id) -> SmallGraph:
+    folder = tmp_path_factory.mktemp("graph")
+    if worker_id == "master":
+        return finished(folder)
+    shared = tmp_path_factory.getbasetemp().parent / "graph"  # of all test processes: one builds it, each has a copy
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "first.json").exists():
+            first = finished(shared).first
+            (shared / "first.json").write_text(json.dumps([first.args, first.returncode, first.stdout, first.stderr]))
+    shutil.copytree(shared / "lake", folder / "lake")
+    (folder / "small.yaml").write_text(yaml.safe_dump({**SMALL, "lake": str(folder / "lake")}))
+    first = subprocess.CompletedProcess(*json.loads((shared / "first.json").read_text()))
+    return SmallGraph(folder, CHECKOUT, SMALL, first)
 
 
 @pytest.fixture(scope="session")
