@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from mg_assets.settings import CHECKOUT, replace_text, settings
 
 if TYPE_CHECKING:
@@ -15,7 +17,7 @@ RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']
 """The event log's module as homes of version 0.1 name it."""
 STORAGE = re.compile(
     r"^(?P<name>[ \t]*base_dir:[ \t]*)(?P<quote>['\"]?)"
-    r"(?P<home>[^'\"\r\n]+?)(?P<below>/storage/(?:events|runs|schedules))(?P=quote)(?=[ \t]*(?:#.*)?\r?$)",
+    r"(?P<home>[^\r\n]+?)(?P<below>/storage/(?:events|runs|schedules))(?P=quote)(?=[ \t]*(?:#.*)?\r?$)",
     re.MULTILINE,
 )
 """A folder of Dagster's own storage, in the home."""
@@ -56,7 +58,8 @@ def prepare_home(config: "Settings") -> Path:
     file = home / "dagster.yaml"
     if not file.exists():
         replace_text(
-            file, (CHECKOUT / "deploy" / "dagster.yaml").read_text(encoding="utf-8").replace("$HOME_FOLDER", str(home))
+            file,
+            (CHECKOUT / "deploy" / "dagster.yaml").read_text(encoding="utf-8").replace("$HOME_FOLDER", _quoted(home)),
         )
     else:
         _migrate(file, home)
@@ -68,16 +71,31 @@ def prepare_home(config: "Settings") -> Path:
 def _migrate(file: Path, home: Path) -> None:
     """Let a home of an older version, or of a lake that was moved or copied, name what is its own.
 
+    An unquoted folder with a " #" ended there for YAML, and the storage lay beside the lake.
+
     Nothing else of the file is touched: storage that lies elsewhere stays there.
     """
 
     def own(found: re.Match) -> str:
-        other = Path(found["home"])
-        moved = other.name == home.name and os.path.abspath(other) != os.path.abspath(home)
-        return f"{found['name']}{found['quote']}{home}{found['below']}{found['quote']}" if moved else found[0]
+        if Path(found["home"]).name != home.name or _folder(found[0]) == os.path.abspath(f"{home}{found['below']}"):
+            return found[0]
+        return f"{found['name']}'{_quoted(home)}{found['below']}'"
 
     with file.open(encoding="utf-8", newline="") as lines:
         old = lines.read()
     new = STORAGE.sub(own, RENAMED_MODULE.sub(r"\1mg_assets.orchestration.event_log", old))
     if new != old:
         replace_text(file, new)
+
+
+def _quoted(folder: Path) -> str:
+    """A folder as it stands between the single quotes of a YAML text, where only they are special."""
+    return str(folder).replace("'", "''")
+
+
+def _folder(line: str) -> str | None:
+    """The folder that a line of YAML names; None where it is no valid YAML."""
+    try:
+        return os.path.abspath(str(yaml.safe_load(line)["base_dir"]))
+    except yaml.YAMLError:
+        return None

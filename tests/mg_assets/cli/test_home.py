@@ -85,7 +85,7 @@ def test_the_home_of_a_moved_lake_is_its_own(config, tmp_path):
     for place in ("moved", "copy"):
         os.environ.pop("DAGSTER_HOME")
         own = prepare_home(Settings(lake=str(tmp_path / place)))
-        assert (own / "dagster.yaml").read_bytes() == kept.replace(f": {home}".encode(), f": {own}".encode())
+        assert (own / "dagster.yaml").read_bytes() == kept.replace(f": '{home}".encode(), f": '{own}".encode())
         with dg.DagsterInstance.from_config(str(own)) as instance:
             assert instance.all_asset_keys() == [dg.AssetKey("daily_bars")]
             instance.report_runless_asset_event(dg.AssetMaterialization(f"of_{place}"))
@@ -100,3 +100,19 @@ def test_storage_that_lies_elsewhere_stays_there(config, tmp_path):
     (home / "dagster.yaml").write_text(elsewhere)
     prepare_home(config)
     assert (home / "dagster.yaml").read_text() == elsewhere
+
+
+@pytest.mark.parametrize("old", [False, True])
+@pytest.mark.parametrize("name", ["lake #1", "lake: a", 'it\'s "mine"'])
+def test_a_lake_of_any_name_keeps_its_storage_inside(tmp_path, config, name, old):
+    lake = tmp_path / name
+    if old:
+        file = lake / ".dagster" / "dagster.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(OLD.format(home=file.parent).replace("mg_assets.event_log  \r", "mg_assets.event_log"))
+    for _ in range(2):
+        home = prepare_home(Settings(lake=str(lake)))
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            instance.report_runless_asset_event(dg.AssetMaterialization("made"))
+    assert list((home / "storage" / "events").glob("*.db"))
+    assert [file.name for file in tmp_path.iterdir()] == [name]
