@@ -3,6 +3,12 @@
 import argparse
 import datetime as dt
 import re
+from typing import TYPE_CHECKING
+
+from mg_assets.errors import DataError
+
+if TYPE_CHECKING:
+    from mg_assets.lake.store import Lake
 
 
 def day(text: str) -> dt.date:
@@ -29,3 +35,23 @@ def in_range(key: str, first: dt.date | None, last: dt.date | None) -> bool:
     if not key[:4].isdecimal():
         return True
     return (first is None or key >= first.isoformat()) and (last is None or key <= last.isoformat())
+
+
+def require_order(first: dt.date | None, last: dt.date | None) -> None:
+    """Raise a :class:`DataError` where a range ends before it begins."""
+    if first is not None and last is not None and first > last:
+        raise DataError(f"--from {first} is after --to {last}, so that no day is in the range; give the earlier first")
+
+
+def require_tables(lake: "Lake", wanted: list[str]) -> list[str]:
+    """The lake's tables; a :class:`DataError` where it has none, or lacks one of those that are wanted."""
+    have = lake.storage.tables()
+    if not have:
+        raise DataError(
+            f"the lake {lake.root} is empty or absent; fill it with mg run or mg ingest FOLDER, or name "
+            "the settings of another in MG_SETTINGS"
+        )
+    absent = sorted(set(wanted) - set(have))
+    if absent:
+        raise DataError(f"the lake {lake.root} has no table {', '.join(absent)}; it has {', '.join(have)}")
+    return have

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mg_assets.cli.arguments import day, in_range
+from mg_assets.cli.arguments import day, in_range, require_order, require_tables
 from mg_assets.cli.screen import Screen
-from mg_assets.errors import DamagedPartitionError, DataError, MgError
+from mg_assets.errors import DamagedPartitionError, MgError
 from mg_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -43,12 +43,10 @@ def run(chosen: argparse.Namespace) -> int:
     """Print the differences from the source, or those of the last rebuild."""
     from mg_assets.lake.store import Lake
 
+    require_order(chosen.first, chosen.last)
     config = settings()
     lake = Lake(config.lake_url)
-    have = lake.storage.tables()
-    absent = sorted(set(chosen.table) - set(have))
-    if absent or not have:
-        raise DataError(f"the lake {lake.root} has no table {', '.join(absent)}; it has {', '.join(have) or 'none'}")
+    require_tables(lake, chosen.table)
     if chosen.rebuilt or chosen.since:
         print_rebuilt(lake, chosen)
         return 0

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mg_assets.cli.arguments import day
+from mg_assets.cli.arguments import day, require_order
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError, SourceError
 from mg_assets.settings import CHECKOUT, read_settings_file, settings, write_settings_file
@@ -52,6 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
     from mg_assets.ingest.discover import discover_files
     from mg_assets.ingest.read_days import ingest_days, open_sources
 
+    require_order(chosen.since, chosen.until)
     screen = Screen()
     folder = chosen.folder.expanduser().resolve()
     report, found = discover_files(folder, chosen.source)

@@ -5,9 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mg_assets.cli.arguments import day, in_range
+from mg_assets.cli.arguments import day, in_range, require_order, require_tables
 from mg_assets.cli.screen import Screen
-from mg_assets.errors import DataError
 from mg_assets.settings import settings
 
 if TYPE_CHECKING:
@@ -35,11 +34,9 @@ def run(chosen: argparse.Namespace) -> int:
     """Verify the tables and print one line a damaged file, then a line a table."""
     from mg_assets.lake.store import Lake
 
+    require_order(chosen.first, chosen.last)
     lake, screen = Lake(chosen.lake or settings().lake_url), Screen()
-    have = lake.storage.tables()
-    absent = sorted(set(chosen.table) - set(have))
-    if absent or not have:
-        raise DataError(f"the lake {lake.root} has no table {', '.join(absent)}; it has {', '.join(have) or 'none'}")
+    have = require_tables(lake, chosen.table)
     damaged = 0
     counts = {}
     for table in chosen.table or have:

@@ -55,6 +55,18 @@ def test_every_damaged_file_is_one_line_with_the_remedy(lake, capsys):
     assert {k for t in ("fused", "hf_gru_model") for k, i in lake.info(t).items() if i.damaged} == {*DAYS[:2], "2023H1"}
 
 
+def test_an_inverted_range_and_an_empty_lake_are_errors(lake, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MG_LAKE", str(tmp_path / "none"))
+    for command in (["verify"], ["diff"], ["ingest", str(tmp_path)]):
+        assert main([*command, "--from", "2023-03-01", "--to", "2023-02-01"]) == 2
+        assert capsys.readouterr().err.startswith("mg: --from 2023-03-01 is after --to 2023-02-01")
+    for command in ("verify", "diff"):
+        assert main([command]) == 2
+        err = capsys.readouterr().err
+        assert f"the lake {tmp_path / 'none'} is empty or absent; fill it with mg run" in err
+        assert err.count("\n") == 1
+
+
 def test_tables_and_a_range_can_be_chosen(lake, capsys):
     Path(lake.path("fused", DAYS[0])).write_bytes(b"")
     assert verify(lake, "hf_gru_model") == 0
