@@ -7,9 +7,12 @@
 4. Report each run to the instance that the UI shows.
 """
 
+import fcntl
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -57,6 +60,13 @@ class BuildReport:
     warnings: RunWarnings = field(default_factory=RunWarnings)
 
 
+def opened_instance() -> dg.DagsterInstance:
+    """The instance of ``DAGSTER_HOME``; of several processes, one at a time makes its databases."""
+    with open(Path(os.environ["DAGSTER_HOME"]) / ".opening", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return dg.DagsterInstance.get()
+
+
 def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> BuildReport:
     """Build every step's missing and stale partitions.
 
@@ -75,7 +85,7 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
     if warmup.start():
         screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
     lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
-    instance = dg.DagsterInstance.get()
+    instance = opened_instance()
     for run in end_orphaned_runs(instance):
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     for path in lake.remove_abandoned():
@@ -276,7 +286,7 @@ class IngestReporter:
     """Reports tables that were written outside a run to the Dagster instance of ``DAGSTER_HOME``."""
 
     def __init__(self) -> None:
-        self._instance = dg.DagsterInstance.get()
+        self._instance = opened_instance()
 
     def report(self, table: str, key: str, rows: int, invalid: int) -> None:
         """Report one partition as materialised."""

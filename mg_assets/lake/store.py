@@ -26,7 +26,7 @@ from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
 from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.lake.storage import CHECK_RESULT_FILE, DAMAGE_FILE, DATA_FILE, MARKS, Storage, mark_damaged
-from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists
+from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists, read_mark
 from mg_assets.market.schema import SCHEMAS
 
 WHOLE = "all"
@@ -194,8 +194,7 @@ class Lake:
         def footer() -> dict[str, str]:
             return lake_text(table, key, digest.result(), self._digests_beside(table, key))
 
-        if not self.sealed and not self.storage.tables():
-            self.seal()
+        self._seal_if_new()
         path = self.path(table, key)
         with self.storage.replace(path, table) as out:
             write_parquet(table, pieces(), out, row_group_size, footer)
@@ -216,6 +215,12 @@ class Lake:
         if self._sealed is None:
             self._sealed = self.storage.exists(f"{self.storage.base}/{SEALED_FILE}")
         return self._sealed
+
+    def _seal_if_new(self) -> None:
+        """Seal a lake without partitions; looked at once, at this object's first write."""
+        if self._sealed is None and not self.sealed:
+            if not any(self.storage.folders(table) for table in self.storage.tables()):
+                self.seal()
 
     def seal(self) -> None:
         """Require from now on that every partition says which it is; lakes of older versions do not."""
@@ -497,11 +502,15 @@ class Lake:
     def _marked(self, table: str, info: PartitionInfo, stamp: Stamp, marks: list[str]) -> PartitionInfo:
         """A partition with what the marks beside it say, where they speak of this very content and file."""
         for name in marks:
-            mark = json.loads(self.storage.read(f"{self.folder(table, info.key)}/{name}") or b"{}")
-            if name == CHECK_RESULT_FILE and mark.get("digest") == info.digest and info.damaged is None:
-                info = replace(info, rejected=tuple(mark["failed"]))
-            if name == DAMAGE_FILE and mark.get("stamp") == stamp and info.damaged is None:
-                info = replace(info, damaged=mark["what"], digest=None)
+            text = self.storage.read(f"{self.folder(table, info.key)}/{name}")
+            if text is None or info.damaged is not None:  # just removed, or of no further interest
+                continue
+            mark = read_mark(text)
+            if name == CHECK_RESULT_FILE and (mark is None or mark.get("digest") == info.digest):
+                info = replace(info, rejected=tuple((mark or {}).get("failed", (f"{name}, which cannot be read",))))
+            if name == DAMAGE_FILE and (mark is None or _same_file(mark.get("stamp"), stamp)):
+                what = (mark or {}).get("what", f"its mark {name} cannot be read")
+                info = replace(info, damaged=what, digest=None)
         return info
 
     def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
@@ -537,6 +546,11 @@ class Lake:
 
     def _lacks(self, table: str, key: str) -> MissingPartitionError:
         return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
+
+
+def _same_file(marked: object, stamp: Stamp) -> bool:
+    """Whether a mark's stamp is of this file: by size and inode (or version), since times can be set."""
+    return isinstance(marked, list) and len(marked) == len(stamp) and (marked[0], marked[-1]) == (stamp[0], stamp[-1])
 
 
 def _keys(folders: Iterable[str]) -> list[str]:

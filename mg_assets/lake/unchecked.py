@@ -7,12 +7,22 @@ checked, and counts as rejected.
 
 import json
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from mg_assets.lake.storage import Storage
 
 UNCHECKED = "unchecked"
 """Stands among the failed checks of a partition whose content no check has seen."""
 FOLDER = "_unchecked"
+
+
+def read_mark(text: bytes) -> dict[str, Any] | None:
+    """The facts of a mark beside a partition; None where it cannot be read."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 class UncheckedLists:
@@ -32,9 +42,15 @@ class UncheckedLists:
         """By run, the digest that each partition had before the run, None where it was absent."""
         out = {}
         for name in self._storage.names(self._folder):
-            text = self._storage.read(f"{self._folder}/{name}")  # None where it has just been removed
-            out[name.removesuffix(".json")] = dict(json.loads(text or b"{}"))
+            text = self._storage.read(f"{self._folder}/{name}")
+            if text is not None:  # not just removed
+                listed = read_mark(text)
+                out[name.removesuffix(".json")] = self._every() if listed is None else listed
         return out
+
+    def _every(self) -> dict[str, str | None]:
+        """What a list that cannot be read may have held: every partition."""
+        return {below.partition("=")[2] or "all": None for below in self._storage.folders(self._table)}
 
     def write(self, run: str, digests: Mapping[str, str | None]) -> None:
         """Replace a run's list."""

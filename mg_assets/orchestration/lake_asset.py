@@ -652,6 +652,5 @@ def _quarantine(lake: Lake, entry: TableAsset, built: Built) -> int:
     if built.quarantine is not None and len(built.quarantine):
         lake.write(table, built.key, built.quarantine)
         return len(built.quarantine)
-    if entry.raw:
-        lake.remove(table, built.key)
+    lake.remove(table, built.key)
     return 0

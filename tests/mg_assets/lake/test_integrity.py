@@ -138,6 +138,37 @@ def test_a_mark_speaks_of_one_file_only(lake):
     assert lake.info("fused")[DAYS[0]].damaged is None
 
 
+def test_a_damaged_file_stays_so_when_it_is_touched(lake):
+    lake.mark_damaged("fused", DAYS[0], "seen by a reader")
+    os.utime(file_of(lake), (4e9, 4e9))
+    os.chmod(file_of(lake), 0o640)
+    assert lake.info("fused")[DAYS[0]].damaged == "seen by a reader"
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"[]", b"{"])
+def test_a_mark_that_cannot_be_read_releases_nothing(lake, content):
+    lake.record_check_failures("fused", DAYS[0], ["predictions_finite"])
+    lake.mark_damaged("fused", DAYS[1], "seen by a reader")
+    for day, name in ((DAYS[0], "_failed_checks.json"), (DAYS[1], "_damaged.json")):
+        (Path(lake.folder("fused", day)) / name).write_bytes(content)
+    assert lake.rejected("fused", DAYS[0]) == ["_failed_checks.json, which cannot be read"]
+    assert "_damaged.json cannot be read" in lake.info("fused")[DAYS[1]].damaged
+    lake.write("fused", DAYS[1], scores(1))
+    lake.unchecked("fused").write("run", {})
+    (Path(lake.root) / "fused" / "_unchecked" / "run.json").write_bytes(content)
+    assert lake.rejected("fused", DAYS[1]) == ["unchecked"]
+    lake.unchecked("fused").remove(DAYS)
+    assert lake.rejected("fused", DAYS[1]) == []
+
+
+def test_a_new_lake_is_sealed_whatever_lies_in_it(tmp_path):
+    """A run lists what it is about to write before it does."""
+    lake = Lake(tmp_path / "lake")
+    lake.unchecked("fused").write("run", {DAYS[0]: None})
+    lake.write("fused", DAYS[0], scores(0))
+    assert Lake(lake.root).sealed
+
+
 def ticks(lake: Lake) -> Path:
     rng, n = np.random.default_rng(5), 4000
     frame = pd.DataFrame({

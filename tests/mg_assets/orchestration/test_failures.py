@@ -220,3 +220,16 @@ def test_what_no_check_has_seen_is_not_read(tmp_path):
     assert not lake.rejected("raw", BAD)
     lake.unchecked("raw").remove(DAYS)
     assert lake.unchecked("raw").read() == {}
+
+
+def test_a_repaired_day_leaves_no_quarantine(tmp_path):
+    """Of a table that is not raw too: daily bars that come straight from the source have invalid rows."""
+    lake = Lake(tmp_path / "lake")
+    (entry,) = raw.entries
+    invalid = pd.DataFrame(
+        {"table": ["raw"], "symbol": ["600519.SH"], "file": ["a.csv"], "row": [3], "reason": ["x"], "content": ["y"]}
+    )
+    assert lake_asset._quarantine(lake, entry, Built(BAD, frame(1.0), quarantine=invalid)) == 1
+    assert lake.keys("quarantine_raw") == [BAD]
+    assert lake_asset._quarantine(lake, entry, Built(BAD, frame(1.0))) == 0
+    assert lake.keys("quarantine_raw") == []
