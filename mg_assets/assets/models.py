@@ -14,14 +14,12 @@ from mg_assets.errors import DamagedPartitionError, MissingPartitionError
 from mg_assets.factors.registry import ALL34, FACTORS, HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, shift
+from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import (
     columns_of,
-    model_inputs,
     tables_of,
-    training_labels,
-    training_since,
+    training_data,
     training_windows,
 )
 from mg_assets.modelling.signals import ICIR_PRICE, Scored, fused, nothing, of_model, weighted_by_hand
@@ -78,10 +76,7 @@ def _training_asset(name: str) -> LakeAsset:
 
         names = build.keys  # 2017H1, ...
         logs = open_logs(settings().training_logs, build.lake, name)  # fails before hours of work, not after
-        since = training_since(spec, str(half_year_start(min(names))))
-        until = str(shift(str(half_year_start(max(names))), -1))
-        inputs, axes = model_inputs(build.lake, spec, since, until)
-        labels, label_end = training_labels(build.lake, axes, spec)
+        inputs, axes, labels, label_end = training_data(build.lake, spec, names)
         build.log(
             f"{name}: {len(axes.days)} days x {len(axes.symbols)} stocks on {build.device}, "
             f"{len(names)} half-years x {len(spec.seeds)} seeds, {build.workers} processes"

@@ -276,14 +276,11 @@ def cost_of(lake: Lake, spec: ModelSpec, half_year: str, device: str, workers: i
     -------
     Cost
     """
-    from mg_assets.market.calendar import half_year_start, shift
-    from mg_assets.modelling.panels import model_inputs, training_labels, training_since
+    from mg_assets.modelling.panels import training_data
     from mg_models.training.cost_estimate import estimate
     from mg_models.training.retrain import plan_training
 
-    cut = str(half_year_start(half_year))
-    inputs, axes = model_inputs(lake, spec, training_since(spec, cut), str(shift(cut, -1)))
-    labels, label_end = training_labels(lake, axes, spec)
+    inputs, _, labels, label_end = training_data(lake, spec, [half_year])
     todo = plan_training(spec, inputs, labels, label_end, [half_year], device=device)
     rate = None if measured else stored_rate(lake, spec, half_year, device)
     return estimate(todo, workers if device == "cpu" else 1, rate)

@@ -1,5 +1,6 @@
 """Model inputs and training labels from the lake's tables."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from mg_assets.factors.registry import HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import FIRST_DAY, month_of, shift, trading_days, week_of
+from mg_assets.market.calendar import FIRST_DAY, half_year_start, month_of, shift, trading_days, week_of
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.data.bar_panels import bar_inputs
 from mg_models.data.liquid_universe import LISTED_DAYS, YEAR, liquid
@@ -283,6 +284,44 @@ def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
     else:
         read.setdefault("daily_bars", before("daily_bars", 0))
     return tuple(read.values())
+
+
+def training_data(
+    lake: Lake, spec: ModelSpec, half_years: Sequence[str]
+) -> tuple[dict[str, Panel | PeriodPanel], Axes, np.ndarray, np.ndarray]:
+    """What the trainings of an entry for some half-years read: panels and axes, labels and their days.
+
+    Parameters
+    ----------
+    lake : Lake
+    spec : ModelSpec
+    half_years : sequence of str
+        ``2017H1``.
+
+    Returns
+    -------
+    panels, axes
+        Of :func:`model_inputs`.
+    labels, label_end
+        Of :func:`training_labels`.
+
+    Raises
+    ------
+    DataError
+        The inputs begin only after the last of the half-years has begun.
+    """
+    cut = str(half_year_start(max(half_years)))
+    begins = {t: k[0] for t in (tables_of_input(spec, i)[0].table for i in spec.inputs) if (k := lake.keys(t))}
+    latest = max(begins, key=lambda table: begins[table], default=None)
+    if latest is not None and begins[latest] >= cut:
+        raise DataError(
+            f"{spec.name}, retrain {', '.join(half_years)}: no training day before {cut}, as {latest} begins on "
+            f"{begins[latest]}; give it a longer history, or a later half-year"
+        )
+    inputs, axes = model_inputs(
+        lake, spec, training_since(spec, str(half_year_start(min(half_years)))), str(shift(cut, -1))
+    )
+    return inputs, axes, *training_labels(lake, axes, spec)
 
 
 def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.store import Lake
-from mg_assets.market.calendar import half_year_start, shift
-from mg_assets.modelling.panels import model_inputs, training_labels, training_since
+from mg_assets.modelling.panels import training_data
 
 
 @dataclass(frozen=True)
@@ -110,9 +109,8 @@ def retrain_check(
             f"{name} {half_year} was trained on {kind}, and only that kind of device gives the same bytes; "
             f"set device: {kind} (MG_DEVICE), was {device}"
         )
-    spec, cut = stored[0].spec, str(half_year_start(half_year))
-    inputs, axes = model_inputs(lake, spec, training_since(spec, cut), str(shift(cut, -1)))
-    labels, label_end = training_labels(lake, axes, spec)
+    spec = stored[0].spec
+    inputs, _, labels, label_end = training_data(lake, spec, [half_year])
     seeds = [m.seed for m in stored]
     with tempfile.TemporaryDirectory(prefix="mg_retrain_") as folder:
         train(spec, inputs, labels, label_end, half_year, seeds, device, workers, progress, folder)

@@ -227,6 +227,11 @@ def plan_training(
     -------
     TrainingPlan
         Its ``jobs`` are the (half-year, seed) pairs that are left to train.
+
+    Raises
+    ------
+    TrainingError
+        A half-year has too few days before it.
     """
     chosen = select_inputs(spec, inputs)
     days, _ = common_axes(chosen)
@@ -234,7 +239,10 @@ def plan_training(
     as_heads(spec, labels, eligible.shape)
     ends = label_end_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
     usable = usable_days(spec, eligible, labels)
-    splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
+    try:
+        splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
+    except TrainingError as error:
+        raise TrainingError(f"{spec.name}, {error}") from None
     marks, revision = dict(fingerprints or {}), git_revision()
     origins = {
         r: Provenance(marks, whole, revision, each, {p: str(ends[getattr(splits[r], p)].max()) for p in PARTS})

@@ -17,7 +17,15 @@ from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.modelling.panels import lookback, model_inputs, raw_columns, tables_of, training_labels, training_since
+from mg_assets.modelling.panels import (
+    lookback,
+    model_inputs,
+    raw_columns,
+    tables_of,
+    training_data,
+    training_labels,
+    training_since,
+)
 from mg_assets.modelling.reproduce import retrain_check
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
@@ -188,6 +196,15 @@ def test_an_input_that_the_lake_lacks_is_named_in_the_error(lake, tmp_path):
             other.write(table, key, frame.assign(float_shares=np.nan) if table == "daily_bars" else frame)
     with pytest.raises(DataError, match=r"daily_bars has no float_shares between .* give the source's float_shares"):
         model_inputs(other, CATALOG["lstm"])
+
+
+@pytest.mark.parametrize("name", ["lstm", "mtl_stock_attention", "30min_gru_5d", "daily_gru_5d", "hf_gru"])
+def test_a_training_before_the_lakes_first_day_is_named(lake, name):
+    spec = CATALOG[name]
+    if name == "hf_gru":
+        lake.write("factor_inputs", lake.keys("daily_bars")[-1], pd.DataFrame({"symbol": []}))
+    with pytest.raises(DataError, match=rf"^{name}, retrain 2011H1: no training day .* begins on .* longer history"):
+        training_data(lake, spec, ["2011H1"])
 
 
 SCRIPT = """
