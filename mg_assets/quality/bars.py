@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
+from mg_assets.market.rules import board_codes, limit_percent, price_limits
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import shared_checks
 from mg_assets.quality.kernels import bars as kernels
@@ -21,6 +22,8 @@ SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4
 UNLIMITED_SHARE = 0.02
 OFF_TICK_SHARE = 0.005
 MANY = 100  # traded stocks that a share of them needs
+FEW = 10  # traded stocks that are not all in their first days
+BEYOND = 0.01  # relative; a price adjusted and rounded back misses its limit by less
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
 
 MINUTE_CHECKS = (
@@ -206,7 +209,7 @@ def measure_daily(view: View, measures: Measures) -> None:
         return
     shared_checks.measure_symbols(measures, frame)
     _ohlc(measures, frame)
-    _daily_prices(measures, frame)
+    _daily_prices(view.day, measures, frame)
     factor, shares = frame["adj_factor"].to_numpy(np.float64), frame["float_shares"].to_numpy(np.float64)
     symbol = frame["symbol"].to_numpy(dtype=object)
     suspended = frame["suspended"].fillna(False).to_numpy(bool)
@@ -222,7 +225,7 @@ def measure_daily(view: View, measures: Measures) -> None:
     shared_checks.measure_quarantine_share(view, measures, len(frame))
 
 
-def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
+def _daily_prices(day: dt.date, measures: Measures, frame: pd.DataFrame) -> None:
     """Measures of tick and limits; a stock without trades carries a reference price that need not be on the tick."""
     traded = frame[frame["volume"] > 0]
     prices = traded[["open", "high", "low", "close"]].to_numpy(np.float64)
@@ -236,15 +239,30 @@ def _daily_prices(measures: Measures, frame: pd.DataFrame) -> None:
     )
     measures.rows("outside_limits", outside, **shown)
     quoted = traded["prev_close"].notna().to_numpy()
-    if traded["up_limit"].isna().all():
+    free = quoted & (traded["up_limit"].isna() | traded["down_limit"].isna()).to_numpy()
+    blank = traded["up_limit"].isna().all()
+    if blank:  # of a source without limits, or derived ones that the prices of the whole market contradict
         measures.notes.append("no price limits that day")
-    elif quoted.sum() >= MANY:
-        free = quoted & (traded["up_limit"].isna() | traded["down_limit"].isna()).to_numpy()
+        free &= _beyond_rules(day, traded)
+    if quoted.sum() >= MANY or (blank and quoted.sum() >= FEW and free.sum() == quoted.sum()):
         which = ", ".join(traded["symbol"][free].iloc[:5])
         measures.put("unlimited_share", free.sum() / quoted.sum(), stocks=int(free.sum()), first=which)
     if len(traded) >= MANY:
         measures.put("off_tick_share", off.any(axis=1).mean(), stocks=int(off.any(axis=1).sum()))
     shared_checks.measure_crossed_limits(measures, frame)
+
+
+def _beyond_rules(day: dt.date, traded: pd.DataFrame) -> np.ndarray:
+    """Stocks with a price clearly outside the limits that their board sets around the reference price."""
+    named = traded["symbol"].str.endswith((".SH", ".SZ", ".BJ")).fillna(False).to_numpy(bool)  # others: bad_symbol
+    known = traded[named]
+    board, st = board_codes(known["symbol"].to_numpy(dtype=object)), known["st"].fillna(False).to_numpy(bool)
+    percent = limit_percent(board, np.full(len(known), day, "datetime64[D]"), st)
+    up, down = price_limits(known["prev_close"].to_numpy(np.float64), *percent)
+    high, low = known["high"].to_numpy(np.float64), known["low"].to_numpy(np.float64)
+    out = np.zeros(len(traded), bool)
+    out[named] = (high > up * (1 + BEYOND)) | (low < down * (1 - BEYOND))
+    return out
 
 
 def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:

@@ -244,6 +244,35 @@ def test_few_may_lack_limits_or_the_tick(tmp_path, stocks, column, value, fails)
 
 
 @pytest.mark.parametrize(
+    ("stocks", "wrong", "known", "fails"),
+    [
+        (200, 200, True, True),
+        (200, 200, False, False),  # a source with neither reference prices nor limits
+        (200, 4, True, False),  # first days
+        (200, 5, True, True),
+        (50, 50, True, True),
+        (50, 49, True, False),
+        (9, 9, True, False),  # may all be in their first days
+    ],
+)
+@pytest.mark.parametrize("factor", [1.5, 1.15, 0.7])
+def test_a_market_beyond_its_rules_fails_without_limits(tmp_path, stocks, wrong, known, fails, factor):
+    lake, frame = Lake(tmp_path), many("2023-01-04", stocks).assign(up_limit=np.nan, down_limit=np.nan)
+    prices = ["open", "high", "low", "close", "vwap"]
+    frame.loc[: wrong - 1, prices] = (frame.loc[: wrong - 1, prices] * factor).round(2)
+    frame["amount"] = frame["vwap"] * frame["volume"]
+    if wrong < stocks:
+        frame.loc[stocks - 1, "symbol"] = "999999"  # fails a check of its own
+    if not known:
+        frame["prev_close"] = np.nan
+    lake.write("daily_bars", "2023-01-04", frame)
+    outcome = {o.name: o for o in run_suite("daily_bars", lake, ["2023-01-04"])}["price_limits"]
+    assert outcome.passed is not fails
+    if fails:
+        assert outcome.observed["measures"]["unlimited_share"] == [wrong / stocks] * 2
+
+
+@pytest.mark.parametrize(
     ("row", "off", "step", "passes"),
     [
         (5, 45, 1, False),
