@@ -1,6 +1,8 @@
 """``mg verify``: every damaged file is named with the remedy, and marked for the next run."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 from mg_assets.cli.main import main
 from mg_assets.lake.store import Lake
 
+CHECKOUT = Path(__file__).parents[3]
 DAYS = ["2023-02-01", "2023-02-02", "2023-02-03"]
 
 
@@ -55,15 +58,23 @@ def test_every_damaged_file_is_one_line_with_the_remedy(lake, capsys):
     assert {k for t in ("fused", "hf_gru_model") for k, i in lake.info(t).items() if i.damaged} == {*DAYS[:2], "2023H1"}
 
 
-def test_an_inverted_range_and_an_empty_lake_are_errors(lake, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("MG_LAKE", str(tmp_path / "none"))
+def test_an_inverted_range_is_an_error(tmp_path, capsys):
     for command in (["verify"], ["diff"], ["ingest", str(tmp_path)]):
         assert main([*command, "--from", "2023-03-01", "--to", "2023-02-01"]) == 2
         assert capsys.readouterr().err.startswith("mg: --from 2023-03-01 is after --to 2023-02-01")
-    for command in ("verify", "diff"):
-        assert main([command]) == 2
-        err = capsys.readouterr().err
-        assert f"the lake {tmp_path / 'none'} is empty or absent; fill it with mg run" in err
+
+
+def test_an_empty_lake_is_an_error(tmp_path, capsys):
+    none = tmp_path / "none"
+    assert main(["verify", "--lake", str(none)]) == 2
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    command = [sys.executable, "-m", "mg_assets.cli.main", "diff"]
+    diff = subprocess.run(
+        command, env=kept | {"MG_LAKE": str(none)}, cwd=CHECKOUT, capture_output=True, text=True, check=False
+    )
+    assert diff.returncode == 2
+    for err in (capsys.readouterr().err, diff.stderr):
+        assert f"the lake {none} is empty or absent; fill it with mg run" in err
         assert err.count("\n") == 1
 
 
