@@ -2,7 +2,7 @@
 
 A file is written under a temporary name, flushed to disk and renamed; then the folder is flushed too, so that the name
 survives a power cut as well. The temporary name holds host, process and its start time: what a killed process left
-can be told from what a live one is writing.
+can be distinguished from what a live one is writing.
 """
 
 import os

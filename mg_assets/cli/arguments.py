@@ -26,6 +26,13 @@ def half_year(text: str) -> str:
     return text
 
 
+def add_tables_and_range(parser: argparse.ArgumentParser) -> None:
+    """Add tables, ``--from`` and ``--to`` to a command that looks at a lake's partitions."""
+    parser.add_argument("table", nargs="*", help="tables; all by default")
+    parser.add_argument("--from", dest="first", type=day, help="first day, week or month: 2023-02-01")
+    parser.add_argument("--to", dest="last", type=day, help="last one")
+
+
 def in_range(key: str, first: dt.date | None, last: dt.date | None) -> bool:
     """Whether a key is in the range; keys that are no dates always are."""
     if len(key) == 6 and key[4] == "H":

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mg_assets.cli.arguments import day, in_range, require_order, require_tables
+from mg_assets.cli.arguments import add_tables_and_range, day, in_range, require_order, require_tables
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DamagedPartitionError, MgError
 from mg_assets.settings import settings
@@ -31,9 +31,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "made from: rows added, gone and changed, and every table, model, prediction and weights that depends on "
         "them. Nothing is built. After mg run, --rebuilt shows how much each table changed.",
     )
-    parser.add_argument("table", nargs="*", help="tables; all by default")
-    parser.add_argument("--from", dest="first", type=day, help="first day, week or month: 2023-02-01")
-    parser.add_argument("--to", dest="last", type=day, help="last one")
+    add_tables_and_range(parser)
     parser.add_argument("--rebuilt", action="store_true", help="how much the last run or backfill changed each table")
     parser.add_argument("--since", type=day, help="with --rebuilt: all runs since this day instead of the last one")
     parser.set_defaults(run=run)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mg_assets.cli.arguments import day, in_range, require_order, require_tables
+from mg_assets.cli.arguments import add_tables_and_range, in_range, require_order, require_tables
 from mg_assets.cli.screen import Screen
 from mg_assets.settings import settings
 
@@ -23,9 +23,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "cards, and what killed writes left. Damaged partitions are named and marked: the next mg run rebuilds them. "
         "Exit code 1 where there are any.",
     )
-    parser.add_argument("table", nargs="*", help="tables; all by default")
-    parser.add_argument("--from", dest="first", type=day, help="first day, week or month: 2023-02-01")
-    parser.add_argument("--to", dest="last", type=day, help="last one")
+    add_tables_and_range(parser)
     parser.add_argument("--lake", help="folder or URL of the lake; the settings' by default")
     parser.set_defaults(run=run)
 

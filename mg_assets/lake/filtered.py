@@ -1,5 +1,6 @@
 """Views of a lake that hide some of its partitions: to readers these are absent."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mg_assets.lake.index import PartitionInfo
@@ -7,12 +8,12 @@ from mg_assets.lake.integrity import PartitionFile
 from mg_assets.lake.store import Lake
 
 
-class FilteredLake(Lake):
+class FilteredLake(Lake, ABC):
     """The lake without the partitions that :meth:`available` denies."""
 
+    @abstractmethod
     def available(self, table: str, key: str) -> bool:
         """Whether a partition may be read."""
-        raise NotImplementedError
 
     def keys(self, table: str) -> list[str]:
         """Partition keys available, ascending."""
