@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mg_assets.errors import SettingsError
+from mg_assets.extensions import is_file, load_modules
 from mg_assets.settings.files import CHECKOUT, DEFAULT_FILE, read_settings_file, variables_of
 from mg_assets.settings.model import Settings
 from mg_assets.settings.problems import Origin, problems
@@ -20,7 +21,7 @@ VARIABLES = {f"MG_{name.upper()}": name for name in Settings.model_fields}
 
 OTHER_VARIABLES = ("MG_SETTINGS", "MG_DATA", "MG_SHARED_DATA", "MG_SCREENSHOTS")
 TEXTS = ("lake", "end_date", "first_model", "device", "training_logs", "webhook", "language")
-LISTS = ("catalog", "portfolios")
+LISTS = ("catalog", "extensions", "portfolios")
 
 
 def load_settings(file: str | None = None) -> Settings:
@@ -46,10 +47,12 @@ def load_settings(file: str | None = None) -> Settings:
     values = read_settings_file(path, expand=True)
     given, found = _of_environment(variables_of(path))
     values |= given
+    origin = Origin(str(path), {n: f"MG_{n.upper()}" for n in given})
+    values |= _with_extensions(values, path.absolute().parent, origin)
     try:
         checked = Settings.model_validate(values)
     except ValidationError as error:
-        found += problems(error, values, Origin(str(path), {n: f"MG_{n.upper()}" for n in given}))
+        found += problems(error, values, origin)
     if found:
         raise SettingsError(*found)
     return checked
@@ -85,6 +88,34 @@ def check_accepted(accepted: Mapping[str, Mapping[str, object]], checks: Mapping
         ]
     if found:
         raise SettingsError(*found)
+
+
+def _with_extensions(values: Mapping[str, Any], folder: Path, origin: Origin) -> dict[str, Any]:
+    """The setting ``extensions`` with absolute paths, its modules imported: the names of the others may be theirs.
+
+    Returns
+    -------
+    dict
+        Empty where the setting is absent or no list of text, which the validation reports.
+
+    Raises
+    ------
+    SettingsError
+        A line for each module that cannot be imported.
+    """
+    names = values.get("extensions")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return {}
+    found = []
+    for at, name in enumerate(names):
+        try:
+            load_modules([name], folder)
+        except SettingsError as error:
+            subject = "".join(origin.subject(("extensions", at)))
+            found.append(f"{subject} was {name!r}; {str(error).removeprefix(f'extension {name}: ')}")
+    if found:
+        raise SettingsError(*found)
+    return {"extensions": [str((folder / Path(n).expanduser()).resolve()) if is_file(n) else n for n in names]}
 
 
 def _path(file: str | None) -> Path:

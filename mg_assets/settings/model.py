@@ -4,11 +4,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from mg_assets.extensions import load_modules
 from mg_assets.settings.files import CHECKOUT
 from mg_assets.settings.values import (
     Above,
@@ -332,6 +334,9 @@ class Settings(Part):
         Last trading-day partition, ``"today"`` for an open end, empty for the source's last day.
     first_model : str
         First half-year for which models are trained, as ``2016H1``.
+    extensions : tuple of str
+        Modules of a user's own, whose top level defines entries of the catalogs: importable ones, or ``.py`` files,
+        relative to the settings file (docs/extensions.md).
     catalog : tuple of str
         Signals that the graph holds, by their names in the model catalog: models, heads, and fusions, which bring
         the models of their parts.
@@ -367,6 +372,7 @@ class Settings(Part):
     source: AnySource = Field(default_factory=lambda: SimulatedSettings(kind="simulated"))
     end_date: EndDay = ""
     first_model: HalfYear = "2016H1"
+    extensions: Annotated[tuple[Text, ...], Each, EachOnce] = ()
     catalog: Annotated[tuple[Signal, ...], Each, EachOnce, AfterValidator(_trained)] = ("hf_gru", "lf_multitask")
     models: Annotated[dict[str, dict[str, Any]], AfterValidator(_overrides)] = Field(default_factory=dict)
     portfolios: Annotated[tuple[Portfolio, ...], Each, EachOnce] = ("csi500_turnover30", "csi1000_turnover30")
@@ -400,6 +406,11 @@ class Settings(Part):
     def lake_url(self) -> str:
         """Lake root; relative paths are resolved against the checkout."""
         return self.lake if "://" in self.lake else str((CHECKOUT / Path(self.lake).expanduser()).resolve())
+
+    @property
+    def modules(self) -> tuple[ModuleType, ...]:
+        """The modules of ``extensions``, imported once a process."""
+        return load_modules(self.extensions, CHECKOUT)
 
     @property
     def worker_count(self) -> int:
