@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
@@ -36,3 +37,16 @@ def sleep(task: float, send: Callable[[Any], None]) -> None:
     """Says its process, then sleeps."""
     send(os.getpid())
     time.sleep(task)
+
+
+def children() -> list[int]:
+    """Processes that this one started and that still run."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = status.read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended since
+            continue
+        if int(fields[1]) == os.getpid() and fields[0] != "Z":
+            found.append(int(status.parent.name))
+    return found

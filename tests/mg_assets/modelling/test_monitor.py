@@ -35,7 +35,7 @@ SIZES = {
 SCRIPT = """
 import sys, warnings
 
-def main():  # what is spawned reads this file too, and needs none of it
+def main():
     warnings.filterwarnings("ignore")
     from mg_assets.assets import make
     from mg_assets.lake.store import Lake

@@ -27,7 +27,7 @@ SCRIPT = """
 import sys
 import numpy as np
 
-def main():  # what is spawned reads this file too, and needs none of it
+def main():
     from mg_models.training import retrain as training
     from mg_models.catalog import CATALOG, override
     from mg_models.data.panel import Panel

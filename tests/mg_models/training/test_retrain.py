@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-import multiprocessing
 import os
 import signal
 
 import numpy as np
+import pool_tasks
 import pytest
 
 from mg_models import checkpoint
@@ -123,15 +123,16 @@ def test_a_killed_process_is_reported_and_the_rest_resumes(hf, tmp_path):
     long = override(spec, max_epochs=15, check_every=1, patience=1000)
     train(long, inputs, labels, None, "2013H2", [0], out_dir=tmp_path)
     kept = stored_bytes(tmp_path)
+    before = set(pool_tasks.children())
 
     def kill(_):
-        for process in multiprocessing.active_children():
-            os.kill(process.pid, signal.SIGKILL)
+        for process in set(pool_tasks.children()) - before:
+            os.kill(process, signal.SIGKILL)
 
     with pytest.raises(TrainingError, match=r"seed [12] died with exit code -9"):
         train(long, inputs, labels, None, "2013H2", [0, 1, 2], workers=2, out_dir=tmp_path, on_progress=kill)
     assert stored_bytes(tmp_path) == kept
-    assert multiprocessing.active_children() == []
+    assert set(pool_tasks.children()) == before
 
 
 def test_other_settings_or_fingerprints_train_again(hf, tmp_path):
