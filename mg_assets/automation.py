@@ -63,7 +63,12 @@ verify_job = dg.define_asset_job(
     selection=FILES,
     description="Read what was written in the last days, and a share of everything else, and name damaged files",
 )
-JOBS: list[Any] = [daily_job, labels_job, weekly_job, monthly_job, retrain_job, study_job, verify_job, what_if_job]
+_TRAINING = bool(half_yearly_tables())  # a selection of no asset cannot be a job
+JOBS: list[Any] = [
+    *(daily_job, labels_job, weekly_job, monthly_job),
+    *([retrain_job] if _TRAINING else []),
+    *(study_job, verify_job, what_if_job),
+]
 
 
 Requests = Callable[[dt.date], list[dg.RunRequest] | str]
@@ -230,4 +235,4 @@ def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
 
 
 SCHEDULES = [after_close, labels_after_close, after_week, after_month, verify_at_night]
-SENSORS = [retrain, failures]
+SENSORS = [*([retrain] if _TRAINING else []), failures]

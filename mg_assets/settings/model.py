@@ -278,15 +278,6 @@ class EvaluationSettings(Part):
     whole: Flag = False
 
 
-def _trained(catalog: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse signals that need no model: the graph's schedules and sensors are those of models."""
-    from mg_models.catalog import trained_parts
-
-    if not trained_parts(catalog):
-        raise refuse("a signal of a trained model was expected among them")
-    return catalog
-
-
 def _overrides(models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Check overrides against the catalog's entries, each by itself, then those of a model together."""
     from mg_models.catalog import CATALOG, override
@@ -339,7 +330,7 @@ class Settings(Part):
         relative to the settings file (docs/extensions.md).
     catalog : tuple of str
         Signals that the graph holds, by their names in the model catalog: models, heads, and fusions, which bring
-        the models of their parts.
+        the models of their parts. Without a trained model among them the graph has no training, and no retrain sensor.
     models : dict
         Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``.
     portfolios : tuple of str
@@ -373,7 +364,7 @@ class Settings(Part):
     end_date: EndDay = ""
     first_model: HalfYear = "2016H1"
     extensions: Annotated[tuple[Text, ...], Each, EachOnce] = ()
-    catalog: Annotated[tuple[Signal, ...], Each, EachOnce, AfterValidator(_trained)] = ("hf_gru", "lf_multitask")
+    catalog: Annotated[tuple[Signal, ...], Each, EachOnce] = ("hf_gru", "lf_multitask")
     models: Annotated[dict[str, dict[str, Any]], AfterValidator(_overrides)] = Field(default_factory=dict)
     portfolios: Annotated[tuple[Portfolio, ...], Each, EachOnce] = ("csi500_turnover30", "csi1000_turnover30")
     signals: dict[Portfolio, Signal] = Field(default_factory=dict)

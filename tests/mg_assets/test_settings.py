@@ -211,7 +211,6 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ),
         ({"until": "2023-01-04"}, ["until is unknown; did you mean run.until? known: lake, "]),
         ({"catalog": ["hf_gruu"]}, ["catalog[0] was 'hf_gruu'; a signal was expected; did you mean hf_gru? docs/mo"]),
-        ({"catalog": ["hf_equal_weight"]}, ["catalog was ['hf_equal_weight']; a signal of a trained model"]),
         ({"catalog": "hf_gru"}, ["catalog was 'hf_gru'; a list was expected"]),
         ({"portfolios": ["csi500_turnover30"] * 2}, ["portfolios was ['csi500_turnover30', 'csi500_turnover30']; cs"]),
         ({"signals": {"csi50": "hf_gru"}}, ["signals has the key 'csi50'; a portfolio was expected; did you mean cs"]),

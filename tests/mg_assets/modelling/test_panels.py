@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ from mg_assets.modelling.panels import (
 from mg_assets.modelling.reproduce import retrain_check
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
-from mg_models.catalog import CATALOG, COMBINATIONS, override, signal_names
+from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, override, signal_names
 from mg_models.combine import fuse
 from mg_models.data.day_statistics import zscore_stocks
 
@@ -316,7 +317,8 @@ for name in SIGNALS:
     node = graph.get(dg.AssetKey(name))
     parents[name] = sorted(k.to_user_string() for k in node.parent_keys)
 models = {t: sorted(k.to_user_string() for k in graph.get(dg.AssetKey(f"{t}_model")).parent_keys) for t in TRAINED}
-print(json.dumps({"signals": parents, "models": models}))
+sensors = [s.name for s in defs.get_repository_def().sensor_defs]
+print(json.dumps({"signals": parents, "models": models, "unattended": sensors}))
 """
 
 
@@ -332,6 +334,11 @@ def test_the_whole_catalog_is_one_graph():
     for name, combination in COMBINATIONS.items():
         if combination.rule == "fuse":
             assert set(graph["signals"][name]) == set(combination.parts)
+
+
+def test_a_catalog_without_models_is_a_graph_without_training():
+    graph = run(GRAPH, MG_CATALOG="", MG_PORTFOLIOS="")
+    assert graph == {"signals": dict.fromkeys(HAND_WEIGHTED, ANY), "models": {}, "unattended": ["failures"]}
 
 
 def test_a_name_that_the_catalog_lacks_is_an_error():
