@@ -43,9 +43,9 @@ Inputs
     :class:`Panel` of days, :class:`PeriodPanel` of weeks or months; :func:`bar_inputs` and :func:`completed_bars` from
     daily bars, :func:`price_volume_panel` and :func:`price_volume_features` of daily bars
 
-An entry of one's own is a :class:`ModelSpec` of the parts listed in :mod:`mg_models.specs`; a new network goes to
-:mod:`mg_models.networks`, a new loss to :mod:`mg_models.training.losses`. See ``docs/models.md`` and
-``docs/training.md``.
+An entry of one's own is a :class:`ModelSpec` of the parts listed in :mod:`mg_models.specs`, its network a
+:class:`torch.nn.Module` that :func:`network` ties to a dataclass; a new loss goes to :mod:`mg_models.training.losses`.
+See ``docs/models.md`` and ``docs/training.md``.
 """
 
 from importlib import import_module
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         StockAttentionSpec,
         TaskMlpSpec,
         TemporalTransformerSpec,
+        network,
     )
     from mg_models.training.cost_estimate import Cost, estimate
     from mg_models.training.fit import Progress
@@ -138,6 +139,7 @@ __all__ = [
     "icir_weight",
     "icir_weights",
     "load",
+    "network",
     "override",
     "plan_training",
     "predict",
@@ -163,7 +165,7 @@ _MODULES = {
     "inference": "predict predict_signals",
     "specs": "CombinationSpec InputSpec LabelSpec LinearSpec MlpSpec ModelSpec MultitaskIcSpec MultiTaskSpec "
     "NegativeIcSpec RankWeightedErrorSpec RecurrentSpec ResidualLearningLossSpec ResidualLearningSpec SequenceSpec "
-    "SplitSpec SquaredErrorSpec StockAttentionSpec TaskMlpSpec TemporalTransformerSpec",
+    "SplitSpec SquaredErrorSpec StockAttentionSpec TaskMlpSpec TemporalTransformerSpec network",
     "training.cost_estimate": "Cost estimate",
     "training.fit": "Progress",
     "training.retrain": "TrainingPlan plan_training train train_many",

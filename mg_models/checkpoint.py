@@ -5,15 +5,15 @@ and holds the weights' digest and its own. Neither file holds a time of day: the
 the same bytes. Never a pickle.
 """
 
-import dataclasses
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import safetensors.torch
 import torch
@@ -23,7 +23,7 @@ from mg_models.atomic_file import abandoned_files, atomic_file
 from mg_models.data.splits import Split, period_start
 from mg_models.errors import CheckpointError
 from mg_models.networks import build_network
-from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec
+from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec, plain
 
 if TYPE_CHECKING:
     from mg_models.data.dataset import Dataset
@@ -204,7 +204,8 @@ def new_card(
             ranges[part]["label_known"] = provenance.label_known[part]
     return {
         "format": FORMAT,
-        "catalog_entry": dataclasses.asdict(spec),
+        "catalog_entry": plain(spec),
+        **_own_network(spec),
         "config_hash": spec.hash,
         "retrain": split.retrain,
         "predicts_from": str(period_start(split.retrain)),
@@ -250,7 +251,8 @@ def _load(path: Path) -> TrainedModel:
             raise CheckpointError(f"{path} is not the card that was written; train again")
         if hashlib.sha256(weights).hexdigest() != card["weights_sha256"]:
             raise CheckpointError(f"{weights_path} is not the file that {path.name} was written with; train again")
-        spec = _spec(card["catalog_entry"] if card["format"] == FORMAT else _since_format_1(card["catalog_entry"]))
+        entry = card["catalog_entry"]
+        spec = _spec(entry if card["format"] == FORMAT else _since_format_1(entry), card.get("network_type", ""))
         features = {name: tuple(names) for name, names in card["features"].items()}
         return TrainedModel(spec, card["retrain"], card["seed"], features, safetensors.torch.load(weights), card)
     except FileNotFoundError as error:
@@ -259,12 +261,34 @@ def _load(path: Path) -> TrainedModel:
         raise CheckpointError(f"{path} is not a model's card ({error!r}); train again") from error
 
 
-def _spec(entry: dict[str, Any]) -> ModelSpec:
+def _own_network(spec: ModelSpec) -> dict[str, str]:
+    """Where the dataclass of a network of a user's own is defined, for the card."""
+    kind = type(spec.network)
+    return {} if kind in NETWORKS.values() else {"network_type": f"{kind.__module__}:{kind.__qualname__}"}
+
+
+def _network_type(name: str, model: str) -> type:
+    """The dataclass of a network of a user's own, from a module that was imported: a card imports nothing."""
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if getattr(found, "build", None) is None:
+        raise CheckpointError(
+            f"{model} has a network of its own, {qualname} of the module {module}, which was not imported; name the "
+            "module in the setting extensions, or import it before the model is loaded"
+        )
+    return cast(type, found)
+
+
+def _spec(entry: dict[str, Any], network_type: str = "") -> ModelSpec:
+    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["network"].items()}
+    network = _network_type(network_type, entry["name"]) if network_type else NETWORKS[entry["network"]["kind"]]
     return ModelSpec(
         **{
             **entry,
-            "inputs": tuple(InputSpec(**i) for i in entry["inputs"]),
-            "network": NETWORKS[entry["network"]["kind"]](**entry["network"]),
+            "inputs": tuple(InputSpec(**{**i, "columns": tuple(i.get("columns", ()))}) for i in entry["inputs"]),
+            "network": network(**fields),
             "loss": LOSSES[entry["loss"]["kind"]](**entry["loss"]),
             "label": LabelSpec(**{**entry["label"], "horizons": tuple(entry["label"]["horizons"])}),
             "split": SplitSpec(**entry["split"]),

@@ -1,18 +1,23 @@
 """Parts of a catalog entry: inputs, label, network, loss, split, and the settings of the training.
 
 Networks and losses are small dataclasses, one for each kind, so that an entry names only what its report
-names. ``kind`` identifies them in a stored card.
+names. ``kind`` identifies them in a stored card. :func:`network` ties a network to its dataclass, a built-in one
+(:mod:`mg_models.networks`) as one of a user's own.
 """
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from mg_models.errors import CatalogError
 
 Scale = Literal["none", "last_value"]
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+OPTIONAL = {"optional": True}
+"""Metadata of a field that was added to a specification: at its default it is in no hash and no card."""
 MARGIN = 12  # trading days beyond the window of weekly observations: the last one's return, and the week's start
 
 
@@ -36,6 +41,8 @@ class InputSpec:
     per_day : int
         Steps in one row of the panel, one after another: 8 for half-hours. Such a row has ``per_day`` times the
         features of a step.
+    columns : tuple of str
+        The panel's features by name, where whoever makes the panel lets a model choose them; else all it has.
 
     Raises
     ------
@@ -49,6 +56,7 @@ class InputSpec:
     clip: float | None = None
     min_share: float = 0.6
     per_day: int = 1
+    columns: tuple[str, ...] = field(default=(), metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         if self.steps % self.per_day:
@@ -157,6 +165,7 @@ class MultiTaskSpec:
     layers: int = 1
     shared: bool = True
     kind: Literal["multitask"] = "multitask"
+    several_inputs: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -188,6 +197,7 @@ class SequenceSpec:
     residual: bool = False
     mlp: int = 10
     kind: Literal["sequence"] = "sequence"
+    several_inputs: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -211,6 +221,7 @@ class ResidualLearningSpec:
     mlp: int = 10
     combination: Literal["mean", "attention", "contrastive"] = "mean"
     kind: Literal["residual_learning"] = "residual_learning"
+    several_inputs: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -231,6 +242,7 @@ class TaskMlpSpec:
     layers: int = 2
     task_attention_heads: int = 0
     kind: Literal["task_mlp"] = "task_mlp"
+    several_heads: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -254,6 +266,7 @@ class StockAttentionSpec:
     feedforward: int = 64
     dropout: float = 0.1
     kind: Literal["stock_attention"] = "stock_attention"
+    several_heads: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -413,6 +426,76 @@ NETWORKS: dict[str, type] = {c.kind: c for c in NetworkSpec.__args__}
 LOSSES: dict[str, type] = {c.kind: c for c in LossSpec.__args__}
 
 
+def network(spec_type: type) -> Callable[[Builder], Builder]:
+    """Tie a network to the dataclass that describes it.
+
+    Parameters
+    ----------
+    spec_type : type
+        A frozen dataclass at the top level of a module. ``several_inputs`` and ``several_heads``, class variables,
+        say that the network reads more than one input, and that it predicts each of several horizons; without them
+        it reads one input and has one head. ``kind`` is its name in a stored card, by default the class's own.
+
+    Returns
+    -------
+    callable
+        Decorator of the network: a :class:`torch.nn.Module` class, or a function that gives such a module, called as
+        ``network(spec, features, heads)``: the :class:`ModelSpec`, the number of features of a step of each input,
+        and the number of horizons. See :func:`mg_models.networks.build_network` for what the module maps to what.
+
+    Raises
+    ------
+    CatalogError
+        ``spec_type`` is no frozen dataclass, or cannot be found by its name.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import mg_models
+    >>> from torch import nn
+    >>> @dataclass(frozen=True)
+    ... class LastStepSpec:
+    ...     hidden: int = 16
+    >>> @mg_models.network(LastStepSpec)
+    ... class LastStep(nn.Module):
+    ...     def __init__(self, spec, features, heads):
+    ...         super().__init__()
+    ...         (self.panel, width), hidden = *features.items(), spec.network.hidden
+    ...         self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, heads))
+    ...
+    ...     def forward(self, windows, day=None):
+    ...         return self.layers(windows[self.panel][-1])  # (rows, heads)
+    """
+    frozen = getattr(getattr(spec_type, "__dataclass_params__", None), "frozen", False)
+    if not frozen or "<locals>" in spec_type.__qualname__:
+        raise CatalogError(
+            f"{spec_type.__name__} must be a dataclass(frozen=True) at the top level of a module: a stored model names it"
+        )
+
+    def tie(builder: Builder) -> Builder:
+        spec_type.build = staticmethod(builder)  # type: ignore[attr-defined]
+        if not hasattr(spec_type, "kind"):
+            spec_type.kind = spec_type.__name__  # type: ignore[attr-defined]
+        return builder
+
+    return tie
+
+
+def plain(spec: Any) -> dict[str, Any]:
+    """A specification as nested dicts, without fields that were added later and have their default."""
+    return {
+        f.name: _plain(getattr(spec, f.name))
+        for f in dataclasses.fields(spec)
+        if not (f.metadata.get("optional") and getattr(spec, f.name) == f.default)
+    }
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return plain(value)
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One trained model.
@@ -422,6 +505,7 @@ class ModelSpec:
     name : str
     inputs : tuple of InputSpec
     network : NetworkSpec
+        Or a dataclass of one's own, tied to its network by :func:`network`.
     loss : LossSpec
     label : LabelSpec
     universe : str
@@ -450,7 +534,7 @@ class ModelSpec:
 
     name: str
     inputs: tuple[InputSpec, ...]
-    network: NetworkSpec
+    network: Any
     loss: LossSpec
     label: LabelSpec = field(default_factory=LabelSpec)
     universe: str = ""
@@ -468,6 +552,20 @@ class ModelSpec:
     split: SplitSpec = field(default_factory=SplitSpec)
     description: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        names = [i.panel for i in self.inputs]
+        kind = getattr(self.network, "kind", type(self.network).__name__)
+        if not names or len(set(names)) < len(names):
+            raise CatalogError(f"{self.name}: inputs must be different panels, at least one, was {names}")
+        if len(names) > 1 and not getattr(self.network, "several_inputs", False):
+            raise CatalogError(f"{self.name}: a {kind} network reads one input, has {', '.join(names)}")
+        if len(self.label.horizons) > 1 and not getattr(self.network, "several_heads", False):
+            raise CatalogError(
+                f"{self.name}: a {kind} network has one head, the label horizons are {len(self.label.horizons)}"
+            )
+        if isinstance(self.loss, ResidualLearningLossSpec) and not isinstance(self.network, ResidualLearningSpec):
+            raise CatalogError(f"{self.name}: the loss {self.loss.kind} is of residual_learning networks, has {kind}")
 
     @property
     def horizon(self) -> int:
@@ -491,7 +589,7 @@ class ModelSpec:
     @property
     def hash(self) -> str:
         """Sixteen hex digits of everything that the trained weights depend on, but the seeds."""
-        content = dataclasses.asdict(self)
+        content = plain(self)
         for key in ("description", "source", "seeds"):
             content.pop(key)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

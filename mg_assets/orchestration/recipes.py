@@ -35,8 +35,12 @@ def canonical(config: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [f.name for f in dataclasses.fields(value) if f.name not in DESCRIPTIVE]
-        return {"is": type(value).__name__, **{name: _plain(getattr(value, name)) for name in names}}
+        fields = {f.name: (f, getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in DESCRIPTIVE}
+        return {
+            "is": type(value).__name__,
+            # a field that was added later, at its default, leaves the recipes of before as they are
+            **{n: _plain(v) for n, (f, v) in fields.items() if not (f.metadata.get("optional") and v == f.default)},
+        }
     if isinstance(value, BaseModel):
         return _plain(value.model_dump())
     if isinstance(value, Mapping):

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from mg_assets.extensions import load_modules
@@ -37,7 +37,6 @@ from mg_assets.settings.values import (
     break_rule,
     known_names,
     name_of,
-    refuse,
     shown,
 )
 
@@ -312,6 +311,33 @@ def _override_problem(model: str, key: str, value: Any, message: str) -> str:
     return f"was {shown(value)}; {message.removeprefix(f'{model}: ').rpartition(', was ')[0] or message}"
 
 
+class RuleSettings(BaseModel):
+    """An expectation of Great Expectations on a table; its other keys are the arguments.
+
+    Attributes
+    ----------
+    table, expectation : str
+    name, description : str or None
+        Of the check; made of the column and the expectation by default.
+    blocking : bool
+        Whether a partition that breaks it is kept from what reads it; else it warns.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    table: Text
+    expectation: Text
+    name: Text | None = None
+    description: Text | None = None
+    blocking: Flag = True
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of :func:`mg_assets.quality.rules.expect`."""
+        own = {"name": self.name, "description": self.description or "", "blocking": self.blocking}
+        return {**own, **(self.model_extra or {})}
+
+
 class Settings(Part):
     """A deployment's settings.
 
@@ -341,6 +367,8 @@ class Settings(Part):
         How portfolios trade; the report's costs by default.
     evaluation : EvaluationSettings
         Cases that factors and signals are evaluated under (docs/evaluation.md).
+    rules : tuple of RuleSettings
+        Quality rules of the user's own (docs/extensions.md).
     accepted : dict
         Partitions that are accepted although a blocking check fails, by table and check, e.g.
         ``{"labels": {"finite_share": ["2015-07-07"]}}``: the check only warns there.
@@ -370,6 +398,7 @@ class Settings(Part):
     signals: dict[Portfolio, Signal] = Field(default_factory=dict)
     trading: TradingSettings = Field(default_factory=TradingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    rules: Annotated[tuple[RuleSettings, ...], Each] = ()
     accepted: dict[str, dict[str, Annotated[tuple[PartitionKey, ...], Each]]] = Field(default_factory=dict)
     device: Annotated[
         str,

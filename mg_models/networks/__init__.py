@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 from torch import nn
 
+from mg_models.data.panel_windows import as_tensor
 from mg_models.errors import CatalogError
 from mg_models.networks.mlp import Mlp
 from mg_models.networks.multitask import MultiTask
@@ -14,6 +16,7 @@ from mg_models.networks.sequence import Sequence
 from mg_models.networks.tasks import TaskMlp
 from mg_models.networks.transformer import StockAttention, TemporalTransformer
 from mg_models.specs import (
+    NETWORKS,
     LinearSpec,
     MlpSpec,
     ModelSpec,
@@ -24,10 +27,8 @@ from mg_models.specs import (
     StockAttentionSpec,
     TaskMlpSpec,
     TemporalTransformerSpec,
+    network,
 )
-
-SEVERAL_INPUTS = (MultiTaskSpec, SequenceSpec, ResidualLearningSpec)
-SEVERAL_HEADS = (TaskMlpSpec, StockAttentionSpec)
 
 
 def build_network(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
@@ -49,47 +50,88 @@ def build_network(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
     Raises
     ------
     CatalogError
-        No such network, or one that the entry's inputs, features or labels do not fit.
+        The entry's dataclass has no network (:func:`mg_models.specs.network`), or its inputs and features do not fit
+        that network.
     """
-    network, heads = spec.network, len(spec.label.horizons)
-    inputs = {i.panel: features[i.panel] for i in spec.inputs}
-    first, width = next(iter(inputs.items()))
-    _check_inputs_and_heads(spec, width)
-    match network:
-        case RecurrentSpec():
-            return Recurrent(first, width, network.hidden, network.layers, network.sigmoid)
-        case MultiTaskSpec():
-            # bars share one GRU; factors have features of their own, and so a GRU of their own
-            owner = {i.panel: "bars" if network.shared and i.scale == "last_value" else i.panel for i in spec.inputs}
-            return MultiTask(inputs, owner, network.hidden, network.layers)
-        case SequenceSpec():
-            return Sequence(inputs, network)
-        case ResidualLearningSpec():
-            _check_granularities(spec)
-            return ResidualLearning({i.panel: (features[i.panel], i.per_day) for i in spec.inputs}, network)
-        case TaskMlpSpec():
-            return TaskMlp(first, width, heads, network)
-        case StockAttentionSpec():
-            return StockAttention(first, width, heads, network)
-        case TemporalTransformerSpec():
-            return TemporalTransformer(first, width, network)
-        case MlpSpec():
-            return Mlp(first, width, network.hidden, network.layers, network.dropout, network.clip)
-        case LinearSpec():
-            return Mlp(first, width, 0, 0, 0.0, network.clip)
-    raise CatalogError(f"{spec.name}: no network {network!r}")
+    build = getattr(type(spec.network), "build", None)
+    if build is None:
+        raise CatalogError(
+            f"{spec.name}: no network is tied to {type(spec.network).__name__}; put @mg_models.network("
+            f"{type(spec.network).__name__}) on its class"
+        )
+    module: nn.Module = build(spec, {i.panel: features[i.panel] for i in spec.inputs}, len(spec.label.horizons))
+    if type(spec.network) not in NETWORKS.values():
+        module.register_forward_pre_hook(_gathered)
+    return module
 
 
-def _check_inputs_and_heads(spec: ModelSpec, width: int) -> None:
-    """``width`` is the number of features of a step of the first input."""
-    network, heads = spec.network, len(spec.label.horizons)
-    if len(spec.inputs) > 1 and not isinstance(network, SEVERAL_INPUTS):
-        names = ", ".join(i.panel for i in spec.inputs)
-        raise CatalogError(f"{spec.name}: a {network.kind} network reads one input, has {names}")
-    if heads > 1 and not isinstance(network, SEVERAL_HEADS):
-        raise CatalogError(f"{spec.name}: a {network.kind} network has one head, the label horizons are {heads}")
-    if isinstance(network, StockAttentionSpec | TemporalTransformerSpec) and width % network.heads:
-        raise CatalogError(f"{spec.name}: {width} features do not divide into {network.heads} attention heads")
+@network(RecurrentSpec)
+def _recurrent(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    return Recurrent(*_first(features), spec.network.hidden, spec.network.layers, spec.network.sigmoid)
+
+
+@network(MultiTaskSpec)
+def _multitask(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    shared = spec.network.shared
+    # bars share one GRU; factors have features of their own, and so a GRU of their own
+    owner = {i.panel: "bars" if shared and i.scale == "last_value" else i.panel for i in spec.inputs}
+    return MultiTask(features, owner, spec.network.hidden, spec.network.layers)
+
+
+@network(SequenceSpec)
+def _sequence(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    return Sequence(features, spec.network)
+
+
+@network(ResidualLearningSpec)
+def _residual(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    _check_granularities(spec)
+    return ResidualLearning({i.panel: (features[i.panel], i.per_day) for i in spec.inputs}, spec.network)
+
+
+@network(TaskMlpSpec)
+def _task_mlp(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    return TaskMlp(*_first(features), heads, spec.network)
+
+
+@network(StockAttentionSpec)
+def _stock_attention(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    _check_attention_heads(spec, features)
+    return StockAttention(*_first(features), heads, spec.network)
+
+
+@network(TemporalTransformerSpec)
+def _temporal_transformer(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    _check_attention_heads(spec, features)
+    return TemporalTransformer(*_first(features), spec.network)
+
+
+@network(MlpSpec)
+def _mlp(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    own = spec.network
+    return Mlp(*_first(features), own.hidden, own.layers, own.dropout, own.clip)
+
+
+@network(LinearSpec)
+def _linear(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
+    return Mlp(*_first(features), 0, 0, 0.0, spec.network.clip)
+
+
+def _gathered(module: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments of a user's network with windows as tensors: on a CPU they come as views into the panel."""
+    windows, *others = given
+    return {name: as_tensor(window) for name, window in windows.items()}, *others
+
+
+def _first(features: Mapping[str, int]) -> tuple[str, int]:
+    """The first input's name and number of features."""
+    return next(iter(features.items()))
+
+
+def _check_attention_heads(spec: ModelSpec, features: Mapping[str, int]) -> None:
+    _, width = _first(features)
+    if width % spec.network.heads:
+        raise CatalogError(f"{spec.name}: {width} features do not divide into {spec.network.heads} attention heads")
 
 
 def _check_granularities(spec: ModelSpec) -> None:
