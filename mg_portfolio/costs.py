@@ -1,22 +1,19 @@
 """Trading costs: one object for the optimiser and the backtest, and the Chinese rates as they changed by law."""
 
-import datetime as dt
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
+from mg_portfolio.exchange_rules import SSE_MAIN, Date, history, in_force
 
-Date = str | dt.date | np.datetime64
+LAWFUL = ("stamp_tax", "transfer_fee")
+"""Rates of a day that the law sets: :data:`mg_portfolio.exchange_rules.RULES` has them, the same for every board.
 
-STAMP_TAX = (("1900-01-01", 0.001), ("2023-08-28", 0.0005))
-"""On sales alone. 0.1% of the value since 2008-09-19 (before that both sides paid), halved from 2023-08-28 on
-(Ministry of Finance and State Taxation Administration, announcement 39 of 2023)."""
-
-TRANSFER_FEE = (("1900-01-01", 0.00002), ("2022-04-29", 0.00001))
-"""On both sides, of the clearing house. 0.002% of the value since 2015-08-01, halved from 2022-04-29 on. Before 2015-08
-Shanghai charged by face value instead; the later rate is taken for it."""
+Before 2015-08 the transfer fee followed the face value in Shanghai and was 0.00255% of the value in Shenzhen; before
+2008-09-19 both sides paid the stamp tax. The first rate of the table counts also for the days before it.
+"""
 
 
 @dataclass(frozen=True)
@@ -177,11 +174,7 @@ def chinese_costs(commission: float = 0.00025, slippage: float = 0.0) -> CostSch
         Rates by date.
     """
     plain = Costs(commission=commission, slippage=slippage)
-    days = sorted({day for table in (STAMP_TAX, TRANSFER_FEE) for day, _ in table})
-
-    def rate(table: tuple[tuple[str, float], ...], day: str) -> float:
-        return [r for since, r in table if since <= day][-1]
-
+    days = sorted({str(day) for name in LAWFUL for day in history(name, SSE_MAIN)[0]})
     return CostSchedule(
-        tuple((d, replace(plain, stamp_tax=rate(STAMP_TAX, d), transfer_fee=rate(TRANSFER_FEE, d))) for d in days)
+        tuple((day, replace(plain, **{name: in_force(name, SSE_MAIN, day) for name in LAWFUL})) for day in days)
     )

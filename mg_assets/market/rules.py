@@ -1,64 +1,25 @@
-"""Exchange rules: boards, ticks and daily price limits of A-shares.
+"""Daily price limits of A-shares, computed from the exchanges' dated rules.
 
-Limits of a stock on a day, around the reference price (the previous close after ex-rights):
+Limits of a stock on a day, around the reference price (the previous close after ex-rights), follow from the board, the
+day, special treatment and the sessions since the listing; :mod:`mg_portfolio.exchange_rules` is the table, with its
+sources, and docs/market_rules.md shows it.
 
-| board | from | normal | ST | after listing |
-|---|---|---|---|---|
-| main | | 10% | 5% | listed before 2014: day 1 none; before 2023-04-10: day 1 +44% / -36%; then: 5 days none |
-| ChiNext | | 10% | 5% | as main |
-| ChiNext | 2020-08-24 | 20% | 20% | 5 days none |
-| STAR | 2019-07-22 | 20% | 20% | 5 days none |
-| Beijing | 2021-11-15 | 30% | 30% | day 1 none |
-
-Not covered, since no daily table has them: the first day back of a restructured stock and the first
-day of the delisting period (no limit).
-
-Source: trading rules of the Shanghai, Shenzhen and Beijing stock exchanges.
+Not applied, since no daily table has them: the first day back of a stock whose listing was suspended and the first day
+of the delisting period (no limit).
 """
-
-import datetime as dt
 
 import numpy as np
 
-TICK = 0.01
+from mg_portfolio.exchange_rules import BOARDS, BSE, in_force_each
+from mg_portfolio.exchange_rules import board_codes as board_codes
+from mg_portfolio.exchange_rules import in_force as in_force
+
+TICK: float = in_force("tick", BSE, "2021-11-15")
 """Price step of A-shares, yuan."""
-
-BOARDS = ("main", "chinext", "star", "bse")
-MAIN, CHINEXT, STAR, BSE = range(4)
-
-CHINEXT_REFORM = np.datetime64(dt.date(2020, 8, 24), "D")
-MAIN_REGISTRATION = np.datetime64(dt.date(2023, 4, 10), "D")
-FIRST_DAY_LIMITS = np.datetime64(dt.date(2014, 1, 1), "D")
-
-
-def board_codes(symbols: np.ndarray) -> np.ndarray:
-    """Index into :data:`BOARDS` for symbols such as ``688001.SH``.
-
-    Returns
-    -------
-    ndarray of int8 (S,)
-
-    Raises
-    ------
-    ValueError
-        A symbol names no exchange.
-    """
-    out = np.empty(len(symbols), np.int8)
-    for i, symbol in enumerate(symbols):
-        code, _, exchange = str(symbol).partition(".")
-        if exchange == "SH":
-            out[i] = STAR if code.startswith("68") else MAIN
-        elif exchange == "SZ":
-            out[i] = CHINEXT if code.startswith("30") else MAIN
-        elif exchange == "BJ":
-            out[i] = BSE
-        else:
-            raise ValueError(f"symbol was {symbol!r}; write it as 600000.SH, 000001.SZ or 830799.BJ")
-    return out
 
 
 def board_of(symbols: np.ndarray) -> np.ndarray:
-    """Board names of symbols, object ``(S,)``: ``main``, ``chinext``, ``star`` or ``bse``."""
+    """Board names of symbols, object ``(S,)``: of :data:`mg_portfolio.exchange_rules.BOARDS`."""
     return np.array(BOARDS, dtype=object)[board_codes(symbols)]
 
 
@@ -81,7 +42,7 @@ def limit_percent(
     Parameters
     ----------
     board : ndarray of int (n,)
-        Index into :data:`BOARDS`.
+        Index into :data:`mg_portfolio.exchange_rules.BOARDS`.
     day : ndarray of datetime64[D] (n,) or scalar
     st : ndarray of bool (n,)
         Under special treatment.
@@ -96,19 +57,16 @@ def limit_percent(
     """
     board = np.asarray(board)
     day = np.broadcast_to(np.asarray(day, "datetime64[D]"), board.shape)
-    wide = (board == STAR) | ((board == CHINEXT) & (day >= CHINEXT_REFORM))
-    up = np.where(board == BSE, 30.0, np.where(wide, 20.0, np.where(st, 5.0, 10.0)))
+    plain, special = (in_force_each(name, board, day) for name in ("price_limit", "price_limit_st"))
+    up = np.where(st, special, plain)
     down = up.copy()
     if session is None:
         return up, down
-    listed = day if listed is None else listed
-    free_days = np.where(board == BSE, 1, np.where(wide, 5, 0))
-    main_like = ~wide & (board != BSE)
-    free_days = np.where(main_like & (listed >= MAIN_REGISTRATION), 5, free_days)
-    free_days = np.where(main_like & (listed < FIRST_DAY_LIMITS), 1, free_days)
-    capped = main_like & (session == 1) & (listed >= FIRST_DAY_LIMITS) & (listed < MAIN_REGISTRATION)
-    up, down = np.where(capped, 44.0, up), np.where(capped, 36.0, down)
-    free = (session >= 1) & (session <= free_days)
+    listed = np.where(np.isnat(listed), day, listed) if listed is not None else day
+    first = session == 1
+    high, low = (in_force_each("first_day_limit", board, listed, part) for part in (0, 1))
+    up, down = np.where(first & np.isfinite(high), high, up), np.where(first & np.isfinite(low), low, down)
+    free = (session >= 1) & (session <= in_force_each("free_sessions", board, listed))
     return np.where(free, np.nan, up), np.where(free, np.nan, down)
 
 

@@ -1,10 +1,12 @@
 """Exchange rules by symbol that the tick suites need."""
 
 import datetime as dt
+from typing import Any
 
 import numpy as np
 
-SHANGHAI_CLOSING_AUCTION = dt.date(2018, 8, 20)  # continuous to 15:00 before
+from mg_portfolio.exchange_rules import BOARDS, board_codes, in_force
+
 LIMIT_COLUMNS = ("up_limit", "down_limit")
 
 CLOSE = dt.time(15, 0)
@@ -22,11 +24,10 @@ def session_end(day: dt.date) -> dt.time:
     return SHORT_SESSIONS.get(day, CLOSE)
 
 
-def lot_rule(symbols: np.ndarray) -> np.ndarray:
-    """0 where buy orders come in hundreds, else a buy's least volume: 200 on STAR, 100 in Beijing."""
-    text = np.asarray(symbols, dtype=str)
-    star = np.char.startswith(text, "688") | np.char.startswith(text, "689")
-    return np.where(star, 200, np.where(np.char.endswith(text, ".BJ"), 100, 0)).astype(np.int64)
+def lot_rule(symbols: np.ndarray, day: dt.date) -> np.ndarray:
+    """0 where buy orders come in whole lots of the least volume, else that volume, above which one share is a step."""
+    lots = _of_boards("buy_lot", symbols, day, (0, 0))
+    return np.array([0 if step == least else least for least, step in lots], np.int64)
 
 
 def larger_is_active(symbols: np.ndarray) -> np.ndarray:
@@ -36,5 +37,16 @@ def larger_is_active(symbols: np.ndarray) -> np.ndarray:
 
 def closing_auction(symbols: np.ndarray, day: dt.date) -> np.ndarray:
     """Whether the symbol's day ends in a call auction."""
-    shanghai = np.char.endswith(np.asarray(symbols, dtype=str), ".SH")
-    return ~shanghai | (day >= SHANGHAI_CLOSING_AUCTION)
+    return np.array([times is not None for times in _of_boards("closing_auction", symbols, day, ())], bool)
+
+
+def trades_after_close(symbols: np.ndarray, day: dt.date) -> np.ndarray:
+    """Whether the symbol's daily volume may hold fixed-price trades after the close, which are in no minute bar."""
+    return np.array([times is not None for times in _of_boards("after_close", symbols, day, None)], bool)
+
+
+def _of_boards(rule: str, symbols: np.ndarray, day: dt.date, otherwise: Any) -> list[Any]:
+    """What a rule says on a day of each symbol's board; ``otherwise`` of a symbol that names no exchange."""
+    values = [in_force(rule, board, day) for board in range(len(BOARDS))]
+    named = [str(s).endswith((".SH", ".SZ", ".BJ")) for s in symbols]
+    return [values[board_codes([s])[0]] if ok else otherwise for s, ok in zip(symbols, named, strict=True)]

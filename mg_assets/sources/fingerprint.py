@@ -18,6 +18,7 @@ import xxhash
 from mg_assets.sources import digest_cache
 from mg_assets.sources.digest_cache import FileState
 from mg_assets.sources.io.archives import volumes_of
+from mg_portfolio import exchange_rules
 
 CLOCK_RESOLUTION = 2.0
 """Seconds: file systems note times no finer than that (FAT). A file that changed so shortly before it was read may
@@ -157,5 +158,6 @@ def _reading_code() -> str:
     """Hash of the code that reads histories, its libraries included."""
     here = Path(__file__).parent
     paths = [p for folder in (here, here.parent / "market") for p in sorted(folder.rglob("*.py"))]
+    paths.append(Path(exchange_rules.__file__))
     libraries = [importlib.metadata.version(n) for n in ("numpy", "pandas", "pyarrow")]
     return fingerprint_of(libraries, [xxhash.xxh3_128_hexdigest(p.read_bytes()) for p in paths])

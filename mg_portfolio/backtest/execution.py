@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
+from mg_portfolio.exchange_rules import BOARDS, KNOWN_UNTIL, SSE_MAIN, Date, board_codes, in_force
+
+EXCHANGES = (".SH", ".SZ", ".BJ")
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,8 @@ class Execution:
     participation : float, optional
         Largest share of a stock's amount of the day that one order may be. Needs the panel's ``amount``.
     lots : bool
-        Whether orders are whole lots of shares, the rest staying in cash: 100 shares, on STAR 200 or more, in Beijing
-        100 or more, one by one. Sales too, but for positions that are sold whole. Needs the panel's ``adj_factor``.
+        Whether orders are whole lots of shares of the stock's board on that day, the rest staying in cash. Sales too,
+        but for positions that are sold whole. Needs the panel's ``adj_factor``.
     """
 
     capital: float
@@ -102,16 +105,23 @@ class Filling:
         return np.clip(values, self._low, self._high)
 
 
-def lot_rules(symbols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest order and step in shares: 100 by 100; on STAR 200 by 1; in Beijing 100 by 1."""
-    names = [str(s) for s in symbols]
-    star = np.array([n.startswith(("688", "689")) and n.endswith(".SH") for n in names], dtype=bool)
-    beijing = np.array([n.endswith(".BJ") for n in names], dtype=bool)
-    return np.where(star, 200.0, 100.0), np.where(star | beijing, 1.0, 100.0)
+def lot_rules(symbols: np.ndarray, day: Date) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest order and step in shares, as the exchange has them on the day."""
+    lots = np.array([in_force("buy_lot", board, day) for board in range(len(BOARDS))], dtype=np.float64)
+    named = [board_codes([s])[0] if str(s).endswith(EXCHANGES) else SSE_MAIN for s in symbols]
+    least, step = lots[np.array(named, dtype=np.intp)].T
+    return least, step
 
 
 def round_to_lots(
-    traded: np.ndarray, held: np.ndarray, share: np.ndarray, symbols: np.ndarray, cash: float, buy: float, sell: float
+    traded: np.ndarray,
+    held: np.ndarray,
+    share: np.ndarray,
+    symbols: np.ndarray,
+    cash: float,
+    buy: float,
+    sell: float,
+    day: Date = KNOWN_UNTIL,
 ) -> np.ndarray:
     """Round orders down to what the exchange takes.
 
@@ -128,13 +138,15 @@ def round_to_lots(
         Before the orders.
     buy, sell : float
         Cost rates.
+    day : str, date or datetime64, optional
+        Whose lots count; a symbol that names no exchange has those of the main board.
 
     Returns
     -------
     (S,) float
         Change of value in whole lots; a position is sold whole, odd shares and all, or in lots.
     """
-    least, step = lot_rules(symbols)
+    least, step = lot_rules(symbols, day)
 
     def whole(value: np.ndarray) -> np.ndarray:
         shares = np.divide(value, share, out=np.zeros_like(value), where=value > 0.0)

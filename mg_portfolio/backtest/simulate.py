@@ -253,7 +253,7 @@ def trade(
     reason[bought & up], reason[sold & down] = LIMIT_UP, LIMIT_DOWN
     if execution is not None and execution.lots:
         share = _share_value(market, day, price, traded, execution)
-        whole = round_to_lots(traded, worth, share, market.symbols, held_cash, cost.buy, cost.sell)
+        whole = round_to_lots(traded, worth, share, market.symbols, held_cash, cost.buy, cost.sell, market.days[day])
         reason[(np.abs(traded) > dust) & (whole == 0.0)] = LOT
         traded, paid = whole, _paid(whole, cost)
 

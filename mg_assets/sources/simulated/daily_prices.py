@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_assets.sources.simulated.random_streams import RandomStream, generator
+from mg_portfolio.exchange_rules import CHINEXT, SSE_MAIN, STAR, in_force
 
 NIGHT = 0.25  # share of the day's variance that falls between the close and the open
-LIMIT_ST, LIMIT_MAIN, LIMIT_WIDE = 5, 10, 20  # percent
-CHINEXT_REFORM = np.datetime64("2020-08-24")
 FIRST_DAY_UP, FIRST_DAY_DOWN = 44, 36  # percent, of a stock's first day on any board
 
 
@@ -37,20 +36,25 @@ def limits(
     st, fresh : ndarray of bool (S,)
         Under special treatment; on the first day after listing.
     date : datetime64[D]
-        ChiNext has 10% before 2020-08-24 and 20% from then on.
+        That of the rules; only main-board stocks carry ST.
 
     Returns
     -------
     up, down : ndarray of int (S,)
         Ticks.
     """
-    wide = board == "star"
-    if date >= CHINEXT_REFORM:
-        wide = wide | (board == "chinext")
-    percent = np.where(st, LIMIT_ST, np.where(wide, LIMIT_WIDE, LIMIT_MAIN))
+    percent = np.select(
+        [st, board == "star", board == "chinext"],
+        [_percent("price_limit_st", SSE_MAIN, date), *(_percent("price_limit", b, date) for b in (STAR, CHINEXT))],
+        _percent("price_limit", SSE_MAIN, date),
+    )
     up = (reference * (100 + np.where(fresh, FIRST_DAY_UP, percent)) + 50) // 100
     down = (reference * (100 - np.where(fresh, FIRST_DAY_DOWN, percent)) + 50) // 100
     return up, np.maximum(down, 1)
+
+
+def _percent(rule: str, board: int, date: np.datetime64) -> int:
+    return int(in_force(rule, board, date))
 
 
 def form_prices(

@@ -1,6 +1,5 @@
 """The exchange's stocks: symbols, boards, industries, listing dates and what is fixed about each."""
 
-import datetime as dt
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from mg_assets.market.calendar import trading_days
 from mg_assets.sources.simulated.random_streams import RandomStream, generator
 from mg_assets.sources.simulated.settings import SimulationSettings
+from mg_portfolio.exchange_rules import CHINEXT, STAR, history
 
 INDUSTRIES = (
     "Electronics",
@@ -43,8 +43,7 @@ INDUSTRIES = (
 )
 """The 30 industries of the usual first-level classification, largest first."""
 
-CHINEXT_OPENS = dt.date(2009, 10, 30)
-STAR_OPENS = dt.date(2019, 7, 22)
+CHINEXT_OPENS, STAR_OPENS = (history("opens", board)[0][0] for board in (CHINEXT, STAR))
 LISTING_SPAN = 2672
 """Trading days after the start over which the later stocks are listed (eleven years)."""
 
@@ -138,8 +137,8 @@ def _listing_days(settings: SimulationSettings, rng: np.random.Generator) -> tup
 
 def _boards(list_date: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     u = rng.random(len(list_date))
-    star = (list_date >= np.datetime64(STAR_OPENS)) & (u < 0.3)
-    chinext = (list_date >= np.datetime64(CHINEXT_OPENS)) & (u > 0.55)
+    star = (list_date >= STAR_OPENS) & (u < 0.3)
+    chinext = (list_date >= CHINEXT_OPENS) & (u > 0.55)
     board = np.select([star, chinext], ["star", "chinext"], "main").astype(object)
     shanghai = star | ((rng.random(len(u)) < 0.5) & ~chinext)
     return board, np.where(shanghai, "SH", "SZ").astype(object)

@@ -8,7 +8,7 @@ from mg_assets.market.rules import board_codes, board_of, limit_percent, price_l
 
 def test_boards():
     symbols = np.array(["600000.SH", "688001.SH", "000001.SZ", "300001.SZ", "830799.BJ"], dtype=object)
-    assert board_of(symbols).tolist() == ["main", "star", "main", "chinext", "bse"]
+    assert board_of(symbols).tolist() == ["sse_main", "star", "szse_main", "chinext", "bse"]
     with pytest.raises(ValueError, match=r"write it as 600000\.SH"):
         board_codes(np.array(["600000"], dtype=object))
 
