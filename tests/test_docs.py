@@ -14,7 +14,7 @@ from pages import without_old_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PACKAGES = "mg_assets|mg_models|mg_portfolio"
+PACKAGES = "mg_assets|mg_models|mg_portfolio|mg_axes"
 FOLDERS = f"{PACKAGES}|benchmarks|deploy|docs|examples|tests"
 PATH = re.compile(rf"(?<![\w/.:])(?:{FOLDERS})/[\w./-]*\w")
 DOTTED = re.compile(rf"(?<![\w/.-])(?:{PACKAGES})(?:\.\w+)+(?![\w/-])")

@@ -1,4 +1,4 @@
-"""What the three packages export: it resolves, is documented in full, imports little, and its examples run."""
+"""What the packages export: it resolves, is documented in full, imports little, and its examples run."""
 
 import dataclasses
 import doctest
@@ -12,7 +12,7 @@ import pytest
 from numpydoc.docscrape import get_doc_object
 from numpydoc.validate import validate
 
-PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
+PACKAGES = ("mg_assets", "mg_models", "mg_portfolio", "mg_axes")
 
 # Sections, summary, parameters, returns and yields. Left out: EX01, SA01 and ES01 (examples, see-also and extended
 # summaries are there where they help), SS06, PR08, PR09, RT04 and RT05 (capitals and full stops),
@@ -26,6 +26,7 @@ DEMANDED = {
 HEAVY = {
     "mg_assets": {"torch", "dagster", "cvxpy", "matplotlib", "great_expectations"},
     "mg_models": {"torch", "dagster", "cvxpy", "matplotlib"},
+    "mg_axes": {"torch", "dagster", "cvxpy", "matplotlib", "polars", "xarray", "numba"},
     "mg_portfolio": {"torch", "dagster", "cvxpy", "matplotlib"},
 }
 
