@@ -23,6 +23,8 @@ class FileRead:
     seconds : float
         Time spent on it.
     error : MgError or None
+    remarks : list of str
+        What was decided about it: columns that it lacks, how its times are labelled.
     """
 
     path: Path
@@ -30,6 +32,7 @@ class FileRead:
     others: int = 0
     seconds: float = 0.0
     error: MgError | None = None
+    remarks: list[str] = field(default_factory=list)
 
 
 @dataclass
