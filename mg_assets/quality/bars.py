@@ -8,16 +8,15 @@ import pandas as pd
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
 from mg_assets.market.rules import board_codes, limit_percent, price_limits
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.market.sessions import trades_after_close
 from mg_assets.quality import shared_checks
 from mg_assets.quality.kernels import bars as kernels
 from mg_assets.quality.kernels import marks
 from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
 from mg_assets.quality.session import SESSION, SessionRows, measure_session
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
-from mg_assets.quality.ticks import PRICES
 from mg_assets.sources.daily.mapping import VOLUME_STEP
 
-AFTER_HOURS_FROM = dt.date(2019, 7, 22)  # fixed-price trades after the close: in a daily bar, in no minute bar
 SINGLE_PRECISION = 2.0**-23  # some vendors store the day's volume as float32: 4 shares of 165 million
 UNLIMITED_SHARE = 0.02
 OFF_TICK_SHARE = 0.005
@@ -25,7 +24,13 @@ MANY = 100  # traded stocks that a share of them needs
 FEW = 10  # traded stocks that are not all in their first days
 BEYOND = 0.01  # relative; a price adjusted and rounded back misses its limit by less
 AMOUNT = 1e-9  # relative; the order of summation alone moves the last digits
+ALONE_SHARE = 0.1  # a vendor without Beijing has minute bars of 95% of the stocks
+VOLUME_UNITS = (100, 10)  # shares: what vendors of daily bars round volumes to
+AMOUNT_UNITS = (1000, 100, 10, 1)  # yuan: and amounts
 
+ODD_BARS = ("bad_ohlc", "bad_vwap", "off_tick", "outside_limits")
+ODD_STOCKS = ("bad_ohlc", "bad_vwap", "outside_limits", "bad_shares", "limits_crossed", "traded_suspended")
+DIFFERENCES = ("volume_differs", "amount_differs", "price_differs")
 MINUTE_CHECKS = (
     shared_checks.SCHEMA,
     Check(
@@ -35,12 +40,22 @@ MINUTE_CHECKS = (
     ),
     Check(
         "ohlc",
-        "Low <= open, close <= high; average price between low and high (where the source rounds volumes: for some "
-        "volume that rounds to the stated one); no negative volume, amount or count; a bar without trades repeats the "
-        "last close with amount 0",
-        (Limit("bad_ohlc"), Limit("negative"), Limit("bad_empty"), Limit("no_price"), Limit("bad_vwap")),
+        "Low <= open, close <= high and average price between low and high (where the source rounds volumes: for some "
+        f"volume that rounds to the stated one) in all but {shared_checks.ODD_SHARE:.0%} of the bars with trades; no "
+        "negative volume, amount or count; a bar without trades repeats the last close with amount 0",
+        (*shared_checks.share_limits("bad_ohlc", "bad_vwap"), *map(Limit, ("negative", "bad_empty", "no_price"))),
     ),
-    PRICES,
+    Check(
+        "price_limits",
+        f"Prices on the 0.01 tick and inside the day's limits in all but {shared_checks.ODD_SHARE:.0%} of the bars",
+        shared_checks.share_limits("off_tick", "outside_limits"),
+    ),
+    Check(
+        "odd_bars",
+        "No bar at all contradicts itself, lies off the tick or outside the limits",
+        tuple(map(Limit, ODD_BARS)),
+        blocking=False,
+    ),
     Check(
         "matches_trades",
         "Each stock's volume, amount and number of trades are those of its trades",
@@ -53,9 +68,9 @@ MINUTE_CHECKS = (
 )
 OHLC = Check(
     "ohlc",
-    "Low <= open, close <= high; average price between low and high; no negative volume or amount; a traded stock "
-    "has prices",
-    (Limit("bad_ohlc"), Limit("negative"), Limit("no_price"), Limit("bad_vwap")),
+    "Low <= open, close <= high and average price between low and high, for all but one stock or "
+    f"{shared_checks.ODD_SHARE:.0%} of them; no negative volume or amount; a traded stock has prices",
+    (*shared_checks.share_limits("bad_ohlc", "bad_vwap"), Limit("negative"), Limit("no_price")),
 )
 DAILY_CHECKS = (
     shared_checks.SCHEMA,
@@ -63,10 +78,11 @@ DAILY_CHECKS = (
     OHLC,
     Check(
         "price_limits",
-        f"Prices inside the day's limits, missing for at most {UNLIMITED_SHARE:.0%} of the traded stocks (first days, "
-        f"and derived limits that trading contradicts); at most {OFF_TICK_SHARE:.1%} off the 0.01 tick",
+        f"Prices inside the day's limits, for all but one stock or {shared_checks.ODD_SHARE:.0%} of them; limits are "
+        f"missing for at most {UNLIMITED_SHARE:.0%} of the traded stocks (first days, and derived limits that trading "
+        f"contradicts); at most {OFF_TICK_SHARE:.1%} off the 0.01 tick",
         (
-            Limit("outside_limits"),
+            *shared_checks.share_limits("outside_limits"),
             Limit("unlimited_share", None, UNLIMITED_SHARE),
             Limit("off_tick_share", None, OFF_TICK_SHARE),
         ),
@@ -79,13 +95,22 @@ DAILY_CHECKS = (
     ),
     Check(
         "attributes",
-        "Adjustment factor and float shares above 0, limits around the reference price, no trade while suspended",
-        (Limit("bad_factor"), Limit("bad_shares"), Limit("limits_crossed"), Limit("traded_suspended")),
+        "Adjustment factor above 0; float shares above 0, limits around the reference price and no trade while "
+        f"suspended, for all but one stock or {shared_checks.ODD_SHARE:.0%} of them",
+        (Limit("bad_factor"), *shared_checks.share_limits("bad_shares", "limits_crossed", "traded_suspended")),
     ),
     Check(
         "matches_minutes",
-        "Each stock's volume, amount, open, high, low and close are those of its minute bars",
-        (Limit("volume_differs"), Limit("amount_differs"), Limit("price_differs")),
+        "Volume and amount (to the unit that all daily ones are multiples of), open, high, low and close are those of "
+        f"the minute bars, for all but one stock or {shared_checks.ODD_SHARE:.0%} of those that have both; at most "
+        f"{ALONE_SHARE:.0%} have one of the two alone, or more than half (two sources of different stocks)",
+        (*shared_checks.share_limits(*DIFFERENCES), *shared_checks.share_limits("alone", share=ALONE_SHARE)),
+    ),
+    Check(
+        "odd_stocks",
+        "No stock at all contradicts itself, its limits or its minute bars",
+        tuple(map(Limit, (*ODD_STOCKS, *DIFFERENCES))),
+        blocking=False,
     ),
     Check(
         "continuity",
@@ -106,6 +131,7 @@ PERIOD_CHECKS = (
         "Amount is the sum, high and low the extremes of the period's adjusted daily bars",
         (Limit("amount_differs"), Limit("price_differs")),
     ),
+    Check("odd_stocks", "No stock at all contradicts itself", tuple(map(Limit, ODD_STOCKS[:2])), blocking=False),
     shared_checks.SIZE_BAND,
 )
 PRICE_COLUMNS = ("open", "high", "low", "close")
@@ -121,7 +147,7 @@ def measure_minutes(view: View, measures: Measures) -> None:
         met: list[np.ndarray] = []
         totals: list[pd.DataFrame] = []
         session = SessionRows()
-        step = _volume_step(view)
+        step, traded = _volume_step(view), 0
         for offset, part in rows.batches(SCHEMAS["minute_bars"].names):
             shared_checks.measure_nulls(measures, part, ("open", "high", "low", "close", "num_trades"), offset)
             codes, words = encode(part["symbol"])
@@ -136,9 +162,12 @@ def measure_minutes(view: View, measures: Measures) -> None:
             counts = np.where(np.minimum(count, 0).any(), np.nan, 1.0) * np.maximum(count, 0)
             totals.append(_by_symbol(codes, words, volume, amount, counts))
             session.add_bars(codes, words, minute, volume)
+            traded += int(np.count_nonzero(volume > 0))
     present = np.unique(np.concatenate(met).astype(str)) if met else np.array([], str)
     if totals:
-        _match_trades(view, measures, pd.concat(totals))
+        whole = pd.concat(totals)
+        shared_checks.measure_shares(measures, ODD_BARS, traded)
+        _match_trades(view, measures, whole)
         measure_session(view, measures, session)
     shared_checks.measure_coverage(view, measures, present)
     shared_checks.measure_size_band(view, measures, rows.count, len(present))
@@ -217,6 +246,7 @@ def measure_daily(view: View, measures: Measures) -> None:
     measures.rows("bad_factor", ~(factor > 0), symbol=symbol, adj_factor=factor)
     measures.rows("bad_shares", shares <= 0, symbol=symbol, float_shares=shares)
     measures.rows("traded_suspended", suspended & (volume > 0), symbol=symbol, volume=volume)
+    shared_checks.measure_shares(measures, ODD_STOCKS, np.count_nonzero(volume > 0))
     _match_minutes(view, measures, frame)
     _continuity(view, measures, frame)
     traded = frame["symbol"][~(suspended | ~(volume > 0))].to_numpy(dtype=object)
@@ -286,31 +316,34 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     )
     for words, totals in parts:
         theirs[np.searchsorted(symbol, words.astype(str))] = totals
-    after_hours = _trades_after_hours(symbol, view.day)
+    after_hours = trades_after_close(symbol, view.day)
     more = np.nan_to_num(ours[:, 4]) - np.nan_to_num(theirs[:, 4])
-    covered = np.isfinite(theirs[:, 4])
-    slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4])
+    slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4]) + _below_unit(ours[:, 4], VOLUME_UNITS)
     step = _volume_step(view)
     if step > 1:
         slack += 0.5 * step * (kernels.MINUTES + 2)  # each bar and both auctions are rounded on their own
-    bad = np.where(after_hours, (more < -slack) | ~covered, np.abs(more) > slack)
-    if covered.mean() < 0.5:
-        measures.notes.append(f"minute bars cover {covered.sum()} of {len(covered)} traded stocks: only these compared")
-        bad &= covered
+    both = np.isfinite(ours[:, 4]) & np.isfinite(theirs[:, 4])
+    if not both.all():
+        measures.notes.append(f"{(~both).sum()} of {len(both)} traded stocks have daily or minute bars alone")
+    if both.mean() >= 0.5:  # else two sources of different stocks
+        measures.rows("alone", ~both, symbol=symbol, daily=ours[:, 4], minutes=theirs[:, 4])
+        shared_checks.measure_shares(measures, ("alone",), len(both))
+    bad = np.where(after_hours, more < -slack, np.abs(more) > slack) & both
     measures.rows("volume_differs", bad, symbol=symbol, daily=ours[:, 4], minutes=theirs[:, 4])
     gap = np.abs(ours - theirs)
-    bad = (gap[:, 5] > AMOUNT * np.abs(theirs[:, 5]) + 1e-6) & ~(after_hours & (more > 0))
+    slack = SINGLE_PRECISION * np.abs(theirs[:, 5]) + _below_unit(ours[:, 5], AMOUNT_UNITS)
+    bad = (gap[:, 5] > slack + 1e-6) & ~(after_hours & (more > 0))
     measures.rows("amount_differs", bad, symbol=symbol, daily=ours[:, 5], minutes=theirs[:, 5])
     bad = (gap[:, :4] > marks.TOLERANCE).any(axis=1)
     measures.rows("price_differs", bad, symbol=symbol, **dict(zip(PRICE_COLUMNS, gap[:, :4].T, strict=True)))
+    shared_checks.measure_shares(measures, DIFFERENCES, np.count_nonzero(both))
 
 
-def _trades_after_hours(symbol: np.ndarray, day: dt.date) -> np.ndarray:
-    """Boards whose daily volume holds fixed-price trades after the close: STAR and ChiNext."""
-    boards = np.zeros(len(symbol), bool)
-    for prefix in ("688", "689", "30"):
-        boards |= np.char.startswith(symbol.astype(str), prefix)
-    return boards & (day >= AFTER_HOURS_FROM)
+def _below_unit(values: np.ndarray, units: tuple[int, ...]) -> float:
+    """How far values may be off if they are rounded to the coarsest unit that all of them are multiples of."""
+    positive = values[values > 0]
+    unit = next((u for u in units if len(positive) and np.all(np.abs(positive / u - np.rint(positive / u)) < 1e-6)), 0)
+    return unit * (1 - 1e-6)
 
 
 def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
@@ -343,6 +376,7 @@ def measure_period(view: View, measures: Measures) -> None:
         return
     shared_checks.measure_symbols(measures, frame)
     _ohlc(measures, frame)
+    shared_checks.measure_shares(measures, ("bad_ohlc", "bad_vwap"), np.count_nonzero(frame["volume"] > 0))
     shared_checks.measure_size_band(view, measures, len(frame), frame["symbol"].nunique())
     keys = view.run.keys("daily_bars")
     start = np.datetime64(view.key)

@@ -21,6 +21,8 @@ in seven years of real bars. Over four lengths it had 0.21 at most, with a stand
 ENOUGH = 2  # lengths that a mean needs
 IMPLAUSIBLE = 0.3  # no published A-share signal has a mean RankIC of even half of this
 SECTION = 20  # stocks
+BY_CHANCE = 4.5
+"""Standard deviations of chance that a mean RankIC may have: of 30 stocks, four labels' lengths give 0.42 at most."""
 SCORED_SHARE = 0.5
 DEEP_EVERY = 40  # of a run's partitions, the first and each fortieth are recomputed from the lake as of the day
 
@@ -35,7 +37,7 @@ CHECKS = (
     Check(
         "leakage",
         "The absolute mean RankIC with each label is below 0.3, over the last scored days of four times its length: "
-        "20, 40 and 80 days",
+        f"20, 40 and 80 days; with few stocks, less by what exceeds it in {BY_CHANCE} standard deviations of chance",
         (Limit("rank_ic_mean", None, IMPLAUSIBLE),),
     ),
     Check(
@@ -99,33 +101,36 @@ def _leakage(view: View, measures: Measures) -> None:
     daily = [view.run.cached(("rank_ic", k), partial(_rank_ic, view, k)) for k in keys]
     if not daily:
         return
-    table = np.array(daily)  # (days, horizons)
-    means = np.full(len(HORIZONS), np.nan)
+    table = np.array(daily)  # (days, 2, horizons): RankIC, stocks
+    means, raw, stocks = (np.full(len(HORIZONS), np.nan) for _ in range(3))
     for h, length in enumerate(HORIZONS):
-        finite = table[np.isfinite(table[:, h]), h][-WINDOWS * length :]
+        finite = table[np.isfinite(table[:, 0, h]), :, h][-WINDOWS * length :]
         if len(finite) >= ENOUGH * length:
-            means[h] = abs(finite.mean())
-    measures.worst("rank_ic_mean", means, {"label": np.array([f"ret_{h}" for h in HORIZONS], object)})
+            raw[h], stocks[h] = finite.mean(axis=0)
+            chance = BY_CHANCE / np.sqrt(len(finite) / length * (stocks[h] - 1))  # labels that overlap are one
+            means[h] = max(abs(raw[h]) - max(chance - IMPLAUSIBLE, 0.0), 0.0)
+    labels = np.array([f"ret_{h}" for h in HORIZONS], object)
+    measures.worst("rank_ic_mean", means, {"label": labels, "rank_ic": raw, "stocks": stocks})
 
 
 def _rank_ic(view: View, key: str) -> np.ndarray:
-    """RankIC of a day's scores with each label; NaN where fewer than 20 stocks have both."""
+    """RankIC of a day's scores with each label, NaN where fewer than 20 stocks have both; and their number."""
     names = [f"ret_{h}" for h in HORIZONS]
     if not (
         fits_schema(view.lake, view.table, key, shared_checks.float_schema(("score",)))
         and fits_schema(view.lake, "labels", key, shared_checks.float_schema(names))
     ):
-        return np.full(len(HORIZONS), np.nan)
+        return np.full((2, len(HORIZONS)), np.nan)
     scores = view.lake.day(view.table, key, ["symbol", "score"]).drop_duplicates("symbol")
     labels = view.lake.day("labels", key, ["symbol", *names]).drop_duplicates("symbol")
     at = pd.Index(labels["symbol"]).get_indexer(scores["symbol"])
     score = np.where(at >= 0, scores["score"].to_numpy(np.float64), np.nan)
-    out = np.full(len(HORIZONS), np.nan)
+    out = np.full((2, len(HORIZONS)), np.nan)
     for h, name in enumerate(names):
         label = labels[name].to_numpy(np.float64)[at] if len(labels) else np.full(len(score), np.nan)
         both = np.isfinite(score) & np.isfinite(label)
         if both.sum() >= SECTION and np.ptp(score[both]) > 0 and np.ptp(label[both]) > 0:
-            out[h] = rank_ic(score[both], label[both])
+            out[:, h] = rank_ic(score[both], label[both]), both.sum()
     return out
 
 

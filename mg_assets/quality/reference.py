@@ -13,18 +13,29 @@ WEIGHT_SUM = 1e-3  # vendors round weights to 0.001%
 OUTSIDE_WEIGHT = 0.01  # lists and weights of different vendors: 0.12% at most in eleven years of CSI 300
 DISJOINT = (("csi300", "csi500"), ("csi300", "csi1000"), ("csi500", "csi1000"))
 
+ODD_STOCKS = ("not_listed", "delisted", "bad_factor", "bad_shares", "bad_prev_close", "limits_crossed",
+              "in_two_indices")  # fmt: skip
+MEMBERS = 300  # of the smallest index
+
 REFERENCE_CHECKS = (
     shared_checks.SCHEMA,
     shared_checks.SYMBOLS,
     Check(
         "listing",
-        "Every stock is listed and not yet delisted on the day",
-        (Limit("not_listed"), Limit("delisted")),
+        f"Stocks are listed and not yet delisted on the day, but for one or {shared_checks.ODD_SHARE:.0%} of them",
+        shared_checks.share_limits("not_listed", "delisted"),
     ),
     Check(
         "attributes",
-        "Adjustment factor, float shares and reference price above 0, limits around the reference price",
-        (Limit("bad_factor"), Limit("bad_shares"), Limit("bad_prev_close"), Limit("limits_crossed")),
+        "Adjustment factor, float shares and reference price above 0, limits around the reference price, but for one "
+        f"stock or {shared_checks.ODD_SHARE:.0%} of them",
+        shared_checks.share_limits("bad_factor", "bad_shares", "bad_prev_close", "limits_crossed"),
+    ),
+    Check(
+        "odd_stocks",
+        "No stock at all is beyond its listing, or has an attribute that cannot be",
+        tuple(map(Limit, ODD_STOCKS)),
+        blocking=False,
     ),
     Check(
         "index_weights",
@@ -43,8 +54,9 @@ REFERENCE_CHECKS = (
     ),
     Check(
         "membership",
-        "No stock is in two of CSI 300, CSI 500 and CSI 1000",
-        (Limit("in_two_indices"),),
+        "No stock is in two of CSI 300, CSI 500 and CSI 1000, but for one or "
+        f"{shared_checks.ODD_SHARE:.0%} of the smallest",
+        shared_checks.share_limits("in_two_indices"),
     ),
     Check(
         "members_band",
@@ -75,6 +87,8 @@ def measure_reference(view: View, measures: Measures) -> None:
     measures.rows("bad_prev_close", before <= 0, symbol=symbol, prev_close=before)
     shared_checks.measure_crossed_limits(measures, frame)
     _indices(measures, frame, symbol)
+    shared_checks.measure_shares(measures, ODD_STOCKS[:-1], len(frame))
+    shared_checks.measure_shares(measures, ODD_STOCKS[-1:], min(MEMBERS, len(frame)))
     counts = {i: int(frame[f"{i}_member"].fillna(False).sum()) for i in INDICES}
     view.run.cached(("members", view.key), lambda: counts)
     _members_band(view, measures, counts)

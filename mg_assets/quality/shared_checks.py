@@ -46,6 +46,8 @@ QUARANTINE_SHARE = Check(
     blocking=False,
 )
 SYMBOL = r"^\d{6}\.(SH|SZ|BJ)$"
+ODD_SHARE = 0.01
+"""Rows of a day that may contradict a rule before the day is rejected: more are the file's, fewer a stock's."""
 
 
 def measure_schema(measures: Measures, found: pa.Schema, expected: pa.Schema, rows: int) -> bool:
@@ -129,6 +131,23 @@ def measure_crossed_limits(measures: Measures, frame: pd.DataFrame) -> None:
     crossed = (up < down) | (up < before - TOLERANCE) | (down > before + TOLERANCE)
     measures.rows("limits_crossed", crossed, symbol=frame["symbol"].to_numpy(dtype=object),
                   up_limit=up, down_limit=down, prev_close=before)  # fmt: skip
+
+
+def share_limits(*names: str, share: float = ODD_SHARE) -> tuple[Limit, ...]:
+    """Limits on the measures of :func:`measure_shares`."""
+    return tuple(Limit(f"{name}_share", None, share) for name in names)
+
+
+def measure_shares(measures: Measures, names: Sequence[str], of: float) -> None:
+    """Measure which share of ``of`` rows breaks each of some rules, one row left out: it may be odd in any table.
+
+    One stock's oddity is no reason to do without the market's day: the counts ``names`` warn, the shares block.
+    """
+    for name in names:
+        count = measures.values.get(name, 0.0)
+        measures.put(f"{name}_share", max(count - 1.0, 0.0) / max(of, 1.0))
+        if count > 1:
+            measures.examples[f"{name}_share"] = measures.examples.get(name, [])
 
 
 def measure_size_band(view: View, measures: Measures, rows: int, found: int) -> None:

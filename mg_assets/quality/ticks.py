@@ -15,6 +15,10 @@ from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unso
 from mg_assets.quality.session import SESSION, SessionRows, measure_session
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 
+LOST_SHARE = 0.001  # rows of a stream whose counterparts the vendor lost
+NUMBERS = ("number_unknown", "number_side", "overfilled")
+SIDES = ("wrong_aggressor", "no_aggressor", "auction_side")
+IDS = ("duplicate_ids", "cancel_unknown", "cancel_side", "cancel_volume")
 SEQUENCE = Check(
     "sequence",
     "Rows by symbol and sequence number, each number once; times inside the sessions and never backwards",
@@ -37,13 +41,20 @@ TRADE_CHECKS = (
     Check(
         "order_numbers",
         "Every trade's buy and sell number is a new order of that side the same day, and no order trades more than "
-        "its volume (stocks without any order that day are left out)",
-        (Limit("number_unknown"), Limit("number_side"), Limit("overfilled")),
+        f"its volume, but for one trade or {LOST_SHARE:.1%} of them (stocks without any order that day are left out)",
+        shared_checks.share_limits(*NUMBERS, share=LOST_SHARE),
     ),
     Check(
         "aggressor",
-        "The active side is the larger order number in the continuous session, and no auction trade has one",
-        (Limit("wrong_aggressor"), Limit("no_aggressor"), Limit("auction_side")),
+        "The active side is the larger order number in the continuous session, and no auction trade has one, but for "
+        f"one trade or {LOST_SHARE:.1%} of them",
+        shared_checks.share_limits(*SIDES, share=LOST_SHARE),
+    ),
+    Check(
+        "odd_trades",
+        "No trade at all has an unknown order or another side than its orders",
+        tuple(map(Limit, (*NUMBERS, *SIDES))),
+        blocking=False,
     ),
     SESSION,
     shared_checks.COVERAGE,
@@ -61,8 +72,15 @@ ORDER_CHECKS = (
     PRICES,
     Check(
         "order_ids",
-        "An order's number occurs once, and a cancel withdraws at most the volume of an existing order of its side",
-        (Limit("duplicate_ids"), Limit("cancel_unknown"), Limit("cancel_side"), Limit("cancel_volume")),
+        "An order's number occurs once, and a cancel withdraws at most the volume of an existing order of its side, "
+        f"but for one order or {LOST_SHARE:.1%} of them",
+        shared_checks.share_limits(*IDS, share=LOST_SHARE),
+    ),
+    Check(
+        "odd_orders",
+        "No number at all occurs twice, and no cancel has an unknown order",
+        tuple(map(Limit, IDS)),
+        blocking=False,
     ),
     Check("lots", "Buy orders are multiples of 100 shares (STAR: at least 200)", (Limit("odd_lots"),), blocking=False),
     REPLAY,
@@ -93,6 +111,7 @@ def measure_trades(view: View, measures: Measures) -> None:
         finally:
             if orders is not None:
                 orders.__exit__()
+    shared_checks.measure_shares(measures, (*NUMBERS, *SIDES), rows.count)
     measure_session(view, measures, session)
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
     shared_checks.measure_coverage(view, measures, met)
@@ -164,6 +183,7 @@ def measure_orders(view: View, measures: Measures) -> None:
             last = present[-1][-1] if present else None
             present.append(_order_batch(view, measures, part, offset, last))
             session.add_ticks(part["symbol"], since_midnight(view, part))
+    shared_checks.measure_shares(measures, IDS, rows.count)
     measure_session(view, measures, session, share=False)
     met = np.unique(np.concatenate(present).astype(str)) if present else np.array([], str)
     shared_checks.measure_coverage(view, measures, met)
@@ -182,7 +202,7 @@ def _order_batch(view: View, measures: Measures, part: pa.Table, offset: int, la
     found = marks.no_marks(kernels.ORDER_RULES)
     kernels.scan_orders(
         codes, since_midnight(view, part), numbers(part["seq"]), numbers(part["price"]), volume, side, kind,
-        up, down, lot_rule(words), found,
+        up, down, lot_rule(words, view.day), found,
     )  # fmt: skip
     keep_marks(measures, kernels.ORDER_RULES, found, part, offset)
 
