@@ -113,6 +113,14 @@ class IndexWeights:
         out[self.symbol[rows][inside]] = self.weight[rows][inside]
         return out
 
+    def spans(self) -> DateRanges:
+        """Days on which each stock has a weight: those of a date until the next one."""
+        last = np.append(self.days[1:] - np.timedelta64(1, "D"), np.datetime64("9999-12-31", "D"))
+        counts = np.diff(self.offsets)
+        start, end = (np.repeat(days, counts) for days in (self.days, last[: len(self.days)]))
+        inside = (self.symbol >= 0) & (self.weight > 0)
+        return DateRanges(self.symbol[inside], start[inside], end[inside])
+
 
 @dataclass(frozen=True)
 class Industries:

@@ -68,6 +68,11 @@ def read_blocks(
             yield from delimited_blocks(path, content, columns, header)
 
 
+def typed_columns(path: Path, raw: pa.Table, columns: Mapping[str, WantedColumn]) -> FileData:
+    """The wanted columns of a table that was read of a file, typed; raises DataError where it lacks one."""
+    return _typed_table(path, raw, pick(path, raw.column_names, columns), columns)
+
+
 def read_header(path: str | Path) -> list[str]:
     """The fields of a file's first line, or a Parquet file's columns; raises as :func:`read_columns`."""
     path = Path(path)
