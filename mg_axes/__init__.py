@@ -21,7 +21,7 @@ Examples
 >>> import numpy as np
 >>> import pandas as pd
 >>> from mg_axes import PANEL, aligned
->>> @aligned(ValueError, by=("price",), returns="ds", signal=PANEL, price=PANEL)
+>>> @aligned(ValueError, by=("price",), result="ds", signal=PANEL, price=PANEL)
 ... def scaled(signal, price):
 ...     return signal * price
 >>> price = pd.DataFrame([[10.0, 20.0]], index=["2024-03-04"], columns=["600000.SH", "000001.SZ"])

@@ -33,11 +33,14 @@ class Layout:
         Its value where it has no label; None refuses. Flags and whole numbers are converted to its type.
     is_axis : bool
         The argument is the labels themselves.
+    otherwise : str
+        Its axis where it has one only: values of all days, or of all stocks.
     """
 
     dims: str
     missing: float | bool | int | None = np.nan
     is_axis: bool = False
+    otherwise: str = ""
 
 
 PANEL = Layout("ds")
@@ -103,7 +106,7 @@ def align(
             if layouts[name].is_axis
         }
         blocks = {
-            at: read(_title(*at), value, layouts[at[0]].dims)
+            at: _read(_title(*at), value, layouts[at[0]])
             for at, value in flat.items()
             if not layouts[at[0]].is_axis and is_labelled(value)
         }
@@ -133,7 +136,7 @@ def align(
 
 
 def aligned(
-    error: type[Exception], by: Sequence[str] = (), together: bool = False, returns: str = "", **layouts: Layout
+    error: type[Exception], by: Sequence[str] = (), together: bool = False, result: str = "", **layouts: Layout
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Align the labelled arguments of a function; see :func:`align`.
 
@@ -141,7 +144,7 @@ def aligned(
     ----------
     error, by, together
         See :func:`align`.
-    returns : str
+    result : str
         Axes of an array that the function returns: it gets their labels where the arguments had some.
     **layouts : Layout
         By argument. One with ``is_axis`` is filled in where the caller leaves it out.
@@ -164,8 +167,8 @@ def aligned(
             if not axes:
                 return function(*args, **kwargs)
             bound.arguments.update(values)
-            result = function(*bound.args, **bound.kwargs)
-            return cast(R, labelled_result(cast(np.ndarray, result), returns, axes)) if returns else result
+            found = function(*bound.args, **bound.kwargs)
+            return cast(R, labelled_result(cast(np.ndarray, found), result, axes)) if result else found
 
         return call
 
@@ -228,6 +231,19 @@ def bare(name: str, value: Any, error: type[Exception]) -> Any:
     return value
 
 
+def _read(name: str, value: Any, layout: Layout) -> Block:
+    try:
+        return read(name, value, layout.dims)
+    except LabelError:
+        if not layout.otherwise:
+            raise
+        try:
+            return read(name, value, layout.otherwise)
+        except LabelError:
+            pass
+        raise
+
+
 def _entries(value: Any) -> list[tuple[str | None, Any]]:
     """Key and value of each entry of a mapping, or the value alone; an xarray Dataset is a mapping too."""
     return list(value.items()) if isinstance(value, Mapping) and not is_labelled(value) else [(None, value)]
@@ -269,7 +285,8 @@ def _axes(
 def _fitted(name: str, block: Block, layout: Layout, axes: Axes, sources: Mapping[str, str]) -> np.ndarray:
     """A block on the axes."""
     values = block.values
-    for k, dim in enumerate(layout.dims):
+    dims = layout.dims if set(layout.dims) <= set(block.labels) else layout.otherwise
+    for k, dim in enumerate(dims):
         own = pd.Index(block.labels[dim])
         place = own.get_indexer(pd.Index(axes[dim]))
         lacking = place < 0
@@ -283,13 +300,16 @@ def _fitted(name: str, block: Block, layout: Layout, axes: Axes, sources: Mappin
             )
         values = np.take(values, place, axis=k)
         if lacking.any():
-            values = values.astype(object if values.dtype.kind in "bO" else np.float64)
-            values[(slice(None),) * k + (lacking,)] = None if values.dtype == object else np.nan
+            values = values.astype({"b": object, "O": object, "M": values.dtype}.get(values.dtype.kind, np.float64))
+            absent = {"O": None, "M": np.datetime64("NaT")}.get(values.dtype.kind, np.nan)
+            values[(slice(None),) * k + (lacking,)] = absent
     return _typed(name, values, layout.missing)
 
 
 def _typed(name: str, values: np.ndarray, missing: float | bool | int | None) -> np.ndarray:
-    """Values in the type of what stands for a missing one."""
+    """Values in the type of what stands for a missing one; dates stay dates."""
+    if values.dtype.kind == "M":
+        return values
     if isinstance(missing, bool) or missing is None:
         if values.dtype.kind == "b":
             return np.ascontiguousarray(values)

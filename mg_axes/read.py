@@ -73,7 +73,7 @@ def is_labelled(value: object) -> bool:
     return any(hasattr(value, name) for name in ("columns", "coords"))  # xarray's, and frames of other libraries
 
 
-def as_days(values: Any, name: str = "days") -> np.ndarray:
+def as_days(values: Any, name: str = "days", gaps: bool = False) -> np.ndarray:
     """Dates, times, texts or numbers like 20240304 as days.
 
     Parameters
@@ -82,6 +82,8 @@ def as_days(values: Any, name: str = "days") -> np.ndarray:
         Dates or times. One with a time zone is of the day that it is in Shanghai.
     name : str
         What they are, for the error.
+    gaps : bool
+        Whether NaT may be among them.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def as_days(values: Any, name: str = "days") -> np.ndarray:
         found = values.astype("datetime64[D]")
     else:
         found = _parsed(values if isinstance(values, pd.Series | pd.Index) else list(np.atleast_1d(values)), name)
-    if np.isnat(found).any():
+    if not gaps and np.isnat(found).any():
         raise LabelError(f"{name} had no date at position {int(np.flatnonzero(np.isnat(found))[0])}")
     return found
 
@@ -250,7 +252,7 @@ def _pivoted(
             f"{symbols[first % len(symbols)]} on {days[first // len(symbols)]}: one row a day and stock is expected"
         )
     kind = object if values.dtype.kind == "O" or (values.dtype.kind == "b" and (taken == 0).any()) else values.dtype
-    nothing = {"f": np.nan, "b": False}.get(np.dtype(kind).kind)
+    nothing = {"f": np.nan, "b": False, "M": np.datetime64("NaT")}.get(np.dtype(kind).kind)
     whole = np.full((len(taken), *values.shape[1:]), nothing, kind)
     whole[place] = values
     whole = whole.reshape(len(days), len(symbols), *values.shape[1:])
@@ -314,10 +316,12 @@ def _value_column(name: str, frame: pd.DataFrame, dims: str) -> Any:
 
 
 def _numbers(name: str, frame: pd.DataFrame) -> np.ndarray:
-    """Values of a frame: float64, or object where flags have gaps."""
+    """Values of a frame: float64, dates, flags, or objects where flags have gaps."""
     kinds = {dtype.kind if isinstance(dtype, np.dtype) else getattr(dtype, "kind", "O") for dtype in frame.dtypes}
     if kinds <= {"b"}:
         return frame.to_numpy(dtype=bool) if not frame.isna().to_numpy().any() else frame.astype(object).to_numpy()
+    if kinds <= {"M"}:
+        return np.column_stack([as_days(frame.iloc[:, k], name, gaps=True) for k in range(frame.shape[1])])
     try:
         if "O" in kinds and frame.isin([True, False]).where(frame.notna(), True).to_numpy().all():
             return frame.astype(object).to_numpy()

@@ -28,6 +28,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from mg_axes import BY_DAY, DAYS, aligned, as_days
 from mg_portfolio.errors import ProblemError
 
 DAYS_PER_YEAR = 252
@@ -55,7 +56,11 @@ NAMES = (
 
 Excess = Literal["relative", "difference"]
 
+_BY_NAV = aligned(ProblemError, by=("nav",), nav=BY_DAY, benchmark_nav=BY_DAY, days=DAYS)
+_BOTH = aligned(ProblemError, by=("nav",), nav=BY_DAY, benchmark_nav=BY_DAY)
 
+
+@_BY_NAV
 def performance_metrics(
     nav: Sequence[float] | np.ndarray,
     benchmark_nav: Sequence[float] | np.ndarray | None = None,
@@ -67,10 +72,11 @@ def performance_metrics(
 
     Parameters
     ----------
-    nav, benchmark_nav : (T,) float
-        Values at the close, the first of them the base before the first return. Any scale.
+    nav, benchmark_nav : (T,) float, or labelled by date
+        Values at the close, the first of them the base before the first return. Any scale. Labelled ones
+        (:mod:`mg_axes`) are sorted, and the benchmark aligned on the dates of ``nav``.
     days : (T,) dates, optional
-        Needed for the win rates.
+        Needed for the win rates; by default the dates of ``nav``.
     turnover : (R,) float, optional
         Two-way turnover of each rebalance, a fraction of the portfolio.
     excess : "relative" or "difference"
@@ -98,7 +104,7 @@ def performance_metrics(
     if turnover is not None and len(turnover):
         out["turnover_two_way_per_rebalance"] = float(np.mean(turnover))
         out["turnover_two_way_annual"] = float(np.sum(turnover)) / years
-    if benchmark_nav is None or np.isnan(np.asarray(benchmark_nav, dtype=np.float64)).all():
+    if benchmark_nav is None or np.isnan(np.asarray(benchmark_nav, dtype=np.float64)).all():  # bare by now
         return out
 
     index = _values("benchmark_nav", benchmark_nav, len(value))
@@ -116,10 +122,11 @@ def performance_metrics(
     return out
 
 
+@_BY_NAV
 def metrics_by_year(
     nav: Sequence[float] | np.ndarray,
-    benchmark_nav: Sequence[float] | np.ndarray | None,
-    days: Sequence | np.ndarray,
+    benchmark_nav: Sequence[float] | np.ndarray | None = None,
+    days: Sequence | np.ndarray | None = None,
     turnover: pd.Series | None = None,
     excess: Excess = "relative",
 ) -> pd.DataFrame:
@@ -132,12 +139,12 @@ def metrics_by_year(
 
     Parameters
     ----------
-    nav : (T,) float
+    nav : (T,) float, or labelled by date
         Values at the close, of any scale.
-    benchmark_nav : (T,) float or None
-        Of the benchmark.
-    days : (T,) dates
-        Of the closes.
+    benchmark_nav : (T,) float, or labelled by date, optional
+        Of the benchmark; a labelled one is aligned on the dates of ``nav``.
+    days : (T,) dates, optional
+        Of the closes; by default the dates of ``nav``.
     turnover : Series, optional
         Two-way turnover of each rebalance, indexed by its trading day.
     excess : "relative" or "difference"
@@ -147,10 +154,17 @@ def metrics_by_year(
     -------
     DataFrame
         Index ``period``: "whole", then years as "2017"; columns ``NAMES`` and ``days`` (number of returns).
+
+    Raises
+    ------
+    ProblemError
+        Bare values without days.
     """
+    if days is None:
+        raise ProblemError("days was not given: give the dates of the closes, or values that have dates")
     value = np.asarray(nav, dtype=np.float64)
     index = np.full(len(value), np.nan) if benchmark_nav is None else np.asarray(benchmark_nav, dtype=np.float64)
-    date = pd.DatetimeIndex(np.asarray(days, dtype="datetime64[D]"))
+    date = pd.DatetimeIndex(as_days(days))
     lines = {"whole": {**performance_metrics(value, index, date, turnover, excess), "days": len(value) - 1}}
     for year in date.year.unique():
         inside = np.flatnonzero(date.year == year)
@@ -167,12 +181,13 @@ def metrics_by_year(
     return pd.DataFrame.from_dict(lines, orient="index").rename_axis("period")
 
 
+@_BOTH
 def excess_nav(nav: np.ndarray, benchmark_nav: np.ndarray, excess: Excess = "relative") -> np.ndarray:
     """Value of one unit of excess, 1 on the first day.
 
     Parameters
     ----------
-    nav, benchmark_nav : (T,) float
+    nav, benchmark_nav : (T,) float, or labelled by date
         Values at the close, of any scale.
     excess : "relative" or "difference"
         ``prod((1 + r) / (1 + r_b))``, or ``prod(1 + r - r_b)`` as series 69 and 72 have it.
@@ -197,14 +212,16 @@ def excess_nav(nav: np.ndarray, benchmark_nav: np.ndarray, excess: Excess = "rel
     return np.concatenate([[1.0], np.cumprod(step)])
 
 
+@aligned(ProblemError, nav=BY_DAY)
 def max_drawdown(nav: np.ndarray) -> float:
     """Largest fall from an earlier peak, as a positive fraction of the peak."""
     return float(np.max(1.0 - nav / np.maximum.accumulate(nav)))
 
 
+@_BY_NAV
 def win_rate(nav: np.ndarray, benchmark_nav: np.ndarray, days: Sequence | np.ndarray, every: str = MONTH) -> float:
     """Share of calendar periods in which the portfolio beat its benchmark; NaN where none has a close before it."""
-    date = pd.DatetimeIndex(np.asarray(days, dtype="datetime64[D]"))
+    date = pd.DatetimeIndex(as_days(days))
     if len(date) != len(nav):
         raise ProblemError(f"days had {len(date)} entries, expected {len(nav)} like nav")
     period = date.to_period(every).asi8

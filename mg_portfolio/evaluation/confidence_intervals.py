@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
+from mg_axes import BY_DAY, aligned
 from mg_portfolio.arguments import EvaluationError
 
 DRAWS = 1000
@@ -87,6 +88,7 @@ def automatic_lags(count: int, overlap: int = 0) -> int:
     return max(int(np.floor(4.0 * (count / 100.0) ** (2.0 / 9.0))), overlap)
 
 
+@aligned(EvaluationError, values=BY_DAY)
 def newey_west(values: np.ndarray, lags: int | None = None) -> tuple[float, float]:
     """Mean of a series and its t-statistic with the Bartlett kernel's long-run variance.
 
@@ -94,7 +96,7 @@ def newey_west(values: np.ndarray, lags: int | None = None) -> tuple[float, floa
 
     Parameters
     ----------
-    values : ndarray of float (D,)
+    values : ndarray of float (D,), or labelled by date
         Entries that are not finite are ignored.
     lags : int, optional
         L; `automatic_lags` by default, 0 for the usual standard error (over n).
@@ -137,6 +139,7 @@ def _drawn_indices(count: int, block: float, draws: int, seed: int) -> np.ndarra
     return _stationary_indices(first, fresh, rng.random((draws, count)) < 1.0 / block)
 
 
+@aligned(EvaluationError, values=BY_DAY)
 def bootstrap(
     values: np.ndarray,
     block: float | None = None,
@@ -149,7 +152,7 @@ def bootstrap(
 
     Parameters
     ----------
-    values : ndarray of float (D,)
+    values : ndarray of float (D,), or labelled by date
         Entries that are not finite are ignored.
     block : float, optional
         Mean length of a block in days; ``n ** (1 / 3)`` by default. Take twice the overlap or more where there is one.

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from mg_axes import DAYS, FLAGS, PANEL, SYMBOLS, align, aligned, is_labelled
 from mg_portfolio.arguments import EvaluationError, dense, flags
 from mg_portfolio.evaluation.forward_returns import ForwardReturns, forward_returns
 from mg_portfolio.evaluation.ic_decay import ic_decay
@@ -44,11 +45,12 @@ __all__ = [
 ]
 
 
+@aligned(EvaluationError, by=("price",), signal=PANEL, price=PANEL, tradable=FLAGS, days=DAYS)
 def evaluate(
     signal: np.ndarray,
     price: np.ndarray,
-    tradable: np.ndarray,
-    days: np.ndarray,
+    tradable: np.ndarray | None = None,
+    days: np.ndarray | None = None,
     direction: int = 1,
     every: int = 5,
     groups: int = 10,
@@ -61,14 +63,16 @@ def evaluate(
 
     Parameters
     ----------
-    signal : ndarray of float (D, S)
-        As of the close of each day. A stock without a finite value is not in that day's universe.
-    price : ndarray of float (D, S)
+    signal : ndarray of float (D, S), or labelled
+        As of the close of each day. A stock without a finite value is not in that day's universe. Labelled panels
+        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the dates and symbols of ``price``.
+    price : ndarray of float (D, S), or labelled
         Adjusted execution prices, yuan (T+1 vwap by default); NaN where the stock did not trade.
-    tradable : ndarray of bool (D, S)
-        The universe, from `tradable_next_day`.
-    days : ndarray of datetime64[D] (D,)
-        Trading days, ascending.
+    tradable : ndarray of bool (D, S), or labelled, optional
+        The universe, from `tradable_next_day`; by default the stocks that have a price on the day of execution. A
+        label that it lacks is False.
+    days : ndarray of datetime64[D] (D,), optional
+        Trading days, ascending; by default the dates of ``price``.
     direction : {1, -1}
         Multiplies the signal.
     every : int
@@ -92,7 +96,8 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        Panels of different shapes, days out of order, a direction other than 1 or -1, or a setting out of range.
+        Panels of different shapes or with labels that ``price`` has not, days out of order, a direction other than 1 or
+        -1, or a setting out of range.
 
     Notes
     -----
@@ -100,8 +105,9 @@ def evaluate(
     precision), Haitong 2023 series 88 (tables 3 to 5: tracks, Top 10% and Top 100, costs).
     """
     signal = dense("signal", signal)
-    tradable = flags("tradable", tradable, signal.shape)
-    forward = ForwardReturns.from_prices(dense("price", price, signal.shape), tradable, days, every, delay)
+    price = dense("price", price, signal.shape)
+    tradable = _priced(price, delay) if tradable is None else flags("tradable", tradable, signal.shape)
+    forward = ForwardReturns.from_prices(price, tradable, days, every, delay)
     return _evaluate_one(signal, direction, forward, groups, _offsets(tracks, every), cost, min_stocks)
 
 
@@ -120,8 +126,9 @@ def evaluate_all(
 
     Parameters
     ----------
-    signals : mapping of str to ndarray of float (D, S)
-        As of the close of each day; NaN where a stock has none.
+    signals : mapping of str to ndarray of float (D, S), or labelled
+        As of the close of each day; NaN where a stock has none. Labelled ones are aligned on the days and symbols of
+        ``forward``, which then must come from labelled prices.
     forward : ForwardReturns
         From `ForwardReturns.from_prices`.
     directions : mapping of str to {1, -1}, optional
@@ -142,12 +149,12 @@ def evaluate_all(
     Raises
     ------
     EvaluationError
-        A signal of another shape than the prices, or a setting out of range.
+        A signal of another shape or with other labels than the prices, or a setting out of range.
     """
     offsets = _offsets(tracks, forward.every)
 
     def evaluate_named(name: str) -> tuple[str, Evaluation] | None:
-        signal = dense(f"signal {name}", signals[name], forward.price.shape)
+        signal = dense(f"signal {name}", _on_axes(f"signal {name}", signals[name], forward), forward.price.shape)
         first = 0
         if from_first:
             has = np.flatnonzero(np.isfinite(signal).any(axis=1))
@@ -163,6 +170,26 @@ def evaluate_all(
         with ThreadPoolExecutor(workers) as pool:
             found = list(pool.map(evaluate_named, signals))
     return dict(pair for pair in found if pair is not None)
+
+
+def _on_axes(name: str, signal: np.ndarray, forward: ForwardReturns) -> np.ndarray:
+    """A signal on the axes of the forward returns."""
+    if not is_labelled(signal):
+        return signal
+    if forward.symbols is None:
+        raise EvaluationError(
+            f"{name} has labels, the forward returns have no symbols: compute them from labelled prices"
+        )
+    axes = {"days": forward.days, "symbols": forward.symbols}
+    return align(EvaluationError, {name: PANEL, "days": DAYS, "symbols": SYMBOLS}, {name: signal, **axes})[0][name]
+
+
+def _priced(price: np.ndarray, delay: int) -> np.ndarray:
+    """Stocks that have a price on the day of execution."""
+    out = np.zeros(price.shape, bool)
+    has_price = np.isfinite(price) & (price > 0)
+    out[: len(price) - delay] = has_price[max(delay, 0) :]
+    return out
 
 
 def _evaluate_one(

@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numba import njit
 
+from mg_axes import DAYS, FLAGS, PANEL, SYMBOLS, aligned
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense, flags
 from mg_portfolio.evaluation.rank_ic import sort_rows
 
@@ -36,6 +37,7 @@ def _forward_returns(price, last, every, delay):
     return out
 
 
+@aligned(EvaluationError, result="ds", price=PANEL)
 def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray:
     """Return from the execution price after a decision to the same price one rebalance later.
 
@@ -43,8 +45,8 @@ def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray
 
     Parameters
     ----------
-    price : ndarray of float (D, S)
-        Adjusted execution prices, yuan; NaN where the stock did not trade.
+    price : ndarray of float (D, S), or labelled
+        Adjusted execution prices, yuan; NaN where the stock did not trade. See :mod:`mg_axes` for labelled ones.
     every : int
         Trading days between rebalances.
     delay : int
@@ -52,8 +54,9 @@ def forward_returns(price: np.ndarray, every: int, delay: int = 1) -> np.ndarray
 
     Returns
     -------
-    ndarray of float64 (D, S)
-        Fractions; NaN without an execution price, and in the last ``every + delay`` days.
+    ndarray of float64 (D, S), or DataFrame
+        With the dates and symbols of a labelled price. Fractions; NaN without an execution price, and in the last
+        ``every + delay`` days.
 
     Raises
     ------
@@ -94,6 +97,8 @@ class ForwardReturns:
     order : ndarray of int32 (D, S)
     counts : ndarray of int64 (D,)
         `mg_portfolio.evaluation.rank_ic.sort_rows` of the returns over the universe.
+    symbols : ndarray of object (S,), optional
+        Absent where the prices had no labels.
     """
 
     days: np.ndarray
@@ -106,25 +111,36 @@ class ForwardReturns:
     returns: np.ndarray
     order: np.ndarray
     counts: np.ndarray
+    symbols: np.ndarray | None = None
 
     @classmethod
+    @aligned(EvaluationError, by=("price",), price=PANEL, universe=FLAGS, days=DAYS, symbols=SYMBOLS)
     def from_prices(
-        cls, price: np.ndarray, universe: np.ndarray, days: np.ndarray, every: int = 5, delay: int = 1
+        cls,
+        price: np.ndarray,
+        universe: np.ndarray,
+        days: np.ndarray | None = None,
+        every: int = 5,
+        delay: int = 1,
+        symbols: np.ndarray | None = None,
     ) -> Self:
         """Compute the forward returns of a market once, for many signals.
 
         Parameters
         ----------
-        price : ndarray of float (D, S)
-            Adjusted execution prices, yuan; NaN where the stock did not trade.
-        universe : ndarray of bool (D, S)
+        price : ndarray of float (D, S), or labelled
+            Adjusted execution prices, yuan; NaN where the stock did not trade. Labelled ones (:mod:`mg_axes`) give the
+            axes, on which the universe is aligned.
+        universe : ndarray of bool (D, S), or labelled
             From `mg_portfolio.evaluation.tradable_universe.tradable_next_day`.
-        days : ndarray of datetime64[D] (D,)
-            Trading days, ascending.
+        days : ndarray of datetime64[D] (D,), optional
+            Trading days, ascending; by default the dates of ``price``.
         every : int
             Trading days between rebalances: 5 weekly, 10 biweekly.
         delay : int
             Trading days from the decision to its execution.
+        symbols : ndarray of object (S,), optional
+            By default the symbols of ``price``.
 
         Returns
         -------
@@ -143,7 +159,9 @@ class ForwardReturns:
         last = carry_forward(price)
         returns = _forward_returns(price, last, every, delay)
         return cls(
-            days, price, last, universe, universe.sum(axis=1), every, delay, returns, *sort_rows(returns, universe)
+            *(days, price, last, universe, universe.sum(axis=1), every, delay, returns),
+            *sort_rows(returns, universe),
+            None if symbols is None else np.array([str(s) for s in symbols], dtype=object),
         )
 
     def since(self, first: int) -> Self:
@@ -160,6 +178,8 @@ class ForwardReturns:
             Of the days ``first:``.
         """
         arrays: dict[str, Any] = {
-            name: values[first:] for name, values in vars(self).items() if isinstance(values, np.ndarray)
+            name: values[first:]
+            for name, values in vars(self).items()
+            if isinstance(values, np.ndarray) and name != "symbols"
         }
         return replace(self, **arrays)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from mg_axes import FLAGS, PANEL, aligned
 from mg_portfolio.arguments import EvaluationError, dense, flags
 from mg_portfolio.evaluation.forward_returns import forward_returns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
@@ -55,6 +56,7 @@ def rank_ic_by_lag(
     return rank_ic_by_shift(signal, *ordered, one_day, *one_day_ordered, wanted + delay - 1, max(min_stocks, 1))
 
 
+@aligned(EvaluationError, by=("price",), signal=PANEL, price=PANEL, universe=FLAGS)
 def ic_decay(
     signal: np.ndarray,
     price: np.ndarray,
@@ -69,11 +71,11 @@ def ic_decay(
 
     Parameters
     ----------
-    signal : ndarray of float (D, S)
-        As of the close of each day.
-    price : ndarray of float (D, S)
+    signal : ndarray of float (D, S), or labelled
+        As of the close of each day. Labelled panels (:mod:`mg_axes`) are aligned on those of ``price``.
+    price : ndarray of float (D, S), or labelled
         Adjusted execution prices, yuan; NaN where the stock did not trade.
-    universe : ndarray of bool (D, S)
+    universe : ndarray of bool (D, S), or labelled
     lags : iterable of int
         From 1.
     delay : int

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mg_axes import DAYS, FLAGS, PANEL, aligned
 from mg_portfolio.arguments import EvaluationError, ascending_days, dense
 from mg_portfolio.evaluation.confidence_intervals import newey_west
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS, simulate_tracks
@@ -44,11 +45,12 @@ class LongShort:
         }
 
 
+@aligned(EvaluationError, by=("price",), signal=PANEL, price=PANEL, tradable=FLAGS, days=DAYS)
 def long_short(
     signal: np.ndarray,
     price: np.ndarray,
     tradable: np.ndarray,
-    days: np.ndarray,
+    days: np.ndarray | None = None,
     rebalance: str = "weekly",
     direction: int = 1,
     delay: int = 1,
@@ -58,13 +60,15 @@ def long_short(
 
     Parameters
     ----------
-    signal : ndarray of float (D, S)
-        As of the close of each day; orthogonalize it first where the definition asks for it.
-    price : ndarray of float (D, S)
+    signal : ndarray of float (D, S), or labelled
+        As of the close of each day; orthogonalize it first where the definition asks for it. Labelled panels
+        (:mod:`mg_axes`) are aligned on those of ``price``.
+    price : ndarray of float (D, S), or labelled
         Adjusted execution prices, yuan; NaN where the stock did not trade.
-    tradable : ndarray of bool (D, S)
+    tradable : ndarray of bool (D, S), or labelled
         From `mg_portfolio.evaluation.tradable_universe.tradable_next_day`.
-    days : ndarray of datetime64[D] (D,)
+    days : ndarray of datetime64[D] (D,), optional
+        By default the dates of ``price``.
     rebalance : {"weekly", "monthly"}
         Decisions on the last trading day of the period: monthly for hand-made factors, weekly for models.
     direction : {1, -1}

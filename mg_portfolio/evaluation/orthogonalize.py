@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from mg_axes import CUBE, FLAGS, PANEL, Layout, aligned
 from mg_portfolio.arguments import EvaluationError, dense, flags
 
 FLAT = 1e-10
@@ -87,6 +88,15 @@ def _residuals(signal, references, usable, codes, groups):
     return out
 
 
+@aligned(
+    EvaluationError,
+    by=("signal",),
+    result="ds",
+    signal=PANEL,
+    references=CUBE,
+    universe=FLAGS,
+    industry=Layout("ds", -1, otherwise="s"),
+)
 def orthogonalize(
     signal: np.ndarray, references: np.ndarray, universe: np.ndarray, industry: np.ndarray | None = None
 ) -> np.ndarray:
@@ -97,18 +107,20 @@ def orthogonalize(
 
     Parameters
     ----------
-    signal : ndarray of float (D, S)
-    references : ndarray of float (D, S, K)
-        For the weekly monitor: reversal, cap, turnover, volatility.
-    universe : ndarray of bool (D, S)
+    signal : ndarray of float (D, S), or labelled
+        The axes, on which the other labelled arguments (:mod:`mg_axes`) are aligned.
+    references : ndarray of float (D, S, K), or labelled
+        For the weekly monitor: reversal, cap, turnover, volatility. Labelled: a table with a column for each.
+    universe : ndarray of bool (D, S), or labelled
         Stocks of the regression.
-    industry : ndarray of int (S,) or (D, S), optional
+    industry : ndarray of int (S,) or (D, S), or labelled, optional
         Codes from 0; below 0 is an industry of its own.
 
     Returns
     -------
-    ndarray of float64 (D, S)
-        NaN for stocks not in that day's regression, and on days with no more stocks than regressors.
+    ndarray of float64 (D, S), or DataFrame
+        With the labels of a labelled signal. NaN for stocks not in that day's regression, and on days with no more
+        stocks than regressors.
 
     Raises
     ------

@@ -6,7 +6,8 @@ flat, or has fewer than `MIN_PAIRS` stocks, has no correlation: NaN.
 
 import numpy as np
 
-from mg_portfolio.arguments import dense, flags
+from mg_axes import FLAGS, PANEL, aligned
+from mg_portfolio.arguments import EvaluationError, dense, flags
 from mg_portfolio.evaluation import rank_kernels
 from mg_portfolio.evaluation.rank_kernels import MIN_PAIRS
 
@@ -63,25 +64,28 @@ def daily_statistics(
     return rank_kernels.statistics_of_days(signal, *ordered, forward, *forward_ordered, minimum)
 
 
+@aligned(EvaluationError, by=("values",), result="ds", values=PANEL, mask=FLAGS)
 def rank_rows(values: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Average-tied ascending ranks 1..n within each row.
 
     Parameters
     ----------
-    values : ndarray of float (D, S)
-    mask : ndarray of bool (D, S), optional
+    values : ndarray of float (D, S), or labelled
+        See :mod:`mg_axes`.
+    mask : ndarray of bool (D, S), or labelled, optional
         Only these entries are ranked; all by default. Entries that are not finite are never ranked.
 
     Returns
     -------
-    ndarray of float64 (D, S)
-        NaN where an entry is not ranked.
+    ndarray of float64 (D, S), or DataFrame
+        With the labels of labelled values. NaN where an entry is not ranked.
     """
     values = dense("values", values)
     mask = np.ones(values.shape, bool) if mask is None else flags("mask", mask, values.shape)
     return rank_kernels.ranks_of_rows(values, *sort_rows(values, mask))
 
 
+@aligned(EvaluationError, by=("forward_return",), result="d", signal=PANEL, forward_return=PANEL, universe=FLAGS)
 def rank_ic_by_day(
     signal: np.ndarray, forward_return: np.ndarray, universe: np.ndarray, min_stocks: int = MIN_PAIRS
 ) -> np.ndarray:
@@ -89,15 +93,17 @@ def rank_ic_by_day(
 
     Parameters
     ----------
-    signal, forward_return : ndarray of float (D, S)
-    universe : ndarray of bool (D, S)
+    signal, forward_return : ndarray of float (D, S), or labelled
+        Labelled panels (:mod:`mg_axes`) are aligned on the dates and symbols of ``forward_return``.
+    universe : ndarray of bool (D, S), or labelled
     min_stocks : int
         A day with fewer usable stocks (in the universe, both values finite) is NaN.
 
     Returns
     -------
-    ndarray of float64 (D,)
-        Equal to ``scipy.stats.spearmanr`` over the usable stocks; NaN where a side is flat.
+    ndarray of float64 (D,), or Series
+        By date where the returns are labelled. Equal to ``scipy.stats.spearmanr`` over the usable stocks; NaN where a
+        side is flat.
     """
     signal = dense("signal", signal)
     forward_return = dense("forward_return", forward_return, signal.shape)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from mg_axes import as_days
 from mg_portfolio.arguments import EvaluationError
 
 
@@ -33,7 +34,7 @@ def period_schedule(days: np.ndarray, period: str) -> np.ndarray:
     EvaluationError
         Another period.
     """
-    days = np.asarray(days, "datetime64[D]")
+    days = as_days(days)
     if period not in ("weekly", "monthly"):
         raise EvaluationError(f"period was {period!r}, expected 'weekly' or 'monthly'")
     freq = "W-SUN" if period == "weekly" else "M"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mg_axes import FLAGS, PANEL, aligned, bare
 from mg_portfolio.arguments import EvaluationError, flags
 from mg_portfolio.evaluation.rank_ic import sort_rows
 from mg_portfolio.evaluation.rank_kernels import add_pair_correlations
@@ -11,6 +12,7 @@ from mg_portfolio.evaluation.rank_kernels import add_pair_correlations
 CHUNK = 1 << 22  # values of all signals sorted at once: 32 MB
 
 
+@aligned(EvaluationError, by=("universe",), signals=PANEL, universe=FLAGS)
 def signal_correlations(
     signals: Mapping[str, np.ndarray] | np.ndarray, universe: np.ndarray, min_stocks: int = 30
 ) -> np.ndarray:
@@ -18,8 +20,9 @@ def signal_correlations(
 
     Parameters
     ----------
-    signals : mapping of str to ndarray of float (D, S), or ndarray of float (N, D, S)
-    universe : ndarray of bool (D, S)
+    signals : mapping of str to ndarray of float (D, S) or labelled, or ndarray of float (N, D, S)
+        Labelled ones (:mod:`mg_axes`) are aligned on the dates and symbols of ``universe``.
+    universe : ndarray of bool (D, S), or labelled
     min_stocks : int
         A day on which a pair shares fewer stocks is not in that pair's mean.
 
@@ -32,7 +35,7 @@ def signal_correlations(
     -----
     Source: Huatai 2023-12-08, chart 61, and the factor correlation tables of the same report.
     """
-    stack = np.stack(list(signals.values())) if isinstance(signals, Mapping) else np.asarray(signals)
+    stack = np.stack(list(signals.values())) if isinstance(signals, Mapping) else signals
     total, used = correlation_sums(stack, universe, min_stocks)
     return np.where(used > 0, total / np.maximum(used, 1), np.nan)
 
@@ -59,7 +62,7 @@ def correlation_sums(stack: np.ndarray, universe: np.ndarray, min_stocks: int = 
     EvaluationError
         A stack that is not three-dimensional, or a universe of another shape.
     """
-    stack = np.asarray(stack)
+    stack = np.asarray(bare("signals", stack, EvaluationError))
     if stack.ndim != 3:
         raise EvaluationError(f"signals had shape {stack.shape}, expected (signal, day, stock)")
     universe = flags("universe", universe, stack.shape[1:])

@@ -2,7 +2,19 @@
 
 import numpy as np
 
+from mg_axes import BY_STOCK, DAYS, FLAGS, PANEL, Layout, aligned, as_days, bare
 from mg_portfolio.arguments import EvaluationError
+
+_BY_LISTED_DAYS = aligned(
+    EvaluationError,
+    by=("listed_days",),
+    result="ds",
+    listed_days=PANEL,
+    st=FLAGS,
+    suspended=Layout("ds", True),
+    up_limit_locked=FLAGS,
+    member=FLAGS,
+)
 
 MIN_LISTED_DAYS = 63
 
@@ -19,6 +31,7 @@ EXCLUSION_REASONS = (
 """Why a stock is not in the universe, by the codes of `exclusion_codes`; code 0 is in it."""
 
 
+@_BY_LISTED_DAYS
 def tradable_next_day(
     listed_days: np.ndarray,
     st: np.ndarray,
@@ -35,21 +48,23 @@ def tradable_next_day(
 
     Parameters
     ----------
-    listed_days : ndarray of float or int (D, S)
-        Trading days since listing, the first being 1 (see `days_listed`); NaN, 0 or below where it is not listed.
-    st : ndarray of bool (D, S)
+    listed_days : ndarray of float or int (D, S), or labelled
+        The axes, on which labelled flags (:mod:`mg_axes`) are aligned: a stock that they lack is suspended, and has no
+        other flag. Trading days since listing, the first being 1 (see `days_listed`); NaN, 0 or below where it is not
+        listed.
+    st : ndarray of bool (D, S), or labelled
         Under special treatment on T.
-    suspended, up_limit_locked : ndarray of bool (D, S)
+    suspended, up_limit_locked : ndarray of bool (D, S), or labelled
         That day's own flags; T's row of the result reads T+1's.
-    member : ndarray of bool (D, S), optional
+    member : ndarray of bool (D, S), or labelled, optional
         Index or bucket membership on T, for a narrower universe.
     min_listed_days : int
         Trading days since listing that a stock needs.
 
     Returns
     -------
-    ndarray of bool (D, S)
-        The last row is all False: its next day is not in the data.
+    ndarray of bool (D, S), or DataFrame
+        With the labels of labelled ``listed_days``. The last row is all False: its next day is not in the data.
 
     Raises
     ------
@@ -63,6 +78,7 @@ def tradable_next_day(
     return exclusion_codes(listed_days, st, suspended, up_limit_locked, member, min_listed_days) == 0
 
 
+@_BY_LISTED_DAYS
 def exclusion_codes(
     listed_days: np.ndarray,
     st: np.ndarray,
@@ -80,7 +96,7 @@ def exclusion_codes(
 
     Returns
     -------
-    ndarray of uint8 (D, S)
+    ndarray of uint8 (D, S), or DataFrame
         0 where the stock is in the universe; else the index in `EXCLUSION_REASONS` of the first reason that applies.
 
     Raises
@@ -92,7 +108,7 @@ def exclusion_codes(
     for name, flag in (("st", st), ("suspended", suspended), ("up_limit_locked", up_limit_locked), ("member", member)):
         if flag is None:
             continue
-        if np.asarray(flag).dtype != np.bool_ or np.shape(flag) != shape:
+        if np.asarray(bare(name, flag, EvaluationError)).dtype != np.bool_ or np.shape(flag) != shape:
             raise EvaluationError(
                 f"{name} had dtype {np.asarray(flag).dtype} and shape {np.shape(flag)}, expected bool and {shape}; "
                 "fill what is missing before the call"
@@ -119,6 +135,7 @@ def exclusion_codes(
     return out
 
 
+@aligned(EvaluationError, by=("list_date",), result="ds", days=DAYS, list_date=BY_STOCK, delist_date=BY_STOCK)
 def days_listed(days: np.ndarray, list_date: np.ndarray, delist_date: np.ndarray | None = None) -> np.ndarray:
     """Trading days since listing, the first being 1.
 
@@ -126,16 +143,17 @@ def days_listed(days: np.ndarray, list_date: np.ndarray, delist_date: np.ndarray
     ----------
     days : ndarray of datetime64[D] (D,)
         Trading days, ascending.
-    list_date, delist_date : ndarray of datetime64[D] (S,)
-        First day of trading, and the first day without it; NaT where there is none (never listed, never delisted).
+    list_date, delist_date : ndarray of datetime64[D] (S,), or labelled by symbol
+        Labelled ones (:mod:`mg_axes`) are aligned on the symbols of ``list_date``. First day of trading, and the first
+        day without it; NaT where there is none (never listed, never delisted).
 
     Returns
     -------
-    ndarray of float64 (D, S)
-        NaN where not listed. Trading days before ``days[0]`` are counted as weekdays less 4% of holidays, close enough
-        for a threshold of 63 days and exact within ``days``.
+    ndarray of float64 (D, S), or DataFrame
+        With the labels of a labelled ``list_date``. NaN where not listed. Trading days before ``days[0]`` are counted
+        as weekdays less 4% of holidays, close enough for a threshold of 63 days and exact within ``days``.
     """
-    days = np.asarray(days, "datetime64[D]")
+    days = as_days(days)
     list_date = np.asarray(list_date, "datetime64[D]")
     has_date = ~np.isnat(list_date)
     first = np.searchsorted(days, np.where(has_date, list_date, days[-1] + 1))

@@ -5,11 +5,28 @@ from typing import Any
 
 import numpy as np
 
+from mg_axes import STOCK_CODES, STOCK_FLAGS, STOCK_WEIGHTS, SYMBOLS, Layout, aligned
 from mg_portfolio.catalog import HEAVY_STYLES, PortfolioSpec
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.problem import EnhancementProblem
 
 
+@aligned(
+    ProblemError,
+    by=("score", "benchmark", "holdings"),
+    together=True,
+    score=Layout("s"),
+    benchmark=STOCK_WEIGHTS,
+    holdings=STOCK_WEIGHTS,
+    industry=STOCK_CODES,
+    styles=Layout("s"),
+    member=STOCK_FLAGS,
+    suspended=Layout("s", True),
+    limit_up=STOCK_FLAGS,
+    limit_down=STOCK_FLAGS,
+    buyable=STOCK_FLAGS,
+    symbols=SYMBOLS,
+)
 def build_problem(
     spec: PortfolioSpec,
     score: np.ndarray,
@@ -32,6 +49,10 @@ def build_problem(
 
     Kept are the stocks that have a score, a benchmark weight or a holding. A stock without a score, or not in
     ``buyable``, may be held and sold but not bought. The benchmark is scaled to sum to one.
+
+    Arrays may be labelled by symbol (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`). They are aligned on
+    ``symbols``, by default the stocks of the score, the benchmark and the holdings together. A stock that they lack has
+    no score, no weight and no industry, is suspended, and has no other flag.
 
     Parameters
     ----------

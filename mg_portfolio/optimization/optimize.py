@@ -88,6 +88,7 @@ def optimize(
             largest_violation=largest_violation(problem, problem.holdings),
             solver="none",
             message=message,
+            symbols=problem.symbols,
         )
     attempts: list[Attempt] = []
     linear, relaxed = _linear(problem, r, b, allow_relaxation, relaxation == "ordered", attempts)
@@ -112,6 +113,7 @@ def optimize(
         solver=solver,
         attempts=tuple(attempts),
         message=_relaxation_message(relaxed),
+        symbols=problem.symbols,
     )
 
 

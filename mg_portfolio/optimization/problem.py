@@ -5,8 +5,30 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from mg_axes import SYMBOLS, Layout, align
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.validation import validated
+
+_STOCK, _WEIGHT, _FLAG = Layout("s"), Layout("s", 0.0), Layout("s", False)
+LAYOUTS = {
+    "score": _STOCK,
+    "benchmark": _WEIGHT,
+    "holdings": _WEIGHT,
+    "industry": Layout("s", -1),
+    "styles": Layout("sf"),
+    "style_limits": Layout("f"),
+    "style_priority": Layout("f"),
+    "member": _FLAG,
+    "suspended": _FLAG,
+    "limit_up": _FLAG,
+    "limit_down": _FLAG,
+    "factor_loadings": Layout("sg"),
+    "factor_cov": Layout("gg"),
+    "specific_var": _STOCK,
+    "symbols": SYMBOLS,
+    "style_names": Layout("f", is_axis=True),
+}
+"""The fields that lie along stocks, styles or factors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,6 +38,10 @@ class EnhancementProblem:
     Maximise ``score'w - risk_aversion/2 (w-b)' Sigma (w-b) - cost * sum|w - holdings|`` with
     ``Sigma = factor_loadings @ factor_cov @ factor_loadings.T + diag(specific_var)``, subject to ``sum w = 1``,
     ``w >= 0`` and the limits below. All weights are fractions of the portfolio's value. N stocks, K styles, F factors.
+
+    Arrays may be labelled by symbol (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`): they are aligned on
+    ``symbols``, by default those of the score in ascending order, and ``symbols`` is set. A weight of a stock that they
+    lack is 0, a flag not set. Styles and factors may be labelled by name as well.
 
     Parameters
     ----------
@@ -69,7 +95,8 @@ class EnhancementProblem:
     Raises
     ------
     ProblemError
-        For a wrong shape or type, NaN, a negative weight or limit, a wrong sum, or a limit whose data is absent.
+        For labels that do not match, a wrong shape or type, NaN, a negative weight or limit, a wrong sum, or a limit
+        whose data is absent.
 
     Notes
     -----
@@ -104,7 +131,9 @@ class EnhancementProblem:
     positions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name, value in validated({f.name: getattr(self, f.name) for f in fields(self)}).items():
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        given |= align(ProblemError, LAYOUTS, {name: given[name] for name in LAYOUTS}, by=("score",))[0]
+        for name, value in validated(given).items():
             object.__setattr__(self, name, value)
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mg_axes import PANEL, aligned
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.constraints import ConstraintRows, WeightBounds, gradient
 from mg_portfolio.optimization.linear import LinearResult
@@ -92,13 +93,15 @@ def annual_basis_points(
     return {name: price * return_per_score * rebalances_per_year * 1e4 for name, price in shadow_prices.items()}
 
 
+@aligned(ProblemError, by=("returns",), scores=PANEL, returns=PANEL)
 def return_per_score(scores: np.ndarray, returns: np.ndarray, min_stocks: int = 30) -> tuple[float, float]:
     """Regress returns to the next rebalance on scores: mean cross-sectional slope, and its t-statistic.
 
     Parameters
     ----------
-    scores, returns : (T, S) float
-        Signal at each decision, and the return from its trade to the next one's; NaN leaves a stock out.
+    scores, returns : (T, S) float, or labelled
+        Labelled scores (:mod:`mg_axes`) are aligned on the dates and symbols of the returns. Signal at each decision,
+        and the return from its trade to the next one's; NaN leaves a stock out.
     min_stocks : int
         Decisions with fewer stocks are left out.
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class EnhancementSolution:
         Every solver call, in order.
     message : str
         One sentence for a person; empty for "optimal".
+    symbols : (N,), optional
+        The problem's stock codes.
 
     Notes
     -----
@@ -79,3 +82,9 @@ class EnhancementSolution:
     solver: str = ""
     attempts: tuple[Attempt, ...] = ()
     message: str = ""
+    symbols: np.ndarray | None = None
+
+    @property
+    def by_symbol(self) -> pd.Series:
+        """Weights by symbol, or by number where the problem has no codes."""
+        return pd.Series(self.weights, None if self.symbols is None else pd.Index(self.symbols, name="symbol"))

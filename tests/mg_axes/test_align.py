@@ -116,7 +116,7 @@ def scaled(signal, price, tradable=None, days=None):
     return signal * price if tradable is None else np.where(tradable, signal, np.nan)
 
 
-SCALED = aligned(ValueError, by=("price",), returns="ds", signal=PANEL, price=PANEL, tradable=FLAGS, days=DAYS)(scaled)
+SCALED = aligned(ValueError, by=("price",), result="ds", signal=PANEL, price=PANEL, tradable=FLAGS, days=DAYS)(scaled)
 
 
 def test_a_lacking_value_is_missing_and_a_strange_one_refused():
