@@ -13,6 +13,7 @@ from mg_assets.orchestration.lineage import same_columns
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
 from mg_assets.sources.daily.mapping import VOLUME_STEP
 
+NO_REFERENCE = "no reference this day: reference price, limits and float shares are null, the adjustment factor is 1"
 _FROM_REFERENCE = ("adj_factor", "up_limit", "down_limit", "float_shares")
 _PRICES = ("open", "high", "low", "close")
 _SEQUENCE = ("trades.time", "trades.seq", "trades.price", "trades.volume")  # rows without price or volume do not count
@@ -90,11 +91,12 @@ def minute_bars(build: Build) -> Iterator[Built]:
     return build.each(make)
 
 
-@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"], lineage=DAILY_LINEAGE)
+@lake_asset("daily_bars", group="bars", needs=["minute_bars", "reference"], lineage=DAILY_LINEAGE, version="2")
 def daily_bars(build: Build) -> Iterator[Built]:
     """Raw daily bars of every listed stock, with the adjustment factor, limits, suspension and ST of the day.
 
-    Straight from the source where it has them, else from minute bars.
+    Straight from the source where it has them, else from minute bars; without a reference, of the stocks that have
+    these, with 1 as the adjustment factor and nulls for what a reference gives.
     """
     source = build.source
 
@@ -107,8 +109,10 @@ def daily_bars(build: Build) -> Iterator[Built]:
             return Built(key, loaded.frame, shown, loaded.quarantine, unread=("minute_bars", "reference"))
         minutes = build.lake.day("minute_bars", key)
         if len(minutes):
-            frame = factors.daily_from_minutes(minutes, build.lake.day("reference", key))
-            return Built(key, frame, {"from": "minute bars"})
+            reference = build.lake.day("reference", key)
+            frame = factors.daily_from_minutes(minutes, reference)
+            absent = {} if len(reference) else {"absent": NO_REFERENCE}
+            return Built(key, frame, {"from": "minute bars", **absent})
         return Built(key, PERIOD_BARS.empty_table(), {"absent": "neither minute nor daily bars this day"})
 
     return build.each(make)

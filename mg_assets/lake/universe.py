@@ -25,7 +25,8 @@ def listed_days(keys: list[str], list_date: np.ndarray) -> np.ndarray:
     """
     sessions = trading_days("2010-01-01", keys[-1])
     today = np.searchsorted(sessions, np.array(keys, "datetime64[D]"), side="right")[:, None]
-    since = np.searchsorted(sessions, np.where(np.isnat(list_date), sessions[0], list_date))
+    first = np.asarray(list_date).astype("datetime64[D]")  # NaN where no day has a reference
+    since = np.searchsorted(sessions, np.where(np.isnat(first), sessions[0], first))
     return today - since
 
 
@@ -42,7 +43,10 @@ def tradable_universe(keys: list[str], reference: DensePanel) -> np.ndarray:
     Returns
     -------
     ndarray of bool (D, S)
-        The default universe of docs/evaluation.md, as far as the close of the day shows it.
+        The default universe of docs/evaluation.md, as far as the close of the day shows it; every stock on a day
+        whose reference has no rows: its source has none.
     """
     old = listed_days(keys, reference["list_date"]) >= MIN_LISTED_DAYS
-    return reference.present & ~reference["st"] & ~reference["suspended"] & old
+    known = reference.present.any(axis=1, keepdims=True)
+    barred = (reference["st"] == 1) | (reference["suspended"] == 1)
+    return ~known | (reference.present & ~barred & old)

@@ -113,15 +113,16 @@ def _day_kernel(offsets, stamps, price, volume, day):
         )
 
 
-def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame | None = None) -> pd.DataFrame:
     """Daily bars of every listed stock from its minute bars.
 
     Parameters
     ----------
     minute_bars : DataFrame
         ``minute_bars`` of one day, in any order.
-    reference : DataFrame
-        ``reference`` of that day: one row a listed stock. Previous close, adjustment factor, limits,
+    reference : DataFrame, optional
+        ``reference`` of that day: one row a listed stock. Without it, or without rows, the bars of every stock that
+        has minute bars: no reference price, limits or float shares, and 1 as the adjustment factor. Previous close, adjustment factor, limits,
         suspension, ST and float shares are taken from it as they are; ``suspended`` that is null
         becomes "without trades", ``st`` that is null becomes False.
 
@@ -140,6 +141,8 @@ def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd
         A column is missing, ``reference`` has a symbol twice, or a minute is outside 0..239 or
         occurs twice in a stock's day.
     """
+    if reference is None or reference.empty:
+        reference = _no_reference(minute_bars["symbol"])
     lacking = [c for c in ("symbol", *_FROM_REFERENCE) if c not in reference.columns]
     if lacking:
         raise DataError(f"table 'reference' lacks the columns {lacking}; give it the lake's columns")
@@ -182,6 +185,12 @@ def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame) -> pd
     frame["st"] = listed["st"].astype("boolean").fillna(False).to_numpy(bool)
     frame.attrs["without_reference"] = sorted(map(str, rows.symbols[at < 0]))
     return frame[PERIOD_BARS.names]
+
+
+def _no_reference(symbols: pd.Series) -> pd.DataFrame:
+    """What stands in for the reference of a source that has none: the stocks, and 1 as the adjustment factor."""
+    frame = pd.DataFrame({"symbol": sorted(symbols.unique())})
+    return frame.assign(**dict.fromkeys(_FROM_REFERENCE, np.nan)).assign(adj_factor=1.0, suspended=None, st=None)
 
 
 @kernel(nogil=True, error_model="numpy")

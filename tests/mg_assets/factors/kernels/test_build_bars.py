@@ -127,6 +127,21 @@ def test_daily_bars_take_the_rest_from_the_reference():
     assert nobody["volume"].tolist() == [0, 0, 0]
 
 
+def test_daily_bars_without_a_reference_are_of_the_stocks_that_traded():
+    trades = twin.trades_frame(
+        [("600001.SH", "09:31:00.000", 1, 10.0, 100, 1, 2, 0), ("000001.SZ", "09:31:00.000", 1, 1.0, 100, 1, 2, 0)]
+    )
+    minutes = bars_from_trades(trades)
+    for reference in (None, reference_of(["A"]).iloc[:0]):
+        daily = daily_from_minutes(minutes, reference)
+        assert daily["symbol"].tolist() == ["000001.SZ", "600001.SH"]
+        assert daily["close"].tolist() == [1.0, 10.0]
+        assert daily["adj_factor"].tolist() == [1.0, 1.0]
+        assert not daily[["suspended", "st"]].any(axis=None)
+        assert daily[["prev_close", "up_limit", "down_limit", "float_shares"]].isna().all(axis=None)
+        assert conform("daily_bars", daily).schema == PERIOD_BARS
+
+
 def test_daily_bars_without_counts_have_null_counts():
     trades = twin.trades_frame([("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0)])
     bars = bars_from_trades(trades).assign(num_trades=pd.array([None] * 240, "Int32"))
