@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from mg_axes import BY_DAY, Layout, aligned
 from mg_portfolio.backtest.benchmark import Benchmark, benchmark_weights
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.errors import BacktestError, ProblemError
+
+_PANEL, _CODES = Layout("ds", otherwise="s"), Layout("ds", -1, otherwise="s")
+_WEIGHTS = Layout("ds", 0.0, otherwise="s")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,13 +59,15 @@ class Brinson:
         return frame.assign(total=frame.sum(axis=1))
 
 
+@aligned(ProblemError, by=("portfolio",), portfolio=_WEIGHTS, benchmark=_WEIGHTS, returns=_PANEL, industry=_CODES)
 def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, industry: np.ndarray) -> Brinson:
     """Split excess returns into industry allocation and stock selection.
 
     Parameters
     ----------
-    portfolio, benchmark : (T, S) float
-        Weights at the start of each period. What is missing to one is cash, with return zero.
+    portfolio, benchmark : (T, S) float, or labelled
+        Labelled arguments (:mod:`mg_axes`) are aligned on those of the portfolio. Weights at the start of each period.
+        What is missing to one is cash, with return zero.
     returns : (T, S) float
         Stock returns of the period; NaN (no price) counts as zero.
     industry : (S,) or (T, S) int
@@ -123,6 +129,7 @@ def brinson(portfolio: np.ndarray, benchmark: np.ndarray, returns: np.ndarray, i
     )
 
 
+@aligned(ProblemError, by=("portfolio",), portfolio=BY_DAY, benchmark=BY_DAY)
 def carino(portfolio: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
     """Factors that make single-period effects add up to the difference of compounded returns.
 
@@ -148,6 +155,7 @@ def carino(portfolio: np.ndarray, benchmark: np.ndarray) -> np.ndarray:
     return ratio(portfolio, benchmark) / ratio(np.array(whole_p), np.array(whole_b))
 
 
+@aligned(ProblemError, by=("returns",), active=_WEIGHTS, returns=_PANEL, styles=_PANEL, industry=_CODES, size=_PANEL)
 def factor_attribution(
     active: np.ndarray,
     returns: np.ndarray,
@@ -162,8 +170,8 @@ def factor_attribution(
 
     Parameters
     ----------
-    active : (T, S) float
-        ``w - b`` at the start of each period.
+    active : (T, S) float, or labelled
+        Labelled arguments (:mod:`mg_axes`) are aligned on those of the returns. ``w - b`` at the start of each period.
     returns : (T, S) float
         NaN leaves the stock out of the regression and counts as zero return.
     styles : dict of name to (T, S) or (S,) float
@@ -310,9 +318,9 @@ def attribute(
         The panel it ran on.
     benchmark : mapping of day to (S,) weights, or (D, S) weights
         The backtest's own.
-    industry : (S,) or (D, S) int
-        Codes.
-    styles : dict of name to (S,) or (D, S) float, optional
+    industry : (S,) or (D, S) int, or labelled
+        Codes. Labelled arguments (:mod:`mg_axes`) are aligned on the market's days and symbols.
+    styles : dict of name to (S,) or (D, S) float, or labelled, optional
         Exposures available at each close; with them the split by factor.
     size : (S,) or (D, S) float, optional
         Weights of the factor regressions.
@@ -328,6 +336,10 @@ def attribute(
         The benchmark has no weights, or the result is not of this panel.
     """
     start = market.index(result.days[0])
+    given = market.on_axes(
+        {"industry": _CODES, "styles": _PANEL, "size": _PANEL}, {"industry": industry, "styles": styles, "size": size}
+    )
+    industry, styles, size = given["industry"], given["styles"], given["size"]
     if len(result.days) != len(market.days) - start or result.holdings.shape[1] != len(market.symbols):
         raise BacktestError(
             f"the result had {result.holdings.shape} days and stocks from {result.days[0]} on, where the panel has "

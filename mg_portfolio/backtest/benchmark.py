@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from mg_axes import Layout, is_labelled
 from mg_portfolio.backtest.holdings import Holdings, holdings_from_weights
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.errors import BacktestError
 
 Benchmark = np.ndarray | Mapping[Day, np.ndarray] | None
-"""Daily returns (D,), daily weights (D, S), or weights by the day they are bought."""
+"""Daily returns (D,), daily weights (D, S), or weights by the day they are bought; labelled ones are aligned."""
+_LAYOUT = Layout("ds", otherwise="d")
 
 
 def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.ndarray:
@@ -38,9 +40,9 @@ def benchmark_nav(market: MarketPanel, benchmark: Benchmark, start: int) -> np.n
     count = len(market.days) - start
     if benchmark is None:
         return np.full(count, np.nan)
-    if isinstance(benchmark, Mapping):
+    if isinstance(benchmark, Mapping) and not is_labelled(benchmark):
         return _drifting_index(market, benchmark, start)
-    given = np.asarray(benchmark, dtype=np.float64)
+    given = np.asarray(market.on_axes({"benchmark": _LAYOUT}, {"benchmark": benchmark})["benchmark"], dtype=np.float64)
     if given.shape == (len(market.days), len(market.symbols)):
         returns = _daily_index_returns(market, given, start)
     elif given.shape == (len(market.days),):
@@ -79,16 +81,19 @@ def benchmark_weights(market: MarketPanel, benchmark: Benchmark, start: int) -> 
         The benchmark was given as returns, which have no weights, or not at all.
     """
     last = len(market.days) - 1
-    if isinstance(benchmark, Mapping):
+    if isinstance(benchmark, Mapping) and not is_labelled(benchmark):
         out = np.zeros((last - start, len(market.symbols)))
         for first, after, owned in _held(market, benchmark, start):
             first, after = max(first, start), min(after, last)
             worth = market.mark[first:after] * owned.units  # (days, S)
             out[first - start : after - start] = worth / (worth.sum(axis=1, keepdims=True) + owned.cash)
         return out
-    if benchmark is None or np.ndim(benchmark) != 2:
+    if benchmark is not None:
+        benchmark = market.on_axes({"benchmark": _LAYOUT}, {"benchmark": benchmark})["benchmark"]
+    weights = None if benchmark is None else np.asarray(benchmark, dtype=np.float64)
+    if weights is None or weights.ndim != 2:
         raise BacktestError("attribution needs the benchmark's weights: give them by day, not as returns")
-    w = np.nan_to_num(np.asarray(benchmark, dtype=np.float64)[start:-1])
+    w = np.nan_to_num(weights[start:-1])
     return w / w.sum(axis=1, keepdims=True)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mg_axes import STOCK_WEIGHTS
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.errors import BacktestError
 from mg_portfolio.optimization.validation import DUST, SUM_TOLERANCE
@@ -32,8 +33,8 @@ def checked_weights(market: MarketPanel, weights: np.ndarray, what: str) -> np.n
     ----------
     market : MarketPanel
         Panel of S stocks.
-    weights : (S,) float
-        Fractions of the portfolio's value.
+    weights : (S,) float, or labelled by symbol
+        Fractions of the portfolio's value; 0 for a symbol that labelled ones lack.
     what : str
         What they are, for error messages.
 
@@ -47,7 +48,7 @@ def checked_weights(market: MarketPanel, weights: np.ndarray, what: str) -> np.n
     BacktestError
         Naming ``what`` and the stock.
     """
-    w = np.array(weights, dtype=np.float64)
+    w = np.array(market.on_axes({what: STOCK_WEIGHTS}, {what: weights})[what], dtype=np.float64)
     if w.shape != (len(market.symbols),):
         raise BacktestError(f"{what} had shape {w.shape}, expected ({len(market.symbols)},) like the panel's symbols")
     bad = np.flatnonzero(~(w >= -DUST))

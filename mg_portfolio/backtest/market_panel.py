@@ -3,18 +3,35 @@
 import datetime as dt
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
+from mg_axes import DAYS, FLAGS, PANEL, SYMBOLS, Layout, align, as_days
 from mg_portfolio.errors import BacktestError
 
 Day = int | np.integer | dt.date | np.datetime64
 """A day as its index in the panel or as a date."""
 
+LAYOUTS = {
+    "trade_price": PANEL,
+    "close": PANEL,
+    "suspended": Layout("ds", True),
+    "limit_up": FLAGS,
+    "limit_down": FLAGS,
+    "listed": Layout("ds", None),
+    "amount": PANEL,
+    "adj_factor": PANEL,
+}
+"""The panels, and what a stock is on a day that a labelled one lacks; of a listing nothing is assumed."""
+
 
 @dataclass(frozen=True, eq=False)
 class MarketPanel:
     """Adjusted prices and tradability of S stocks on D days.
+
+    The panels may be labelled (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`): they are aligned on ``days`` and
+    ``symbols``. :meth:`from_frames` takes both from the closes.
 
     Attributes
     ----------
@@ -52,7 +69,9 @@ class MarketPanel:
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
-        set_(self, "days", np.asarray(self.days, dtype="datetime64[D]"))
+        for name, values in self.on_axes(LAYOUTS, {name: getattr(self, name) for name in LAYOUTS}).items():
+            set_(self, name, values)
+        set_(self, "days", _days(self.days))
         set_(self, "symbols", np.asarray(self.symbols, dtype=object))
         shape = (len(self.days), len(self.symbols))
         if len(self.days) == 0 or (np.diff(self.days) <= np.timedelta64(0, "D")).any():
@@ -75,6 +94,66 @@ class MarketPanel:
                     f"{name} of {self.symbols[s]} on {self.days[d]} was {getattr(self, name)[d, s]!r}, expected "
                     "a price above 0, or NaN where there was none"
                 )
+
+    @classmethod
+    def from_frames(cls, close: Any, trade_price: Any = None, suspended: Any = None, **panels: Any) -> Self:
+        """Build a panel on the dates and symbols of labelled closes.
+
+        Parameters
+        ----------
+        close : labelled (D, S)
+            Adjusted closes, of pandas, Polars, Arrow or xarray; see :mod:`mg_axes`.
+        trade_price : labelled (D, S), optional
+            By default the closes.
+        suspended : labelled (D, S) of bool, optional
+            By default the stocks without a trade price.
+        **panels : labelled (D, S), optional
+            ``limit_up``, ``limit_down`` (by default nowhere), ``listed``, ``amount``, ``adj_factor``.
+
+        Returns
+        -------
+        MarketPanel
+            Days ascending, symbols sorted.
+
+        Raises
+        ------
+        BacktestError
+            Closes without labels, or a panel with labels that they have not.
+        """
+        given = {"close": close, "trade_price": close if trade_price is None else trade_price}
+        layouts = {"close": PANEL, "trade_price": PANEL, "days": DAYS, "symbols": SYMBOLS}
+        found, axes = align(BacktestError, layouts, given | {"days": None, "symbols": None}, by=("close",))
+        if not axes:
+            raise BacktestError(
+                "close had no dates and symbols: give a labelled panel, or MarketPanel(days, symbols, ..)"
+            )
+        nowhere = np.zeros(found["close"].shape, dtype=bool)
+        suspended = np.isnan(found["trade_price"]) if suspended is None else suspended
+        return cls(suspended=suspended, **found, **({"limit_up": nowhere, "limit_down": nowhere} | panels))
+
+    def on_axes(self, layouts: dict[str, Layout], given: dict[str, Any]) -> dict[str, Any]:
+        """Put labelled arguments on the panel's days and symbols; bare arrays come back as they are.
+
+        Parameters
+        ----------
+        layouts : dict of str to Layout
+            By argument.
+        given : dict of str to object
+            The arguments.
+
+        Returns
+        -------
+        dict of str to object
+            By argument.
+
+        Raises
+        ------
+        BacktestError
+            A date or symbol that the panel has not.
+        """
+        axes = {"days": self.days, "symbols": self.symbols}
+        found, _ = align(BacktestError, {**layouts, "days": DAYS, "symbols": SYMBOLS}, given | axes)
+        return {name: found[name] for name in given}
 
     @cached_property
     def tradable(self) -> np.ndarray:
@@ -142,8 +221,15 @@ class MarketPanel:
             if not 0 <= day < len(self.days):
                 raise BacktestError(f"day index {day} was outside the panel's {len(self.days)} days")
             return int(day)
-        date = np.asarray(day, dtype="datetime64[D]")
+        date = day.astype("datetime64[D]") if isinstance(day, np.datetime64) else _days([day])[0]
         at = int(np.searchsorted(self.days, date))
         if at == len(self.days) or self.days[at] != date:
             raise BacktestError(f"{date} was not a day of the panel ({self.days[0]} to {self.days[-1]})")
         return at
+
+
+def _days(values: Any) -> np.ndarray:
+    try:
+        return as_days(values)
+    except ValueError as wrong:
+        raise BacktestError(str(wrong)) from None

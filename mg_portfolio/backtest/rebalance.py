@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mg_axes import CODES, FLAGS, PANEL, WEIGHTS
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
@@ -30,6 +31,8 @@ from mg_portfolio.optimization.solution import EnhancementSolution
 @dataclass(frozen=True, eq=False)
 class DecisionPanel:
     """Data available to a rebalance at each close: D days, S stocks.
+
+    The panels may be labelled (:mod:`mg_axes`): they are aligned on the market's days and symbols.
 
     Attributes
     ----------
@@ -61,6 +64,17 @@ class DecisionPanel:
     buyable: np.ndarray
 
     def __post_init__(self) -> None:
+        layouts = {
+            "score": PANEL,
+            "benchmark": WEIGHTS,
+            "member": FLAGS,
+            "industry": CODES,
+            "buyable": FLAGS,
+            "styles": PANEL,
+        }
+        found = self.market.on_axes(layouts, {name: getattr(self, name) for name in layouts})
+        for name, values in found.items():
+            object.__setattr__(self, name, values)
         shape = self.market.close.shape
         given = {name: getattr(self, name) for name in ("score", "benchmark", "member", "industry", "buyable")}
         for name, values in (given | dict(self.styles)).items():
@@ -141,7 +155,7 @@ def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np
 def rebalance(
     panel: DecisionPanel,
     spec: PortfolioSpec,
-    days: Iterable[int],
+    days: Iterable[Day],
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
     last: Decision | None = None,
@@ -154,8 +168,8 @@ def rebalance(
         Data at each close.
     spec : PortfolioSpec
         Limits, costs and signal of the portfolio.
-    days : iterable of int
-        Decision days, ascending indices into the panel.
+    days : iterable of int or date
+        Decision days, ascending: indices into the panel, or its dates.
     cost : Costs or CostSchedule, optional
         Default: the specification's.
     execution : Execution, optional
@@ -169,7 +183,7 @@ def rebalance(
         One a day; on a day that lacks signal or benchmark it has no solution, and the portfolio drifts on.
     """
     rates = spec.costs if cost is None else cost
-    for day in days:
+    for day in map(panel.market.index, days):
         if last is None:
             holdings, value = np.zeros(len(panel.market.symbols)), 1.0
         else:

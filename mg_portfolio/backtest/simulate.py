@@ -12,9 +12,11 @@ Between trades nothing changes but prices, so a stretch of days is valued in one
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from mg_axes import SYMBOLS, WEIGHTS, align, is_labelled
 from mg_portfolio.backtest.benchmark import Benchmark, benchmark_nav
 from mg_portfolio.backtest.execution import Execution, Filling, round_to_lots
 from mg_portfolio.backtest.holdings import DUST, Holdings, checked_weights, holdings_from_weights
@@ -38,7 +40,7 @@ from mg_portfolio.errors import BacktestError
 
 def simulate(
     market: MarketPanel,
-    decisions: Mapping[Day, np.ndarray],
+    decisions: Mapping[Day, np.ndarray] | Any,
     start_holdings: np.ndarray | None = None,
     cost: Costs | CostSchedule | None = None,
     benchmark: Benchmark = None,
@@ -50,16 +52,18 @@ def simulate(
     ----------
     market : MarketPanel
         Prices and tradability of D days and S stocks.
-    decisions : mapping of day (index or date) to (S,) target weights
+    decisions : mapping of day (index or date) to (S,) target weights, or a labelled panel of them
+        Weights labelled by symbol (:mod:`mg_axes`) are aligned on the market's; of a panel, each date is a decision.
         Decided after that day's close, traded the next day. A decision on the panel's last day is not traded.
-    start_holdings : (S,) float, optional
+    start_holdings : (S,) float, or labelled by symbol, optional
         Weights at the close of the panel's first day; where absent the portfolio starts in cash on the first
         decision's day.
     cost : Costs or CostSchedule, optional
         Default: series 72's 0.4% two-sided; :func:`~mg_portfolio.costs.chinese_costs` has the rates of each day.
     benchmark : optional
-        (D,) daily returns of the index (entry t: close t-1 to close t); or (D, S) weights at each close, held
-        for a day; or a mapping of day to (S,) weights, bought at that close free of cost and drifting after.
+        May be labelled. (D,) daily returns of the index (entry t: close t-1 to close t); or (D, S) weights at each
+        close, held for a day; or a mapping of day to (S,) weights, bought at that close free of cost and drifting
+        after.
     execution : Execution, optional
         Capital, and with it lots and a capacity; where absent, any fraction of a share trades at the day's price.
 
@@ -74,7 +78,7 @@ def simulate(
         Targets, holdings or benchmark do not fit the panel.
     """
     cost = Costs() if cost is None else cost
-    targets = {market.index(day): _target(market, day, w) for day, w in decisions.items()}
+    targets = {market.index(day): _target(market, day, w) for day, w in _by_day(market, decisions).items()}
     order = sorted(targets)
     if start_holdings is None and not order:
         raise BacktestError("there was neither a decision nor a start holding: nothing to simulate")
@@ -294,6 +298,19 @@ def _share_value(
             "number above 0 where the stock trades"
         )
     return price / np.where(factor > 0.0, factor, 1.0) / execution.capital
+
+
+def _by_day(market: MarketPanel, decisions: Any) -> Mapping[Day, np.ndarray]:
+    """Decisions by their day."""
+    if is_labelled(decisions):
+        layouts = {"decisions": WEIGHTS, "symbols": SYMBOLS}
+        found, axes = align(BacktestError, layouts, {"decisions": decisions, "symbols": market.symbols})
+        return dict(zip(axes["d"], found["decisions"], strict=True))
+    if not isinstance(decisions, Mapping):
+        raise BacktestError(
+            f"decisions was a {type(decisions).__name__}, expected weights by day: a mapping, or a labelled panel"
+        )
+    return decisions
 
 
 def _target(market: MarketPanel, day: Day, target: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mg_axes import as_days
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.rebalance import DecisionPanel, PortfolioPath, rebalance, simulate_decisions
 from mg_portfolio.catalog import PortfolioSpec
@@ -28,7 +29,7 @@ FIGURES = (
 
 def mondays(days: np.ndarray) -> np.ndarray:
     """Monday of each day's calendar week, ``datetime64[D] (D,)``."""
-    days = np.asarray(days, "datetime64[D]")
+    days = as_days(days)
     return days - (days.astype("int64") + 3) % 7  # 1970-01-01 was a Thursday
 
 
@@ -46,7 +47,7 @@ def weekday_decisions(days: np.ndarray) -> dict[str, np.ndarray]:
         One index a calendar week: the week's last session up to the weekday, or its first where it begins later. So
         Friday's path decides on the last session of every week.
     """
-    days = np.asarray(days, "datetime64[D]")
+    days = as_days(days)
     monday = mondays(days)
     weekday = (days - monday).astype("int64")
     first = np.flatnonzero(np.r_[True, monday[1:] != monday[:-1]])
@@ -154,7 +155,7 @@ def simulate_weekday_paths(
     for name, chosen in weekday_decisions(days).items():
         path = (existing or {}).get(name)
         if path is None:
-            inside = chosen[np.isin(monday[chosen], weeks)]
+            inside = chosen[np.isin(monday[chosen], as_days(weeks, "weeks"))]
             path = simulate_decisions(panel, spec, rebalance(panel, spec, inside, cost, execution), cost, execution)
         if path is not None and _invested(path):
             out[name] = path
