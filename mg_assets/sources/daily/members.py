@@ -87,7 +87,7 @@ class IndexWeights:
             A date's weights do not sum to 1 within 2%.
         """
         position, weight, date = axis_positions(table, axis), table.numbers["weight"], table.date
-        keep = (table.symbol >= 0) & np.isfinite(weight) & ~np.isnat(date) & ~np.isin(date, list(drop_dates))
+        keep = (table.symbol >= 0) & np.isfinite(weight) & ~np.isnat(date) & ~np.isin(date, np.array(drop_dates, "datetime64[D]"))
         order = np.argsort(date[keep], kind="stable")
         date, position, weight = date[keep][order], position[keep][order], weight[keep][order]
         days, starts = np.unique(date, return_index=True)
