@@ -183,7 +183,7 @@ def labelled_result(values: np.ndarray, dims: str, axes: Axes) -> Any:
     values : ndarray
         On the axes ``dims``.
     dims : str
-        ``d``, ``s``, ``ds``, ``sf`` or ``dsf``.
+        ``d``, ``s``, ``ds``, ``sf`` or ``dsf``; an axis that is not among the labels is left out.
     axes : dict of str to ndarray
         From :func:`align`.
 
@@ -193,6 +193,7 @@ def labelled_result(values: np.ndarray, dims: str, axes: Axes) -> Any:
         Of three axes: rows (date, symbol), a column for each feature.
     """
     names = {"d": "date", "s": "symbol", "f": "feature"}
+    dims = "".join(dim for dim in dims if dim in axes)
     index = {
         dim: pd.Index(axes[dim].astype("datetime64[us]") if dim == "d" else axes[dim], name=names[dim]) for dim in dims
     }

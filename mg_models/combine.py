@@ -7,24 +7,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mg_axes import CUBE, PANEL, Layout, align, aligned, as_days, labelled_result
 from mg_models.data.day_statistics import zscore_stocks
 from mg_models.errors import InputError, LeakageError
 
+_BY_FACTOR = Layout("df")
 
+
+@aligned(InputError, by=("scores",), result="ds", scores=CUBE, directions=Layout("f", None))
 def equal_weight(scores: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """Mean of direction-signed factors.
 
     Parameters
     ----------
-    scores : ndarray (D, S, F)
-        Preprocessed factors. Missing factors are left out of a stock's mean.
-    directions : ndarray (F,)
+    scores : ndarray (D, S, F), or labelled
+        Preprocessed factors. Missing factors are left out of a stock's mean. Labelled: a table with a column for each;
+        see :mod:`mg_axes`.
+    directions : ndarray (F,), or labelled by factor
         +1 or -1: the sign of each factor's expected RankIC.
 
     Returns
     -------
-    ndarray of float64 (D, S)
-        NaN where a stock has no factor.
+    ndarray of float64 (D, S), or DataFrame
+        With the labels of labelled scores. NaN where a stock has no factor.
 
     Raises
     ------
@@ -44,9 +49,9 @@ def icir_weights(
 
     Parameters
     ----------
-    rank_ic : ndarray (O, F)
+    rank_ic : ndarray (O, F), or labelled by date and factor
         Weekly observations in time order.
-    available : ndarray of datetime64[D] (O,)
+    available : ndarray of datetime64[D] (O,), or labelled by date
         The day at whose close each observation is available: for a return of h days dated d, the trading day h + 1
         after d. NaT where it is not yet.
     asof : ndarray of datetime64[D] (T,)
@@ -58,7 +63,7 @@ def icir_weights(
 
     Returns
     -------
-    ndarray of float64 (T, F)
+    ndarray of float64 (T, F), or DataFrame
         Signed as the RankIC is. NaN rows where too few observations are available.
 
     Raises
@@ -68,8 +73,16 @@ def icir_weights(
     InputError
         ``available`` is not one day per observation.
     """
-    available = np.asarray(available, "datetime64[D]")
-    asof = np.asarray(asof, "datetime64[D]")
+    layouts = {"rank_ic": _BY_FACTOR, "available": Layout("d", None)}
+    found, axes = align(InputError, layouts, {"rank_ic": rank_ic, "available": available}, by=("rank_ic",))
+    rank_ic, available, asof = (
+        found["rank_ic"],
+        as_days(found["available"], "available", gaps=True),
+        as_days(asof, "asof"),
+    )
+    if axes:
+        weights = icir_weights(rank_ic, available, asof, window, min_observations)
+        return labelled_result(weights, "df", {**axes, "d": asof})
     if len(available) != len(rank_ic):
         raise InputError(f"available must have one day per observation, {len(rank_ic)}, was {len(available)}")
     seen = ~np.isnat(available)
@@ -92,19 +105,20 @@ def icir_weights(
     return out
 
 
+@aligned(InputError, by=("scores",), result="ds", scores=CUBE, weights=_BY_FACTOR)
 def icir_weight(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted mean of factors, by each day's :func:`icir_weights`.
 
     Parameters
     ----------
-    scores : ndarray (D, S, F)
-        Preprocessed factors.
-    weights : ndarray (D, F)
-        Signed; NaN on days without.
+    scores : ndarray (D, S, F), or labelled
+        Preprocessed factors; a table with a column for each.
+    weights : ndarray (D, F), or labelled by date and factor
+        Signed; NaN on days without. Labelled ones (:mod:`mg_axes`) are aligned on those of the scores.
 
     Returns
     -------
-    ndarray of float64 (D, S)
+    ndarray of float64 (D, S), or DataFrame
         NaN where a stock has no factor or the day no weights.
 
     Raises
@@ -122,12 +136,13 @@ def fuse(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
 
     Parameters
     ----------
-    parts : sequence of (ndarray (D, S), float)
-        Signals and their weights, ``[(hf_gru, 1), (lf_multitask, 3)]``.
+    parts : sequence of (ndarray (D, S) or labelled, float)
+        Signals and their weights, ``[(hf_gru, 1), (lf_multitask, 3)]``. Labelled signals (pandas, Polars, Arrow,
+        xarray; see :mod:`mg_axes`) are aligned on the dates and symbols of all of them.
 
     Returns
     -------
-    ndarray of float64 (D, S)
+    ndarray of float64 (D, S), or DataFrame
         NaN where a stock lacks any of the signals: a mean over the others would not be on the same scale.
 
     Raises
@@ -140,6 +155,12 @@ def fuse(parts: Sequence[tuple[np.ndarray, float]]) -> np.ndarray:
     total = sum(weight for _, weight in parts)
     if not total > 0:
         raise InputError(f"weights must add up to more than 0, was {[w for _, w in parts]}")
+    names = [f"signal {k}" for k in range(len(parts))]
+    given = {name: signal for name, (signal, _) in zip(names, parts, strict=True)}
+    found, axes = align(InputError, dict.fromkeys(names, PANEL), given, together=True)
+    if axes:
+        whole = fuse([(found[name], weight) for name, (_, weight) in zip(names, parts, strict=True)])
+        return labelled_result(whole, "ds", axes)
     shapes = {np.shape(signal) for signal, _ in parts}
     if len(shapes) > 1:
         raise InputError(f"signals must share one (day, stock) shape, was {sorted(shapes)}")

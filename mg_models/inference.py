@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from mg_axes import as_days
 from mg_models.checkpoint import TrainedModel
 from mg_models.data.dataset import Dataset, select_inputs
 from mg_models.data.day_statistics import zscore_stocks
@@ -36,8 +37,8 @@ def predict(
         Seeds of one retrain.
     inputs : mapping of str to Panel or PeriodPanel
         Reaching back at least a window before the first day; on the features of training.
-    days : ndarray of datetime64[D] (D',)
-        Days of the inputs to predict.
+    days : dates (D',)
+        Days of the inputs to predict, in the order of the result.
     device : str
         ``"cpu"``, ``"cuda"`` or ``"mps"``.
     in_sample : bool
@@ -97,7 +98,10 @@ def predict_signals(
                 f"{spec.name}: input {name!r} has the features {list(panel.features)}, "
                 f"trained on {list(models[0].features[name])}"
             )
-    wanted = np.asarray(days, "datetime64[D]")
+    try:
+        wanted = as_days(days)
+    except ValueError as wrong:
+        raise InputError(str(wrong)) from None
     start = max(period_start(m.retrain) for m in models)
     if not in_sample and len(wanted) and wanted.min() < start:
         raise LeakageError(

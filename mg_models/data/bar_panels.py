@@ -9,6 +9,8 @@ Source: Huatai series 72, charts 50-51.
 
 import numpy as np
 
+from mg_axes import CUBE, DAYS, SYMBOLS, align, as_days, bare
+from mg_axes import FEATURES as FEATURE_AXIS
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.errors import InputError
 
@@ -33,7 +35,9 @@ def bar_inputs(
         Trading days, ascending.
     symbols : ndarray (S,)
         Stocks.
-    daily : ndarray (D, S, 6)
+    daily : ndarray (D, S, 6), or labelled
+        Labelled bars (:mod:`mg_axes`) are aligned on the days, the symbols and the names of :data:`FEATURES`; so are
+        those of weeks and months, dated as ``weeks`` and ``months``.
         Adjusted open, high, low, close, vwap (yuan) and volume (shares). A suspended day has volume 0
         (its vwap, where missing, is taken from the close); NaN where a stock is not listed.
     weeks : ndarray of datetime64[D] (P,)
@@ -56,7 +60,8 @@ def bar_inputs(
         Shapes or axes that do not fit, or a completed period between the first and the last day
         that has no bar.
     """
-    days = np.asarray(days, "datetime64[D]")
+    days = as_days(days)
+    daily = on_bar_axes("daily", daily, days, symbols)
     _check("daily", daily, (len(days), len(symbols), len(FEATURES)))
     values = np.array(daily, np.float32)
     idle = ~np.isfinite(values[..., VWAP]) & np.isfinite(values[..., CLOSE])
@@ -123,19 +128,20 @@ def completed_bars(daily: np.ndarray, period: np.ndarray) -> tuple[np.ndarray, n
     tuple of ndarray
         Period starts ``(P,)`` and bars ``(P, S, 6)``, float32.
     """
+    bare("daily", daily, InputError)
     last = np.flatnonzero(np.append(period[1:] != period[:-1], True))
     return period[last], to_date_bars(daily, period)[last]
 
 
 def week_of(days: np.ndarray) -> np.ndarray:
     """Monday of each day's calendar week, ``datetime64[D]``."""
-    d = np.asarray(days, "datetime64[D]")
+    d = as_days(days)
     return d - (d.astype(np.int64) + 3) % 7  # 1970-01-01 was a Thursday
 
 
 def month_of(days: np.ndarray) -> np.ndarray:
     """First calendar day of each day's month, ``datetime64[D]``."""
-    return np.asarray(days, "datetime64[D]").astype("datetime64[M]").astype("datetime64[D]")
+    return as_days(days).astype("datetime64[M]").astype("datetime64[D]")
 
 
 def _period_panel(
@@ -147,7 +153,8 @@ def _period_panel(
     starts: np.ndarray,
     bars: np.ndarray,
 ) -> PeriodPanel:
-    starts = np.asarray(starts, "datetime64[D]")
+    starts = as_days(starts)
+    bars = on_bar_axes(name, bars, starts, symbols)
     _check(name, bars, (len(starts), len(symbols), len(FEATURES)))
     if np.any(np.diff(starts).astype(np.int64) <= 0):
         raise InputError(f"{name}: period starts must ascend; sort and deduplicate them")
@@ -159,6 +166,12 @@ def _period_panel(
             f"materialise them, or compute them with completed_bars"
         )
     return PeriodPanel(days, symbols, bars, to_date_bars(daily, period), np.searchsorted(starts, period), FEATURES)
+
+
+def on_bar_axes(name: str, bars: np.ndarray, days: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+    """Labelled bars on the days, the symbols and :data:`FEATURES`; bare ones as they are."""
+    layouts = {name: CUBE, "days": DAYS, "symbols": SYMBOLS, "features": FEATURE_AXIS}
+    return align(InputError, layouts, {name: bars, "days": days, "symbols": symbols, "features": FEATURES})[0][name]
 
 
 def _check(name: str, array: np.ndarray, expected: tuple[int, ...]) -> None:

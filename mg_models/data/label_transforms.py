@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from mg_axes import bare
 from mg_models.data.day_statistics import ranks, zscore_stocks
 from mg_models.errors import InputError
 from mg_models.specs import ModelSpec
@@ -31,6 +32,7 @@ def as_heads(spec: ModelSpec, labels: np.ndarray, shape: tuple[int, ...]) -> np.
     InputError
         Another shape.
     """
+    labels = np.asarray(bare("labels", labels, InputError))
     heads = len(spec.label.horizons)
     given = labels[..., None] if labels.ndim == 2 and heads == 1 else labels
     if given.shape != (*shape, heads):

@@ -5,17 +5,21 @@ has one row per completed week or month, and the bar to date of every day; the s
 sees is the last completed periods and the bar to date as its last step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
+from mg_axes import CUBE, DAYS, FEATURES, SYMBOLS, Layout, align, as_days, bare
 from mg_models.errors import InputError
+
+_PERIODS = Layout("d", -1)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One value per (day, stock, feature).
+    """One value per (day, stock, feature); :meth:`from_frame` makes one of a labelled table.
 
     Attributes
     ----------
@@ -23,7 +27,7 @@ class Panel:
         Trading days, ascending.
     symbols : ndarray of object (S,)
     values : ndarray of float32 (D, S, F)
-        NaN where a stock has no value.
+        NaN where a stock has no value. May be handed in labelled (:mod:`mg_axes`): it is aligned on the other three.
     features : tuple of str (F,)
 
     Raises
@@ -38,9 +42,47 @@ class Panel:
     features: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        axes = {"days": self.days, "symbols": self.symbols, "features": self.features}
+        layouts = {"values": CUBE, "days": DAYS, "symbols": SYMBOLS, "features": FEATURES}
+        _set(self, "values", align(InputError, layouts, {"values": self.values, **axes})[0]["values"])
         _axes(self)
         _set(self, "values", _float32(self.values))
         _shape("values", self.values, (len(self.days), len(self.symbols), len(self.features)))
+
+    @classmethod
+    def from_frame(cls, frame: Any, features: Sequence[str] | None = None) -> Self:
+        """Make a panel of a labelled table, days ascending and symbols sorted.
+
+        Parameters
+        ----------
+        frame : labelled (D, S, F)
+            A table of pandas, Polars or Arrow with dates, symbols and a column for each feature, or one of xarray; see
+            :mod:`mg_axes`.
+        features : sequence of str, optional
+            Columns in the panel's order; by default all of the table, in its order.
+
+        Returns
+        -------
+        Panel
+            NaN where the table has no row.
+
+        Raises
+        ------
+        InputError
+            Labels that cannot be read, or a feature that the table has not.
+        """
+        found, axes = align(InputError, {"frame": CUBE}, {"frame": frame})
+        if not axes:
+            raise InputError(
+                "frame had no dates and symbols: give a labelled table, or Panel(days, symbols, values, ..)"
+            )
+        own = list(axes["f"])
+        wanted = own if features is None else [str(name) for name in features]
+        lacking = [name for name in wanted if name not in own]
+        if lacking:
+            raise InputError(f"frame has no {lacking[0]!r}; its features are {own[:12]}")
+        chosen = found["frame"] if features is None else found["frame"][..., [own.index(name) for name in wanted]]
+        return cls(axes["d"], axes["s"], chosen, tuple(wanted))
 
     def valid(self, bars: bool = False) -> np.ndarray:
         """Mask of the rows that are present.
@@ -99,7 +141,8 @@ class PeriodPanel:
     completed : ndarray of float32 (P, S, F)
         One row per period, in time order.
     to_date : ndarray of float32 (D, S, F)
-        The current period's value using days up to and including each day.
+        May be labelled, like the values of a :class:`Panel`; ``completed`` may not. The current period's value using
+        days up to and including each day.
     period_of_day : ndarray of int64 (D,)
         How many rows of ``completed`` are over before the period of each day begins: day d may
         see ``completed[:period_of_day[d]]``.
@@ -119,8 +162,14 @@ class PeriodPanel:
     features: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        axes = {"days": self.days, "symbols": self.symbols, "features": self.features}
+        layouts = {"to_date": CUBE, "period_of_day": _PERIODS}
+        given = {name: getattr(self, name) for name in layouts}
+        layouts |= {"days": DAYS, "symbols": SYMBOLS, "features": FEATURES}
+        for name, values in align(InputError, layouts, given | axes)[0].items():
+            _set(self, name, values)
         _axes(self)
-        _set(self, "completed", _float32(self.completed))
+        _set(self, "completed", _float32(bare("completed", self.completed, InputError)))
         _set(self, "to_date", _float32(self.to_date))
         _set(self, "period_of_day", np.asarray(self.period_of_day, np.int64))
         wide = (len(self.symbols), len(self.features))
@@ -177,7 +226,10 @@ def common_axes(inputs: Mapping[str, Panel | PeriodPanel]) -> tuple[np.ndarray, 
 
 
 def _axes(panel: Panel | PeriodPanel) -> None:
-    _set(panel, "days", np.asarray(panel.days, "datetime64[D]"))
+    try:
+        _set(panel, "days", as_days(panel.days))
+    except ValueError as wrong:
+        raise InputError(str(wrong)) from None
     _set(panel, "symbols", np.asarray(panel.symbols, dtype=object))
     _set(panel, "features", tuple(panel.features))
     steps = np.diff(panel.days).astype(np.int64)

@@ -45,6 +45,8 @@ from math import fsum
 import numpy as np
 from numba import njit
 
+from mg_axes import bare
+from mg_models.data.bar_panels import on_bar_axes
 from mg_models.data.panel import Panel
 from mg_models.errors import InputError
 
@@ -95,8 +97,9 @@ def price_volume_panel(
         Trading days, ascending.
     symbols : ndarray (S,)
         Stocks.
-    daily : ndarray (D, S, 6)
-        Adjusted open, high, low, close, vwap (yuan) and volume (shares); volume 0 or NaN without a trade.
+    daily : ndarray (D, S, 6), or labelled
+        Adjusted open, high, low, close, vwap (yuan) and volume (shares); volume 0 or NaN without a trade. Labelled bars
+        (:mod:`mg_axes`) are aligned on the days, the symbols and these six names.
     rows : ndarray of int (n,), optional
         Days that are wanted, by index; the others stay NaN. By default all.
 
@@ -111,6 +114,7 @@ def price_volume_panel(
         Shapes that do not fit.
     """
     wanted = np.arange(len(days)) if rows is None else np.asarray(rows, np.int64)
+    daily = on_bar_axes("daily", daily, days, symbols)
     values = np.full((len(days), len(symbols), len(FEATURES)), np.nan, np.float32)
     series = _series(daily)
     for at in wanted:  # day by day: the raw features are never held beside the panel
@@ -140,7 +144,7 @@ def _series(daily: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     """Bars ``(D, S, 6)``, NaN without a trade; what windows run over ``(D, S, 7)``; the last close; the market."""
     if daily.ndim != 3 or daily.shape[-1] != 6:
         raise InputError(f"daily must be (days, stocks, 6): open, high, low, close, vwap, volume; was {daily.shape}")
-    bars = np.array(daily, np.float64)
+    bars = np.array(bare("daily", daily, InputError), np.float64)
     traded = np.logical_and.reduce(np.isfinite(bars) & (bars > 0), axis=-1)
     bars[~traded] = np.nan
     before = np.full(traded.shape, np.nan)  # each stock's last close before the day

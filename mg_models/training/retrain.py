@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mg_axes import DAYS, SYMBOLS, Layout, align, as_days
 from mg_models import checkpoint
 from mg_models.checkpoint import Provenance, TrainedModel, git_revision, versions
 from mg_models.data.dataset import Dataset, eligible_rows, select_inputs, usable_days
@@ -20,7 +21,7 @@ from mg_models.data.fingerprint import training_digests
 from mg_models.data.label_transforms import as_heads
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.splits import Split, label_end_days, split
-from mg_models.errors import CheckpointError, TrainingError
+from mg_models.errors import CheckpointError, InputError, TrainingError
 from mg_models.specs import ModelSpec
 from mg_models.training.fit import Progress, fit
 from mg_models.training.worker_processes import TrainingTask, shared_inputs, train_tasks
@@ -49,9 +50,10 @@ def train(
         A catalog entry, as it is or overridden.
     inputs : mapping of str to Panel or PeriodPanel
         On the same days and stocks.
-    labels : ndarray (D, S) or (D, S, horizons)
-        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none.
-    label_end : ndarray of datetime64[D] (D,) or None
+    labels : ndarray (D, S) or (D, S, horizons), or labelled
+        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none. Labelled ones
+        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols.
+    label_end : ndarray of datetime64[D] (D,), or labelled by date, or None
         The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
         the trading day horizon + 1 after it.
     retrain : str
@@ -146,9 +148,10 @@ def train_many(
         A catalog entry, as it is or overridden.
     inputs : mapping of str to Panel or PeriodPanel
         On the same days and stocks.
-    labels : ndarray (D, S) or (D, S, horizons)
-        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none.
-    label_end : ndarray of datetime64[D] (D,) or None
+    labels : ndarray (D, S) or (D, S, horizons), or labelled
+        Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none. Labelled ones
+        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols.
+    label_end : ndarray of datetime64[D] (D,), or labelled by date, or None
         The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
         the trading day horizon + 1 after it.
     retrains : iterable of str
@@ -234,10 +237,11 @@ def plan_training(
         A half-year has too few days before it.
     """
     chosen = select_inputs(spec, inputs)
-    days, _ = common_axes(chosen)
+    days, symbols = common_axes(chosen)
+    labels, label_end = _on_axes(labels, label_end, days, symbols)
     eligible = eligible_rows(spec, chosen)
     as_heads(spec, labels, eligible.shape)
-    ends = label_end_days(days, spec.horizon) if label_end is None else np.asarray(label_end, "datetime64[D]")
+    ends = label_end_days(days, spec.horizon) if label_end is None else label_end
     usable = usable_days(spec, eligible, labels)
     try:
         splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
@@ -260,6 +264,25 @@ def plan_training(
             if stored is not None and _same_job(stored, spec, origins[retrain], device):
                 done[retrain, seed] = stored
     return TrainingPlan(spec, chosen, labels, eligible, splits, chosen_seeds, device, origins, done, tuple(damaged))
+
+
+def _on_axes(
+    labels: np.ndarray, label_end: np.ndarray | None, days: np.ndarray, symbols: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Labels, and the days on which they are available, on the axes of the inputs."""
+    layouts = {
+        "labels": Layout("ds", otherwise="dsf"),
+        "label_end": Layout("d", None),
+        "days": DAYS,
+        "symbols": SYMBOLS,
+    }
+    given = {"labels": labels, "label_end": label_end, "days": days, "symbols": symbols}
+    found, _ = align(InputError, layouts, given)
+    try:
+        ends = found["label_end"]
+        return found["labels"], None if ends is None else as_days(ends, "label_end", gaps=True)
+    except ValueError as wrong:
+        raise InputError(str(wrong)) from None
 
 
 def _in_processes(
