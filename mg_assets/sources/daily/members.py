@@ -87,7 +87,8 @@ class IndexWeights:
             A date's weights do not sum to 1 within 2%.
         """
         position, weight, date = axis_positions(table, axis), table.numbers["weight"], table.date
-        keep = (table.symbol >= 0) & np.isfinite(weight) & ~np.isnat(date) & ~np.isin(date, np.array(drop_dates, "datetime64[D]"))
+        dropped = np.isin(date, np.array(drop_dates, "datetime64[D]"))
+        keep = (table.symbol >= 0) & np.isfinite(weight) & ~np.isnat(date) & ~dropped
         order = np.argsort(date[keep], kind="stable")
         date, position, weight = date[keep][order], position[keep][order], weight[keep][order]
         days, starts = np.unique(date, return_index=True)

@@ -10,7 +10,6 @@ prices (``raw_volume``), or both. Raw A-share prices lie on 0.01 yuan and raw vo
 shares; where the data plainly contradicts the switches the source raises an error that names the switch.
 """
 
-import datetime as dt
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +20,11 @@ import pyarrow as pa
 from mg_assets.errors import DataError, SourceError
 from mg_assets.market.rules import round_to_tick
 from mg_assets.market.schema import INDICES
-from mg_assets.sources.base import SourceDay
-from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_histories
+from mg_assets.sources.daily.dataset import DatasetSource
+from mg_assets.sources.daily.history import DailyHistory
 from mg_assets.sources.daily.members import DateRanges
 from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
-from mg_assets.sources.fingerprint import file_digests, fingerprint_of
+from mg_assets.sources.fingerprint import file_digests
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.symbols import symbol_axis
@@ -36,7 +35,7 @@ SAMPLED = 20_000
 """Values that are checked for the convention that the switches name."""
 
 
-class QlibSource:
+class QlibSource(DatasetSource):
     """Daily bars and reference from a Qlib dataset.
 
     Parameters
@@ -61,7 +60,7 @@ class QlibSource:
         raw_volume: bool | None = None,
         indices: Mapping[str, str] | None = None,
     ):
-        self.root = Path(root).expanduser()
+        super().__init__(root)
         self.raw_prices = raw_prices
         self.raw_volume = raw_prices if raw_volume is None else raw_volume
         unknown = sorted(set(indices or {}) - set(INDICES))
@@ -71,25 +70,6 @@ class QlibSource:
 
     def __repr__(self) -> str:
         return f"QlibSource({str(self.root)!r}, raw_prices={self.raw_prices}, raw_volume={self.raw_volume})"
-
-    def days(self) -> np.ndarray:
-        """Days with any row, ``datetime64[D]``, ascending."""
-        return self._marked.days
-
-    def has(self, table: str, day: dt.date) -> bool:
-        """Whether it is a daily table and the dataset has the day."""
-        return table in ("daily_bars", "reference") and self._marked.has(day)
-
-    def load(self, table: str, day: dt.date) -> SourceDay:
-        """Load daily bars or reference of one day; raises SourceError where there are none."""
-        if not self.has(table, day):
-            days = self.days()
-            raise SourceError(f"qlib dataset {self.root} has no {table} on {day}; it covers {days[0]}..{days[-1]}")
-        return self._history.load(table, np.datetime64(str(day)[:10], "D"), self.name)
-
-    def fingerprint(self, table: str, day: dt.date) -> str:
-        """Hash of the day's rows."""
-        return self._marked.fingerprint(table, day)
 
     @cached_property
     def _folders(self) -> list[Path]:
@@ -108,18 +88,6 @@ class QlibSource:
         here = {role: path for role, path in files.items() if path.is_file()}
         digests = file_digests(list(here.values()))
         return ["qlib", self.raw_prices, self.raw_volume, list(zip(here, digests, strict=True))]
-
-    @cached_property
-    def _key(self) -> tuple:
-        return (str(self.root), fingerprint_of(self._content()))
-
-    @cached_property
-    def _marked(self) -> MarkedHistory:
-        return MarkedHistory(self._content, lambda: self._history)
-
-    @property
-    def _history(self) -> DailyHistory:
-        return daily_histories(self._key, self._read)
 
     def _list_of(self, name: str) -> Path:
         return self.root / "instruments" / self._indices.get(name, f"{name}.txt")

@@ -125,3 +125,11 @@ def first_text(chunks: Iterable[pa.Array]) -> str:
             if text:
                 return text
     return ""
+
+
+def dates_of_parts(year: np.ndarray, month: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """Dates of whole numbers, ``datetime64[D] (n,)``; NaT where they are none (the 30th of February)."""
+    start = ((year.astype(np.int64) - 1970) * 12 + month - 1).astype("datetime64[M]")
+    dates = start.astype("datetime64[D]") + (day.astype(np.int64) - 1).astype("timedelta64[D]")
+    good = (year >= 1900) & (year < 2200) & (month >= 1) & (month <= 12) & (day >= 1)
+    return np.where(good & (dates.astype("datetime64[M]") == start), dates, np.datetime64("NaT", "D"))

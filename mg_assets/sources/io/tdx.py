@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from mg_assets.errors import DataError, SourceError
+from mg_assets.sources.io.dates import dates_of_parts
 
 PRICES = ("open", "high", "low", "close")
 RECORD_BYTES = 32
@@ -109,8 +110,4 @@ def _is_daily(path: Path) -> bool:
 def _dates(packed: np.ndarray) -> np.ndarray:
     """Packed dates as ``datetime64[D]``; NaT where the number is none."""
     number = packed.astype(np.int64)
-    month, day = number % 2048 // 100, number % 2048 % 100
-    start = ((number // 2048 + FIRST_YEAR - 1970) * 12 + month - 1).astype("datetime64[M]")
-    dates = start.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]")
-    good = (month >= 1) & (month <= 12) & (day >= 1) & (dates.astype("datetime64[M]") == start)
-    return np.where(good, dates, np.datetime64("NaT", "D"))
+    return dates_of_parts(number // 2048 + FIRST_YEAR, number % 2048 // 100, number % 2048 % 100)

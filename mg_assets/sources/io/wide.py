@@ -1,5 +1,6 @@
 """A flag of each stock and day in a wide table, a row a day and a column a stock (JoinQuant's ``get_extras``)."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from mg_assets.sources.io.symbols import to_symbol
 INDEX_NAMES = ("", "date", "time", "day", "index", "unnamed: 0", "__index_level_0__")
 """What the column of days is called: pandas writes an index without a name as an empty one."""
 COLUMNS = ("date", "code", "is_st")
+FLAGS = {"True", "False", "0", "1", "0.0", "1.0"}
+_NAME = re.compile(r"(?<![a-z])(is_?)?st(?![a-z])|extras", re.I)
 
 
 def days_column(header: list[str]) -> str | None:
@@ -21,6 +24,17 @@ def days_column(header: list[str]) -> str | None:
     codes = [h for h in header if h not in days]
     wide = len(days) == 1 and codes and all(to_symbol(h) is not None for h in codes)
     return days[0] if wide else None
+
+
+def long_rows(path: Path, header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A sample of a wide table of ST flags as that of a long one; of any other table the sample itself."""
+    days = days_column(header)  # what such a table holds only its name says: is_st.csv, extras_st.csv
+    if days is None or not _NAME.search(path.stem):
+        return header, rows
+    at = header.index(days)
+    long = [[row[at], code, cell] for row in rows for code, cell in zip(header, row, strict=False) if code != days]
+    words = {cell.strip().strip('"') for _, _, cell in long} - {""}
+    return (list(COLUMNS), long) if words <= FLAGS else (header, rows)
 
 
 def is_wide(path: Path) -> bool:
