@@ -15,13 +15,24 @@ from mg_assets.errors import DataError
 from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.moments import FLAT
 from mg_assets.factors.kernels.threads import shared_out
+from mg_axes import STOCK_CODES, STOCK_FLAGS, Layout, aligned
 
 MAD_TO_STD = 1.4826
 WINSOR_MADS = 5.0
 WINDOW = 20
 MIN_PERIODS = 10
+_ONE_DAY = Layout("sf", otherwise="s")
 
 
+@aligned(
+    DataError,
+    by=("values",),
+    result="sf",
+    values=Layout("sf"),
+    industry=STOCK_CODES,
+    size=Layout("s"),
+    universe=STOCK_FLAGS,
+)
 def preprocess(
     values: np.ndarray,
     industry: np.ndarray | None,
@@ -33,20 +44,21 @@ def preprocess(
 
     Parameters
     ----------
-    values : ndarray of float (S, F)
-        Raw factors; what is not finite is missing.
-    industry : ndarray of int (S,) or None
+    values : ndarray of float (S, F), or labelled
+        Raw factors; what is not finite is missing. A labelled table (pandas, Polars, Arrow, xarray; see
+        :mod:`mg_axes`) gives the symbols, on which the others are aligned.
+    industry : ndarray of int (S,), or labelled, or None
         Industry codes, below 0 unknown; None leaves industries out of the regression.
-    size : ndarray of float (S,) or None
+    size : ndarray of float (S,), or labelled, or None
         ln(market cap), NaN unknown; None leaves size out. With neither, step 2 is skipped.
-    universe : ndarray of bool (S,)
+    universe : ndarray of bool (S,), or labelled
         Stocks that take part.
     threads : int
         Factors are shared out among so many threads; the values do not depend on it.
 
     Returns
     -------
-    ndarray of float64 (S, F)
+    ndarray of float64 (S, F), or DataFrame
         Mean 0 and population std 1 over the stocks of the universe that have a value, 0 for those that
         have none (or no industry or size where these are given); NaN outside the universe.
         A constant cross-section is all 0, and so is one whose MAD is 0, since every value is then
@@ -89,14 +101,15 @@ def preprocess(
     return out
 
 
+@aligned(DataError, by=("values",), result="sf", values=_ONE_DAY, universe=STOCK_FLAGS)
 def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
     """Clip to median +- 5 * 1.4826 * MAD over finite values of the universe, per column.
 
     Parameters
     ----------
-    values : ndarray of float (S,) or (S, F)
-        Values of one day.
-    universe : ndarray of bool (S,), optional
+    values : ndarray of float (S,) or (S, F), or labelled by symbol
+        Values of one day. The universe is aligned on their symbols; see :mod:`mg_axes`.
+    universe : ndarray of bool (S,), or labelled, optional
         Stocks that take part, by default all.
 
     Returns
@@ -107,14 +120,15 @@ def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.
     return _by_column(_winsorise, values, universe)
 
 
+@aligned(DataError, by=("values",), result="sf", values=_ONE_DAY, universe=STOCK_FLAGS)
 def zscore(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
     """Mean 0 and population std 1 over finite values of the universe, per column; 0 where constant.
 
     Parameters
     ----------
-    values : ndarray of float (S,) or (S, F)
-        Values of one day.
-    universe : ndarray of bool (S,), optional
+    values : ndarray of float (S,) or (S, F), or labelled by symbol
+        Values of one day. The universe is aligned on their symbols; see :mod:`mg_axes`.
+    universe : ndarray of bool (S,), or labelled, optional
         Stocks that take part, by default all.
 
     Returns
@@ -125,13 +139,14 @@ def zscore(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray
     return _by_column(_zscore, values, universe)
 
 
+@aligned(DataError, result="dsf", values=Layout("ds", otherwise="dsf"))
 def trailing_mean(values: np.ndarray, window: int = WINDOW, min_periods: int = MIN_PERIODS) -> np.ndarray:
     """Mean of the finite values of the last ``window`` days, today included.
 
     Parameters
     ----------
-    values : ndarray of float (D, S) or (D, S, F)
-        Consecutive trading days.
+    values : ndarray of float (D, S) or (D, S, F), or labelled
+        Consecutive trading days. See :mod:`mg_axes` for labelled ones; the result has their labels.
     window, min_periods : int
         Days, and the least number of finite ones for a value.
 

@@ -10,15 +10,17 @@ A day without trades has no observation: no return, turnover, volume or price of
 Source: Huatai 2023-08-22 (series 69), chart 9.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from mg_assets.errors import DataError
 from mg_assets.factors.kernels.threads import shared_out
 from mg_assets.factors.kernels.windows import MONTH, window_factors
+from mg_axes import DAYS, PANEL, SYMBOLS, align, labelled_result
 
 VALUATION = ("bp_lf", "ep_ttm", "ocfp_ttm", "dyr12")
 EXPECTATION = ("con_eps_g", "con_roe_g", "con_np_g")
@@ -51,10 +53,13 @@ class DailySeries:
 
     Parameters
     ----------
-    columns : mapping of str to ndarray (D, S)
-        :data:`BARS` as in ``daily_bars`` (raw prices in yuan, volume in shares, amount in yuan) and
+    columns : mapping of str to ndarray (D, S), or labelled
+        Labelled panels (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the dates and symbols of
+        ``close``. :data:`BARS` as in ``daily_bars`` (raw prices in yuan, volume in shares, amount in yuan) and
         :data:`FUNDAMENTALS` as in ``reference``. What is not given is NaN throughout, and so are the
         factors that need it; :data:`REQUIRED` must be there.
+    days, symbols : ndarray, optional
+        Labels of the axes; by default those of labelled columns. With them the factors are labelled too.
 
     Raises
     ------
@@ -63,6 +68,8 @@ class DailySeries:
     """
 
     columns: Mapping[str, np.ndarray]
+    days: np.ndarray | None = None
+    symbols: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         lacking = [c for c in REQUIRED if c not in self.columns]
@@ -70,6 +77,13 @@ class DailySeries:
             raise DataError(
                 f"daily columns lack {lacking}; they have {sorted(self.columns)}: read them from daily_bars"
             )
+        layouts = dict.fromkeys(self.columns, PANEL) | {"days": DAYS, "symbols": SYMBOLS}
+        given = dict(self.columns) | {"days": self.days, "symbols": self.symbols}
+        found, axes = align(DataError, layouts, given, by=("close",))
+        if axes:
+            for name in ("days", "symbols"):
+                object.__setattr__(self, name, found.pop(name))
+            object.__setattr__(self, "columns", found)
         shapes = {c: np.shape(self.columns[c]) for c in self.columns}
         if len(set(shapes.values())) != 1 or len(shapes["close"]) != 2:
             raise DataError(f"daily columns had the shapes {shapes}, expected one (days, stocks) for all")
@@ -79,6 +93,25 @@ class DailySeries:
         """Days and stocks."""
         days, stocks = np.shape(self.columns["close"])
         return days, stocks
+
+    def labelled(self, values: np.ndarray, names: Sequence[str]) -> Any:
+        """Values of the last days ``(last, S, F)`` as rows (date, symbol) where the axes have labels, else as they are.
+
+        Parameters
+        ----------
+        values : ndarray (last, S, F)
+            On the series' stocks.
+        names : sequence of str (F,)
+            Of the columns.
+
+        Returns
+        -------
+        ndarray or DataFrame
+        """
+        if self.days is None or self.symbols is None:
+            return values
+        days = np.asarray(self.days)[len(self.days) - len(values) :]
+        return labelled_result(values, "dsf", {"d": days, "s": self.symbols, "f": np.array(names, dtype=object)})
 
     def first_of(self, last: int | None) -> int:
         """Index of the first of the ``last`` days (None: of all); DataError where there are not so many."""
@@ -190,10 +223,10 @@ def daily_factors(series: DailySeries, last: int | None = None, threads: int = 1
 
     Returns
     -------
-    ndarray of float64 (last, S, 42)
-        Columns :data:`DAILY42`: fractions, correlations in [-1, 1], ``std_vol_10d`` in shares of the day
-        (volume is adjusted for splits). NaN on a day without trades, in a window with fewer than 60% finite
-        observations, and where the source lacks an input.
+    ndarray of float64 (last, S, 42), or DataFrame
+        Of a labelled series: rows (date, symbol). Columns :data:`DAILY42`: fractions, correlations in [-1, 1],
+        ``std_vol_10d`` in shares of the day (volume is adjusted for splits). NaN on a day without trades, in a window
+        with fewer than 60% finite observations, and where the source lacks an input.
 
         ``std`` is the population's. ``con_*_g`` = (x_t - x_{t-63}) / abs(x_{t-63}), EPS adjusted for splits.
         ``exp_wgt_return_3m`` weighs a return by turnover * exp(-age / 252). A correlation is NaN where a side
@@ -215,7 +248,7 @@ def daily_factors(series: DailySeries, last: int | None = None, threads: int = 1
     _within_day(series, first, out[:, :, at + len(WINDOWED) :])
     out[~series.traded[first:] | ~np.isfinite(series.close[first:])] = np.nan
     out[~np.isfinite(out)] = np.nan
-    return out
+    return series.labelled(out, DAILY42)
 
 
 def by_stock(values: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.minute import bar_rows, minute_returns
 from mg_assets.factors.kernels.moments import LEAST_PAIRS, LEAST_PAIRS_SESSION, corr, ratio, skew
 from mg_assets.factors.kernels.session import MINUTE_ARRAYS as ARRAYS
+from mg_axes import bare
 
 FEATURES = (
     "ret", "amplitude", "vwap_dev", "log_amount", "volume_share", "realized_vol", "skew", "down_vol_share",
@@ -124,6 +125,13 @@ def usual_levels(
         Volume in shares of the day (earlier days' are adjusted for splits) and yuan per trade; NaN with fewer
         than 10 finite days.
     """
+    for name, values in (
+        ("volume", volume),
+        ("amount", amount),
+        ("num_trades", num_trades),
+        ("adj_factor", adj_factor),
+    ):
+        bare(name, values, DataError)
     with np.errstate(divide="ignore", invalid="ignore"):
         traded = volume > 0
         shares = trailing_mean(np.where(traded, volume / adj_factor, np.nan), HISTORY_DAYS) * adj_factor
@@ -131,7 +139,7 @@ def usual_levels(
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
-    view = np.ascontiguousarray(values, np.float64).view()
+    view = np.ascontiguousarray(bare("an argument", values, DataError), np.float64).view()
     view.flags.writeable = False  # one compiled form, whether the caller's array is writable or not
     return view
 

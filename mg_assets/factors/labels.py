@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mg_assets.errors import DataError
+from mg_axes import FLAGS, PANEL, Layout, align, aligned, labelled_result
 
 HORIZONS = (5, 10, 20)
 HALF_TICK = 0.005
@@ -22,24 +23,29 @@ def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HO
 
     Parameters
     ----------
-    price : ndarray of float (D, S)
+    price : ndarray of float (D, S), or labelled
         Adjusted execution price (vwap by default) of consecutive trading days; NaN where a stock
-        has none.
-    eligible : ndarray of bool (D, S)
+        has none. A labelled price (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) gives the axes.
+    eligible : ndarray of bool (D, S), or labelled
         Whether the stock can be bought on that very day (:func:`eligible_entry`).
     horizons : sequence of int
         Holding periods h in trading days, each >= 1.
 
     Returns
     -------
-    ndarray of float64 (D, S, H)
-        NaN where the stock is not eligible on T + 1, or has no price > 0 on T + 1 or T + 1 + h.
+    ndarray of float64 (D, S, H), or DataFrame
+        Of a labelled price: rows (date, symbol), a column for each horizon. NaN where the stock is not eligible on T +
+        1, or has no price > 0 on T + 1 or T + 1 + h.
 
     Raises
     ------
     DataError
         Shapes differ or a horizon is below 1.
     """
+    layouts = {"price": PANEL, "eligible": FLAGS}
+    found, axes = align(DataError, layouts, {"price": price, "eligible": eligible}, by=("price",))
+    if axes:
+        return labelled_result(labels(**found, horizons=horizons), "dsf", {**axes, "f": np.array(horizons)})
     price = np.asarray(price, np.float64)
     if price.ndim != 2 or np.shape(eligible) != price.shape:
         raise DataError(f"price was {price.shape}, eligible {np.shape(eligible)}; both must be (days, stocks)")
@@ -55,6 +61,19 @@ def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HO
     return out
 
 
+@aligned(
+    DataError,
+    by=("close",),
+    result="ds",
+    suspended=Layout("ds", True),
+    st=FLAGS,
+    open=PANEL,
+    high=PANEL,
+    low=PANEL,
+    close=PANEL,
+    up_limit=PANEL,
+    down_limit=PANEL,
+)
 def eligible_entry(
     suspended: np.ndarray,
     st: np.ndarray,
@@ -69,7 +88,8 @@ def eligible_entry(
 
     Locked at a one-word price limit: open, high, low and close are one price, and that is the up
     or the down limit (within half a tick). All inputs ``(D, S)``, raw prices in yuan; a limit that
-    is NaN locks nobody; a close that is NaN is a stock without a price.
+    is NaN locks nobody; a close that is NaN is a stock without a price. Labelled inputs (:mod:`mg_axes`)
+    are aligned on the dates and symbols of ``close``, and the result has them.
 
     Returns
     -------
@@ -81,6 +101,7 @@ def eligible_entry(
     return np.isfinite(close) & ~np.asarray(suspended, bool) & ~np.asarray(st, bool) & ~(one_price & at_limit)
 
 
+@aligned(DataError, result="ds", eligible=FLAGS)
 def tradable_next(eligible: np.ndarray) -> np.ndarray:
     """``eligible`` of the next day on each day ``(D, S)``; the last day is False."""
     out = np.zeros(np.shape(eligible), bool)

@@ -12,6 +12,7 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.factors.kernels.cache import kernel
 from mg_assets.market.schema import PERIOD_BARS
+from mg_axes import bare
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
 
@@ -179,6 +180,8 @@ def completed_periods(
 
 def _checked(arrays: tuple[np.ndarray, ...], period_of_day: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     shape = np.shape(arrays[0])
+    for values in arrays:
+        bare("a bar's field", values, DataError)
     key = np.asarray(period_of_day)
     if len(shape) != 2 or any(np.shape(a) != shape for a in arrays) or key.shape != shape[:1]:
         raise DataError(

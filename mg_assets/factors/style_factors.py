@@ -8,10 +8,12 @@ Definitions: docs/factors.md.
 
 import numpy as np
 
+from mg_assets.errors import DataError
 from mg_assets.factors.cross_section import mad_winsorise, zscore
 from mg_assets.factors.daily import DailySeries, by_stock
 from mg_assets.factors.kernels.threads import shared_out
 from mg_assets.factors.kernels.windows import common_windows
+from mg_axes import STOCK_FLAGS, Layout, aligned
 
 COMMON = ("reversal", "cap", "amount", "turnover", "beta")
 LOOK_BACK = 252  # days before the day itself: the first of 252 returns needs the close before it
@@ -31,9 +33,10 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
 
     Returns
     -------
-    ndarray of float64 (last, S, 5)
-        Columns :data:`COMMON`. NaN on a day without trades, in a window with fewer than 60% finite
-        observations (beta: fewer than 120), and where the source lacks free-float shares or amounts.
+    ndarray of float64 (last, S, 5), or DataFrame
+        Of a labelled series: rows (date, symbol). Columns :data:`COMMON`. NaN on a day without trades, in a window with
+        fewer than 60% finite observations (beta: fewer than 120), and where the source lacks free-float shares or
+        amounts.
 
     Raises
     ------
@@ -56,17 +59,18 @@ def common_factors(series: DailySeries, last: int | None = None, threads: int = 
     out = np.stack([windows[:, :, 0], cap, mean_amount, windows[:, :, 2], windows[:, :, 3]], axis=-1)
     out[~series.traded[first:] | ~np.isfinite(out).any(axis=-1)] = np.nan
     out[~np.isfinite(out)] = np.nan
-    return out
+    return series.labelled(out, COMMON)
 
 
+@aligned(DataError, by=("values",), result="sf", values=Layout("sf"), universe=STOCK_FLAGS)
 def style_exposures(values: np.ndarray, universe: np.ndarray) -> np.ndarray:
     """A day's style exposures: winsorised at five MAD and z-scored.
 
     Parameters
     ----------
-    values : ndarray of float (S, F)
+    values : ndarray of float (S, F), or labelled by symbol
         Raw common factors of one day.
-    universe : ndarray of bool (S,)
+    universe : ndarray of bool (S,), or labelled by symbol
         Stocks that take part.
 
     Returns
