@@ -24,9 +24,11 @@ def is_native(path: str | Path) -> bool:
 
 
 def native_sample(path: Path, count: int) -> tuple[list[str], list[list[str]]]:
-    """Names of the columns and some rows as text; no names where the database is of another program."""
+    """Names of the columns and some rows as text; no names where it holds no bars of stocks."""
     with source_errors(path):
         if _is_tdx(path):
+            if not tdx.is_of_an_exchange(path):
+                return [], []
             table = tdx.read(path)[0].slice(0, count)
             return tdx.header(path), [[str(v) for v in row.values()] for row in table.to_pylist()]
         names = sqlite.header(path)

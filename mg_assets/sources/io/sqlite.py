@@ -133,16 +133,17 @@ def _blocks(
         cursor = database.execute(query, values)
         while rows := cursor.fetchmany(BLOCK_ROWS):
             ids, *cells = zip(*rows, strict=True)
-            arrays = {c: _array(c, list(cell)) for c, cell in zip(columns, cells, strict=True)}
+            arrays = {c: _array(c, cell) for c, cell in zip(columns, cells, strict=True)}
             yield arrays, np.array(ids, np.int64)
 
 
-def _array(column: str, cells: list[object]) -> pa.Array:
-    if column not in TEXTS:
-        try:
+def _array(column: str, cells: Sequence[object]) -> pa.Array:
+    try:
+        if column not in TEXTS:
             return pa.array(cells, pa.float64())
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            pass  # SQLite holds any value in any column
+        return pa.array(cells, pa.string()).dictionary_encode()
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        pass  # SQLite holds any value in any column
     return pa.array([None if c is None else str(c) for c in cells], pa.string()).dictionary_encode()
 
 
@@ -159,7 +160,6 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise DataError(f"{path} is empty (0 bytes); copy the database again")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
-            database.text_factory = lambda raw: raw.decode(errors="replace")
             database.create_function("is_day", 1, _is_day, deterministic=True)
             yield database
     except (sqlite3.Error, OverflowError) as error:

@@ -81,8 +81,10 @@ def read(path: Path, day: np.datetime64 | None = None) -> tuple[pa.Table, np.nda
         )
     if _is_daily(path):
         raw = np.fromfile(path, DAY_RECORD)
-        table = pa.table({n: raw[f] for n, f in zip(DAY_COLUMNS, ("date", *PRICES, "amount", "volume"), strict=True)})
-        return table, np.arange(len(raw)), len(raw)
+        number = raw["date"].astype(np.int64)
+        dates = dates_of_parts(number // 10_000, number // 100 % 100, number % 100)
+        columns = {n: raw[f] for n, f in zip(DAY_COLUMNS[1:], (*PRICES, "amount", "volume"), strict=True)}
+        return pa.table({DAY_COLUMNS[0]: dates, **columns}), np.arange(len(raw)), len(raw)
     raw = np.fromfile(path, MINUTE_RECORD)
     dates = _dates(raw["date"])
     rows = np.arange(len(raw))
