@@ -30,7 +30,7 @@ class Layout:
     dims : str
         Its axes in order: ``d`` day, ``s`` stock, ``f`` feature, ``g`` factor of a risk model.
     missing : float, bool, int or None
-        Its value where it has no label; None refuses. Flags and whole numbers are converted to its type.
+        Its value where it has no label; None refuses. A flag or whole number is converted to its type.
     is_axis : bool
         The argument is the labels themselves.
     otherwise : str
@@ -311,7 +311,7 @@ def _typed(name: str, values: np.ndarray, missing: float | bool | int | None) ->
     """Values in the type of what stands for a missing one; dates stay dates."""
     if values.dtype.kind == "M":
         return values
-    if isinstance(missing, bool) or missing is None:
+    if isinstance(missing, bool) or (missing is None and values.dtype.kind in "bO"):
         if values.dtype.kind == "b":
             return np.ascontiguousarray(values)
         absent = pd.isna(values)
@@ -322,6 +322,10 @@ def _typed(name: str, values: np.ndarray, missing: float | bool | int | None) ->
             raise LabelError(f"{name} had values other than true and false")
         return filled.astype(bool)
     numbers = np.ascontiguousarray(values, dtype=np.float64)
+    if missing is None:
+        if np.isnan(numbers).any():
+            raise LabelError(f"{name} had {int(np.isnan(numbers).sum())} missing values, expected a number everywhere")
+        return numbers
     if isinstance(missing, int):
         whole = np.where(np.isnan(numbers), missing, numbers)
         if (whole != np.rint(whole)).any():

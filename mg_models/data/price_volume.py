@@ -142,9 +142,10 @@ def price_volume_features(daily: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _series(daily: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Bars ``(D, S, 6)``, NaN without a trade; what windows run over ``(D, S, 7)``; the last close; the market."""
+    bare("daily", daily, InputError)
     if daily.ndim != 3 or daily.shape[-1] != 6:
         raise InputError(f"daily must be (days, stocks, 6): open, high, low, close, vwap, volume; was {daily.shape}")
-    bars = np.array(bare("daily", daily, InputError), np.float64)
+    bars = np.array(daily, np.float64)
     traded = np.logical_and.reduce(np.isfinite(bars) & (bars > 0), axis=-1)
     bars[~traded] = np.nan
     before = np.full(traded.shape, np.nan)  # each stock's last close before the day
