@@ -6,6 +6,7 @@ stores (fsspec URLs) a put is atomic by itself. Any Parquet reader can open the 
 verifies when it reads one is in :mod:`mg_assets.lake.integrity`.
 """
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.lake.storage import CHECK_RESULT_FILE, DAMAGE_FILE, DATA_FILE, MARKS, Storage, mark_damaged
 from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists, read_mark
 from mg_assets.market.schema import SCHEMAS
+from mg_axes import as_days
 
 WHOLE = "all"
 READ_THREADS = 4
@@ -402,14 +404,64 @@ class Lake:
         """
         wanted = list(keys)
         parts = self._tables(table, wanted, columns, missing)
-        if not parts:
-            return pd.DataFrame()
-        name = _column(table, wanted[0])
-        tagged = []
-        for key, part in parts:
-            tag = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [key])
-            tagged.append(part.add_column(0, name, tag.cast(pa.string())))
-        return pa.concat_tables(tagged, promote_options="permissive").to_pandas()
+        return _joined(table, parts).to_pandas() if parts else pd.DataFrame()
+
+    def read_range(
+        self,
+        table: str,
+        start: str | dt.date,
+        end: str | dt.date,
+        columns: Sequence[str] | None = None,
+        into: str = "pandas",
+    ) -> Any:
+        """Read the partitions between two dates as one table, the key in its first column.
+
+        Parameters
+        ----------
+        table : str
+            Table name.
+        start, end : str or date
+            First and last day (or week, month, half-year ``"2023H1"``), both included; days that the lake does not have
+            are left out.
+        columns : sequence of str, optional
+            Columns to read, by default all; ``symbol`` comes with them where the table has it.
+        into : {"pandas", "polars", "arrow"}
+            Library of the result. Polars is imported only when it is asked for.
+
+        Returns
+        -------
+        pandas.DataFrame, polars.DataFrame or pyarrow.Table
+            Rows ascend by key. ``date`` (or ``week``, ``month``) is a date, a half-year is text.
+
+        Raises
+        ------
+        DataError
+            No partition in the range, a column that the table has not, or another library.
+        """
+        if into not in ("pandas", "polars", "arrow"):
+            raise DataError(f"into was {into!r}, expected pandas, polars or arrow")
+        first, last = _key_text(start), _key_text(end)
+        keys = self.keys(table)
+        wanted = [key for key in keys if first <= key <= last]
+        if not wanted:
+            found = f"it has {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "the lake has none of it"
+            raise DataError(f"table {table!r} in {self.root} has no partition from {first} to {last}: {found}")
+        if columns is not None:
+            own = self.table(table, wanted[-1]).column_names
+            lacking = [name for name in columns if name not in own]
+            if lacking:
+                raise DataError(f"table {table!r} has no column {lacking[0]!r}; it has {', '.join(own)}")
+            columns = list(dict.fromkeys(["symbol", *columns] if "symbol" in own else columns))
+        whole = _joined(table, self._tables(table, wanted, columns, "raise"))
+        if _column(table, wanted[0]) in ("date", "week", "month"):
+            whole = whole.set_column(0, whole.column_names[0], whole[0].cast(pa.date32()))
+        if into == "pandas":
+            return whole.to_pandas(date_as_object=False)
+        if into == "arrow":
+            return whole
+        import polars  # only here: it is no dependency
+
+        return polars.from_arrow(whole)
 
     def panel(
         self,
@@ -575,6 +627,25 @@ def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
         return data.select(schema.names).replace_schema_metadata(None).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"table {table!r} does not fit its schema: {error}") from error
+
+
+def _joined(table: str, parts: list[tuple[str, pa.Table]]) -> pa.Table:
+    """Partitions below one another, the key in the first column."""
+    tagged = []
+    for key, part in parts:
+        tag = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [key])
+        tagged.append(part.add_column(0, _column(table, key), tag.cast(pa.string())))
+    return pa.concat_tables(tagged, promote_options="permissive")
+
+
+def _key_text(key: str | dt.date) -> str:
+    """A date as partitions are named by it; a half-year as it is."""
+    if isinstance(key, str) and len(key) == 6 and key[4] == "H":
+        return key
+    try:
+        return str(as_days([key], "start or end")[0])
+    except ValueError as wrong:
+        raise DataError(f"{wrong}, like 2023-01-31, or a half-year like 2023H1") from None
 
 
 def _column(table: str, key: str) -> str:
