@@ -10,6 +10,7 @@ docs/sources.md lists the public descriptions of each format.
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from mg_assets.sources.io.read_file import WantedColumn
 
@@ -56,6 +57,8 @@ class StreamFormat:
         Beginnings of file names that make a day only together.
     one_sequence : bool
         Whether orders and trades of the exchange are numbered together.
+    market : str
+        Column that names the exchange, of a table of both.
     """
 
     exchange: str
@@ -67,6 +70,7 @@ class StreamFormat:
     header: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     one_sequence: bool = True
+    market: str = ""
 
     def covers(self, day: dt.date) -> bool:
         """Whether the vendor has this form on the day."""
@@ -336,5 +340,56 @@ EXCHANGE: dict[str, Forms] = {
     ),
 }  # fmt: skip
 
-DIALECTS: dict[str, dict[str, Forms]] = {"tonglian": TONGLIAN, "huatai": HUATAI, "exchange": EXCHANGE}
-"""Vendors whose tick files are known: DataYes level 2, Huatai Insight, the two exchanges' own history files."""
+_BOTH_TRADES = _columns(
+    code="SecurityID", channel="ChannelNo", buy_order="BidApplSeqNum", sell_order="OfferApplSeqNum",
+    price=("TradePrice", "TradPrice"), volume="TradeQty", time="TradeTime",
+)  # fmt: skip
+_BOTH_ORDERS = _columns(
+    code="SecurityID", channel="ChannelNo", price="Price", volume="OrderQty", side="Side", kind="OrderType",
+    time=("TradeTime", "OrderTime", "TransactTime"),
+)  # fmt: skip
+_BOTH_TRADE_FILES, _BOTH_ORDER_FILES = _files("trade", "trades"), _files("entrust", "order", "orders")
+
+
+def _of_both(exchange: str, columns: dict[str, WantedColumn], codes: Mapping[str, Mapping[str, int]],
+             patterns: tuple[str, ...], **more: Any) -> StreamFormat:  # fmt: skip
+    return StreamFormat(exchange, columns, codes, patterns, market="Market", **more)
+
+
+_SZ_BOTH_ORDERS = _of_both(
+    SZ, {**_BOTH_ORDERS, **_columns(seq="ApplSeqNum")}, {"side": _SZ_SIDE | _SH_SIDE, "kind": _SZ_KIND},
+    _BOTH_ORDER_FILES, since=SZ_RENEWED,
+)  # fmt: skip
+_SZ_BOTH_TRADES = _of_both(
+    SZ, {**_BOTH_TRADES, **_columns(seq="ApplSeqNum", kind="ExecType")},
+    {"kind": _ascii(_0=FILL, F=FILL, C=CANCEL, _4=CANCEL)}, _BOTH_TRADE_FILES, since=SZ_RENEWED,
+)  # fmt: skip
+_SH_BOTH_TRADES = _of_both(
+    SH, {**_BOTH_TRADES, **_columns(seq="BizIndex", side="TradeBSFlag")}, {"side": _SH_FLAG}, _BOTH_TRADE_FILES,
+    since=SH_BIZ_INDEX,
+)  # fmt: skip
+
+TONGLIAN_TABLES: dict[str, Forms] = {
+    "sz_orders": (replace(_SZ_BOTH_ORDERS, since=dt.date.min, until=SZ_RENEWED - DAY, one_sequence=False),
+                  _SZ_BOTH_ORDERS),
+    "sz_trades": (replace(_SZ_BOTH_TRADES, since=dt.date.min, until=SZ_RENEWED - DAY, one_sequence=False),
+                  _SZ_BOTH_TRADES),
+    "sh_orders": (
+        _of_both(
+            SH, {**_BOTH_ORDERS, **_columns(seq="BizIndex", order_id="OrderNO")},
+            {"side": {**_SH_SIDE, "N": 0, "78": 0}, "kind": _ascii(A=ADD, D=CANCEL, S=STATUS)}, _BOTH_ORDER_FILES,
+            since=SH_ORDERS,
+        ),
+    ),
+    "sh_trades": (
+        replace(_SH_BOTH_TRADES, columns={**_SH_BOTH_TRADES.columns, **_columns(seq="ApplSeqNum")}, since=dt.date.min,
+                until=SH_BIZ_INDEX - DAY),
+        _SH_BOTH_TRADES,
+    ),
+}  # fmt: skip
+
+DIALECTS: dict[str, dict[str, Forms]] = {
+    "tonglian": TONGLIAN, "tonglian_tables": TONGLIAN_TABLES, "huatai": HUATAI, "exchange": EXCHANGE,
+}  # fmt: skip
+"""Vendors whose tick files are known: DataYes level 2 and its tables of both exchanges, Huatai Insight, the two
+exchanges' own history files."""

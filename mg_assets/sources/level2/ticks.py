@@ -9,7 +9,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from mg_assets.errors import DataError
 from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.file_patterns import FilePattern
 from mg_assets.sources.io.prefetch import prefetch
+from mg_assets.sources.io.price_level import unit_of_prices
 from mg_assets.sources.io.read_file import FileData, WantedColumn, read_blocks
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.row_count import require_all_rows
@@ -39,8 +40,12 @@ from mg_assets.sources.level2.tick_checks import (
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 PRICE_GRID = 10_000  # vendors print 1845.76 as 1845.75999999999999: back to the nearest 0.0001
-NO_STOCK = 9_999_999
+NO_STOCK, OTHER_STOCK = 9_999_999, 9_999_998  # no A share; one of the other exchange
+OTHER_EXCHANGE = "rows_of_the_other_exchange"
+MOST_STRAY, MANY = 0.01, 1000  # a few codes may be damaged
+PRICES_SEEN = 20_000
 EXCHANGES = {"SH": "SH", "SS": "SH", "SSE": "SH", "XSHG": "SH", "SZ": "SZ", "SZE": "SZ", "SZSE": "SZ", "XSHE": "SZ"}
+OTHER = {"SH": "SZ", "SZ": "SH"}
 KIND_NAMES = {LIMIT: "limit", MARKET: "market", OWN_BEST: "own_best"}
 
 
@@ -136,6 +141,7 @@ def read_stream(
     stocks_only: bool = True,
     price_unit: float = 1.0,
     read_log: ReadLog | None = None,
+    shared: Collection[Path] = (),
 ) -> TickStream:
     """Read and check one stream of one day.
 
@@ -155,6 +161,8 @@ def read_stream(
     price_unit : float
         Yuan per unit of the files' prices.
     read_log : ReadLog, optional
+    shared : collection of Path
+        Files that are read for the other exchange too.
 
     Returns
     -------
@@ -165,7 +173,7 @@ def read_stream(
     MgError
         A file is damaged, empty, lacks a column, or most of its rows are invalid.
     DataError
-        The files have no rows.
+        The files have no rows, prices that cannot be yuan, or rows of the other exchange that nothing else reads.
     """
     runs, frames = ExternalSort(), []
     read_log = read_log or ReadLog()
@@ -179,16 +187,18 @@ def read_stream(
         with read_log.reading(path) as entry:
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
-            read = 0
+            read, priced = 0, False
             for data in prefetch(read_blocks(path, columns, stream.header)):
-                part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here)
+                part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here, path in shared)
+                if not priced and len(part["price"]):
+                    priced = _prices_are_yuan(path, stream, part["price"][:PRICES_SEEN], price_unit)
                 runs.add(part)
                 bad.append(aside)
                 read += len(part["code"])
             frames.append(_not_mostly_bad(path, merge_quarantines(bad), here, day))
             require_all_rows(
                 path, here["rows"], read=read, set_aside=len(frames[-1]), status_rows=here["status_rows"],
-                other_securities=here["rows_of_other_securities"],
+                other_securities=here["rows_of_other_securities"], of_the_other_exchange=here[OTHER_EXCHANGE],
             )  # fmt: skip
             entry.rows, entry.others = here["rows"], here["rows_of_other_securities"]
             counts += here
@@ -211,12 +221,22 @@ def _one_block(
     stocks_only: bool,
     price_unit: float,
     counts: Counter[str],
+    shared: bool,
 ) -> tuple[dict[str, np.ndarray], pd.DataFrame]:
     """Valid rows of a block, and the quarantine of the others; ``counts`` grows by its rows."""
     count = len(data.table)
     raw, missing = _arrays(stream, data, named, day, price_unit)
     stocks = is_stock(raw["code"], stream.exchange) | missing["code"] if stocks_only else np.ones(count, bool)
     checks = checks_of(name, stream, raw, missing, data.unparsed)
+    theirs = np.zeros(count, bool)
+    if not stocks.all():  # of securities other than the exchange's stocks
+        at = np.flatnonzero(~stocks)
+        theirs[at] = is_stock(raw["code"][at], OTHER[stream.exchange]) | (raw["code"][at] == OTHER_STOCK)
+    if not shared and theirs.any():
+        _refuse_many(data.path, name, int(theirs.sum()), count)
+        stocks |= theirs
+        missing["code"] = missing["code"] | theirs  # its symbol is not this exchange's
+        checks.insert(0, (theirs, f"{stream.columns['code'].names[0]} is a stock of the other exchange"))
     bad, which = first_reason(count, checks)
     bad &= stocks
     aside = quarantine_rows(name, stream, data, raw, missing, bad, which, checks)
@@ -225,6 +245,9 @@ def _one_block(
     counts["checked"] += mine + len(data.broken)
     if mine < count:
         counts["rows_of_other_securities"] += count - mine
+    if shared:
+        counts[OTHER_EXCHANGE] += int(np.count_nonzero(theirs))
+        counts["rows_of_other_securities"] -= int(np.count_nonzero(theirs))
     counts.update({k: v for k, v in data.notes.items() if isinstance(v, int)})
     keep = stocks & ~bad
     if STATUS in stream.codes.get("kind", {}).values():
@@ -235,6 +258,29 @@ def _one_block(
     out = raw if at is None else {k: v[at] for k, v in raw.items()}
     out["row"] = data.row_numbers(np.arange(count) if at is None else at)
     return out, aside
+
+
+def _refuse_many(path: str, name: str, rows: int, of: int) -> None:
+    """Raise DataError where a block holds the other exchange's stocks, not a damaged code."""
+    if rows > MOST_STRAY * max(of, MANY):
+        other = f"{'sz' if name.startswith('sh') else 'sh'}{name[2:]}"
+        raise DataError(
+            f"{path}: {rows} of {of} rows are A shares of the other exchange, which {name} leaves out; name the file "
+            f"for {other} too (option 'files'; of a table of both exchanges mg ingest does)"
+        )
+
+
+def _prices_are_yuan(path: Path, stream: StreamFormat, prices: np.ndarray, price_unit: float) -> bool:
+    """Whether there were prices to be judged by; raises DataError where they cannot be yuan."""
+    found = unit_of_prices(prices)
+    if found is not None:
+        level, unit = found
+        guess = f"{(unit if unit == unit else 1e-4) * price_unit:g}"
+        raise DataError(
+            f"{path}: column {stream.columns['price'].names[0]!r} is {level:,.0f} in the middle, which no A share has "
+            f"cost in yuan; set the option price_unit, {guess} (mg ingest --price-unit {guess})"
+        )
+    return bool(np.any(prices > 0))
 
 
 def _not_mostly_bad(path: Path, aside: pd.DataFrame, counts: Counter[str], day: dt.date) -> pd.DataFrame:
@@ -301,7 +347,7 @@ def _codes_with_suffix(
 ) -> None:
     """Codes written ``605580.SH`` or ``SH605580``, in place; what stays unread stays marked.
 
-    A code of the other exchange becomes one that no stock has: 000001.SH is an index, 000001.SZ a bank.
+    000001.SH is an index, 000001.SZ a bank: a code of the other exchange becomes ``OTHER_STOCK`` or ``NO_STOCK``.
     """
     words = text.to_pandas().astype("str").str.strip()
     found = words.str.extract(r"(?i)^(?:(s[hz])\.?)?(\d{6})(?:\.(s[hz]|ss|sse|sze|szse|xshg|xshe))?$")
@@ -309,7 +355,10 @@ def _codes_with_suffix(
     named = found[0].fillna(found[2]).str.upper().map(EXCHANGES)
     good = unparsed & np.isfinite(numbers)
     code[good] = numbers[good].astype(np.int64)
-    code[good & (named.notna() & (named != exchange)).to_numpy(bool)] = NO_STOCK
+    is_theirs = is_stock(code, OTHER[exchange])
+    other = good & (named.notna() & (named != exchange)).to_numpy(bool)
+    code[good & (named == exchange).to_numpy(bool) & is_theirs] = NO_STOCK
+    code[other] = np.where(is_theirs[other], OTHER_STOCK, NO_STOCK)
     missing[good] = False
     unparsed[good] = False
 

@@ -50,7 +50,7 @@ class TonglianSource:
         file with such a mapping under ``files``. By default ``{date}/`` and the vendor's file names;
         with it, only the streams that it names exist.
     dialect : str
-        ``tonglian``, ``huatai`` or ``exchange``: column names and codes.
+        ``tonglian``, ``tonglian_tables``, ``huatai`` or ``exchange``: column names and codes.
     stocks_only : bool
         Leave out funds, bonds and indices (counted in the notes).
     check_dates : bool
@@ -237,8 +237,10 @@ class TonglianSource:
                 f"{paths[0]}: {name} of {day} has no file {lacking[0]}*; a day comes in {len(form.parts)} files "
                 f"({', '.join(form.parts)}): fetch the other, half a day would be taken for a whole one"
             )
+        others = [paths for n, (_, paths, _) in self._streams(day)[0].items() if n[:2] != name[:2]]
         return read_stream(
-            name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.read_log
+            name, form, paths, pattern, self.root, day, self.stocks_only, self.price_unit, self.read_log,
+            shared={p for paths in others for p in paths},
         )  # fmt: skip
 
     def _parts(

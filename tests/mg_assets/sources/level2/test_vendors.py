@@ -195,8 +195,9 @@ def test_huatai_in_one_file_and_in_integers(tonglian, tmp_path):
     source = build_source("huatai", {"root": tmp_path, "files": layout, "price_unit": 0.0001})
     same(source, DAY, expected[DAY], ".SZ")
     same(source, DAY, expected[DAY], ".SH")
-    other = source.load("trades", DAY).notes["streams"]["sz_trades"]["rows_of_other_securities"]
-    assert other == len(parts[1]["sh_trans"])
+    notes = source.load("trades", DAY).notes["streams"]["sz_trades"]
+    assert notes["rows_of_the_other_exchange"] == len(parts[1]["sh_trans"])
+    assert "rows_of_other_securities" not in notes
 
 
 @pytest.mark.parametrize("layout", ["20230201", "SZ/20230201", "SZ/2023/0201"])

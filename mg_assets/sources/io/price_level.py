@@ -1,0 +1,40 @@
+"""Whether prices can be yuan: how high they are, and whether they ever fall between two whole numbers."""
+
+import numpy as np
+
+MOST_YUAN = 3_000.0
+"""No A share has cost as much: the dearest was 600519.SH at 2,627.88 on 2021-02-18."""
+LEAST_YUAN = 0.5
+SAMPLED = 20_000
+MANY_PRICES = 20
+"""So many distinct prices are not all whole yuan, for they step by 0.01."""
+INTEGER_UNITS = (1e-4, 1e-3, 1e-2)
+
+
+def unit_of_prices(prices: np.ndarray) -> tuple[float, float] | None:
+    """The unit of prices that cannot be yuan.
+
+    Parameters
+    ----------
+    prices : ndarray of float64 (n,)
+        Of stocks; those that are not above 0 do not count.
+
+    Returns
+    -------
+    (float, float) or None
+        Their median, and how many yuan one of their units is (NaN where they may be adjusted instead); None where they
+        can be yuan.
+    """
+    good = prices[np.isfinite(prices) & (prices > 0)]
+    good = good[:: max(len(good) // SAMPLED, 1)]
+    if not len(good):
+        return None
+    level = float(np.median(good))
+    whole = bool(np.all(good == np.rint(good))) and len(np.unique(good)) >= MANY_PRICES
+    if level <= MOST_YUAN and not whole:
+        return None
+    for unit in INTEGER_UNITS:
+        fen = good * unit * 100
+        if level * unit > LEAST_YUAN and np.all(np.abs(fen - np.rint(fen)) < 1e-6):
+            return level, unit
+    return level, np.nan
