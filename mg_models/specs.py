@@ -469,7 +469,7 @@ def network(spec_type: type) -> Callable[[Builder], Builder]:
     frozen = getattr(getattr(spec_type, "__dataclass_params__", None), "frozen", False)
     if not frozen or "<locals>" in spec_type.__qualname__:
         raise CatalogError(
-            f"{spec_type.__name__} must be a dataclass(frozen=True) at the top level of a module: a stored model names it"
+            f"{spec_type.__name__} must be a dataclass(frozen=True) at the top level of a module, by which it is stored"
         )
 
     def tie(builder: Builder) -> Builder:

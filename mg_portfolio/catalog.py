@@ -15,9 +15,9 @@ OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
 
 @dataclass(frozen=True)
 class PortfolioSpec:
-    """One published portfolio: its signal, index, limits and trading costs.
+    """One portfolio: its signal, index, limits and trading costs.
 
-    Orders of every published portfolio are filled at the vwap of the day after the decision.
+    Orders of every portfolio are filled at the vwap of the day after the decision.
 
     Attributes
     ----------
@@ -37,8 +37,8 @@ class PortfolioSpec:
         Trading days between rebalances.
     source : str
         Report and chart.
-    published : str
-        Subject in the published tables; the name where empty.
+    published : str or None
+        Subject in the published tables; the name where empty. None: nothing was published of it.
     """
 
     name: str
@@ -53,12 +53,12 @@ class PortfolioSpec:
     costs: Costs = field(default_factory=lambda: Costs.two_sided(0.004))
     every: int = 5
     source: str = ""
-    published: str = ""
+    published: str | None = ""
 
     @property
-    def subject(self) -> str:
-        """Name in the published tables."""
-        return self.published or self.name
+    def subject(self) -> str | None:
+        """Name in the published tables; None where nothing was published of it."""
+        return None if self.published is None else self.published or self.name
 
     @property
     def styles(self) -> tuple[str, ...]:

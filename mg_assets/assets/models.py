@@ -10,7 +10,8 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import DamagedPartitionError, MissingPartitionError
+from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError, SettingsError
+from mg_assets.extensions import code_digest
 from mg_assets.factors.registry import ALL34, FACTORS, HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
@@ -22,13 +23,25 @@ from mg_assets.modelling.panels import (
     training_data,
     training_windows,
 )
-from mg_assets.modelling.signals import ICIR_PRICE, Scored, fused, nothing, of_model, weighted_by_hand
+from mg_assets.modelling.score_tables import scores_of
+from mg_assets.modelling.signals import (
+    ICIR_PRICE,
+    Scored,
+    fused,
+    nothing,
+    of_model,
+    of_table,
+    score_part,
+    weighted_by_hand,
+)
 from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
 from mg_assets.orchestration.lineage import all_from
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
-from mg_models.catalog import COMBINATIONS, HAND_WEIGHTED, CombinationSpec, ModelSpec, get, override, trained_parts
+from mg_assets.settings.catalogs import TableSignal
+from mg_models.catalog import CombinationSpec, ModelSpec
+from mg_models.specs import NETWORKS
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
     from mg_models.checkpoint import TrainedModel
@@ -49,20 +62,33 @@ GPU_TAGS = {
 
 
 def entry(name: str) -> ModelSpec:
-    """The catalog's entry with the deployment's overrides."""
-    return override(get(name), **settings().models.get(name, {}))
+    """A trained model of the deployment."""
+    return settings().catalogs.models[name]
+
+
+def network_code(spec: ModelSpec) -> dict[str, str]:
+    """Digests of the source text of a network of the user's own; none for a built-in one."""
+    kind = type(spec.network)
+    if kind in NETWORKS.values():
+        return {}
+    build = getattr(kind, "build", None)
+    if build is None:
+        raise DataError(
+            f"{spec.name}: no network is tied to {kind.__name__}; put @mg_models.network({kind.__name__}) on it"
+        )
+    return {"network code": f"{code_digest(kind)} {code_digest(build)}"}
 
 
 def _training_asset(name: str) -> LakeAsset:
     spec = entry(name)
-    windows = training_windows(spec)
+    windows, code = training_windows(spec), network_code(spec)
 
     @lake_asset(
         f"{name}_model",
         group="models",
         partitions=HALF_YEARLY,
         needs=windows,
-        config=spec,
+        config=(spec, code) if code else spec,
         kinds={"pytorch"},
         pool="gpu",
         op_tags=GPU_TAGS,
@@ -96,7 +122,7 @@ def _training_asset(name: str) -> LakeAsset:
             workers=workers,
             on_progress=monitor.progress,
             out_dir=unfinished,
-            fingerprints={need.table: build.recipes[need.table] for need in windows},
+            fingerprints={need.table: build.recipes[need.table] for need in windows} | code,
             on_plan=monitor.launch,
             on_trained=monitor.finished,
         )
@@ -279,16 +305,23 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
 
 
 def _fusion(spec: CombinationSpec) -> LakeAsset:
+    try:
+        parts = [score_part(part) for part in spec.parts]
+    except SettingsError as error:
+        raise SettingsError(f"signals.{spec.name}: {error}") from error
+    tables = dict.fromkeys((*(p.table for p in parts), *(["reference"] if any(p.raw for p in parts) else [])))
+    factors = [[*part] for part in parts if part.column != "score"]
+
     @lake_asset(
         spec.name,
         group="signals",
-        needs=spec.parts,
+        needs=tables,
         lineage={
-            "symbol": tuple(f"{part}.symbol" for part in spec.parts),
-            "score": tuple(f"{part}.score" for part in spec.parts),
+            "symbol": tuple(dict.fromkeys(f"{part.table}.symbol" for part in parts)),
+            "score": tuple(f"{part.table}.{part.column}" for part in parts),
         },
         version=PREDICTION_VERSION,
-        config=spec,
+        config=(spec, factors) if factors else spec,
         columns=SCORE,
         description=f"{spec.description} Source: {spec.source}.",
     )
@@ -298,22 +331,42 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
     return make
 
 
+def _of_file(signal: TableSignal) -> LakeAsset:
+    @lake_asset(
+        signal.name,
+        group="signals",
+        config=(signal.name, signal.date, signal.symbol, signal.score),
+        files=lambda key: scores_of(signal).digests.get(key, "absent"),
+        columns=SCORE,
+        kinds={"file"},
+        description=f"{signal.description}\n\nRead from {signal.path}: the score of a date is decided at that day's "
+        "close. A changed file makes the days stale whose scores changed.",
+    )
+    def make(build: Build) -> Iterator[Built]:
+        return build.each(lambda key: _built(of_table(signal, key)))
+
+    return make
+
+
 def _fusions_of(signals: Iterable[str]) -> Iterator[CombinationSpec]:
-    """The catalog's fusions all of whose parts the deployment has, fusions of fusions included."""
-    have = set(signals)
-    for combination in COMBINATIONS.values():
-        if combination.rule == "fuse" and have.issuperset(combination.parts):
+    """The fusions all of whose parts the deployment has, fusions of fusions included; factors it has all."""
+    have, known = set(signals), set(CATALOGS.signals)
+    for combination in CATALOGS.combinations.values():
+        if combination.rule == "fuse" and have.issuperset(known.intersection(combination.parts)):
             have.add(combination.name)
             yield combination
 
 
-TRAINED = trained_parts(settings().catalog)
+CATALOGS = settings().catalogs
+HAND_WEIGHTED = CATALOGS.hand_weighted
+TRAINED = CATALOGS.trained(settings().held_signals)
 PREDICTED = tuple(signal for name in TRAINED for signal in entry(name).signals)
-FUSED = tuple(_fusions_of((*PREDICTED, *HAND_WEIGHTED)))
+FUSED = tuple(_fusions_of((*PREDICTED, *HAND_WEIGHTED, *CATALOGS.tables)))
 ASSETS = [
     *(_training_asset(name) for name in TRAINED),
     *(_prediction_asset(name) for name in TRAINED),
-    *(_hand_weighted(COMBINATIONS[name], back) for name, back in HAND_WEIGHTED.items()),
+    *(_hand_weighted(CATALOGS.combinations[name], back) for name, back in HAND_WEIGHTED.items()),
+    *map(_of_file, CATALOGS.tables.values()),
     *(_fusion(c) for c in FUSED),
 ]
-SIGNALS = (*HAND_WEIGHTED, *PREDICTED, *(c.name for c in FUSED))
+SIGNALS = (*HAND_WEIGHTED, *PREDICTED, *CATALOGS.tables, *(c.name for c in FUSED))

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -16,8 +17,8 @@ from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_ass
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
-from mg_assets.portfolios.weekly import spec_of
 from mg_assets.settings import settings
+from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
 from mg_portfolio.report.portfolio_study.tables import (
     STUDIES,
     Account,
@@ -61,8 +62,13 @@ def _mark(build: Build, tables: Iterable[str]) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
+def _published(name: str) -> PortfolioSpec:
+    """A portfolio as it was published, on the signal that the settings give it."""
+    return replace(ALL_PORTFOLIOS[name], signal=settings().catalogs.portfolios[name].signal)
+
+
 def _study_asset(study: str) -> LakeAsset:
-    specs = {name: spec_of(name, settings().signals) for name in portfolios_of(study)}
+    specs = {name: _published(name) for name in portfolios_of(study)}
     signals = sorted({spec.signal for spec in specs.values()} & set(SIGNALS))
 
     @lake_asset(

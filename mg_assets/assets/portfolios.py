@@ -29,7 +29,6 @@ from mg_assets.portfolios.weekly import (
     decide_weeks,
     decision_days,
     last_decision,
-    spec_of,
     weight_columns,
     weight_lineage,
 )
@@ -50,12 +49,13 @@ STYLES = ("size", *OTHER_STYLES)  # of the attribution by factor
 
 
 def portfolio(name: str) -> PortfolioSpec:
-    """A portfolio of the catalog, on the signal that the settings give it."""
-    spec = spec_of(name, settings().signals)
+    """A portfolio of the deployment."""
+    spec = settings().catalogs.portfolios[name]
     if spec.signal not in SIGNALS:
         raise DataError(
             f"portfolio {name} is built on the signal {spec.signal!r}, which this deployment lacks (it has "
-            f"{', '.join(SIGNALS)}): add it to catalog in the settings, or give the portfolio another under signals"
+            f"{', '.join(SIGNALS)}): add it to catalog in the settings, or give the portfolio another as portfolios: "
+            f"{{{name}: {{signal: NAME}}}}"
         )
     return spec
 

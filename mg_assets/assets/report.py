@@ -214,7 +214,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         "signal_evaluation",
         "factor_evaluation",
     ],
-    config=(settings().source.kind, settings().portfolios, published_digest()),
+    config=(settings().source.kind, tuple(settings().portfolios), published_digest()),
     uses=("language",),
     single_run=True,
     columns={"language": "of the report", "file": "path of the HTML file"},

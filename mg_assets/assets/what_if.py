@@ -14,7 +14,7 @@ class WhatIf(dg.Config):
     """A question about one week of a stored portfolio."""
 
     portfolio: str = Field(
-        default_factory=lambda: settings().portfolios[0], description="Name in the catalog of portfolios"
+        default_factory=lambda: next(iter(settings().portfolios), ""), description="Name in the catalog of portfolios"
     )
     week: str = Field(default="", description="Any day of the week; empty for the last week with weights")
     changes: list[str] = Field(

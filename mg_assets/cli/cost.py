@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from mg_assets.cli.arguments import half_year
 from mg_assets.cli.screen import Screen
+from mg_assets.errors import DataError
 from mg_assets.settings import settings
 
 
@@ -29,10 +30,14 @@ def run(chosen: argparse.Namespace) -> int:
     from mg_assets.lake.store import Lake
     from mg_assets.modelling.device import torch_device
     from mg_assets.modelling.monitor import cost_of
-    from mg_models.catalog import get, override
+    from mg_assets.settings.values import known_names
 
     config, screen = settings(), Screen()
-    spec = override(get(chosen.model), **config.models.get(chosen.model, {}))
+    models = config.catalogs.models
+    if chosen.model not in models:
+        known = known_names(chosen.model, models, where="docs/models.md")
+        raise DataError(f"there is no trained model {chosen.model!r}; {known}")
+    spec = models[chosen.model]
     device = torch_device(config.device)
     cost = cost_of(Lake(config.lake_url), spec, chosen.half_year, device, config.worker_count, chosen.measure)
     if chosen.json:

@@ -90,9 +90,10 @@ def _portfolios(lake: "Lake", names: list[str]) -> str:
     frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})
     for name in names:
         ours = lake.metadata(f"{name}_backtest", WHOLE).get("metrics", {})
+        subject = settings().catalogs.portfolios[name].subject
         cells = []
         for metric in PORTFOLIO_METRICS:
-            published = published_value(name, metric)
+            published = None if subject is None else published_value(subject, metric)
             cells.append(f"{ours.get(metric, float('nan')):.4f}" + ("" if published is None else f" ({published:.4f})"))
         frame[name] = cells
     return frame.to_string(index=False)

@@ -28,7 +28,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, month_of, shift, week_of
 from mg_assets.modelling import signals
 from mg_assets.modelling.panels import model_inputs, training_labels, training_since
-from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED
+from mg_assets.settings import settings
 
 if TYPE_CHECKING:
     from mg_models.checkpoint import TrainedModel
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 TOLERANCE = {"same": 1e-3, "other": 2e-2}
 """Largest difference of z-scored scores: on the same kind of device (the thread count changes a float32's last bits)
 and on another kind."""
-MODEL_OF = {signal: name for name, spec in CATALOG.items() for signal in spec.signals}
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,9 @@ def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Cert
     yield _faults("uncertified", [])
     yield _faults("late_inputs", _late_inputs(certificate, key))
     models: list[TrainedModel] = []
-    if table in MODEL_OF:
-        models, other = _models(lake, MODEL_OF[table], certificate, key)
+    model_of = settings().catalogs.model_of
+    if table in model_of:
+        models, other = _models(lake, model_of[table], certificate, key)
         yield _faults("other_model", other)
         yield _faults("late_labels", [f for m in models for f in late_labels(m, key)])
     elif "weights" in certificate:
@@ -91,7 +91,7 @@ def verify(lake: Lake, table: str, key: str, deep: bool = True) -> Iterator[Cert
     found = signals.of_scores(frame)
     wrong = [] if found == certificate["scores"] else [{"certified": certificate["scores"], "found": found}]
     yield _faults("other_scores", wrong)
-    if deep or table not in (*MODEL_OF, "hf_icir_weight"):
+    if deep or table not in (*model_of, "hf_icir_weight"):
         yield from _recomputed(lake, table, key, frame, certificate, models)
 
 
@@ -172,7 +172,7 @@ def late_labels(model: "TrainedModel", key: str | None = None) -> list[dict[str,
 
 def _late_weights(table: str, used: dict[str, str], key: str) -> list[dict[str, Any]]:
     """The last weekly RankIC behind an ICIR weight, if its return was not complete at the day's close."""
-    available = str(shift(used["last_week"], COMBINATIONS[table].horizon + 1))
+    available = str(shift(used["last_week"], settings().catalogs.combinations[table].horizon + 1))
     return [{"last_week": used["last_week"], "available": available, "day": key}] if available > key else []
 
 
@@ -213,13 +213,16 @@ def _recomputed(
 
 
 def _scores_of(lake: Lake, table: str, key: str, models: "list[TrainedModel]") -> Iterator[signals.Scored]:
-    if table in MODEL_OF:
+    known = settings().catalogs
+    if table in known.model_of:
         if models:
             yield from signals.of_model(lake, models[0].spec, lambda: models, [key])
-    elif table in HAND_WEIGHTED:
-        yield from signals.weighted_by_hand(lake, COMBINATIONS[table], HAND_WEIGHTED[table], [key])
-    elif table in COMBINATIONS:
-        yield signals.fused(lake, COMBINATIONS[table], key)
+    elif table in known.hand_weighted:
+        yield from signals.weighted_by_hand(lake, known.combinations[table], known.hand_weighted[table], [key])
+    elif table in known.combinations:
+        yield signals.fused(lake, known.combinations[table], key)
+    elif table in known.tables:
+        yield signals.of_table(known.tables[table], key)
     else:
         raise DataError(f"{table} is not a signal of the catalog; its certificate cannot be verified")
 

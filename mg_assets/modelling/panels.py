@@ -1,17 +1,17 @@
 """Model inputs and training labels from the lake's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mg_assets import factors
-from mg_assets.errors import DataError
+from mg_assets.errors import DataError, SettingsError
 from mg_assets.factors.cross_section import preprocess
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
 from mg_assets.factors.labels import eligible_entry
-from mg_assets.factors.registry import HF27
+from mg_assets.factors.registry import HF27, table_of
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
@@ -26,6 +26,8 @@ LOOKBACK = 39  # days before the first predicted one that bars are read for
 WEEKLY_BACK, MONTHLY_BACK = 100, 260  # sessions before those that weeks and months are read for
 BARS = ("open", "high", "low", "close", "vwap", "volume")
 BAR_PANELS = ("daily", "weekly", "monthly")
+COLUMN_SETS = {"hf27": HF27, "daily42": DAILY42}
+"""Names of several factors at once, among the columns that an entry chooses."""
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
 """Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
 EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
@@ -48,7 +50,7 @@ class Axes:
 def lookback(spec: ModelSpec) -> int:
     """Days before a predicted one that its inputs reach back."""
     back = {**dict.fromkeys(BAR_PANELS, LOOKBACK), "price_volume": LOOK_BACK}
-    return max(back[i.panel] if i.panel in back else i.rows - 1 for i in spec.inputs)
+    return max(back.get(i.panel, i.rows - 1) for i in spec.inputs)
 
 
 def tables_of(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
@@ -72,6 +74,9 @@ def tables_of(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
 
 def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]:
     """The tables that one of an entry's inputs is made of; the first is the one that its rows come from."""
+    if i.columns:
+        tables = dict.fromkeys(chosen_columns(spec, i).values())
+        return tuple(UpstreamWindow(t, back=i.rows - 1) for t in (*tables, *_reference_of(tables)))
     if i.panel in BAR_PANELS:
         return (
             UpstreamWindow("daily_bars", back=LOOKBACK),
@@ -87,11 +92,57 @@ def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]
     raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
 
 
+def chosen_columns(spec: ModelSpec, i: InputSpec) -> dict[str, str]:
+    """The factors that an input chooses by its columns, and the table of each.
+
+    The published high-frequency factors are read as their models read them, from ``factor_inputs``; all others raw.
+
+    Returns
+    -------
+    dict of str to str
+        In the order of the columns.
+
+    Raises
+    ------
+    DataError
+        The input is of bars or of several steps a day, or a column is no factor, or is chosen twice.
+    """
+    where = f"{spec.name}: input {i.panel}"
+    if i.panel in (*BAR_PANELS, "price_volume") or i.per_day > 1 or i.scale != "none":
+        raise DataError(f"{where}: columns choose factors of a day; bars and steps within the day have none to choose")
+    names = [n for column in i.columns for n in COLUMN_SETS.get(column, (column,))]
+    twice = [n for at, n in enumerate(names) if n in names[:at]]
+    if twice:
+        raise DataError(f"{where} has the column {twice[0]} twice")
+    try:
+        return {n: "factor_inputs" if n in HF27 else table_of(n) for n in names}
+    except SettingsError as error:
+        raise DataError(f"{where}: {error} (or {', '.join(COLUMN_SETS)})") from error
+
+
+def _reference_of(tables: Iterable[str]) -> tuple[str, ...]:
+    """The table that raw factors are standardised with; none where all are ready."""
+    return ("reference",) if set(tables) - {"factor_inputs"} else ()
+
+
+def row_tables(spec: ModelSpec, i: InputSpec) -> tuple[str, ...]:
+    """The tables whose stocks are an input's rows."""
+    if i.columns:
+        return tuple(dict.fromkeys(chosen_columns(spec, i).values()))
+    return (tables_of_input(spec, i)[0].table,)
+
+
 def columns_of(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     """The columns that an entry's inputs are made of, by table."""
     found: dict[str, list[str]] = {need.table: [] for need in tables_of(spec)}
     for i in spec.inputs:
-        if i.panel in BAR_PANELS:
+        if i.columns:
+            chosen = chosen_columns(spec, i)
+            for name, table in chosen.items():
+                found[table].append(name)
+            for table in _reference_of(chosen.values()):
+                found[table] += TRADABLE
+        elif i.panel in BAR_PANELS:
             for table, columns in (("daily_bars", ADJUSTED), ("weekly_bars", BARS), ("monthly_bars", BARS)):
                 found[table] += columns
         elif i.panel == "price_volume":
@@ -134,7 +185,7 @@ def model_inputs(
     DataError
         The entry names an input or a universe that the lake cannot make.
     """
-    tables = list(dict.fromkeys(tables_of_input(spec, i)[0].table for i in spec.inputs))
+    tables = list(dict.fromkeys(table for i in spec.inputs for table in row_tables(spec, i)))
     have = [lake.keys(t) for t in tables]
     first = since or max((k[0] for k in have if k), default=str(FIRST_DAY))
     last = until or max((k[-1] for k in have if k), default=first)
@@ -145,11 +196,13 @@ def model_inputs(
     axes = Axes(np.array(days, "datetime64[D]"), symbols)
     out: dict[str, Panel | PeriodPanel] = {}
     for i in spec.inputs:
-        if i.panel == "hf":
+        if i.columns:
+            out[i.panel] = _chosen(lake, chosen_columns(spec, i), days, axes)
+        elif i.panel == "hf":
             panel = lake.panel("factor_inputs", days, list(HF27), symbols, missing="empty", dtype=np.float32)
             out["hf"] = Panel(axes.days, symbols, panel.stack(HF27), tuple(HF27))
         elif i.panel in RAW_PANELS:
-            out[i.panel] = _standardised(lake, i.panel, days, axes)
+            out[i.panel] = _standardised(lake, i.panel, days, axes, raw_columns(i.panel))
         elif i.panel == "price_volume":
             out["price_volume"] = price_volume_panel(axes.days, symbols, _adjusted(lake, days, symbols))
         elif i.panel not in out:
@@ -167,8 +220,23 @@ def raw_columns(table: str) -> tuple[str, ...]:
     return FEATURES if steps == 1 else tuple(f"{f}_{k}" for k in range(1, steps + 1) for f in FEATURES)
 
 
-def _standardised(lake: Lake, table: str, days: list[str], axes: Axes) -> Panel:
-    names = raw_columns(table)
+def _chosen(lake: Lake, columns: dict[str, str], days: list[str], axes: Axes) -> Panel:
+    """Factors of several tables beside one another; a stock that only some of them have is 0, their mean, in others."""
+    values = np.full((len(days), len(axes.symbols), len(columns)), np.nan, np.float32)
+    for table in dict.fromkeys(columns.values()):
+        names = tuple(n for n, t in columns.items() if t == table)
+        at = [k for k, t in enumerate(columns.values()) if t == table]
+        if table == "factor_inputs":
+            panel = lake.panel(table, days, list(names), axes.symbols, missing="empty", dtype=np.float32)
+            values[..., at] = panel.stack(names)
+        else:
+            values[..., at] = _standardised(lake, table, days, axes, names).values
+    here = np.isfinite(values)
+    values[here.any(axis=-1, keepdims=True) & ~here] = 0.0
+    return Panel(axes.days, axes.symbols, values, tuple(columns))
+
+
+def _standardised(lake: Lake, table: str, days: list[str], axes: Axes, names: tuple[str, ...]) -> Panel:
     values = np.full((len(days), len(axes.symbols), len(names)), np.nan, np.float32)
     row_of = {day: at for at, day in enumerate(days)}
     have = set(lake.keys(table))
@@ -311,7 +379,7 @@ def training_data(
         The inputs begin only after the last of the half-years has begun.
     """
     cut = str(half_year_start(max(half_years)))
-    begins = {t: k[0] for t in (tables_of_input(spec, i)[0].table for i in spec.inputs) if (k := lake.keys(t))}
+    begins = {t: k[0] for t in (t for i in spec.inputs for t in row_tables(spec, i)) if (k := lake.keys(t))}
     latest = max(begins, key=lambda table: begins[table], default=None)
     if latest is not None and begins[latest] >= cut:
         raise DataError(

@@ -1,6 +1,7 @@
 """Scores of a signal's days from a lake, each with a leakage certificate of its inputs.
 
-One function for each kind of signal: :func:`of_model`, :func:`weighted_by_hand`, :func:`fused`. The prediction assets
+One function for each kind of signal: :func:`of_model`, :func:`weighted_by_hand`, :func:`fused`, :func:`of_table`. The
+prediction assets
 call them on the lake; the certificate's check calls them again on the lake as of a day's close
 (:class:`~mg_assets.lake.as_of.AsOfLake`) and compares. Certificates: :mod:`mg_assets.modelling.certificates`.
 """
@@ -8,15 +9,24 @@ call them on the lake; the certificate's check calls them again on the lake as o
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.registry import FACTORS, HF27
+from mg_assets.errors import SettingsError
+from mg_assets.factors.cross_section import preprocess
+from mg_assets.factors.own import SCORES
+from mg_assets.factors.registry import ALL34, FACTORS, HF27, own_factors, passports, table_of
 from mg_assets.lake.store import Lake
+from mg_assets.lake.universe import tradable_universe
 from mg_assets.market.calendar import month_of, shift, trading_days, week_of
-from mg_assets.modelling.panels import lookback, model_inputs, tables_of_input
+from mg_assets.modelling.panels import TRADABLE, lookback, model_inputs, tables_of_input
+from mg_assets.modelling.score_tables import digest_of as of_scores
+from mg_assets.modelling.score_tables import scores_of
+from mg_assets.settings import settings
+from mg_assets.settings.catalogs import TableSignal
+from mg_assets.settings.values import known_names
 from mg_models.catalog import CombinationSpec, ModelSpec
 from mg_models.combine import equal_weight, fuse, icir_weight, icir_weights
 from mg_models.data.fingerprint import InputRecord, array_digest
@@ -105,9 +115,65 @@ def weighted_by_hand(lake: Lake, spec: CombinationSpec, back: int, keys: Sequenc
         yield scored(spec.name, key, panel.symbols, values[k], few, record)
 
 
+class ScorePart(NamedTuple):
+    """A part of a weighted mean: the table and column of its scores, and the sign they are used with.
+
+    ``raw`` scores are winsorised and z-scored over the tradable universe first, as a model's inputs are.
+    """
+
+    table: str
+    column: str = "score"
+    sign: int = 1
+    raw: bool = False
+
+
+def score_part(name: str) -> ScorePart:
+    """Where the scores of a signal or factor are: of a factor those that it is evaluated with.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    ScorePart
+
+    Raises
+    ------
+    SettingsError
+        There is no such signal or factor.
+    """
+    if name in settings().catalogs.signals:
+        return ScorePart(name)
+    own = own_factors()
+    if name in ALL34:
+        return ScorePart("factor_scores", name, FACTORS[name].direction)
+    if name in own:
+        return ScorePart(SCORES, name, own[name].sign)
+    known = passports()
+    if name not in known:
+        near = known_names(name, [*settings().catalogs.signals, *known], where="docs/models.md and mg factors")
+        raise SettingsError(f"{name!r} is neither a signal nor a factor; {near}")
+    return ScorePart(table_of(name), name, known[name].direction or 1, raw=True)
+
+
+def _part_scores(lake: Lake, part: ScorePart, key: str) -> pd.DataFrame:
+    """Symbols and scores of a day, signed; stocks without a score are left out."""
+    if part.column == "score" and not part.raw:
+        return lake.day(part.table, key, ["symbol", "score"])
+    days = lake.panel(part.table, [key], [part.column], missing="empty")
+    values = days[part.column][0].astype(float)
+    if part.raw and len(values):
+        info = lake.panel("reference", [key], TRADABLE, days.symbols, missing="empty")
+        inside = tradable_universe([key], info)[0] & np.isfinite(values)
+        values = np.where(inside, preprocess(values[:, None], None, None, inside)[:, 0], np.nan)
+    here = np.isfinite(values)
+    return pd.DataFrame({"symbol": pd.Series(days.symbols[here], dtype="str"), "score": part.sign * values[here]})
+
+
 def fused(lake: Lake, spec: CombinationSpec, key: str) -> Scored:
-    """The weighted mean of a day's z-scored signals, over the stocks that all of them score."""
-    parts = {p: lake.day(p, key, ["symbol", "score"]) for p in spec.parts}
+    """The weighted mean of a day's z-scored signals and factors, over the stocks that all of them score."""
+    parts = {p: _part_scores(lake, score_part(p), key) for p in spec.parts}
     absent = [p for p, part in parts.items() if not len(part)]
     if absent:
         return nothing(spec.name, key, f"no {' and no '.join(absent)} this day")
@@ -119,6 +185,16 @@ def fused(lake: Lake, spec: CombinationSpec, key: str) -> Scored:
         "made": _made("cpu"),
     }
     return scored(spec.name, key, symbols, value, "the parts share no stock", record)
+
+
+def of_table(signal: TableSignal, key: str) -> Scored:
+    """A day's scores of a file of the user's own."""
+    frame = scores_of(signal).days.get(key)
+    if frame is None:
+        return nothing(signal.name, key, f"{signal.path} has no scores of this day")
+    record = {"inputs": {"file": {"last": key, "fingerprint": of_scores(frame)}}, "made": _made("cpu")}
+    symbols, score = frame["symbol"].to_numpy(object), frame["score"].to_numpy(float)
+    return scored(signal.name, key, symbols, score, "no scores", record)
 
 
 def scored(table: str, key: str, symbols: np.ndarray, score: np.ndarray, few: str, record: Certificate) -> Scored:
@@ -133,11 +209,6 @@ def scored(table: str, key: str, symbols: np.ndarray, score: np.ndarray, few: st
 def nothing(table: str, key: str, why: str) -> Scored:
     """A day without scores."""
     return scored(table, key, np.array([], object), np.array([]), why, {})
-
-
-def of_scores(frame: pd.DataFrame) -> str:
-    """Digest of a prediction partition's rows."""
-    return array_digest([frame["score"].to_numpy(np.float64)], frame["symbol"].astype(str).tolist())
 
 
 def _training(models: "Sequence[TrainedModel]") -> Certificate:

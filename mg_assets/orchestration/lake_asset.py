@@ -275,6 +275,7 @@ def lake_asset(
     raw: bool = False,
     pool: str | None = None,
     op_tags: dict[str, Any] | None = None,
+    files: Callable[[str], str] | None = None,
     description: str | Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[Build], Iterable[Built]]], LakeAsset]:
     """Make one or several assets of the lake of a function that yields :class:`Built` partitions.
@@ -315,6 +316,8 @@ def lake_asset(
         Concurrency pool that a run takes a slot of.
     op_tags : dict, optional
         For the launcher.
+    files : callable, optional
+        Takes a lake key and gives a digest of what a file beside the source holds of that partition.
     description : str or dict
         By default the function's docstring; for several tables, one each.
 
@@ -337,6 +340,7 @@ def lake_asset(
             anchor,
             _columns_of(name, columns),
             (lineage or {}) if isinstance(tables, str) else (lineage or {}).get(name, {}),
+            files,
         )
         for name in names
     )
@@ -568,7 +572,13 @@ class _Step:
             now = self._registry.inputs(LakeSnapshot(self._build.lake), table, [built.key])
             inputs[table] = now[0][table]
         marks = self._build.source_marks(built.key)
-        return {"recipe": self._registry.recipe(table), "inputs": inputs, **({"source": marks} if marks else {})}
+        files = self._registry[table].files
+        return {
+            "recipe": self._registry.recipe(table),
+            "inputs": inputs,
+            **({"source": marks} if marks else {}),
+            **({"files": files(built.key)} if files is not None else {}),
+        }
 
     def metadata(self, table: str) -> dict[str, Any]:
         """What the UI shows of the step for a table."""

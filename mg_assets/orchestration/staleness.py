@@ -4,7 +4,8 @@ A partition's file says what it was made from and by:
 
 - ``recipe``: a hash of the code version, configuration, columns and settings of its table and of all upstream of it;
 - ``source``: fingerprints of what its build read from the source;
-- ``inputs``: digests of the windows of upstream tables that it was made from.
+- ``inputs``: digests of the windows of upstream tables that it was made from;
+- ``files``: digests of what it holds of files beside the source.
 
 A partition is stale where one of them is another today, and where it is absent, damaged or rejected by a check. Content
 decides, no time stamp: so a second run does only what changed, and an upstream partition that was rebuilt with the same
@@ -13,13 +14,14 @@ content makes nothing stale.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 import numpy as np
 
+from mg_assets.errors import DataError
 from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
@@ -59,6 +61,8 @@ class TableAsset:
         Descriptions, of tables without a fixed schema.
     lineage : dict of str to tuple of str
         Columns upstream that each column is made from, as ``table.column``.
+    files : callable, optional
+        Takes a lake key and gives a digest of what a file beside the source holds of that partition.
     """
 
     table: str
@@ -71,6 +75,7 @@ class TableAsset:
     anchor: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     lineage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: Callable[[str], str] | None = None
 
 
 class TableRegistry(Mapping[str, TableAsset]):
@@ -83,7 +88,11 @@ class TableRegistry(Mapping[str, TableAsset]):
     """
 
     def __init__(self, tables: Iterable[TableAsset]):
-        self._tables = {entry.table: entry for entry in tables}
+        self._tables: dict[str, TableAsset] = {}
+        for entry in tables:
+            if entry.table in self._tables:
+                raise DataError(f"two assets make the table {entry.table}; rename the entry of your own")
+            self._tables[entry.table] = entry
         self._recipes: dict[str, str] = {}
 
     def __getitem__(self, table: str) -> TableAsset:
@@ -191,6 +200,9 @@ class TableRegistry(Mapping[str, TableAsset]):
         reasons: dict[str, str] = {}
         for key, inputs in zip(wanted, self.inputs(seen, table, wanted), strict=True):
             why = _why(infos.get(key), recipe, inputs) or _source_changed(source, key, infos[key])
+            files = self[table].files
+            if not why and files is not None and files(key) != infos[key].metadata.get("files"):
+                why = "its file changed"
             if not why and follows and any(k < key for k in reasons):
                 why = f"{table} before it"
             if why:

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
-from mg_portfolio.catalog import ALL_PORTFOLIOS, OTHER_STYLES, PortfolioSpec
+from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
@@ -51,30 +51,6 @@ FLAG_COLUMNS = {
     "limit_up": "locked at the upper limit at the decision",
     "limit_down": "locked at the lower limit at the decision",
 }
-
-
-def spec_of(name: str, signals: Mapping[str, str]) -> PortfolioSpec:
-    """A published portfolio on the signal that the settings give it.
-
-    Parameters
-    ----------
-    name : str
-    signals : mapping of str to str
-        Signal by portfolio, where it is not the catalog's.
-
-    Returns
-    -------
-    PortfolioSpec
-
-    Raises
-    ------
-    DataError
-        The catalog has no such portfolio.
-    """
-    if name not in ALL_PORTFOLIOS:
-        raise DataError(f"settings name a portfolio {name!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
-    spec = ALL_PORTFOLIOS[name]
-    return replace(spec, signal=signals.get(name, spec.signal))
 
 
 def weight_columns(spec: PortfolioSpec) -> dict[str, str]:

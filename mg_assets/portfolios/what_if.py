@@ -15,7 +15,8 @@ from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
-from mg_portfolio.catalog import ALL_PORTFOLIOS, HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
+from mg_assets.settings.values import known_names
+from mg_portfolio.catalog import HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import constraint_rows
@@ -58,8 +59,10 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     --------
     >>> what_if("csi500_turnover30", turnover_limit=0.25)  # doctest: +SKIP
     """
-    if portfolio not in ALL_PORTFOLIOS:
-        raise DataError(f"there is no portfolio {portfolio!r}; the catalog has {', '.join(ALL_PORTFOLIOS)}")
+    portfolios = settings().catalogs.portfolios
+    if portfolio not in portfolios:
+        known = known_names(portfolio, portfolios, where="mg_portfolio.catalog")
+        raise DataError(f"there is no portfolio {portfolio!r}; {known}")
     store = lake if isinstance(lake, Lake) else Lake(lake or settings().lake_url)
     table = f"weights_{portfolio}"
     key = _week(store, table, week)
@@ -67,7 +70,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     if stored.empty:
         raise DataError(f"{table} of {key} has no weights: {store.metadata(table, key).get('absent', 'it is empty')}")
     facts = store.metadata(table, key)
-    spec = ALL_PORTFOLIOS[portfolio]
+    spec = portfolios[portfolio]
     other, room, cost = _changed(spec, changes)
     before = _problem(store, spec, stored, facts["decided"])
     after = _problem(store, other, stored, facts["decided"], cost)

@@ -22,6 +22,7 @@ VARIABLES = {f"MG_{name.upper()}": name for name in Settings.model_fields}
 OTHER_VARIABLES = ("MG_SETTINGS", "MG_DATA", "MG_SHARED_DATA", "MG_SCREENSHOTS")
 TEXTS = ("lake", "end_date", "first_model", "device", "training_logs", "webhook", "language")
 LISTS = ("catalog", "extensions", "portfolios")
+"""A comma-separated list each; ``portfolios`` may be JSON as well."""
 
 
 def load_settings(file: str | None = None) -> Settings:
@@ -48,7 +49,7 @@ def load_settings(file: str | None = None) -> Settings:
     given, found = _of_environment(variables_of(path))
     values |= given
     origin = Origin(str(path), {n: f"MG_{n.upper()}" for n in given})
-    values |= _with_extensions(values, path.absolute().parent, origin)
+    values |= _beside(values, path.absolute().parent, origin)
     try:
         checked = Settings.model_validate(values)
     except ValidationError as error:
@@ -90,22 +91,31 @@ def check_accepted(accepted: Mapping[str, Mapping[str, object]], checks: Mapping
         raise SettingsError(*found)
 
 
-def _with_extensions(values: Mapping[str, Any], folder: Path, origin: Origin) -> dict[str, Any]:
-    """The setting ``extensions`` with absolute paths, its modules imported: the names of the others may be theirs.
+def _beside(values: Mapping[str, Any], folder: Path, origin: Origin) -> dict[str, Any]:
+    """The settings ``extensions``, its modules imported, and ``signals`` with paths made absolute.
 
     Returns
     -------
     dict
-        Empty where the setting is absent or no list of text, which the validation reports.
+        Without what is absent or of the wrong type, which the validation reports.
 
     Raises
     ------
     SettingsError
         A line for each module that cannot be imported.
     """
+    out: dict[str, Any] = {}
+    signals = values.get("signals")
+    if isinstance(signals, Mapping):
+        out["signals"] = {
+            name: {**entry, "table": str(folder / Path(entry["table"]).expanduser())}
+            if isinstance(entry, Mapping) and isinstance(entry.get("table"), str)
+            else entry
+            for name, entry in signals.items()
+        }
     names = values.get("extensions")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return {}
+        return out
     found = []
     for at, name in enumerate(names):
         try:
@@ -115,7 +125,7 @@ def _with_extensions(values: Mapping[str, Any], folder: Path, origin: Origin) ->
             found.append(f"{subject} was {name!r}; {str(error).removeprefix(f'extension {name}: ')}")
     if found:
         raise SettingsError(*found)
-    return {"extensions": [str((folder / Path(n).expanduser()).resolve()) if is_file(n) else n for n in names]}
+    return out | {"extensions": [str((folder / Path(n).expanduser()).resolve()) if is_file(n) else n for n in names]}
 
 
 def _path(file: str | None) -> Path:
@@ -143,7 +153,7 @@ def _parsed(name: str, text: str) -> Any:
     """The value of an environment variable: text, a comma-separated list, an integer, or JSON."""
     if name in TEXTS:
         return text
-    if name in LISTS:
+    if name in LISTS and not text.lstrip().startswith("{"):
         return [part.strip() for part in text.split(",") if part.strip()]
     if name == "workers":
         return int(text) if re.fullmatch(r"\s*-?\d{1,9}\s*", text) else text

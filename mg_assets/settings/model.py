@@ -3,14 +3,26 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    model_validator,
+)
 
+from mg_assets.errors import SettingsError
 from mg_assets.extensions import load_modules
+from mg_assets.settings.catalogs import Catalogs, Problems, built_in, combinations_with, models_with, portfolios_with
+from mg_assets.settings.entries import PortfolioSettings, Signal, SignalSettings, as_entries, names_of
 from mg_assets.settings.files import CHECKOUT
 from mg_assets.settings.values import (
     Above,
@@ -35,24 +47,13 @@ from mg_assets.settings.values import (
     Texts,
     allowed,
     break_rule,
-    known_names,
     name_of,
+    several,
     shown,
 )
 
 ABSENT: Any = None  # an option that is not given: the source's own default
-
-
-def _signals() -> tuple[str, ...]:
-    from mg_models.catalog import signal_names
-
-    return signal_names()
-
-
-def _portfolios() -> tuple[str, ...]:
-    from mg_portfolio.catalog import ALL_PORTFOLIOS
-
-    return tuple(ALL_PORTFOLIOS)
+DEFAULT_PORTFOLIOS = ("csi500_turnover30", "csi1000_turnover30")
 
 
 def _universes() -> tuple[str, ...]:
@@ -67,8 +68,6 @@ def _executions() -> tuple[str, ...]:
     return tuple(EXECUTIONS)
 
 
-Signal = Annotated[str, name_of("a signal", _signals, "docs/models.md")]
-Portfolio = Annotated[str, name_of("a portfolio", _portfolios, "mg_portfolio.catalog")]
 Universe = Annotated[str, name_of("a universe", _universes)]
 ExecutionPrice = Annotated[str, name_of("an execution", _executions)]
 
@@ -108,7 +107,7 @@ class SimulatedSettings(SourceSettings):
 class DialectSettings(SourceSettings):
     """Files of trades and orders in the columns of one vendor."""
 
-    kind: Literal["huatai", "exchange"]
+    kind: Literal["huatai", "exchange", "tonglian_tables"]
     root: Text
     files: FilePatterns | None = ABSENT
     stocks_only: Flag = ABSENT
@@ -140,6 +139,9 @@ class MappedSettings(SourceSettings):
     config: Text
     root: Text
     files: FilePatterns | None = ABSENT
+    price_unit: Above | None = ABSENT
+    volume_unit: Above | None = ABSENT
+    amount_unit: Above | None = ABSENT
 
 
 class SnapshotSettings(SourceSettings):
@@ -177,6 +179,7 @@ SOURCES: dict[str, type[SourceSettings]] = {
     "tonglian": TonglianSettings,
     "huatai": DialectSettings,
     "exchange": DialectSettings,
+    "tonglian_tables": DialectSettings,
     "qlib": QlibSettings,
     "mapped": MappedSettings,
     "snapshots": SnapshotSettings,
@@ -277,38 +280,14 @@ class EvaluationSettings(Part):
     whole: Flag = False
 
 
-def _overrides(models: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Check overrides against the catalog's entries, each by itself, then those of a model together."""
-    from mg_models.catalog import CATALOG, override
-    from mg_models.errors import ModelError
-
-    found: list[tuple[list[str], str]] = []
-    for name, changes in models.items():
-        if name not in CATALOG:
-            found.append(([name], f"is no trained model; {known_names(name, CATALOG, where='docs/models.md')}"))
-            continue
-        good: dict[str, Any] = {}
-        for key, value in changes.items():
-            try:
-                override(CATALOG[name], **{key: value})
-                good[key] = value
-            except ModelError as error:
-                found.append(([name, key], _override_problem(name, key, value, str(error))))
-        try:
-            override(CATALOG[name], **good)
-        except ModelError as error:
-            found.append(([name], f"was {shown(changes)}; {error}"))
-    if found:
-        raise PydanticCustomError("several", "overrides", {"found": found})
-    return models
-
-
-def _override_problem(model: str, key: str, value: Any, message: str) -> str:
-    """The catalog's message on an override; where it lists the hyper-parameters, the nearest one before them."""
-    _, listed, names = message.partition("; there are ")
-    if listed:
-        return f"is unknown; {known_names(key, names.split(', '))}"
-    return f"was {shown(value)}; {message.removeprefix(f'{model}: ').rpartition(', was ')[0] or message}"
+def _not_of_portfolios(signals: Any) -> Any:
+    """Refuse the signals of portfolios, which were set here until version 0.2."""
+    if isinstance(signals, Mapping):
+        old = [(n, s) for n, s in signals.items() if isinstance(s, str)]
+        if old:
+            where = "a portfolio's signal is set as portfolios: {{{}: {{signal: {}}}}}"
+            raise several([((str(n),), f"was {shown(s)}; {where.format(n, s)}") for n, s in old])
+    return signals
 
 
 class RuleSettings(BaseModel):
@@ -338,6 +317,20 @@ class RuleSettings(BaseModel):
         return {**own, **(self.model_extra or {})}
 
 
+def _mapping(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A setting that is a mapping; empty where it is none."""
+    found = values.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _all_text(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(v, str) for v in value)
+
+
+def _under(setting: str, problems: Problems) -> Problems:
+    return [((setting, *keys), text) for keys, text in problems]
+
+
 class Settings(Part):
     """A deployment's settings.
 
@@ -358,11 +351,12 @@ class Settings(Part):
         Signals that the graph holds, by their names in the model catalog: models, heads, and fusions, which bring
         the models of their parts. Without a trained model among them the graph has no training, and no retrain sensor.
     models : dict
-        Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``.
-    portfolios : tuple of str
-        Names in the portfolio catalog that the graph builds.
-    signals : dict
-        Signal of a portfolio in place of the catalog's, e.g. ``{"csi300_turnover30": "lf_multitask"}``.
+        Overrides of catalog hyper-parameters by model name, e.g. ``{"hf_gru": {"seeds": [1]}}``; and models of one's
+        own, which name the one that they are ``like``.
+    portfolios : dict of str to PortfolioSettings
+        Portfolios that the graph builds: names in the catalog, with what is changed, and portfolios of one's own.
+    signals : dict of str to SignalSettings
+        Signals of one's own: weighted means and tables of scores, all of which the graph holds.
     trading : TradingSettings
         How portfolios trade; the report's costs by default.
     evaluation : EvaluationSettings
@@ -393,9 +387,11 @@ class Settings(Part):
     first_model: HalfYear = "2016H1"
     extensions: Annotated[tuple[Text, ...], Each, EachOnce] = ()
     catalog: Annotated[tuple[Signal, ...], Each, EachOnce] = ("hf_gru", "lf_multitask")
-    models: Annotated[dict[str, dict[str, Any]], AfterValidator(_overrides)] = Field(default_factory=dict)
-    portfolios: Annotated[tuple[Portfolio, ...], Each, EachOnce] = ("csi500_turnover30", "csi1000_turnover30")
-    signals: dict[Portfolio, Signal] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    portfolios: Annotated[dict[str, PortfolioSettings], BeforeValidator(as_entries)] = Field(
+        default_factory=lambda: dict.fromkeys(DEFAULT_PORTFOLIOS, PortfolioSettings())
+    )
+    signals: Annotated[dict[str, SignalSettings], BeforeValidator(_not_of_portfolios)] = Field(default_factory=dict)
     trading: TradingSettings = Field(default_factory=TradingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     rules: Annotated[tuple[RuleSettings, ...], Each] = ()
@@ -426,6 +422,42 @@ class Settings(Part):
     def lake_url(self) -> str:
         """Lake root; relative paths are resolved against the checkout."""
         return self.lake if "://" in self.lake else str((CHECKOUT / Path(self.lake).expanduser()).resolve())
+
+    _catalogs: Catalogs = PrivateAttr()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_catalogs(cls, values: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        """Resolve the catalogs first, whose names the settings may use, and then the settings' own entries."""
+        given = values if isinstance(values, Mapping) else {}
+        named = given.get("extensions") or ()
+        try:
+            found = built_in(load_modules(named, CHECKOUT) if _all_text(named) else ())
+        except SettingsError as error:
+            raise break_rule("; ".join(error.args)) from error
+        models, wrong = models_with(found.models, _mapping(given, "models"), found.combinations)
+        found = replace(found, models=models)
+        portfolios = {*found.portfolios, *_mapping(given, "portfolios")}
+        with names_of((*found.signals, *_mapping(given, "signals")), portfolios):
+            made = handler(values)
+        means, tables, more = combinations_with(found, made.signals)
+        problems = [*_under("models", wrong), *_under("signals", more)]
+        held, more = portfolios_with(found.portfolios, made.portfolios)
+        problems += _under("portfolios", more)
+        if problems:
+            raise several(problems)
+        made._catalogs = Catalogs(models, means, tables, held, tuple(made.signals))
+        return made
+
+    @property
+    def catalogs(self) -> Catalogs:
+        """The models, signals and portfolios of the deployment: built-in, of its extensions, and its own."""
+        return self._catalogs
+
+    @property
+    def held_signals(self) -> tuple[str, ...]:
+        """Signals that the graph holds: those of ``catalog`` and the settings' own."""
+        return tuple(dict.fromkeys((*self.catalog, *self.catalogs.own_signals)))
 
     @property
     def modules(self) -> tuple[ModuleType, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mg_assets.settings.entries import PortfolioSettings, SignalSettings
 from mg_assets.settings.model import SOURCES, Settings
 from mg_assets.settings.values import Part, known_names, shown
 
@@ -16,6 +17,9 @@ CONTAINERS = {
     "too_short": "at least one",
 }
 """What is expected where pydantic finds another type, by the name of its error."""
+
+ENTRIES: dict[str, type[Part]] = {"portfolios": PortfolioSettings, "signals": SignalSettings}
+"""What an entry of a setting holds whose keys are names."""
 
 Path = tuple[str | int, ...]
 
@@ -123,7 +127,12 @@ def _known_fields(path: Path, values: Mapping[str, Any], model: type[Part]) -> l
         for part in above:
             at = at[part]
         return list(SOURCES[at["kind"]].model_fields)
-    group: Any = model.model_fields[str(above[0])].annotation if above else model
+    group: Any = model
+    for at, part in enumerate(above):
+        if at == 1 and above[0] in ENTRIES:
+            group = ENTRIES[str(above[0])]
+        elif at or above[0] not in ENTRIES:
+            group = group.model_fields[str(part)].annotation
     return list(group.model_fields)
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import difflib
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainValidator
@@ -101,12 +101,24 @@ def name_of(what: str, names: Callable[[], Collection[str]], where: str = "") ->
     """Names of a catalog that is imported when a name is checked."""
 
     def check(value: Any) -> Any:
-        known = names()
-        if not isinstance(value, str) or value not in known:
-            raise refuse(f"{what} was expected; {known_names(value, known, where=where)}")
+        problem = name_problem(value, what, names(), where)
+        if problem:
+            raise refuse(problem)
         return value
 
     return PlainValidator(check)
+
+
+def name_problem(value: object, what: str, known: Collection[str], where: str = "") -> str:
+    """What is wrong with a name of a catalog; empty where it is known."""
+    if isinstance(value, str) and value in known:
+        return ""
+    return f"{what} was expected; {known_names(value, known, where=where)}"
+
+
+def several(found: Sequence[tuple[Sequence[str | int], str]]) -> PydanticCustomError:
+    """An error of several problems, each with the keys that lead to it and the rest of its line."""
+    return PydanticCustomError("several", "several problems", {"found": list(found)})
 
 
 def _as_tuple(value: Any) -> tuple:
@@ -115,7 +127,8 @@ def _as_tuple(value: Any) -> tuple:
     return tuple(value)
 
 
-def _each_once(values: tuple) -> tuple:
+def each_once(values: tuple) -> tuple:
+    """The values, none of which may be given twice."""
     twice = [v for i, v in enumerate(values) if v in values[:i]]
     if twice:
         raise refuse(f"{twice[0]} once was expected")
@@ -164,7 +177,7 @@ def is_half_year(value: Any) -> bool:
 
 
 Each = BeforeValidator(_as_tuple)
-EachOnce = AfterValidator(_each_once)
+EachOnce = AfterValidator(each_once)
 
 Text = Annotated[str, allowed("text", lambda v: isinstance(v, str) and bool(v.strip()))]
 Flag = Annotated[bool, allowed("true or false", lambda v: isinstance(v, bool))]
@@ -173,6 +186,8 @@ FromOne = Annotated[int, allowed("an integer from 1", lambda v: type(v) is int a
 Number = Annotated[int | float, number("a number", lambda v: True)]
 Above = Annotated[int | float, number("a number above 0", lambda v: v > 0)]
 Rate = Annotated[int | float, number("a fraction from 0 to 0.1", lambda v: 0 <= v <= 0.1)]
+Fraction = Annotated[int | float, number("a fraction from 0 to 1", lambda v: 0 <= v <= 1)]
+FromZeroNumber = Annotated[int | float, number("a number from 0", lambda v: v >= 0)]
 Share = Annotated[int | float, number("a fraction above 0, at most 1", lambda v: 0 < v <= 1)]
 Day = Annotated[str, PlainValidator(_day)]
 PartitionDay = Annotated[str, PlainValidator(_partition_day)]
@@ -193,6 +208,15 @@ TextByName = Annotated[
 MappingByName = Annotated[
     Mapping[str, Mapping],
     allowed("a mapping of names to mappings", lambda v: _is_mapping(v, lambda m: isinstance(m, Mapping))),
+]
+NamedWeights = Annotated[
+    Mapping[str, int | float] | list[str],
+    allowed(
+        "a mapping of signals or factors to weights, none of them 0, or a list of them",
+        lambda v: (
+            _texts(v) or (bool(v) and _is_mapping(v, lambda w: type(w) in (int, float) and 0 < abs(w) < math.inf))
+        ),
+    ),
 ]
 
 

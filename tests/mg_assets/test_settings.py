@@ -175,7 +175,7 @@ def test_each_file_of_deploy_loads(file, monkeypatch):
     [
         ({}, ["source"], "a81d3b1d2492"),
         ({}, ["trading", "signals"], "75fec5fd5af2"),
-        ({}, ["evaluation", "accepted", "models", "portfolios", "catalog", "first_model"], "bb886e6ee44a"),
+        ({}, ["evaluation", "accepted", "models", "catalog", "first_model"], "07acb11d2dfa"),
         ({"trading": {"costs": "chinese", "capital": 500000000, "lots": True}}, ["trading"], "aa8b02d445fa"),
         ({"trading": {"capital": 5e8, "participation": 0.1}}, ["trading"], "9f6267be0f70"),
         ({"evaluation": {"universes": ["csi300"], "every": [5]}}, ["evaluation"], "a80b43ac7406"),
@@ -213,8 +213,13 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ({"catalog": ["hf_gruu"]}, ["catalog[0] was 'hf_gruu'; a signal was expected; did you mean hf_gru? docs/mo"]),
         ({"catalog": "hf_gru"}, ["catalog was 'hf_gru'; a list was expected"]),
         ({"portfolios": ["csi500_turnover30"] * 2}, ["portfolios was ['csi500_turnover30', 'csi500_turnover30']; cs"]),
-        ({"signals": {"csi50": "hf_gru"}}, ["signals has the key 'csi50'; a portfolio was expected; did you mean cs"]),
-        ({"signals": {"csi500_turnover30": "x"}}, ["signals.csi500_turnover30 was 'x'; a signal was expected; docs"]),
+        (
+            {"signals": {"csi300_turnover30": "lf_multitask"}},
+            [
+                "signals.csi300_turnover30 was 'lf_multitask'; a portfolio's signal is set as "
+                "portfolios: {csi300_turnover30: {signal: lf_multitask}}"
+            ],
+        ),
         ({"models": {"hf_gr": {}}}, ["models.hf_gr is no trained model; did you mean hf_gru? docs/models.md lists"]),
         (
             {"models": {"hf_gru": {"seed": [0], "every": "x", "hidden": 0, "seeds": [1]}}},

@@ -20,10 +20,11 @@ from mg_assets.factors.registry import ALL34, HF27
 from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
-from mg_assets.modelling import certificates, signals
+from mg_assets.modelling import signals
 from mg_assets.modelling.certificates import late_labels, verify, verify_model
 from mg_assets.modelling.panels import lookback, model_inputs, training_labels
 from mg_assets.quality import run_suite
+from mg_assets.settings import settings
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models import checkpoint
@@ -235,7 +236,7 @@ def measured(lake: Lake, table: str, key: str = DAY) -> dict[str, float]:
 def few_weeks(monkeypatch):
     """The short lake has too few weeks for the catalog's ICIR weights."""
     short = dataclasses.replace(COMBINATIONS["hf_icir_weight"], min_observations=5)
-    monkeypatch.setitem(certificates.COMBINATIONS, "hf_icir_weight", short)
+    monkeypatch.setitem(settings().catalogs.combinations, "hf_icir_weight", short)
 
 
 @pytest.mark.parametrize("table", SIGNALS)

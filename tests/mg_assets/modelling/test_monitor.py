@@ -58,7 +58,7 @@ def environment(**more: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
     graph = {
         "MG_CATALOG": "hf_gru", "MG_MODELS": json.dumps({"hf_gru": SIZES}), "MG_FIRST_MODEL": "2013H2",
-        "MG_PORTFOLIOS": "csi500_turnover30", "MG_SIGNALS": json.dumps({"csi500_turnover30": "hf_gru"}),
+        "MG_PORTFOLIOS": json.dumps({"csi500_turnover30": {"signal": "hf_gru"}}),
     }  # fmt: skip
     return kept | {"OMP_NUM_THREADS": "1"} | graph | more
 

@@ -255,8 +255,7 @@ def deployed(lake) -> dict:
         MG_CATALOG=",".join(CHOSEN),
         MG_MODELS=json.dumps(SMALL),
         MG_FIRST_MODEL="2013H2",
-        MG_PORTFOLIOS="csi500_turnover30",
-        MG_SIGNALS=json.dumps({"csi500_turnover30": "attention_ensemble"}),
+        MG_PORTFOLIOS=json.dumps({"csi500_turnover30": {"signal": "attention_ensemble"}}),
     )
 
 

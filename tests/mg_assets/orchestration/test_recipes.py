@@ -14,9 +14,7 @@ import pytest
 from mg_assets.assets import ASSET_OF, LAKE_ASSETS, TABLES, models, portfolios
 from mg_assets.orchestration.recipes import DESCRIPTIVE, canonical
 from mg_assets.orchestration.staleness import TableRegistry
-from mg_assets.settings import settings
-from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, signal_names
-from mg_portfolio import catalog as portfolio_catalog
+from mg_assets.settings import Settings, settings
 
 CHECKOUT = Path(__file__).parents[3]
 
@@ -62,7 +60,22 @@ def replaced(spec, name: str, value):
     return copy
 
 
-ENTRIES = {**CATALOG, **COMBINATIONS, **portfolio_catalog.ALL_PORTFOLIOS}
+CATALOGS = settings().catalogs
+HELD = (CATALOGS.models, CATALOGS.combinations, CATALOGS.tables, CATALOGS.portfolios)
+OWN = Settings(
+    models={"my_gru": {"like": "hf_gru", "inputs": [{"panel": "hf", "steps": 20, "columns": ["hf27", "turn_1m"]}]}},
+    signals={
+        "my_mean": {"mean": {"hf_gru": 0.7, "realized_vol": 0.3, "turn_1m": 1}},
+        "my_scores": {"table": "/data/scores.csv"},
+    },
+    portfolios={"mine": {"like": "csi500_turnover30", "stock_limit": 0.01, "turnover": 0.1, "signal": "my_mean"}},
+).catalogs
+OWN_HELD = tuple(
+    {name: entry for name, entry in own.items() if name not in held}
+    for own, held in zip((OWN.models, OWN.combinations, OWN.tables, OWN.portfolios), HELD, strict=True)
+)
+"""Entries as a settings file defines them, by kind."""
+ENTRIES = {name: entry for held in (*HELD, *OWN_HELD) for name, entry in held.items()}
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -75,12 +88,14 @@ def test_every_field_of_an_entry_is_in_its_text(name):
 
 def entries_of(name: str):
     """The tables that a catalog's entry makes."""
-    if name in CATALOG:
+    if name in CATALOGS.models:
         assets = [models._training_asset(name), models._prediction_asset(name)]
-    elif name in HAND_WEIGHTED:
-        assets = [models._hand_weighted(COMBINATIONS[name], HAND_WEIGHTED[name])]
-    elif name in COMBINATIONS:
-        assets = [models._fusion(COMBINATIONS[name])]
+    elif name in CATALOGS.hand_weighted:
+        assets = [models._hand_weighted(CATALOGS.combinations[name], CATALOGS.hand_weighted[name])]
+    elif name in CATALOGS.combinations:
+        assets = [models._fusion(CATALOGS.combinations[name])]
+    elif name in CATALOGS.tables:
+        assets = [models._of_file(CATALOGS.tables[name])]
     else:
         assets = [portfolios._weights_asset(name), portfolios._backtest_asset(name)]
     return {entry.table: entry for asset in assets for entry in asset.entries}
@@ -90,7 +105,10 @@ def entries_of(name: str):
 def whole():
     """Every table of every catalog."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(portfolios, "SIGNALS", signal_names())
+        for held, own in zip(HELD, OWN_HELD, strict=True):
+            for name, entry in own.items():
+                patch.setitem(held, name, entry)
+        patch.setattr(portfolios, "SIGNALS", tuple(OWN.signals))
         fixed = {e.table: e for asset in LAKE_ASSETS for e in asset.entries}
         yield fixed | {t: e for name in ENTRIES for t, e in entries_of(name).items()}
 
@@ -113,16 +131,18 @@ def downstream(whole, tables: set[str]) -> set[str]:
 def first_change(name: str):
     """An entry with one field changed that a run accepts."""
     entry = ENTRIES[name]
-    if name in CATALOG:
+    if name in CATALOGS.models:
         return dataclasses.replace(entry, learning_rate=entry.learning_rate * 2)
-    if name in COMBINATIONS:
+    if name in CATALOGS.combinations:
         return dataclasses.replace(entry, horizon=entry.horizon + 1)
+    if name in CATALOGS.tables:
+        return dataclasses.replace(entry, score="other")
     return dataclasses.replace(entry, stock_limit=0.03)
 
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_changed_entry_reaches_what_reads_it_only(name, whole, recipes, monkeypatch):
-    for held in (CATALOG, COMBINATIONS, portfolio_catalog.ALL_PORTFOLIOS):
+    for held in HELD:
         if name in held:
             monkeypatch.setitem(held, name, first_change(name))
     own = entries_of(name)

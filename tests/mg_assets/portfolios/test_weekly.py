@@ -16,7 +16,7 @@ from mg_assets.orchestration.lake_asset import Build
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
-from mg_assets.portfolios.weekly import ENOUGH, decide_weeks, decision_days, last_decision, spec_of, weight_columns
+from mg_assets.portfolios.weekly import ENOUGH, decide_weeks, decision_days, last_decision, weight_columns
 from mg_assets.portfolios.what_if import what_if
 from mg_assets.quality import run_suite
 from mg_assets.settings import load_settings
@@ -294,13 +294,6 @@ def test_the_fingerprint_of_trading_rules_is_kept():
         "TradingRules(costs='chinese', commission=0.00025, slippage=0.0, capital=500000000, participation=None, "
         "lots=True)"
     )
-
-
-def test_any_published_portfolio_can_be_named():
-    assert spec_of("csi500_lstm_relaxed", {}).signal == "lstm"
-    assert spec_of(NAME, {NAME: "hf_gru"}).signal == "hf_gru"
-    with pytest.raises(DataError, match="settings name a portfolio 'csi800'"):
-        spec_of("csi800", {})
 
 
 def test_a_cell_is_the_portfolio_of_the_weights(lake, market, tmp_path, weeks, backtest):

@@ -12,6 +12,7 @@ from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.portfolios.what_if import parse_changes, what_if
+from mg_assets.settings import Settings
 from mg_portfolio import optimize
 from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
@@ -153,7 +154,7 @@ def test_texts_are_parsed_to_changes():
 
 
 BAD = [
-    (lambda lake: what_if("nobody", lake=lake, cost=1.0), "the catalog has"),
+    (lambda lake: what_if("nobody", lake=lake, cost=1.0), "there is no portfolio .nobody."),
     (lambda lake: what_if("csi1000_turnover30", lake=lake, cost=1.0), "has no weeks"),
     (lambda lake: what_if(NAME, "2031-01-01", lake, cost=1.0), "has no week of 2031-01-01"),
     (lambda lake: what_if(NAME, lake=lake), "nothing was changed"),
@@ -183,7 +184,7 @@ def test_a_week_that_other_limits_made_is_refused(lake, tmp_path):
 
 
 def test_the_command_prints_and_writes_a_page(lake, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("mg_assets.portfolios.what_if.settings", lambda: type("S", (), {"lake_url": str(lake.root)})())
+    monkeypatch.setattr("mg_assets.portfolios.what_if.settings", lambda: Settings(lake=str(lake.root)))
     page = tmp_path / "page.html"
     from mg_assets.cli.main import main
 
