@@ -6,12 +6,13 @@ import dagster as dg
 
 from mg_assets.assets import ASSETS, TABLES
 from mg_assets.automation import JOBS, SCHEDULES, SENSORS
-from mg_assets.orchestration.checks import build_checks
+from mg_assets.orchestration.checks import build_checks, check_own_rules
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.orchestration.verification import file_checks
 
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")  # a range's materialisations in one transaction
 
+check_own_rules(TABLES)
 CHECKS = build_checks()
 RESOURCES = {"lake": LakeResource(), "source": SourceResource(), "compute": ComputeResource()}
 

@@ -4,11 +4,14 @@ The settings' ``extensions`` names modules: importable ones (``my_project.factor
 built-in catalogs are collected from the built-in modules by the same :func:`defined`; there is no registry to fill.
 """
 
+import ast
+import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
@@ -16,6 +19,8 @@ from typing import TypeVar
 from mg_assets.errors import SettingsError
 
 T = TypeVar("T")
+
+OWN_PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
 
 
 def load_modules(names: Sequence[str], base: Path) -> tuple[ModuleType, ...]:
@@ -91,6 +96,55 @@ def defined(modules: Iterable[ModuleType], kind: type[T]) -> dict[str, T]:
     return out
 
 
+def code_digest(of: Callable | type) -> str:
+    """Sixteen hex digits of the source text behind a function or class.
+
+    Its module's file, and those of the modules beside and below it that it imports, at whatever distance; not
+    libraries. A change of any of them, be it a comment, is another digest.
+
+    Parameters
+    ----------
+    of : callable or type
+        Without a file, as in a notebook, its own source text alone counts.
+
+    Returns
+    -------
+    str
+    """
+    module = inspect.getmodule(of)
+    file = getattr(module, "__file__", None)
+    if module is None or file is None:
+        texts = [inspect.getsource(of).encode()]
+    else:
+        path = Path(file).resolve()
+        files = {path}
+        _add_imported(path, module.__name__, path.parents[module.__name__.count(".")], files)
+        texts = [path.read_bytes() for path in sorted(files)]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+
+
+def _add_imported(path: Path, name: str, above: Path, files: set[Path]) -> None:
+    """Add the files below a folder that a module imports."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = name if path.stem == "__init__" else name.rpartition(".")[0]
+            inside = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*inside, *([node.module] if node.module else [])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for used in names:
+            if used.partition(".")[0] in OWN_PACKAGES or not used:
+                continue
+            file = getattr(_spec(used), "origin", None)
+            found = Path(file).resolve() if file and file.endswith(".py") else None
+            if found and found not in files and found.is_relative_to(above) and "site-packages" not in found.parts:
+                files.add(found)
+                _add_imported(found, used, above, files)
+
+
 def _instances(value: object, kind: type[T]) -> Iterator[T]:
     members = value.values() if isinstance(value, Mapping) else value if isinstance(value, tuple | list) else (value,)
     return (one for one in members if isinstance(one, kind))
@@ -129,17 +183,18 @@ def _imported(name: str, module: str, folder: Path) -> ModuleType:
     try:
         return importlib.import_module(module)
     except Exception as error:  # whatever a user's module raises while it is imported
-        raise SettingsError(f"extension {name}: it cannot be imported: {_described(error)}") from error
+        raise SettingsError(f"extension {name}: it cannot be imported: {described(error)}") from error
 
 
-def _described(error: Exception) -> str:
-    """File, line and text of an error in a module, in one line."""
+def described(error: Exception) -> str:
+    """File, line and text of an error in a user's code, in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: {type(error).__name__}: {error.msg}"
-    stack = traceback.extract_tb(error.__traceback__)
-    own = [f for f in stack if f.filename not in (__file__, importlib.__file__) and not f.filename.startswith("<")]
-    at = f"{own[0].filename}, line {own[0].lineno}: " if own else ""
+    here, library = str(Path(__file__).parent), str(Path(importlib.__file__).parents[1])
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(("<", here, library))]
+    own = [f for f in frames if "site-packages" not in f.filename] or frames
+    at = f"{own[-1].filename}, line {own[-1].lineno}: " if own else ""
     return f"{at}{type(error).__name__}: {text}"
 
 

@@ -53,12 +53,12 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
         for table, names in (("daily_factors", DAILY42), ("common_factors", COMMON))
     },
     description={
-        "daily_factors": "The 42 daily factors (Huatai 2023-08-22, chart 9) on adjusted prices, raw: valuation, "
-        "expectation, reversal, volatility, turnover and the shapes of bars. Null where the source lacks an input, "
-        "on days without trades and in windows with fewer than 60% finite days.\n\n"
+        "daily_factors": f"The {len(DAILY42)} daily factors (Huatai 2023-08-22, chart 9) on adjusted prices, raw: "
+        "valuation, expectation, reversal, volatility, turnover and the shapes of bars. Null where the source lacks an "
+        "input, on days without trades and in windows with fewer than 60% finite days.\n\n"
         + "\n".join(f"- `{n}`: {PASSPORTS[n].formula}" for n in DAILY42),
-        "common_factors": "The five common factors that signals are compared with and risk is measured by, raw.\n\n"
-        + "\n".join(f"- `{n}`: {PASSPORTS[n].formula}" for n in COMMON),
+        "common_factors": f"The {len(COMMON)} common factors that signals are compared with and risk is measured by, "
+        "raw.\n\n" + "\n".join(f"- `{n}`: {PASSPORTS[n].formula}" for n in COMMON),
     },
 )
 def daily_factors(build: Build) -> Iterator[Built]:

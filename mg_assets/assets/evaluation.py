@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
+from mg_assets.assets.own_factors import OWN
 from mg_assets.evaluation import (
     COMMON,
     MIN_DAYS,
@@ -18,6 +19,7 @@ from mg_assets.evaluation import (
     pair_correlations,
     summary_rows,
 )
+from mg_assets.factors.own import SCORES
 from mg_assets.factors.passport_pages import rank_ic_comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
@@ -28,6 +30,7 @@ from mg_portfolio.evaluation.evaluate import tradable_next_day
 from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_digest, published_value
 
+PLOTTED_OWN = 5
 FIRST = (
     "name",
     "rank_ic_mean",
@@ -121,11 +124,12 @@ def _built(
         shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
     else:
         best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:plotted]
+        own = [n for n in OWN if n in result.main and n not in best][:PLOTTED_OWN]
         shown = {
             "table": markdown_table(frame[list(SHOWN)]),
             "RankIC by case": markdown_table(by_case(result.detail)),
             **{f"absent: {what}": why for what, why in result.absent.items()},
-            **_plots(result, list(best)),
+            **_plots(result, [*best, *own]),
         }
     yield Built(WHOLE, frame, {**shown, **extra}, table=tables[0])
     yield Built(WHOLE, detail, {"cases": ", ".join(map(str, result.cases))}, table=tables[1])
@@ -146,8 +150,11 @@ _SIDE = {
 }
 
 
+_EVALUATED = f"the {len(ALL34)} intraday factors" + (f" and of {len(OWN)} of your own" if OWN else "")
+
+
 def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
-    about = "Of " + ("the 34 factors" if tables is _FACTOR_TABLES else "the signals") + ", "
+    about = f"Of {_EVALUATED if tables is _FACTOR_TABLES else 'the signals'}, "
     return {tables[0]: main} | {t: about + _SIDE[t.rpartition("_")[2]] for t in tables[1:]}
 
 
@@ -155,21 +162,26 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     _FACTOR_TABLES,
     group="evaluation",
     partitions=None,
-    needs=["factor_scores", *INPUTS],
+    needs=["factor_scores", *([SCORES] if OWN else []), *INPUTS],
     version="2",
-    config=(configured_cases(), [[name, FACTORS[name].direction] for name in ALL34], published_digest()),
+    config=(
+        configured_cases(),
+        [[name, FACTORS[name].direction] for name in ALL34] + [[name, one.sign] for name, one in OWN.items()],
+        published_digest(),
+    ),
     kinds={"numba"},
     columns=dict(zip(_FACTOR_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS, CORRELATIONS), strict=True)),
     description=_descriptions(
         _FACTOR_TABLES,
-        "RankIC, five layers, top excess and information ratio of each of the 34 factors, weekly, T+1 vwap, five "
+        f"RankIC, five layers, top excess and information ratio of each of {_EVALUATED}, weekly, T+1 vwap, five "
         "tracks, with their spread, confidence, decay and orthogonal monthly long-short; other universes, prices and "
         "rebalances by the setting evaluation.\n\nDefinitions: docs/evaluation.md. The published RankIC is shown too.",
     ),
 )
 def factor_evaluation(build: Build) -> Iterator[Built]:
-    """Evaluate the 34 factors under every case of the settings."""
+    """Evaluate the intraday factors, and the user's own, under every case of the settings."""
     columns = {n: SignalColumn("factor_scores", n, FACTORS[n].direction) for n in ALL34}
+    columns |= {n: SignalColumn(SCORES, n, one.sign) for n, one in OWN.items()}
     result = evaluate_signals(build.lake, columns, groups=5, rebalance="monthly", workers=build.workers)
     frame = _table(result)
     extra: dict = {}

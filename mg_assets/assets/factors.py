@@ -18,7 +18,7 @@ from mg_assets.factors.granular import (
 )
 from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.session import MINUTE_ARRAYS
-from mg_assets.factors.registry import ALL34, FACTORS, HF27, PASSPORTS
+from mg_assets.factors.registry import ALL34, FACTORS, HF27, MINUTE, MONITOR, ORDER, PASSPORTS, TRADE
 from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.universe import tradable_universe
 from mg_assets.lake.window import UpstreamWindow
@@ -71,8 +71,9 @@ def _feature_columns(table: str) -> dict[str, str]:
 def _described(table: str) -> str:
     n = GRANULARITIES[table]
     return (
-        f"The 14 multi-granularity features (Haitong 2023, series 88), {MINUTES // n} bars of {n} minutes, raw; null "
-        "where a stock had no trades.\n\n" + "\n".join(f"- `{f}`: {PASSPORTS[f].formula}" for f in FEATURES)
+        f"The {len(FEATURES)} multi-granularity features (Haitong 2023, series 88), {MINUTES // n} bars of {n} "
+        "minutes, raw; null where a stock had no trades.\n\n"
+        + "\n".join(f"- `{f}`: {PASSPORTS[f].formula}" for f in FEATURES)
     )
 
 
@@ -98,16 +99,18 @@ def _described(table: str) -> str:
         **{table: _day_lineage(_step_names(table)) for table in _WITHIN_DAY},
     },
     description={
-        "intraday_factors": "The 34 intraday factors of every stock that traded: 15 of minute bars, 8 of trades, 4 of "
-        "orders (Huatai 2023-12-08, charts 6, 25, 36) and the weekly monitor's 7 (Haitong 2023-12-15). Null where a "
-        "table is absent.\n\n" + "\n".join(f"- `{n}` ({s.direction:+d}): {s.formula}" for n, s in FACTORS.items()),
-        "features_day": "What `features_240m` takes from the day itself: 12 of its 14 features, and the totals that "
-        "the other two compare with the usual day. Apart, so that the pass over the ticks waits for no other day.",
+        "intraday_factors": f"The {len(ALL34)} intraday factors of every stock that traded: {len(MINUTE)} of minute "
+        f"bars, {len(TRADE)} of trades, {len(ORDER)} of orders (Huatai 2023-12-08, charts 6, 25, 36) and the weekly "
+        f"monitor's {len(MONITOR)} (Haitong 2023-12-15). Null where a table is absent.\n\n"
+        + "\n".join(f"- `{n}` ({s.direction:+d}): {s.formula}" for n, s in FACTORS.items()),
+        "features_day": f"What `features_240m` takes from the day itself: {len(_OF_THE_DAY)} of its {len(FEATURES)} "
+        "features, and the totals that the others compare with the usual day. Apart, so that the pass over the ticks "
+        "waits for no other day.",
         **{table: _described(table) for table in _WITHIN_DAY},
     },
 )
 def intraday_factors(build: Build) -> Iterator[Built]:
-    """All 34 intraday factors and the features of a day, from one pass over its ticks and bars."""
+    """All intraday factors and the features of a day, from one pass over its ticks and bars."""
     lake = build.lake
     threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once
 
@@ -169,7 +172,7 @@ def _noted(key: str, frame: pd.DataFrame, table: str) -> Built:
     description=_described("features_240m"),
 )
 def features_240m(build: Build) -> Iterator[Built]:
-    """The 14 features of the whole day: 12 of the day itself, volume and amount per trade against the usual day's."""
+    """The features of the whole day: those of the day itself, volume and amount per trade against the usual day's."""
     days = [str(d) for d in trading_days(shift(build.keys[0], 1 - HISTORY_DAYS), build.keys[-1])]
     bars = build.lake.panel("daily_bars", days, list(_LEVELS), missing="empty")
     index, levels = pd.Index(bars.symbols), usual_levels(*(bars[c] for c in _LEVELS))
@@ -206,7 +209,7 @@ def _attributes(lake: Lake, keys: list[str], symbols: np.ndarray) -> tuple[Dense
     return info, codes, np.where(np.isfinite(size), size, np.nan)
 
 
-def _crosssections(
+def crosssections(
     build: Build, names: tuple[str, ...], values: np.ndarray, symbols: np.ndarray, rows: slice
 ) -> Iterator[Built]:
     """Preprocess each day's cross-section over the tradable universe (docs/daily_factors.md)."""
@@ -232,12 +235,12 @@ def _crosssections(
     lineage=_section_lineage("intraday_factors", HF27),
 )
 def factor_inputs(build: Build) -> Iterator[Built]:
-    """The 27 factors of the day, winsorised (5 MAD), neutral to industry and ln cap, z-scored, missing 0.
+    """The high-frequency factors of the day, winsorised (5 MAD), neutral to industry and ln cap, z-scored, missing 0.
 
     The input sequence of hf_gru. Over the tradable universe; docs/daily_factors.md.
     """
     panel = build.lake.panel("intraday_factors", build.keys, list(HF27))
-    yield from _crosssections(build, HF27, panel.stack(HF27), panel.symbols, slice(None))
+    yield from crosssections(build, HF27, panel.stack(HF27), panel.symbols, slice(None))
 
 
 @lake_asset(
@@ -254,7 +257,7 @@ def factor_inputs(build: Build) -> Iterator[Built]:
     lineage=_section_lineage("intraday_factors", ALL34),
 )
 def factor_scores(build: Build) -> Iterator[Built]:
-    """Trailing 20-day means (at least 10 finite days) of all 34 factors, preprocessed like factor_inputs.
+    """Trailing 20-day means (at least 10 finite days) of all intraday factors, preprocessed like factor_inputs.
 
     What single-factor tests and the two hand-weighted syntheses use.
     """
@@ -267,7 +270,7 @@ def factor_scores(build: Build) -> Iterator[Built]:
         empty = by_symbol(panel.symbols, means[0], ALL34)
         yield from (Built(k, empty, {"absent": "no intraday factors in the window"}) for k in build.keys)
         return
-    yield from _crosssections(build, ALL34, means[at], panel.symbols, slice(None))
+    yield from crosssections(build, ALL34, means[at], panel.symbols, slice(None))
 
 
 ASSETS = [intraday_factors, features_240m, factor_inputs, factor_scores]

@@ -35,7 +35,7 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.name:
         print(passport_pages.passport_markdown(passport_pages.passport(chosen.name), found.get(chosen.name)))
         return 0
-    table = passport_pages.factor_overview(passport_pages.PASSPORTS, found)
+    table = passport_pages.factor_overview(passport_pages.passports(), found)
     for column in ("published", "ours"):
         table[column] = table[column].map(lambda v: "" if v != v else f"{v:.2%}")
     print(table.to_string(index=False))

@@ -15,6 +15,7 @@ from mg_assets.factors.kernels.monitor import monitor_factors
 from mg_assets.factors.kernels.order import order_factors
 from mg_assets.factors.kernels.trade import trade_factors
 from mg_assets.factors.labels import eligible_entry, labels, tradable_next
+from mg_assets.factors.own import Factor, factor
 from mg_assets.factors.periods import completed_periods, period_bars, period_to_date
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, MINUTE, MONITOR, ORDER, TRADE, FactorSpec
 from mg_assets.factors.style_factors import common_factors, style_exposures
@@ -30,6 +31,7 @@ __all__ = [
     "DailySeries",
     "DayPass",
     "Explanation",
+    "Factor",
     "FactorSpec",
     "Granular",
     "bars_from_trades",
@@ -40,6 +42,7 @@ __all__ = [
     "day_pass",
     "eligible_entry",
     "explain",
+    "factor",
     "granular_features",
     "intraday_factors",
     "labels",

@@ -10,16 +10,26 @@ from typing import Any
 
 import dagster as dg
 
+from mg_assets.factors.own import PREFIX
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name
+from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.metadata import markdown
+from mg_assets.orchestration.partitions import DAILY
 from mg_assets.orchestration.resources import LakeResource
+from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 from mg_assets.quality.daily_factors import TABLES as DAILY_FACTOR_TABLES
+from mg_assets.quality.rules import check_rules
 from mg_assets.quality.suite import CheckOutcome, Suite
-from mg_assets.quality.suites import MODEL_TABLES, PREDICTION_TABLES, SUITES, suite_for
+from mg_assets.quality.suites import (
+    MODEL_TABLES,
+    PREDICTION_TABLES,
+    SUITES,
+    built_in_suite,
+    own_suite_tables,
+    suite_for,
+)
 from mg_assets.settings import check_accepted, settings
-from mg_models.catalog import trained_parts
-from mg_portfolio.catalog import ALL_PORTFOLIOS
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
@@ -45,15 +55,32 @@ READS = {
 def checked_tables(portfolios: Iterable[str] | None = None) -> list[str]:
     """Tables with checks: every suite's, the deployment's models and the weights of its portfolios."""
     names = settings().portfolios if portfolios is None else portfolios
-    others = {"weights", "quarantine", *MODEL_TABLES} - {f"{m}_model" for m in trained_parts(settings().catalog)}
-    return [t for t in SUITES if t not in others] + [f"weights_{p}" for p in names]
+    trained = settings().catalogs.trained(settings().held_signals)
+    others = {"weights", "quarantine", *MODEL_TABLES} - {f"{m}_model" for m in trained}
+    weights = [f"weights_{p}" for p in names]
+    return [*(t for t in SUITES if t not in others), *weights, *(t for t in own_suite_tables() if t not in weights)]
 
 
 def build_checks(tables: Iterable[str] | None = None) -> list[dg.AssetChecksDefinition]:
     """The checks of each table, by default of :func:`checked_tables`; a table's asset has its name."""
-    names = {table: [check.name for check in suite.checks] for table, suite in SUITES.items()}
-    check_accepted(settings().accepted, names | {f"weights_{p}": names["weights"] for p in ALL_PORTFOLIOS})
+    known = [*SUITES, *(f"weights_{p}" for p in settings().catalogs.portfolios), *own_suite_tables()]
+    check_accepted(settings().accepted, {table: [check.name for check in suite_for(table).checks] for table in known})
     return [_checks(table, suite_for(table)) for table in (checked_tables() if tables is None else tables)]
+
+
+def check_own_rules(tables: TableRegistry) -> None:
+    """Refuse the user's rules that name what the graph does not have (:class:`~mg_assets.errors.SettingsError`)."""
+    columns = {name: _columns(entry) for name, entry in tables.items()}
+    suites = {name: built_in_suite(name) for name in tables}
+    check_rules(columns, {name: [c.name for c in suite.checks] for name, suite in suites.items() if suite})
+
+
+def _columns(entry: TableAsset) -> list[str]:
+    """A table's columns; none where some are only known once it is made."""
+    if entry.table in SCHEMAS:
+        return SCHEMAS[entry.table].names
+    names = list(entry.columns)
+    return [] if not names or "..." in names else [*(["symbol"] if entry.definition == DAILY else []), *names]
 
 
 def lake_keys(context: dg.AssetCheckExecutionContext) -> list[str] | None:
@@ -72,7 +99,7 @@ def _checks(table: str, suite: Suite) -> dg.AssetChecksDefinition:
             asset=table,
             description=check.description,
             blocking=check.blocking,
-            additional_deps=READS.get(table),
+            additional_deps=READS.get(table, ("reference",) if table.startswith(PREFIX) else None),
         )
         for check in suite.checks
     ]

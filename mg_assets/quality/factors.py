@@ -1,10 +1,12 @@
 """Suites of factors and labels."""
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 
+from mg_assets.factors.own import PREFIX, SCORES
+from mg_assets.factors.registry import ALL34, HF27, own_factors
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.market.calendar import shift
@@ -72,6 +74,24 @@ LABEL_CHECKS = (
     ),
     shared_checks.SIZE_BAND,
 )
+OWN_CHECKS = (
+    shared_checks.SCHEMA,
+    shared_checks.SYMBOLS,
+    Check(
+        "ranges",
+        "No infinite value, and none outside the bounds that the factor states",
+        (Limit("infinite"), Limit("outside_range")),
+    ),
+    Check(
+        "nulls",
+        "The null share is at most 10 points above the median of its last 60 days",
+        (Limit("null_share_rise", None, 0.1),),
+        blocking=False,
+    ),
+    Check("drift", "A PSI of at most 5 against its last 60 days", (Limit("psi_max", None, 5.0),), blocking=False),
+    shared_checks.COVERAGE,
+    shared_checks.SIZE_BAND,
+)
 SHARES = ("down_vol_perc", "bigorder_amt_perc", "early_bigorder_buy_perc", "early_active_buy_perc",
           "tail_volume_share", *(f"volume_perc{k}" for k in range(2, 8)))  # fmt: skip
 
@@ -87,11 +107,29 @@ def intraday_bounds(name: str) -> tuple[float, float]:
 
 
 def _columns(table: str) -> tuple[str, ...]:
-    from mg_assets.factors.registry import ALL34, HF27
-
     if table in daily_factors.TABLES:
         return daily_factors.columns_of(table)
+    if table == SCORES:
+        return tuple(own_factors())
+    if table.startswith(PREFIX):
+        return (table.removeprefix(PREFIX),)
     return HF27 if table == "factor_inputs" else ALL34
+
+
+def _bounds(table: str, column: str) -> tuple[float, float]:
+    """Range that the formula of a raw factor allows."""
+    if table in daily_factors.TABLES:
+        return daily_factors.daily_bounds(table, column)
+    return own_factors()[column].bounds if table.startswith(PREFIX) else intraday_bounds(column)
+
+
+def own_suite(table: str) -> Suite | None:
+    """The suite of a table of the user's own factors; None of another table."""
+    if table == SCORES:
+        return Suite(table, SECTION_CHECKS, measure_section)
+    if not table.startswith(PREFIX) or table.removeprefix(PREFIX) not in own_factors():
+        return None
+    return Suite(table, OWN_CHECKS, measure_raw)
 
 
 def _sketch(lake: Lake, table: str, key: str) -> drift.Sketch:
@@ -110,8 +148,7 @@ def measure_raw(view: View, measures: Measures) -> None:
     shared_checks.measure_symbols(measures, frame)
     values = frame[list(columns)].to_numpy(np.float64)  # (S, F)
     symbol = frame["symbol"].to_numpy(dtype=object)
-    allowed = partial(daily_factors.daily_bounds, view.table) if view.table in daily_factors.TABLES else intraday_bounds
-    low, high = np.array([allowed(c) for c in columns]).T
+    low, high = np.array([_bounds(view.table, c) for c in columns]).T
     with np.errstate(invalid="ignore"):
         _cells(measures, "infinite", np.isinf(values), values, symbol, columns)
         outside = (values < low - ROUNDING) | (values > high + ROUNDING)

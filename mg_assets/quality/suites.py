@@ -1,22 +1,25 @@
 """Every table's suite."""
 
 from mg_assets.errors import DataError
+from mg_assets.factors.own import SCORES
+from mg_assets.factors.registry import own_factors
 from mg_assets.lake.table_view import View
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality import shared_checks
 from mg_assets.quality.bars import DAILY_BARS, MINUTE_BARS, MONTHLY_BARS, WEEKLY_BARS
-from mg_assets.quality.factors import DAILY, FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS
+from mg_assets.quality.factors import DAILY, FACTOR_INPUTS, FACTOR_SCORES, INTRADAY_FACTORS, LABELS, own_suite
 from mg_assets.quality.models import MODELS
 from mg_assets.quality.predictions import PREDICTIONS
 from mg_assets.quality.reference import PLANTED_SIGNAL, REFERENCE_SUITE
 from mg_assets.quality.replay import SNAPSHOTS
+from mg_assets.quality.rules import own_rules, with_rules
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.quality.ticks import ORDERS, TRADES
 from mg_assets.quality.weights import WEIGHTS
-from mg_models.catalog import CATALOG, signal_names
+from mg_assets.settings import settings
 
-PREDICTION_TABLES = signal_names()  # one table per model, head, synthesis or fusion
-MODEL_TABLES = tuple(f"{name}_model" for name in CATALOG)
+PREDICTION_TABLES = settings().catalogs.signals  # one table per model, head, synthesis or fusion
+MODEL_TABLES = tuple(f"{name}_model" for name in settings().catalogs.models)
 
 QUARANTINE_CHECKS = (
     shared_checks.SCHEMA,
@@ -55,10 +58,23 @@ SUITES |= {name: Suite(name, MODELS.checks, MODELS.measure) for name in MODEL_TA
 
 
 def suite_for(table: str) -> Suite:
-    """The suite of a table; DataError where there is none."""
+    """The suite of a table, with the user's own rules of it; DataError where there is none."""
+    suite = with_rules(table, built_in_suite(table))
+    if suite is None:
+        raise DataError(f"no quality suite for table {table!r}; known are {sorted(SUITES)}")
+    return suite
+
+
+def built_in_suite(table: str) -> Suite | None:
+    """The suite that a table has without rules; None where it has none."""
     for prefix in ("weights", "quarantine"):
         if table.startswith(f"{prefix}_"):
             return SUITES[prefix]
-    if table not in SUITES:
-        raise DataError(f"no quality suite for table {table!r}; known are {sorted(SUITES)}")
-    return SUITES[table]
+    return SUITES.get(table) or own_suite(table)
+
+
+def own_suite_tables() -> list[str]:
+    """Tables of the user's own factors, and those that only rules check."""
+    factors = [one.table for one in own_factors().values()]
+    tables = [*factors, *([SCORES] if factors else [])]
+    return [*tables, *(t for t in own_rules() if built_in_suite(t) is None)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from mg_assets.errors import SettingsError
-from mg_assets.extensions import defined, load_modules
+from mg_assets.extensions import code_digest, defined, load_modules
 from mg_assets.settings import load_settings
 
 
@@ -113,3 +113,31 @@ def test_settings_import_files_beside_them(tmp_path):
         SettingsError, match=r"s\.yaml: extensions\[1\] was 'own_broken\.py'; it cannot be imported: .*"
     ):
         load_settings(str(tmp_path / "s.yaml"))
+
+
+def test_digest_of_code_covers_what_it_imports_beside_it(tmp_path):
+    write(tmp_path, "own_constants.py", "LIMIT = 1\n")
+    write(tmp_path, "own_unused.py", "X = 1\n")
+    write(
+        tmp_path,
+        "own_code.py",
+        "import json\nfrom own_constants import LIMIT\nfrom mg_assets.errors import DataError\n\n\n"
+        "def f():\n    return LIMIT\n",
+    )
+    (module,) = load_modules(["own_code.py"], tmp_path)
+    first = code_digest(module.f)
+    write(tmp_path, "own_unused.py", "X = 2\n")
+    assert code_digest(module.f) == first
+    write(tmp_path, "own_constants.py", "LIMIT = 2\n")
+    second = code_digest(module.f)
+    assert second != first
+    (tmp_path / "own_code.py").write_text((tmp_path / "own_code.py").read_text() + "# a comment\n")
+    assert code_digest(module.f) not in (first, second)
+    (tmp_path / "own_package").mkdir()
+    write(tmp_path, "own_package/__init__.py", "")
+    write(tmp_path, "own_package/parts.py", "Y = 1\n")
+    write(tmp_path, "own_package/main.py", "from . import parts\n\n\ndef g():\n    return parts.Y\n")
+    (package,) = load_modules(["own_package.main"], tmp_path)
+    before = code_digest(package.g)
+    write(tmp_path, "own_package/parts.py", "Y = 2\n")
+    assert code_digest(package.g) != before

@@ -22,7 +22,7 @@ class FactorSpec:
     name : str
         Column in the factor tables and in the published results.
     family : str
-        ``minute``, ``trade``, ``order``, ``monitor``, ``daily``, ``common`` or ``granular``.
+        ``minute``, ``trade``, ``order``, ``monitor``, ``daily``, ``common`` or ``granular``; ``own`` of the user's.
     direction : int
         +1 or -1: the sign of its predictive relation with returns in its source; 0 where the source states none (an
         input that a model weighs). Factors are stored raw.
@@ -33,7 +33,7 @@ class FactorSpec:
     source : str
         Report and chart.
     units : str
-        A key of :data:`UNITS`.
+        A key of :data:`UNITS`, or other words.
     meaning : str
         What it measures, in one sentence.
     inputs : tuple of str
