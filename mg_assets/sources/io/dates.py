@@ -46,7 +46,8 @@ def to_date(value: object) -> np.datetime64:
     if match is None or clock is None:
         return np.datetime64("NaT", "D")
     try:
-        day = dt.datetime(int(match[1]), int(match[2]), int(match[3]), *(int(c or 0) for c in clock.groups()[:3]))
+        hour, minute, second = (int(c or 0) for c in clock.groups()[:3])
+        day = dt.datetime(int(match[1]), int(match[2]), int(match[3]), hour, minute, second)
     except ValueError:
         return np.datetime64("NaT", "D")
     return np.datetime64(_zoned(day, clock[4] or "").date(), "D")

@@ -230,8 +230,8 @@ def _one_block(
     checks = checks_of(name, stream, raw, missing, data.unparsed)
     theirs = np.zeros(count, bool)
     if not stocks.all():  # of securities other than the exchange's stocks
-        at = np.flatnonzero(~stocks)
-        theirs[at] = is_stock(raw["code"][at], OTHER[stream.exchange]) | (raw["code"][at] == OTHER_STOCK)
+        rest = np.flatnonzero(~stocks)
+        theirs[rest] = is_stock(raw["code"][rest], OTHER[stream.exchange]) | (raw["code"][rest] == OTHER_STOCK)
     if not shared and theirs.any():
         _refuse_many(data.path, name, int(theirs.sum()), count)
         stocks |= theirs
