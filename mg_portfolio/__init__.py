@@ -1,7 +1,7 @@
 """Index-enhancement portfolios: optimise, backtest, evaluate and report.
 
-An ordinary library: arrays in, arrays and frames out, nothing kept between calls. All weights are fractions of the
-portfolio's value; days are rows, stocks are columns.
+An ordinary library: arrays or labelled frames in, arrays and frames out, nothing kept between calls. All weights are
+fractions of the portfolio's value; days are rows, stocks are columns.
 
 One rebalance. :func:`optimize` maximises the score under stock, industry, style, member and turnover limits, and
 recomputes every constraint on the weights that it returns:
@@ -42,8 +42,10 @@ makes the decisions, each from the drifted weights of the one before:
 >>> figures["max_drawdown"] < 0.001
 True
 
-A signal. :func:`evaluate` gives rank ICs, quantile portfolios and long-short returns of one signal, and
-:func:`evaluate_all` of many at once.
+A signal. :func:`evaluate` gives rank ICs, quantile portfolios and long-short returns of one signal,
+:func:`evaluate_all` of many at once, and :func:`tear_sheet` a page of one that opens anywhere.
+
+Labelled inputs (pandas, Polars, Arrow, xarray) are aligned on date and symbol, or refused by name: :mod:`mg_axes`.
 
 Where to look next: :mod:`mg_portfolio.optimization`, :mod:`mg_portfolio.backtest`, :mod:`mg_portfolio.evaluation`,
 :mod:`mg_portfolio.charts` and :mod:`mg_portfolio.report`; ``docs/portfolio.md`` and ``docs/evaluation.md``.
@@ -93,6 +95,7 @@ if TYPE_CHECKING:
     from mg_portfolio.optimization.shadow_prices import return_per_score
     from mg_portfolio.optimization.solution import Attempt, EnhancementSolution
     from mg_portfolio.optimization.what_if import Comparison, compare
+    from mg_portfolio.report.tear_sheet.page import TearSheet, tear_sheet
 
 __all__ = [
     "ALL_PORTFOLIOS",
@@ -121,6 +124,7 @@ __all__ = [
     "PortfolioSpec",
     "ProblemError",
     "SolverError",
+    "TearSheet",
     "WeekdaySensitivity",
     "attribute",
     "build_problem",
@@ -139,6 +143,7 @@ __all__ = [
     "simulate",
     "simulate_decisions",
     "simulate_weekday_paths",
+    "tear_sheet",
     "weekday_decisions",
     "weekday_sensitivity",
 ]
@@ -166,6 +171,7 @@ _MODULES = {
     "optimization.shadow_prices": "return_per_score",
     "optimization.solution": "Attempt EnhancementSolution",
     "optimization.what_if": "Comparison compare",
+    "report.tear_sheet.page": "TearSheet tear_sheet",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -133,6 +133,7 @@ DAILY = lambda on: mf.DailySeries({name: on(frame) for name, frame in BARS.items
 WEEK = np.array([(d - (d.astype(int) + 3) % 7) for d in DAYS])
 CASES: dict[str, Callable[[Bare], Any]] = {
     "mg_portfolio.evaluate": lambda on: vars(mp.evaluate(on(SIGNAL), on(PRICE), on(YES), on.dates(DAYS)))["daily"],
+    "mg_portfolio.tear_sheet": lambda on: mp.tear_sheet(on(SIGNAL), on(PRICE), days=on.dates(DAYS)).figures.to_numpy(),
     "mg_portfolio.evaluate_all": lambda on: mp.evaluate_all(
         {"a": on(SIGNAL), "b": on(OTHER)}, mp.ForwardReturns.from_prices(on(PRICE), on(YES), on.dates(DAYS))
     )["b"].daily,
@@ -213,7 +214,7 @@ REFUSED: dict[str, Callable[[Bare], Any]] = {
 # These take no values of days and stocks: objects that were aligned, results, days, or tables that name their columns.
 OF_ALIGNED = {
     "mg_portfolio": "compare diagnose optimize shadow_price_table rebalance simulate_decisions simulate_weekday_paths "
-    "weekday_sensitivity on_axis BacktestAttribution BacktestResult Evaluation EnhancementSolution Decision "
+    "weekday_sensitivity on_axis TearSheet BacktestAttribution BacktestResult Evaluation EnhancementSolution Decision "
     "PortfolioPath WeekdaySensitivity Comparison Execution weekday_decisions",
     "mg_models": "predict predict_signals train train_many estimate Split TrainingPlan save",
     "mg_assets": "DayPass day_pass explain replay_day what_if bars_from_trades daily_from_minutes minute_factors "

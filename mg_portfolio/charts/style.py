@@ -89,6 +89,10 @@ _LABELS = {
     "overweight": "largest overweights",
     "underweight": "largest underweights",
     "limit": "limit",
+    "decay": "RankIC with the return of day n after the purchase",
+    "year_rank_ic": "RankIC (line: worst to best track)",
+    "year_excess": "excess of the top layer",
+    "turnover": "two-way turnover of the top layer, monthly mean",
 }
 _LOCK = threading.RLock()
 _P = ParamSpec("_P")

@@ -14,5 +14,5 @@ def _environment() -> jinja2.Environment:
 
 
 def template(name: str) -> jinja2.Template:
-    """Template by its file: ``weekly/page.html``, ``signal_study/page.html``, ``portfolio_study/page.html``."""
+    """Template by its file: ``weekly/page.html``, ``signal_study/page.html``, ``tear_sheet/page.html``, .."""
     return _environment().get_template(name)
