@@ -12,6 +12,7 @@ import io
 import re
 import shutil
 import signal
+import sqlite3
 import tempfile
 import warnings
 from collections import Counter
@@ -25,9 +26,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from exported import exported
+from program_files import daily_bars, minute_bars, ricequant, tdx_days, tdx_minutes, vnpy_database, vnpy_rows
 from vendor_files import as_text, huatai_shanghai, huatai_shenzhen, shenzhen_files
 
 from mg_assets.errors import MgError
+from mg_assets.sources import build_source
 from mg_assets.sources.base import Loaded
 from mg_assets.sources.daily.qlib import QlibSource
 from mg_assets.sources.level2.snapshots import SnapshotSource
@@ -313,12 +316,37 @@ PARQUET_MUTATIONS: dict[str, Callable[[np.random.Generator, bytes], bytes]] = {
 }
 
 
+def _database_cells(rng: np.random.Generator, data: bytes) -> bytes:
+    """Another value in a column of some rows of a database; bytes that are none stay as they are."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "one.db"
+        path.write_bytes(data)
+        database = sqlite3.connect(path)
+        try:
+            names = [row[1] for row in database.execute("PRAGMA table_info(dbbardata)")]
+            value = (-1, 0, 2**40, 1e30, 0.5, "many", "", "2023-02-30 09:31:00", "25:61", "买", b"\xff")[
+                rng.integers(11)
+            ]
+            update = f"UPDATE OR IGNORE dbbardata SET {rng.choice(names[1:])} = ? WHERE id % 97 = ?"
+            database.execute(update, (value, int(rng.integers(97))))
+            database.commit()
+        except (sqlite3.Error, IndexError, ValueError, OverflowError):
+            return data
+        finally:
+            database.close()
+        return path.read_bytes()
+
+
+DATABASE_MUTATIONS = {**BINARY_MUTATIONS, **{f"cells {i}": _database_cells for i in range(8)}}
+
+
 def mutated(rng: np.random.Generator, files: Mapping[str, bytes]) -> tuple[Files, str, str]:
     """The files with one of them mutated (under another name where it is packed); its name and what was done."""
     name = sorted(files)[int(rng.integers(len(files)))]
     data, done = files[name], []
     table = TEXT_MUTATIONS if name.endswith((".csv", ".txt")) else BINARY_MUTATIONS
     table = PARQUET_MUTATIONS if name.endswith(".parquet") else table
+    table = DATABASE_MUTATIONS if name.endswith(".db") else table
     for _ in range(int(rng.integers(1, 4))):
         what = sorted(table)[int(rng.integers(len(table)))]
         data, done = table[what](rng, data), [*done, what]
@@ -556,9 +584,89 @@ def snapshot_files() -> Files:
     return out
 
 
+def program_files(write: Callable[..., None], *arguments: object) -> Files:
+    """The files that a function of :mod:`program_files` writes into a folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write(root, *arguments)
+        return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def program_minutes() -> pd.DataFrame:
+    """Two days of two stocks."""
+    return pd.concat([
+        minute_bars(s, d, 10.0) for s in ("600000.SH", "000001.SZ") for d in ("2023-01-03", "2023-01-04")
+    ])  # fmt: skip
+
+
+def vnpy_files() -> Files:
+    """A database with daily and minute bars."""
+    rows = vnpy_rows(daily_bars(), "d") + vnpy_rows(program_minutes(), "1m")
+    return program_files(lambda root: vnpy_database(root / "database.db", rows))
+
+
+def read_program_days(kind: str, options: dict[str, object]) -> Callable[[Path], Reading]:
+    """A reader of daily bars of a whole history."""
+
+    def read(root: Path) -> Reading:
+        source = build_source(kind, {"root": root, **options})
+        loaded = [source.load("daily_bars", d) for d in source.days().tolist()]
+        aside = pd.concat([d.quarantine for d in loaded], ignore_index=True)
+        return Reading([d.frame for d in loaded], aside, {"every": int(loaded[0].notes["rows_read"])})
+
+    return read
+
+
+def read_program_minutes(preset: str) -> Callable[[Path], Reading]:
+    """A reader of minute bars, a day at a time."""
+
+    def read(root: Path) -> Reading:
+        source = MappedSource(preset, root)
+        loaded = [source.load("minute_bars", d) for d in source.days().tolist()]
+        aside = pd.concat([d.quarantine for d in loaded], ignore_index=True)
+        read = sum(int(d.notes["rows_read"]) for d in loaded)
+        return Reading([d.frame for d in loaded], aside, {"every": read})
+
+    return read
+
+
+def database_rows(interval: str) -> Callable[[str, bytes], int]:
+    """Rows of an interval in a database."""
+
+    def count(name: str, data: bytes) -> int:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            try:
+                database = sqlite3.connect(file.name)
+                query = "SELECT COUNT(*) FROM dbbardata NOT INDEXED WHERE interval = ?"
+                return int(database.execute(query, (interval,)).fetchone()[0])
+            except sqlite3.Error as error:
+                raise pa.ArrowInvalid(str(error)) from error
+            finally:
+                database.close()
+
+    return count
+
+
+def bundle_rows(name: str, data: bytes) -> int:
+    """Rows of the stocks in a bundle's file of bars."""
+    import h5py
+
+    if not name.endswith("stocks.h5"):
+        return 0
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            return sum(len(file[key]) for key in file if not key.startswith("51"))
+    except (OSError, RuntimeError, KeyError) as error:
+        raise pa.ArrowInvalid(str(error)) from error
+
+
 def kinds() -> dict[str, Kind]:
     """Every reader's sound files."""
     headless = lambda name, data: text_lines(name, data) + 1  # noqa: E731
+    records = lambda name, data: len(data) // 32  # noqa: E731
+    every = lambda stem: "every"  # noqa: E731
     closes = lambda stem: "values" if stem == "close" else "other"  # noqa: E731
     return {
         "level-2": Kind(level2_files(DAY), read_level2(DAY), text_lines, stream_of),
@@ -570,6 +678,17 @@ def kinds() -> dict[str, Kind]:
         "minute": Kind(minute_files(), read_minutes, text_lines),
         "Qlib": Kind(qlib_files(), read_qlib, lambda name, data: len(data) // 4 - 1, closes),
         "snapshots": Kind(snapshot_files(), read_snapshots, text_lines, lambda stem: "both"),
+        "TongDaXin": Kind(
+            program_files(tdx_days, daily_bars()), read_program_days("mapped", {"config": "tdx"}), records, every
+        ),
+        "TongDaXin, minute": Kind(
+            program_files(tdx_minutes, program_minutes()), read_program_minutes("minute_tdx"), records, every
+        ),
+        "vnpy": Kind(vnpy_files(), read_program_days("mapped", {"config": "vnpy"}), database_rows("d"), every),
+        "vnpy, minute": Kind(vnpy_files(), read_program_minutes("minute_vnpy"), database_rows("1m"), every),
+        "RiceQuant": Kind(
+            program_files(ricequant, daily_bars()), read_program_days("ricequant", {}), bundle_rows, every
+        ),
     }
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from mg_assets.errors import DataError, SourceError
+from mg_assets.sources.io.row_count import require_all_rows
 
 TABLE = "dbbardata"
 BLOCK_ROWS = 1 << 17
@@ -73,31 +74,40 @@ def read(
     DataError
         It has no bars of the interval.
     """
-    present, pairs, total = _content(path, interval)
+    counts, pairs = _content(path, interval)
+    total = sum(counts.values())
     if not total:
         raise DataError(f"{path}: table {TABLE} has no bars of the interval {interval!r}; download them in vnpy first")
     chosen = f"SELECT rowid, {', '.join(columns)} FROM {TABLE} WHERE interval = ?"
+    expected = total
     queries: list[tuple[str, tuple[object, ...]]] = [(chosen, (interval,))]
     if day is not None:
         start, end = str(day), str(day + np.timedelta64(1, "D"))
         key = "symbol IS ? AND exchange IS ? AND datetime >= ? AND datetime < ?"
         queries = [(f"{chosen} AND {key}", (interval, *pair, start, end)) for pair in pairs]
-        if len(present) and present[0] == day:
+        expected = counts.get(str(day), 0)
+        if day == days(path, interval)[0]:
             queries.append((f"{chosen} AND NOT is_day(substr(datetime, 1, 10))", (interval,)))
-    blocks = [block for query, values in queries for block in _blocks(path, query, values, columns)]
+            expected += sum(n for d, n in counts.items() if not _is_day(d))
+    blocks = list(_blocks(path, queries, columns))
     if not blocks:
         blocks = [({c: pa.array([], WORDS if c in TEXTS else pa.float64()) for c in columns}, np.empty(0, np.int64))]
+    require_all_rows(path, expected, read=sum(len(rows) for _, rows in blocks))  # a damaged index misses some
     table = {c: _joined([block[c] for block, _ in blocks]) for c in columns}
     return pa.table(table), np.concatenate([rows for _, rows in blocks]), total
 
 
 def days(path: Path, interval: str) -> np.ndarray:
-    """Days with bars of the interval, ``datetime64[D]``, ascending; raises as :func:`header`."""
-    return _content(path, interval)[0]
+    """Days with bars of the interval, ``datetime64[D]``, ascending; raises as :func:`read`."""
+    counts = _content(path, interval)[0]
+    found = np.array(sorted(str(d) for d in counts if _is_day(d)), "datetime64[D]")
+    if counts and not len(found):
+        raise DataError(f"{path}: none of {sum(counts.values())} times is one as 2023-01-03 09:31:00")
+    return found
 
 
-def _content(path: Path, interval: str) -> tuple[np.ndarray, list[tuple[object, object]], int]:
-    """Days, (symbol, exchange) pairs and number of rows of an interval."""
+def _content(path: Path, interval: str) -> tuple[dict[object, int], list[tuple[object, object]]]:
+    """Number of rows by the first ten characters of their time, and the (symbol, exchange) pairs of an interval."""
     state = os.stat(path)
     return _find_content(path, interval, (state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 
@@ -105,14 +115,13 @@ def _content(path: Path, interval: str) -> tuple[np.ndarray, list[tuple[object, 
 @lru_cache(8)
 def _find_content(
     path: Path, interval: str, state: tuple[int, int, int]
-) -> tuple[np.ndarray, list[tuple[object, object]], int]:
-    """What :func:`_content` gives, found once for each state of the file: each is a pass over the index."""
+) -> tuple[dict[object, int], list[tuple[object, object]]]:
+    """What :func:`_content` gives, found once for each state of the file: each is a pass over the rows."""
     with _opened(path) as database:
-        where = f"FROM {TABLE} WHERE interval = ?"
+        where = f"FROM {TABLE} NOT INDEXED WHERE interval = ?"
         pairs = list(database.execute(f"SELECT DISTINCT symbol, exchange {where}", (interval,)))
         counts = dict(database.execute(f"SELECT substr(datetime, 1, 10), COUNT(*) {where} GROUP BY 1", (interval,)))
-    found = np.array(sorted(d for d in counts if _is_day(d)), "datetime64[D]")
-    return found, pairs, sum(counts.values())
+    return counts, pairs
 
 
 def _is_day(text: object) -> bool:
@@ -127,14 +136,15 @@ def _is_day(text: object) -> bool:
 
 
 def _blocks(
-    path: Path, query: str, values: tuple[object, ...], columns: Sequence[str]
+    path: Path, queries: Sequence[tuple[str, tuple[object, ...]]], columns: Sequence[str]
 ) -> Iterator[tuple[dict[str, pa.Array], np.ndarray]]:
     with _opened(path) as database:
-        cursor = database.execute(query, values)
-        while rows := cursor.fetchmany(BLOCK_ROWS):
-            ids, *cells = zip(*rows, strict=True)
-            arrays = {c: _array(c, cell) for c, cell in zip(columns, cells, strict=True)}
-            yield arrays, np.array(ids, np.int64)
+        for query, values in queries:
+            cursor = database.execute(query, values)
+            while rows := cursor.fetchmany(BLOCK_ROWS):
+                ids, *cells = zip(*rows, strict=True)
+                arrays = {c: _array(c, cell) for c, cell in zip(columns, cells, strict=True)}
+                yield arrays, np.array(ids, np.int64)
 
 
 def _array(column: str, cells: Sequence[object]) -> pa.Array:

@@ -102,7 +102,10 @@ def days(path: Path) -> np.ndarray:
     """Days of a file of minute bars, ``datetime64[D]``, ascending; raises as :func:`read`."""
     table, _, _ = read(path)
     stamps = table["tdx_time"].to_numpy()
-    return np.unique(stamps[~np.isnat(stamps)].astype("datetime64[D]"))
+    found = np.unique(stamps[~np.isnat(stamps)].astype("datetime64[D]"))
+    if not len(found):
+        raise DataError(f"{path}: none of {len(stamps)} records has a readable date; download the stock's data again")
+    return found
 
 
 def _is_daily(path: Path) -> bool:
