@@ -7,6 +7,7 @@ import numpy as np
 
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days
+from mg_assets.market.sessions import HALT_SESSIONS
 
 BARS = ("high", "low", "close", "vwap", "amount", "adj_factor", "up_limit", "down_limit", "suspended", "st")
 
@@ -25,7 +26,11 @@ class MarketData:
         Yuan.
     suspended : bool
         No trade is possible: suspended, or not listed that day.
-    st, listed : bool
+    st : bool
+    listed : bool
+        From the stock's first bar on, until it is delisted: a day without a bar is a halt (:func:`absence`).
+    absent : bool
+        Not listed any more, but only because it has had no bar for so long.
     up_locked, down_locked : bool
         The whole day at the limit, so that nothing could be bought (sold).
     listed_days : int
@@ -46,6 +51,7 @@ class MarketData:
     down_locked: np.ndarray
     listed_days: np.ndarray
     adj_factor: np.ndarray
+    absent: np.ndarray
 
     @property
     def keys(self) -> list[str]:
@@ -56,24 +62,63 @@ class MarketData:
 def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.ndarray | None = None) -> MarketData:
     """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise)."""
     bars = lake.panel("daily_bars", keys, BARS, symbols)
-    listed = lake.panel("reference", keys, ["list_date"], bars.symbols)
+    dates = lake.panel("reference", keys, ["list_date", "delist_date"], bars.symbols)
+    days = np.array(bars.days, "datetime64[D]")
+    listed, absent = absence(bars.present, days, _last_known(dates["delist_date"])[-1])
     factor = bars["adj_factor"]
     traded = np.isfinite(bars["vwap"]) & bars.present & ~bars["suspended"]
     tick = 1e-6  # limits and prices are both on the 0.01 tick
     return MarketData(
-        days=np.array(bars.days, "datetime64[D]"),
+        days=days,
         symbols=bars.symbols,
         vwap=np.where(traded, bars["vwap"] * factor, np.nan),
         close=_carried(bars["close"] * factor),
         amount=bars["amount"],
         suspended=~traded,
         st=bars["st"],
-        listed=bars.present,
+        listed=listed,
+        absent=absent,
         up_locked=traded & (bars["low"] >= bars["up_limit"] - tick),
         down_locked=traded & (bars["high"] <= bars["down_limit"] + tick),
-        listed_days=np.where(bars.present, listed_days(list(bars.days), listed["list_date"]), 0),
+        listed_days=np.where(listed, listed_days(list(bars.days), _last_known(dates["list_date"])), 0),
         adj_factor=factor,
     )
+
+
+def absence(present: np.ndarray, days: np.ndarray, delisted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tell a halt from a delisting where a stock has no bar.
+
+    Parameters
+    ----------
+    present : ndarray of bool (D, S)
+        Whether the stock has a bar.
+    days : ndarray of datetime64[D] (D,)
+    delisted : ndarray of datetime64[D] (S,)
+        NaT where unknown or still listed.
+
+    Returns
+    -------
+    listed : ndarray of bool (D, S)
+        From the first bar to the last one; behind it until the delisting day, where there is one, else for
+        :data:`~mg_assets.market.sessions.HALT_SESSIONS` sessions.
+    absent : ndarray of bool (D, S)
+        Behind these sessions: no bar since, and nothing says why.
+    """
+    count = len(days)
+    rows = np.arange(count)[:, None]
+    some = present.any(axis=0)
+    first = np.where(some, present.argmax(axis=0), count)
+    last = np.where(some, count - 1 - present[::-1].argmax(axis=0), -1)
+    gone = np.where(np.isnat(delisted), last + 1 + HALT_SESSIONS, np.searchsorted(days, delisted))
+    end = np.maximum(gone, last + 1)
+    return (rows >= first) & (rows < end), some & (rows >= end) & np.isnat(delisted)
+
+
+def _last_known(dates: np.ndarray) -> np.ndarray:
+    """Each stock's date as of its last row up to each day (D, S); NaT before the first."""
+    dates = np.asarray(dates, "datetime64[D]")
+    rows = np.maximum.accumulate(np.where(np.isnat(dates), -1, np.arange(len(dates))[:, None]), axis=0)
+    return np.where(rows >= 0, np.take_along_axis(dates, np.maximum(rows, 0), axis=0), np.datetime64("NaT", "D"))
 
 
 def _carried(prices: np.ndarray) -> np.ndarray:

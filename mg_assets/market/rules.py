@@ -8,9 +8,12 @@ Not applied, since no daily table has them: the first day back of a stock whose 
 of the delisting period (no limit).
 """
 
+import logging
+from functools import cache
+
 import numpy as np
 
-from mg_portfolio.exchange_rules import BOARDS, BSE, in_force_each
+from mg_portfolio.exchange_rules import BOARDS, BSE, Date, in_force_each, unknown_since
 from mg_portfolio.exchange_rules import board_codes as board_codes
 from mg_portfolio.exchange_rules import in_force as in_force
 
@@ -21,6 +24,18 @@ TICK: float = in_force("tick", BSE, "2021-11-15")
 def board_of(symbols: np.ndarray) -> np.ndarray:
     """Board names of symbols, object ``(S,)``: of :data:`mg_portfolio.exchange_rules.BOARDS`."""
     return np.array(BOARDS, dtype=object)[board_codes(symbols)]
+
+
+def unknown_rules(last: Date) -> str:
+    """What a note says of rules applied up to a day that the table does not cover, ``""`` of others; logged once."""
+    if text := unknown_since(last):
+        _log_once(text)
+    return text
+
+
+@cache
+def _log_once(text: str) -> None:
+    logging.getLogger(__name__).warning(text)
 
 
 def round_to_tick(price: np.ndarray, tick: float = TICK) -> np.ndarray:

@@ -18,6 +18,10 @@ HALTS = {
 }
 """Minutes of a session, first and behind the last, in which neither exchange traded: the breaker's first step."""
 
+HALT_SESSIONS = 60
+"""Sessions without a row after which a stock counts as delisted where nothing says so: since 2018 the exchanges let a
+stock be halted for at most 25, and the longer halts of the years before have later rows."""
+
 
 def session_end(day: dt.date) -> dt.time:
     """When the day's trading ended: 15:00, but for the days of :data:`SHORT_SESSIONS`."""

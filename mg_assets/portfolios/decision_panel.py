@@ -30,6 +30,7 @@ def panel_of(market: MarketData) -> MarketPanel:
         market.listed,
         market.amount,
         market.adj_factor,
+        market.absent,
     )
 
 

@@ -35,7 +35,7 @@ TABLE = "portfolio_cells"
 VERSION = "1"  # raised when the backtest changes: accounts of an older version are computed again
 HOLDING_DAYS = 6  # sessions held after the last decision
 DECISIONS_PER_WORKER = 400  # fewer are not worth starting a process for
-_MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "listed", "amount", "adj_factor")
+_MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "listed", "amount", "adj_factor", "absent")
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,15 @@ class MarketPanel:
         Not tradable that day; locked at that limit at the trade price (cannot be bought; cannot be sold).
     listed : (D, S) bool, optional
         False from the day a stock leaves the exchange: a holding is then paid out in cash at its last price, free of
-        cost, when the portfolio next trades. Where absent, a stock without prices stays in the portfolio at its last
-        price.
+        cost, when the portfolio next trades. False between two listed days is a halt, and read as listed. Where
+        absent, a stock without prices stays in the portfolio at its last price.
     amount : (D, S) float, optional
         Yuan traded that day, for a capacity; NaN is none.
     adj_factor : (D, S) float, optional
         Adjusted price over the exchange's price, for lots; NaN where there was no trade.
+    absent : (D, S) bool, optional
+        Days on which a stock is not listed only because nothing has been heard of it for long: its payout's reason is
+        then ``absent``, not ``delisted``.
     """
 
     days: np.ndarray
@@ -66,6 +69,7 @@ class MarketPanel:
     listed: np.ndarray | None = None
     amount: np.ndarray | None = None
     adj_factor: np.ndarray | None = None
+    absent: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -79,13 +83,17 @@ class MarketPanel:
         extra = [name for name in ("amount", "adj_factor") if getattr(self, name) is not None]
         for name in ("trade_price", "close", *extra):
             set_(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-        flags = ["suspended", "limit_up", "limit_down"] + (["listed"] if self.listed is not None else [])
+        flags = ["suspended", "limit_up", "limit_down"]
+        flags += [name for name in ("listed", "absent") if getattr(self, name) is not None]
         for name in flags:
             set_(self, name, np.asarray(getattr(self, name), dtype=bool))
         for name in ["trade_price", "close", *flags, *extra]:
             found = getattr(self, name).shape
             if found != shape:
                 raise BacktestError(f"{name} had shape {found}, expected {shape} (days, symbols)")
+        if self.listed is not None:
+            halted = np.logical_or.accumulate(self.listed) & np.logical_or.accumulate(self.listed[::-1])[::-1]
+            set_(self, "listed", self.listed | halted)
         for name in ("trade_price", "close"):
             bad = np.argwhere(~(np.isnan(getattr(self, name)) | (getattr(self, name) > 0)))
             if len(bad):
@@ -195,7 +203,7 @@ class MarketPanel:
             *(getattr(self, name)[days][:, stocks] for name in ("suspended", "limit_up", "limit_down")),
             *(
                 None if getattr(self, name) is None else getattr(self, name)[days][:, stocks]
-                for name in ("listed", "amount", "adj_factor")
+                for name in ("listed", "amount", "adj_factor", "absent")
             ),
         )
 

@@ -8,9 +8,10 @@ import pandas as pd
 from mg_portfolio.backtest.holdings import DUST
 from mg_portfolio.backtest.market_panel import MarketPanel
 
-REASONS = ("", "suspended", "no_price", "limit_up", "limit_down", "delisted", "capacity", "lot")
-"""Why an order was not filled, or (capacity) only in part; the first is no reason."""
-FILLED, SUSPENDED, NO_PRICE, LIMIT_UP, LIMIT_DOWN, DELISTED, CAPACITY, LOT = range(len(REASONS))
+REASONS = ("", "suspended", "no_price", "limit_up", "limit_down", "delisted", "capacity", "lot", "absent")
+"""Why an order was not filled, or (capacity) only in part; the first is no reason. Delisted and absent holdings were
+paid out: the listing says so, or nothing has been heard of the stock for long."""
+FILLED, SUSPENDED, NO_PRICE, LIMIT_UP, LIMIT_DOWN, DELISTED, CAPACITY, LOT, ABSENT = range(len(REASONS))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from mg_portfolio.backtest.execution import Execution, Filling, round_to_lots
 from mg_portfolio.backtest.holdings import DUST, Holdings, checked_weights, holdings_from_weights
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import (
+    ABSENT,
     CAPACITY,
     DELISTED,
     FILLED,
@@ -230,7 +231,7 @@ def trade(
     held_cash = owned.cash
     if market.listed is not None:
         gone = ~market.listed[day]
-        reason[gone] = DELISTED
+        reason[gone] = DELISTED if market.absent is None else np.where(market.absent[day], ABSENT, DELISTED)[gone]
         paid_out = np.where(gone, worth, 0.0)
         held_cash += float(paid_out.sum())
         worth = np.where(gone, 0.0, worth)

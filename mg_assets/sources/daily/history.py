@@ -55,7 +55,7 @@ class DailyHistory:
 
     def load(self, table: str, day: np.datetime64, name: str) -> SourceDay:
         """``daily_bars`` or ``reference`` of a day that :meth:`has` rows."""
-        notes: dict[str, object] = {"source": name, **self.panel.notes}
+        notes: dict[str, object] = {"source": name, **self.panel.notes, **self.panel.day_notes(day)}
         if self.caveats:
             notes["caveats"] = list(self.caveats)
         bad = self.panel.quarantined(day)

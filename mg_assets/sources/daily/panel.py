@@ -3,9 +3,11 @@
 From whatever columns a source has to the lake's daily bars:
 
 1. Invalid rows go to the quarantine; rows before the listing are left out (counted).
-2. A day without volume is a suspended one. It carries the reference price, volume 0.
+2. A day without volume is a suspended one. It carries the reference price, volume 0. So does a day without a row
+   while a stock is halted (:mod:`mg_assets.sources.daily.halts`).
 3. ``adj_factor``: the source's, or chained from close and next day's reference price
-   (``f_t = f_{t-1} * close_{t-1} / prev_close_t``), or 1.
+   (``f_t = f_{t-1} * close_{t-1} / prev_close_t``), or 1. A step that the reference price contradicts is corrected,
+   a return beyond the limit is named (:mod:`mg_assets.sources.daily.adjustments`).
 4. ``prev_close``: the source's, or the last traded adjusted close over the day's factor, on the tick.
 5. ``vwap = amount / volume``; without amounts ``(high + low + close) / 3`` stands in and
    amount stays null (noted).
@@ -19,9 +21,12 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import DataError
-from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick
+from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick, unknown_rules
 from mg_assets.market.schema import PERIOD_BARS
+from mg_assets.market.sessions import HALT_SESSIONS
 from mg_assets.sources.base import no_quarantine
+from mg_assets.sources.daily.adjustments import REMARKS, TradedRows, corrected_steps, named, notes_of
+from mg_assets.sources.daily.halts import with_halts
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.quarantine import first_reason, quarantine_frame
 
@@ -29,6 +34,8 @@ OHLC = ("open", "high", "low", "close")
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
 SLACK = 1e-6  # yuan
 LARGEST = 2.0**53  # float64 holds each share below
+ADDED = "rows_added_for_halts"
+"""Column and note: rows that the source does not have."""
 NUMBERS = (*OHLC, "volume", "amount", "vwap", "num_trades", "prev_close", "adj_factor", "up_limit", "down_limit",
            "float_shares", "turnover", *FUNDAMENTALS)  # fmt: skip
 """Numeric columns that a source of daily bars may have (``turnover``: volume over float shares)."""
@@ -84,6 +91,8 @@ class DailyPanel:
     quarantine : DataFrame
         With a further column ``date`` (NaT where unread).
     notes : dict
+    remarks : DataFrame
+        Columns :data:`~mg_assets.sources.daily.adjustments.REMARKS`: what is odd about a stock's price on a day.
     """
 
     days: np.ndarray
@@ -94,6 +103,7 @@ class DailyPanel:
     absent: frozenset[str]
     quarantine: pd.DataFrame
     notes: dict[str, object]
+    remarks: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(REMARKS)))
 
     @cached_property
     def names(self) -> pd.api.extensions.ExtensionArray:
@@ -114,6 +124,17 @@ class DailyPanel:
             return None
         columns = {n: self.columns[n][rows] for n in PERIOD_BARS.names if n != "symbol"}
         return pd.DataFrame({"symbol": self.names.take(self.symbol[rows]), **columns})
+
+    def day_notes(self, day: np.datetime64) -> dict[str, object]:
+        """What is to be said of the day alone: rows added for halted stocks, and odd prices by stock."""
+        notes: dict[str, object] = {}
+        rows = self.slice_of(day)
+        if rows is not None and (added := int(np.sum(self.columns[ADDED][rows]))):
+            notes[ADDED] = added
+        mine = self.remarks[self.remarks["date"] == day]
+        for what, odd in mine.groupby("what", sort=True):
+            notes[f"{what}_today"] = [named(row, self.axis) for row in odd.itertuples()]
+        return notes
 
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
         """Invalid rows of the day.
@@ -138,7 +159,12 @@ class DailyPanel:
         return self.days[home]
 
 
-def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_listing: bool = False) -> DailyPanel:
+def build_panel(
+    rows: DailyRows,
+    listed: np.ndarray | None = None,
+    drop_before_listing: bool = False,
+    delisted: np.ndarray | None = None,
+) -> DailyPanel:
     """Finish daily bars.
 
     Parameters
@@ -148,6 +174,8 @@ def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_l
         Listing day of each symbol on the axis, NaT where unknown.
     drop_before_listing : bool
         Leave out rows before the listing day.
+    delisted : ndarray of datetime64[D] (S,), optional
+        First day behind the listing, NaT where unknown or still listed.
 
     Returns
     -------
@@ -164,16 +192,23 @@ def build_panel(rows: DailyRows, listed: np.ndarray | None = None, drop_before_l
     kept, bad, notes = _vetted(rows, listed, drop_before_listing)
     symbol, date = rows.symbol[kept], rows.date[kept]
     raw = {k: v[kept] for k, v in rows.columns.items()}
+    symbol, date, raw, added = with_halts(symbol, date, raw, delisted)
+    if added.any():
+        notes["halts_rule"] = (
+            f"{int(added.sum())} rows added of stocks that the source leaves out while they are halted: at the "
+            f"last price; one without a later row or a delisting date counts as delisted after {HALT_SESSIONS} sessions"
+        )
     first = np.ones(len(symbol), bool)
     first[1:] = symbol[1:] != symbol[:-1]
-    columns, absent, more = _finished(raw, symbol, date, first, rows.axis, listed)
+    columns, absent, more, remarks = _finished(raw, symbol, date, first, rows.axis, listed)
+    columns[ADDED] = added
     order = np.lexsort((symbol, date))
     date, symbol = date[order], symbol[order]
     days, starts = np.unique(date, return_index=True)
     offsets = np.append(starts, len(date)).astype(np.int64)
     columns = {k: v[order] for k, v in columns.items()}
     return DailyPanel(
-        days, offsets, rows.axis, symbol, columns, frozenset(absent), bad, {**rows.notes, **notes, **more}
+        days, offsets, rows.axis, symbol, columns, frozenset(absent), bad, {**rows.notes, **notes, **more}, remarks
     )
 
 
@@ -291,14 +326,29 @@ def _finished(
     first: np.ndarray,
     axis: np.ndarray,
     listed: np.ndarray | None,
-) -> tuple[dict[str, np.ndarray], set[str], dict[str, object]]:
+) -> tuple[dict[str, np.ndarray], set[str], dict[str, object], pd.DataFrame]:
     count = len(symbol)
     absent: set[str] = set()
     notes: dict[str, object] = {}
     suspended = _quiet(raw)
     volume = np.where(suspended, 0, np.nan_to_num(raw["volume"]))
     traded_close = np.where(suspended, np.nan, raw["close"])
-    factor = _factor(raw, first, suspended, absent, notes)
+    if "st" not in raw:
+        absent.add("st")
+        notes["st_rule"] = "st is unknown and taken as false: the limits of ST stocks are then too wide"
+    st = raw.get("st", np.zeros(count, bool))
+    session, start = _sessions(symbol, date, listed)
+    percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
+    factor, remarks = _factor(raw, first, suspended, absent, notes), pd.DataFrame(columns=list(REMARKS))
+    at = np.flatnonzero(~suspended)
+    if len(at):
+        known = raw.get("prev_close", np.full(count, np.nan))
+        traded = TradedRows(symbol[at], date[at], *(v[at] for v in (raw["close"], known, factor, *percent)))
+        correction, remarks, counts = corrected_steps(traded, "adj_factor" in raw)
+        spread = np.full(count, np.nan)
+        spread[at] = correction
+        factor = factor * _filled(np.where(first & np.isnan(spread), 1.0, spread), first, forward=True)
+        notes |= notes_of(remarks, axis, counts)
     prev_close = _reference_price(raw, first, traded_close, factor, notes)
     prev_close = np.where(suspended & np.isnan(prev_close), raw["close"], prev_close)
     prices = {n: np.where(suspended, prev_close, raw[n]) for n in OHLC}
@@ -320,16 +370,12 @@ def _finished(
     given = raw["vwap"] * volume if "vwap" in raw else np.nan
     amount = np.where(suspended, 0.0, np.where(amount > 0, amount, given))
 
-    if "st" not in raw:
-        absent.add("st")
-        notes["st_rule"] = "st is unknown and taken as false: the limits of ST stocks are then too wide"
-    st = raw.get("st", np.zeros(count, bool))
     up, down = raw.get("up_limit"), raw.get("down_limit")
     if up is None or down is None:
         absent |= {"up_limit", "down_limit"} if "st" not in raw else set()
         notes["limit_rule"] = "price limits follow from the reference price and the boards' rules"
-        session, start = _sessions(symbol, date, listed)
-        percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
+        if count and (text := unknown_rules(date.max())):
+            notes["rules_unknown"] = text
         up, down = price_limits(prev_close, *percent)
         beyond = ~suspended & ((prices["high"] > up + SLACK) | (prices["low"] < down - SLACK))
         if beyond.any():
@@ -357,7 +403,7 @@ def _finished(
         "float_shares": shares,
         **{n: raw[n] for n in FUNDAMENTALS if n in raw},
     }
-    return columns, absent, notes
+    return columns, absent, notes, remarks
 
 
 def _factor(

@@ -29,10 +29,10 @@ def write_qlib(root, raw_prices, raw_volume, gap=False):
         folder = root / "features" / name
         folder.mkdir(parents=True)
         count = 300 - start
-        close = np.round(12 + np.cumsum(rng.normal(0, 0.1, count)), 2)
+        factor = np.where(np.arange(count) < 150, 1.5, 3.137)
+        close = np.round((12 + np.cumsum(rng.normal(0, 0.1, count))) * 1.5 / factor, 2)
         raw = {"open": close - 0.01, "high": close + 0.05, "low": close - 0.05, "close": close}
         volume = rng.integers(1000, 4_000_000, count).astype(float)
-        factor = np.where(np.arange(count) < 150, 1.5, 3.137)
         stored = {k: v if raw_prices else v * factor for k, v in raw.items()}
         stored |= {"volume": volume if raw_volume else volume / factor, "factor": factor}
         for field_name, values in stored.items():
