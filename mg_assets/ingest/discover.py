@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,13 @@ import pandas as pd
 from mg_assets.errors import MgError, SourceError
 from mg_assets.ingest.recognise import Recognised, UnknownFileError, looks_like_a_table, recognise
 from mg_assets.sources import build_source
+from mg_assets.sources.daily.ricequant import BARS, FILES, OTHER_FILES
+from mg_assets.sources.level2.stream_formats import DIALECTS
 from mg_assets.sources.presets import read_preset
 
+DATASETS = {"qlib": ("calendars/day.txt", 1), "ricequant": (BARS, 0)}
+"""Kinds of datasets: a file that each has, and how many folders its root is above that file's."""
+BUNDLE = (*FILES, *OTHER_FILES)
 QLIB_SWITCHES: tuple[dict[str, bool], ...] = (
     {},
     {"raw_volume": True},
@@ -43,6 +48,8 @@ class FileReport:
         Why the file could not be read; empty where it could.
     skipped : bool
         It is no table of a known kind, or not among the days and kinds that were asked for.
+    remarks : list of str
+        What its reader decided: columns that it lacks, how its times are labelled.
     """
 
     path: Path
@@ -53,6 +60,7 @@ class FileReport:
     seconds: float = 0.0
     error: str = ""
     skipped: bool = False
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def set_aside(self) -> int:
@@ -89,6 +97,11 @@ class IngestReport:
     seconds: float = 0.0
 
     @property
+    def remarks(self) -> Counter:
+        """What readers decided about files, and about how many."""
+        return Counter(f"{f.what.split()[0]}: {remark}" for f in self.files.values() if f.what for remark in f.remarks)
+
+    @property
     def failed(self) -> list[FileReport]:
         """Files that could not be read."""
         return [f for f in self.files.values() if f.error]
@@ -110,7 +123,9 @@ class IngestReport:
         return frame.groupby("what", as_index=False).sum()
 
 
-def discover_files(folder: Path, only: str | None = None) -> tuple[IngestReport, list[Recognised]]:
+def discover_files(
+    folder: Path, only: str | None = None, units: Mapping[str, float] | None = None
+) -> tuple[IngestReport, list[Recognised]]:
     """Recognise every file below a folder.
 
     Parameters
@@ -118,6 +133,8 @@ def discover_files(folder: Path, only: str | None = None) -> tuple[IngestReport,
     folder : Path
     only : str, optional
         The one vendor or preset that is looked for; ``mapped`` for any preset, ``qlib`` for Qlib datasets.
+    units : mapping of str to float, optional
+        Options ``price_unit``, ``volume_unit`` and ``amount_unit`` of the sources that have them.
 
     Returns
     -------
@@ -134,16 +151,40 @@ def discover_files(folder: Path, only: str | None = None) -> tuple[IngestReport,
     if not folder.is_dir():
         raise SourceError(f"{folder} is not a folder; give the folder that holds the files")
     report, found = IngestReport(), []
-    datasets = [] if only not in (None, "qlib") else sorted(p.parent.parent for p in folder.rglob("calendars/day.txt"))
-    for dataset in datasets:
-        report.files[dataset] = FileReport(dataset, what="qlib dataset")
+    datasets = _datasets(folder, only)
+    for dataset, kind in datasets.items():
+        report.files[dataset] = FileReport(dataset, what=f"{kind} dataset")
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if not hidden and not any(d in path.parents for d in datasets):
+        if not hidden and not any(_is_part_of(path, *dataset) for dataset in datasets.items()):
             report.files[path], kinds = _recognised(path, folder, only)
             found += kinds
-    report.options = source_options(folder, found, datasets, report)
+    report.options = _with_units(source_options(folder, found, datasets, report), units or {})
     return report, found
+
+
+def _with_units(options: dict[str, Any], units: Mapping[str, float]) -> dict[str, Any]:
+    """A source's options with the units that its kind has an option for."""
+    if "sources" in options:
+        return {**options, "sources": [_with_units(o, units) for o in options["sources"]]}
+    known = units if options.get("kind") == "mapped" else {}
+    if options.get("kind") in DIALECTS:
+        known = {name: unit for name, unit in units.items() if name == "price_unit"}
+    return {**options, **known}
+
+
+def _datasets(folder: Path, only: str | None) -> dict[Path, str]:
+    """The folders that are a dataset, and its kind, by the file that each kind has."""
+    found: dict[Path, str] = {}
+    for kind, (mark, up) in DATASETS.items():
+        if only in (None, kind):
+            found |= {p.parents[up]: kind for p in sorted(folder.rglob(mark)) if p.is_file()}
+    return found
+
+
+def _is_part_of(path: Path, dataset: Path, kind: str) -> bool:
+    """Whether a file belongs to a dataset; other files may lie beside a bundle's."""
+    return dataset in path.parents if kind == "qlib" else path.parent == dataset and path.name in BUNDLE
 
 
 def _recognised(path: Path, folder: Path, only: str | None) -> tuple[FileReport, list[Recognised]]:
@@ -181,7 +222,10 @@ def _of_another_kind(path: Path, folder: Path) -> bool:
 
 
 def source_options(
-    folder: Path, found: Iterable[Recognised], datasets: Iterable[Path] = (), report: IngestReport | None = None
+    folder: Path,
+    found: Iterable[Recognised],
+    datasets: Mapping[Path, str] | None = None,
+    report: IngestReport | None = None,
 ) -> dict[str, Any]:
     """The source that reads the recognised files: ``kind`` and options, of several a composite."""
     report = report or IngestReport()
@@ -206,7 +250,10 @@ def source_options(
                     ].error = f"{one.path} belongs to {preset}'s daily bars, which are not in the folder"
             continue
         sources.append({"kind": "mapped", "config": preset, "root": str(folder), "files": files})
-    sources += [{"kind": "qlib", "root": str(d), **_switches(d, report)} for d in datasets]
+    sources += [
+        {"kind": kind, "root": str(d), **(_switches(d, report) if kind == "qlib" else {})}
+        for d, kind in (datasets or {}).items()
+    ]
     if not sources:
         return {}
     return sources[0] if len(sources) == 1 else {"kind": "composite", "sources": sources}

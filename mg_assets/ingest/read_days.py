@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import MgError
-from mg_assets.ingest.discover import FileReport, IngestReport
+from mg_assets.ingest.discover import DATASETS, FileReport, IngestReport
 from mg_assets.ingest.recognise import Recognised
 from mg_assets.sources import build_source
 from mg_assets.sources.base import TICKS, Loaded, Source
@@ -64,7 +64,7 @@ def open_sources(report: IngestReport) -> OpenedSources:
     usable: list[dict[str, Any]] = []
     days: set[dt.date] = set()
     for options in _sources(report.options):
-        if options["kind"] == "qlib" and report.files[Path(options["root"])].error:
+        if options["kind"] in DATASETS and report.files[Path(options["root"])].error:
             continue
         source = build_source(options["kind"], {k: v for k, v in options.items() if k != "kind"})
         if hasattr(source, "read_log"):
@@ -133,7 +133,7 @@ def ingest_days(
     for path in _newly_read(opened.read_log, report, reported, set(opened.read_log.files)):
         notify(len(days), len(days), report.files[path])
     for entry in report.files.values():
-        if entry.rows < 0 and not entry.error and "qlib" not in entry.what:
+        if entry.rows < 0 and not entry.error and not entry.what.endswith(" dataset"):
             entry.skipped = True  # outside the days asked for, or another form of the day counts
     report.seconds = time.perf_counter() - began
     return report
@@ -221,7 +221,7 @@ def _newly_read(read_log: ReadLog, report: IngestReport, reported: set[Path], wa
     for path in fresh:
         read, entry = read_log.files[path], report.files.setdefault(path, FileReport(path))
         entry.rows, entry.others, entry.seconds = read.rows, read.others, read.seconds
-        entry.error = "" if read.error is None else str(read.error)
+        entry.error, entry.remarks = "" if read.error is None else str(read.error), read.remarks
         if not entry.what:  # a table that a preset has beside its bars: membership, weights, industry
             entry.what, entry.skipped = "preset's further table", False
         reported.add(path)

@@ -18,25 +18,37 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mg_assets.errors import SourceError
-from mg_assets.sources.daily.mapping import SourceMapping, TableMapping, parse_mapping
+from mg_assets.sources.daily.mapping import RowFilter, SourceMapping, TableMapping, parse_mapping
 from mg_assets.sources.file_patterns import FilePatterns
-from mg_assets.sources.io.archives import read_head
+from mg_assets.sources.io.archives import is_packed, read_head
 from mg_assets.sources.io.columns import WantedColumn
 from mg_assets.sources.io.delimited import detect_format
+from mg_assets.sources.io.native import NATIVE_ENDS, is_native, native_sample, refuse_other_bars
 from mg_assets.sources.io.read_file import source_errors
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
+from mg_assets.sources.io.times import days_and_milliseconds
+from mg_assets.sources.io.wide import long_rows
 from mg_assets.sources.level2.stream_formats import DIALECTS, StreamFormat
 from mg_assets.sources.presets import preset_names, read_preset
 
-TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001")
+TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001", *NATIVE_ENDS)
 SAMPLE_ROWS = 200
 HUNDRED_KB = 100_000
+FOUR_KB = 4096
+PLACES = 32
+"""Places of a file in which a code is looked at."""
+FIRST_MINUTE, LAST_MINUTE = 9 * 60, 16 * 60
 _DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_./]?)(0[1-9]|1[0-2])([-_./]?)(0[1-9]|[12]\d|3[01])(?!\d)")
-_CODE = re.compile(r"(?<![A-Za-z\d])(?:(?:sh|sz|bj)[._]?)?\d{6}(?:[._](?:sh|sz|bj|ss|xshg|xshe))?(?![A-Za-z\d])", re.I)
+_CODE = re.compile(
+    r"(?<![A-Za-z\d])(?:(?:sh|sz|bj)[._]?)?\d{6}(?:[._](?:sh|sz|bj|ss|sse|szse|bse|xshg|xshe))?(?![A-Za-z\d])", re.I
+)
+_EXCHANGE_FOLDER = re.compile(r"(?<=/)(?:sh|sz|bj)(?=/)|^(?:sh|sz|bj)(?=/)", re.I)
+_CLOCK = re.compile(r"\d[T ]+(\d{1,2}:\d{2}(?::\d{2})?)")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])?(?!\d)")
 NEAREST_SHARE = 0.5
 
@@ -55,7 +67,7 @@ class Recognised:
     kind : str
         ``tonglian``, ``huatai``, ``exchange``, or a preset's name.
     table : str
-        A stream (``sz_orders``), or ``daily``, ``minute``, ``more.0``, ... of a preset.
+        A stream (``sz_orders``), or ``daily``, ``minute``, ``more.0``, ``weights.csi300``, ... of a preset.
     pattern : str
         The file pattern that finds it and its like below the root.
     day : date or None
@@ -84,6 +96,18 @@ class _Candidate:
     header: tuple[str, ...] = ()
     covers: StreamFormat | None = None
     needs: tuple[FilePatterns, ...] = ()  # further tables without which the preset cannot be read
+    only: RowFilter | None = None
+    may_lack: frozenset[str] = frozenset()
+
+    @property
+    def bars(self) -> bool:
+        """Whether it is a preset's table of bars; the others belong to one."""
+        return self.table in ("daily", "minute")
+
+    def code_is_in_name(self, header: Iterable[str]) -> bool:
+        """Whether a file with this header has its stock's code in its name alone."""
+        here = {h.strip().casefold() for h in header}
+        return "symbol" in self.columns and not any(n.casefold() in here for n in self.columns["symbol"].names)
 
 
 @dataclass(frozen=True)
@@ -116,17 +140,19 @@ def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognise
     Returns
     -------
     list of Recognised
-        One; two where the file holds both exchanges.
+        One; more where the file holds both exchanges, daily and minute bars, or several tables of a preset.
 
     Raises
     ------
     MgError
         The file cannot be read, or is none of the known kinds (the nearest is named).
     """
+    refuse_other_bars(path)
     sample = _sample(path)
     day = date_of(path, root)
     offered = [c for c in _candidates() if _is_wanted(c, only) and all(f.find(root)[0] for f in c.needs)]
     fitting = [(_score(c, sample, path, day), c) for c in offered if _fits(c, sample, path)]
+    fitting = _of_the_interval(fitting, sample)
     if not fitting:
         unknown: SourceError = _unknown(path, offered, sample)
         raise unknown
@@ -134,25 +160,99 @@ def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognise
     chosen = next(c for score, c in fitting if score == best)
     twins = [c for score, c in fitting if c.kind == chosen.kind and score[1:] == best[1:] and c.exchange]
     if chosen.exchange and len({c.exchange for c in twins}) > 1:  # one header for both exchanges: the codes decide
-        kept = _of_exchanges(twins, sample.column(chosen.columns["code"].names), path)
+        kept = _of_exchanges(twins, sample, path)
     else:
-        kept = [chosen]
-    return [Recognised(path, c.kind, c.table, pattern_of(path, root), day) for c in kept]
+        kept = _of_several_tables([c for _, c in fitting], chosen, sample, path)
+    return [Recognised(path, c.kind, c.table, _pattern(path, root, c, sample), day) for c in kept]
+
+
+def _pattern(path: Path, root: Path, candidate: _Candidate, sample: _Sample) -> str:
+    """The file's pattern; of a preset's table one for the folders of all exchanges, and for indices' files too."""
+    if candidate.kind in DIALECTS:
+        return pattern_of(path, root)
+    return _EXCHANGE_FOLDER.sub("*", pattern_of(path, root, candidate.code_is_in_name(sample.header)))
+
+
+def _of_several_tables(
+    fitting: Sequence[_Candidate], chosen: _Candidate, sample: _Sample, path: Path
+) -> list[_Candidate]:
+    """The chosen table, with the others of the file: both intervals of a database, several reference tables."""
+    if chosen.kind in DIALECTS:
+        return [chosen]
+    if not chosen.bars:
+        around = [c for c in fitting if c.kind == chosen.kind and not c.table.startswith("more.") and not c.bars]
+        return [chosen] if chosen.table.startswith("more.") else around
+    names = {c.names for c in chosen.columns.values()}
+    twins = [c for c in fitting if c.bars and {w.names for w in c.columns.values()} == names]
+    if len(twins) < 2 or is_native(path):
+        return twins or [chosen]
+    stamps = sample.column(next(w for n, w in chosen.columns.items() if n in ("date", "time")).names)
+    clocks = [match[1] for match in map(_CLOCK.search, stamps) if match]
+    table = "minute" if any(set(c) - set("0:") for c in clocks) else "daily"
+    return [c for c in twins if c.table == table][:1] or [chosen]
 
 
 def _is_wanted(candidate: _Candidate, only: str | None) -> bool:
     return only in (None, candidate.kind) or (only == "mapped" and candidate.kind not in DIALECTS)
 
 
-def _of_exchanges(candidates: Sequence[_Candidate], codes: Iterable[str], path: Path) -> list[_Candidate]:
-    """The candidates whose exchange some of the codes are of."""
+def _of_the_interval(
+    fitting: list[tuple[tuple[int, int, int], _Candidate]], sample: _Sample
+) -> list[tuple[tuple[int, int, int], _Candidate]]:
+    """Without the tables of minute bars where the rows are days, or those of daily bars where they are minutes."""
+    minutes = [c for _, c in fitting if c.table == "minute" and c.only is None]
+    if not minutes or not any(c.table == "daily" for _, c in fitting):
+        return fitting
+    stamps = sample.column(minutes[0].columns["time"].names)
+    clock = days_and_milliseconds(pa.chunked_array([pa.array(stamps, pa.string())]))[1] // 60_000
+    intraday = bool(np.any((clock >= FIRST_MINUTE) & (clock <= LAST_MINUTE) & (clock % 60 != 0)))
+    wrong = "daily" if intraday else "minute"
+    return [(score, c) for score, c in fitting if c.table != wrong or c.only is not None]
+
+
+def _of_exchanges(candidates: Sequence[_Candidate], sample: _Sample, path: Path) -> list[_Candidate]:
+    """The candidates whose exchange some of the codes are of; all, where a column names the exchange of each row."""
+    form = candidates[0].covers
+    if form is not None and form.market:
+        kept = {c.exchange: c for c in candidates}
+        return [kept[exchange] for exchange in sorted(kept)]
+    names = candidates[0].columns["code"].names
+    codes = [*sample.column(names), *_codes_further_on(path, names)]
     symbols = [s for s in map(to_symbol, codes) if s and is_a_share(s)]
-    kept = [c for c in candidates if any(s.endswith(c.exchange) for s in symbols)]
-    if not kept:
+    kept_ones = [c for c in candidates if any(s.endswith(c.exchange) for s in symbols)]
+    if not kept_ones:
         raise SourceError(
             f"{path} is {candidates[0].kind}'s, but no code of its first rows is a stock's: of which exchange?"
         )
-    return kept
+    return kept_ones
+
+
+def _codes_further_on(path: Path, names: Sequence[str]) -> list[str]:
+    """Codes of some rows all over a plain file: a table sorted by exchange has the second one behind the first."""
+    with source_errors(path):
+        if path.suffix.lower() in (".parquet", ".pq"):
+            return _parquet_codes(path, names)
+        size = path.stat().st_size
+        if is_packed(path) or size <= HUNDRED_KB:
+            return []
+        form = detect_format(path, lambda: io.BytesIO(read_head(path, HUNDRED_KB)))
+        lines: list[bytes] = []
+        with open(path, "rb") as file:
+            for place in range(1, PLACES + 1):
+                file.seek((size - FOUR_KB) * place // PLACES)
+                lines += file.read(FOUR_KB).splitlines()[1:-1]
+    text = (line.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace") for line in lines)
+    rows = list(csv.reader(text, delimiter=form.delimiter, quoting=csv.QUOTE_NONE))
+    return _Sample(form.header, rows).column(names)
+
+
+def _parquet_codes(path: Path, names: Sequence[str]) -> list[str]:
+    """Codes of some rows of some row groups."""
+    with pq.ParquetFile(path) as file:
+        column = next((n for n in file.schema_arrow.names if n.strip() in names), None)
+        groups = range(0, file.num_row_groups, max(file.num_row_groups // PLACES, 1)) if column else range(0)
+        tables = [file.read_row_group(g, [column]) for g in groups]
+    return [str(v) for t in tables for v in t.take(range(0, len(t), max(len(t) // SAMPLE_ROWS, 1)))[0].to_pylist()]
 
 
 def date_of(path: Path, root: Path) -> dt.date | None:
@@ -165,8 +265,8 @@ def date_of(path: Path, root: Path) -> dt.date | None:
     return None
 
 
-def pattern_of(path: Path, root: Path) -> str:
-    """A path below a root with placeholders for its date and code, and a star for a year or month."""
+def pattern_of(path: Path, root: Path, any_code: bool = False) -> str:
+    """A path below a root with placeholders for its date and code (or any security's), and a star for a year."""
     text = path.relative_to(root).as_posix()
     if re.search(r"[\[\]{}*?]", text):
         raise SourceError(f"{path}: its name has one of []{{}}*?, which mean something in file patterns; rename it")
@@ -174,16 +274,19 @@ def pattern_of(path: Path, root: Path) -> str:
     at = 0
     for match in _DATE.finditer(text):
         form = f"%Y{match[2]}%m{match[4]}%d"
-        parts += [_without_code(text[at : match.start()]), "{date}" if form == "%Y%m%d" else f"{{date:{form}}}"]
+        parts += [
+            _without_code(text[at : match.start()], any_code),
+            "{date}" if form == "%Y%m%d" else f"{{date:{form}}}",
+        ]
         at = match.end()
-    parts.append(_without_code(text[at:]))
+    parts.append(_without_code(text[at:], any_code))
     return "".join(parts)
 
 
-def _without_code(text: str) -> str:
+def _without_code(text: str, any_code: bool) -> str:
     def code(match: re.Match) -> str:
         symbol = to_symbol(match[0].replace("_", "."))
-        return "{code}" if symbol and is_a_share(symbol) else match[0]
+        return "{code}" if symbol and (any_code or is_a_share(symbol)) else match[0]
 
     parts = re.split(r"(\{code\})", _CODE.sub(code, text))
     return "".join(p if p == "{code}" else _YEAR.sub("*", p) for p in parts)
@@ -209,36 +312,65 @@ def _candidates() -> tuple[_Candidate, ...]:
 
 
 def _of_preset(name: str, mapped: SourceMapping) -> Iterable[_Candidate]:
-    around = [mapped.listing, mapped.industry, mapped.st_ranges, *mapped.membership.values(), *mapped.weights.values()]
-    needs = tuple(section.files for section in around if section is not None)
+    around: dict[str, TableMapping | None] = {
+        "listing": mapped.listing, "industry": mapped.industry, "st_ranges": mapped.st_ranges,
+        "suspensions": mapped.suspensions, **{f"membership.{i}": m for i, m in mapped.membership.items()},
+        **{f"weights.{i}": m for i, m in mapped.weights.items()},
+    }  # fmt: skip
+    needs = tuple(section.files for section in around.values() if section is not None and not section.optional)
     sections: list[tuple[str, TableMapping]] = []
     if mapped.daily is not None:
         sections.append(("daily", mapped.daily))
         sections += [(f"more.{i}", more) for i, more in enumerate(mapped.daily.more)]
     if mapped.minute is not None:
         sections.append(("minute", mapped.minute))
+    sections += [(table, section) for table, section in around.items() if section is not None and section.optional]
     for table, section in sections:
         columns = {ours: WantedColumn(theirs, "text") for ours, theirs in section.columns.items()}
         columns |= {f"_{flag}": WantedColumn((how.column,), "text") for flag, how in section.flags.items()}
         columns.setdefault("symbol", WantedColumn(("a security code in the file's name",), "text"))
         names = tuple(dict.fromkeys(PurePosixPath(p.text).name for p in section.files.patterns))
-        yield _Candidate(name, table, columns, names=names, needs=needs)
+        if section.only is not None:
+            columns["_only"] = WantedColumn(section.only.columns, "text")
+        may_lack = frozenset(c if c in section.columns else f"_{c}" for c in section.may_lack)
+        yield _Candidate(name, table, columns, names=names, needs=needs, only=section.only, may_lack=may_lack)
 
 
 def _fits(candidate: _Candidate, sample: _Sample, path: Path) -> bool:
     if not _lacking(candidate, sample, path):
-        return True
+        return _has_its_rows(candidate, sample) if candidate.bars else _has_a_column(candidate, sample)
     if not candidate.header:
         return False
     width = len(sample.header) - (not sample.header[-1].strip())
     return width == len(candidate.header) and _named_so(candidate, path)
 
 
+def _has_a_column(candidate: _Candidate, sample: _Sample) -> bool:
+    """Whether the header has any column of a table all of whose columns but the keys may lack."""
+    more = candidate.may_lack if set(candidate.columns) - candidate.may_lack <= {"date", "symbol"} else ()
+    return not more or any(_known(candidate.columns[c], sample) for c in more)
+
+
+def _known(column: WantedColumn, sample: _Sample) -> bool:
+    here = {h.strip().casefold() for h in sample.header}
+    return any(n.casefold() in here for n in column.names)
+
+
+def _has_its_rows(candidate: _Candidate, sample: _Sample) -> bool:
+    """Whether any of the first rows is of the interval of a table of bars."""
+    words = sample.column(candidate.only.columns) if candidate.only is not None else []
+    return candidate.only is None or not words or any(candidate.only.takes(w) for w in words)
+
+
 def _lacking(candidate: _Candidate, sample: _Sample, path: Path) -> list[str]:
     here = {h.strip().casefold() for h in sample.header}
     named = {"symbol", "code"} if _CODE.search(path.name) else set()
     named |= {"date"} if _DATE.search(path.name) else set()
-    return [
+    named |= {"_only"} if candidate.only is not None and candidate.only.names(path) else set()
+    named |= candidate.may_lack
+    form = candidate.covers
+    other = [form.market] if form is not None and form.market and form.market.casefold() not in here else []
+    return other + [
         " or ".join(column.names)
         for ours, column in candidate.columns.items()
         if ours not in named and not any(n.casefold() in here for n in column.names)
@@ -265,15 +397,19 @@ def _unknown(path: Path, offered: Sequence[_Candidate], sample: _Sample) -> Sour
     """The error of a file that fits nothing; it names the columns that it lacks to be of the nearest kind."""
     header = [h.strip() for h in sample.header][:20]
     nowhere = Path("")
-    shares = [(len(_lacking(c, sample, nowhere)) / max(len(c.columns), 1), i) for i, c in enumerate(offered)]
-    if not shares or min(shares)[0] > NEAREST_SHARE:
+
+    def nearness(candidate: _Candidate) -> tuple[int, int]:  # most columns in the header, then fewest lacking
+        return sum(_known(c, sample) for c in candidate.columns.values()), -len(_lacking(candidate, sample, nowhere))
+
+    near = max(offered, key=nearness, default=None)
+    lacking = [] if near is None else _lacking(near, sample, nowhere)
+    if near is None or len(lacking) > NEAREST_SHARE * (len(near.columns) - len(near.may_lack)):
         return UnknownFileError(
             f"{path} is of no known kind: its first line is {header}. Map it with a YAML file (docs/sources.md)"
         )
-    near = offered[min(shares)[1]]
     return SourceError(
-        f"{path} is of no known kind: its first line is {header}. Nearest is {near.kind} ({near.table}), which has "
-        f"{_lacking(near, sample, nowhere)} too; export them, or map the file with a YAML file (docs/sources.md)"
+        f"{path} is of no known kind: its first line is {header}. Nearest is {near.kind} ({near.table}), of which it "
+        f"lacks {lacking}; export them, or map the file with a YAML file (docs/sources.md)"
     )
 
 
@@ -282,6 +418,11 @@ def _unknown(path: Path, offered: Sequence[_Candidate], sample: _Sample) -> Sour
 
 def _sample(path: Path) -> _Sample:
     """A file's first rows as text; raises as :func:`read_file.read_columns`."""
+    if is_native(path):
+        names, cells = native_sample(path, SAMPLE_ROWS)
+        if not names:
+            raise UnknownFileError(f"{path} holds no bars of stocks")
+        return _Sample(names, cells)
     with source_errors(path):
         if path.suffix.lower() in (".parquet", ".pq"):
             return _parquet_sample(path)
@@ -290,7 +431,7 @@ def _sample(path: Path) -> _Sample:
     lines = head.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace").splitlines()
     whole = lines[1:-1] if len(lines) > 2 else lines[1:]
     rows = list(csv.reader(whole[:SAMPLE_ROWS], delimiter=form.delimiter, quoting=csv.QUOTE_NONE))
-    return _Sample(form.header, rows)
+    return _Sample(*long_rows(path, form.header, rows))
 
 
 def _parquet_sample(path: Path) -> _Sample:
@@ -300,4 +441,4 @@ def _parquet_sample(path: Path) -> _Sample:
         if batch is None:
             return _Sample(names, [])
         columns = [["" if v is None else str(v) for v in pa.array(c).to_pylist()] for c in batch.columns]
-    return _Sample(names, [list(r) for r in zip(*columns, strict=True)])
+    return _Sample(*long_rows(path, names, [list(r) for r in zip(*columns, strict=True)]))

@@ -1,29 +1,32 @@
 """Read the files of a mapped table into arrays: symbols, dates, numbers in our units."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mg_assets.errors import DataError, SourceError
 from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.daily.mapping import TableMapping
 from mg_assets.sources.io.columns import joined_marks
-from mg_assets.sources.io.dates import dates_of
+from mg_assets.sources.io.dates import dates_of, first_text
+from mg_assets.sources.io.native import is_native, read_native
 from mg_assets.sources.io.read_file import FileData, WantedColumn, read_columns
 from mg_assets.sources.io.read_log import ReadLog
-from mg_assets.sources.io.symbols import merge_axes, symbol_axis, to_symbol
+from mg_assets.sources.io.symbols import is_a_share, merge_axes, symbol_axis, to_symbol
+from mg_assets.sources.io.wide import is_wide, read_wide
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
 PRICE_GRID = 1000
 """Prices are put back on 0.001 yuan: single precision prints 12.47 as 12.470000267."""
 
-TEXT = ("symbol", "date", "time", "start", "end", "list_date", "delist_date", "industry")
+TEXT = ("symbol", "exchange", "date", "time", "start", "end", "list_date", "delist_date", "industry")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,12 @@ class MappedTable:
         0-based data row in that file.
     unparsed : dict of str to ndarray of bool (n,)
         Per column, the rows with a text where a number belongs.
+    others : int
+        Rows of the files that are another table's (``only``), which are left out.
+    placed : dict of str to ndarray (n,)
+        What a check of the file found of each row.
+    remarks : tuple of str
+        What was decided about the files, for their report; of several files each remark once.
     """
 
     axis: np.ndarray
@@ -62,6 +71,9 @@ class MappedTable:
     paths: tuple[str, ...]
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
     unparsed: dict[str, np.ndarray] = field(default_factory=dict)
+    others: int = 0
+    placed: dict[str, np.ndarray] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.symbol)
@@ -89,6 +101,7 @@ class MappedTable:
             file=self.file[at],
             row=self.row[at],
             unparsed={k: v[at] for k, v in self.unparsed.items()},
+            placed={k: v[at] for k, v in self.placed.items()},
             quarantine=quarantine,
         )
 
@@ -100,6 +113,7 @@ def read_mapped_table(
     what: str,
     day: dt.date | None = None,
     read_log: ReadLog | None = None,
+    check: Callable[[MappedTable, TableMapping], MappedTable] | None = None,
 ) -> MappedTable:
     """Read all files of a mapped table, or those of one day, as one.
 
@@ -115,11 +129,13 @@ def read_mapped_table(
     day : date, optional
     read_log : ReadLog, optional
         One with ``continue_on_error`` leaves out the files that cannot be read.
+    check : callable, optional
+        What is asked of each file, and decided about it, before they become one.
 
     Returns
     -------
     MappedTable
-        Of several files the columns that all of them have.
+        Of several files the columns that any of them has.
 
     Raises
     ------
@@ -137,16 +153,28 @@ def read_mapped_table(
     read_log, parts = read_log or ReadLog(), []
     for path in paths:
         with read_log.reading(path) as entry:
-            part = _read_one(mapping, path, pattern.code(root, path), pattern.day(root, path), table, what)
+            part, count = _read_one(mapping, path, pattern.code(root, path), pattern.day(root, path), table, what, day)
+            entry.rows, entry.others = count, int(np.sum(part.symbol == -2))
+            part = part if check is None else check(part, mapping)
+            entry.remarks = list(part.remarks)
             parts.append(part)
-            entry.rows, entry.others = len(part) + len(part.quarantine), int(np.sum(part.symbol == -2))
     if not parts:
         errors = [e.error for p in paths if (e := read_log.files[p]).error is not None]
         raise errors[0]
     if not any(len(p) for p in parts):
         broken = merge_quarantines([p.quarantine for p in parts])
+        others = any(p.others for p in parts)
+        if (day is not None and is_native(paths[0])) or (mapping.optional and others):
+            return _concatenated(parts)
+        if not len(broken) and mapping.only is not None and others:
+            wanted = mapping.only.pattern or list(mapping.only.values)
+            raise DataError(
+                f"{paths[0]}: none of {sum(p.others for p in parts)} rows has {wanted} in its column "
+                f"{' or '.join(mapping.only.columns)}: {what} is not in the file"
+            )
         if not len(broken):
-            raise DataError(f"{paths[0]}: {what} has a header and no rows; fetch the file again")
+            more = f" (nor have the {len(parts) - 1} other files)" if len(parts) > 1 else ""
+            raise DataError(f"{parts[0].paths[0]}: {what} has a header and no rows{more}; fetch the file again")
         raise DataError(
             f"{broken['file'].iloc[0]}: none of {len(broken)} lines of {what} is a row; the first: "
             f"{broken['reason'].iloc[0]}. Is it this table, with this delimiter?"
@@ -158,23 +186,27 @@ def _concatenated(parts: list[MappedTable]) -> MappedTable:
     """Several files' rows as one table, on the union of their axes."""
     axis, positions = merge_axes([p.axis for p in parts])
     moved = [
-        np.where(p.symbol >= 0, np.append(to, 0)[p.symbol], p.symbol) for p, to in zip(parts, positions, strict=True)
+        np.where(p.symbol >= 0, np.append(to, [0, 0])[p.symbol], p.symbol)
+        for p, to in zip(parts, positions, strict=True)
     ]
     return MappedTable(
         axis=axis,
         symbol=np.concatenate(moved).astype(np.int32),
         date=np.concatenate([p.date for p in parts]),
-        numbers={k: np.concatenate([p.numbers[k] for p in parts]) for k in _common([p.numbers for p in parts])},
-        flags={k: np.concatenate([p.flags[k] for p in parts]) for k in parts[0].flags},
+        numbers=_joined([p.numbers for p in parts], [np.full(len(p), np.nan) for p in parts]),
+        flags=_joined([p.flags for p in parts], [np.zeros(len(p), bool) for p in parts]),
         text={
-            k: pa.chunked_array([c.cast(pa.string()) for p in parts for c in p.text[k].chunks], pa.string())
-            for k in _common([p.text for p in parts])
+            k: pa.chunked_array([c for p in parts for c in _as_text(p, k)], pa.string())
+            for k in dict.fromkeys(name for p in parts for name in p.text)
         },
         file=np.repeat(np.arange(len(parts), dtype=np.int32), [len(p) for p in parts]),
         row=np.concatenate([p.row for p in parts]),
         paths=tuple(p.paths[0] for p in parts),
         quarantine=merge_quarantines([p.quarantine for p in parts]),
         unparsed=joined_marks([p.unparsed for p in parts], [len(p) for p in parts]),
+        others=sum(p.others for p in parts),
+        placed={k: np.concatenate([p.placed[k] for p in parts]) for k in parts[0].placed},
+        remarks=tuple(dict.fromkeys(r for p in parts for r in p.remarks)),
     )
 
 
@@ -229,31 +261,60 @@ def without_unreadable_rows(
     return mapped.take(np.flatnonzero(~bad), merge_quarantines([mapped.quarantine, aside]))
 
 
-def _common(columns: Sequence[Mapping[str, object]]) -> list[str]:
-    """Columns that every file has."""
-    return [k for k in columns[0] if all(k in c for c in columns)]
+def _joined(parts: Sequence[Mapping[str, np.ndarray]], blank: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns that any of several files has, one after the other; ``blank`` where a file lacks one."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {k: np.concatenate([p.get(k, b) for p, b in zip(parts, blank, strict=True)]) for k in names}
+
+
+def _as_text(part: MappedTable, column: str) -> list[pa.Array]:
+    if column not in part.text:
+        return [pa.nulls(len(part), pa.string())]
+    return [chunk.cast(pa.string()) for chunk in part.text[column].chunks]
 
 
 def _read_one(
-    mapping: TableMapping, path: Path, code: str | None, day: np.datetime64 | None, table: str, what: str
-) -> MappedTable:
-    """One file's rows; ``code`` and ``day`` are those in its name."""
-    data = read_columns(path, _wanted(mapping, code is not None, day is not None))
+    mapping: TableMapping,
+    path: Path,
+    code: str | None,
+    in_name: np.datetime64 | None,
+    table: str,
+    what: str,
+    day: dt.date | None = None,
+) -> tuple[MappedTable, int]:
+    """One file's rows, and how many the whole file has; ``code`` and ``in_name`` are those in its name."""
+    wanted = _wanted(mapping, code is not None, in_name is not None)
+    if is_native(path):
+        kind = mapping.only.values[0] if mapping.only is not None else ""
+        data, whole = read_native(path, wanted, kind, None if day is None else np.datetime64(day, "D"))
+    else:
+        flags = [] if set(mapping.columns) - {"date", "symbol"} else [f"_{flag}" for flag in mapping.flags]
+        data = read_wide(path, flags[0]) if len(flags) == 1 and is_wide(path) else read_columns(path, wanted)
+        whole = len(data.table) + len(data.broken)
     read, count = data.table, len(data.table)
     axis, symbol, unread = _symbols(data, code, count, path, what)
     if unread and not len(axis):
         raise DataError(f"{path}: no symbol is readable, the first is {unread[0]!r}; write it as 600000.SH or sh600000")
     if "date" in read.column_names:
-        date = dates_of(read["date"])
+        date, first = dates_of(read["date"]), first_text(read["date"].chunks)
+        if count and first and np.isnat(date).all():
+            raise DataError(
+                f"{path}: no value of column {mapping.named('date')!r} is a date, the first is {first!r}; write dates "
+                "as 2023-02-01 or 20230201"
+            )
     else:
-        date = np.full(count, np.datetime64("NaT", "D") if day is None else day, "datetime64[D]")
-    ours = [c for c in read.column_names if c in mapping.columns and c not in ("symbol", "date")]
-    return MappedTable(
+        date = np.full(count, np.datetime64("NaT", "D") if in_name is None else in_name, "datetime64[D]")
+    ours = [c for c in read.column_names if c in mapping.columns and c not in ("symbol", "exchange", "date")]
+    part = MappedTable(
         axis=axis,
         symbol=symbol,
         date=date,
         numbers={c: _number(read[c], c, mapping) for c in ours if c not in TEXT},
-        flags={flag: _flagged(read[f"_{flag}"], how.values) for flag, how in mapping.flags.items()},
+        flags={
+            flag: _flagged(read[f"_{flag}"], how.values.__contains__)
+            for flag, how in mapping.flags.items()
+            if f"_{flag}" in read.column_names
+        },
         text={c: read[c] for c in ours if c in TEXT},
         file=np.zeros(count, np.int32),
         row=np.arange(count) if data.rows is None else data.rows,
@@ -262,26 +323,62 @@ def _read_one(
         if data.broken
         else no_quarantine(),
         unparsed=data.unparsed,
+        remarks=_without(mapping, read.column_names),
     )
+    return _only(mapping, part, read, path), whole
+
+
+def _only(mapping: TableMapping, part: MappedTable, read: pa.Table, path: Path) -> MappedTable:
+    """The rows that are the table's, where the file holds several."""
+    if mapping.only is None or is_native(path):
+        return part
+    if "_only" not in read.column_names:
+        keep = np.full(len(part), mapping.only.names(path))
+    else:
+        keep = _flagged(read["_only"], mapping.only.takes)
+    return replace(part.take(np.flatnonzero(keep), part.quarantine), others=int(np.sum(~keep)))
+
+
+def _without(mapping: TableMapping, present: Sequence[str]) -> tuple[str, ...]:
+    """The remark on columns that the file may lack and lacks."""
+    lacking = [mapping.named(c) for c in mapping.columns if c in mapping.may_lack and c not in present]
+    lacking += [how.column for f, how in mapping.flags.items() if f in mapping.may_lack and f"_{f}" not in present]
+    return (f"without {', '.join(lacking)}: unknown",) if lacking else ()
 
 
 def _wanted(mapping: TableMapping, has_code: bool, has_date: bool) -> dict[str, WantedColumn]:
     """The columns to read; the file's name may have the code and the date."""
     kinds = {**dict.fromkeys(TEXT, "code"), "time": "text"}
     named = [c for c, in_name in (("symbol", has_code), ("date", has_date)) if in_name]
-    wanted = {c: WantedColumn(n, kinds.get(c, "float"), required=c not in named) for c, n in mapping.columns.items()}
-    return wanted | {f"_{flag}": WantedColumn((how.column,), "code") for flag, how in mapping.flags.items()}
+    free = mapping.may_lack.union(named)
+    wanted = {c: WantedColumn(n, kinds.get(c, "float"), required=c not in free) for c, n in mapping.columns.items()}
+    if mapping.only is not None:
+        wanted["_only"] = WantedColumn(mapping.only.columns, "code", required=not mapping.only.values)
+    flags = mapping.flags.items()
+    return wanted | {f"_{flag}": WantedColumn((how.column,), "code", flag not in free) for flag, how in flags}
 
 
 def _symbols(
     data: FileData, code: str | None, count: int, path: Path, what: str
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     if "symbol" in data.table.column_names:
-        return symbol_axis(data.table["symbol"])
+        codes = data.table["symbol"]
+        return symbol_axis(
+            _with_exchange(codes, data.table["exchange"]) if "exchange" in data.table.column_names else codes
+        )
     symbol = to_symbol(code)
     if symbol is None:
         raise DataError(f"{path}: {what} has no symbol column, and the file's name {code!r} is no symbol; map one")
+    if not is_a_share(symbol):  # an index's or a fund's file among those of stocks
+        return np.array([], dtype=object), np.full(count, -2, np.int32), []
     return np.array([symbol], dtype=object), np.zeros(count, np.int32), []
+
+
+def _with_exchange(codes: pa.ChunkedArray, exchanges: pa.ChunkedArray) -> pa.ChunkedArray:
+    """``600000`` and ``SSE`` as ``600000.SSE``: an index may have the code of another exchange's stock."""
+    words = [c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in (codes, exchanges)]
+    front, back = (w.cast(pa.string()) for w in words)
+    return pc.binary_join_element_wise(pc.utf8_lpad(front, 6, "0"), back, ".")
 
 
 def _number(column: pa.ChunkedArray, ours: str, mapping: TableMapping) -> np.ndarray:
@@ -294,13 +391,13 @@ def _number(column: pa.ChunkedArray, ours: str, mapping: TableMapping) -> np.nda
     return np.rint(values) if ours == "volume" else values
 
 
-def _flagged(column: pa.ChunkedArray, values: tuple[str, ...]) -> np.ndarray:
+def _flagged(column: pa.ChunkedArray, takes: Callable[[str], bool]) -> np.ndarray:
     if not pa.types.is_dictionary(column.type):
         column = column.cast(pa.string()).dictionary_encode()
     out = []
     for chunk in column.chunks:
         words = chunk.dictionary.cast(pa.string()).to_pylist()
-        table = np.array([*(_plain(w) in values for w in words), False], bool)
+        table = np.array([*(takes(_plain(w)) for w in words), False], bool)
         out.append(table[chunk.indices.fill_null(len(words)).to_numpy(zero_copy_only=False)])
     return np.concatenate(out) if out else np.empty(0, bool)
 

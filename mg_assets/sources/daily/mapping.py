@@ -5,8 +5,10 @@ file's name, or a list of names), and ``units`` (our name -> how many of our uni
 is: ``price: 0.001`` for milli-yuan, ``volume: 100`` for lots).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from mg_assets.errors import SourceError
@@ -14,9 +16,11 @@ from mg_assets.market.schema import INDICES
 from mg_assets.sources.daily.panel import NUMBERS
 from mg_assets.sources.file_patterns import FilePatterns
 
-DAILY = ("date", "symbol", *NUMBERS)
-MINUTE = ("date", "symbol", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
+DAILY = ("date", "symbol", "exchange", *NUMBERS)
+MINUTE = ("date", "symbol", "exchange", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
 LABELS = ("end", "start")
+OPTIONS = ("optional", "only", "may_lack")
+"""Keys that every table may have."""
 VOLUME_STEP = "volume_step"
 """Option and note: minute volumes are rounded to the nearest multiple of so many shares."""
 
@@ -27,6 +31,36 @@ class FlagMapping:
 
     column: str
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RowFilter:
+    """Which rows of a file are the table's: ``{column: index_code, values: [000300.SH]}``; the others are left out.
+
+    A file without the column counts whole where its path has one of the values (``000300.XSHG_2023-01-31.csv``), or
+    always (``or_all``).
+
+    Attributes
+    ----------
+    columns : tuple of str
+        Names that the files may use for it.
+    values : tuple of str
+    pattern : str
+        Instead of values, a regular expression that the text must begin with.
+    """
+
+    columns: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    pattern: str = ""
+    or_all: bool = False
+
+    def takes(self, word: str) -> bool:
+        """Whether a text in the column marks a row of the table."""
+        return re.match(self.pattern, word) is not None if self.pattern else word in self.values
+
+    def names(self, path: Path) -> bool:
+        """Whether a file's path says that all of its rows are the table's."""
+        return self.or_all or any(value in path.as_posix() for value in self.values)
 
 
 @dataclass(frozen=True)
@@ -46,6 +80,10 @@ class TableMapping:
         Further keys of the section, as given.
     more : tuple of TableMapping
         Further tables with the same (date, symbol) keys.
+    only : RowFilter or None
+        Which rows are the table's, where files hold several; by default all.
+    may_lack : frozenset of str
+        Our columns and flags that a file need not have: null there.
     """
 
     files: FilePatterns
@@ -54,6 +92,17 @@ class TableMapping:
     flags: Mapping[str, FlagMapping] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     more: tuple["TableMapping", ...] = ()
+    only: RowFilter | None = None
+    may_lack: frozenset[str] = frozenset()
+
+    def named(self, column: str) -> str:
+        """The names that files may use for our column, for messages."""
+        return " or ".join(self.columns.get(column, (column,)))
+
+    @property
+    def optional(self) -> bool:
+        """Whether the source can be read without its files."""
+        return bool(self.options.get("optional"))
 
 
 @dataclass(frozen=True)
@@ -67,6 +116,7 @@ class SourceMapping:
     listing: TableMapping | None
     industry: TableMapping | None
     st_ranges: TableMapping | None
+    suspensions: TableMapping | None
     membership: Mapping[str, TableMapping]
     weights: Mapping[str, TableMapping]
 
@@ -116,6 +166,7 @@ def parse_mapping(content: Mapping[str, Any], where: str) -> SourceMapping:
         listing=_table_mapping(content, "listing", where, listing, listing[:2], options=("open_end",)),
         industry=_table_mapping(content, "industry", where, industry, industry[1:], options=("prefix",)),
         st_ranges=_table_mapping(content, "st_ranges", where, spans, spans),
+        suspensions=_table_mapping(content, "suspensions", where, ("symbol", "date"), ("symbol", "date")),
         membership=_by_index(content, "membership", where, spans),
         weights=_by_index(content, "weights", where, ("date", "symbol", "weight"), ("drop_dates",)),
     )
@@ -165,7 +216,7 @@ def _table_mapping(
     if raw is None:
         return None
     path = f"{where}: {key}"
-    _refuse_unknown(raw, path, ("files", "columns", "units", *options, *flags, *(("more",) if more else ())))
+    _refuse_unknown(raw, path, ("files", "columns", "units", *OPTIONS, *options, *flags, *(("more",) if more else ())))
     for need in ("files", "columns"):
         if need not in raw:
             raise SourceError(f"{path}: {need!r} is lacking; give the file pattern and the column names")
@@ -175,8 +226,10 @@ def _table_mapping(
         _columns(raw["columns"], f"{path}.columns", columns, required, _named_by_files(files, key)),
         _units(raw.get("units") or {}, f"{path}.units", ("price", *columns)),
         {flag: _flag(raw[flag], f"{path}.{flag}") for flag in flags if flag in raw},
-        {option: raw[option] for option in options if option in raw},
+        {option: raw[option] for option in ("optional", *options) if option in raw},
         _further_tables(raw.get("more") or (), path, more),
+        _row_filter(raw["only"], f"{path}.only") if "only" in raw else None,
+        _may_lack(raw, f"{path}.may_lack", required),
     )
 
 
@@ -196,6 +249,15 @@ def _columns(
     return {ours: (t,) if isinstance(t, str) else tuple(map(str, t)) for ours, t in raw.items()}
 
 
+def _may_lack(raw: Mapping[str, Any], path: str, required: tuple[str, ...]) -> frozenset[str]:
+    """The mapped columns and flags that a file may be without."""
+    names = raw.get("may_lack") or []
+    valid = [c for c in (*raw["columns"], *(k for k in ("suspended", "st") if k in raw)) if c not in required]
+    if not isinstance(names, list) or not set(map(str, names)) <= set(valid):
+        raise SourceError(f"{path} was {names!r}; a list of some of {sorted(valid)} was expected")
+    return frozenset(map(str, names))
+
+
 def _units(raw: Mapping[str, Any], path: str, valid: tuple[str, ...]) -> dict[str, float]:
     _refuse_unknown(raw, path, valid)
     for name, unit in raw.items():
@@ -206,10 +268,24 @@ def _units(raw: Mapping[str, Any], path: str, valid: tuple[str, ...]) -> dict[st
 
 def _further_tables(raw: Sequence[Any], path: str, columns: tuple[str, ...]) -> tuple[TableMapping, ...]:
     found = (
-        _table_mapping({"more": entry}, "more", f"{path}[{i}]", columns, ("date", "symbol"), ("optional",))
+        _table_mapping({"more": entry}, "more", f"{path}[{i}]", columns, ("date", "symbol"), flags=("suspended", "st"))
         for i, entry in enumerate(raw)
     )
     return tuple(mapping for mapping in found if mapping is not None)
+
+
+def _row_filter(raw: object, path: str) -> RowFilter:
+    _refuse_unknown(raw, path, ("column", "values", "pattern", "or_all"))
+    values, pattern = (raw.get("values"), raw.get("pattern", "")) if isinstance(raw, Mapping) else (None, "")
+    if not isinstance(raw, Mapping) or "column" not in raw or isinstance(values, list) == bool(pattern):
+        raise SourceError(f"{path} was {raw!r}; {{column: name, values: [value, ...]}} or a pattern was expected")
+    names = raw["column"]
+    columns = (names,) if isinstance(names, str) else tuple(map(str, names))
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise SourceError(f"{path}.pattern was {pattern!r}, which is no regular expression: {error}") from error
+    return RowFilter(columns, tuple(str(v) for v in values or ()), str(pattern), bool(raw.get("or_all", False)))
 
 
 def _flag(raw: object, path: str) -> FlagMapping:

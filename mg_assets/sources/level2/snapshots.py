@@ -26,6 +26,7 @@ from mg_assets.sources.base import SourceDay
 from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.columns import FileData, WantedColumn, pick
+from mg_assets.sources.io.price_level import SAMPLED, unit_of_prices
 from mg_assets.sources.io.read_file import read_blocks, read_header
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
@@ -35,6 +36,7 @@ from mg_assets.sources.quarantine import contents_of, first_reason, merge_quaran
 
 VERSION = 2  # raise it when the same files give another table
 LEVELS = 10
+MOST_RATIO = 3.0  # a day's average price is within a third of its last one, first days apart
 
 
 @dataclass(frozen=True)
@@ -245,6 +247,7 @@ class SnapshotSource:
         require_all_rows(path, lines, read=len(frame), set_aside=len(aside), other_securities=left_out)
         if not lines:
             raise DataError(f"{path}: a header and no rows on {day}; fetch the file again")
+        _refuse_other_units(path, frame)
         counts["rows_of_other_securities"] += left_out
         if len(aside) > max(len(frame), 10):
             top = aside["reason"].value_counts()
@@ -324,6 +327,26 @@ class SnapshotSource:
         if self.symbols is not None:
             mask &= np.isin(code, [int(s[:6]) for s in self.symbols if s.endswith(exchange)])
         return mask & (code % self.every == 0)
+
+
+def _refuse_other_units(path: Path, frame: pd.DataFrame) -> None:
+    """Raise DataError where prices cannot be yuan, or the day's average price is far from the last one."""
+    columns = {c: frame[c].to_numpy(np.float64, na_value=np.nan) for c in ("last", "volume", "amount")}
+    traded = np.flatnonzero((columns["last"] > 0) & (columns["volume"] > 0) & (columns["amount"] > 0))
+    traded = traded[:: max(len(traded) // SAMPLED, 1)]
+    last, volume, amount = (columns[c][traded] for c in ("last", "volume", "amount"))
+    found = unit_of_prices(last)
+    if found is not None:
+        raise DataError(
+            f"{path}: last prices are {found[0]:,.0f} in the middle, which no A share has cost in yuan; give the "
+            "file's own kind in 'layouts', with its unit 'price'"
+        )
+    ratio = float(np.median(amount / volume / last)) if len(traded) else 1.0
+    if not 1 / MOST_RATIO < ratio < MOST_RATIO:
+        raise DataError(
+            f"{path}: amount over volume is {ratio:.4g} times the last price in the middle: a unit is wrong; give the "
+            "file's own kind in 'layouts', with its units 'volume' (100 for lots) and 'amount'"
+        )
 
 
 def _numbers(part: pa.Table, column: str) -> np.ndarray:

@@ -1,6 +1,6 @@
 """A vendor's minute rows as the lake's 240 bars.
 
-1. The row's time and the vendor's labelling (the minute's end or its start) give the bar. The
+1. The row's time and the vendor's labelling (the minute's end or its start) give the bar (:mod:`bar_times`). The
    opening auction's row (09:30 end-labelled, before 09:30 start-labelled) belongs to bar 0, the
    closing auction's (15:00 start-labelled) to bar 239; rows after hours are left out (counted).
 2. An open of 0 (seen in real files) is the auction's price in bar 0, else the previous bar's close,
@@ -25,11 +25,10 @@ from mg_assets.sources.daily.mapped_table import MappedTable
 from mg_assets.sources.fingerprint import RowsDigest, word_digests
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows
-from mg_assets.sources.io.times import UNREADABLE, day_number, days_and_milliseconds
+from mg_assets.sources.io.times import day_number
+from mg_assets.sources.mapped.bar_times import AFTER_HOURS, BARS, COARSE, OTHER_DAY, OUTSIDE, QUIET
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
-BARS = 240
-OUTSIDE, AFTER_HOURS, QUIET, OTHER_DAY = -1, -2, -3, -4
 LARGEST = 2.0**53  # float64 holds each share below
 LARGEST_COUNTS = (("amount", np.inf), ("num_trades", 2.0**31))
 FIELDS = ("open", "high", "low", "close", "volume", "amount", "num_trades")
@@ -44,7 +43,7 @@ class MinuteRows:
     date : ndarray of int64 (n,)
         20230201; of a row whose date is unreadable or none of the files' days, the first of these.
     bar : ndarray of int16 (n,)
-        0..239, ``OUTSIDE``, ``AFTER_HOURS``, ``QUIET`` (a row of the break without volume) or ``OTHER_DAY``.
+        0..239, or one of the marks of :mod:`bar_times` below 0.
     part : ndarray of int8 (n,)
         -1 opening auction's row, 0 the bar's own, +1 closing auction's row.
     """
@@ -75,14 +74,13 @@ class MinuteRows:
         return marks
 
 
-def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) -> MinuteRows:
+def assign_bars(table: MappedTable, days: np.ndarray | None = None) -> MinuteRows:
     """Which bar of which day each row is.
 
     Parameters
     ----------
     table : MappedTable
-    label : str
-        Whether times are the minutes' ``end`` or ``start``.
+        As :func:`~mg_assets.sources.mapped.bar_times.place_bars` left it.
     days : ndarray of datetime64[D], optional
         The days that the files' names state; by default any.
 
@@ -95,7 +93,7 @@ def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) 
     DataError
         No row has a date, or one of the files' days.
     """
-    dates, clock = days_and_milliseconds(table.text["time"])
+    dates, bar = table.placed["day"], table.placed["bar"].copy()
     own = day_number(table.date)
     date = np.where(own != 0, own, dates)
     none = [number for number in pd.unique(date).tolist() if np.isnat(to_date(number))]  # 0, and the 82nd month
@@ -108,28 +106,8 @@ def assign_bars(table: MappedTable, label: str, days: np.ndarray | None = None) 
             f"{table.text['time'][0]}"
         )
     date = np.where(strange, date[~strange].min(initial=date.max(initial=0)), date)
-    minute = clock // 60_000
-    if label == "end":
-        minute = np.where(clock % 60_000 != 0, minute + 1, minute) - 1  # 09:31:00 ends the minute 09:30
-    bar = np.full(len(clock), OUTSIDE, np.int16)
-    part = np.zeros(len(clock), np.int8)
-    morning, afternoon, open_, close = 9 * 60 + 30, 13 * 60, 9 * 60 + 15, 15 * 60
-    inside = (minute >= morning) & (minute < morning + 120)
-    bar[inside] = (minute - morning)[inside]
-    inside = (minute >= afternoon) & (minute < close)
-    bar[inside] = (minute - afternoon + 120)[inside]
-    auction = (minute >= open_ - (label == "end")) & (minute < morning)
-    bar[auction], part[auction] = 0, -1
-    closing = minute == close
-    if label == "start":
-        bar[closing], part[closing] = BARS - 1, 1
-    late = (minute > close) | (closing & (label == "end"))
-    bar[late & (minute <= close + 30)] = AFTER_HOURS
-    no_volume = ~(table.numbers["volume"] > 0)
-    bar[(minute >= morning + 120) & (minute < afternoon) & no_volume] = QUIET
-    bar[strange] = OTHER_DAY
-    bar[clock == UNREADABLE] = OUTSIDE
-    return MinuteRows(table, date, bar, part)
+    bar[strange & (bar != OUTSIDE)] = OTHER_DAY
+    return MinuteRows(table, date, bar, table.placed["part"])
 
 
 def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[str, float]) -> SourceDay:
@@ -160,6 +138,8 @@ def minute_bars_of_day(rows: MinuteRows, day: np.datetime64, prev_close: dict[st
     notes: dict[str, object] = {"rows_read": len(mine), "files": list(table.paths)[:20]}
     if empty := table.empty_files:
         notes["files_without_rows"] = empty[:20]
+    if table.remarks:
+        notes["remarks"] = list(table.remarks)
     others, valid = symbol == -2, ~set_aside & (symbol >= 0)
     left_out = {
         "rows_of_other_securities": int(np.sum(others)),
@@ -226,6 +206,7 @@ def _vetted(
         (symbol == -1, "symbol is not readable"),
         (bar == OTHER_DAY, "time is on another day"),
         (bar == OUTSIDE, "time is no time of a trading minute"),
+        (bar == COARSE, "the stock's bars are longer than a minute this day"),
         *((words[mine], f"{name} is no number") for name, words in table.unparsed.items()),
         (values["volume"] < 0, "volume is negative"),
         (~(values["volume"] < LARGEST), "volume is missing"),

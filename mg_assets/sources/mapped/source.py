@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import SourceError
+from mg_assets.errors import MgError, SourceError
 from mg_assets.sources.base import SourceDay
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_histories
@@ -23,10 +23,14 @@ from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table,
 from mg_assets.sources.daily.mapping import VOLUME_STEP, SourceMapping, TableMapping, parse_mapping
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, listing_days
 from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
+from mg_assets.sources.daily.price_units import check_prices
+from mg_assets.sources.daily.suspensions import with_suspended_days
 from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import Marks, file_digests, fingerprint_of, marks_of_history
 from mg_assets.sources.io.dates import to_date
+from mg_assets.sources.io.native import is_native, native_days
 from mg_assets.sources.io.read_log import ReadLog
+from mg_assets.sources.mapped.bar_times import place_bars
 from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bars_of_day
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.quarantine import merge_quarantines
@@ -50,8 +54,10 @@ class MappedSource:
     root : str or Path
         Folder that the file patterns start from.
     files : mapping of str to (str or list of str), optional
-        File patterns instead of the mapping's: ``daily``, ``minute``, and ``more.0``, ``more.1``, ... for
-        the further tables of ``daily``.
+        File patterns instead of the mapping's: ``daily``, ``minute``, ``more.0``, ``more.1``, ... for
+        the further tables of ``daily``, ``listing``, ``weights.csi300``, ...
+    price_unit, volume_unit, amount_unit : float, optional
+        Yuan, shares and yuan per unit of the bars' columns, instead of the mapping's ``units``.
 
     Raises
     ------
@@ -59,9 +65,19 @@ class MappedSource:
         The mapping is not valid.
     """
 
-    def __init__(self, config: str | Path, root: str | Path, files: Mapping[str, str | list[str]] | None = None):
+    def __init__(
+        self,
+        config: str | Path,
+        root: str | Path,
+        files: Mapping[str, str | list[str]] | None = None,
+        price_unit: float | None = None,
+        volume_unit: float | None = None,
+        amount_unit: float | None = None,
+    ):
         self.root = Path(root).expanduser()
-        self._content = _with_files(read_preset(config), dict(files or {}), str(config))
+        units = {"price": price_unit, "volume": volume_unit, "amount": amount_unit}
+        given = {column: unit for column, unit in units.items() if unit is not None}
+        self._content = _with_units(_with_files(read_preset(config), dict(files or {}), str(config)), given)
         self.mapped: SourceMapping = parse_mapping(self._content, str(find_preset(config)))
         self.name = self.mapped.name
         self.read_log: ReadLog | None = None
@@ -122,7 +138,8 @@ class MappedSource:
     def _history_content(self) -> list[object]:
         """All that decides the daily history."""
         m = self.mapped
-        sections = [m.daily, m.listing, m.industry, m.st_ranges, *m.membership.values(), *m.weights.values()]
+        around = [m.listing, m.industry, m.st_ranges, m.suspensions]
+        sections = [m.daily, *around, *m.membership.values(), *m.weights.values()]
         every = [s for top in sections if top for s in (top, *top.more)]
         settings = {k: v for k, v in self._deciding.items() if k != "minute"}
         return ["daily", settings, [self._contents(s.files) for s in every]]
@@ -139,8 +156,15 @@ class MappedSource:
     def _history(self) -> DailyHistory:
         return daily_histories(self._key, self._read_history)
 
+    def _here(self, section: TableMapping | None) -> bool:
+        """Whether a table is mapped and, where it is optional, has files."""
+        return section is not None and (not section.optional or bool(section.files.find(self.root)[0]))
+
     def _read(self, section: TableMapping, what: str) -> MappedTable:
-        return read_mapped_table(section, self.root, "daily_bars", f"{self.name}: {what}", read_log=self.read_log)
+        check = check_prices if section is self.mapped.daily else None
+        return read_mapped_table(
+            section, self.root, "daily_bars", f"{self.name}: {what}", read_log=self.read_log, check=check
+        )
 
     def _read_history(self) -> DailyHistory:
         m = self.mapped
@@ -149,49 +173,58 @@ class MappedSource:
         rows = self._daily_rows(m.daily)
         axis, aside = rows.axis, [rows.quarantine]
 
-        def reference(section: TableMapping, what: str, *needed: str) -> MappedTable:
-            table = without_unreadable_rows(self._read(section, what), "reference", needed)
+        def reference(section: TableMapping, what: str, *needed: str, by_day: bool = False) -> MappedTable:
+            table = without_unreadable_rows(self._read(section, what), "reference", needed, by_day)
             aside.append(table.quarantine)
             return table
 
         listed: dict[str, np.ndarray] = {}
-        if m.listing is not None:
+        if m.listing is not None and self._here(m.listing):
             open_end = bool(m.listing.options.get("open_end", False))
             listed = dict(listing_days(reference(m.listing, "listing"), axis, open_end))
-        if m.st_ranges is not None:
+        if m.st_ranges is not None and self._here(m.st_ranges):
             spans = DateRanges.of(reference(m.st_ranges, "st_ranges", "start"), axis)
             rows = replace(rows, columns={**rows.columns, "st": _inside(spans, rows)})
         membership = {
-            i: DateRanges.of(reference(s, f"membership of {i}", "start"), axis) for i, s in m.membership.items()
+            i: DateRanges.of(reference(s, f"membership of {i}", "start"), axis)
+            for i, s in m.membership.items()
+            if self._here(s)
         }
         weights = {
             i: IndexWeights.of(
-                reference(s, f"weights of {i}", "date"),
+                reference(s, f"weights of {i}", "date", by_day=True),
                 axis,
                 tuple(to_date(d) for d in s.options.get("drop_dates") or ()),
                 f"{self.name}: weights of {i}",
             )
             for i, s in m.weights.items()
+            if self._here(s)
         }
+        weights = {i: w for i, w in weights.items() if len(w.days)}  # a file of several indices may lack one
+        membership = {i: w.spans() for i, w in weights.items()} | membership
         industry = None
-        if m.industry is not None:
+        if m.industry is not None and self._here(m.industry):
             prefix = str(m.industry.options.get("prefix", ""))
             dated = ("date",) if "date" in m.industry.columns else ()
             industry = Industries.of(reference(m.industry, "industry", *dated), axis, prefix)
         drop = bool(m.daily.options.get("drop_before_listing", False))
         rows = replace(rows, quarantine=merge_quarantines(aside))
-        panel = build_panel(rows, listed.get("list_date"), drop)
+        panel = build_panel(rows, listed.get("list_date"), drop, listed.get("delist_date"))
         return DailyHistory(panel, listed, membership, weights, industry, m.caveats)
 
     def _daily_rows(self, section: TableMapping) -> DailyRows:
-        table = self._read(section, "daily")
-        numbers, aside = dict(table.numbers), [table.quarantine]
+        table, notes = self._read(section, "daily"), dict[str, object]()
+        if self.mapped.suspensions is not None and self._here(self.mapped.suspensions):
+            table, notes = with_suspended_days(table, self._read(self.mapped.suspensions, "suspensions"))
+        if table.others:
+            notes["rows_of_other_kinds"] = table.others
+        numbers, flags, aside = dict(table.numbers), dict(table.flags), [table.quarantine]
         for i, more in enumerate(section.more):
-            if not more.files.find(self.root)[0] and more.options.get("optional"):
+            if not self._here(more):
                 continue
-            aside.append(_join(numbers, table, self._read(more, f"daily.more[{i}]")))
+            aside.append(_join(numbers, flags, table, self._read(more, f"daily.more[{i}]"), notes))
         columns: dict[str, np.ndarray] = {n: v for n, v in numbers.items() if n in NUMBERS}
-        columns.update(table.flags)
+        columns.update(flags)
         return DailyRows(
             axis=table.axis,
             symbol=table.symbol,
@@ -205,6 +238,8 @@ class MappedSource:
                 "files": [Path(p).name for p in table.paths[:20]],
                 "file_count": len(table.paths),
                 **({"files_without_rows": empty[:20]} if (empty := table.empty_files) else {}),
+                **({"remarks": list(table.remarks)} if table.remarks else {}),
+                **notes,
             },
         )
 
@@ -217,7 +252,28 @@ class MappedSource:
             return set()
         if all(p.dated for p in section.files.patterns):
             return section.files.days(self.root)
+        if self._native(section):
+            return set(self._native_days(section))
         return {_date(day) for day in self._minute_marks}
+
+    def _native(self, section: TableMapping) -> bool:
+        """Whether a day of the minute bars is read from files of many days without the others."""
+        paths, _ = section.files.find(self.root)
+        return bool(paths) and all(is_native(p) for p in paths)
+
+    def _native_days(self, section: TableMapping) -> list[dt.date]:
+        """Days of the minute bars in files of many days; one that cannot be read is left out until its days are."""
+        days: set[dt.date] = set()
+        errors: list[MgError] = []
+        kind = section.only.values[0] if section.only is not None else ""
+        for path in section.files.find(self.root)[0]:
+            try:
+                days |= set(native_days(path, kind).tolist())
+            except MgError as error:
+                errors.append(error)
+        if errors and not days:
+            raise errors[0]
+        return sorted(days)
 
     @cached_property
     def _minute_marks(self) -> dict[str, str]:
@@ -230,6 +286,9 @@ class MappedSource:
             return ["minute", self._deciding["minute"], self._contents(section.files)]
 
         def read() -> Marks:
+            if self._native(section):
+                days = self._native_days(section)
+                return {"minute_bars": {str(day): self._minute_rows(day).marks()[str(day)] for day in days}}
             return {"minute_bars": self._minute_rows(None).marks()}
 
         return marks_of_history(content, read, kept=self.read_log is None)["minute_bars"]
@@ -241,24 +300,34 @@ class MappedSource:
         files, _ = section.files.find(self.root, day)
 
         def make() -> MinuteRows:
-            table = read_mapped_table(section, self.root, "minute_bars", f"{self.name}: minute", day, self.read_log)
+            what = f"{self.name}: minute"
+            table = read_mapped_table(section, self.root, "minute_bars", what, day, self.read_log, _check_minutes)
             dated = all(p.dated for p in section.files.patterns)
             days = as_days(self._minute_days) if dated else None
-            return assign_bars(table, str(section.options["label"]), days)
+            if day is not None and self._native(section):
+                days = as_days([day])
+            return assign_bars(table, days)
 
-        content = fingerprint_of(self._content, self._contents(section.files, day))
+        content = fingerprint_of(self._content, self._contents(section.files, day), str(day))
         return _minute_tables((content, tuple(map(str, files))), make)
 
     def _load_minutes(self, day: np.datetime64) -> SourceDay:
         section = self.mapped.minute
-        dated = section is not None and any(p.dated for p in section.files.patterns)
+        dated = section is not None and (any(p.dated for p in section.files.patterns) or self._native(section))
         known: dict[str, float] = {}
         if self.mapped.daily is not None:
             bars = self._history.panel.bars(day)
             known = {} if bars is None else dict(zip(bars["symbol"], bars["prev_close"], strict=True))
-        loaded = minute_bars_of_day(self._minute_rows(_date(day) if dated else None), day, known)
+        rows = self._minute_rows(_date(day) if dated else None)
+        loaded = minute_bars_of_day(rows, day, known)
+        others = {"rows_of_other_kinds": rows.table.others} if rows.table.others else {}
         step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
-        return replace(loaded, notes={"source": self.name, **loaded.notes, **step})
+        return replace(loaded, notes={"source": self.name, **loaded.notes, **step, **others})
+
+
+def _check_minutes(table: MappedTable, mapping: TableMapping) -> MappedTable:
+    """A file's minute rows with their bars; raises DataError where they are none, or their prices cannot be raw."""
+    return check_prices(place_bars(table, mapping), mapping)
 
 
 def _without_files(section: object) -> object:
@@ -270,7 +339,8 @@ def _without_files(section: object) -> object:
 
 def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> dict[str, Any]:
     """The mapping with other file patterns."""
-    tables = {n: content[n] for n in ("daily", "minute") if isinstance(content.get(n), dict)}
+    tables = {n: v for n, v in content.items() if isinstance(v, dict)}
+    tables |= {f"{n}.{i}": v for n in ("membership", "weights") for i, v in tables.pop(n, {}).items()}
     tables |= {f"more.{i}": more for i, more in enumerate(tables.get("daily", {}).get("more") or [])}
     for name, patterns in files.items():
         if name not in tables:
@@ -279,8 +349,22 @@ def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> 
     return content
 
 
-def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable) -> pd.DataFrame:
-    """Columns of a further table on the same (symbol, date) keys, in place; NaN where it has no row.
+def _with_units(content: dict[str, Any], units: Mapping[str, float]) -> dict[str, Any]:
+    """The mapping with other units of its bars."""
+    for name in ("daily", "minute"):
+        if units and isinstance(content.get(name), dict):
+            content[name]["units"] = {**(content[name].get("units") or {}), **units}
+    return content
+
+
+def _join(
+    numbers: dict[str, np.ndarray],
+    flags: dict[str, np.ndarray],
+    table: MappedTable,
+    more: MappedTable,
+    notes: dict[str, object],
+) -> pd.DataFrame:
+    """Columns of a further table on the same (symbol, date) keys, in place; NaN or false where it has no row.
 
     Returns
     -------
@@ -296,6 +380,11 @@ def _join(numbers: dict[str, np.ndarray], table: MappedTable, more: MappedTable)
     at = theirs[keep].get_indexer(pd.MultiIndex.from_arrays([mine, table.date]))
     for name, values in more.numbers.items():
         numbers[name] = np.where(at >= 0, values[keep][at], np.nan) if keep.any() else np.full(len(at), np.nan)
+    for name, values in more.flags.items():
+        flags[name] = (values[keep][at] & (at >= 0)) if keep.any() else np.zeros(len(at), bool)
+        outside = ~np.isin(table.date, more.date)
+        if outside.any():
+            notes[f"{name}_unknown"] = f"{int(outside.sum())} rows of days that its table lacks: taken as false"
     return more.quarantine
 
 

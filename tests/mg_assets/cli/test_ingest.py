@@ -205,8 +205,8 @@ def test_paths_become_patterns(tmp_path, path, pattern):
 
 
 def test_a_table_near_to_a_kind_names_what_it_lacks(tmp_path):
-    (tmp_path / "daily.csv").write_text(BAOSTOCK.replace(",preclose", "") + "\n")
-    with pytest.raises(SourceError, match=r"Nearest is baostock \(daily\), which has \['preclose'\] too"):
+    (tmp_path / "daily.csv").write_text(BAOSTOCK.replace(",close", "") + "\n")
+    with pytest.raises(SourceError, match=r"Nearest is baostock \(daily\), of which it lacks \['close'\]"):
         recognise(tmp_path / "daily.csv", tmp_path)
     (tmp_path / "weather.csv").write_text("city,temperature\n")
     with pytest.raises(UnknownFileError, match="of no known kind"):

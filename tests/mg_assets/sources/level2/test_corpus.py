@@ -330,7 +330,8 @@ BAD_ROWS = [
     Case("a row of one word", SH_T, row(lambda x: "subtotal"), quarantined={"1 fields where the header has 14": 1}),
     Case("quote never closed", SH_T, row(lambda x: x.replace(",6", ',"6', 1) if ",6" in x else f'"{x}'), quarantined={"SecurityID is no number": 1}),
     Case("a fund among the stocks", SH_T, put("SecurityID", "510300"), others=1),
-    Case("Shenzhen's index in Shanghai's file", SH_T, put("SecurityID", "000001.SZ"), others=1),
+    Case("Shenzhen's stock in Shanghai's file", SH_T, put("SecurityID", "000001.SZ"), quarantined={"SecurityID is a stock of the other exchange": 1}),
+    Case("Shanghai's index in its own file", SH_T, put("SecurityID", "000001.SH"), others=1),
     Case("unknown ExecType", SZ_T, put("ExecType", "99"), quarantined={"ExecType is an unknown code": 1}),
     Case("fill without a price", SZ_T, put("LastPx", "0"), quarantined={"LastPx is not positive": 1}),
     Case("Shenzhen volume overflows", SZ_T, put("LastQty", "1e30"), quarantined={"LastQty is no number": 1}),
@@ -503,7 +504,7 @@ DAILY = [
     ("amount negative", put("amount", "-1"), "", "amount is negative"),
     ("cut", lambda d: d[:-20], "ends inside a row", ""),
     ("empty", lambda d: b"", "is empty", ""),
-    ("missing column", without("preclose"), r"columns lacking: \['preclose'\]", ""),
+    ("missing column", without("close"), r"columns lacking: \['close'\]", ""),
     ("UTF-16", lambda d: d.decode().encode("utf-16"), "UTF-16", ""),
     ("highs in other units", every("high", lambda x: str(float(x) / 100)), "high or low|rows are bad", ""),
 ]  # fmt: skip

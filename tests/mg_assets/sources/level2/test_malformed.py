@@ -282,7 +282,7 @@ def test_one_bad_daily_row_is_set_aside(tmp_path, changes, reason):
     [
         ("truncated", "ends inside a row"),
         ("empty", "empty"),
-        ("missing column", r"columns lacking: \['preclose'\]"),
+        ("missing column", r"columns lacking: \['close'\]"),
         ("utf-16", "UTF-16"),
         ("units", "high or low|rows are bad"),
         ("no symbols", "no symbol is readable"),
@@ -297,7 +297,7 @@ def test_a_bad_daily_file_raises(tmp_path, change, words):
     elif change == "empty":
         source = baostock(tmp_path, [], head="", end="")
     elif change == "missing column":
-        source = baostock(tmp_path, lines, head=DAILY.replace("preclose", "before"))
+        source = baostock(tmp_path, lines, head=DAILY.replace(",close", ",last"))
     elif change == "utf-16":
         source = baostock(tmp_path, lines, encoding="utf-16")
     elif change == "units":

@@ -151,3 +151,18 @@ def test_the_vendors_own_head_rows(tmp_path, shared_data):
     assert source.days().tolist() == [DAY, dt.date(2023, 2, 7)]
     other = source.load("snapshots", dt.date(2023, 2, 7)).frame
     assert other.iloc[-1][["num_trades", "volume", "last"]].tolist() == [18685, 2432171, 1797.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "words"),
+    [
+        ("LastPrice", 10_000, "last prices are 100,200 in the middle, which no A share has cost in yuan.*'layouts'"),
+        ("TradVolume", 0.01, "amount over volume is 100 times the last price.*'volume' \\(100 for lots\\)"),
+        ("Turnover", 0.001, "amount over volume is 0.001 times the last price"),
+    ],
+)
+def test_a_column_in_another_unit_is_refused(tmp_path, column, factor, words):
+    frame = tonglian([600519], SH)
+    frame[column] = (frame[column] * factor).round(3)
+    with pytest.raises(DataError, match=words):
+        SnapshotSource(folder(tmp_path, MarketData=frame)).load("snapshots", DAY)
