@@ -15,6 +15,7 @@ from mg_assets.cli import (
     factors,
     home,
     ingest,
+    new,
     replay,
     results,
     retrain_check,
@@ -24,7 +25,7 @@ from mg_assets.cli import (
 )
 from mg_assets.errors import MgError
 
-COMMANDS = (run, ingest, results, explain, factors, replay, what_if, cost, retrain_check, diff, verify, home)
+COMMANDS = (run, ingest, results, explain, factors, replay, what_if, cost, retrain_check, diff, verify, home, new)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,8 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    SerializeAsAny,
+    WrapValidator,
     model_validator,
 )
 
@@ -24,6 +26,7 @@ from mg_assets.extensions import load_modules
 from mg_assets.settings.catalogs import Catalogs, Problems, built_in, combinations_with, models_with, portfolios_with
 from mg_assets.settings.entries import PortfolioSettings, Signal, SignalSettings, as_entries, names_of
 from mg_assets.settings.files import CHECKOUT
+from mg_assets.settings.own_sources import kinds_of, option_problems, own_kinds
 from mg_assets.settings.values import (
     Above,
     Day,
@@ -47,6 +50,7 @@ from mg_assets.settings.values import (
     Texts,
     allowed,
     break_rule,
+    known_names,
     name_of,
     several,
     shown,
@@ -155,6 +159,26 @@ class SnapshotSettings(SourceSettings):
     layouts: MappingByName | None = ABSENT
 
 
+class OwnSourceSettings(SourceSettings):
+    """A source of the user's own (:class:`mg_assets.sources.OwnSource`); its options are its constructor's."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+def _of_own_kind(value: Any, handler: Callable[[Any], Any]) -> Any:
+    """Settings of a source of the user's own, else what the built-in kinds make of it."""
+    own = own_kinds()
+    kind = value.get("kind") if isinstance(value, Mapping) else None
+    if not own or kind in SOURCES or not isinstance(kind, str):
+        return handler(value)
+    if kind not in own:
+        raise several([(("kind",), f"was {shown(kind)}; {known_names(kind, [*SOURCES, *own])}")])
+    problems = option_problems(kind, {n: v for n, v in value.items() if n != "kind"})
+    if problems:
+        raise several(problems)
+    return OwnSourceSettings(**value)
+
+
 class CompositeSettings(SourceSettings):
     """Several sources, asked in turn."""
 
@@ -171,6 +195,8 @@ AnySource = Annotated[
     | SnapshotSettings
     | CompositeSettings,
     Field(discriminator="kind"),
+    WrapValidator(_of_own_kind),
+    SerializeAsAny(),
 ]
 CompositeSettings.model_rebuild()
 
@@ -432,13 +458,14 @@ class Settings(Part):
         given = values if isinstance(values, Mapping) else {}
         named = given.get("extensions") or ()
         try:
-            found = built_in(load_modules(named, CHECKOUT) if _all_text(named) else ())
+            modules = load_modules(named, CHECKOUT) if _all_text(named) else ()
+            found = built_in(modules)
         except SettingsError as error:
             raise break_rule("; ".join(error.args)) from error
         models, wrong = models_with(found.models, _mapping(given, "models"), found.combinations)
         found = replace(found, models=models)
         portfolios = {*found.portfolios, *_mapping(given, "portfolios")}
-        with names_of((*found.signals, *_mapping(given, "signals")), portfolios):
+        with names_of((*found.signals, *_mapping(given, "signals")), portfolios), kinds_of(modules):
             made = handler(values)
         means, tables, more = combinations_with(found, made.signals)
         problems = [*_under("models", wrong), *_under("signals", more)]

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from mg_assets.testing.models import check_model
     from mg_assets.testing.portfolios import check_portfolio
     from mg_assets.testing.sources import check_source
+    from mg_assets.testing.subjects import report
 
-__all__ = ["check_factor", "check_model", "check_portfolio", "check_source"]
+__all__ = ["check_factor", "check_model", "check_portfolio", "check_source", "report"]
 
 _MODULE_OF = {
     "check_factor": "factors",
     "check_model": "models",
     "check_portfolio": "portfolios",
     "check_source": "sources",
+    "report": "subjects",
 }
 
 

@@ -1,8 +1,10 @@
 """What a conformance test is given: an object, or the file that defines it."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mg_assets.errors import MgError
 from mg_assets.extensions import defined, load_modules
@@ -48,3 +50,12 @@ def subject(given: T | str | Path, kind: type[T], name: str | None = None) -> T:
         return next(iter(found.values()))
     what = f"defines {', '.join(found)}; name one of them" if found else f"defines no {kind.__name__}"
     raise AssertionError(f"{given} {what}")
+
+
+def report(check: Callable[..., tuple[str, ...]], *given: Any, **options: Any) -> None:
+    """Run a conformance test in a script: print what was checked, or the broken rule, and exit with 1."""
+    try:
+        print("\n".join(f"ok: {rule}" for rule in check(*given, **options)))
+    except AssertionError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        sys.exit(1)
