@@ -19,6 +19,17 @@ def day(text: str) -> dt.date:
         raise argparse.ArgumentTypeError(f"{text!r} is no date; give one as 2023-02-01") from error
 
 
+def above_zero(text: str) -> float:
+    """A number above 0; anything else is an error of the command line."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0; give one as 0.0001")
+    return number
+
+
 def half_year(text: str) -> str:
     """A half-year as 2017H1; anything else is an error of the command line."""
     if not re.fullmatch(r"\d{4}H[12]", text):
