@@ -194,11 +194,14 @@ def listing_days(table: MappedTable, axis: np.ndarray, open_end: bool) -> Mappin
     first = np.full(len(axis), NO_DAY)
     last = np.full(len(axis), NO_DAY)
     keep = position >= 0
-    first[position[keep]] = table.dates("list_date")[keep]
+    begins = table.dates("list_date")
+    order = np.flatnonzero(keep)[np.argsort(begins[keep])[::-1]]  # of a stock's several codes the earliest counts
+    first[position[order]] = begins[order]
     if "delist_date" in table.text:
         ends = table.dates("delist_date")
         known = ends[~np.isnat(ends)]
         if open_end and len(known):
             ends = np.where(ends == known.max(), NO_DAY, ends)
-        last[position[keep]] = ends[keep]
+        order = np.flatnonzero(keep)[np.argsort(ends[keep])]  # and the latest, or none
+        last[position[order]] = ends[order]
     return {"list_date": first, "delist_date": last}

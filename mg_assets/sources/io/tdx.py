@@ -54,7 +54,7 @@ def read(path: Path, day: np.datetime64 | None = None) -> tuple[pa.Table, np.nda
     ----------
     path : Path
     day : datetime64[D], optional
-        Records without a readable date belong to the first day of the file.
+        Records without a readable date and time belong to the first day of the file.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def read(path: Path, day: np.datetime64 | None = None) -> tuple[pa.Table, np.nda
         columns = {n: raw[f] for n, f in zip(DAY_COLUMNS[1:], (*PRICES, "amount", "volume"), strict=True)}
         return pa.table({DAY_COLUMNS[0]: dates, **columns}), np.arange(len(raw)), len(raw)
     raw = np.fromfile(path, MINUTE_RECORD)
-    dates = _dates(raw["date"])
+    dates = np.where(raw["minute"] < 24 * 60, _dates(raw["date"]), np.datetime64("NaT", "D"))
     rows = np.arange(len(raw))
     if day is not None:
         known = dates[~np.isnat(dates)]
