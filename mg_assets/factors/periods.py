@@ -12,7 +12,7 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.factors.kernels.cache import kernel
 from mg_assets.market.schema import PERIOD_BARS
-from mg_axes import bare
+from mg_axes import as_days, bare
 
 FIELDS = ("open", "high", "low", "close", "vwap", "volume")
 
@@ -45,7 +45,7 @@ def period_bars(daily: pd.DataFrame) -> pd.DataFrame:
     lacking = [c for c in ("date", *PERIOD_BARS.names) if c not in daily.columns]
     if lacking:
         raise DataError(f"daily bars lack the columns {lacking}; give them 'date' and the lake's daily_bars columns")
-    dates = pd.to_datetime(daily["date"]).to_numpy("datetime64[D]")
+    dates = as_days(daily["date"], "date")
     codes, symbols = pd.factorize(daily["symbol"], sort=True)
     order = np.lexsort((dates, codes))
     codes, dates = codes[order], dates[order]

@@ -98,7 +98,7 @@ def _check_level(table: MappedTable, mapping: TableMapping, at: np.ndarray) -> N
 def _check_amount(table: MappedTable, mapping: TableMapping, at: np.ndarray) -> None:
     """Average prices between low and high, or what contradicts it."""
     n = table.numbers
-    step = float(mapping.options.get(VOLUME_STEP, 1))
+    step = max(float(mapping.options.get(VOLUME_STEP, 1)), mapping.units.get("volume", 1.0))
     volume, amount, low, high, close = (n[c][at] for c in ("volume", "amount", "low", "high", "close"))
     known = (amount > 0) & (volume >= 20 * step)
     if not known.any():

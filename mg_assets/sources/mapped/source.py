@@ -321,8 +321,16 @@ class MappedSource:
         rows = self._minute_rows(_date(day) if dated else None)
         loaded = minute_bars_of_day(rows, day, known)
         others = {"rows_of_other_kinds": rows.table.others} if rows.table.others else {}
-        step = {VOLUME_STEP: section.options[VOLUME_STEP]} if section and VOLUME_STEP in section.options else {}
+        step = {} if section is None else _volume_step(section, loaded.frame["volume"].to_numpy())
         return replace(loaded, notes={"source": self.name, **loaded.notes, **step, **others})
+
+
+def _volume_step(section: TableMapping, volume: np.ndarray) -> dict[str, object]:
+    """The note on how the day's volumes are rounded: as the mapping says, or to the file's own unit of whole lots."""
+    unit = section.units.get("volume", 1.0)
+    if VOLUME_STEP in section.options:
+        return {VOLUME_STEP: section.options[VOLUME_STEP]}
+    return {VOLUME_STEP: int(unit)} if unit > 1 and unit == int(unit) and not np.any(volume % unit) else {}
 
 
 def _check_minutes(table: MappedTable, mapping: TableMapping) -> MappedTable:

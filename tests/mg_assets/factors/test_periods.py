@@ -178,3 +178,10 @@ def test_errors():
         period_to_date(*(a[::-1] for a in arrays), np.arange(len(days))[::-1])
     with pytest.raises(DataError, match="expected six"):
         completed_periods(*arrays[:5], arrays[5][:, :1], week_of(days))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Shanghai", "UTC"])
+def test_zoned_dates_are_days_of_shanghai(zone):
+    daily = daily_history(2)
+    zoned = pd.DatetimeIndex(daily["date"]).tz_localize("Asia/Shanghai").tz_convert(zone)
+    pd.testing.assert_frame_equal(period_bars(daily.assign(date=zoned)), period_bars(daily))

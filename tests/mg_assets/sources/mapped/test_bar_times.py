@@ -180,3 +180,13 @@ def test_bars_of_years_are_placed_at_once(tmp_path):
     assert counts == [0, 0]
     with pytest.raises(DataError, match="longer than a minute"):
         opened.load("minute_bars", dt.date(2024, 3, 5))
+
+
+@pytest.mark.parametrize(("volumes", "step"), [([100.0, 2.0], 100), ([100.0, 2.5], None)])
+def test_whole_lots_have_the_step_of_a_lot(tmp_path, volumes, step):
+    made = rows(ends())
+    for row, volume in zip(made, np.resize(volumes, 240), strict=True):
+        row[6:] = [volume, volume * 1000]
+    source(tmp_path, made, name="lots.csv")
+    loaded = MappedSource(tmp_path / "m.yaml", tmp_path, {"minute": "lots.csv"}, volume_unit=100)
+    assert loaded.load("minute_bars", DAY).notes.get("volume_step") == step
