@@ -10,7 +10,7 @@ import pandas as pd
 from mg_assets.assets import bars, daily_factors, factors, labels, raw
 from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
-from mg_assets.assets.portfolios import backtest_of, decision_days
+from mg_assets.assets.portfolios import backtest_of, decision_days, portfolio
 from mg_assets.factors.registry import FACTORS
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
@@ -97,7 +97,7 @@ def _factors(lake: Lake, market: MarketData) -> list[FactorSeries]:
 
 def _portfolio(lake: Lake, name: str, until: str) -> PortfolioSeries:
     found = backtest_of(lake, name)
-    index = INDEX_NAMES[name.partition("_")[0]]
+    index = INDEX_NAMES[portfolio(name).index]
     if found is None:
         return PortfolioSeries(name, index, absent=_ABSENT["weeks"])
     result, spec, decisions = found

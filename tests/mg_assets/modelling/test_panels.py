@@ -1,5 +1,6 @@
 """Any catalog entry in a deployment: its inputs and labels from the lake, its assets, its lineage."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,9 +17,11 @@ from mg_assets.assets import make
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
+from mg_assets.factors.registry import HF27, PASSPORTS
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.panels import (
+    chosen_columns,
     lookback,
     model_inputs,
     raw_columns,
@@ -33,6 +36,7 @@ from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, override, signal_names
 from mg_models.combine import fuse
 from mg_models.data.day_statistics import zscore_stocks
+from mg_models.specs import InputSpec
 
 CHECKOUT = Path(__file__).parents[3]
 SETTINGS = SimulationSettings(seed=3, stocks=70, end="2013-08-20", tick_start="2013-08-20")
@@ -213,22 +217,32 @@ import json, sys, warnings
 warnings.filterwarnings("ignore")
 import numpy as np
 from mg_assets.assets import ASSETS, make
-from mg_assets.assets.models import FUSED, SIGNALS, TRAINED
+from mg_assets.assets.models import FUSED, SIGNALS, TRAINED, entry
 from mg_assets.lake.store import Lake
+from mg_assets.modelling.certificates import verify, verify_model
+from mg_assets.modelling.monitor import cost_of
+from mg_assets.settings import settings
 import mg_models.training.retrain as training
 training.git_revision = lambda: None
 lake = Lake(sys.argv[1])
 def build(table, keys):
     for made in make(table, keys, lake, log=lambda line: None):
-        lake.write(made.table or table, made.key, made.frame, made.stored)
+        lake.write(made.table or table, made.key, made.frame, made.stored | {"recipe": "of a test"})
 days = [d for d in lake.keys("daily_bars") if d >= "2013-07-01"][:8]
 for name in TRAINED:
     build(f"{name}_model", ["2013H2"])
     build(name, days[:7])
     build(name, days[7:])
-for c in FUSED:
-    build(c.name, days)
-print(json.dumps({"trained": TRAINED, "signals": SIGNALS, "fused": [c.name for c in FUSED], "days": days}))
+for name in (*settings().catalogs.tables, *(c.name for c in FUSED)):
+    build(name, days)
+own = [n for n in SIGNALS if n.startswith("my_")]
+faults = {}
+for name in own:
+    found = [*verify(lake, name, days[1]), *(verify_model(lake, name, "2013H2") if name in TRAINED else ())]
+    faults[name] = {m.name: m.value for m in found}
+steps = cost_of(lake, entry("my_steps"), "2013H2", "cpu", 1, False).steps[1] if "my_steps" in own else None
+print(json.dumps({"trained": TRAINED, "signals": SIGNALS, "fused": [c.name for c in FUSED], "days": days,
+                  "faults": faults, "cost": steps}))
 """
 
 
@@ -246,14 +260,69 @@ def run(script: str, *arguments: str, **environment: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+OWN_MODULE = """
+from dataclasses import dataclass
+
+import mg_models
+from mg_models import InputSpec, LabelSpec, ModelSpec, SplitSpec, SquaredErrorSpec
+from torch import nn
+
+
+@dataclass(frozen=True)
+class StepsSpec:
+    hidden: int = 4
+
+
+@mg_models.network(StepsSpec)
+class Steps(nn.Module):
+    def __init__(self, spec, features, heads):
+        super().__init__()
+        (self.panel, width), hidden = *features.items(), spec.network.hidden
+        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, heads))
+
+    def forward(self, windows, day=None):
+        return self.layers(windows[self.panel][-1])
+
+
+MY_STEPS = ModelSpec(
+    name="my_steps",
+    inputs=(InputSpec("mine", 3, columns=("turn_1m", "std_1m")),),
+    network=StepsSpec(),
+    loss=SquaredErrorSpec(),
+    label=LabelSpec((5,)),
+    split=SplitSpec(1, train_days=70, valid_days=30, min_train_days=3, min_valid_days=2),
+    max_epochs=1,
+    min_stocks=5,
+    seeds=(0,),
+)
+"""
+OWN = {
+    "my_lstm": {"like": "lstm", "inputs": [{"panel": "daily_factors", "steps": 4}], "loss": "squared_error",
+                "hidden": 3, "layers": 1, "batch_stocks": 20, "horizons": [5], "universe": "", **QUICK},
+}  # fmt: skip
+OWN_SIGNALS = {
+    "my_mean": {"mean": {"my_steps": 0.7, "my_lstm": 0.3, "turn_1m": 0.5}},
+    "my_scores": {"table": "scores.csv"},
+}
+
+
 @pytest.fixture(scope="module")
-def deployed(lake) -> dict:
-    """Some combinations named in the settings: their models trained, predicted and fused through the assets."""
+def deployed(lake, tmp_path_factory) -> dict:
+    """Some combinations and entries of a user's own: models trained, predicted and fused through the assets."""
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "my_models.py").write_text(OWN_MODULE)
+    day = next(d for d in lake.keys("daily_bars") if d >= "2013-07-01")
+    days = [str(d) for d in trading_days(day, "2013-07-20")][:8]
+    symbols = lake.day("daily_bars", day)["symbol"][:30]
+    rows = [(d.replace("-", ""), s[:6], k) for d in days for k, s in enumerate(symbols)]
+    pd.DataFrame(rows, columns=["date", "symbol", "score"]).to_csv(folder / "scores.csv", index=False)
+    (folder / "settings.yaml").write_text(json.dumps({"extensions": ["./my_models.py"], "signals": OWN_SIGNALS}))
     return run(
         SCRIPT,
         str(lake.root),
-        MG_CATALOG=",".join(CHOSEN),
-        MG_MODELS=json.dumps(SMALL),
+        MG_SETTINGS=str(folder / "settings.yaml"),
+        MG_CATALOG=",".join((*CHOSEN, "my_steps", "my_lstm")),
+        MG_MODELS=json.dumps(SMALL | OWN),
         MG_FIRST_MODEL="2013H2",
         MG_PORTFOLIOS=json.dumps({"csi500_turnover30": {"signal": "attention_ensemble"}}),
     )
@@ -262,9 +331,9 @@ def deployed(lake) -> dict:
 def test_a_combination_brings_its_models(deployed):
     assert deployed["trained"] == [
         "mtl_mlp", "mtl_task_attention", "mtl_stock_attention", "temporal_transformer",
-        "daily_gru_5d", "30min_gru_5d", "mrl_daily_30min_5d",
+        "daily_gru_5d", "30min_gru_5d", "mrl_daily_30min_5d", "my_steps", "my_lstm",
     ]  # fmt: skip
-    assert deployed["fused"] == ["output_ensemble2_gru_5d", "attention_ensemble"]
+    assert deployed["fused"] == ["output_ensemble2_gru_5d", "attention_ensemble", "my_mean"]
     assert {"mtl_mlp", "mtl_mlp_10d", "mtl_mlp_20d", "mtl_mlp_10d20d", *CHOSEN} <= set(deployed["signals"])
 
 
@@ -280,6 +349,62 @@ def test_every_signal_has_scores_each_day(deployed, lake):
     assert not np.array_equal(*heads)
     for day in deployed["days"]:
         pd.testing.assert_frame_equal(lake.day("mtl_mlp", day), lake.day("mtl_mlp_10d20d", day))
+
+
+def test_own_entries_have_certificates_that_hold(deployed):
+    models = {"uncertified", "late_inputs", "late_labels", "other_model", "other_scores", "changed_inputs"}
+    assert set(deployed["faults"]) == {"my_steps", "my_lstm", "my_mean", "my_scores"}
+    assert set(deployed["faults"]["my_steps"]) >= models | {"other_weights", "rank_ic_difference"}
+    for name, found in deployed["faults"].items():
+        assert len(found) >= 5, name
+        assert max(found.values()) < 1e-3, (name, found)
+    assert deployed["cost"] > 0
+
+
+def test_an_own_mean_weighs_signals_and_signed_factors(deployed, lake):
+    day = deployed["days"][2]
+    symbols = lake.day("my_mean", day)["symbol"].to_numpy(object)
+    signals = [zscore_stocks(lake.panel(n, [day], ["score"], symbols)["score"]) for n in ("my_steps", "my_lstm")]
+    spec = dataclasses.replace(CATALOG["mtl_mlp"], universe="")
+    inputs, axes = model_inputs(lake, spec, day, day)
+    at = np.searchsorted(axes.symbols, symbols)
+    factor = inputs["daily_factors"].values[0, at, raw_columns("daily_factors").index("turn_1m")]
+    assert PASSPORTS["turn_1m"].direction == 0  # the sources state no sign: as it is
+    expected = (0.7 * signals[0] + 0.3 * signals[1] + 0.5 * zscore_stocks(factor[None].astype(float))) / 1.5
+    got = lake.panel("my_mean", [day], ["score"], symbols)["score"]
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_columns_choose_factors_of_any_table(lake):
+    """The published ones as their models read them, others standardised; a name of a set is all of its factors."""
+    keys = lake.keys("daily_factors")[80:90]
+    spec = override(CATALOG["lstm"], steps=3)
+    spec = dataclasses.replace(spec, inputs=(dataclasses.replace(spec.inputs[0], columns=("std_1m", "turn_1m")),))
+    chosen, _ = model_inputs(lake, dataclasses.replace(spec, universe=""), keys[0], keys[-1])
+    whole, _ = model_inputs(lake, CATALOG["mtl_mlp"], keys[0], keys[-1])
+    at = [whole["daily_factors"].features.index(n) for n in ("std_1m", "turn_1m")]
+    found, expected = chosen["daily_factors"].values, whole["daily_factors"].values[..., at]
+    here = np.isfinite(found).any(axis=-1)  # a stock without any of them has no row
+    np.testing.assert_array_equal(found[here], expected[here])
+    assert 0.9 < here.sum() / np.isfinite(expected).all(axis=-1).sum() <= 1
+    assert chosen["daily_factors"].features == ("std_1m", "turn_1m")
+    several = InputSpec("mine", 4, columns=("hf27", "turn_1m"))
+    assert chosen_columns(spec, several) == {**dict.fromkeys(HF27, "factor_inputs"), "turn_1m": "daily_factors"}
+    needs = tables_of(dataclasses.replace(spec, inputs=(several,), universe=""))
+    assert {n.table: n.back for n in needs} == dict.fromkeys(("factor_inputs", "daily_factors", "reference"), 3)
+
+
+@pytest.mark.parametrize(
+    ("columns", "panel", "message"),
+    [
+        (("turn_1",), "mine", r"lstm: input mine: no factor is named 'turn_1'; did you mean turn_1m\?.*hf27, daily42"),
+        (("daily42", "turn_1m"), "mine", "lstm: input mine has the column turn_1m twice"),
+        (("turn_1m",), "daily", "lstm: input daily: columns choose factors of a day; bars"),
+    ],
+)
+def test_columns_that_cannot_be_chosen_are_named(columns, panel, message):
+    with pytest.raises(DataError, match=message):
+        chosen_columns(CATALOG["lstm"], InputSpec(panel, 2, columns=columns))
 
 
 def test_an_ensemble_is_the_mean_of_its_parts(deployed, lake):
