@@ -21,10 +21,10 @@ from mg_assets.assets import ASSET_OF, ASSETS, TABLES
 from mg_assets.cli import warmup
 from mg_assets.cli.check_results import RunWarnings, failed_check_lines, figure
 from mg_assets.cli.failures import Partition, RunFailures
-from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps
+from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps, unbuildable
 from mg_assets.cli.screen import Screen
 from mg_assets.definitions import CHECKS, RESOURCES
-from mg_assets.errors import DamagedPartitionError
+from mg_assets.errors import DamagedPartitionError, SettingsError
 from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.lake.unchecked import UNCHECKED
@@ -81,17 +81,25 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
     Returns
     -------
     BuildReport
+
+    Raises
+    ------
+    SettingsError
+        The settings ask for what the source cannot give: a line each. Nothing is built.
     """
-    if warmup.start():
-        screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
     lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
+    reasons = unbuildable(config, source, lake)
+    if reasons:
+        raise SettingsError(*reasons)
+    steps = run_steps(config, source)
+    if warmup.start(ticks=any("trades" in step.tables and step.keys for step in steps)):
+        screen.line("first run of these sources: compiling their kernels in the background, a minute or two")
     instance = opened_instance()
     for run in end_orphaned_runs(instance):
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     for path in lake.remove_abandoned():
         screen.line(f"{path} was left by a write that was killed: it is removed")
     builder = _Builder(lake, source, instance, screen, BuildReport(RunFailures(skip_failed)))
-    steps = run_steps(config, source)
     builder.build(steps)
     if builder.forget_damaged():
         screen.line("damaged partitions were found while they were read: they and what reads them are built")

@@ -8,14 +8,18 @@ from functools import cached_property
 import numpy as np
 
 from mg_assets.assets import ASSET_OF, TABLES, half_yearly_tables, weekly_tables, whole_tables
-from mg_assets.assets.models import SIGNALS
+from mg_assets.assets.models import HAND_WEIGHTED, SIGNALS
+from mg_assets.assets.own_factors import OF_DAYS, OF_TICKS
+from mg_assets.cli.coverage import Coverage, coverage_of, days_of
+from mg_assets.cli.requirements import NO_TICKS, model_problem, portfolio_problem
+from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES
-from mg_assets.lake.store import WHOLE
+from mg_assets.factors.own import SCORES
+from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, month_of, trading_days, week_of
 from mg_assets.orchestration.partitions import END, lake_key
 from mg_assets.settings import Settings
 from mg_assets.sources.base import Source
-from mg_models.catalog import HAND_WEIGHTED
 
 CHUNK = 250  # partitions in one run: a year
 
@@ -31,16 +35,24 @@ class BuildStep:
 
 @dataclass(frozen=True)
 class RunSpan:
-    """Which days a run covers, and which of them with ticks (the setting ``run``)."""
+    """Which days a run covers, and which of them with ticks or minute bars: of the setting ``run`` and the source."""
 
     config: Settings
     source: Source
 
     @cached_property
     def days(self) -> list[str]:
-        """Trading days of the run, ascending."""
+        """Trading days of the run, ascending; of a source without daily tables those with ticks or minute bars."""
         first = str(self.config.run.daily_from or self.source.days()[0])
-        return [str(d) for d in trading_days(first, self.last)]
+        every = [str(d) for d in trading_days(first, self.last)]
+        if self.has.days["daily_bars"] or self.has.days["reference"]:
+            return every
+        return sorted(set(every).intersection(self.has.intraday))
+
+    @cached_property
+    def has(self) -> Coverage:
+        """The days of the source's tables."""
+        return Coverage(days_of(self.source))
 
     @cached_property
     def last(self) -> str:
@@ -49,14 +61,16 @@ class RunSpan:
 
     @cached_property
     def tick_days(self) -> list[str]:
-        """Contiguous days with ticks, to the end of the run."""
-        first = str(self.config.run.ticks_from or "9999")
-        return [d for d in self.days if d >= first]
+        """Contiguous days with ticks or minute bars, gaps among them included; the source's own by default."""
+        run, found = self.config.run, self.has.intraday
+        given = run.ticks_from if run.ticks_from or run.tick_days else self.has.contiguous_from()
+        return [d for d in self.days if given and found and str(given) <= d <= found[-1]]
 
     @cached_property
     def single_tick_days(self) -> list[str]:
-        """Scattered days with ticks before those: too few for model features."""
-        scattered = {str(d) for d in self.config.run.tick_days}
+        """Scattered days with ticks or minute bars before those: too few for model features."""
+        run = self.config.run
+        scattered = {str(d) for d in run.tick_days} if run.ticks_from or run.tick_days else {*self.has.intraday}
         return sorted(scattered.intersection(self.days).difference(self.tick_days))
 
     @cached_property
@@ -90,6 +104,46 @@ def run_steps(config: Settings, source: Source) -> list[BuildStep]:
     return [*_market_steps(span), *_model_steps(span), *_portfolio_steps(span)]
 
 
+def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
+    """What a run is asked to build and cannot, with the reason and the remedy; nothing is built to find out.
+
+    Parameters
+    ----------
+    config : Settings
+    source : Source
+        A few days of its daily tables are read, from the first to the last.
+    lake : Lake
+        What it has already is not asked for.
+
+    Returns
+    -------
+    list of str
+        A line each.
+    """
+    span, known = RunSpan(config, source), config.catalogs
+    out: list[str] = []
+    if (config.run.ticks_from or config.run.tick_days) and not span.has.intraday:
+        out.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
+    models = known.trained(config.catalog)
+    partitions = partition_keys(half_yearly_tables()[0]) if models else []
+    out += [
+        f"run.half_years: {half} is no half-year of the graph: {partitions[0]} to {partitions[-1]} are, by first_model "
+        "and end_date"
+        for half in span.half_years
+        if models and half not in partitions
+    ]
+    wanted = [(m, h) for m in models for h in span.half_years if h in partitions and not lake.has(f"{m}_model", h)]
+    portfolios = [name for name in config.portfolios if span.predicted_days and not lake.keys(f"weights_{name}")]
+    if wanted or portfolios:
+        coverage = coverage_of(source)
+        for model in dict.fromkeys(m for m, _ in wanted):
+            found = (model_problem(known.models[model], coverage, h) for m, h in wanted if m == model)
+            out += [line for line in found if line][:1]
+        problems = (portfolio_problem(known.portfolios[name], coverage, SIGNALS) for name in portfolios)
+        out += [line for line in problems if line]
+    return out
+
+
 def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
     """Raw tables, bars, factors and labels."""
     daily = ("reference", "daily_bars") + (("planted_signal",) if span.config.source.kind == "simulated" else ())
@@ -99,28 +153,35 @@ def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
     ticks = (*(("snapshots",) if snapshots else ()), "trades", "orders", "minute_bars")
     chain = (*daily, *ticks, "intraday_factors", "features_day", *GRANULARITIES)
     yield BuildStep("daily bars and reference data", daily, tuple(without))
-    yield BuildStep("single tick days", chain, tuple(span.single_tick_days))
-    yield BuildStep("ticks, bars and factors", (*chain, "factor_inputs", "factor_scores"), tuple(span.tick_days))
+    yield BuildStep("single tick days", (*chain, *OF_TICKS), tuple(span.single_tick_days))
+    scores = ("factor_inputs", "factor_scores")
+    yield BuildStep("ticks, bars and factors", (*chain, *scores, *OF_TICKS), tuple(span.tick_days))
     days = np.array(span.days, "datetime64[D]")
     yield BuildStep("weekly bars", ("weekly_bars",), _among_partitions("weekly_bars", week_of(days)))
     yield BuildStep("monthly bars", ("monthly_bars",), _among_partitions("monthly_bars", month_of(days)))
-    yield BuildStep("daily and common factors", ("daily_factors", "common_factors"), tuple(span.days))
+    yield BuildStep("daily and common factors", ("daily_factors", "common_factors", *OF_DAYS), tuple(span.days))
+    if OF_DAYS or OF_TICKS:
+        yield BuildStep("scores of own factors", (SCORES,), tuple(span.days if OF_DAYS else span.tick_days))
     yield BuildStep("labels", ("labels",), tuple(span.days))
 
 
 def _model_steps(span: RunSpan) -> Iterator[BuildStep]:
-    """Models, predictions and signals; hand-weighted signals need ticks."""
-    has_ticks = span.config.run.ticks_from is not None
-    signals = tuple(s for s in SIGNALS if has_ticks or s not in HAND_WEIGHTED)
+    """Models, predictions and signals; without half-years to train for, the signals that need no model."""
     yield BuildStep("training", tuple(half_yearly_tables()), span.half_years)
-    yield BuildStep("predictions and signals", signals, tuple(span.predicted_days))
+    if span.half_years:
+        signals = tuple(s for s in SIGNALS if span.tick_days or s not in HAND_WEIGHTED)
+        yield BuildStep("predictions and signals", signals, tuple(span.predicted_days))
+        return
+    free = [s for s in SIGNALS if s not in HAND_WEIGHTED and not span.config.catalogs.trained([s])]
+    yield BuildStep("hand-weighted signals", tuple(HAND_WEIGHTED), tuple(span.tick_days))
+    yield BuildStep("signals without models", tuple(free), tuple(span.days))
 
 
 def _portfolio_steps(span: RunSpan) -> Iterator[BuildStep]:
-    """Weights, backtests, evaluation and the report of the last week; nothing where there are no predictions."""
-    if not span.predicted_days:
+    """Weights, backtests, evaluation and the report of the last week; nothing where there are too few days."""
+    if not span.predicted_days and len(span.days) < MIN_DAYS:
         return
-    first = str(span.config.run.portfolios_from or span.predicted_days[0])
+    first = str(span.config.run.portfolios_from or (span.predicted_days or span.days)[0])
     weeks = _among_partitions("weekly_bars", week_of(trading_days(first, span.last)))
     weeks = tuple(k for k in weeks if k >= first)
     weights = tuple(t for t in weekly_tables() if t.startswith("weights_"))

@@ -5,7 +5,7 @@ cores idle. The warm-up goes through the steps ahead of the run: a market of a f
 the same functions, the same types. Numba keeps what it compiles on disk, where the run finds it.
 
 A finished warm-up leaves a mark beside the kernels with a digest of their sources; until one of them changes there is
-nothing to do.
+nothing to do. A lake without ticks or minute bars has a warm-up and a mark of its own: nothing of ticks is compiled.
 """
 
 import hashlib
@@ -13,6 +13,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -24,26 +26,47 @@ from mg_assets.settings import CHECKOUT
 PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
 MARK = CHECKOUT / "mg_assets" / "__pycache__" / "warmed_up"
 MARKET: dict[str, Any] = {"stocks": 12, "tick_start": "2022-02-07", "orders_per_stock": 60}
+NO_TICKS_BEFORE = "2023-01-03"
 DAYS = ("2022-02-07", "2022-02-08", "2022-02-09")
 PERIODS = {"weekly_bars": ("2022-02-07",), "monthly_bars": ("2022-02-01",)}
+OF_DAYS = (
+    "planted_signal", "reference", "daily_bars", "weekly_bars", "monthly_bars", "daily_factors", "labels",
+)  # fmt: skip
 CHAIN = (
     "planted_signal", "reference", "trades", "minute_bars", "daily_bars", "intraday_factors", "features_240m",
     "factor_inputs", "factor_scores", "weekly_bars", "monthly_bars", "daily_factors", "labels",
 )  # fmt: skip
 
 
-def start() -> subprocess.Popen | None:
-    """Warm up in a process of lower priority, unless the kernels of these sources were compiled before."""
-    if not needed():
+def start(ticks: bool = True) -> subprocess.Popen | None:
+    """Warm up in a process of lower priority, unless the kernels of these sources were compiled before.
+
+    Parameters
+    ----------
+    ticks : bool
+        Whether the lake has ticks or minute bars.
+
+    Returns
+    -------
+    Popen or None
+    """
+    if not needed(ticks):
         return None
-    command = [sys.executable, "-c", "from mg_assets.cli.warmup import warm_up; warm_up()"]
+    command = [sys.executable, "-c", f"from mg_assets.cli.warmup import warm_up; warm_up({ticks})"]
     quiet = subprocess.DEVNULL
     return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=CHECKOUT, start_new_session=True)
 
 
-def needed() -> bool:
+def needed(ticks: bool = True) -> bool:
     """Whether a kernel's source has changed since the last finished warm-up, or there was none."""
-    return os.access(MARK.parent.parent, os.W_OK) and (not MARK.exists() or MARK.read_text() != sources())
+    if not os.access(MARK.parent.parent, os.W_OK):
+        return False
+    marks = {MARK, _mark(ticks)}  # a whole warm-up has compiled what a lake without ticks needs
+    return sources() not in [m.read_text() for m in marks if m.exists()]
+
+
+def _mark(ticks: bool) -> Path:
+    return MARK if ticks else MARK.with_name(f"{MARK.name}_daily")
 
 
 def sources() -> str:
@@ -57,28 +80,28 @@ def sources() -> str:
     return digest.hexdigest()
 
 
-def warm_up() -> None:
+def warm_up(ticks: bool = True) -> None:
     """Go through the steps on a few stocks, the run's last ones first: it compiles its first ones itself."""
     os.nice(5)  # the run itself comes first
     before = sources()
     _training()
-    for part in (_days, _evaluation):
+    for part in (partial(_days, ticks=ticks), _evaluation):
         with tempfile.TemporaryDirectory(prefix="mg_warm_up_") as folder:
             part(folder)
     MARK.parent.mkdir(exist_ok=True)
-    MARK.write_text(before)
+    _mark(ticks).write_text(before)
 
 
-def _days(folder: str) -> None:
-    """Ticks, bars, factors and their checks."""
+def _days(folder: str, ticks: bool) -> None:
+    """Ticks, bars, factors and their checks; or daily bars and their factors alone."""
     from mg_assets.assets import ASSET_OF, make
     from mg_assets.lake.store import Lake
     from mg_assets.quality import SUITES, run_suite
     from mg_assets.sources import build_source
 
     lake = Lake(folder)
-    source = build_source("simulated", MARKET)
-    for table in CHAIN:
+    source = build_source("simulated", MARKET if ticks else MARKET | {"tick_start": NO_TICKS_BEFORE})
+    for table in CHAIN if ticks else OF_DAYS:
         keys = list(PERIODS.get(table, DAYS))
         for built in make(table, keys, lake, source, log=lambda line: None):
             lake.write(built.table or table, built.key, built.frame, built.stored)

@@ -138,14 +138,14 @@ def share_limits(*names: str, share: float = ODD_SHARE) -> tuple[Limit, ...]:
     return tuple(Limit(f"{name}_share", None, share) for name in names)
 
 
-def measure_shares(measures: Measures, names: Sequence[str], of: float) -> None:
+def measure_shares(measures: Measures, names: Sequence[str], of: float | np.integer) -> None:
     """Measure which share of ``of`` rows breaks each of some rules, one row left out: it may be odd in any table.
 
     One stock's oddity is no reason to do without the market's day: the counts ``names`` warn, the shares block.
     """
     for name in names:
         count = measures.values.get(name, 0.0)
-        measures.put(f"{name}_share", max(count - 1.0, 0.0) / max(of, 1.0))
+        measures.put(f"{name}_share", max(count - 1.0, 0.0) / max(float(of), 1.0))
         if count > 1:
             measures.examples[f"{name}_share"] = measures.examples.get(name, [])
 

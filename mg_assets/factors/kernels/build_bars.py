@@ -121,10 +121,10 @@ def daily_from_minutes(minute_bars: pd.DataFrame, reference: pd.DataFrame | None
     minute_bars : DataFrame
         ``minute_bars`` of one day, in any order.
     reference : DataFrame, optional
-        ``reference`` of that day: one row a listed stock. Without it, or without rows, the bars of every stock that
-        has minute bars: no reference price, limits or float shares, and 1 as the adjustment factor. Previous close, adjustment factor, limits,
-        suspension, ST and float shares are taken from it as they are; ``suspended`` that is null
-        becomes "without trades", ``st`` that is null becomes False.
+        ``reference`` of that day: one row a listed stock. Previous close, adjustment factor, limits, suspension, ST
+        and float shares are taken from it as they are; ``suspended`` that is null becomes "without trades", ``st`` that
+        is null becomes False. Without it, or without rows: every stock that has minute bars, 1 as the adjustment
+        factor, and nulls for the rest.
 
     Returns
     -------
