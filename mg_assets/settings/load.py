@@ -92,7 +92,7 @@ def check_accepted(accepted: Mapping[str, Mapping[str, object]], checks: Mapping
 
 
 def _beside(values: Mapping[str, Any], folder: Path, origin: Origin) -> dict[str, Any]:
-    """The settings ``extensions``, its modules imported, and ``signals`` with paths made absolute.
+    """The settings ``extensions``, its modules imported, ``signals`` and ``code_changes`` with paths made absolute.
 
     Returns
     -------
@@ -113,6 +113,8 @@ def _beside(values: Mapping[str, Any], folder: Path, origin: Origin) -> dict[str
             else entry
             for name, entry in signals.items()
         }
+    if isinstance(changes := values.get("code_changes"), str):
+        out["code_changes"] = str(folder / Path(changes).expanduser())
     names = values.get("extensions")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return out

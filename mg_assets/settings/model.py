@@ -29,6 +29,7 @@ from mg_assets.settings.files import CHECKOUT
 from mg_assets.settings.own_sources import kinds_of, option_problems, own_kinds
 from mg_assets.settings.values import (
     Above,
+    CodeChanges,
     Day,
     Each,
     EachOnce,
@@ -136,6 +137,13 @@ class QlibSettings(SourceSettings):
     indices: TextByName | None = ABSENT
 
 
+class RiceQuantSettings(SourceSettings):
+    """A bundle of RiceQuant."""
+
+    kind: Literal["ricequant"]
+    root: Text
+
+
 class MappedSettings(SourceSettings):
     """Files of anybody's that a YAML file or a preset maps."""
 
@@ -191,6 +199,7 @@ AnySource = Annotated[
     | TonglianSettings
     | DialectSettings
     | QlibSettings
+    | RiceQuantSettings
     | MappedSettings
     | SnapshotSettings
     | CompositeSettings,
@@ -207,6 +216,7 @@ SOURCES: dict[str, type[SourceSettings]] = {
     "exchange": DialectSettings,
     "tonglian_tables": DialectSettings,
     "qlib": QlibSettings,
+    "ricequant": RiceQuantSettings,
     "mapped": MappedSettings,
     "snapshots": SnapshotSettings,
     "composite": CompositeSettings,
@@ -366,6 +376,9 @@ class Settings(Part):
         Folder or fsspec URL of the lake.
     source : SourceSettings
         Its kind, and the options of :func:`mg_assets.sources.build_source`.
+    code_changes : str or list of (old code, new code, first day)
+        Codes that stocks had before, besides the known ones: a list, or a CSV file relative to the settings file
+        (docs/sources.md).
     end_date : str
         Last trading-day partition, ``"today"`` for an open end, empty for the source's last day.
     first_model : str
@@ -409,6 +422,7 @@ class Settings(Part):
 
     lake: Text = "lake/demo"
     source: AnySource = Field(default_factory=lambda: SimulatedSettings(kind="simulated"))
+    code_changes: CodeChanges = ()
     end_date: EndDay = ""
     first_model: HalfYear = "2016H1"
     extensions: Annotated[tuple[Text, ...], Each, EachOnce] = ()

@@ -209,6 +209,13 @@ MappingByName = Annotated[
     Mapping[str, Mapping],
     allowed("a mapping of names to mappings", lambda v: _is_mapping(v, lambda m: isinstance(m, Mapping))),
 ]
+CodeChanges = Annotated[
+    str | Sequence[Sequence[str]],
+    allowed(
+        "the path of a CSV file, or a list of old code, new code and day",
+        lambda v: (isinstance(v, str) and bool(v)) or (isinstance(v, list) and all(map(_texts, v))),
+    ),
+]
 NamedWeights = Annotated[
     Mapping[str, int | float] | list[str],
     allowed(

@@ -16,6 +16,7 @@ import numpy as np
 import xxhash
 
 from mg_assets.sources import digest_cache
+from mg_assets.sources.aliases import changes_digest
 from mg_assets.sources.digest_cache import FileState
 from mg_assets.sources.io.archives import volumes_of
 from mg_portfolio import exchange_rules
@@ -45,12 +46,14 @@ def file_digests(paths: Sequence[Path]) -> list[str]:
     Returns
     -------
     list of str
-        32 hex digits each. Of a file that cannot be read, the reason: loading it raises the error that says what to do.
+        32 hex digits each, behind them those of the settings' changes of codes, if there are any. Of a file that cannot
+        be read, the reason: loading it raises the error that says what to do.
     """
     files = [volumes_of(path) for path in paths]
     digests = iter(_digests([volume for volumes in files for volume in volumes]))
     parts = [[next(digests) for _ in volumes] for volumes in files]
-    return [p[0] if len(p) == 1 else xxhash.xxh3_128_hexdigest(" ".join(p).encode()) for p in parts]
+    codes = changes_digest()
+    return [(p[0] if len(p) == 1 else xxhash.xxh3_128_hexdigest(" ".join(p).encode())) + codes for p in parts]
 
 
 def _digests(paths: Sequence[Path]) -> list[str]:

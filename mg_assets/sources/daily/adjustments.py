@@ -7,6 +7,8 @@ its limit is one of these:
 - The return over the reference price is within the limit: the factor is wrong, and takes the reference's step instead.
   Where the source has no reference price, the last close stands for it: a price that did not fall had no ex-day.
 - It is beyond the limit too: the return stays, and is named (a restructured stock's first day back, a lacking factor).
+  Where the factor of the session before or after is wrong, and its step explains the return, the step was a day late or
+  early, and is moved.
 """
 
 from dataclasses import dataclass
@@ -84,6 +86,13 @@ def corrected_steps(rows: TradedRows, has_factor: bool) -> tuple[np.ndarray, pd.
     wrong = beyond(by_factor) & ~beyond(by_reference) & (np.abs(given / right - 1) > AGREE) & has_factor
     left = beyond(by_factor) & ~wrong
     step = np.where(wrong, np.log(right / np.where(wrong, given, 1.0)), 0.0)
+    for side in (1, -1):  # the session with the step is the one after, or before
+        source = np.roll(wrong, -side) & (np.roll(again, -1) if side == 1 else again)
+        excess = -np.roll(step, -side)
+        with np.errstate(over="ignore"):
+            moved = left & source & ~beyond((1 + by_factor) * np.exp(excess) - 1)
+        step = np.where(moved, excess, step)
+        left, wrong = left & ~moved, wrong | moved
     total = np.cumsum(step)
     starts = np.maximum.accumulate(np.where(again, 0, np.arange(len(again))))
     own = total - (total - step)[starts] if len(total) else total

@@ -24,6 +24,7 @@ from mg_assets.errors import DataError
 from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick, unknown_rules
 from mg_assets.market.schema import PERIOD_BARS
 from mg_assets.market.sessions import HALT_SESSIONS
+from mg_assets.sources.aliases import likely_changes, refuse_two_stocks
 from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.daily.adjustments import REMARKS, TradedRows, corrected_steps, named, notes_of
 from mg_assets.sources.daily.halts import with_halts
@@ -233,10 +234,13 @@ def _vetted(
     same[1:] = (np.diff(rows.symbol[keep]) == 0) & (rows.date[keep][1:] == rows.date[keep][:-1])
     frames = [rows.quarantine, _aside(rows, np.flatnonzero(bad), why)]
     if same.any():
+        refuse_two_stocks(rows.axis, rows.symbol[keep], rows.date[keep], rows.columns["close"][keep], same)
         frames.append(_aside(rows, keep[same], ["the stock has this day twice"] * int(same.sum())))
     notes: dict[str, object] = {"rows_read": count}
     if foreign.any():
         notes["rows_of_other_securities"] = int(foreign.sum())
+    if changes := likely_changes(rows.axis, rows.symbol[keep], rows.date[keep]):
+        notes["likely_code_changes"] = f"give these as code_changes if they are one stock each: {'; '.join(changes)}"
     if early.any():
         names = sorted({str(rows.axis[i]) for i in rows.symbol[early]})
         notes["rows_before_listing_left_out"] = int(early.sum())

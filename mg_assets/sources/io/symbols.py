@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from mg_assets.sources.aliases import present_code
+
 _EXCHANGES = {
     **dict.fromkeys(("SH", "SS", "SSE", "XSHG", "SHSE", "1"), "SH"),
     **dict.fromkeys(("SZ", "SZE", "SZSE", "XSHE", "0"), "SZ"),
@@ -23,8 +25,14 @@ def to_symbol(text: object) -> str | None:
     -------
     str or None
         ``600000.SH``, ``000001.SZ``; a bare number is taken for a stock, whose exchange follows from its first digits.
-        None where the text is no code.
+        Of a code that a stock had before, its present one (:mod:`mg_assets.sources.aliases`). None where the text is no
+        code.
     """
+    symbol = _read(text)
+    return None if symbol is None else present_code(symbol)
+
+
+def _read(text: object) -> str | None:
     word = str(text).strip()
     match = _FRONT.fullmatch(word)
     if match and (not match[1].isdigit() or len(word) > 7):

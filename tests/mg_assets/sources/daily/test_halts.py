@@ -125,6 +125,15 @@ def test_a_corporate_action_is_no_hole():
     assert not len(panel.remarks)
 
 
+@pytest.mark.parametrize("shift", [1, -1], ids=["late", "early"])
+def test_a_step_on_the_wrong_day_is_moved(shift):
+    close, factor = flat(), np.ones((20, 4))
+    close[10:, ODD], factor[10 + shift :, ODD] = 5.0, 2.0
+    panel = build_panel(rows_of(close, adj_factor=factor))
+    np.testing.assert_allclose(of_stock(panel, "adj_factor"), [1.0] * 10 + [2.0] * 10)
+    assert set(panel.remarks["what"]) == {"adj_factor_corrected"}
+
+
 @pytest.mark.parametrize(("fall", "named"), [(0.89, True), (0.91, False)])
 def test_each_return_beyond_the_limit_is_named(fall, named):
     close = flat()
