@@ -4,7 +4,7 @@ Everything here is an ordinary function or class over arrays, frames and Parquet
 asset graph that calls it is :mod:`mg_assets.definitions`, the command line is ``mg``.
 
 Data
-    `Lake`, `build_source`
+    `Lake` (`Lake.read_range`: a table between two dates), `build_source`, `read_source`
 Factors of a day from frames
     `bars_from_trades`, `daily_from_minutes`, `minute_factors`, `trade_factors`, `order_factors`, `monitor_factors`,
     `intraday_factors` (all 34)
@@ -16,6 +16,8 @@ Checks
     `explain` a stock's factors from its raw rows, `replay_day` its orders into a limit order book
 Portfolios
     `what_if` a constraint were different
+Qlib
+    `qlib_prediction`, `save_qlib_prediction`: a signal for pyqlib's own analysis
 
 Prices are in yuan, volumes in shares, amounts in yuan, times exchange-local; a missing value is NaN.
 
@@ -65,9 +67,11 @@ if TYPE_CHECKING:
         trailing_mean,
     )
     from mg_assets.lake.store import Lake
+    from mg_assets.modelling.qlib_prediction import qlib_prediction, save_qlib_prediction
     from mg_assets.portfolios.what_if import what_if
     from mg_assets.replay.agreement import replay_day
     from mg_assets.sources import build_source
+    from mg_assets.sources.read_range import read_source
 
 __all__ = [
     "DailySeries",
@@ -86,7 +90,10 @@ __all__ = [
     "monitor_factors",
     "order_factors",
     "preprocess",
+    "qlib_prediction",
+    "read_source",
     "replay_day",
+    "save_qlib_prediction",
     "trade_factors",
     "trailing_mean",
     "what_if",
@@ -95,6 +102,9 @@ __all__ = [
 _MODULES = {
     "Lake": "mg_assets.lake.store",
     "build_source": "mg_assets.sources",
+    "qlib_prediction": "mg_assets.modelling.qlib_prediction",
+    "read_source": "mg_assets.sources.read_range",
+    "save_qlib_prediction": "mg_assets.modelling.qlib_prediction",
     "replay_day": "mg_assets.replay.agreement",
     "what_if": "mg_assets.portfolios.what_if",
 }

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import mg_assets
 import mg_models
 import mg_portfolio as mp
 from mg_assets import factors as mf
@@ -184,6 +185,7 @@ CASES: dict[str, Callable[[Bare], Any]] = {
         on(pd.DataFrame(CUBE[0], SYMBOLS, NAMES)), on(INDUSTRY), on(OTHER.iloc[0]), on(YES.iloc[0])
     ),
     "mg_assets.trailing_mean": lambda on: mf.trailing_mean(on(PRICE)),
+    "mg_assets.qlib_prediction": lambda on: mg_assets.qlib_prediction(on(SIGNAL) if on.labels else SIGNAL),
     # not exported by the packages themselves
     "ic_decay": lambda on: ev.ic_decay(on(SIGNAL), on(PRICE), on(YES), (1, 2)),
     "long_short": lambda on: ev.long_short(on(SIGNAL), on(PRICE), on(YES), on.dates(DAYS), min_stocks=5).long_short,
@@ -218,7 +220,7 @@ OF_ALIGNED = {
     "PortfolioPath WeekdaySensitivity Comparison Execution weekday_decisions",
     "mg_models": "predict predict_signals train train_many estimate Split TrainingPlan save",
     "mg_assets": "DayPass day_pass explain replay_day what_if bars_from_trades daily_from_minutes minute_factors "
-    "trade_factors order_factors monitor_factors intraday_factors",
+    "trade_factors order_factors monitor_factors intraday_factors save_qlib_prediction",
     "mg_axes": "Axes Layout align aligned as_days bare is_labelled labelled_result",
 }
 

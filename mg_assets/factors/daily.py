@@ -95,7 +95,7 @@ class DailySeries:
         return days, stocks
 
     def labelled(self, values: np.ndarray, names: Sequence[str]) -> Any:
-        """Values of the last days ``(last, S, F)`` as rows (date, symbol) where the axes have labels, else as they are.
+        """Label the values of the last days where the axes have labels, and return them as they are where not.
 
         Parameters
         ----------
@@ -107,6 +107,7 @@ class DailySeries:
         Returns
         -------
         ndarray or DataFrame
+            Rows (date, symbol), a column for each name.
         """
         if self.days is None or self.symbols is None:
             return values

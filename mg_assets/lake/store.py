@@ -438,8 +438,6 @@ class Lake:
         DataError
             No partition in the range, a column that the table has not, or another library.
         """
-        if into not in ("pandas", "polars", "arrow"):
-            raise DataError(f"into was {into!r}, expected pandas, polars or arrow")
         first, last = _key_text(start), _key_text(end)
         keys = self.keys(table)
         wanted = [key for key in keys if first <= key <= last]
@@ -455,13 +453,7 @@ class Lake:
         whole = _joined(table, self._tables(table, wanted, columns, "raise"))
         if _column(table, wanted[0]) in ("date", "week", "month"):
             whole = whole.set_column(0, whole.column_names[0], whole[0].cast(pa.date32()))
-        if into == "pandas":
-            return whole.to_pandas(date_as_object=False)
-        if into == "arrow":
-            return whole
-        import polars  # only here: it is no dependency
-
-        return polars.from_arrow(whole)
+        return in_library(whole, into)
 
     def panel(
         self,
@@ -627,6 +619,21 @@ def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
         return data.select(schema.names).replace_schema_metadata(None).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise DataError(f"table {table!r} does not fit its schema: {error}") from error
+
+
+def in_library(table: pa.Table, into: str) -> Any:
+    """A table as it is (``"arrow"``), of ``"pandas"`` or of ``"polars"``; DataError for another library."""
+    if into == "pandas":
+        return table.to_pandas(date_as_object=False)
+    if into == "arrow":
+        return table
+    if into != "polars":
+        raise DataError(f"into was {into!r}, expected pandas, polars or arrow")
+    try:
+        import polars  # only here: it is no dependency
+    except ModuleNotFoundError:
+        raise DataError("polars is not installed: pip install polars, or read into pandas or arrow") from None
+    return polars.from_arrow(table)
 
 
 def _joined(table: str, parts: list[tuple[str, pa.Table]]) -> pa.Table:

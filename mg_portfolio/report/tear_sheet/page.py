@@ -189,11 +189,13 @@ def tear_sheet(
 
     Parameters
     ----------
-    signal, price, tradable, days, direction, every, groups, tracks, delay, cost, min_stocks
+    signal, price, tradable, days
         See :func:`mg_portfolio.evaluate`; labelled panels (pandas, Polars, Arrow, xarray; :mod:`mg_axes`) are aligned
         on the dates and symbols of ``price``.
     name : str
         Of the factor, for the page.
+    direction, every, groups, tracks, delay, cost, min_stocks
+        See :func:`mg_portfolio.evaluate`.
 
     Returns
     -------
