@@ -1,16 +1,20 @@
 """``mg ingest FOLDER``: read a folder of a vendor's files into a lake of the graph, and report on each file.
 
-The lake gets a settings file of its own (``<lake>/settings.yaml``: the source, the lake, the days), so that
-``MG_SETTINGS=<lake>/settings.yaml mg run`` continues from there and the UI shows what was ingested.
+The lake gets a settings file of its own (``<lake>/settings.yaml``: the source, the lake, the days, and the catalog,
+portfolios, half-years and universes that these data can carry: :mod:`mg_assets.cli.proposal`), so that
+``MG_SETTINGS=<lake>/settings.yaml mg run`` continues from there and the UI shows what was ingested. It is written at
+the end: an ingest that fails leaves the one from before, or none.
 """
 
 import argparse
 import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mg_assets.cli.arguments import day, require_order
+from mg_assets.cli.arguments import above_zero, day, require_order
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError, SourceError
 from mg_assets.settings import CHECKOUT, read_settings_file, settings, write_settings_file
@@ -24,8 +28,13 @@ if TYPE_CHECKING:  # pandas and the sources are loaded only when files are read
 KINDS = "tonglian, huatai, exchange, qlib, mapped, or a preset: baostock, tushare, ..."
 MANY = 300
 """With more files than this, only those with an error or invalid rows are listed."""
+UNITS = {"price": "yuan", "volume": "shares", "amount": "yuan"}
 REASONS = 4
 LISTED = 10
+PROPOSED = ".proposed.yaml"
+"""What an ingest wrote into a lake's settings: a key that still has this value is the next ingest's to change."""
+FOUND = ("kind", "config", "files", "raw_prices", "raw_volume")
+"""Options of a source that reading the files decides; the others are the user's."""
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -42,6 +51,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--source", metavar="KIND", help=f"only files of this kind ({KINDS})")
     parser.add_argument("--from", dest="since", type=day, metavar="DAY", help="first day, 2023-02-01")
     parser.add_argument("--to", dest="until", type=day, metavar="DAY", help="last day")
+    for column, unit in UNITS.items():
+        text = f"{unit} per unit of the files' {column}s, where it is not what the vendor documents"
+        parser.add_argument(f"--{column}-unit", type=above_zero, metavar="NUMBER", help=text)
     parser.add_argument("--lake", help="folder of the lake; by default lake/NAME of the folder")
     parser.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
     parser.set_defaults(run=run)
@@ -55,19 +67,22 @@ def run(chosen: argparse.Namespace) -> int:
     require_order(chosen.since, chosen.until)
     screen = Screen()
     folder = chosen.folder.expanduser().resolve()
-    report, found = discover_files(folder, chosen.source)
+    given = {f"{column}_unit": getattr(chosen, f"{column}_unit") for column in UNITS}
+    report, found = discover_files(folder, chosen.source, {name: unit for name, unit in given.items() if unit})
     tables = [f for f in report.files.values() if not f.skipped]
     skipped = len(report.files) - len(tables)
     screen.line(f"{folder}: {len(report.files)} files, {len(found)} recognised, {skipped} skipped")
     if not report.options:
         _show_unread(report, screen)
         raise SourceError("nothing was recognised; docs/sources.md lists which files are, and how to map others")
-    opened = open_sources(report)
     lake = chosen.lake or f"lake/{folder.name}"
-    write: Write | None = None
-    partitions: set[str] | None = None
-    if not chosen.dry_run:
-        write, partitions = _prepare(lake, report, opened)
+    if "://" in lake:
+        raise DataError(
+            f"--lake was {lake}; a folder was expected: ingest into a folder and copy it to the object store"
+        )
+    file = _settings_file(lake)
+    report.options = _with_options(report.options, _held(file, report))
+    opened = open_sources(report)
     listed = len(tables) <= MANY
 
     def on_progress(done: int, total: int, file: "FileReport | None") -> None:
@@ -76,13 +91,17 @@ def run(chosen: argparse.Namespace) -> int:
         elif listed or file.error or file.reasons:
             screen.line(describe(file, folder))
 
-    ingest_days(report, found, opened, write, chosen.since, chosen.until, on_progress, partitions)
-    if not listed:
-        screen.line(f"{len(tables)} files; only those with an error or invalid rows are listed above")
-    _show_report(report, lake, screen)
-    if write is not None:
-        _check(report, screen)
-        screen.line(f"continue with: MG_SETTINGS={_complete_settings(lake)} mg run")
+    days = (chosen.since, chosen.until)
+    if chosen.dry_run:
+        ingest_days(report, found, opened, None, *days, on_progress)
+        _show_report(report, lake, screen, len(tables), listed)
+    else:
+        with _prepared(file, report, opened) as (write, partitions):
+            ingest_days(report, found, opened, write, *days, on_progress, partitions)
+            _show_report(report, lake, screen, len(tables), listed)
+            _check(report, screen)
+            if report.written:
+                _complete_settings(file, opened, screen)
     note = ", nothing written (dry run)" if chosen.dry_run else ""
     screen.line(f"done in {time.monotonic() - screen.began:.1f} s{note}")
     return 1 if report.failed or report.unwritten else 0
@@ -105,13 +124,17 @@ def describe(file: "FileReport", folder: Path) -> str:
     return f"{head}  {', '.join(parts)}, {file.seconds:.2f} s"
 
 
-def _show_report(report: "IngestReport", lake: str, screen: Screen) -> None:
+def _show_report(report: "IngestReport", lake: str, screen: Screen, tables: int, listed: bool) -> None:
     """What was read, left out, written and not written."""
     from mg_assets.ingest.read_days import TABLES
 
+    if not listed:
+        screen.line(f"{tables} files; only those with an error or invalid rows are listed above")
     _show_unread(report, screen, already_reported=True)
     for text in report.by_kind().to_string(index=False, float_format="{:.2f}".format).splitlines():
         screen.line(text)
+    for remark, count in report.remarks.items():
+        screen.line(f"{count} files of {remark}" if count > 1 else f"1 file of {remark}")
     if report.left_out:
         first, last = report.left_out[0], report.left_out[-1]
         screen.line(f"{len(report.left_out)} days are no partitions of the lake ({first}..{last}): left out")
@@ -146,34 +169,67 @@ def _settings_file(lake: str) -> Path:
     return (CHECKOUT / Path(lake).expanduser()).resolve() / "settings.yaml"
 
 
-def _prepare(lake: str, report: "IngestReport", opened: "OpenedSources") -> "tuple[Write, set[str]]":
-    """Write the lake's settings and point the process to them; what writes a table, and the lake's daily keys."""
-    if "://" in lake:
+def _held(file: Path, report: "IngestReport") -> dict[str, Any]:
+    """The source of the lake's settings; refused where it is of another folder than what was found."""
+    held = read_settings_file(file).get("source")
+    if isinstance(held, Mapping) and not _roots(held) <= _roots(report.options):
         raise DataError(
-            f"--lake was {lake}; a folder was expected: ingest into a folder and copy it to the object store"
+            f"{file} says that this lake is filled from another source, {', '.join(sorted(_roots(held)))}; choose "
+            "another --lake, or list both sources under a composite there (docs/sources.md)"
         )
-    file = _settings_file(lake)
-    values = read_settings_file(file)
-    if values.get("source") not in (None, report.options):
-        raise DataError(
-            f"{file} says that this lake is filled from another source; choose another --lake, or list both sources "
-            "under a composite there (docs/sources.md)"
-        )
-    values |= {"lake": str(file.parent), "source": report.options}
+    return dict(held) if isinstance(held, Mapping) else {}
+
+
+def _parts(source: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The sources of a composite, or the one that it is."""
+    return [dict(s) for s in (source["sources"] if source.get("kind") == "composite" else [source]) if s]
+
+
+def _roots(source: Mapping[str, Any]) -> set[str]:
+    return {str(part.get("root", part["kind"])) for part in _parts(source)}
+
+
+def _with_options(found: dict[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
+    """The source that was found, with what a user had set of it before, such as a price unit."""
+    kept = {(p["kind"], p.get("root")): {k: v for k, v in p.items() if k not in FOUND} for p in _parts(held)}
+    parts = [{**kept.get((part["kind"], part.get("root")), {}), **part} for part in _parts(found)]
+    return {**found, "sources": parts} if found.get("kind") == "composite" else parts[0]
+
+
+@contextmanager
+def _prepared(file: Path, report: "IngestReport", opened: "OpenedSources") -> "Iterator[tuple[Write, set[str]]]":
+    """Point the process to settings of the lake; gives what writes a table, and the lake's daily keys.
+
+    They are a file beside those of the lake, which replace them at the end, and go with this process.
+
+    Yields
+    ------
+    callable and set of str
+    """
+    values = {**read_settings_file(file), "lake": str(file.parent), "source": report.options}
     if opened.days:  # the graph's partitions end there
         values["end_date"] = max(str(values.get("end_date", "")), str(opened.days[-1]))
-    write_settings_file(file, values)
-    os.environ["MG_SETTINGS"] = str(file)
+    values = {k: v for k, v in values.items() if k not in _proposed(file) or k in ("lake", "source", "end_date")}
+    beside = file.with_name(f".settings.{os.getpid()}.yaml")
+    write_settings_file(beside, values)
+    os.environ["MG_SETTINGS"] = str(beside)
     settings.cache_clear()
+    try:
+        from mg_assets.cli.home import prepare_home
 
-    from mg_assets.cli.home import prepare_home
+        prepare_home(settings())
 
-    prepare_home(settings())
+        from mg_assets.cli.plan import partition_keys
+        from mg_assets.lake.store import Lake
 
-    from mg_assets.cli.plan import partition_keys
-    from mg_assets.lake.store import Lake
+        yield _writer(Lake(settings().lake_url)), set(partition_keys("trades"))
+    finally:
+        beside.unlink(missing_ok=True)
 
-    return _writer(Lake(settings().lake_url)), set(partition_keys("trades"))
+
+def _proposed(file: Path) -> dict[str, Any]:
+    """What the last ingest wrote into the lake's settings."""
+    return read_settings_file(file.with_name(PROPOSED))
 
 
 def _writer(lake: "Lake") -> "Write":
@@ -222,21 +278,43 @@ def _check(report: "IngestReport", screen: Screen) -> None:
                 screen.line(f"{kind} {table}.{outcome.name}: {days}: {outcome.description}")
 
 
-def _complete_settings(lake: str) -> Path:
-    """Add the days that the lake has to its settings; returns their file."""
+def _complete_settings(file: Path, opened: "OpenedSources", screen: Screen) -> None:
+    """Write the settings that the lake's data can carry, and say what these build and what they leave out."""
+    from dataclasses import replace
+
+    from mg_assets.cli.coverage import coverage_of
+    from mg_assets.cli.proposal import propose
     from mg_assets.ingest.read_days import TABLES
     from mg_assets.lake.store import Lake
-    from mg_assets.market.calendar import trading_days
 
-    store, file = Lake(settings().lake_url), _settings_file(lake)
-    ticks = sorted(store.keys("trades"))
-    every = sorted({k for t in TABLES for k in store.keys(t)})
-    if every:
-        values = read_settings_file(file)
-        span: dict[str, Any] = {**values.get("run", {}), "daily_from": every[0], "until": every[-1]}
-        if ticks and len(ticks) == len(trading_days(ticks[0], every[-1])):
-            span |= {"ticks_from": ticks[0]}
-        elif ticks:
-            span |= {"tick_days": ticks}
-        write_settings_file(file, values | {"run": span})
-    return file
+    if opened.whole is None:
+        return
+    lake = Lake(settings().lake_url)
+    keys = {table: lake.keys(table) for table in TABLES}
+    every = sorted(set().union(*keys.values()))
+    coverage = coverage_of(opened.whole, every[0], every[-1])
+    days = {table: tuple(d for d in have if d in set(keys[table])) for table, have in coverage.days.items()}
+    coverage = replace(coverage, days=days)
+    if not coverage.stocks and coverage.intraday:
+        table = "trades" if days["trades"] else "minute_bars"
+        coverage = replace(coverage, stocks=(lake.day(table, days[table][-1], ["symbol"])["symbol"].nunique(),))
+    found = propose(coverage)
+    before, old = _proposed(file), read_settings_file(file)
+    run = {**found.settings["run"], **_own(old.get("run", {}), before.get("run", {}))}
+    run |= {k: found.settings["run"][k] for k in ("daily_from", "until")}
+    own = {k: v for k, v in _own(old, before).items() if k in found.settings and k != "run"}
+    values = read_settings_file(Path(os.environ["MG_SETTINGS"]))
+    write_settings_file(file, values | found.settings | own | {"run": run})
+    write_settings_file(file.with_name(PROPOSED), found.settings)
+    if own:
+        screen.line(f"kept as {file} has them: {', '.join(own)}; a key taken out there is set by the next ingest")
+    for line in found.carries:
+        screen.line(f"builds: {line}")
+    for line in found.left_out:
+        screen.line(f"left out: {line}")
+    screen.line(f"continue with: MG_SETTINGS={file} mg run")
+
+
+def _own(old: Mapping[str, Any], proposed: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings that are not what the last ingest proposed: the user's."""
+    return {k: v for k, v in old.items() if v != proposed.get(k)}

@@ -288,13 +288,16 @@ def _switches(dataset: Path, report: IngestReport) -> dict[str, Any]:
     first = ""
     for switches in QLIB_SWITCHES:
         try:
-            build_source("qlib", {"root": dataset, **switches}).days()
+            source = build_source("qlib", {"root": dataset, **switches})
+            source.days()
         except MgError as error:
             first = first or str(error)
             if "set raw_" not in str(error):
                 break
         else:
             report.files[dataset].seconds = time.perf_counter() - began
+            for stock, reason in source.incomplete.items():  # type: ignore[attr-defined]
+                report.files[stock] = FileReport(stock, what="qlib stock", error=reason)
             return dict(switches)
     report.files[dataset].error = first
     return {}

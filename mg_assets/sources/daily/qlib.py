@@ -80,6 +80,18 @@ class QlibSource(DatasetSource):
             )
         return sorted(p for p in features.iterdir() if p.is_dir())
 
+    @cached_property
+    def incomplete(self) -> dict[Path, str]:
+        """Folders of stocks that lack a file, which are left out, and what they lack."""
+        position = symbol_axis(pa.chunked_array([[p.name.upper() for p in self._folders]]))[1].tolist()
+        out: dict[Path, str] = {}
+        for folder in (f for f, at in zip(self._folders, position, strict=True) if at >= 0):
+            lacking = [f"{n}.day.bin" for n in REQUIRED if not (folder / f"{n}.day.bin").is_file()]
+            if lacking:
+                fields = ", ".join(REQUIRED)
+                out[folder] = f"{folder} lacks {', '.join(lacking)}: the stock is left out; dump the fields {fields}"
+        return out
+
     def _content(self) -> list[object]:
         """All that decides the rows: switches, the role of each file that is there, and its digest."""
         files = {f"{f.name}/{n}": f / f"{n}.day.bin" for f in self._folders for n in FIELDS}
@@ -117,7 +129,7 @@ class QlibSource(DatasetSource):
         symbols, dates, places = [], [], []
         values_read = outside = 0
         for folder, at in zip(self._folders, position.tolist(), strict=True):
-            if at < 0:
+            if at < 0 or folder in self.incomplete:
                 continue
             start, fields = _read_stock(folder)
             length = len(fields["close"])
@@ -135,6 +147,8 @@ class QlibSource(DatasetSource):
             dates.append(calendar[start + from_ : start + to])
             places.append(np.arange(from_, to))
             values_read, outside = values_read + length, outside + length - (to - from_)
+        if self.incomplete and not symbols:
+            raise DataError(next(iter(self.incomplete.values())))
         if not symbols:
             raise DataError(f"qlib dataset {self.root}: no stock below 'features'; folders are named like sh600000")
         whole = {k: np.concatenate(v) for k, v in parts.items() if len(v) == len(symbols)}
@@ -148,6 +162,9 @@ class QlibSource(DatasetSource):
         }
         if outside:
             notes["days_without_any_value"] = outside
+        if self.incomplete:
+            names_of = ", ".join(sorted(f.name for f in self.incomplete)[:20])
+            notes["folders_that_lack_a_file"] = f"{len(self.incomplete)}: {names_of}"
         for name, code in (("folders_of_other_securities", -2), ("folders_that_are_no_symbol", -1)):
             if left_out := [p.name for p, at in zip(self._folders, position.tolist(), strict=True) if at == code]:
                 notes[name] = f"{len(left_out)}: {', '.join(left_out[:20])}"
@@ -216,9 +233,7 @@ def _read_stock(folder: Path) -> tuple[int, dict[str, np.ndarray]]:
     starts: dict[str, int] = {}
     for field, ours in FIELDS.items():
         path = folder / f"{field}.day.bin"
-        if not path.is_file():
-            if field in REQUIRED:
-                raise DataError(f"{folder} lacks {field}.day.bin; dump the fields {list(REQUIRED)}")
+        if not path.is_file():  # of a field that is not required
             continue
         size = path.stat().st_size
         if size < 8 or size % 4:
