@@ -181,7 +181,8 @@ def _of_several_tables(
         return [chosen]
     if not chosen.bars:
         around = [c for c in fitting if c.kind == chosen.kind and not c.table.startswith("more.") and not c.bars]
-        return [chosen] if chosen.table.startswith("more.") else around
+        named = [c for c in around if c.only is not None and c.only.names(path)]
+        return [chosen] if chosen.table.startswith("more.") else named or around
     names = {c.names for c in chosen.columns.values()}
     twins = [c for c in fitting if c.bars and {w.names for w in c.columns.values()} == names]
     if len(twins) < 2 or is_native(path):

@@ -19,6 +19,7 @@ from mg_assets.sources.file_patterns import FilePatterns
 DAILY = ("date", "symbol", "exchange", *NUMBERS)
 MINUTE = ("date", "symbol", "exchange", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
 LABELS = ("end", "start")
+LEAST_CODE = 6
 OPTIONS = ("optional", "only", "may_lack")
 """Keys that every table may have."""
 VOLUME_STEP = "volume_step"
@@ -60,7 +61,9 @@ class RowFilter:
 
     def names(self, path: Path) -> bool:
         """Whether a file's path says that all of its rows are the table's."""
-        return self.or_all or any(value in path.as_posix() for value in self.values)
+        text = path.as_posix()
+        codes = [re.escape(v) for v in self.values if len(v) >= LEAST_CODE]  # an S is in many a path
+        return self.or_all or any(re.search(rf"(?<![A-Za-z\d]){code}(?![A-Za-z\d])", text) for code in codes)
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,25 @@ def test_tushare_tables_of_a_folder_are_one_source(tmp_path):
     assert not {"csi300_weight", "csi300_member", "st", "up_limit", "adj_factor", "list_date"} & absent
 
 
+def test_tables_by_day_and_by_index_are_one_source(tmp_path):
+    whole, split = tmp_path / "whole", tmp_path / "split"
+    files.tushare(whole, BARS)
+    for name in ("daily", "adj_factor", "stk_limit", "suspend_d", "index_weight"):
+        frame = pd.read_csv(whole / f"{name}.csv", dtype=str)
+        for key, rows in frame.groupby("index_code" if name == "index_weight" else "trade_date"):
+            (split / name).mkdir(parents=True, exist_ok=True)
+            rows.to_csv(split / name / f"{key}.csv", index=False)
+    for name in ("namechange", "stock_basic"):
+        (whole / f"{name}.csv").rename(split / f"{name}.csv")
+    lake, report, _ = ingested(split, tmp_path)
+    have = require_bars(lake)
+    require_factor_and_limits(have)
+    require_st(have)
+    require_weights(lake)
+    assert report.options["files"]["suspensions"] == "suspend_d/{date}.csv"
+    assert report.options["files"]["weights.csi500"] == "index_weight/000905.SH.csv"
+
+
 def test_an_index_in_two_forms_of_its_code_counts_once(tmp_path):
     files.tushare(tmp_path, BARS)
     weights = pd.read_csv(tmp_path / "index_weight.csv", dtype=str)
