@@ -271,7 +271,7 @@ def _refuse_many(path: str, name: str, rows: int, of: int) -> None:
 
 
 def _prices_are_yuan(path: Path, stream: StreamFormat, prices: np.ndarray, price_unit: float) -> bool:
-    """Whether there were prices to be judged by; raises DataError where they cannot be yuan."""
+    """Whether there were prices; raises DataError where they cannot be yuan."""
     found = unit_of_prices(prices)
     if found is not None:
         level, unit = found

@@ -54,8 +54,7 @@ def place_bars(table: MappedTable, mapping: TableMapping) -> MappedTable:
             f"{table.paths[0]}: no value of column {mapping.named('time')!r} is a time of the day, the first is "
             f"{str(table.text['time'][0])!r}; write times as 2023-02-01 09:31:00, 93100000 or milliseconds since 1970"
         )
-    own = day_number(table.date)
-    date = np.where(own != 0, own, day)
+    date = days_of_rows(table, day)
     coarse = _coarse_rows(table, date, clock)
     traded = table.numbers["volume"] > 0
     label = str(mapping.options["label"])
@@ -66,6 +65,14 @@ def place_bars(table: MappedTable, mapping: TableMapping) -> MappedTable:
     bar[coarse] = COARSE
     placed = {"day": day, "bar": bar, "part": part}
     return replace(table, placed=placed, remarks=(*table.remarks, *remarks))
+
+
+def days_of_rows(table: MappedTable, day: np.ndarray) -> np.ndarray:
+    """Each row's day as a number: of its date or file name, else ``day``, that of its time."""
+    if np.isnat(table.date).all():
+        return day
+    own = day_number(table.date)
+    return np.where(own != 0, own, day)
 
 
 def _bars(clock: np.ndarray, traded: np.ndarray, end: bool, noon: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -120,16 +127,18 @@ def _coarse_rows(table: MappedTable, date: np.ndarray, clock: np.ndarray) -> np.
     at = np.flatnonzero(inside)
     if not len(at):
         return np.zeros(len(clock), bool)
-    days = np.unique(date[at])
-    group = table.symbol[at].astype(np.int64) * len(days) + np.searchsorted(days, date[at])
+    position, group, mine = position[at], table.symbol[at].astype(np.int64), date[at]
+    days = mine[:1] if mine.min() == mine.max() else np.unique(mine)
+    if len(days) > 1:
+        group = group * len(days) + np.searchsorted(days, mine)
     size = np.bincount(group)
     fine = size > 0
     for k in (2, 3, 5):
-        fine &= np.bincount(group, position[at] % k != 0) > 0
+        fine &= np.bincount(group[position % k != 0], minlength=len(size)) > 0
     doubtful = np.flatnonzero(~fine[group])
     doubtful = doubtful[np.argsort(group[doubtful], kind="stable")]
     own, first = np.unique(group[doubtful], return_index=True)
-    parts = np.split(position[at[doubtful]], first[1:]) if len(own) else []
+    parts = np.split(position[doubtful], first[1:]) if len(own) else []
     found = {g: _spacing(np.unique(part)) for g, part in zip(own.tolist(), parts, strict=True)}
     coarse = {g: s for g, s in found.items() if s}
     if coarse and min(coarse.values()) > HOUR and len(coarse) < DAYS_OF_LONG_BARS:

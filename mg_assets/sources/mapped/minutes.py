@@ -26,7 +26,7 @@ from mg_assets.sources.fingerprint import RowsDigest, word_digests
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import day_number
-from mg_assets.sources.mapped.bar_times import AFTER_HOURS, BARS, COARSE, OTHER_DAY, OUTSIDE, QUIET
+from mg_assets.sources.mapped.bar_times import AFTER_HOURS, BARS, COARSE, OTHER_DAY, OUTSIDE, QUIET, days_of_rows
 from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
 
 LARGEST = 2.0**53  # float64 holds each share below
@@ -94,8 +94,7 @@ def assign_bars(table: MappedTable, days: np.ndarray | None = None) -> MinuteRow
         No row has a date, or one of the files' days.
     """
     dates, bar = table.placed["day"], table.placed["bar"].copy()
-    own = day_number(table.date)
-    date = np.where(own != 0, own, dates)
+    date = days_of_rows(table, dates)
     none = [number for number in pd.unique(date).tolist() if np.isnat(to_date(number))]  # 0, and the 82nd month
     strange = np.isin(date, none) | ((dates != 0) & (dates != date))
     if days is not None:

@@ -67,8 +67,8 @@ def test_a_column_in_another_unit_names_the_option(tmp_path, columns, factor, wo
         load(tmp_path, frame)
     assert str(caught.value).startswith(str(tmp_path / "daily.csv"))
     unit = {"price_unit": 1.0, "volume_unit": 100.0, "amount_unit": 1000.0}[option] / factor
-    mended = load(tmp_path, frame, **{option: unit}).frame
-    pd.testing.assert_frame_equal(mended, sound)
+    right = load(tmp_path, frame, **{option: unit}).frame
+    pd.testing.assert_frame_equal(right, sound)
 
 
 def test_forward_adjusted_prices_below_zero_are_refused(tmp_path):
