@@ -156,10 +156,11 @@ def models_with(
             break
         for name in ready:
             changes = waiting.pop(name)
-            out[name], found = _changed(out[changes.pop("like")], name, changes, True)
             taken_by = _taken(name, (), "model")
             if taken_by:
-                found.append(((name,), taken_by))
+                problems.append(((name,), taken_by))
+                continue
+            out[name], found = _changed(out[changes.pop("like")], name, changes, True)
             signals = set(out[name].signals) & (others | {s for n, m in out.items() if n != name for s in m.signals})
             if signals:
                 found.append(((name,), f"has the signal {min(signals)}, which there is already; rename it"))
@@ -192,21 +193,26 @@ def _changed(base: ModelSpec, name: str, changes: Mapping[str, Any], own: bool) 
         try:
             spec = derive(base, name, STANDARD_INPUTS, **parts)
         except ModelError as error:
-            return base, [((name,), f"was {shown(dict(changes))}; {_nearest(str(error).removeprefix(f'{name}: '))}")]
+            text = _nearest(str(error).removeprefix(f"{name}: "))
+            return replace(base, name=name), [((name,), f"was {shown(dict(changes))}; {text}")]
+    wanted = {str(k): v for k, v in changes.items() if k not in parts}
     good: dict[str, Any] = {}
-    for key, value in changes.items():
-        if key in parts:
-            continue
+    for key, value in wanted.items():
+        pair = {k: wanted[k] for k in PAIR if k in wanted} if key in PAIR else {}
         try:
-            override(spec, **{key: value})
+            override(spec, **{**pair, key: value})
             good[key] = value
         except ModelError as error:
-            problems.append(((name, str(key)), _problem(spec.name, key, value, str(error))))
+            problems.append(((name, key), _problem(spec.name, key, value, str(error))))
     try:
         spec = override(spec, **good)
     except ModelError as error:
         problems.append(((name,), f"was {shown(dict(changes))}; {error}"))
     return spec, problems
+
+
+PAIR = ("train_days", "valid_days")
+"""Hyper-parameters that are both given or both not."""
 
 
 PARTS = ("inputs", "network", "loss", "label", "split", "universe", "description", "horizons", "price", "transform")
@@ -223,7 +229,7 @@ def _problem(model: str, key: object, value: object, message: str) -> str:
 
 def _nearest(message: str) -> str:
     """A message that lists names, with the nearest one to the quoted name."""
-    found = re.fullmatch(r"(.*'([^']*)'); there are (.*)", message)
+    found = re.fullmatch(r"(.*?'([^']*)'[^;]*); there are (.*)", message)
     return f"{found[1]}; {known_names(found[2], found[3].split(', '))}" if found else message
 
 
@@ -263,7 +269,7 @@ def combinations_with(
         ready = [n for n in means if known.issuperset(combinations[n].parts)]
         if not ready:
             problems.append(
-                ((means[0], "mean"), f"was {shown(list(given[means[0]].weights))}; it is a part of its parts")
+                ((means[0], "mean"), f"was {shown(list(given[means[0]].weights))}; it is a part of its own parts")
             )
             break
         for name in ready:

@@ -20,8 +20,8 @@ _KINDS: ContextVar[Mapping[str, type]] = ContextVar("kinds")
 def kinds_of(modules: Iterable[ModuleType]) -> Iterator[None]:
     """Check settings against the kinds of sources that some modules define, beside the built-in ones."""
     classes = (c for m in modules for c in vars(m).values() if isinstance(c, type))
-    found = {c.kind: c for c in classes if isinstance(getattr(c, "kind", None), str) and hasattr(c, "load")}
-    token = _KINDS.set({kind: c for kind, c in found.items() if kind})
+    found = {getattr(c, "kind", None): c for c in classes if hasattr(c, "load")}
+    token = _KINDS.set({kind: c for kind, c in found.items() if isinstance(kind, str) and kind})
     try:
         yield
     finally:

@@ -28,6 +28,7 @@ from mg_assets.settings import (
 )
 from mg_assets.settings import settings as deployment
 from mg_assets.settings import values as types
+from mg_assets.settings.entries import CostSettings, PortfolioSettings
 from mg_assets.settings.model import SOURCES
 from mg_assets.settings.values import Part
 from mg_assets.sources import KINDS
@@ -75,6 +76,15 @@ def levels() -> Iterator[tuple[str, list[str], dict]]:
         yield "source.", list(model.model_fields), {"source": given(kind)}
         inside = {"source": {"kind": "composite", "sources": [given(kind)]}}
         yield "source.sources[0].", list(model.model_fields), inside
+
+    mine = {"portfolios": {"mine": {"like": "csi500_ai", "costs": {"stamp_tax": 0.001}}}}
+    yield "portfolios.mine.", list(PortfolioSettings.model_fields), mine
+    yield "portfolios.mine.costs.", list(CostSettings.model_fields), mine
+    yield (
+        "signals.mine.",
+        ["table", "date", "symbol", "score", "description"],
+        {"signals": {"mine": {"table": "x.csv"}}},
+    )
 
 
 KEYS = [(before, key, values) for before, names, values in levels() for key in names]
@@ -124,17 +134,18 @@ def test_a_wrong_value_of_any_key_is_named(tmp_path, before, key, values):
 def free(key: str, value: object) -> bool:
     """Whether a key allows that value: text, a number or nothing that only its reader can refuse."""
     if isinstance(value, str):
-        return key in {"lake", "root", "files", "config", "dialect"}
+        return key in {"lake", "root", "files", "config", "dialect", "table", "date", "symbol", "score", "description"}
     if value is None:
         return key in OPTIONAL
     if isinstance(value, list):
         return key == "symbols"
     if isinstance(value, dict):
         return key in {"files", "indices"}
-    return key in SIMULATED_NUMBERS or (value == 1.5 and key in {"price_unit", "capital"})
+    return key in SIMULATED_NUMBERS or (value == 1.5 and key in {"price_unit", "capital", "other_styles"})
 
 
 OPTIONAL = {
+    "member_floor", "industry_limit", "other_styles",
     "daily_from", "ticks_from", "until", "portfolios_from", "capital", "participation", "tick_start", "index_sizes",
     "files", "raw_volume", "indices", "symbols", "layouts",
 }  # fmt: skip
@@ -228,6 +239,87 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
                 "models.hf_gru.every was 'x'; every must be int like 5",
                 "models.hf_gru.hidden was 0; hidden must be positive",
             ],
+        ),
+        (
+            {"models": {"mine": {"hidden": 8}}},
+            ["models.mine is no trained model; docs/models.md lists all 38; one of your"],
+        ),
+        (
+            {"models": {"mine": {"like": "hf_gr"}}},
+            ["models.mine.like was 'hf_gr'; a trained model was expected; did you"],
+        ),
+        ({"models": {"mine": {"like": 3}}}, ["models.mine.like was 3; the name of a trained model was expected"]),
+        ({"models": {"hf_gru": {"like": "lstm"}}}, ["models.hf_gru.like was 'lstm'; hf_gru is in the catalog: rename"]),
+        (
+            {"models": {"hf": {"like": "hf_gru", "hiden": 8}}},
+            ["models.hf.hiden is unknown; did you mean hidden? known: "],
+        ),
+        (
+            {"models": {"Mine": {"like": "hf_gru"}}},
+            ["models.Mine is no name for a model: lower-case letters"],
+        ),
+        ({"models": {"trades": {"like": "hf_gru"}}}, ["models.trades is a table of the lake; rename yours"]),
+        (
+            {"models": {"lstm_relaxed": {"like": "hf_gru"}}},
+            ["models.lstm_relaxed is a name in the reports' tables, whose figures would"],
+        ),
+        (
+            {"models": {"a": {"like": "b"}, "b": {"like": "a"}}},
+            ["models.a.like was 'b', which is like it in", "models.b."],
+        ),
+        (
+            {"models": {"mine": {"like": "hf_gru", "inputs": [{"panel": "hff"}]}}},
+            ["models.mine was {'inputs': [{'panel': 'hff'}]}; no input 'hff' without columns; did you mean hf?"],
+        ),
+        (
+            {"models": {"mine": {"like": "hf_gru", "inputs": [{"panel": "hf"}, {"panel": "daily"}]}}},
+            ["models.mine was {'inputs': [{'panel': 'hf'}, {'panel': 'daily'}]}; a recurrent network reads one"],
+        ),
+        (
+            {"models": {"mine": {"like": "hf_gru", "loss": "mse"}}},
+            ["models.mine was {'loss': 'mse'}; no loss 'mse'; known: neg"],
+        ),
+        (
+            {"signals": {"mine": {}}},
+            ["signals.mine: mean, weights of signals or factors, or table, a file of scores, was"],
+        ),
+        (
+            {"signals": {"mine": {"mean": {"hf_gru": 0}}}},
+            ["signals.mine.mean was {'hf_gru': 0}; a mapping of signals or"],
+        ),
+        ({"signals": {"mine": {"mean": {"a": 1, "b": -1}}}}, ["signals.mine: the weights of mean must add up to more"]),
+        ({"signals": {"fused": {"mean": ["lstm"]}}}, ["signals.fused is a signal of the catalog; rename yours"]),
+        (
+            {"signals": {"a": {"mean": ["b"]}, "b": {"mean": ["a"]}}},
+            ["signals.a.mean was ['b']; it is a part of its own"],
+        ),
+        (
+            {"portfolios": {"mine": {"stock_limit": 0.01}}},
+            ["portfolios.mine is not whole: it needs signal, index, member_"],
+        ),
+        (
+            {"portfolios": {"mine": {}}},
+            ["portfolios.mine is no portfolio; mg_portfolio.catalog lists all 121; one of your"],
+        ),
+        (
+            {"portfolios": {"lstm_relaxed": {"like": "csi500_ai"}}},
+            ["portfolios.lstm_relaxed is a name in the reports' tables, whose figu"],
+        ),
+        (
+            {"portfolios": {"x": {"like": "csi500_ai", "turnover": 0.1, "turnover_limit": 0.1}}},
+            ["portfolios.x: turnover and"],
+        ),
+        (
+            {"portfolios": {"x": {"like": "csi500_ai", "costs": {"two_sided": 0.1, "slippage": 0.0}}}},
+            ["portfolios.x.costs: "],
+        ),
+        (
+            {"portfolios": {"x": {"like": "csi500_ai", "style_limits": {"sise": 0.1}}}},
+            ["portfolios.x.style_limits has the key"],
+        ),
+        (
+            {"portfolios": {"csi500_ai": {"signal": "x"}}},
+            ["portfolios.csi500_ai.signal was 'x'; a signal was expected; docs"],
         ),
         ({"trading": {"capital": "5e8"}}, ["trading.capital was '5e8'; a number above 0 was expected, not text; YAML"]),
         ({"trading": {"capital": float("nan")}}, ["trading.capital was nan; a number above 0 was expected"]),

@@ -65,7 +65,7 @@ HELD = (CATALOGS.models, CATALOGS.combinations, CATALOGS.tables, CATALOGS.portfo
 OWN = Settings(
     models={"my_gru": {"like": "hf_gru", "inputs": [{"panel": "hf", "steps": 20, "columns": ["hf27", "turn_1m"]}]}},
     signals={
-        "my_mean": {"mean": {"hf_gru": 0.7, "realized_vol": 0.3, "turn_1m": 1}},
+        "my_mean": {"mean": {"hf_gru": 0.7, "late_skew_ret": 0.3, "turn_1m": 1}},
         "my_scores": {"table": "/data/scores.csv"},
     },
     portfolios={"mine": {"like": "csi500_turnover30", "stock_limit": 0.01, "turnover": 0.1, "signal": "my_mean"}},
