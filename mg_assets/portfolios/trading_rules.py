@@ -10,6 +10,7 @@ from mg_assets.settings.problems import Origin, problems
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule, chinese_costs
+from mg_portfolio.exchange_rules import KNOWN_UNTIL
 
 
 class TradingRules(TradingSettings):
@@ -43,7 +44,8 @@ class TradingRules(TradingSettings):
         if self.costs == "published":
             parts = ["the report's costs"]
         else:
-            parts = [f"stamp tax and transfer fee by date, commission {self.commission:.4%} a side"]
+            law = f"stamp tax and transfer fee by date (known until {KNOWN_UNTIL})"
+            parts = [f"{law}, commission {self.commission:.4%} a side"]
             parts += [f"slippage {self.slippage:.4%} a side"] if self.slippage else []
         parts += [f"{self.capital / 1e6:g} million yuan"] if self.capital is not None else []
         parts += [f"orders up to {self.participation:.0%} of the day's amount"] if self.participation else []

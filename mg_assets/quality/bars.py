@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.lake.table_view import PartitionReader, View, encode, fits_schema, numbers
-from mg_assets.market.rules import board_codes, limit_percent, price_limits
+from mg_assets.market.rules import board_codes, limit_percent, price_limits, unknown_rules
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.market.sessions import trades_after_close
 from mg_assets.quality import shared_checks
 from mg_assets.quality.kernels import bars as kernels
 from mg_assets.quality.kernels import marks
+from mg_assets.quality.returns import RETURNS, measure_returns
 from mg_assets.quality.scans import day_limits, keep_marks, since_midnight, unsorted_symbols
 from mg_assets.quality.session import SESSION, SessionRows, measure_session
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
@@ -118,6 +119,7 @@ DAILY_CHECKS = (
         (Limit("jump_share", None, 0.01),),
         blocking=False,
     ),
+    RETURNS,
     shared_checks.COVERAGE,
     shared_checks.SIZE_BAND,
     shared_checks.QUARANTINE_SHARE,
@@ -316,6 +318,8 @@ def _match_minutes(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     )
     for words, totals in parts:
         theirs[np.searchsorted(symbol, words.astype(str))] = totals
+    if text := unknown_rules(view.day):
+        measures.notes.append(text)
     after_hours = trades_after_close(symbol, view.day)
     more = np.nan_to_num(ours[:, 4]) - np.nan_to_num(theirs[:, 4])
     slack = SINGLE_PRECISION * np.nan_to_num(theirs[:, 4]) + _below_unit(ours[:, 4], VOLUME_UNITS)
@@ -357,6 +361,7 @@ def _continuity(view: View, measures: Measures, frame: pd.DataFrame) -> None:
     last = view.run.cached(
         ("close", before[0]), lambda: view.lake.day(view.table, before[0], ["symbol", "close", "adj_factor"])
     )
+    measure_returns(view, measures, frame, last)
     both = frame[["symbol", "prev_close", "adj_factor"]].merge(last, on="symbol", suffixes=("", "_last"))
     implied = (both["close"] * both["adj_factor_last"] / both["adj_factor"]).to_numpy(np.float64)
     gap = np.abs(both["prev_close"].to_numpy(np.float64) - implied)
