@@ -27,6 +27,7 @@ from mg_assets.errors import DataError
 from mg_assets.extensions import code_digest, described
 from mg_assets.factors.passports.spec import FactorSpec
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.settings.values import known_names
 
 FRAMES = ("pandas", "arrow", "polars")
 MEAN_DAYS = 20  # that the published factors are averaged over before they are evaluated
@@ -274,7 +275,7 @@ def _problem(
     for table, named in columns.items():
         unknown = [c for c in named if table in SCHEMAS and c not in SCHEMAS[table].names]
         if unknown:
-            return f"{table} has no column {unknown[0]!r}; it has {', '.join(SCHEMAS[table].names)}"
+            return f"{table} has no column {unknown[0]}; {known_names(unknown[0], SCHEMAS[table].names)}"
     return ""
 
 

@@ -95,7 +95,7 @@ def _check_network(spec: ModelSpec) -> None:
 
     alone = predicted(first)
     tasks = len(spec.label.horizons)
-    if alone.shape[0] != STOCKS or alone.ndim != 2:
+    if alone.ndim != 2 or alone.shape[0] != STOCKS:
         raise AssertionError(
             f"model {spec.name}: {STOCKS} rows gave predictions of shape {alone.shape}; (rows, {tasks}) was expected"
         )

@@ -29,6 +29,7 @@ CHECKS = (
     "restatement noticed",
 )
 TEXT = (".csv", ".txt", ".tsv")
+SETTINGS = (".yaml", ".yml", ".json", ".toml", ".py")
 
 
 def check_source(
@@ -80,7 +81,7 @@ def check_source(
     plain = {at: _rows(one, *at) for at in asked}
     for (table, day), frame in plain.items():
         _check_rows(one.name, table, day, frame)
-    _same(one.name, plain, pickle.loads(pickle.dumps(one)), CHECKS[1], "of its pickled copy")
+    _same(one.name, plain, pickle.loads(pickle.dumps(make())), CHECKS[1], "of its pickled copy")
     _same(one.name, dict(reversed(plain.items())), make(), CHECKS[2], "from the last day on")
     for at in (asked[0], asked[-1]):
         _same(one.name, {at: plain[at]}, make(), CHECKS[2], "by itself")
@@ -205,7 +206,9 @@ def _copied(named: Mapping[str, Path], folder: Path) -> dict[str, str]:
 
 
 def _files(copies: Mapping[str, str]) -> list[Path]:
-    return [p for top in map(Path, copies.values()) for p in ([top] if top.is_file() else sorted(top.rglob("*.*")))]
+    """Files of data below the copies."""
+    found = [p for top in map(Path, copies.values()) for p in ([top] if top.is_file() else sorted(top.rglob("*.*")))]
+    return [p for p in found if p.suffix.lower() not in SETTINGS and p.is_file()]
 
 
 def _written(days: list[dt.date]) -> re.Pattern:
