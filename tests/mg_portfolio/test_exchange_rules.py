@@ -104,7 +104,9 @@ def test_many_lookups_equal_single_ones():
 
 def test_days_behind_the_table_are_said_to_be_unknown():
     assert unknown_since(KNOWN_UNTIL) == ""
-    assert unknown_since(KNOWN_UNTIL + dt.timedelta(1)).startswith(f"the exchanges' rules are known until {KNOWN_UNTIL}")
+    assert unknown_since(KNOWN_UNTIL + dt.timedelta(1)).startswith(
+        f"the exchanges' rules are known until {KNOWN_UNTIL}"
+    )
 
 
 def test_the_page_shows_the_table():
