@@ -11,6 +11,7 @@ stocks, gives the same bits as all weeks in one call.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class DecisionPanel:
     """Data available to a rebalance at each close: D days, S stocks.
 
     The panels may be labelled (:mod:`mg_axes`): they are aligned on the market's days and symbols.
+    :meth:`from_frames` fills in what may be left out.
 
     Attributes
     ----------
@@ -62,6 +64,46 @@ class DecisionPanel:
     industry_names: Mapping[int, str]
     styles: Mapping[str, np.ndarray]
     buyable: np.ndarray
+
+    @classmethod
+    def from_frames(
+        cls,
+        market: MarketPanel,
+        score: Any,
+        benchmark: Any,
+        industry: Any = None,
+        styles: Mapping[str, Any] | None = None,
+        **panels: Any,
+    ) -> Self:
+        """Fill in what a portfolio of one's own leaves out.
+
+        Parameters
+        ----------
+        market : MarketPanel
+            Prices and tradability.
+        score, benchmark : (D, S) float, or labelled
+            Signal, and index weights; see :mod:`mg_axes` for labelled ones.
+        industry : (D, S) int, or labelled, optional
+            By default one industry: its limit then holds whatever the weights are.
+        styles : mapping of name to (D, S) float, or labelled, optional
+            Of the styles that the specification limits.
+        **panels : (D, S) bool, or labelled, optional
+            ``member``, by default the stocks with a benchmark weight; ``buyable``, by default every stock.
+
+        Returns
+        -------
+        DecisionPanel
+            On the market's days and symbols.
+
+        Raises
+        ------
+        BacktestError
+            A date or symbol that the market has not.
+        """
+        found = market.on_axes({"score": PANEL, "benchmark": WEIGHTS}, {"score": score, "benchmark": benchmark})
+        given = {"member": np.nan_to_num(found["benchmark"]) > 0.0, "buyable": np.ones(market.close.shape, dtype=bool)}
+        industry = np.zeros(market.close.shape, dtype=np.int64) if industry is None else industry
+        return cls(market, **found, industry=industry, industry_names={}, styles=styles or {}, **(given | panels))
 
     def __post_init__(self) -> None:
         layouts = {

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from qlib_dataset import write_qlib_dataset
 
 from mg_assets import build_source, qlib_prediction, read_source, save_qlib_prediction
 from mg_assets.errors import DataError
@@ -18,33 +19,11 @@ from mg_portfolio import evaluate
 from mg_portfolio.evaluation.evaluate import forward_returns, rank_ic_by_day
 
 DAYS, STOCKS = 120, 60
-FIELDS = ("open", "high", "low", "close", "volume", "factor")
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
-    """Sixty stocks of 120 days on the price grid, dividends in the factor."""
-    root = tmp_path_factory.mktemp("qlib")
-    rng, dates = np.random.default_rng(11), pd.bdate_range("2021-01-04", periods=DAYS)
-    for folder in ("calendars", "instruments", "features"):
-        (root / folder).mkdir()
-    (root / "calendars" / "day.txt").write_text("\n".join(d.strftime("%Y-%m-%d") for d in dates))
-    names = [f"SH{600000 + 11 * k}" for k in range(STOCKS)]
-    (root / "instruments" / "all.txt").write_text("".join(f"{n}\t{dates[0]:%Y-%m-%d}\t2099-12-31\n" for n in names))
-    for name in names:
-        factor = np.where(np.arange(DAYS) < rng.integers(20, 100), 1.0, 1.0 + 0.1 * rng.random())
-        price = np.round((8.0 + 30 * rng.random()) * np.exp(np.cumsum(0.02 * rng.standard_normal(DAYS))) / factor, 2)
-        volume = rng.integers(1000, 4_000_000, DAYS) * 100.0
-        stored = {
-            "open": price - 0.01, "high": price + 0.03, "low": price - 0.03, "close": price, "volume": volume,
-            "factor": factor,
-        }  # fmt: skip
-        folder = root / "features" / name.lower()
-        folder.mkdir()
-        for field in FIELDS:
-            scale = {"volume": 1 / factor, "factor": 1.0}.get(field, factor)
-            np.append(0.0, stored[field] * scale).astype("<f4").tofile(folder / f"{field}.day.bin")
-    return root
+    return write_qlib_dataset(tmp_path_factory.mktemp("qlib"), DAYS, STOCKS)
 
 
 @pytest.fixture(scope="module")
