@@ -34,13 +34,13 @@ BREAKS = {
         ),
     ],
     "portfolio": [
-        ("stock_limit: 0.01", "stock_limt: 0.01", r"stock_limt is unknown; did you mean .*stock_limit\?"),
+        ("stock_limit: 0.01", "stock_limits: 0.01", r"stock_limits is unknown; did you mean .*stock_limit\?"),
         ("turnover: 0.1", "turnover: 1.0e-9", "restatement noticed is broken"),
     ],
     "source": [
         (
             'bars["volume"] * self.lot)',
-            'bars["volume"] * self.lot, amount=100 * bars["volume"] * bars.groupby("symbol")["close"].transform("last"))',
+            'bars["volume"] * self.lot, amount=bars.groupby("symbol")["close"].transform("last") * bars["volume"])',
             "no look-ahead is broken",
         ),
         (

@@ -263,8 +263,8 @@ def test_built_in_sources_obey_the_rules(tmp_path):
 def test_portfolios_obey_the_rules_or_fail(tmp_path):
     check_portfolio(PORTFOLIOS["csi500_turnover30"])
     path = tmp_path / "s.yaml"
-    path.write_text("portfolios: {mine: {like: csi500_turnover30, stock_limt: 0.01}}\n")
-    with pytest.raises(AssertionError, match="stock_limt is unknown; did you mean"):
+    path.write_text("portfolios: {mine: {like: csi500_turnover30, stock_limits: 0.01}}\n")
+    with pytest.raises(AssertionError, match="stock_limits is unknown; did you mean"):
         check_portfolio(path)
     path.write_text(
         "portfolios: {mine: {like: csi500_turnover30, member_floor: 1.0, industry_limit: 0.0, turnover: 1.0e-6}}\n"
