@@ -24,7 +24,8 @@ def window(factor: Factor, table: str) -> UpstreamWindow:
     return UpstreamWindow(table, back=factor.days - 1, columns=tuple((c, 0) for c in named))
 
 
-def _asset(factor: Factor) -> LakeAsset:
+def factor_asset(factor: Factor) -> LakeAsset:
+    """The table of a factor, made day by day."""
     spec = factor.spec
     notes = [f"{spec.meaning}\n\n`{spec.formula}`", spec.summary.partition("[")[2].rstrip("]"), spec.edges, spec.why]
 
@@ -53,7 +54,8 @@ def _asset(factor: Factor) -> LakeAsset:
     return make
 
 
-def _scores_asset(factors: dict[str, Factor]) -> LakeAsset:
+def scores_asset(factors: dict[str, Factor]) -> LakeAsset:
+    """The table of the scores of all own factors."""
     names = tuple(factors)
     sources = {n: (f"{one.table}.{n}", "reference.industry", "daily_bars.close") for n, one in factors.items()}
 
@@ -106,4 +108,4 @@ OWN = own_factors()
 OF_DAYS = tuple(one.table for one in OWN.values() if set(one.tables) <= {"daily_bars", "reference", *DAILY_TABLES})
 """Tables of factors that need no ticks or minutes."""
 OF_TICKS = tuple(one.table for one in OWN.values() if one.table not in OF_DAYS)
-ASSETS = [*map(_asset, OWN.values()), *([_scores_asset(OWN)] if OWN else [])]
+ASSETS = [*map(factor_asset, OWN.values()), *([scores_asset(OWN)] if OWN else [])]
