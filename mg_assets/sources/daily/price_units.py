@@ -16,6 +16,8 @@ MOST_OUTSIDE = 0.5
 """Share of rows whose average price may lie outside low and high, for reasons of the rows' own."""
 SLACK = 0.002
 POWER_SLACK = 0.2  # of a decimal power: a day's average price is within a third of its close
+STOCKS_MEASURED, FEWEST_GAPS = 50, 8
+WEEK, MONTH = 4, 10  # trading days: weeks with a holiday have 4
 OHLC = ("open", "high", "low", "close")
 UNADJUSTED = "export them without adjustment (akshare adjust='', JoinQuant fq=None, baostock adjustflag='3')"
 
@@ -36,14 +38,16 @@ def check_prices(table: MappedTable, mapping: TableMapping) -> MappedTable:
     Raises
     ------
     DataError
-        Prices are adjusted, a column is in another unit, or dates are no trading days.
+        Prices are adjusted, a column is in another unit, dates are a day early, or bars are longer than a day.
     """
     n = table.numbers
     with np.errstate(invalid="ignore"):
         traded = (n["volume"] > 0) & (table.symbol >= 0)
         orderly = (n["low"] <= n["close"]) & (n["close"] <= n["high"])
     _refuse_negative(table, mapping, traded & orderly)
-    _refuse_early_dates(table, mapping, traded)
+    if "time" not in table.text and "date" in mapping.columns:
+        _refuse_early_dates(table, mapping, traded)
+        _refuse_longer_bars(table, traded)
     at = np.flatnonzero(traded & orderly & (n["low"] > 0))
     at = at[:: max(len(at) // SAMPLED, 1)]
     if len(at):
@@ -68,8 +72,6 @@ def _refuse_negative(table: MappedTable, mapping: TableMapping, bars: np.ndarray
 
 def _refuse_early_dates(table: MappedTable, mapping: TableMapping, traded: np.ndarray) -> None:
     """Dates that a time zone made a day early: some are Sundays, and all are the days before trading days."""
-    if "time" in table.text or "date" not in mapping.columns:
-        return
     sessions = trading_days("2010-01-01")
     days = np.unique(table.date[traded])
     days = days[(days >= sessions[0]) & (days < sessions[-1])]
@@ -79,6 +81,21 @@ def _refuse_early_dates(table: MappedTable, mapping: TableMapping, traded: np.nd
             f"{table.paths[0]}: the dates in column {mapping.named('date')!r} are a day early: {closed[0]}, a "
             f"{closed[0].item():%A}, has trades, and each of the {len(days)} is the day before a trading day; write "
             "Shanghai's dates, or stamps with their time zone"
+        )
+
+
+def _refuse_longer_bars(table: MappedTable, traded: np.ndarray) -> None:
+    """Bars of a week or a month have the columns of daily ones, and their dates lie further apart."""
+    at = np.flatnonzero(traded & (table.symbol < STOCKS_MEASURED))
+    at = at[np.lexsort((table.date[at], table.symbol[at]))]
+    gap = np.diff(np.searchsorted(trading_days("2010-01-01"), table.date[at]))
+    gap = gap[(np.diff(table.symbol[at]) == 0) & (gap > 0)]
+    middle = int(np.median(gap)) if len(gap) >= FEWEST_GAPS else 1
+    if middle >= WEEK:
+        kind, stock = "weekly" if middle < MONTH else "monthly", table.axis[table.symbol[at[0]]]
+        raise DataError(
+            f"{table.paths[0]}: these are {kind} bars, no daily ones: the dates of {stock} and others lie {middle} trading "
+            "days apart; export daily bars (weekly and monthly ones are made of them)"
         )
 
 

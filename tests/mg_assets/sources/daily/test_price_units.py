@@ -115,6 +115,14 @@ def test_dates_a_day_early_are_refused(tmp_path):
         load(tmp_path, frame)
 
 
+@pytest.mark.parametrize(("every", "name"), [(5, "weekly"), (21, "monthly")])
+def test_longer_bars_are_no_daily_ones(tmp_path, every, name):
+    days = trading_days("2023-01-03", "2024-03-29")[::every]
+    frame = pd.concat([tushare(1).iloc[:1]] * len(days)).assign(trade_date=[str(d).replace("-", "") for d in days])
+    with pytest.raises(DataError, match=rf"these are {name} bars, no daily ones: .* 600000.SH .* {every} trading"):
+        load(tmp_path, frame)
+
+
 @pytest.mark.parametrize("how", ["parquet", "text"])
 def test_dates_with_a_zone_keep_their_day(tmp_path, how):
     frame = tushare()
