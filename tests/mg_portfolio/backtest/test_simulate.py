@@ -252,6 +252,17 @@ def test_halted_and_delisted_stocks_keep_their_last_price():
     row = paid.trades[paid.trades["symbol"] == "A"].iloc[0]
     assert (row["side"], row["reason"]) == ("payout", "delisted")
     assert row["filled"] == pytest.approx(-0.5)
+    absent = simulate(
+        changed(m, close=close, trade_price=trade, listed=listed, absent=~listed),
+        {5: np.array([0, 1.0, 0, 0])},
+        start_holdings=w,
+    )
+    assert absent.trades.loc[absent.trades["symbol"] == "A", "reason"].tolist() == ["absent"]
+    listed[7:, 0] = True  # it comes back: the days between were a halt
+    halted = changed(m, close=close, trade_price=trade, listed=listed)
+    assert halted.listed.all()
+    kept = simulate(halted, {5: np.array([0, 1.0, 0, 0])}, start_holdings=w)
+    assert kept.trades.loc[kept.trades["symbol"] == "A", "reason"].tolist() == ["no_price"]
 
 
 def test_everything_halted_changes_nothing_and_cash_waits():
