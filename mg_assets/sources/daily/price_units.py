@@ -94,8 +94,8 @@ def _refuse_longer_bars(table: MappedTable, traded: np.ndarray) -> None:
     if middle >= WEEK:
         kind, stock = "weekly" if middle < MONTH else "monthly", table.axis[table.symbol[at[0]]]
         raise DataError(
-            f"{table.paths[0]}: these are {kind} bars, no daily ones: the dates of {stock} and others lie {middle} trading "
-            "days apart; export daily bars (weekly and monthly ones are made of them)"
+            f"{table.paths[0]}: these are {kind} bars, no daily ones: the dates of {stock} and others lie {middle} "
+            "trading days apart; export daily bars (weekly and monthly ones are made of them)"
         )
 
 
