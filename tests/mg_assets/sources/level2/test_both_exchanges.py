@@ -155,9 +155,7 @@ def test_a_stream_says_what_it_leaves_out_of_the_other(days, tmp_path, codes):
     names = frame["SecurityID"].map("{:06d}.SH".format) if "." in codes else frame["SecurityID"]
     mixed = pd.concat([frame.assign(SecurityID=names), frame.assign(SecurityID=codes)])
     written(tmp_path, [("Transaction", mixed)], DAY)
-    with pytest.raises(
-        DataError, match=r"Transaction.csv: \d+ of \d+ rows are A shares .*for sz_trades too"
-    ):
+    with pytest.raises(DataError, match=r"Transaction.csv: \d+ of \d+ rows are A shares .*for sz_trades too"):
         build_source("tonglian", {"root": tmp_path}).load("trades", DAY)
 
 
