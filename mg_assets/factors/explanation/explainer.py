@@ -23,12 +23,12 @@ from mg_assets.factors.explanation.stock_day import StockDay, read_stock
 from mg_assets.factors.explanation.trade_paths import StockTrades, marked_trades, trade_paths
 from mg_assets.factors.kernels.intraday import intraday_factors
 from mg_assets.factors.kernels.trade import BIG_ORDER_STD
-from mg_assets.factors.registry import ALL34, FACTORS, PASSPORTS
+from mg_assets.factors.registry import ALL34, FACTORS, passports
 from mg_assets.lake.store import Lake
 
 
 def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_ORDER_STD) -> "Explanation":
-    """Explain the 34 intraday factors of a stock on a day.
+    """Explain the intraday factors of a stock on a day.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_
 
 
 class Explanation:
-    """The paths to a stock's 34 intraday factors of one day.
+    """The paths to a stock's intraday factors of one day.
 
     Parameters
     ----------
@@ -115,14 +115,15 @@ class Explanation:
         Raises
         ------
         DataError
-            The factor is none of the 34; the message names similar ones.
+            The factor is none of them; the message names similar ones.
         """
         if factor not in FACTORS:
             near = difflib.get_close_matches(factor, ALL34, 3, 0.4)
-            kind = f"a {PASSPORTS[factor].family} factor" if factor in PASSPORTS else "unknown"
+            spec = passports().get(factor)
+            kind = "unknown" if spec is None else f"{'an' if spec.family == 'own' else 'a'} {spec.family} factor"
             hint = f", such as {', '.join(near)}" if near else ""
             raise DataError(
-                f"factor {factor!r} is {kind}; explain knows the 34 intraday ones{hint}: {', '.join(ALL34)}"
+                f"factor {factor!r} is {kind}; explain knows the {len(ALL34)} intraday ones{hint}: {', '.join(ALL34)}"
             )
         if factor not in self._paths:
             self._paths[factor] = self._path(factor)
@@ -231,7 +232,7 @@ class Explanation:
 
     @cached_property
     def _values(self) -> pd.Series:
-        """The 34 values, from the same kernels that made the stored ones."""
+        """The values, from the same kernels that made the stored ones."""
         tables = self.source.trades, self.source.orders, self.source.minute_bars
         found = intraday_factors(*tables, self.big_order_std)
         return found.reindex([self.symbol]).iloc[0]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mg_assets.errors import DataError, SettingsError
-from mg_assets.factors import factor
+from mg_assets.factors import factor, registry
 from mg_assets.factors.own_frames import FactorReader
 from mg_assets.factors.passport_pages import passport_markdown
 from mg_assets.factors.registry import PUBLISHED_TABLES, own_factors, table_of
@@ -127,6 +127,16 @@ def test_columns_are_checked_when_the_module_is_read():
         factor(name="x")(lambda: {})
 
 
+def test_a_built_in_factor_is_one_place(monkeypatch):
+    """A module of the list, and nothing else: no published set changes."""
+    one = made(name="further")
+    monkeypatch.setattr(registry, "MODULES", module(one=one))
+    assert own_factors(()) == {"further": one}
+    assert table_of("further", ()) == "own_further"
+    assert (len(registry.HF27), len(registry.ALL34), len(registry.DAILY)) == (27, 34, 42)
+    assert "further" not in registry.PASSPORTS
+
+
 def module(**objects) -> tuple[ModuleType, ...]:
     found = ModuleType("own_of_this_test")
     vars(found).update(objects)
@@ -153,7 +163,10 @@ def test_own_factors_stand_beside_the_published():
         ({"a": made(name="beta")}, "factor beta is a published one, in common_factors; rename yours"),
         ({"a": made(name="x_1"), "b": made(name="x_1")}, "Factor 'x_1' is defined twice"),
         ({"a": factor(name="x_2")(lambda labels: {})}, "factor x_2: the parameter labels is no daily table"),
-        ({"a": factor(name="x_3")(lambda daily_bar: {})}, "the parameter daily_bar is no daily table; did you mean d"),
+        (
+            {"a": factor(name="x_3")(lambda daily_bar: daily_bar)},
+            "the parameter daily_bar is no daily table; did you mean d",
+        ),
         (
             {"a": factor(name="x_4", columns={"common_factors": ("bta",)})(lambda common_factors: {})},
             "factor x_4: common_factors has no column bta; did you mean beta",

@@ -165,15 +165,17 @@ def test_kinds_are_classes_of_modules():
     found = ModuleType("own_kinds_of_this_test")
     found.Minutes, found.Daily, found.DailySource, found.text = Minutes, Daily, DailySource, "text"
     assert own_kinds([found]) == {"own_minutes": Minutes, "own_daily": Daily}
-    found.Wrong = type("Wrong", (OwnSource,), {"kind": "own_wrong", "tables": ("minute_bar",)})
-    with pytest.raises(
-        SourceError, match=r"source 'own_wrong' \(Wrong\) has no table minute_bar; did you mean minute_b"
+    for kind, message in (
+        (
+            type("Wrong", (OwnSource,), {"kind": "own_wrong", "tables": ("minute_bar",)}),
+            "has no table minute_bar; did you",
+        ),
+        (type("Wrong", (OwnSource,), {"kind": "own_wrong", "tables": ("minute_bars",)}), "lacks days, read"),
     ):
-        own_kinds([found])
-    found.Wrong = type("Wrong", (OwnSource,), {"kind": "own_wrong", "tables": ("minute_bars",)})
-    with pytest.raises(SourceError, match=r"source 'own_wrong' \(Wrong\) lacks days, read"):
-        own_kinds([found])
-    found.Wrong = type("Wrong", (Daily,), {"kind": "qlib"})
+        vars(found)["Wrong"] = kind
+        with pytest.raises(SourceError, match=rf"source 'own_wrong' \(Wrong\) {message}"):
+            own_kinds([found])
+    vars(found)["Wrong"] = type("Wrong", (Daily,), {"kind": "qlib"})
     with pytest.raises(SourceError, match="source kind 'qlib' of Wrong is taken"):
         own_kinds([found])
 

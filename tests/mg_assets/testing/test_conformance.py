@@ -35,7 +35,6 @@ def test_built_in_factors_obey_the_rules(family):
     check_factor(factor(name=f"all_of_{family}")(together), days=2)
 
 
-SEEN: list[int] = []
 LAST: dict[str, float] = {}
 RANDOM = np.random.default_rng(0)
 
@@ -69,14 +68,6 @@ def at_random(minute_bars):
 
 def of_nothing(minute_bars):
     return pd.Series(1.0, minute_bars["symbol"].unique())
-
-
-def infinite(minute_bars):
-    return (
-        minute_bars.groupby("symbol")["amount"].sum()
-        / minute_bars.groupby("symbol")["volume"].sum().clip(0)
-        / (minute_bars.groupby("symbol")["amount"].sum() > 0)
-    )
 
 
 def undeclared(minute_bars):

@@ -1,4 +1,4 @@
-"""The 34 intraday factors against their naive twin."""
+"""The intraday factors against their naive twin."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -171,8 +171,8 @@ def test_a_suspended_stock_is_nan_throughout_with_its_orders():
 def test_no_rows_and_no_tables():
     trades, orders = (t.iloc[:0] for t in twin.random_day(0))
     empty = intraday_factors(trades, orders, bars_from_trades(trades))
-    assert empty.shape == (0, 34)
-    assert intraday_factors(None, None, None).shape == (0, 34)
+    assert empty.shape == (0, len(ALL34))
+    assert intraday_factors(None, None, None).shape == (0, len(ALL34))
     assert list(trade_factors(trades).columns) == list(TRADE)
 
 
