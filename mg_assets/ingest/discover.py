@@ -1,10 +1,12 @@
 """Recognise each file of a folder, and build the options of the source that reads them all."""
 
 import datetime as dt
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +276,8 @@ def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], r
                 f"{one.path} is {preset} ({table}) as the {len(groups[best])} files {best!r} are, but lies or is named "
                 "otherwise; bring them together, or ingest them apart"
             )
-    return named if named is not None and len(groups[best]) == 1 else best
+    own = named is not None and len(groups[best]) == 1 and fnmatch(named, re.sub(r"\{[^}]*\}", "*", best))
+    return named if own and named is not None else best  # a preset's own path, not a file of that name elsewhere
 
 
 def _own_patterns(preset: str, table: str) -> list[str]:
