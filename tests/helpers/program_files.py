@@ -180,7 +180,8 @@ def tushare(folder: Path, bars: pd.DataFrame) -> None:
     names = [
         [symbol, "平安银行", "20120802", "20230105", "20120801", "改名"],
         [symbol, "*ST平安", "20230106", None, "20230104", "*ST"],
-        ["600000.SH", "浦发银行", "19991110", None, None, "其他"],
+        ["600000.SH", "S浦发", "20061009", "20230104", None, "其他"],  # a stock before its reform is no ST
+        ["600000.SH", "浦发银行", "20230105", None, None, "其他"],
     ]
     _csv(
         folder / "namechange.csv",
@@ -211,7 +212,7 @@ def joinquant(folder: Path, bars: pd.DataFrame) -> None:
     price = price[
         ["time", "code", "open", "close", "high", "low", "volume", "money", "high_limit", "low_limit", "paused"]
     ]
-    _csv(folder / "daily.csv", price.sort_values(["code", "time"]))
+    _csv(folder / "daily.csv", price)
     factor = price[["time", "code"]].assign(
         factor=np.where((price["code"] == "600000.XSHG") & (price["time"] >= EX_DAY), STEP, 1.0)
     )
@@ -284,7 +285,8 @@ def ricequant(folder: Path, bars: pd.DataFrame, whole_prices: bool = False) -> N
     write("dividends.h5", {"600000.XSHG": np.array([(20230105, 20221231, CASH * 10, 20230106, 20230106, 10.0)], cash)})
     split = np.array([(20230110000000, 2.0)], [("ex_date", "<i8"), ("split_factor", "<f8")])
     write("split_factor.h5", {"159915.XSHE": split})
-    write("suspended_days.h5", {codes[symbol]: np.array([int(day.replace("-", ""))])})
+    halted = {codes[symbol]: [int(day.replace("-", ""))], codes["300750.SZ"]: [20230109]}  # the second traded
+    write("suspended_days.h5", {key: np.array(days) for key, days in halted.items()})
     flagged = [int(d.replace("-", "")) for d in DAYS if d >= ST_FROM]
     write("st_stock_days.h5", {"000001.XSHE": np.array(flagged)})
     np.save(folder / "trading_dates.npy", np.array([int(d.replace("-", "")) for d in DAYS]))

@@ -19,7 +19,6 @@ from mg_assets.sources.file_patterns import FilePatterns
 DAILY = ("date", "symbol", "exchange", *NUMBERS)
 MINUTE = ("date", "symbol", "exchange", "time", "open", "high", "low", "close", "volume", "amount", "num_trades")
 LABELS = ("end", "start")
-LEAST_CODE = 6
 OPTIONS = ("optional", "only", "may_lack")
 """Keys that every table may have."""
 VOLUME_STEP = "volume_step"
@@ -62,8 +61,8 @@ class RowFilter:
     def names(self, path: Path) -> bool:
         """Whether a file's path says that all of its rows are the table's."""
         text = path.as_posix()
-        codes = [re.escape(v) for v in self.values if len(v) >= LEAST_CODE]  # an S is in many a path
-        return self.or_all or any(re.search(rf"(?<![A-Za-z\d]){code}(?![A-Za-z\d])", text) for code in codes)
+        words = map(re.escape, self.values)
+        return self.or_all or any(re.search(rf"(?<![A-Za-z\d]){word}(?![A-Za-z\d])", text) for word in words)
 
 
 @dataclass(frozen=True)

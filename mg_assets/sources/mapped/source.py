@@ -219,6 +219,9 @@ class MappedSource:
         if table.others:
             notes["rows_of_other_kinds"] = table.others
         numbers, flags, aside = dict(table.numbers), dict(table.flags), [table.quarantine]
+        if "adj_factor" in numbers and not np.any(np.abs(numbers["adj_factor"] - 1) > 0):
+            del numbers["adj_factor"]  # what JoinQuant gives beside prices that it was asked not to adjust
+            notes["factor_of_ones_left_out"] = "the bars' own factor is 1 everywhere, which says nothing of ex-days"
         for i, more in enumerate(section.more):
             if not self._here(more):
                 continue

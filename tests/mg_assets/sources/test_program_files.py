@@ -37,6 +37,7 @@ def ingested(folder, tmp_path):
     def write(source, table, key, loaded):
         lake.write(table, key, loaded.data, {})
         notes[table, key] = loaded.notes
+        assert not len(loaded.quarantine)
 
     ingest_days(report, found, open_sources(report), write)
     assert not report.failed, [f.error for f in report.failed]
@@ -303,6 +304,19 @@ def test_joinquant_tables_of_a_folder_are_one_source(tmp_path):
     require_weights(lake)
     assert report.files[tmp_path / "jq" / "extras_is_st.csv"].rows == len(files.DAYS) * len(files.CLOSES)
     assert {"float_shares", "industry"} <= set(notes["reference", "2023-01-06"]["absent_columns"])
+
+
+@pytest.mark.parametrize("asked", ["fq=None", "fq=post"])
+def test_a_joinquant_factor_in_the_bars_counts_unless_1(tmp_path, asked):
+    files.joinquant(tmp_path, BARS)
+    bars = pd.read_csv(tmp_path / "daily.csv")
+    factor = pd.read_csv(tmp_path / "factor.csv")["factor"]
+    bars.assign(factor=1.0 if asked == "fq=None" else factor.to_numpy()).to_csv(tmp_path / "daily.csv", index=False)
+    (tmp_path / "factor.csv").unlink()
+    loaded = MappedSource("joinquant", tmp_path).load("daily_bars", dt.date(2023, 1, 9))
+    known = asked == "fq=post"
+    assert ("adj_factor" in loaded.notes["absent_columns"]) == (not known)
+    assert loaded.frame.set_index("symbol").loc["600000.SH", "adj_factor"] == (files.STEP if known else 1)
 
 
 def test_days_without_st_flags_are_said_to_be_unknown(tmp_path):
