@@ -48,7 +48,7 @@ def check_prices(table: MappedTable, mapping: TableMapping) -> MappedTable:
     if "time" not in table.text and "date" in mapping.columns:
         _refuse_early_dates(table, mapping, traded)
         _refuse_longer_bars(table, traded)
-    at = np.flatnonzero(traded & orderly & (n["low"] > 0))
+    at = np.flatnonzero(traded & orderly & (n["low"] > 0) & np.isfinite(n["high"]))
     at = at[:: max(len(at) // SAMPLED, 1)]
     if len(at):
         _check_level(table, mapping, at)
@@ -117,7 +117,7 @@ def _check_amount(table: MappedTable, mapping: TableMapping, at: np.ndarray) -> 
     n = table.numbers
     step = max(float(mapping.options.get(VOLUME_STEP, 1)), mapping.units.get("volume", 1.0))
     volume, amount, low, high, close = (n[c][at] for c in ("volume", "amount", "low", "high", "close"))
-    known = (amount > 0) & (volume >= 20 * step)
+    known = (amount > 0) & np.isfinite(amount) & np.isfinite(volume) & (volume >= 20 * step)
     if not known.any():
         return
     volume, amount, low, high, close, at = (v[known] for v in (volume, amount, low, high, close, at))

@@ -92,6 +92,13 @@ def test_a_damaged_price_below_zero_is_one_row(tmp_path):
     assert len(load(tmp_path, frame).quarantine) == 1
 
 
+@pytest.mark.parametrize("column", ["amount", "vol", "high"])
+def test_values_without_end_are_no_unit(tmp_path, column):
+    frame = tushare().astype({"vol": float}).reset_index(drop=True)
+    frame.loc[::3, column] = np.inf
+    assert len(load(tmp_path, frame).quarantine) > 0
+
+
 @pytest.mark.parametrize("rounded", ["volume to lots", "amount to yuan", "no amount on some", "one odd row"])
 def test_what_vendors_round_is_no_other_unit(tmp_path, rounded):
     frame = tushare().reset_index(drop=True)
