@@ -9,7 +9,8 @@ columns. Whoever hands them something with labels gets it aligned by its labels,
 - an xarray DataArray or Dataset with coordinates
 
 One argument of a call gives the axes (its docstring says which). What another argument has beyond them is refused by
-name; what it lacks is missing: NaN, a weight of 0, a flag that is not set. Days ascend and symbols are sorted, so the
+name; flags, codes and labels of training may cover more, as they describe days and stocks. What an argument lacks is
+missing: NaN, a weight of 0, a flag that is not set. Days ascend and symbols are sorted, so the
 order in which rows and columns are handed in changes nothing. Times become the day of Shanghai. Bare arrays, and frames
 whose index and columns are pandas' default numbers, are taken as they are. A bare array beside labelled ones is
 refused, since nobody knows its order, unless the call names its days and symbols.

@@ -35,24 +35,28 @@ class Layout:
         The argument is the labels themselves.
     otherwise : str
         Its axis where it has one only: values of all days, or of all stocks.
+    wider : bool
+        It describes days and stocks (a flag, a code, a label of training) and may cover others too, which are left out;
+        else what it has beyond the axes is refused.
     """
 
     dims: str
     missing: float | bool | int | None = np.nan
     is_axis: bool = False
     otherwise: str = ""
+    wider: bool = False
 
 
 PANEL = Layout("ds")
-FLAGS = Layout("ds", False)
-CODES = Layout("ds", -1)
+FLAGS = Layout("ds", False, wider=True)
+CODES = Layout("ds", -1, wider=True)
 WEIGHTS = Layout("ds", 0.0)
 CUBE = Layout("dsf")
 BY_DAY = Layout("d")
 BY_STOCK = Layout("s")
 BY_FEATURE = Layout("f")
-STOCK_FLAGS = Layout("s", False)
-STOCK_CODES = Layout("s", -1)
+STOCK_FLAGS = Layout("s", False, wider=True)
+STOCK_CODES = Layout("s", -1, wider=True)
 STOCK_WEIGHTS = Layout("s", 0.0)
 DAYS = Layout("d", is_axis=True)
 SYMBOLS = Layout("s", is_axis=True)
@@ -292,7 +296,7 @@ def _fitted(name: str, block: Block, layout: Layout, axes: Axes, sources: Mappin
         place = own.get_indexer(pd.Index(axes[dim]))
         lacking = place < 0
         extra = ~own.isin(axes[dim])
-        if extra.any():
+        if extra.any() and not (layout.wider and (place >= 0).any()):
             raise LabelError(_beyond(name, WORDS[dim], own[extra], axes[dim], sources[dim]))
         if lacking.any() and layout.missing is None:
             raise LabelError(

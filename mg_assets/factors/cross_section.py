@@ -30,7 +30,7 @@ _ONE_DAY = Layout("sf", otherwise="s")
     result="sf",
     values=Layout("sf"),
     industry=STOCK_CODES,
-    size=Layout("s"),
+    size=Layout("s", wider=True),
     universe=STOCK_FLAGS,
 )
 def preprocess(

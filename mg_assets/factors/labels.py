@@ -65,7 +65,7 @@ def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HO
     DataError,
     by=("close",),
     result="ds",
-    suspended=Layout("ds", True),
+    suspended=Layout("ds", True, wider=True),
     st=FLAGS,
     open=PANEL,
     high=PANEL,

@@ -52,7 +52,8 @@ def train(
         On the same days and stocks.
     labels : ndarray (D, S) or (D, S, horizons), or labelled
         Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none. Labelled ones
-        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols.
+        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols; of others they
+        are not used.
     label_end : ndarray of datetime64[D] (D,), or labelled by date, or None
         The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
         the trading day horizon + 1 after it.
@@ -150,7 +151,8 @@ def train_many(
         On the same days and stocks.
     labels : ndarray (D, S) or (D, S, horizons), or labelled
         Raw returns of the spec's horizons on the inputs' axes (fractions), NaN where a stock has none. Labelled ones
-        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols.
+        (pandas, Polars, Arrow, xarray; see :mod:`mg_axes`) are aligned on the inputs' days and symbols; of others they
+        are not used.
     label_end : ndarray of datetime64[D] (D,), or labelled by date, or None
         The day at whose close each label (of the longest horizon) is available, NaT where it is not yet. None:
         the trading day horizon + 1 after it.
@@ -271,8 +273,8 @@ def _on_axes(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Labels, and the days on which they are available, on the axes of the inputs."""
     layouts = {
-        "labels": Layout("ds", otherwise="dsf"),
-        "label_end": Layout("d", None),
+        "labels": Layout("ds", otherwise="dsf", wider=True),
+        "label_end": Layout("d", None, wider=True),
         "days": DAYS,
         "symbols": SYMBOLS,
     }

@@ -15,7 +15,7 @@ from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.errors import BacktestError, ProblemError
 
-_PANEL, _CODES = Layout("ds", otherwise="s"), Layout("ds", -1, otherwise="s")
+_PANEL, _CODES = Layout("ds", otherwise="s", wider=True), Layout("ds", -1, otherwise="s", wider=True)
 _WEIGHTS = Layout("ds", 0.0, otherwise="s")
 
 

@@ -16,10 +16,10 @@ Day = int | np.integer | dt.date | np.datetime64
 LAYOUTS = {
     "trade_price": PANEL,
     "close": PANEL,
-    "suspended": Layout("ds", True),
+    "suspended": Layout("ds", True, wider=True),
     "limit_up": FLAGS,
     "limit_down": FLAGS,
-    "listed": Layout("ds", None),
+    "listed": Layout("ds", None, wider=True),
     "amount": PANEL,
     "adj_factor": PANEL,
 }

@@ -95,7 +95,7 @@ def _residuals(signal, references, usable, codes, groups):
     signal=PANEL,
     references=CUBE,
     universe=FLAGS,
-    industry=Layout("ds", -1, otherwise="s"),
+    industry=Layout("ds", -1, otherwise="s", wider=True),
 )
 def orthogonalize(
     signal: np.ndarray, references: np.ndarray, universe: np.ndarray, industry: np.ndarray | None = None

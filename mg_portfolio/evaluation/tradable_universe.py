@@ -11,7 +11,7 @@ _BY_LISTED_DAYS = aligned(
     result="ds",
     listed_days=PANEL,
     st=FLAGS,
-    suspended=Layout("ds", True),
+    suspended=Layout("ds", True, wider=True),
     up_limit_locked=FLAGS,
     member=FLAGS,
 )

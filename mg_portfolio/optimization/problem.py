@@ -5,26 +5,25 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from mg_axes import SYMBOLS, Layout, align
+from mg_axes import BY_STOCK, STOCK_CODES, STOCK_FLAGS, STOCK_WEIGHTS, SYMBOLS, Layout, align
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.validation import validated
 
-_STOCK, _WEIGHT, _FLAG = Layout("s"), Layout("s", 0.0), Layout("s", False)
 LAYOUTS = {
-    "score": _STOCK,
-    "benchmark": _WEIGHT,
-    "holdings": _WEIGHT,
-    "industry": Layout("s", -1),
-    "styles": Layout("sf"),
+    "score": BY_STOCK,
+    "benchmark": STOCK_WEIGHTS,
+    "holdings": STOCK_WEIGHTS,
+    "industry": STOCK_CODES,
+    "styles": Layout("sf", wider=True),
     "style_limits": Layout("f"),
     "style_priority": Layout("f"),
-    "member": _FLAG,
-    "suspended": _FLAG,
-    "limit_up": _FLAG,
-    "limit_down": _FLAG,
-    "factor_loadings": Layout("sg"),
+    "member": STOCK_FLAGS,
+    "suspended": STOCK_FLAGS,
+    "limit_up": STOCK_FLAGS,
+    "limit_down": STOCK_FLAGS,
+    "factor_loadings": Layout("sg", wider=True),
     "factor_cov": Layout("gg"),
-    "specific_var": _STOCK,
+    "specific_var": Layout("s", wider=True),
     "symbols": SYMBOLS,
     "style_names": Layout("f", is_axis=True),
 }

@@ -21,8 +21,10 @@ def test_the_example_runs(lake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(EXAMPLES[0], names)
-    assert names["scores"].shape == (names["ahead"].sum(), names["problem"].size)
+    assert names["scores"].shape == (len(names["days"]), names["problem"].size)
+    assert (tmp_path / "my_gru.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert names["solution"].status == "optimal"
+    assert list(names["solution"].by_symbol.index) == sorted(names["scores"].columns)
     assert names["solution"].weights.sum() == pytest.approx(1)
     assert names["explanation"]["bigorder_ret"].agrees
     assert -1 < names["evaluation"].summary["rank_ic_mean"] < 1

@@ -203,3 +203,10 @@ def test_a_reversed_index_is_a_label():
     assert not is_labelled(pd.Series([1.0, 2.0]))
     assert is_labelled(pd.Series([1.0, 2.0])[::-1])
     assert is_labelled((1.0, pd.Series([1.0], ["a"])))
+
+
+def test_flags_of_more_stocks_are_cut_to_the_axes():
+    found = SCALED(WIDE.iloc[:, :2], WIDE.iloc[:, :2], WIDE > 0)
+    assert found.shape == (3, 2)
+    with pytest.raises(ValueError, match=r"tradable has 4 symbols that are not in price, the first x000001.SZ"):
+        SCALED(WIDE, WIDE, (WIDE > 0).rename(columns=lambda c: f"x{c}"))
