@@ -1,12 +1,14 @@
 """Models, signals and portfolios of a user's own: from YAML and from extension modules, in one catalog."""
 
+import re
 import sys
+import textwrap
 
 import pytest
 
 from mg_assets.errors import SettingsError
 from mg_assets.modelling.signals import ScorePart, score_part
-from mg_assets.settings import Settings, load_settings
+from mg_assets.settings import CHECKOUT, Settings, load_settings
 from mg_models.catalog import CATALOG, get, override
 from mg_portfolio import Costs
 from mg_portfolio.catalog import ALL_PORTFOLIOS
@@ -135,7 +137,7 @@ def test_entries_of_extension_modules_join_the_catalogs(settings_of, tmp_path):
     assert len(found.models) == len(CATALOG) + 1
 
 
-def test_a_name_that_only_the_extension_has_is_unknown_without_it(settings_of):
+def test_a_name_of_an_extension_is_unknown_without_it(settings_of):
     with pytest.raises(SettingsError, match=r"catalog\[0\] was 'mean_of_mine'; a signal was expected"):
         settings_of("catalog: [mean_of_mine]\n")
 
@@ -144,3 +146,23 @@ def test_an_entry_of_a_built_in_name_is_refused(settings_of, tmp_path):
     (tmp_path / "own_catalog.py").write_text(MODULE.replace('"one_of_mine"', '"lf_multitask"'))
     with pytest.raises(SettingsError, match=r"ModelSpec 'lf_multitask' is defined twice: in .*_72.py and .*own"):
         settings_of("extensions: [own_catalog.py]\n")
+
+
+def examples(page: str, section: str) -> list[str]:
+    text = (CHECKOUT / "docs" / page).read_text(encoding="utf-8").partition(f"## {section}\n")[2].partition("\n## ")[0]
+    return [textwrap.dedent(found) for found in re.findall(r"(?:^    .*\n(?:\n+(?=    ))?)+", text, re.MULTILINE)]
+
+
+def test_examples_of_the_pages_are_settings_and_modules(settings_of, tmp_path):
+    (text,) = examples("settings.md", "Models, signals and portfolios of your own")
+    found = settings_of(text)
+    assert found.held_signals == ("my_gru", "my_signal", "my_scores")
+    assert found.catalogs.portfolios["mine"].turnover_limit == 0.1
+    text, module = examples("models.md", "A model of your own")
+    assert settings_of(text).catalogs.models["my_gru"].network.hidden == 64
+    (tmp_path / "own_catalog.py").write_text(module)
+    found = settings_of("extensions: [own_catalog.py]\ncatalog: [last_step]\nmodels: {last_step: {hidden: 32}}\n")
+    assert found.catalogs.models["last_step"].network.hidden == 32
+    (text,) = examples("extensions.md", "A model, a signal, a portfolio")
+    own = settings_of(text.replace("extensions: [./late_volume.py]\n", "")).catalogs
+    assert own.models["my_gru"].inputs[0].columns == ("hf27", "late_volume")

@@ -286,11 +286,12 @@ def name_of(subject: str, lang: str, labels: Mapping[str, str] | None = None) ->
 
 
 def portfolio_name(name: str, index: str, lang: str) -> str:
-    """Display name of a portfolio, from its index and variant: ``csi500_turnover30``."""
-    variant = name.split("_", 1)[1] if "_" in name else ""
-    known = _VARIANT[lang].get(variant, variant)
+    """Display name of a portfolio by its index and variant, ``csi500_turnover30`` or ``mine``; of an index, its own."""
     shown = name_of(index, lang)
-    return _PORTFOLIO[lang].format(index=shown, variant=known) if known else shown
+    if name == index:
+        return shown
+    variant = name.removeprefix(f"{index.replace(' ', '').lower()}_")
+    return _PORTFOLIO[lang].format(index=shown, variant=_VARIANT[lang].get(variant, variant))
 
 
 def period_names(lang: str, year: int, month: int) -> dict[str, str]:

@@ -108,7 +108,7 @@ def test_what_a_network_cannot_take_is_named_before_training():
         replace(get("hf_gru"), label=LabelSpec((5, 10)))
 
 
-def test_a_field_at_its_default_leaves_hash_and_card_as_they_were():
+def test_a_field_at_its_default_is_in_no_hash_and_no_card():
     spec = get("hf_gru")
     assert spec.hash == "6a1c1a4823df262c"
     assert "columns" not in mg_models.specs.plain(spec)["inputs"][0]

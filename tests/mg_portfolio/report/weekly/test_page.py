@@ -18,7 +18,7 @@ from mg_portfolio.report.weekly.page import (
     WeeklyReport,
     render_weekly_report,
 )
-from mg_portfolio.report.weekly.texts import NAMES, TEXTS, name_of
+from mg_portfolio.report.weekly.texts import NAMES, TEXTS, name_of, portfolio_name
 
 AS_OF = datetime.date(2023, 12, 15)
 VOID = {"meta", "br", "path", "rect", "use"}
@@ -276,6 +276,20 @@ def test_the_portfolio_card_shows_the_last_rebalance(pages):
         weights = text[text.index(TEXTS[lang]["chart_overweight"]) :]
         assert "600019.XSHG" in weights
         assert "600020.XSHG" not in weights  # the 21st overweight
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("csi500_turnover30", "CSI 500 enhanced (30% turnover)"),
+        ("csi500_ai", "CSI 500 enhanced (AI)"),
+        ("csi500_mine", "CSI 500 enhanced (mine)"),
+        ("mine", "CSI 500 enhanced (mine)"),
+        ("CSI 500", "CSI 500"),
+    ],
+)
+def test_a_portfolio_is_named_by_its_index_and_variant(name, shown):
+    assert portfolio_name(name, "CSI 500", "en") == shown
 
 
 def test_active_weights_are_ordered():
