@@ -14,6 +14,7 @@ import mg_assets
 import mg_models
 import mg_portfolio as mp
 from mg_assets import factors as mf
+from mg_portfolio.charts import figures
 from mg_portfolio.evaluation import evaluate as ev
 from mg_portfolio.evaluation import quantile_portfolios, signal_correlation, universes
 
@@ -198,6 +199,7 @@ CASES: dict[str, Callable[[Bare], Any]] = {
     "days_listed": lambda on: ev.days_listed(DAYS, on(stocks(np.resize(DAYS[:7], S)))),
     "eligible_entry": lambda on: mf.eligible_entry(on(NO), on(NO), *(on(BARS["close"]) for _ in range(6))),
     "mad_winsorise": lambda on: mf.mad_winsorise(on(OTHER.iloc[0]), on(YES.iloc[0])),
+    "ic_chart": lambda on: [bar.get_height() for bar in figures.ic_chart(DAYS, on(SIGNAL.iloc[:, 0])).axes[0].patches],
     "max_drawdown": lambda on: mp.metrics.max_drawdown(on(NAV)),
 }  # fmt: skip
 
@@ -206,6 +208,7 @@ REFUSED: dict[str, Callable[[Bare], Any]] = {
     "mg_models.price_volume_features": lambda on: mg_models.price_volume_features(bars(on), np.arange(3)),
     "simulate_tracks": lambda on: quantile_portfolios.simulate_tracks(on(SIGNAL), on(PRICE), on(YES), [YES.iloc[:, 0]]),
     "correlation_sums": lambda on: signal_correlation.correlation_sums([on(SIGNAL)], YES.to_numpy()),
+    "layers_chart": lambda on: figures.layers_chart(DAYS, on(PRICE.T)),
     "top_by_amount": lambda on: universes.top_by_amount(on(PRICE), on(YES)),
     "granular_features": lambda on: mf.granular_features(
         np.zeros((S, 10, 240)), on(OTHER.iloc[0]), on(OTHER.iloc[0]), on(OTHER.iloc[0])

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
+from mg_axes import BY_DAY, DAYS, aligned, as_days, bare
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.deviations import exposures_chart, weights_chart
 from mg_portfolio.charts.style import (
@@ -58,7 +59,7 @@ _LAYERS = LinearSegmentedColormap.from_list("layers", [UP, "#6f94bb", "#9a9a9a",
 
 
 def _days(days: np.ndarray) -> np.ndarray:
-    return np.asarray(days, "datetime64[D]")
+    return as_days(days)
 
 
 def _same_length(days: np.ndarray, **series: np.ndarray) -> None:
@@ -68,6 +69,7 @@ def _same_length(days: np.ndarray, **series: np.ndarray) -> None:
 
 
 @styled
+@aligned(EvaluationError, days=DAYS, rank_ic=BY_DAY)
 def ic_chart(
     days: np.ndarray, rank_ic: np.ndarray, every: int = 1, offset: int = 0, labels: Mapping[str, str] | None = None
 ) -> Figure:
@@ -76,7 +78,7 @@ def ic_chart(
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
-    rank_ic : ndarray of float (D,)
+    rank_ic : ndarray of float (D,), or labelled by date
         NaN where a day has none.
     every, offset : int
         One track's days, ``rank_ic[offset::every]``. More than 160 of them are shown as monthly means.
@@ -160,7 +162,8 @@ def layers_chart(
     EvaluationError
         Layers that do not match the days.
     """
-    text, days, layer_nav = labels_with(labels), _days(days), np.asarray(layer_nav, float)
+    layer_nav = np.asarray(bare("layer_nav", layer_nav, EvaluationError), float)
+    text, days = labels_with(labels), _days(days)
     if layer_nav.ndim != 2 or layer_nav.shape[1] != len(days):
         raise EvaluationError(f"layer_nav had shape {layer_nav.shape}, expected (layer, {len(days)})")
     count = len(layer_nav)
@@ -187,6 +190,7 @@ def layers_chart(
 
 
 @styled
+@aligned(EvaluationError, days=DAYS, nav=BY_DAY, benchmark=BY_DAY)
 def nav_chart(
     days: np.ndarray,
     nav: np.ndarray,
@@ -200,7 +204,7 @@ def nav_chart(
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
-    nav, benchmark : ndarray of float (D,)
+    nav, benchmark : ndarray of float (D,), or labelled by date
         Rebased to 1. Without a benchmark the lower panel is the NAV's own drawdown.
     labels : mapping, optional
     height, width : float
@@ -281,6 +285,7 @@ def _log_if_wide(ax: Axes, *lines: np.ndarray) -> None:
 
 
 @styled
+@aligned(EvaluationError, days=DAYS, returns=BY_DAY)
 def long_short_chart(
     days: np.ndarray,
     returns: np.ndarray,
@@ -294,7 +299,7 @@ def long_short_chart(
     Parameters
     ----------
     days : ndarray of datetime64[D] (D,)
-    returns : ndarray of float (D,)
+    returns : ndarray of float (D,), or labelled by date
         Top minus bottom tenth, fractions; NaN days are left out.
     name : str, optional
         Title of the line.

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from mg_axes import bare
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.style import BLUE, BRICK, GREY, INK, LINE, styled
 
@@ -37,7 +38,7 @@ def correlation_chart(names: Sequence[str], matrix: np.ndarray, common: int = 0,
     EvaluationError
         A matrix that does not match the names.
     """
-    matrix = np.asarray(matrix, float)
+    matrix = np.asarray(bare("matrix", matrix, EvaluationError), float)
     count = len(names)
     if matrix.shape != (count, count):
         raise EvaluationError(f"matrix had shape {matrix.shape}, expected ({count}, {count}) for its names")
