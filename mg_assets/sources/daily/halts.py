@@ -25,7 +25,11 @@ CARRIED = ("adj_factor", "float_shares", "st", "pb", "pe_ttm", "pcf_ttm", "divid
 
 
 def with_halts(
-    symbol: np.ndarray, date: np.ndarray, columns: dict[str, np.ndarray], delisted: np.ndarray | None = None
+    symbol: np.ndarray,
+    date: np.ndarray,
+    columns: dict[str, np.ndarray],
+    delisted: np.ndarray | None = None,
+    set_aside: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
     """Add the halted days to rows sorted by symbol, then date.
 
@@ -36,6 +40,8 @@ def with_halts(
     columns : dict of str to ndarray (n,)
     delisted : ndarray of datetime64[D] (S,), optional
         First day behind the listing of each symbol, NaT where unknown or still listed.
+    set_aside : tuple of ndarray (k,), optional
+        Symbols and dates of invalid rows: the stock had a row on the day, so the day is unknown and none is added.
 
     Returns
     -------
@@ -53,6 +59,11 @@ def with_halts(
     whole = np.bincount(at, minlength=len(days))
     halted = np.bincount(place[added], minlength=len(days))
     kept = ~added | (whole >= LEAST_SHARE * (whole + halted))[place]
+    if set_aside is not None and len(set_aside[0]):
+        codes, dates = set_aside
+        on_axis = np.isin(dates, days)
+        unknown = codes[on_axis].astype(np.int64) * len(days) + np.searchsorted(days, dates[on_axis])
+        kept &= ~added | ~np.isin(symbol[rows].astype(np.int64) * len(days) + place, unknown)
     rows, place, added = rows[kept], place[kept], added[kept]
     return symbol[rows], days[place], {n: _carried(n, v[rows], added) for n, v in columns.items()}, added
 

@@ -193,7 +193,7 @@ def build_panel(
     kept, bad, notes = _vetted(rows, listed, drop_before_listing)
     symbol, date = rows.symbol[kept], rows.date[kept]
     raw = {k: v[kept] for k, v in rows.columns.items()}
-    symbol, date, raw, added = with_halts(symbol, date, raw, delisted)
+    symbol, date, raw, added = with_halts(symbol, date, raw, delisted, _days_set_aside(rows.axis, bad))
     if added.any():
         notes["halts_rule"] = (
             f"{int(added.sum())} rows added of stocks that the source leaves out while they are halted: at the "
@@ -256,6 +256,14 @@ def _vetted(
     if "date" not in frame:
         frame = frame.assign(date=np.full(len(frame), np.datetime64("NaT", "s")))
     return keep[~same], frame, notes
+
+
+def _days_set_aside(axis: np.ndarray, bad: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Symbols (positions on the axis) and dates of the invalid rows that have both."""
+    codes = pd.Index(axis).get_indexer(bad["symbol"]) if len(bad) else np.empty(0, np.int64)
+    dates = bad["date"].to_numpy("datetime64[D]") if len(bad) else np.empty(0, "datetime64[D]")
+    known = (codes >= 0) & ~np.isnat(dates)
+    return codes[known], dates[known]
 
 
 def _row_checks(rows: DailyRows) -> list[tuple[np.ndarray, str]]:

@@ -53,6 +53,15 @@ def test_a_day_without_a_row_is_a_halt_while_a_later_row_exists():
     assert "rows_added_for_halts" not in panel.day_notes(DAYS[12])
 
 
+def test_a_day_whose_row_is_set_aside_is_no_halt():
+    close, keep = flat(), np.ones((20, 4), bool)
+    close[5, ODD], keep[6, ODD] = -1.0, False
+    panel = build_panel(rows_of(close, keep))
+    assert panel.day_notes(DAYS[6])["rows_added_for_halts"] == 1
+    assert np.isnan(of_stock(panel, "close")[5])
+    assert of_stock(panel, "suspended")[6] == 1
+
+
 @pytest.mark.parametrize(
     ("delisted", "last"),
     [(None, 9 + HALT_SESSIONS), ("none has one", 9 + HALT_SESSIONS), ("another has one", 99), (30, 29), (5, 9)],

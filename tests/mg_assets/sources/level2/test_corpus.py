@@ -510,6 +510,12 @@ DAILY = [
 ]  # fmt: skip
 
 
+UNPLACED = (
+    "date is not readable", "the stock has this day twice", "symbol is not readable", "16 fields", "14 fields",
+)  # fmt: skip
+"""Of a row that names no stock and day of its own: the stock's day has no row, which is a halt."""
+
+
 @pytest.mark.parametrize(("name", "change", "error", "reason"), DAILY, ids=[d[0].replace(" ", "_") for d in DAILY])
 def test_damage_in_daily_bars(tmp_path, name, change, error, reason):
     (tmp_path / "daily.csv").write_bytes(change(daily()))
@@ -523,7 +529,9 @@ def test_damage_in_daily_bars(tmp_path, name, change, error, reason):
     bad = pd.concat([source.load("daily_bars", d).quarantine for d in days])
     assert bad["reason"].str.startswith(reason).tolist() == [True]
     assert bad["row"].tolist() == [AT]
-    assert sum(len(source.load("daily_bars", d).frame) for d in days) == 39
+    suspended = pd.concat([source.load("daily_bars", d).frame for d in days])["suspended"]
+    assert (~suspended).sum() == 39
+    assert suspended.sum() == (reason in UNPLACED)
 
 
 def test_the_quarantine_holds_the_row_itself(tmp_path, clean):
