@@ -134,20 +134,23 @@ def test_a_wrong_value_of_any_key_is_named(tmp_path, before, key, values):
 def free(key: str, value: object) -> bool:
     """Whether a key allows that value: text, a number or nothing that only its reader can refuse."""
     if isinstance(value, str):
-        return key in {"lake", "root", "files", "config", "dialect", "table", "date", "symbol", "score", "description"}
+        return key in {"code_changes", "lake", "root", "files", "config", "dialect"} | TEXTS_OF_SIGNALS
     if value is None:
         return key in OPTIONAL
     if isinstance(value, list):
         return key == "symbols"
     if isinstance(value, dict):
         return key in {"files", "indices"}
-    return key in SIMULATED_NUMBERS or (value == 1.5 and key in {"price_unit", "capital", "other_styles"})
+    return key in SIMULATED_NUMBERS or (
+        value == 1.5 and key in {"price_unit", "volume_unit", "amount_unit", "capital", "other_styles"}
+    )
 
 
+TEXTS_OF_SIGNALS = {"table", "date", "symbol", "score", "description"}
 OPTIONAL = {
     "member_floor", "industry_limit", "other_styles",
     "daily_from", "ticks_from", "until", "portfolios_from", "capital", "participation", "tick_start", "index_sizes",
-    "files", "raw_volume", "indices", "symbols", "layouts",
+    "files", "raw_volume", "indices", "symbols", "layouts", "price_unit", "volume_unit", "amount_unit",
 }  # fmt: skip
 SIMULATED_NUMBERS = {f.name for f in fields(SimulationSettings) if f.type is float}
 
