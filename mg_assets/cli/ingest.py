@@ -275,7 +275,9 @@ def _check(report: "IngestReport", screen: Screen) -> None:
                 bad = outcome.observed["bad_partitions"]
                 kind = "check" if outcome.blocking else "warning"
                 days = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
-                screen.line(f"{kind} {table}.{outcome.name}: {days}: {outcome.description}")
+                row = outcome.bad[0] if outcome.bad else {}
+                what = " ".join(str(row[k]) for k in ("symbol", "measure", "observed") if row.get(k) is not None)
+                screen.line(f"{kind} {table}.{outcome.name}: {days} ({what}): {outcome.description}")
 
 
 def _complete_settings(file: Path, opened: "OpenedSources", screen: Screen) -> None:

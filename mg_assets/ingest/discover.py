@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
-from mg_assets.ingest.recognise import Recognised, UnknownFileError, looks_like_a_table, recognise
+from mg_assets.ingest.recognise import Recognised, UnknownFileError, date_of, looks_like_a_table, recognise
 from mg_assets.sources import build_source
 from mg_assets.sources.daily.ricequant import BARS, FILES, OTHER_FILES
 from mg_assets.sources.level2.stream_formats import DIALECTS
@@ -206,7 +206,11 @@ def _recognised(path: Path, folder: Path, only: str | None) -> tuple[FileReport,
         entry.error = "" if entry.skipped else str(error)
     if answers and answers[0].ticks and answers[0].day is None:
         entry.what = f"{answers[0].kind} {answers[0].table}"
-        entry.error = f"{path} is {entry.what}, but its path has no date; put it into a folder named 20230201"
+        above = date_of(folder, folder.parent)
+        how = "put it into a folder named 20230201"
+        if above is not None:  # the folder of a day was given
+            how = f"give the folder above: mg ingest {folder.parent} --from {above} --to {above}"
+        entry.error = f"{path} is {entry.what}, but its path has no date below {folder}; {how}"
         answers = []
     elif answers:
         tables = "+".join(a.table for a in answers)
