@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from mg_portfolio.errors import ProblemError
-from mg_portfolio.exchange_rules import SSE_MAIN, Date, history, in_force
+from mg_portfolio.exchange_rules import SSE_MAIN, Date, history, in_force, one_day
 
 LAWFUL = ("stamp_tax", "transfer_fee")
 """Rates of a day that the law sets: :data:`mg_portfolio.exchange_rules.RULES` has them, the same for every board.
@@ -153,9 +153,9 @@ class CostSchedule:
         Costs
             In force then.
         """
-        date = np.asarray(day, dtype="datetime64[D]")
-        in_force = [costs for since, costs in self.steps if np.datetime64(since, "D") <= date]
-        return in_force[-1] if in_force else self.steps[0][1]
+        date = one_day(day)
+        reached = [costs for since, costs in self.steps if np.datetime64(since, "D") <= date]
+        return reached[-1] if reached else self.steps[0][1]
 
 
 def chinese_costs(commission: float = 0.00025, slippage: float = 0.0) -> CostSchedule:

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from mg_axes import as_days
+
 Date = str | dt.date | np.datetime64
 
 KNOWN_UNTIL = dt.date(2026, 11, 29)
@@ -26,7 +28,6 @@ MAIN = ("sse_main", "szse_main")
 
 SSE_2006 = "SSE Trading Rules (2006-05-15)"
 SZSE_2006 = "SZSE Trading Rules (2006-05-15)"
-SSE_2026 = "SSE Trading Rules, 2026 revision (2026-04-24)"
 BOTH_2026 = "SSE and SZSE Trading Rules, 2026 revisions, SZSE No. 551 of 2026 (2026-04-24)"
 BOTH_2023 = "SSE and SZSE Trading Rules, 2023 revisions, SSE No. 32 and SZSE No. 98 of 2023 (2023-02-17)"
 CHINEXT_2020 = "SZSE Special Rules for Trading on ChiNext (2020-06-12)"
@@ -176,6 +177,25 @@ def _board(symbol: str) -> int:
     raise ValueError(f"symbol was {symbol!r}; write it as 600000.SH, 000001.SZ or 830799.BJ")
 
 
+def one_day(day: Date) -> np.datetime64:
+    """Read a date or a time as a day; one with a time zone is of the day that it is in Shanghai.
+
+    Parameters
+    ----------
+    day : str, date or datetime64
+
+    Returns
+    -------
+    datetime64[D]
+
+    Raises
+    ------
+    LabelError
+        A ValueError: it is no date.
+    """
+    return day.astype("datetime64[D]") if isinstance(day, np.datetime64) else as_days([day], "day")[0]
+
+
 @cache
 def history(name: str, board: int) -> tuple[np.ndarray, tuple[Any, ...]]:
     """List the days on which a rule of a board changed, and its values from each of them on.
@@ -220,7 +240,7 @@ def in_force(name: str, board: int | np.integer, day: Date) -> Any:
         The value of the last rule up to the day; of the first one before it.
     """
     days, values = history(name, int(board))
-    return values[max(int(np.searchsorted(days, np.datetime64(str(day), "D"), side="right")) - 1, 0)]
+    return values[max(int(np.searchsorted(days, one_day(day), side="right")) - 1, 0)]
 
 
 def in_force_each(name: str, boards: np.ndarray, days: np.ndarray, part: int | None = None) -> np.ndarray:
@@ -265,7 +285,7 @@ def unknown_since(last: Date) -> str:
     str
         Empty for a day that the table covers.
     """
-    if np.datetime64(str(last), "D") <= np.datetime64(KNOWN_UNTIL):
+    if one_day(last) <= np.datetime64(KNOWN_UNTIL):
         return ""
     return (
         f"the exchanges' rules are known until {KNOWN_UNTIL} (docs/market_rules.md): days after it follow the rules "

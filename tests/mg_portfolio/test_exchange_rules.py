@@ -5,8 +5,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from mg_portfolio.costs import chinese_costs
 from mg_portfolio.exchange_rules import (
     BOARDS,
     KNOWN_UNTIL,
@@ -90,6 +92,13 @@ def test_the_table_is_ascending_and_within_its_date():
     assert {rule.name for rule in RULES} == set(NAMES)
     with pytest.raises(KeyError, match="no rule 'opens' of sse_main"):
         in_force("opens", 0, "2020-01-01")
+
+
+def test_a_zoned_time_is_of_shanghais_day():
+    midnight = pd.Timestamp("2023-08-28", tz="Asia/Shanghai")
+    assert in_force("stamp_tax", 0, midnight) == 0.0005
+    assert chinese_costs().on(midnight).stamp_tax == 0.0005
+    assert chinese_costs().on(midnight - pd.Timedelta(1, "s")).stamp_tax == 0.001
 
 
 def test_many_lookups_equal_single_ones():
