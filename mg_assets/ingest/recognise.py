@@ -31,7 +31,7 @@ from mg_assets.sources.io.delimited import detect_format
 from mg_assets.sources.io.native import NATIVE_ENDS, is_native, native_sample, refuse_other_bars
 from mg_assets.sources.io.read_file import source_errors
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
-from mg_assets.sources.io.times import days_and_milliseconds
+from mg_assets.sources.io.times import UNREADABLE, days_and_milliseconds
 from mg_assets.sources.io.wide import long_rows
 from mg_assets.sources.level2.stream_formats import DIALECTS, StreamFormat
 from mg_assets.sources.presets import preset_names, read_preset
@@ -48,7 +48,6 @@ _CODE = re.compile(
     r"(?<![A-Za-z\d])(?:(?:sh|sz|bj)[._]?)?\d{6}(?:[._](?:sh|sz|bj|ss|sse|szse|bse|xshg|xshe))?(?![A-Za-z\d])", re.I
 )
 _EXCHANGE_FOLDER = re.compile(r"(?<=/)(?:sh|sz|bj)(?=/)|^(?:sh|sz|bj)(?=/)", re.I)
-_CLOCK = re.compile(r"\d[T ]+(\d{1,2}:\d{2}(?::\d{2})?)")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])?(?!\d)")
 NEAREST_SHARE = 0.5
 
@@ -188,8 +187,7 @@ def _of_several_tables(
     if len(twins) < 2 or is_native(path):
         return twins or [chosen]
     stamps = sample.column(next(w for n, w in chosen.columns.items() if n in ("date", "time")).names)
-    clocks = [match[1] for match in map(_CLOCK.search, stamps) if match]
-    table = "minute" if any(set(c) - set("0:") for c in clocks) else "daily"
+    table = "minute" if _are_minutes(stamps) else "daily"
     return [c for c in twins if c.table == table][:1] or [chosen]
 
 
@@ -205,10 +203,16 @@ def _of_the_interval(
     if not minutes or not any(c.table == "daily" for _, c in fitting):
         return fitting
     stamps = sample.column(minutes[0].columns["time"].names)
-    clock = days_and_milliseconds(pa.chunked_array([pa.array(stamps, pa.string())]))[1] // 60_000
-    intraday = bool(np.any((clock >= FIRST_MINUTE) & (clock <= LAST_MINUTE) & (clock % 60 != 0)))
-    wrong = "daily" if intraday else "minute"
+    wrong = "daily" if _are_minutes(stamps) else "minute"
     return [(score, c) for score, c in fitting if c.table != wrong or c.only is not None]
+
+
+def _are_minutes(stamps: Sequence[str]) -> bool:
+    """Whether stamps are of minute bars: days have one time of the day in Shanghai, if any, on the hour or at night."""
+    clock = days_and_milliseconds(pa.chunked_array([pa.array(stamps, pa.string())]))[1]
+    minutes = np.unique(clock[clock != UNREADABLE] // 60_000)
+    in_session = (minutes >= FIRST_MINUTE) & (minutes <= LAST_MINUTE) & (minutes % 60 != 0)
+    return len(minutes) > 1 or bool(in_session.any())
 
 
 def _of_exchanges(candidates: Sequence[_Candidate], sample: _Sample, path: Path) -> list[_Candidate]:

@@ -16,6 +16,7 @@ TYPES = {
     "text": pa.string(),
     "code": pa.dictionary(pa.int32(), pa.string()),  # few distinct values: one lookup each, not one per row
 }
+THOUSANDS = r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"
 NULLS = ("", "NA", "NaN", "nan", "null", "NULL", "None", "-", "--")
 
 
@@ -104,6 +105,10 @@ def parse_numbers(column: pa.ChunkedArray, kind: str) -> tuple[pa.ChunkedArray, 
     except pa.ArrowInvalid:
         pass
     text = column.to_pandas().str.strip()
+    commas = text.str.contains(",", regex=False).fillna(False).to_numpy(bool)
+    # one ``10,5`` and the column's commas are decimal points
+    if commas.any() and text[commas].str.fullmatch(THOUSANDS).all():
+        text = text.str.replace(",", "", regex=False)
     missing = (text.isna() | text.isin(NULLS)).to_numpy(bool)
     values = pd.to_numeric(text.where(~missing), errors="coerce").to_numpy("float64", na_value=np.nan)
     good = np.isfinite(values)

@@ -20,6 +20,9 @@ EPOCH = np.datetime64(0, "ms")
 EPOCH_DIGITS = {10: 1000.0, 13: 1.0, 16: 1e-3, 19: 1e-6}
 """Digits of a count since 1970 and its unit in milliseconds, from 2001-09-09 to 2033-05-18."""
 
+MEAN_TIME_MINUTES = 486
+"""``+08:06`` is Shanghai's time before 1901, which pytz writes behind a clock that is Shanghai's of today."""
+
 _DATE = re.compile(r"(\d{4})\D?(\d{1,2})\D?(\d{1,2})(?:日|\.0*)?(?:[T ]+(.*))?")
 _CLOCK = re.compile(
     r"(?:(\d{1,2}):?(\d{2})?:?(\d{2})?(?:[.,]\d*)?)?\s*(Z|UTC|GMT|[+-]\d{2}(?::?\d{2})?|Asia/Shanghai|CST)?", re.I
@@ -60,6 +63,8 @@ def _zoned(local: dt.datetime, zone: str) -> dt.datetime:
     sign = -1 if zone[0] == "-" else 1
     digits = zone.lstrip("+-").replace(":", "") if zone[0] in "+-" else "00"
     offset = dt.timedelta(hours=sign * int(digits[:2]), minutes=sign * int(digits[2:] or 0))
+    if offset == dt.timedelta(minutes=MEAN_TIME_MINUTES):
+        return local
     return local.replace(tzinfo=dt.timezone(offset)).astimezone(SHANGHAI)
 
 

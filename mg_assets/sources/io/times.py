@@ -15,7 +15,14 @@ import numba
 import numpy as np
 import pyarrow as pa
 
-from mg_assets.sources.io.dates import EPOCH, epoch_unit, first_text, on_shanghai_clock, shanghai_time
+from mg_assets.sources.io.dates import (
+    EPOCH,
+    MEAN_TIME_MINUTES,
+    epoch_unit,
+    first_text,
+    on_shanghai_clock,
+    shanghai_time,
+)
 
 UNREADABLE = -1
 """Milliseconds of a text that is no time."""
@@ -224,7 +231,8 @@ def _zone(raw, low, high):
         minutes = _two_digits(raw, at, high) if at + 2 == high else -1
     if not (0 <= hours <= 14 and 0 <= minutes <= 59):
         return BAD_ZONE
-    return (hours * 60 + minutes) * (1 if raw[low] == PLUS else -1)
+    zone = (hours * 60 + minutes) * (1 if raw[low] == PLUS else -1)
+    return SHANGHAI_MINUTES if zone == MEAN_TIME_MINUTES else zone
 
 
 @numba.njit(cache=True)

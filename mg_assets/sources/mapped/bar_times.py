@@ -114,8 +114,13 @@ def _measured_label(label: str, minute: np.ndarray) -> tuple[str, bool, tuple[st
         return "start", False, ("times are the minutes' starts (13:00, no 11:30 or 15:00): read so",)
     if label == "start" and ends:
         return "end", False, ("times are the minutes' ends (11:30 and 15:00, no 13:00): read so",)
-    if label == "end" and afternoon > 0 and none(noon, afternoon):
-        return label, True, ("the bar that ends at 11:30 is labelled 13:00: read so",)
+    if afternoon > 0 and none(noon, afternoon):
+        late = "the bar that ends at 11:30 is labelled 13:00: read so"
+        if label == "end":
+            return label, True, (late,)
+        full = len(minute) > 0.5 * BARS * afternoon  # a stock that hardly trades has no 09:30 for want of trades
+        if none(first, afternoon) and close > 0.5 * afternoon and full:
+            return "end", True, ("times are the minutes' ends (15:00, no 09:30): read so", late)
     return label, False, ()
 
 

@@ -35,7 +35,7 @@ from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bar
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.quarantine import merge_quarantines
 
-VERSION = 3  # raise it when the same minute files give another table; of daily tables the rows are compared
+VERSION = 4  # raise it when the same minute files give another table; of daily tables the rows are compared
 NO_VALUES = ("name", "description", "caveats")
 """Keys of a mapping that decide no value."""
 

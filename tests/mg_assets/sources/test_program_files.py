@@ -208,6 +208,21 @@ def test_vnpy_csv_is_daily_or_minute_by_its_clock(tmp_path):
     assert {f.what for f in report.files.values()} == {"vnpy daily", "minute_vnpy minute"}
 
 
+@pytest.mark.parametrize("form", ["epoch", "zone"])
+def test_stamps_in_any_form_are_days_or_minutes(tmp_path, form):
+    for kind, bars in (("d", BARS), ("1m", MINUTES)):
+        path = tmp_path / "vnpy" / kind / "bars.csv"
+        files.vnpy_csv(path, bars, kind)
+        frame = pd.read_csv(path, dtype={"symbol": str})
+        stamps = pd.to_datetime(frame["datetime"]).dt.tz_localize("Asia/Shanghai").dt.tz_convert("UTC")
+        frame["datetime"] = stamps.dt.as_unit("ms").astype("int64") if form == "epoch" else stamps.astype(str)
+        frame.to_csv(path, index=False)
+    lake, report, _ = ingested(tmp_path / "vnpy", tmp_path)
+    require_bars(lake)
+    require_minutes(lake)
+    assert {f.what for f in report.files.values()} == {"vnpy daily", "minute_vnpy minute"}
+
+
 def test_odd_rows_of_a_database_are_set_aside(tmp_path):
     path = tmp_path / "vnpy" / "database.db"
     odd = [

@@ -71,6 +71,24 @@ def test_a_column_in_another_unit_names_the_option(tmp_path, columns, factor, wo
     pd.testing.assert_frame_equal(right, sound)
 
 
+def test_commas_that_group_thousands_are_read(tmp_path):
+    sound = load(tmp_path, tushare()).frame
+    frame = tushare()
+    for column in ("vol", "amount"):
+        frame[column] = [f"{v:,.3f}" for v in frame[column]]
+    assert frame["vol"].str.contains(",").any()
+    pd.testing.assert_frame_equal(load(tmp_path, frame).frame, sound)
+
+
+def test_decimal_commas_are_not_taken_for_thousands(tmp_path):
+    frame = tushare()
+    for column in PRICES:
+        frame[column] = [f"{v:.2f}".replace(".", ",") for v in frame[column]]
+    frame.loc[frame.index[0], "close"] = "10,500"
+    with pytest.raises(DataError, match="is no number"):
+        load(tmp_path, frame)
+
+
 def test_forward_adjusted_prices_below_zero_are_refused(tmp_path):
     frame = tushare()
     frame[PRICES] = np.round(frame[PRICES] - 9.5, 2)

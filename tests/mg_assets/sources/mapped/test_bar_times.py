@@ -99,13 +99,24 @@ def noon_at_1300(volume):
     return made
 
 
-@pytest.mark.parametrize("auction", [False, True])
-def test_noon_labelled_1300_is_bar_119(tmp_path, auction):
+@pytest.mark.parametrize(("auction", "label"), [(False, "end"), (True, "end"), (False, "start")])
+def test_noon_labelled_1300_is_bar_119(tmp_path, auction, label):
     made = noon_at_1300(5000) + (rows(["09:30:00"]) if auction else [])
-    loaded = bars(tmp_path, made)
+    made[0][6:] = [700, 7000.0]
+    loaded = bars(tmp_path, made, label)
     volume = loaded.frame.set_index("minute").volume
-    assert (volume[119], volume[120], len(loaded.quarantine)) == (5000, 100, 0)
-    assert loaded.notes["remarks"] == ["the bar that ends at 11:30 is labelled 13:00: read so"]
+    opened = 800 if auction else 700
+    assert (volume[0], volume[119], volume[120], len(loaded.quarantine)) == (opened, 5000, 100, 0)
+    assert loaded.notes["remarks"][-1] == "the bar that ends at 11:30 is labelled 13:00: read so"
+
+
+def test_a_stock_that_hardly_trades_keeps_its_starts(tmp_path):
+    made = rows(starts()) + rows(["15:00:00"])
+    for row in made:
+        row[6:] = [100, 1000.0] if row[1][11:] in ("13:00:00", "14:00:00", "15:00:00") else [0, 0.0]
+    loaded = bars(tmp_path, made, "start")
+    assert np.flatnonzero(loaded.frame.volume).tolist() == [120, 180, 239]
+    assert "remarks" not in loaded.notes
 
 
 def test_1300_of_a_file_of_starts_is_bar_120(tmp_path):
