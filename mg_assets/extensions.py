@@ -182,11 +182,11 @@ def _imported(name: str, module: str, folder: Path) -> ModuleType:
         importlib.invalidate_caches()
     try:
         return importlib.import_module(module)
-    except Exception as error:  # whatever a user's module raises while it is imported
+    except (Exception, SystemExit) as error:  # whatever a user's module raises while it is imported
         raise SettingsError(f"extension {name}: it cannot be imported: {described(error)}") from error
 
 
-def described(error: Exception) -> str:
+def described(error: BaseException) -> str:
     """File, line and text of an error in a user's code, in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, SyntaxError) and error.filename:

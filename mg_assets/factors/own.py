@@ -30,6 +30,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.settings.values import known_names
 
 FRAMES = ("pandas", "arrow", "polars")
+KEYS = ("symbol", "date")
 MEAN_DAYS = 20  # that the published factors are averaged over before they are evaluated
 PREFIX = "own_"
 """Of the tables of factors of one's own."""
@@ -259,6 +260,8 @@ def _problem(
     """What is wrong with the arguments of :func:`factor`; empty where nothing is."""
     if not name.isidentifier() or name != name.lower():
         return "the name must be lower case letters, digits and underscores: it is a column and a folder of the lake"
+    if name in KEYS:
+        return f"{name} is the name of a column that says which row it is; rename yours"
     if not tables:
         return "the function has no parameters; name the tables that it reads, as def f(daily_bars)"
     if direction not in (-1, 0, 1):
@@ -273,6 +276,8 @@ def _problem(
     if not bounds[0] < bounds[1]:
         return f"bounds were {bounds}; (least, greatest) was expected"
     for table, named in columns.items():
+        if isinstance(named, str):
+            return f"columns of {table} were {named!r}; a tuple of names as ({named!r},) was expected"
         unknown = [c for c in named if table in SCHEMAS and c not in SCHEMAS[table].names]
         if unknown:
             return f"{table} has no column {unknown[0]}; {known_names(unknown[0], SCHEMAS[table].names)}"

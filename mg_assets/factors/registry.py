@@ -91,9 +91,21 @@ def own_factors(extensions: tuple[ModuleType, ...] | None = None) -> dict[str, F
     Raises
     ------
     SettingsError
-        A name is that of a published factor or given twice, or a parameter is no table that a factor may read.
+        A name is that of a published factor or given twice, or a parameter is no table that a factor may read. Or, of
+        the settings' own, a factor has the name of a signal: a part of that name could be either.
     """
-    return _own((*MODULES, *(settings().modules if extensions is None else extensions)))
+    if extensions is not None:
+        return _own((*MODULES, *extensions))
+    found = _own((*MODULES, *settings().modules))
+    signals = settings().catalogs.signals
+    taken = [
+        f"factor {name} has the name of a signal; rename one of them"
+        for name in (*found, *PASSPORTS)
+        if name in signals
+    ]
+    if taken:
+        raise SettingsError(*taken)
+    return found
 
 
 @cache

@@ -11,11 +11,12 @@ from mg_assets.factors.cross_section import preprocess
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
 from mg_assets.factors.labels import eligible_entry
-from mg_assets.factors.registry import HF27, table_of
+from mg_assets.factors.registry import HF27, own_factors, table_of
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import FIRST_DAY, half_year_start, month_of, shift, trading_days, week_of
+from mg_assets.settings.values import known_names
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.data.bar_panels import bar_inputs
 from mg_models.data.liquid_universe import LISTED_DAYS, YEAR, liquid
@@ -89,7 +90,8 @@ def tables_of_input(spec: ModelSpec, i: InputSpec) -> tuple[UpstreamWindow, ...]
         return (UpstreamWindow("factor_inputs", back=i.rows - 1),)
     if i.panel in RAW_PANELS:
         return UpstreamWindow(i.panel, back=i.rows - 1), UpstreamWindow("reference", back=i.rows - 1)
-    raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make")
+    near = known_names(i.panel, (*BAR_PANELS, "price_volume", "hf", *RAW_PANELS))
+    raise DataError(f"{spec.name} reads the input {i.panel!r}, which the lake cannot make; {near}")
 
 
 def chosen_columns(spec: ModelSpec, i: InputSpec) -> dict[str, str]:
@@ -114,6 +116,7 @@ def chosen_columns(spec: ModelSpec, i: InputSpec) -> dict[str, str]:
     twice = [n for at, n in enumerate(names) if n in names[:at]]
     if twice:
         raise DataError(f"{where} has the column {twice[0]} twice")
+    own_factors()  # a fault of theirs is said by itself, not as one of this input
     try:
         return {n: "factor_inputs" if n in HF27 else table_of(n) for n in names}
     except SettingsError as error:

@@ -96,7 +96,7 @@ def _lines(
     elif kind == "union_tag_invalid":
         yield f"{subject} was {shown(at)}; {known_names(at, SOURCES)}"
     elif kind == "rule":
-        yield f"{subject or where.rstrip(': ')}: {context['tail']}"
+        yield f"{subject.removesuffix(': ')}: {context['tail']}"
     else:
         is_key = entry["loc"][-1:] == ("[key]",)
         tail = context.get("tail") or f"{'text' if is_key else CONTAINERS.get(kind, entry['msg'])} was expected"

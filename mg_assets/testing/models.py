@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from mg_assets.errors import MgError
 from mg_assets.extensions import described
 from mg_assets.market.calendar import trading_days
+from mg_assets.modelling.panels import tables_of_input
 from mg_assets.testing.subjects import subject
 from mg_models.catalog import InputSpec, ModelSpec, SplitSpec
 from mg_models.data.label_transforms import STYLES
 from mg_models.data.panel import Panel
 from mg_models.errors import ModelError
+from mg_models.specs import MultitaskIcSpec, ResidualLearningLossSpec
 
 STOCKS, FEATURES = 32, 12
 FIRST, LAST, HALF_YEAR = "2022-01-04", "2023-02-10", "2023H1"
@@ -67,9 +70,12 @@ def check_model(model: ModelSpec | str | Path, data: dict[str, Panel] | None = N
     """
     spec = subject(model, ModelSpec, name)
     try:
+        for one in () if data else spec.inputs:
+            if not one.columns:  # the factors of others may be those of a deployment
+                tables_of_input(spec, one)
         _check_network(spec)
         _check_training(spec, panels(spec) if data is None else data)
-    except ModelError as error:
+    except (ModelError, MgError) as error:
         raise AssertionError(str(error)) from error
     except (RuntimeError, IndexError, KeyError, TypeError, ValueError) as error:  # torch's, of the user's network
         raise AssertionError(f"model {spec.name}: {described(error)}") from error
@@ -95,7 +101,8 @@ def _check_network(spec: ModelSpec) -> None:
 
     alone = predicted(first)
     tasks = len(spec.label.horizons)
-    if alone.ndim != 2 or alone.shape[0] != STOCKS:
+    several = isinstance(spec.loss, (MultitaskIcSpec, ResidualLearningLossSpec))  # tasks of their own for one horizon
+    if alone.ndim != 2 or alone.shape[0] != STOCKS or not (several or alone.shape[1] == tasks):
         raise AssertionError(
             f"model {spec.name}: {STOCKS} rows gave predictions of shape {alone.shape}; (rows, {tasks}) was expected"
         )

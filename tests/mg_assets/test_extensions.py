@@ -58,6 +58,7 @@ def test_spawned_process_imports_a_file_by_its_stem(tmp_path):
         ("x = (\n", r"own_bad\.py, line 1: SyntaxError: '\(' was never closed"),
         ("import no_such_module_of_ours\n", r"own_bad\.py, line 1: ModuleNotFoundError: No module named 'no_such"),
         ("raise ValueError('two\\nlines')\n", r"own_bad\.py, line 1: ValueError: two lines"),
+        ("import sys\nsys.exit(3)\n", r"own_bad\.py, line 2: SystemExit: 3"),
     ],
 )
 def test_error_in_a_module_is_one_line_with_its_place(tmp_path, text, message):

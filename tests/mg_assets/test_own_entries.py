@@ -3,13 +3,16 @@
 import re
 import sys
 import textwrap
+from types import ModuleType
 
 import pytest
 
 from mg_assets.errors import SettingsError
+from mg_assets.factors import factor, registry
+from mg_assets.modelling.panels import chosen_columns
 from mg_assets.modelling.signals import ScorePart, score_part
 from mg_assets.settings import CHECKOUT, Settings, load_settings
-from mg_models.catalog import CATALOG, get, override
+from mg_models.catalog import CATALOG, InputSpec, get, override
 from mg_portfolio import Costs
 from mg_portfolio.catalog import ALL_PORTFOLIOS
 from mg_portfolio.report.published import published_value
@@ -123,6 +126,21 @@ def test_a_part_that_is_a_factor_is_read_with_its_sign():
         score_part("turn_1")
 
 
+def test_a_factor_with_a_name_of_a_signal_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "settings", lambda: Settings(signals={"turn_1m": {"mean": ["late_skew_ret"]}}))
+    with pytest.raises(SettingsError, match="factor turn_1m has the name of a signal; rename one of them"):
+        registry.own_factors()
+
+
+def test_a_fault_of_a_factor_is_not_that_of_an_input(monkeypatch):
+    module = ModuleType("own_of_this_test")
+    module.beta = factor(name="beta")(lambda daily_bars: {})
+    monkeypatch.setattr(registry, "MODULES", (module,))
+    chosen = InputSpec("mine", 5, columns=("turn_1m",))
+    with pytest.raises(SettingsError, match=r"^factor beta is a published one, in common_factors; rename yours$"):
+        chosen_columns(get("hf_gru"), chosen)
+
+
 def test_entries_of_extension_modules_join_the_catalogs(settings_of, tmp_path):
     found = settings_of(
         "extensions: [own_catalog.py]\ncatalog: [mean_of_mine]\nportfolios: [book_of_mine]\n"
@@ -144,7 +162,9 @@ def test_a_name_of_an_extension_is_unknown_without_it(settings_of):
 
 def test_an_entry_of_a_built_in_name_is_refused(settings_of, tmp_path):
     (tmp_path / "own_catalog.py").write_text(MODULE.replace('"one_of_mine"', '"lf_multitask"'))
-    with pytest.raises(SettingsError, match=r"ModelSpec 'lf_multitask' is defined twice: in .*_72.py and .*own"):
+    with pytest.raises(
+        SettingsError, match=r"\.yaml: ModelSpec 'lf_multitask' is defined twice: in .*_72.py and .*own"
+    ):
         settings_of("extensions: [own_catalog.py]\n")
 
 

@@ -111,6 +111,7 @@ def test_wrong_result_is_one_line_with_factor_day_and_stock(returned, message):
         ({"bounds": (1, 0)}, r"bounds were \(1, 0\)"),
         ({"known_at": "ten"}, "known_at was 'ten'; a time as 10:00"),
         ({"name": "My Factor"}, "the name must be lower case"),
+        ({"name": "symbol"}, "symbol is the name of a column that says which row it is; rename yours"),
     ],
 )
 def test_wrong_argument_of_the_decorator_is_named(options, message):
@@ -121,6 +122,10 @@ def test_wrong_argument_of_the_decorator_is_named(options, message):
 def test_columns_are_checked_when_the_module_is_read():
     with pytest.raises(DataError, match=r"daily_bars has no column clos; did you mean close\? known: symbol"):
         factor(name="x", columns={"daily_bars": ("clos",)})(lambda daily_bars: {})
+    with pytest.raises(
+        DataError, match=r"columns of daily_bars were 'close'; a tuple of names as \('close',\) was exp"
+    ):
+        factor(name="x", columns={"daily_bars": "close"})(lambda daily_bars: {})
     with pytest.raises(DataError, match="columns are named of trades, which is no parameter; they are daily_bars"):
         factor(name="x", columns={"trades": ("price",)})(lambda daily_bars: {})
     with pytest.raises(DataError, match="the function has no parameters"):

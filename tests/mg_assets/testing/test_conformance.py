@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from mg_assets.sources.mapped.source import MappedSource
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_assets.testing import check_factor, check_model, check_portfolio, check_source
-from mg_models.catalog import CATALOG
+from mg_models.catalog import CATALOG, InputSpec
 from mg_portfolio.catalog import PORTFOLIOS
 
 KERNELS = {
@@ -160,6 +161,7 @@ broken = ModelSpec("broken", (InputSpec("hf", 5),), BrokenSpec(), SquaredErrorSp
         (3, "self.layer(x[-1]) + 0.1 * self.calls", "equal windows give equal predictions is broken"),
         (4, "self.layer(x[-1]) / 0", "finite predictions is broken"),
         (5, "self.layer(x[-1]).sum()", r"32 rows gave predictions of shape \(\); \(rows, 1\) was expected"),
+        (7, "self.layer(x[-1]).repeat(1, 2)", r"32 rows gave predictions of shape \(32, 2\); \(rows, 1\) was expected"),
         (6, "self.layer(x[-1, :, :3])", r"own_broken_6\.py, line \d+: RuntimeError: mat1 and mat2 shapes"),
     ],
 )
@@ -170,6 +172,12 @@ def test_a_model_that_breaks_a_rule_fails(tmp_path, monkeypatch, number, forward
     with pytest.raises(AssertionError, match=f"^model broken: .*{message}") as error:
         check_model(path)
     assert "\n" not in str(error.value)
+
+
+def test_a_model_of_an_unknown_input_fails():
+    typo = replace(CATALOG["hf_gru"], inputs=(InputSpec("daly_factors", 5),))
+    with pytest.raises(AssertionError, match=r"reads the input 'daly_factors', .* did you mean daily_factors\?"):
+        check_model(typo)
 
 
 def csv_folder(folder, days=("2023-02-01", "2023-02-02", "2023-02-03")):
