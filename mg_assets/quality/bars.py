@@ -109,8 +109,8 @@ DAILY_CHECKS = (
     ),
     Check(
         "odd_stocks",
-        "No stock at all contradicts itself, its limits or its minute bars",
-        tuple(map(Limit, (*ODD_STOCKS, *DIFFERENCES))),
+        "No stock at all contradicts itself, its limits or its minute bars, or has one of daily and minute bars alone",
+        tuple(map(Limit, (*ODD_STOCKS, *DIFFERENCES, "alone"))),
         blocking=False,
     ),
     Check(

@@ -125,7 +125,7 @@ DAILY = {
     "close": (at("close", lambda p: p + 0.01), {"price_differs"}),
     "reference price": (at("prev_close", lambda p: p * 1.05), {"jump_share"}),
     "stocks lost": (lambda f: f[f["symbol"] < "600008"],
-                    {"symbols_ratio", "no_data_share", "alone_share"}),
+                    {"symbols_ratio", "no_data_share", "alone", "alone_share"}),
     "unknown": (at("symbol", "000999.SZ", lambda f: SUSPENDED), {"unsorted"}),
     "factor": (at("adj_factor", 0.0, halted), {"bad_factor"}),
 }  # fmt: skip

@@ -31,7 +31,7 @@ def broken(tmp_path, tables, table, frame):
     for name, whole in {**tables, table: frame}.items():
         lake.write(name, KEY, whole)
     found = set()
-    for name, check in (("minute_bars", "matches_trades"), ("daily_bars", "matches_minutes")):
+    for name, check in (("minute_bars", "matches_trades"), ("daily_bars", "odd_stocks")):
         outcome = next(o for o in run_suite(name, lake, [KEY]) if o.name == check)
         found |= {(name, row["symbol"]) for row in outcome.bad}
     return found
