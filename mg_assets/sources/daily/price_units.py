@@ -17,7 +17,9 @@ MOST_OUTSIDE = 0.5
 SLACK = 0.002
 POWER_SLACK = 0.2  # of a decimal power: a day's average price is within a third of its close
 STOCKS_MEASURED, FEWEST_GAPS = 50, 8
+BARS_OF_AN_HOUR = 4  # a day; fewer rows of a stock and day are copies
 WEEK, MONTH = 4, 10  # trading days: weeks with a holiday have 4
+DAYS = 1_000_000  # more than there are since 1970
 OHLC = ("open", "high", "low", "close")
 UNADJUSTED = "export them without adjustment (akshare adjust='', JoinQuant fq=None, baostock adjustflag='3')"
 
@@ -38,7 +40,7 @@ def check_prices(table: MappedTable, mapping: TableMapping) -> MappedTable:
     Raises
     ------
     DataError
-        Prices are adjusted, a column is in another unit, dates are a day early, or bars are longer than a day.
+        Prices are adjusted, a column is in another unit, dates are a day early, or bars are not of a day.
     """
     n = table.numbers
     with np.errstate(invalid="ignore"):
@@ -48,6 +50,7 @@ def check_prices(table: MappedTable, mapping: TableMapping) -> MappedTable:
     if "time" not in table.text and "date" in mapping.columns:
         _refuse_early_dates(table, mapping, traded)
         _refuse_longer_bars(table, traded)
+        _refuse_shorter_bars(table, traded)
     at = np.flatnonzero(traded & orderly & (n["low"] > 0) & np.isfinite(n["high"]))
     at = at[:: max(len(at) // SAMPLED, 1)]
     if len(at):
@@ -96,6 +99,18 @@ def _refuse_longer_bars(table: MappedTable, traded: np.ndarray) -> None:
         raise DataError(
             f"{table.paths[0]}: these are {kind} bars, no daily ones: the dates of {stock} and others lie {middle} "
             "trading days apart; export daily bars (weekly and monthly ones are made of them)"
+        )
+
+
+def _refuse_shorter_bars(table: MappedTable, traded: np.ndarray) -> None:
+    """Bars of minutes or an hour have the columns of daily ones, and several rows a stock and day."""
+    at = np.flatnonzero(traded & (table.symbol < STOCKS_MEASURED) & ~np.isnat(table.date))
+    stock_day = table.symbol[at].astype(np.int64) * DAYS + table.date[at].astype("datetime64[D]").astype(np.int64)
+    _, first, size = np.unique(stock_day, return_index=True, return_counts=True)
+    if len(size) and np.median(size) >= BARS_OF_AN_HOUR:
+        raise DataError(
+            f"{table.paths[0]}: these are bars of less than a day, no daily ones: {_where(table, int(at[first[0]]))} "
+            f"has {size[0]} rows; export daily bars, or ingest them as minute bars"
         )
 
 

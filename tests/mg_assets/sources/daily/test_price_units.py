@@ -141,6 +141,18 @@ def test_dates_a_day_early_are_refused(tmp_path):
         load(tmp_path, frame)
 
 
+@pytest.mark.parametrize(("copies", "refused"), [(2, False), (4, True), (240, True)])
+def test_several_rows_a_day_are_no_daily_bars(tmp_path, copies, refused):
+    frame = pd.concat([tushare()] * copies)
+    if refused:
+        with pytest.raises(
+            DataError, match=rf"daily.csv: these are bars of less than a day.*has {copies} rows; export"
+        ):
+            load(tmp_path, frame)
+    else:
+        assert set(load(tmp_path, frame).quarantine.reason) == {"the stock has this day twice"}
+
+
 @pytest.mark.parametrize(("every", "name"), [(5, "weekly"), (21, "monthly")])
 def test_longer_bars_are_no_daily_ones(tmp_path, every, name):
     days = trading_days("2023-01-03", "2024-03-29")[::every]
