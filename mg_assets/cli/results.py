@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # loaded when there is something to print
 
     from mg_assets.lake.store import Lake
     from mg_assets.settings import Settings
+    from mg_assets.settings.catalogs import Catalogs
 
 PORTFOLIO_METRICS = {
     "excess_annual": "excess a year",
@@ -47,9 +48,12 @@ def print_results(config: "Settings") -> None:
             frame = lake.day(table, WHOLE)
             if frame.empty:
                 print(f"{title}: none has enough days in the lake to be evaluated\n")
-                continue
-            print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
-            print(_signals(frame), "\n")
+            else:
+                print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
+                print(_signals(frame), "\n")
+            for name in () if table == "factor_evaluation" else config.catalogs.own_signals:
+                if name not in set(frame["name"]):
+                    print(f"{name} is not evaluated: {_without_scores(lake, config.catalogs, name)}\n")
     built = [name for name in config.portfolios if lake.has(f"{name}_backtest", WHOLE)]
     if built:
         print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
@@ -78,6 +82,20 @@ def _signals(frame: "pd.DataFrame") -> str:
             }
         )
     )
+
+
+def _without_scores(lake: "Lake", catalogs: "Catalogs", name: str) -> str:
+    """Why a signal of the settings has no evaluation: how many of its days have scores, and what the last lacks."""
+    from mg_assets.modelling.signals import fused, of_table
+
+    days = lake.keys(name)
+    empty = [day for day in days if not len(lake.day(name, day, ["symbol"]))]
+    text = f"{len(days) - len(empty)} of {len(days)} days have scores"
+    if not empty:
+        return text
+    mean = catalogs.combinations.get(name)
+    last = fused(lake, mean, empty[-1]) if mean else of_table(catalogs.tables[name], empty[-1])
+    return f"{text}; {empty[-1]}: {last.why}"
 
 
 def _portfolios(lake: "Lake", names: list[str]) -> str:

@@ -1,0 +1,19 @@
+"""What ``mg run`` and ``mg table`` print at the end."""
+
+import pandas as pd
+
+from mg_assets.cli.results import print_results
+from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.settings import Settings
+
+
+def test_a_signal_without_scores_is_named_with_the_part(tmp_path, capsys):
+    """A factor that the source cannot carry leaves a mean of it without scores, and so out of the table."""
+    lake = Lake(str(tmp_path / "lake"))
+    none = pd.DataFrame({"symbol": pd.Series(dtype="str"), "score": pd.Series(dtype=float)})
+    for day in ("2023-02-01", "2023-02-02"):
+        lake.write("reversal", day, none)
+    lake.write("signal_evaluation", WHOLE, pd.DataFrame({"name": pd.Series(dtype="str")}))
+    print_results(Settings(lake=str(tmp_path / "lake"), signals={"reversal": {"mean": ["turn_1m"]}}))
+    said = capsys.readouterr().out
+    assert "reversal is not evaluated: 0 of 2 days have scores; 2023-02-02: no turn_1m this day" in said
