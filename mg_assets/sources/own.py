@@ -25,6 +25,7 @@ from mg_assets.sources.base import RAW_TABLES, SourceDay
 from mg_assets.sources.daily.history import DailyHistory
 from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
 from mg_assets.sources.fingerprint import file_digests, fingerprint_of
+from mg_assets.sources.io.dates import dates_of, to_date
 from mg_assets.sources.quarantine import quarantine_frame
 
 OHLC = ("open", "high", "low", "close")
@@ -227,11 +228,11 @@ class DailySource(OwnSource):
             number = pd.to_numeric(found[column], errors="coerce")
             columns[column] = number.to_numpy(np.float64, na_value=np.nan)
             unparsed[column] = (number.isna() & found[column].notna()).to_numpy(bool)
-        columns |= {c: found[c].fillna(False).to_numpy(bool) for c in FLAGS if c in found}
+        columns |= {c: _flags(found[c], f"source {self.name!r}: daily()") for c in FLAGS if c in found}
         rows = DailyRows(
             axis,
             np.where(readable, pd.Index(axis).get_indexer(symbols), -1).astype(np.int32),
-            _local(found["date"]).to_numpy("datetime64[D]"),
+            dates_of(pa.chunked_array([pa.array(found["date"], from_pandas=True)])),
             columns,
             f"{self.name}: daily()",
             np.arange(len(found), dtype=np.int64),
@@ -243,10 +244,13 @@ class DailySource(OwnSource):
 def as_dates(days: Any, name: str) -> list[dt.date]:
     """Days as dates, ascending, each once; a :class:`SourceError` where one is none."""
     try:
-        found = pd.to_datetime(pd.Series(list(days), dtype=object)).dt
-        return sorted(set(found.date))
-    except (TypeError, ValueError, AttributeError) as error:
+        found = [to_date(day.item() if isinstance(day, np.generic) else day) for day in days]
+    except (TypeError, ValueError) as error:
         raise SourceError(f"source {name!r}: days() gave {days!r}; dates were expected: {error}") from error
+    wrong = [day for day, one in zip(days, found, strict=True) if np.isnat(one)]
+    if wrong:
+        raise SourceError(f"source {name!r}: days() gave {wrong[0]!r}; a date was expected")
+    return sorted({pd.Timestamp(one).date() for one in found})
 
 
 def conformed(frame: pd.DataFrame, table: str, day: dt.date, name: str) -> SourceDay:
@@ -362,6 +366,15 @@ def _valid_rows(
     content = given[bad].astype(object).to_dict("records")
     aside = quarantine_frame(table, name, np.flatnonzero(bad), reason[bad].tolist(), content, symbol[bad].tolist())
     return frame[~bad].sort_values(key, kind="stable").reset_index(drop=True), aside
+
+
+def _flags(column: pd.Series, where: str) -> np.ndarray:
+    """True and false, 1 and 0, null as false; text is refused, since any of it would be true."""
+    known = column.isna() | column.isin([True, False])
+    if not known.all():
+        first = column[~known].iloc[0]
+        raise DataError(f"{where}: {column.name} was {first!r}; true or false, or 1 or 0, was expected")
+    return column.fillna(False).to_numpy(bool)
 
 
 def _local(stamps: pd.Series) -> pd.Series:

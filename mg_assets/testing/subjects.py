@@ -56,6 +56,6 @@ def report(check: Callable[..., tuple[str, ...]], *given: Any, **options: Any) -
     """Run a conformance test in a script: print what was checked, or the broken rule, and exit with 1."""
     try:
         print("\n".join(f"ok: {rule}" for rule in check(*given, **options)))
-    except AssertionError as error:
+    except (AssertionError, MgError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         sys.exit(1)

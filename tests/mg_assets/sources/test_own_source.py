@@ -10,7 +10,7 @@ import pytest
 from mg_assets.errors import DataError, SettingsError, SourceError
 from mg_assets.settings import load_settings
 from mg_assets.sources import DailySource, OwnSource, own_kinds
-from mg_assets.sources.own import conformed
+from mg_assets.sources.own import as_dates, conformed
 
 DAY = dt.date(2023, 2, 1)
 MINUTES = pd.DataFrame(
@@ -137,6 +137,35 @@ def test_a_history_is_derived_as_mapped_tables_are():
         Daily(BARS.drop(columns="close")).days()
     with pytest.raises(SourceError, match=r"source 'own_daily': daily\(\) gave NoneType, no DataFrame"):
         Daily().days()
+
+
+TWO_DAYS = pd.DataFrame(
+    {
+        "date": ["2023-02-01", "2023-02-02"],
+        "symbol": "600000.SH",
+        **dict.fromkeys(("open", "high", "low", "close"), 10.0),
+        "volume": 100.0,
+    }
+)
+
+
+@pytest.mark.parametrize("form", [int, float, str])
+def test_dates_as_numbers_are_dates(form):
+    """Once 20230201 was a count of nanoseconds: all bars stood on 1970-01-01."""
+    wanted = [dt.date(2023, 2, 1), dt.date(2023, 2, 2)]
+    frame = TWO_DAYS.assign(date=TWO_DAYS["date"].str.replace("-", "").astype(form))
+    assert [day.item() for day in Daily(frame).days()] == wanted
+    assert as_dates(frame["date"], "mine") == as_dates(frame["date"].to_numpy(), "mine") == wanted
+    with pytest.raises(SourceError, match="days\\(\\) gave 'Monday'; a date was expected"):
+        as_dates(["2023-02-01", "Monday"], "mine")
+
+
+def test_text_among_flags_is_refused():
+    """Once any text was true: every row with ``N`` was suspended."""
+    flags = Daily(TWO_DAYS.assign(st=[0, 1], suspended=[None, True])).load("daily_bars", dt.date(2023, 2, 2)).frame
+    assert flags[["st", "suspended"]].to_numpy().tolist() == [[True, True]]
+    with pytest.raises(DataError, match=r"daily\(\): st was 'N'; true or false, or 1 or 0, was expected"):
+        Daily(TWO_DAYS.assign(st="N")).days()
 
 
 def test_fingerprint_is_of_rows_options_and_code():
