@@ -11,7 +11,7 @@ from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
 from mg_assets.orchestration.lineage import same_columns
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
-from mg_assets.sources.daily.mapping import VOLUME_STEP
+from mg_assets.sources.base import stored_notes
 
 NO_REFERENCE = "no reference this day: reference price, limits and float shares are null, the adjustment factor is 1"
 _FROM_REFERENCE = ("adj_factor", "up_limit", "down_limit", "float_shares")
@@ -82,10 +82,8 @@ def minute_bars(build: Build) -> Iterator[Built]:
             return Built(key, found.minute_bars(close), {"from": "trades"})
         if source.has("minute_bars", day):
             loaded = source.load("minute_bars", day)
-            stored = {VOLUME_STEP: loaded.notes[VOLUME_STEP]} if VOLUME_STEP in loaded.notes else {}
-            return Built(
-                key, loaded.frame, {"from": f"source {source.name}"}, loaded.quarantine, stored, unread=("reference",)
-            )
+            shown = {"from": f"source {source.name}"}
+            return Built(key, loaded.frame, shown, loaded.quarantine, stored_notes(loaded), unread=("reference",))
         return Built(key, MINUTE_BARS.empty_table(), {"absent": "neither trades nor minute bars this day"})
 
     return build.each(make)
@@ -106,7 +104,8 @@ def daily_bars(build: Build) -> Iterator[Built]:
             loaded = source.load("daily_bars", day)
             notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
             shown = {"from": f"source {source.name}", **notes}
-            return Built(key, loaded.frame, shown, loaded.quarantine, unread=("minute_bars", "reference"))
+            unread = ("minute_bars", "reference")
+            return Built(key, loaded.frame, shown, loaded.quarantine, stored_notes(loaded), unread=unread)
         minutes = build.lake.day("minute_bars", key)
         if len(minutes):
             reference = build.lake.day("reference", key)

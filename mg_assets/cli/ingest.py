@@ -236,16 +236,14 @@ def _writer(lake: "Lake") -> "Write":
     """What writes a day's table as its asset would, and reports it to the Dagster instance of the lake."""
     from mg_assets.assets import TABLES
     from mg_assets.cli.build import IngestReporter
-    from mg_assets.sources.daily.mapping import VOLUME_STEP
+    from mg_assets.sources.base import stored_notes
     from mg_assets.sources.recorded import marks_of
 
     reporter = IngestReporter()
 
     def write(source: "Source", table: str, key: str, loaded: "Loaded") -> None:
         marks = marks_of(source, table, key)  # nothing of the lake was read
-        stored: dict[str, object] = {"recipe": TABLES.recipe(table), "inputs": {}, "source": marks}
-        if VOLUME_STEP in loaded.notes:
-            stored[VOLUME_STEP] = loaded.notes[VOLUME_STEP]
+        stored = {"recipe": TABLES.recipe(table), "inputs": {}, "source": marks, **stored_notes(loaded)}
         lake.write(table, key, loaded.data, stored)
         if len(loaded.quarantine):
             lake.write(f"quarantine_{table}", key, loaded.quarantine)
@@ -276,7 +274,8 @@ def _check(report: "IngestReport", screen: Screen) -> None:
                 kind = "check" if outcome.blocking else "warning"
                 days = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
                 row = outcome.bad[0] if outcome.bad else {}
-                what = " ".join(str(row[k]) for k in ("symbol", "measure", "observed") if row.get(k) is not None)
+                parts = ("symbol", "measure", "observed", "what")
+                what = " ".join(str(row[k]) for k in parts if row.get(k) is not None)
                 screen.line(f"{kind} {table}.{outcome.name}: {days} ({what}): {outcome.description}")
 
 

@@ -136,6 +136,24 @@ class StreamedDay:
 Loaded = SourceDay | StreamedDay
 """What :meth:`Source.load` returns."""
 
+STORED_NOTES = ("volume_step", "adj_factor_corrected_today")
+"""Notes of a day that its partition's footer keeps, for the quality checks."""
+
+
+def stored_notes(loaded: Loaded) -> dict[str, object]:
+    """Select the notes that the partition's footer keeps.
+
+    Parameters
+    ----------
+    loaded : SourceDay or StreamedDay
+
+    Returns
+    -------
+    dict of str to object
+        Those of :data:`STORED_NOTES` that the day has.
+    """
+    return {name: loaded.notes[name] for name in STORED_NOTES if name in loaded.notes}
+
 
 class Source(Protocol):
     """A provider of raw tables: what a data vendor's reader implements.

@@ -4,9 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mg_assets.assets import make
 from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS, REFERENCE
 from mg_assets.quality import run_suite
+from mg_assets.sources.mapped.source import MappedSource
 
 STOCKS = [f"{600000 + i}.SH" for i in range(300)]
 ODD = "600299.SH"
@@ -22,10 +25,10 @@ def bars(symbols, close, factor=1.0, **more):
     return frame.assign(suspended=False, st=False)[PERIOD_BARS.names]
 
 
-def lake_of(folder, days, *frames, notes=None):
+def lake_of(folder, days, *frames):
     lake = Lake(folder)
     for day, frame in zip(days, frames, strict=True):
-        lake.write("daily_bars", day, frame, notes if day == days[-1] else None)
+        lake.write("daily_bars", day, frame)
     return lake
 
 
@@ -72,11 +75,21 @@ def test_the_first_sessions_have_no_limit(tmp_path, listed, named):
 
 
 def test_a_corrected_factor_is_flagged(tmp_path):
-    days, said = ["2024-03-04", "2024-03-05"], f"{ODD} 2024-03-05 -83.9% (reference +0.9%, limit 10%)"
-    frame = bars(STOCKS, 10.0)
-    lake = lake_of(tmp_path, days, frame, frame, notes={"adj_factor_corrected_today": [said]})
-    (row,) = outcome(lake, days, "returns").bad
-    assert (row["partition"], row["what"]) == (days[1], said)
+    days = [str(d) for d in trading_days("2024-03-04", "2024-03-15")]
+    rows = [f"{s[:6]}.SH,{d.replace('-', '')}" for d in days for s in STOCKS[:4]]
+    daily = [
+        "ts_code,trade_date,open,high,low,close,pre_close,vol,amount",
+        *(f"{r},10,10,10,10,10,10,10" for r in rows),
+    ]
+    hole = (f"{STOCKS[3]},{days[5]}".replace("-", ""), f"{STOCKS[3]},{days[6]}".replace("-", ""))
+    factor = ["ts_code,trade_date,adj_factor", *(f"{r},{1.0 if r in hole else 6.285}" for r in rows)]
+    for name, lines in (("daily", daily), ("adj_factor", factor)):
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    lake, source = Lake(tmp_path / "lake"), MappedSource("tushare", tmp_path)
+    for built in make("daily_bars", days, lake, source):
+        lake.write("daily_bars", built.key, built.frame, built.stored)
+    named = [(row["partition"], row["what"].split(" (")[0]) for row in outcome(lake, days, "returns").bad]
+    assert named == [(days[5], f"{STOCKS[3]} {days[5]} -84.1%"), (days[7], f"{STOCKS[3]} {days[7]} +528.5%")]
 
 
 @pytest.mark.parametrize(
