@@ -28,7 +28,8 @@ class Coverage:
     stocks : tuple of int
         Stocks that traded, on some days from the first to the last; empty where the source has no daily tables.
     columns : frozenset of str
-        Columns of the reference and the daily bars that have values on one of these days.
+        Columns of the reference, the daily bars and, without trades, the minute bars (``minute_bars.num_trades``) that
+        have values on one of these days.
     members : dict of str to int
         Most members of an index that have a row on one of them.
     """
@@ -102,6 +103,8 @@ def coverage_of(source: Source, first: str | None = None, last: str | None = Non
     stocks: list[int] = []
     columns: set[str] = set()
     members = dict.fromkeys(INDICES, 0)
+    if days["minute_bars"] and not days["trades"]:
+        columns |= _columns_of_minutes(source, days["minute_bars"][-1])
     for table in ("daily_bars", "reference"):
         have = days[table]
         for at in np.unique(np.linspace(0, len(have) - 1, min(SAMPLED, len(have))).round().astype(int)):
@@ -119,3 +122,12 @@ def coverage_of(source: Source, first: str | None = None, last: str | None = Non
                     columns.add(f"{index}_weight")
                 members[index] = max(members[index], int(frame[f"{index}_member"].fillna(False).sum()))
     return Coverage(days, tuple(stocks), frozenset(columns), members)
+
+
+def _columns_of_minutes(source: Source, day: str) -> set[str]:
+    """Columns of a day's minute bars that have values."""
+    try:
+        frame = source.load("minute_bars", dt.date.fromisoformat(day)).frame
+    except MgError:
+        return set()
+    return {f"minute_bars.{c}" for c in frame.columns if frame[c].notna().any()}

@@ -123,6 +123,8 @@ def _add_gaps(out: Proposal, coverage: Coverage) -> None:
     null = len(ALL34) - len(_computable(coverage))
     if null:
         what = "level-2 ticks" if not coverage.days["trades"] else "the order stream of the same days"
+        counts = "minute_bars.volume" in coverage.columns and "minute_bars.num_trades" not in coverage.columns
+        what += " (some of them the number of trades of each bar)" if counts else ""
         out.left_out.append(
             f"{null} of the {len(ALL34)} intraday factors are null: need {what}; give them in this folder"
         )
@@ -134,9 +136,15 @@ def _add_gaps(out: Proposal, coverage: Coverage) -> None:
 
 
 def _computable(coverage: Coverage) -> list[str]:
-    """Intraday factors whose tables the source has, on any day."""
+    """Intraday factors whose tables the source has, on any day, and whose columns its minute bars have."""
     have = {table for table, days in coverage.days.items() if days} | {"daily_bars", "minute_bars"}
-    return [n for n in ALL34 if {i.partition(".")[0] for i in FACTORS[n].inputs} <= have]
+    bars = {c for c in coverage.columns if c.startswith("minute_bars.")}  # of bars that are not made of trades
+    return [
+        name
+        for name in ALL34
+        if {i.partition(".")[0] for i in FACTORS[name].inputs} <= have
+        and (not bars or {i for i in FACTORS[name].inputs if i.startswith("minute_bars.")} <= bars)
+    ]
 
 
 def _add_models(out: Proposal, coverage: Coverage) -> tuple[list[str], list[str]]:

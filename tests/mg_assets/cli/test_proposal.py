@@ -15,6 +15,7 @@ from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("trades", "orders", "minute_bars", "daily_bars", "reference"), ())
+PRICES = tuple(f"minute_bars.{c}" for c in ("open", "high", "low", "close", "amount"))
 YEARS = tuple(trading_days("2021-01-04", "2023-12-29").astype(str).tolist())
 
 
@@ -73,7 +74,11 @@ def test_a_large_market_is_proposed_what_trains_in_minutes():
 def test_minute_bars_alone_give_their_factors_and_no_days_by_hand():
     found = propose(covers(20, minute_bars=YEARS[:40]))
     assert found.settings["run"]["ticks_from"] == YEARS[0]
-    assert any("16 of the 34 intraday factors are null: need level-2 ticks" in line for line in found.left_out), found.left_out
+    assert any("16 of the 34 intraday factors are null: need level-2 ticks" in line for line in found.left_out), (
+        found.left_out
+    )
+    uncounted = propose(covers(20, ("minute_bars.volume", *PRICES), minute_bars=YEARS[:40]))
+    assert any("19 of the 34 intraday factors are null" in line for line in uncounted.left_out), uncounted.left_out
     assert any("reference price, limits, ST" in line for line in found.left_out)
     assert any(line.startswith("minute bars of 40 days") and "daily bars made" in line for line in found.carries)
 
