@@ -12,11 +12,13 @@ import numpy as np
 
 from mg_assets.cli.coverage import Coverage
 from mg_assets.cli.requirements import MEMBERS, NO_TICKS, least_stocks, model_problem
+from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.market.calendar import half_year_name, half_year_of
 from mg_assets.market.schema import INDICES
 from mg_models.catalog import CATALOG, COMBINATIONS, override, trained_parts
 from mg_models.specs import ModelSpec
+from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
 
 OF_TICKS = ("hf_gru",)
 """Signals that are proposed where there are ticks or minute bars, the best first."""
@@ -27,7 +29,6 @@ LIGHT = ("price_volume_ensemble",)
 LARGE = 1_000_000  # stocks times days
 HALF_YEARS = 4  # the newest that are trained, of a large market half as many
 FEW_STOCKS = 15  # fewer give no cross-section to learn from
-FEW_DAYS = 30  # fewer are not evaluated
 FUSION = "fused"
 ENHANCED = "{index}_turnover30"
 
@@ -71,16 +72,17 @@ def propose(coverage: Coverage) -> Proposal:
         out.settings["first_model"] = half_years[0]
     universes = ["all", *(i for i in INDICES if coverage.members.get(i, 0) >= MEMBERS)]
     out.settings["evaluation"] = {"universes": universes}
-    days = len(coverage.bars)
-    if days >= FEW_DAYS:
-        out.carries.append(f"evaluation of factors and signals on {', '.join(universes)}, weekly report")
-        if len(universes) == 1:
-            out.left_out.append(
-                "universes of index members: need them; give a table of members (docs/sources.md: membership)"
-            )
-    else:
+    days, most = len(coverage.bars), max(coverage.stocks, default=0)
+    if days < MIN_DAYS or most < MIN_STOCKS:
         out.left_out.append(
-            f"evaluation: needs {FEW_DAYS} days, the source has {days}; give more days, and run mg ingest again"
+            f"evaluation: needs {MIN_DAYS} days and {MIN_STOCKS} stocks that trade, the source has {days} and {most}; "
+            "give more, and run mg ingest again"
+        )
+        return out
+    out.carries.append(f"evaluation of factors and signals on {', '.join(universes)}, weekly report")
+    if len(universes) == 1:
+        out.left_out.append(
+            "universes of index members: need them; give a table of members (docs/sources.md: membership)"
         )
     return out
 

@@ -52,7 +52,7 @@ def test_zoned_dates_stand_under_shanghais(journey):
 
 
 def test_a_stock_that_is_halted_without_rows_is_no_delisting(journey):
-    """tushare has no rows while a stock is halted; it comes back 40% lower, and the holding bears the loss."""
+    """tushare has no rows while a stock is halted; it comes back 40% lower, and the holding has the loss."""
     from mg_assets.lake.market_data import market_data
     from mg_assets.portfolios.decision_panel import panel_of
     from mg_portfolio.backtest.simulate import simulate

@@ -10,8 +10,8 @@ from mg_assets.factors.registry import FACTORS, MINUTE, ORDER, TRADE
 pytestmark = pytest.mark.slow
 
 
-def test_minute_bars_alone_give_factors_features_and_an_evaluation(journey):
-    made = vendor_exports.market("2023-01-04", "2023-03-31", 24)
+def test_minute_bars_alone_give_factors_and_features(journey):
+    made = vendor_exports.market("2023-01-04", "2023-03-31", 32)
     vendor_exports.minutes(made, journey.folder)
     printed = journey.ingest()
     assert "minute bars of 58 days 2023-01-04..2023-03-31, daily bars made of them" in printed

@@ -23,7 +23,7 @@ def test_one_day_of_trades_alone_gives_bars_and_factors(journey):
     printed = journey.ingest()
     assert "6 of the 34 intraday factors are null: need the order stream" in printed
     assert "reference price, limits, ST, float shares and adjustment factor are null" in printed
-    assert "evaluation: needs 30 days" in printed
+    assert "evaluation: needs 30 days and 30 stocks" in printed
     journey.follow(printed)
     factors = journey.lake.day("intraday_factors", str(DAY))
     assert factors["symbol"].tolist() == ["600000.SH", "688001.SH"]
@@ -46,7 +46,7 @@ def test_gaps_in_the_days_are_gaps(journey):
     assert journey.lake.day("intraday_factors", days[2])["symbol"].tolist() == sorted(exported.SYMBOLS)
 
 
-def test_daily_volumes_in_lots_beside_ticks_are_within_their_step(journey):
+def test_daily_volumes_in_lots_match_the_ticks(journey):
     """akshare's daily bars of the traded stocks, volumes rounded to lots and amounts to yuan."""
     exported.exported(DAY, journey.folder / "level2")
     _, trades = exported.simulated(DAY)

@@ -11,10 +11,12 @@ import exported as files
 import numpy as np
 import pandas as pd
 import pytest
+import vendor_exports
 import yaml
 
-from mg_assets.errors import SourceError
-from mg_assets.ingest import discover_files, ingest_days, open_sources
+from mg_assets.cli import ingest
+from mg_assets.errors import DataError, SourceError
+from mg_assets.ingest import IngestReport, discover_files, ingest_days, open_sources
 from mg_assets.ingest.recognise import UnknownFileError, pattern_of, recognise
 from mg_assets.lake.store import Lake
 from mg_assets.sources import build_source
@@ -184,6 +186,33 @@ def test_a_qlib_dataset_is_one_and_finds_its_switches(tmp_path):
     (stock / "low.day.bin").unlink()
     broken, _ = discover_files(tmp_path)
     assert "lacks low.day.bin" in broken.files[tmp_path / "cn"].error
+
+
+def test_a_qlib_stock_that_lacks_a_file_is_left_out(tmp_path):
+    vendor_exports.qlib(vendor_exports.market("2023-01-04", "2023-03-31", 4), tmp_path)
+    (tmp_path / "features" / "sh600001" / "open.day.bin").unlink()
+    report, found = discover_files(tmp_path)
+    assert [f.path.name for f in report.failed] == ["sh600001"]
+    assert "sh600001 lacks open.day.bin: the stock is left out" in report.failed[0].error
+    kept = {}
+    ingest_days(report, found, open_sources(report), lambda source, table, key, day: kept.update({table: day}))
+    assert kept["daily_bars"].frame["symbol"].tolist() == ["000001.SZ", "000002.SZ", "600000.SH"]
+    assert kept["daily_bars"].notes["folders_that_lack_a_file"] == "1: sh600001"
+
+
+def test_a_lake_keeps_what_its_user_set(tmp_path):
+    """A unit of the source, and a setting that is not what the last ingest proposed."""
+    found = {"kind": "tonglian", "root": "/data", "files": {"sh_trades": ["a"]}}
+    held = {**found, "files": {"sh_trades": ["b"]}, "price_unit": 0.0001}
+    assert ingest._with_options(found, held) == {**found, "price_unit": 0.0001}
+    assert ingest._own({"catalog": ["hf_gru"], "models": {}}, {"catalog": [], "models": {}}) == {"catalog": ["hf_gru"]}
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump({"source": held}))
+    report = IngestReport(options={**found, "kind": "huatai"})
+    assert ingest._held(file, report) == held  # another reading of the same folder
+    report.options = {**found, "root": "/other"}
+    with pytest.raises(DataError, match="is filled from another source, /data"):
+        ingest._held(file, report)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,10 @@ def test_daily_bars_of_30_stocks_give_models_that_train():
     [
         (covers(8, **daily()), "models: need 15 stocks or more, the source has 8"),
         (covers(300, **daily(YEARS[:120])), "price_volume_mlp, retrain 2021H2: 0 training and 0 validation days"),
-        (covers(300, **daily(YEARS[:20])), "evaluation: needs 30 days, the source has 20"),
+        (
+            covers(300, **daily(YEARS[:20])),
+            "needs 30 days and 30 stocks that trade, the source has 20 and 300",
+        ),
     ],
 )
 def test_what_is_too_little_is_left_out_and_said(has, why):
@@ -71,7 +74,7 @@ def test_a_large_market_is_proposed_what_trains_in_minutes():
     assert any("lf_multitask: an hour of training" in line for line in found.left_out)
 
 
-def test_minute_bars_alone_give_their_factors_and_no_days_by_hand():
+def test_minute_bars_alone_need_no_days_by_hand():
     found = propose(covers(20, minute_bars=YEARS[:40]))
     assert found.settings["run"]["ticks_from"] == YEARS[0]
     assert any("16 of the 34 intraday factors are null: need level-2 ticks" in line for line in found.left_out), (

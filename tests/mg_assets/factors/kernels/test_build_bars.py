@@ -127,7 +127,7 @@ def test_daily_bars_take_the_rest_from_the_reference():
     assert nobody["volume"].tolist() == [0, 0, 0]
 
 
-def test_daily_bars_without_a_reference_are_of_the_stocks_that_traded():
+def test_daily_bars_without_a_reference():
     trades = twin.trades_frame(
         [("600001.SH", "09:31:00.000", 1, 10.0, 100, 1, 2, 0), ("000001.SZ", "09:31:00.000", 1, 1.0, 100, 1, 2, 0)]
     )
