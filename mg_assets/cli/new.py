@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -62,9 +63,23 @@ def _check_name(kind: str, name: str) -> None:
     """Refuse a name that is no name of the settings, or that a module has already."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise DataError(f"the name {name!r} must be lower-case letters, digits and _, from a letter on: late_volume")
+    if name in _taken(kind):
+        raise DataError(f"{name} is a name of the built-in catalogs; give another name")
     sys.path[:] = [p for p in sys.path if p not in ("", os.getcwd())]  # a file of that name is found below
     if KINDS[kind][0] == "py" and importlib.util.find_spec(name) is not None:
         raise DataError(f"{name} is a module of Python or of a library, which {name}.py would hide; give another name")
+
+
+def _taken(kind: str) -> Collection[str]:
+    """Names that a file of one's own cannot have in the settings."""
+    from mg_assets.factors.own import KEYS
+    from mg_assets.factors.registry import PASSPORTS
+    from mg_assets.sources import KINDS as SOURCES
+    from mg_models.catalog import signal_names
+    from mg_portfolio.catalog import ALL_PORTFOLIOS
+
+    taken: dict[str, Collection[str]] = {"portfolio": ALL_PORTFOLIOS, "source": SOURCES}
+    return taken[kind] if kind in taken else {*PASSPORTS, *signal_names(), *KEYS}
 
 
 def _python() -> str:

@@ -168,6 +168,8 @@ class Factor:
 
 
 def factor(
+    function: Callable[..., Any] | None = None,
+    /,
     *,
     name: str | None = None,
     direction: int = 0,
@@ -184,13 +186,15 @@ def factor(
     rivals: Sequence[str] = (),
     why: str = "",
     version: str = "1",
-) -> Callable[[Callable[..., Any]], Factor]:
+) -> Any:
     """Make a :class:`Factor` of a function of a day's frames, one for each of its parameters.
 
     The docstring's first line says what it measures; the rest is the formula where none is given.
 
     Parameters
     ----------
+    function : callable, optional
+        Where the decorator stands without parentheses.
     name : str, optional
         The function's by default.
     direction : {-1, 0, 1}
@@ -213,8 +217,8 @@ def factor(
 
     Returns
     -------
-    callable
-        Decorator; the factor may still be called as the function.
+    Factor or callable
+        The factor, which may still be called as the function; the decorator where no function is given.
     """
 
     def decorate(function: Callable[..., Any]) -> Factor:
@@ -245,7 +249,7 @@ def factor(
         mean = (MEAN_DAYS if days == 1 else 1) if mean_days is None else mean_days
         return Factor(spec, function, tables, read, days, frames, bounds, mean, at, version)
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
 def _problem(

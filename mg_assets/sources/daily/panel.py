@@ -300,9 +300,10 @@ def _refuse_wrong_mapping(rows: DailyRows, bad: np.ndarray, foreign: np.ndarray,
             f"{reasons.index[0]!r}; check the column mapping and its units"
         )
     if not np.any(~bad & ~foreign):
+        why = ", ".join(f"{reason} {number}" for reason, number in reasons.head(3).items())
         raise DataError(
             f"{_file(rows, 0) if count else 'daily rows'}: none of {count} daily rows is valid: "
-            f"{int(foreign.sum())} are of other securities, and {dict(reasons.head(3))}; check the column mapping"
+            f"{int(foreign.sum())} are of other securities{f', {why}' if why else ''}; check the column mapping"
         )
 
 

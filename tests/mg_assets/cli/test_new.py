@@ -128,6 +128,10 @@ def test_nothing_is_overwritten_and_names_are_checked(tmp_path, monkeypatch, cap
         (["model", "json"], "mg: json is a module of Python or of a library, which json.py would hide"),
         (["source", "My-Vendor"], "mg: the name 'My-Vendor' must be lower-case letters, digits and _"),
         (["factor", "class"], "mg: the name 'class' must be"),
+        (["factor", "hf_gru"], "mg: hf_gru is a name of the built-in catalogs; give another name"),
+        (["factor", "turn_1m"], "mg: turn_1m is a name of the built-in catalogs"),
+        (["portfolio", "csi500_turnover30"], "mg: csi500_turnover30 is a name of the built-in catalogs"),
+        (["source", "qlib"], "mg: qlib is a name of the built-in catalogs"),
         (["factor", "other", "--to", "absent"], "mg: absent is not a folder; make it first"),
     ):
         assert main(["new", *arguments]) == 2

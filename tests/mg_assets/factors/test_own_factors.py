@@ -70,6 +70,15 @@ def test_frames_come_in_the_form_that_is_asked_for():
     assert kinds == {"pandas": pd.DataFrame, "arrow": pa.Table, "polars": pl.DataFrame}
 
 
+def test_the_decorator_needs_no_parentheses():
+    @factor
+    def closes(daily_bars):
+        """Close."""
+        return daily_bars.set_index("symbol")["close"]
+
+    assert (closes.name, closes.spec.meaning) == ("closes", "Close.")
+
+
 def test_stocks_without_a_value_are_nan():
     assert np.isnan(values({"600000.SH": 2.0}).tolist()).tolist() == [True, False, True]
     assert values({"600000.SH": None}).isna().all()
