@@ -26,8 +26,11 @@ MEMBERS = 100
 
 def input_days(spec: ModelSpec, coverage: Coverage) -> tuple[str, ...]:
     """Days on which all inputs of a model can be made."""
-    of_ticks = any(_of_ticks(spec, i) for i in spec.inputs)
-    return coverage.intraday if of_ticks else coverage.bars
+    return min((_days_of(spec, i, coverage) for i in spec.inputs), key=len)
+
+
+def _days_of(spec: ModelSpec, i: InputSpec, coverage: Coverage) -> tuple[str, ...]:
+    return coverage.intraday if _of_ticks(spec, i) else coverage.bars
 
 
 def _of_ticks(spec: ModelSpec, i: InputSpec) -> bool:
@@ -36,6 +39,12 @@ def _of_ticks(spec: ModelSpec, i: InputSpec) -> bool:
         return i.panel not in DAILY_PANELS
     own = {factor.table: factor.tables for factor in own_factors().values()}
     return any(not DAILY_TABLES.issuperset(own.get(table, (table,))) for table in chosen_columns(spec, i).values())
+
+
+def _begins(spec: ModelSpec, i: InputSpec, coverage: Coverage, whole: bool) -> str:
+    """First day on which an input's window may do; empty where there is none."""
+    days, before = _days_of(spec, i, coverage), window(i, whole)
+    return days[before] if before < len(days) else ""
 
 
 def window(spec: InputSpec, whole: bool) -> int:
@@ -73,10 +82,11 @@ def model_problem(spec: ModelSpec, coverage: Coverage, half_year: str, whole: bo
         )
     if spec.universe and "float_shares" not in coverage.columns and coverage.stocks:
         return f"{spec.name} ranks market values and needs float shares, which the source has not; give a table of them"
-    first = max(window(i, whole) for i in spec.inputs)
     axis = np.array(days, "datetime64[D]")
+    begins = [_begins(spec, i, coverage, whole) for i in spec.inputs]
+    usable = axis >= np.datetime64(max(begins)) if all(begins) else np.zeros(len(axis), bool)
     try:
-        split(axis, half_year, spec.horizon, spec.split, usable=np.arange(len(axis)) >= first)
+        split(axis, half_year, spec.horizon, spec.split, usable=usable)
     except TrainingError as error:
         return f"{spec.name}, {error}"
     return None

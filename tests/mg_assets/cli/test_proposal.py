@@ -9,10 +9,12 @@ import pytest
 from mg_assets.cli.coverage import Coverage, coverage_of
 from mg_assets.cli.plan import RunSpan, run_steps, unbuildable
 from mg_assets.cli.proposal import propose
+from mg_assets.cli.requirements import model_problem
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.settings import Settings
 from mg_assets.sources import build_source
+from mg_models.catalog import CATALOG, override
 
 NOTHING: dict[str, tuple[str, ...]] = dict.fromkeys(("trades", "orders", "minute_bars", "daily_bars", "reference"), ())
 PRICES = tuple(f"minute_bars.{c}" for c in ("open", "high", "low", "close", "amount"))
@@ -151,6 +153,16 @@ def test_a_run_refuses_what_it_cannot_build(tmp_path, run, catalog, line):
     config = settings(run, catalog=catalog, portfolios={}, models={"lf_multitask": {"min_stocks": 15}})
     found = unbuildable(config, build_source("simulated", SOURCE), Lake(tmp_path))
     assert any(re.match(line, one) for one in found), found
+
+
+def test_months_before_the_ticks_count_for_a_model_of_both():
+    """Monthly windows are filled by daily bars, which begin before the ticks."""
+    model = override(CATALOG["full_band_multitask"], min_train_days=3, min_valid_days=1, every=2)
+    has = covers(60, **daily(YEARS[:440]), trades=YEARS[300:440])
+    assert model_problem(model, has, "2022H2") is None
+    assert "0 training" in str(
+        model_problem(model, covers(60, **daily(YEARS[290:440]), trades=YEARS[300:440]), "2022H2")
+    )
 
 
 def test_the_demonstration_is_not_refused(tmp_path):
