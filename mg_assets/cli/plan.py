@@ -12,11 +12,13 @@ from mg_assets.assets.models import HAND_WEIGHTED, SIGNALS
 from mg_assets.assets.own_factors import OF_DAYS, OF_TICKS
 from mg_assets.cli.coverage import Coverage, coverage_of, days_of
 from mg_assets.cli.requirements import NO_TICKS, model_problem, portfolio_problem
+from mg_assets.errors import DataError
 from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES
 from mg_assets.factors.own import SCORES
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, month_of, trading_days, week_of
+from mg_assets.modelling.score_tables import scores_of
 from mg_assets.orchestration.partitions import END, lake_key
 from mg_assets.settings import Settings
 from mg_assets.sources.base import Source
@@ -124,6 +126,11 @@ def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
     out: list[str] = []
     if (config.run.ticks_from or config.run.tick_days) and not span.has.intraday:
         out.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
+    for signal in known.tables.values():
+        try:
+            scores_of(signal)
+        except DataError as error:
+            out.append(str(error))
     models = known.trained(config.catalog)
     partitions = partition_keys(half_yearly_tables()[0]) if models else []
     out += [

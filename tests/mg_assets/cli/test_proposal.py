@@ -155,6 +155,12 @@ def test_a_run_refuses_what_it_cannot_build(tmp_path, run, catalog, line):
     assert any(re.match(line, one) for one in found), found
 
 
+def test_a_run_refuses_an_absent_table_of_scores(tmp_path):
+    config = settings({}, signals={"mine": {"table": str(tmp_path / "none.csv")}}, portfolios={})
+    (line,) = unbuildable(config, build_source("simulated", SOURCE), Lake(tmp_path))
+    assert re.fullmatch(r"signal mine: .*none.csv cannot be read: No such file or directory", line)
+
+
 def test_months_before_the_ticks_count_for_a_model_of_both():
     """Monthly windows are filled by daily bars, which begin before the ticks."""
     model = override(CATALOG["full_band_multitask"], min_train_days=3, min_valid_days=1, every=2)
