@@ -222,6 +222,7 @@ def find_hole(stocks: np.ndarray, partial: bool) -> tuple[int, int, float] | Non
             (missing >= np.maximum(MISSED, DEVIATIONS * np.sqrt(expected + (b - a) * expected / AROUND)))
             & (np.maximum(np.maximum(begin, end), met / (b - a)) <= most)
             & (b - a >= PARTIAL_MINUTES)
+            & (left | right)  # else what is expected is the auctions', in which all stocks trade
         )
     if not hole.any():
         return None

@@ -221,12 +221,20 @@ def hole_by_loops(x: np.ndarray, partial: bool):
         level, size = min([others.mean(), *(part.mean() for side in sides for part in side)]), j - i
         missing, share = level * size - x[i:j].sum(), max(x[i:j].mean(), x[i:j][:3].mean(), x[i:j][-3:].mean())
         few = partial and size >= 5 and missing >= 6 * (level * size * (1 + size / 10)) ** 0.5
-        few = few and share <= level * (0.4 if len(sides) == 2 else 0.2)
+        few = few and bool(sides) and share <= level * (0.4 if len(sides) == 2 else 0.2)
         score = level * size * 0.4 - x[i:j].sum()
         if missing >= 30 and (few or not x[i:j].any()) and score > best[0] + 1e-9:
             few_at = [m for m in range(i, j) if x[m] <= 0.4 * level]
             best = (score, (few_at[0], few_at[-1] + 1, pytest.approx(level)))
     return best[1]
+
+
+def test_a_quiet_day_between_two_auctions_is_no_hole():
+    stocks = np.random.default_rng(1).poisson(5.0, 240)
+    stocks[0], stocks[237:] = 35, (0, 0, 35)
+    assert find_hole(stocks, partial=True) is None
+    stocks[60:120] = 0
+    assert find_hole(stocks, partial=True)[:2] == (60, 120)
 
 
 def test_hole_search_against_loops():
