@@ -15,8 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from mg_axes import as_days
-
 Date = str | dt.date | np.datetime64
 
 KNOWN_UNTIL = dt.date(2026, 11, 29)
@@ -193,7 +191,11 @@ def one_day(day: Date) -> np.datetime64:
     LabelError
         A ValueError: it is no date.
     """
-    return day.astype("datetime64[D]") if isinstance(day, np.datetime64) else as_days([day], "day")[0]
+    if isinstance(day, np.datetime64):
+        return day.astype("datetime64[D]")
+    from mg_axes import as_days  # brings pandas along, which settings need not
+
+    return as_days([day], "day")[0]
 
 
 @cache

@@ -92,7 +92,7 @@ def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]
         "limit_down": ["daily_bars.high", "daily_bars.down_limit", *traded],
     }
     read = [column for name in weight_columns(spec) if name not in ("symbol", "weight") for column in own[name]]
-    own["weight"] = [*dict.fromkeys([*read, "reference.st", "reference.list_date"])]
+    own["weight"] = [*dict.fromkeys([*read, "reference.st", "reference.list_date", "reference.delist_date"])]
     return {name: tuple(own[name]) for name in weight_columns(spec)}
 
 

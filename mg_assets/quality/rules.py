@@ -221,9 +221,7 @@ def own_rules() -> dict[str, list[Rule]]:
         Two rules of a table have the same name.
     """
     config = settings()
-    return _by_table(
-        config.modules, json.dumps([(r.table, r.expectation, r.arguments) for r in config.rules])
-    )
+    return _by_table(config.modules, json.dumps([(r.table, r.expectation, r.arguments) for r in config.rules]))
 
 
 @cache

@@ -435,7 +435,8 @@ def read_daily(root: Path) -> Reading:
     notes, count = loaded[0].notes, _per_file(aside)
     frame = pd.concat([d.frame.assign(day=d_) for d, d_ in zip(loaded, days, strict=True)], ignore_index=True)
     left_out = _number(notes, "rows_of_other_securities")
-    return Reading([frame], aside, {"daily": len(frame) + left_out + count["daily"]})
+    rows = len(frame) - sum(_number(d.notes, "rows_added_for_halts") for d in loaded)
+    return Reading([frame], aside, {"daily": rows + left_out + count["daily"]})
 
 
 def read_minutes(root: Path) -> Reading:

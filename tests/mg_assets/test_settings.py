@@ -254,8 +254,8 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ({"models": {"mine": {"like": 3}}}, ["models.mine.like was 3; the name of a trained model was expected"]),
         ({"models": {"hf_gru": {"like": "lstm"}}}, ["models.hf_gru.like was 'lstm'; hf_gru is in the catalog: rename"]),
         (
-            {"models": {"hf": {"like": "hf_gru", "hiden": 8}}},
-            ["models.hf.hiden is unknown; did you mean hidden? known: "],
+            {"models": {"hf": {"like": "hf_gru", "hiddn": 8}}},
+            ["models.hf.hiddn is unknown; did you mean hidden? known: "],
         ),
         (
             {"models": {"Mine": {"like": "hf_gru"}}},
@@ -317,7 +317,7 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
             ["portfolios.x.costs: "],
         ),
         (
-            {"portfolios": {"x": {"like": "csi500_ai", "style_limits": {"sise": 0.1}}}},
+            {"portfolios": {"x": {"like": "csi500_ai", "style_limits": {"sze": 0.1}}}},
             ["portfolios.x.style_limits has the key"],
         ),
         (

@@ -11,10 +11,10 @@ Arrow parses one fixed form, without fractions of a second, and pandas took 4 s 
 
 import datetime as dt
 
-import numba
 import numpy as np
 import pyarrow as pa
 
+from mg_assets.sources.io import dates as day_stamps
 from mg_assets.sources.io.dates import (
     EPOCH,
     MEAN_TIME_MINUTES,
@@ -23,6 +23,7 @@ from mg_assets.sources.io.dates import (
     on_shanghai_clock,
     shanghai_time,
 )
+from mg_models.kernel_cache import cached_njit
 
 UNREADABLE = -1
 """Milliseconds of a text that is no time."""
@@ -35,6 +36,9 @@ DAY_MS = 86_400_000
 SHANGHAI_MINUTES = 480  # before Greenwich
 NO_ZONE, BAD_ZONE = 10_000, 20_000
 SESSION_MS = (9 * 3_600_000, 16 * 3_600_000)
+
+kernel = cached_njit(__file__, day_stamps.__file__)
+"""``numba.njit(cache=True)`` for this file, which takes a constant from the other."""
 
 
 def milliseconds_of_day(column: pa.ChunkedArray, day: dt.date) -> np.ndarray:
@@ -113,7 +117,7 @@ def _text(chunk: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return dates, values  # a null has no characters and so is unreadable
 
 
-@numba.njit(cache=True)
+@kernel()
 def _parse_times(raw, starts, dates, values):
     """Dates (as numbers; 0 where there is none) and milliseconds of the texts ``raw[starts[i]:starts[i + 1]]``."""
     for i in range(len(values)):
@@ -131,7 +135,7 @@ def _parse_times(raw, starts, dates, values):
             dates[i] = date
 
 
-@numba.njit(cache=True)
+@kernel()
 def _read_digits(raw, low, high):
     """Date and milliseconds of a text without a colon: digits alone, with decimals, or with a date apart."""
     number = _number(raw, low, high)
@@ -154,7 +158,7 @@ def _read_digits(raw, low, high):
     return (date if date > 0 else found), value
 
 
-@numba.njit(cache=True)
+@kernel()
 def _read_number(number, size, milli):
     """Date and milliseconds of so many digits: their count says which form they have."""
     date = 0
@@ -175,7 +179,7 @@ def _read_number(number, size, milli):
     return date, _milliseconds(number // 10_000, number // 100 % 100, number % 100, milli)
 
 
-@numba.njit(cache=True)
+@kernel()
 def _read_clock(raw, low, colon, high):
     """Date and milliseconds of ``[date]H:MM[:SS[.fraction]][zone]``; ``colon`` is the position of the first one."""
     at = colon
@@ -214,7 +218,7 @@ def _read_clock(raw, low, colon, high):
     return (_moved(date, value // DAY_MS), value % DAY_MS) if date else (0, value)
 
 
-@numba.njit(cache=True)
+@kernel()
 def _zone(raw, low, high):
     """Minutes that a zone is ahead of Greenwich: ``Z``, ``+08:00``, ``+0800``, ``-05``."""
     while low < high and raw[low] == BLANK:
@@ -235,7 +239,7 @@ def _zone(raw, low, high):
     return SHANGHAI_MINUTES if zone == MEAN_TIME_MINUTES else zone
 
 
-@numba.njit(cache=True)
+@kernel()
 def _moved(date, days):
     """A date as a number, one day earlier or later."""
     if days == 0:
@@ -253,7 +257,7 @@ def _moved(date, days):
     return year * 10_000 + month * 100 + day
 
 
-@numba.njit(cache=True)
+@kernel()
 def _length(year, month):
     """Days of a month."""
     if month == 2:
@@ -261,7 +265,7 @@ def _length(year, month):
     return 30 if month in (4, 6, 9, 11) else 31
 
 
-@numba.njit(cache=True)
+@kernel()
 def _date_before(raw, low, high):
     """The date of eight digits with any of ``- . / blank T`` among them, or in parts; 0 of no text, -1 of any other."""
     date, digits = 0, 0
@@ -276,7 +280,7 @@ def _date_before(raw, low, high):
     return _parted_date(raw, low, high) if 5 < digits < 8 else -1
 
 
-@numba.njit(cache=True)
+@kernel()
 def _parted_date(raw, low, high):
     """The date of year, month and day apart, ``2023/2/1``; -1 of others."""
     date, parts, size = 0, 0, 0
@@ -292,7 +296,7 @@ def _parted_date(raw, low, high):
     return date if parts == 3 and 10_000_000 <= date < 100_000_000 else -1
 
 
-@numba.njit(cache=True)
+@kernel()
 def _milliseconds(hour, minute, second, milli):
     """Milliseconds of the day; ``UNREADABLE`` where a part is negative or beyond its range."""
     if not (0 <= hour <= 23 and 0 <= minute <= 59 and 0 <= second <= 59):
@@ -300,7 +304,7 @@ def _milliseconds(hour, minute, second, milli):
     return ((hour * 60 + minute) * 60 + second) * 1000 + milli
 
 
-@numba.njit(cache=True)
+@kernel()
 def _number(raw, low, high):
     """The digits of a text as a number; -1 where there are none or other characters."""
     number = 0 if low < high else -1
@@ -311,13 +315,13 @@ def _number(raw, low, high):
     return number
 
 
-@numba.njit(cache=True)
+@kernel()
 def _two_digits(raw, at, high):
     """The number of the two digits at a position; -1 where they are not both digits."""
     return _number(raw, at, at + 2) if at + 2 <= high else -1
 
 
-@numba.njit(cache=True)
+@kernel()
 def _fraction(raw, low, high):
     """Milliseconds of a second's decimals, cut after the third; -1 where they are not all digits."""
     milli, weight = 0, 100
@@ -329,6 +333,6 @@ def _fraction(raw, low, high):
     return milli
 
 
-@numba.njit(cache=True)
+@kernel()
 def _is_digit(character):
     return 48 <= character <= 57

@@ -58,7 +58,7 @@ class Vendor:
                     "close": now,
                     "volume": rng.integers(1, 50, 8) * 10_000,
                     "prev_close": before,
-                    "adj_factor": 1.0,
+                    "adj_factor": 2.0,
                 }
             )
             frame["amount"] = (frame["volume"] * (frame["high"] + frame["low"]) / 2).round(2)
@@ -115,7 +115,7 @@ class Vendor:
 
 @dataclass
 class Story:
-    """A close is corrected by 0.50 yuan, a stock's row goes: what was printed and recorded on the way."""
+    """A close is corrected by 0.05 yuan, a row becomes invalid: what was printed and recorded on the way."""
 
     vendor: Vendor
     untouched: str
@@ -133,10 +133,9 @@ def story(tmp_path_factory) -> Story:
     tables = [t for step in STEPS for t in step]
     before = {t: vendor.lake.read(t, vendor.lake.keys(t)) for t in tables}
     row = vendor.read(CORRECTED).set_index("symbol").loc["600003.SH"]
-    traded = row["amount"] + 0.2 * row["volume"]
-    vendor.correct(CORRECTED, "600003.SH", close=row["close"] + 0.5, high=row["high"] + 0.5, amount=traded)
-    gone = vendor.read(DAYS[-1])
-    vendor.write(DAYS[-1], gone[gone["symbol"] != "600007.SH"])
+    traded = row["amount"] + 0.02 * row["volume"]
+    vendor.correct(CORRECTED, "600003.SH", close=row["close"] + 0.05, high=row["high"] + 0.05, amount=traded)
+    vendor.correct(DAYS[-1], "600007.SH", close=-1.0)
     changed = vendor.diff()
     runs = vendor.build()
     return Story(vendor, untouched, before, changed, runs, vendor.diff("--rebuilt"))
@@ -156,7 +155,7 @@ def test_changed_rows_are_listed_with_old_and_new(story):
     lines = story.changed.splitlines()
     at = lines.index(f"daily_bars {CORRECTED}: 0 rows added, 0 gone, 1 changed (high 1, close 1, vwap 1, amount 1)")
     close = story.before["daily_bars"].query("date == @CORRECTED and symbol == '600003.SH'")["close"].item()
-    assert f"    600003.SH  close {close:.8g} -> {close + 0.5:.8g}" in lines[at + 1 : at + 5]
+    assert f"    600003.SH  close {close:.8g} -> {close + 0.05:.8g}" in lines[at + 1 : at + 5]
     assert f"daily_bars {DAYS[-1]}: 0 rows added, 1 gone, 0 changed" in lines
     assert "  - 600007.SH" in lines
 

@@ -33,7 +33,10 @@ def test_help_loads_neither_dagster_nor_pandas():
     [
         (["real", "/nowhere"], "mg: /nowhere is not a folder"),
         (["ingest", "/nowhere"], "mg: /nowhere is not a folder"),
-        (["cost", "no_such_model", "2017H1"], "mg: no trained model 'no_such_model'"),
+        (
+            ["cost", "no_such_model", "2017H1"],
+            "mg: there is no trained model 'no_such_model'; docs/models.md lists",
+        ),
         (["replay", "2023-02-05"], "mg: 2023-02-05 is no trading day"),
     ],
 )

@@ -129,8 +129,8 @@ def test_wrong_argument_of_the_decorator_is_named(options, message):
 
 
 def test_columns_are_checked_when_the_module_is_read():
-    with pytest.raises(DataError, match=r"daily_bars has no column clos; did you mean close\? known: symbol"):
-        factor(name="x", columns={"daily_bars": ("clos",)})(lambda daily_bars: {})
+    with pytest.raises(DataError, match=r"daily_bars has no column closs; did you mean close\? known: symbol"):
+        factor(name="x", columns={"daily_bars": ("closs",)})(lambda daily_bars: {})
     with pytest.raises(
         DataError, match=r"columns of daily_bars were 'close'; a tuple of names as \('close',\) was exp"
     ):
@@ -164,8 +164,8 @@ def test_own_factors_stand_beside_the_published():
     assert table_of("my_close", extensions) == "own_my_close"
     for table, names in PUBLISHED_TABLES.items():
         assert {table_of(name, extensions) for name in names} == {table}
-    with pytest.raises(SettingsError, match="no factor is named 'my_clos'; did you mean my_close"):
-        table_of("my_clos", extensions)
+    with pytest.raises(SettingsError, match="no factor is named 'my_closs'; did you mean my_close"):
+        table_of("my_closs", extensions)
     text = passport_markdown(one.spec)
     assert "| inputs | `daily_bars`: close |" in text
     assert "Close." in text

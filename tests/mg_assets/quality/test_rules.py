@@ -109,12 +109,12 @@ def test_built_in_checks_stay_beside_the_rules(monkeypatch, lake):
             "there is no table daily_bar; did you mean d",
         ),
         (
-            expect("daily_bars", "expect_column_values_to_be_between", column="clos", min_value=0),
-            "daily_bars has no column clos; did you mean close",
+            expect("daily_bars", "expect_column_values_to_be_between", column="closs", min_value=0),
+            "daily_bars has no column closs; did you mean close",
         ),
         (
-            expect("daily_bars", "expect_column_values_to_be_betwen", column="close"),
-            "there is no expect_column_values_to_be_betwen; did you mean expect_column_values_to_be_between",
+            expect("daily_bars", "expect_column_values_to_be_beween", column="close"),
+            "there is no expect_column_values_to_be_beween; did you mean expect_column_values_to_be_between",
         ),
         (
             expect("daily_bars", "expect_column_values_to_be_between", column="close", min_val=0),
