@@ -113,8 +113,8 @@ def test_built_in_checks_stay_beside_the_rules(monkeypatch, lake):
             "daily_bars has no column closs; did you mean close",
         ),
         (
-            expect("daily_bars", "expect_column_values_to_be_beween", column="close"),
-            "there is no expect_column_values_to_be_beween; did you mean expect_column_values_to_be_between",
+            expect("daily_bars", "expect_column_values_to_be_betwixt", column="close"),
+            "there is no expect_column_values_to_be_betwixt; did you mean expect_column_values_to_be_between",
         ),
         (
             expect("daily_bars", "expect_column_values_to_be_between", column="close", min_val=0),
