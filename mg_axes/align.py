@@ -303,6 +303,8 @@ def _fitted(name: str, block: Block, layout: Layout, axes: Axes, sources: Mappin
                 f"{name} lacks {int(lacking.sum())} of the {WORDS[dim]} of {sources[dim]}, the first "
                 f"{axes[dim][lacking][0]}: give a value for each"
             )
+        if len(axes[dim]) and not len(own):
+            raise LabelError(f"{name} was empty: it has no {WORDS[dim]}, {sources[dim]} has {len(axes[dim])}")
         values = np.take(values, place, axis=k)
         if lacking.any():
             values = values.astype({"b": object, "O": object, "M": values.dtype}.get(values.dtype.kind, np.float64))

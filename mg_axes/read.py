@@ -29,6 +29,8 @@ SYMBOL_NAMES = frozenset(
     }
 )
 WORDS = {"d": "dates", "s": "symbols", "f": "feature names", "g": "factor names"}
+SPAN = "which is no single day: give the day on which each value was known, like 2024-03-04"
+_WHOLE_DAY = r"\d{8}|\d{4}-\d{1,2}-\d{1,2}(?!\d)"
 _DATE_TEXT = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|(19|20)\d{6}")
 
 
@@ -96,6 +98,8 @@ def as_days(values: Any, name: str = "days", gaps: bool = False) -> np.ndarray:
         A ValueError, naming the first value that is no date.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        if np.datetime_data(values.dtype)[0] in ("Y", "M", "W") and values.size:
+            raise LabelError(f"{name} had {values.flat[0]}, {SPAN}")
         found = values.astype("datetime64[D]")
     else:
         found = _parsed(values if isinstance(values, pd.Series | pd.Index) else list(np.atleast_1d(values)), name)
@@ -105,23 +109,37 @@ def as_days(values: Any, name: str = "days", gaps: bool = False) -> np.ndarray:
 
 
 def _parsed(values: Any, name: str) -> np.ndarray:
-    if hasattr(values, "dtype") and isinstance(values.dtype, pd.PeriodDtype):
-        values = pd.PeriodIndex(values).to_timestamp()
     index = pd.Index(values)
+    if isinstance(index, pd.PeriodIndex):
+        index = _starts(index, name)
     try:
         if index.dtype.kind in "iuf" or index.inferred_type in ("integer", "string", "mixed-integer"):
-            text = index.map(lambda x: str(int(x)) if isinstance(x, float | np.floating) else str(x).strip())
+            text = index.map(lambda x: str(int(x)) if isinstance(x, float) and x.is_integer() else str(x).strip())
             plain = text.str.replace("/", "-", regex=False)
             short = bool(len(plain)) and bool(plain.str.fullmatch(r"\d{8}").all())
             zoned = bool(plain.str.contains(r"[+-]\d{2}:?\d{2}$|Z$", regex=True).any()) and not short
-            index = pd.to_datetime(plain, format="%Y%m%d" if short else "ISO8601", utc=zoned)
+            found = pd.to_datetime(plain, format="%Y%m%d" if short else "ISO8601", utc=zoned)
+            vague = np.flatnonzero(~(plain.str.match(_WHOLE_DAY) | found.isna()))
+            if len(vague):
+                raise LabelError(f"{name} had {text[vague[0]]!r}, {SPAN}")
+            index = found
         times = pd.DatetimeIndex(index)
+    except LabelError:
+        raise
     except (TypeError, ValueError, OverflowError):
         bad = next((x for x in index if not _is_date(x)), index[0])
         raise LabelError(f"{name} had {bad!r}, expected dates") from None
     if times.tz is not None:
         times = times.tz_convert(SHANGHAI).tz_localize(None)
     return times.to_numpy().astype("datetime64[D]")
+
+
+def _starts(periods: pd.PeriodIndex, name: str) -> pd.DatetimeIndex:
+    """Periods of a day at most as times; the first day of a longer one lies before its value was known."""
+    business = periods.freqstr in ("B", "C")  # a Friday's lasts to Sunday
+    if not business and len(periods) and (periods.end_time - periods.start_time).max() > pd.Timedelta(days=1):
+        raise LabelError(f"{name} had the period {periods[0]}, {SPAN}")
+    return periods.to_timestamp()
 
 
 def read(name: str, value: Any, dims: str) -> Block:

@@ -38,9 +38,10 @@ Send = Callable[[Any], None]
 PREFIX = "mg_arrays_"  # of temporary folders
 LOCK = "lock"
 _MESSAGE, _RESULT, _ERROR = range(3)
-_BOOTSTRAP = (
-    "import sys; from multiprocessing.connection import Connection; pipe = Connection(int(sys.argv[1])); "
-    "sys.path[:] = pipe.recv(); from mg_models.worker_pool import _serve; _serve(pipe, int(sys.argv[2]))"
+_BOOTSTRAP = (  # the working folder, which -c puts first, may hold a random.py or queue.py that the caller never sees
+    "import sys; sys.path[:] = filter(None, sys.path); from multiprocessing.connection import Connection; "
+    "pipe = Connection(int(sys.argv[1])); sys.path[:] = pipe.recv(); "
+    "from mg_models.worker_pool import _serve; _serve(pipe, int(sys.argv[2]))"
 )
 
 

@@ -199,6 +199,39 @@ def test_a_time_becomes_the_day_of_shanghai():
         as_days(["2024-03-04", "soon"])
 
 
+@pytest.mark.parametrize(
+    ("values", "first"),
+    [
+        (pd.period_range("2024-03", periods=2, freq="M"), "the period 2024-03"),
+        (pd.period_range("2024-03-04", periods=2, freq="W"), "the period 2024-03-04/2024-03-10"),
+        (np.array(["2024-03"], "datetime64[M]"), "2024-03"),
+        (["2024-03-04", "2024-03"], "'2024-03'"),
+        ([2024], "'2024'"),
+        (["today"], "'today'"),
+    ],
+)
+def test_a_span_of_days_is_not_its_first_day(values, first):
+    with pytest.raises(ValueError, match=f"days had {first}, which is no single day: give the day on which"):
+        as_days(values)
+
+
+def test_periods_of_a_day_or_less_are_days():
+    for freq in ("D", "h"):
+        for values in (periods := pd.period_range("2024-03-04", periods=1, freq=freq), list(periods)):
+            assert as_days(values).tolist() == [dt.date(2024, 3, 4)]
+    with pytest.raises(ValueError, match=r"days had 20240304\.7, expected dates"):
+        as_days([20240304.7])
+
+
+@pytest.mark.parametrize(
+    ("empty", "word"), [(WIDE.iloc[:0], "dates"), (WIDE.iloc[:, :0], "symbols"), (LONG.iloc[:0], "dates")]
+)
+def test_an_empty_argument_is_refused(empty, word):
+    for given in ({"signal": empty}, {"signal": WIDE, "tradable": empty}):
+        with pytest.raises(ValueError, match=rf"{list(given)[-1]} was empty: it has no {word}, price has \d"):
+            SCALED(price=WIDE, **given)
+
+
 def test_a_reversed_index_is_a_label():
     assert not is_labelled(pd.Series([1.0, 2.0]))
     assert is_labelled(pd.Series([1.0, 2.0])[::-1])

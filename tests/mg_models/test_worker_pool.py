@@ -145,3 +145,9 @@ def test_a_worker_imports_from_the_callers_path(tmp_path, monkeypatch):
     (tmp_path / "own_tasks.py").unlink()  # a module that cannot be imported there is an error of the task
     with pytest.raises(ModuleNotFoundError, match="own_tasks"):
         list(run_tasks(own_tasks.work, {"a": 1}, 1))
+
+
+def test_a_worker_imports_nothing_from_the_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "random.py").write_text("raise SystemExit('a namesake of the standard library')\n")
+    monkeypatch.chdir(tmp_path)
+    assert [name for name, _ in run_tasks(pool_tasks.double, {"a": 1}, 1)] == ["a"]
