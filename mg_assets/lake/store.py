@@ -411,7 +411,7 @@ class Lake:
         table: str,
         start: str | dt.date,
         end: str | dt.date,
-        columns: Sequence[str] | None = None,
+        columns: str | Sequence[str] | None = None,
         into: str = "pandas",
     ) -> Any:
         """Read the partitions between two dates as one table, the key in its first column.
@@ -423,8 +423,8 @@ class Lake:
         start, end : str or date
             First and last day (or week, month, half-year ``"2023H1"``), both included; days that the lake does not have
             are left out.
-        columns : sequence of str, optional
-            Columns to read, by default all; ``symbol`` comes with them where the table has it.
+        columns : str or sequence of str, optional
+            Columns to read, by default all; the key and ``symbol`` come with them.
         into : {"pandas", "polars", "arrow"}
             Library of the result. Polars is imported only when it is asked for.
 
@@ -446,9 +446,11 @@ class Lake:
             raise DataError(f"table {table!r} in {self.root} has no partition from {first} to {last}: {found}")
         if columns is not None:
             own = self.table(table, wanted[-1]).column_names
+            key = _column(table, wanted[0])  # comes anyway
+            columns = [name for name in ([columns] if isinstance(columns, str) else columns) if name != key]
             lacking = [name for name in columns if name not in own]
             if lacking:
-                raise DataError(f"table {table!r} has no column {lacking[0]!r}; it has {', '.join(own)}")
+                raise DataError(f"table {table!r} has no column {lacking[0]!r}; it has {', '.join([key, *own])}")
             columns = list(dict.fromkeys(["symbol", *columns] if "symbol" in own else columns))
         whole = _joined(table, self._tables(table, wanted, columns, "raise"))
         if _column(table, wanted[0]) in ("date", "week", "month"):

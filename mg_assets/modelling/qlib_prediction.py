@@ -34,11 +34,13 @@ def qlib_prediction(scores: Any) -> pd.DataFrame:
     Raises
     ------
     DataError
-        Scores without labels, or a symbol that is not like ``600000.SH``.
+        Scores without labels or without a value, or a symbol that is not like ``600000.SH``.
     """
     found, axes = align(DataError, {"scores": PANEL}, {"scores": scores})
     if not axes:
         raise DataError("scores had no dates and symbols: give a labelled signal")
+    if not np.isfinite(found["scores"]).any():
+        raise DataError(f"scores had no finite value on {len(axes['d'])} days of {len(axes['s'])} symbols")
     strange = [symbol for symbol in axes["s"] if len(symbol) != 9 or symbol[6] != "."]
     if strange:
         raise DataError(f"scores had {len(strange)} symbols that are not like 600000.SH, the first {strange[0]}")

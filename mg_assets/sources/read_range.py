@@ -17,7 +17,7 @@ def read_source(
     table: str,
     start: str | dt.date,
     end: str | dt.date,
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     into: str = "pandas",
 ) -> Any:
     """Read a source's days between two dates as one table, the date in its first column.
@@ -30,8 +30,8 @@ def read_source(
         ``daily_bars``, ``reference``, ``minute_bars``, ...
     start, end : str or date
         First and last day, both included.
-    columns : sequence of str, optional
-        Columns to keep, by default all; ``symbol`` comes with them where the table has it.
+    columns : str or sequence of str, optional
+        Columns to keep, by default all; ``date`` and ``symbol`` come with them.
     into : {"pandas", "polars", "arrow"}
         Library of the result. Polars is imported only when it is asked for.
 
@@ -57,12 +57,16 @@ def read_source(
         span = f"its days are {days[0]} to {days[-1]}" if len(days) else "it has no day"
         raise DataError(f"source {source.name!r} has no {table} from {first} to {last}: {span}")
     parts = []
+    if columns is not None:
+        columns = [name for name in ([columns] if isinstance(columns, str) else columns) if name != "date"]
     for day in wanted:
         part = pa.Table.from_pandas(source.load(table, day).frame, preserve_index=False)
         if columns is not None:
             lacking = [name for name in columns if name not in part.column_names]
             if lacking:
-                raise DataError(f"{table} has no column {lacking[0]!r}; it has {', '.join(part.column_names)}")
+                raise DataError(
+                    f"{table} has no column {lacking[0]!r}; it has {', '.join(['date', *part.column_names])}"
+                )
             part = part.select(list(dict.fromkeys(["symbol", *columns] if "symbol" in part.column_names else columns)))
         parts.append(part.add_column(0, "date", pa.array([day] * len(part), pa.date32())))
     return in_library(pa.concat_tables(parts, promote_options="permissive"), into)

@@ -34,6 +34,12 @@ def test_a_range_is_read_into_each_library(lake, start):
     assert polars["v"].to_list() == frame["v"].tolist()
 
 
+@pytest.mark.parametrize("columns", ["v", ["date", "symbol", "v"], ["v", "date", "v"]])
+def test_a_columns_name_alone_and_the_key_are_taken(lake, columns):
+    frame = lake.read_range("scores", "2023-01-01", "2023-01-31", columns)
+    pd.testing.assert_frame_equal(frame, lake.read_range("scores", "2023-01-01", "2023-01-31")[["date", "symbol", "v"]])
+
+
 def test_half_years_are_read_by_their_name(lake):
     assert lake.read_range("certificates", "2022H2", "2023H2")["period"].tolist() == ["2023H1"]
 
@@ -47,7 +53,7 @@ def test_half_years_are_read_by_their_name(lake):
         ),
         (("score", "2023-01-01", "2023-02-01"), "the lake has none of it"),
         (("scores", "soon", "2023-02-01"), "start or end had .soon., expected dates, like 2023-01-31"),
-        (("scores", "2023-01-01", "2023-02-01", ["x"]), "has no column 'x'; it has symbol, v, w"),
+        (("scores", "2023-01-01", "2023-02-01", ["x"]), "has no column 'x'; it has date, symbol, v, w"),
         (("scores", "2023-01-01", "2023-02-01", None, "dask"), "into was 'dask', expected pandas, polars or arrow"),
     ],
 )

@@ -46,13 +46,15 @@ def test_a_qlib_dataset_is_read_between_two_dates(dataset):
     bars = read_source(source, "daily_bars", "2021-02-01", "2021-02-02", columns=["close", "adj_factor"])
     assert list(bars.columns) == ["date", "symbol", "close", "adj_factor"]
     assert len(bars) == 2 * STOCKS
+    close = read_source(source, "daily_bars", "2021-02-01", "2021-02-02", columns="close")
+    pd.testing.assert_frame_equal(close, bars[["date", "symbol", "close"]])
     assert bars["close"].to_numpy() == pytest.approx(np.round(bars["close"].to_numpy(), 2))
     assert read_source(source, "reference", "2021-02-01", "2021-02-02", into="polars").height == 2 * STOCKS
     with pytest.raises(
         DataError, match=r"source 'qlib' has no daily_bars from 2020-01-01 to 2020-02-01: its days are 2021"
     ):
         read_source(source, "daily_bars", "2020-01-01", "2020-02-01")
-    with pytest.raises(DataError, match=r"daily_bars has no column 'vwop'; it has symbol"):
+    with pytest.raises(DataError, match=r"daily_bars has no column 'vwop'; it has date, symbol"):
         read_source(source, "daily_bars", "2021-02-01", "2021-02-02", columns=["vwop"])
 
 
@@ -74,6 +76,9 @@ def test_what_is_no_prediction_is_refused(signal, tmp_path):
         save_qlib_prediction(signal, tmp_path / "pred.pkl")
     with pytest.raises(DataError, match="scores had no dates and symbols"):
         qlib_prediction(signal.to_numpy())
+    for nothing in (signal.iloc[:0], signal * np.nan):
+        with pytest.raises(DataError, match=r"scores had no finite value on \d+ days of 60 symbols"):
+            qlib_prediction(nothing)
     with pytest.raises(DataError, match=r"60 symbols that are not like 600000.SH, the first 600000"):
         qlib_prediction(signal.rename(columns=lambda s: s[:6]))
 
