@@ -219,12 +219,19 @@ def select_inputs(spec: ModelSpec, inputs: Mapping[str, Panel | PeriodPanel]) ->
     Raises
     ------
     InputError
-        One of them is missing, or its features do not divide into the steps of a day.
+        One of them is missing or no panel, or its features do not divide into the steps of a day.
     """
     names = [i.panel for i in spec.inputs] + ([spec.universe] if spec.universe else [])
+    if not isinstance(inputs, Mapping):
+        given = type(inputs).__name__
+        raise InputError(f"{spec.name}: inputs was a {given}, expected panels by name: {{{names[0]!r}: ..}}")
     lacking = [n for n in names if n not in inputs]
     if lacking:
         raise InputError(f"{spec.name} needs the inputs {lacking}, was given {sorted(inputs)}")
+    for n in names:
+        if not isinstance(inputs[n], Panel | PeriodPanel):
+            given = type(inputs[n]).__name__
+            raise InputError(f"{spec.name}: input {n!r} was a {given}, expected a Panel: give Panel.from_frame(..)")
     for i in spec.inputs:
         wide = len(inputs[i.panel].features)
         if wide % i.per_day:

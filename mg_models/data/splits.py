@@ -58,7 +58,7 @@ def period_start(retrain: str) -> np.datetime64:
     TrainingError
         The key is not a year, ``H``, and 1 or 2.
     """
-    found = re.fullmatch(r"(\d{4})H([12])", retrain)
+    found = re.fullmatch(r"(\d{4})H([12])", str(retrain))
     if not found:
         raise TrainingError(f"retrain must be a half-year like '2017H1', was {retrain!r}")
     return np.datetime64(f"{found[1]}-{'01' if found[2] == '1' else '07'}-01", "D")

@@ -245,6 +245,12 @@ def plan_training(
     as_heads(spec, labels, eligible.shape)
     ends = label_end_days(days, spec.horizon) if label_end is None else label_end
     usable = usable_days(spec, eligible, labels)
+    if len(days) and not usable.any():
+        full = (eligible & np.isfinite(as_heads(spec, labels, eligible.shape)).all(axis=-1)).sum(axis=1)
+        raise TrainingError(
+            f"{spec.name}: no day had {spec.min_stocks} stocks with inputs and labels that vary, at most {full.max()} "
+            f"of {len(symbols)}: give more stocks, or override min_stocks"
+        )
     try:
         splits = {r: split(days, r, spec.horizon, spec.split, ends, usable) for r in retrains}
     except TrainingError as error:

@@ -79,7 +79,12 @@ def simulate(
         Targets, holdings or benchmark do not fit the panel.
     """
     cost = Costs() if cost is None else cost
-    targets = {market.index(day): _target(market, day, w) for day, w in _by_day(market, decisions).items()}
+    decided_on = _by_day(market, decisions)
+    targets = {market.index(day): _target(market, day, w) for day, w in decided_on.items()}
+    if len(targets) < len(decided_on):
+        at = [market.index(day) for day in decided_on]
+        twice = next(day for day in at if at.count(day) > 1)
+        raise BacktestError(f"decisions had {market.days[twice]} twice: expected one a day")
     order = sorted(targets)
     if start_holdings is None and not order:
         raise BacktestError("there was neither a decision nor a start holding: nothing to simulate")

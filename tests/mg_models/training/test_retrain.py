@@ -237,6 +237,15 @@ def test_what_does_not_fit_is_refused(hf):
     spec, inputs, labels = hf
     with pytest.raises(InputError, match="needs the inputs \\['hf'\\], was given \\['x'\\]"):
         train(spec, {"x": inputs["hf"]}, labels, None, "2013H2")
+    with pytest.raises(InputError, match=r"input 'hf' was a ndarray, expected a Panel: give Panel.from_frame"):
+        train(spec, {"hf": inputs["hf"].values}, labels, None, "2013H2")
+    with pytest.raises(InputError, match=r"inputs was a Panel, expected panels by name: \{'hf'"):
+        train(spec, inputs["hf"], labels, None, "2013H2")
+    with pytest.raises(TrainingError, match="retrain must be a half-year like '2017H1', was 2013"):
+        train(spec, inputs, labels, None, 2013)
+    few = np.where(np.arange(STOCKS) < 20, labels, np.nan)
+    with pytest.raises(TrainingError, match=r"no day had 30 stocks with inputs and labels that vary, at most 20 of 40"):
+        train(spec, inputs, few, None, "2013H2")
     with pytest.raises(InputError, match="labels must be"):
         train(spec, inputs, labels[:-1], None, "2013H2")
     with pytest.raises(TrainingError, match=r"^\w+, retrain 2013H1: 0 training"):

@@ -298,6 +298,7 @@ BAD = [
     (lambda m: simulate(m, {0: np.full(40, 1.0)}), "summed to 40"),
     (lambda m: simulate(m, {dt.date(2031, 1, 1): np.zeros(40)}), "2031-01-01 was not a day"),
     (lambda m: simulate(m, {77: np.zeros(40)}), "day index 77"),
+    (lambda m: simulate(m, {5: target(40, 1), "2020-01-06": target(40, 2)}), "decisions had 2020-01-06 twice"),
     (lambda m: simulate(m, weekly(m), benchmark=np.zeros(3)), "benchmark had shape"),
     (lambda m: simulate(m, weekly(m), benchmark=np.full(60, np.nan)), "no return on 2020-01-02"),
     (lambda m: simulate(m, weekly(m), benchmark={10: target(40, 0)}), "began after"),
