@@ -151,6 +151,10 @@ def evaluate_all(
     EvaluationError
         A signal of another shape or with other labels than the prices, or a setting out of range.
     """
+    if not isinstance(forward, ForwardReturns):
+        raise EvaluationError(
+            f"forward was a {type(forward).__name__}, expected ForwardReturns.from_prices(price, universe)"
+        )
     offsets = _offsets(tracks, forward.every)
 
     def evaluate_named(name: str) -> tuple[str, Evaluation] | None:

@@ -150,12 +150,19 @@ class ForwardReturns:
         Raises
         ------
         EvaluationError
-            Panels of different shapes, days out of order, ``every`` below 1 or ``delay`` below 0.
+            Panels of different shapes, days out of order, a price below 0, ``every`` below 1 or ``delay`` below 0.
         """
         price = dense("price", price)
         universe = flags("universe", universe, price.shape)
         days = ascending_days(days, len(price))
         check_rebalance(every, delay)
+        if (below := price < 0.0).any():  # returns in the place of prices would give a RankIC that looks like one
+            day, stock = np.argwhere(below)[0]
+            whose = "" if symbols is None else f" for {symbols[stock]}"
+            raise EvaluationError(
+                f"price was {price[day, stock]:.6g} on {days[day]}{whose}, "
+                f"one of {below.sum()} below 0: give adjusted prices, NaN where a stock did not trade"
+            )
         last = carry_forward(price)
         returns = _forward_returns(price, last, every, delay)
         return cls(

@@ -6,6 +6,7 @@ from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.evaluation.evaluate import (
     days_listed,
     evaluate,
+    evaluate_all,
     forward_returns,
     long_short,
     orthogonalize,
@@ -319,6 +320,10 @@ def test_errors():
     signal, price, tradable, days = market()
     with pytest.raises(EvaluationError, match=r"tracks was \(5,\), expected offsets from 0 to 4"):
         evaluate(signal, price, tradable, days, tracks=5)
+    with pytest.raises(EvaluationError, match=r"price was -0.5 on \d{4}-\d\d-\d\d, one of \d+ below 0: give adjusted"):
+        evaluate(signal, np.where(np.isnan(price), price, -0.5), tradable, days)
+    with pytest.raises(EvaluationError, match=r"forward was a ndarray, expected ForwardReturns.from_prices"):
+        evaluate_all({"mine": signal}, price)
     with pytest.raises(EvaluationError, match="direction was 0"):
         evaluate(signal, price, tradable, days, direction=0)
     with pytest.raises(EvaluationError, match="days were not ascending: 2022-11-01 follows"):
