@@ -300,3 +300,7 @@ class IngestReporter:
         """Report one partition as materialised."""
         metadata: dict[str, Any] = {"dagster/partition_row_count": rows, "by": "mg ingest", "quarantined_rows": invalid}
         self._instance.report_runless_asset_event(dg.AssetMaterialization(table, partition=key, metadata=metadata))
+
+    def report_check(self, table: str, outcome: CheckOutcome) -> None:
+        """Report a check's outcome, which the UI shows beside the table."""
+        self._instance.report_runless_asset_event(checks.evaluation(table, outcome))

@@ -255,13 +255,14 @@ def _writer(lake: "Lake") -> "Write":
 
 
 def _check(report: "IngestReport", screen: Screen) -> None:
-    """Run the quality suites on what was written, and record what they reject."""
+    """Run the quality suites on what was written, record what they reject, and report them to the lake's Dagster."""
+    from mg_assets.cli.build import IngestReporter
     from mg_assets.ingest.read_days import TABLES
     from mg_assets.lake.store import Lake
     from mg_assets.orchestration.checks import record_outcomes
     from mg_assets.quality.runner import run_suite
 
-    lake = Lake(settings().lake_url)
+    lake, reporter = Lake(settings().lake_url), IngestReporter()
     for table in TABLES:
         keys = report.written.get(table, [])
         if not keys:
@@ -269,6 +270,7 @@ def _check(report: "IngestReport", screen: Screen) -> None:
         outcomes = run_suite(table, lake, keys)
         record_outcomes(table, lake, keys, outcomes)
         for outcome in outcomes:
+            reporter.report_check(table, outcome)
             if not outcome.passed:
                 bad = outcome.observed["bad_partitions"]
                 kind = "check" if outcome.blocking else "warning"

@@ -306,6 +306,9 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
         "source = build_source(s.source.kind, s.source.options); lake = Lake(s.lake_url);"
         "print({t: TABLES.stale(lake, source, t, lake.keys(t)) for t in ('trades', 'reference')});"
         "import dagster as dg; from mg_assets.cli.home import prepare_home; prepare_home(s);"
+        "key = dg.AssetCheckKey(dg.AssetKey('trades'), 'schema');"
+        "storage = dg.DagsterInstance.get().event_log_storage;"
+        "print('schema', storage.get_latest_asset_check_execution_by_key([key])[key].status.value);"
         "print(len(dg.DagsterInstance.get().get_materialized_partitions(dg.AssetKey('trades'))))"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
@@ -314,6 +317,7 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
         cwd=CHECKOUT, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert "'reference': []" in fresh
+    assert "schema SUCCEEDED" in fresh
     assert fresh.strip().endswith("3")
 
     other = tmp_path / "other"
