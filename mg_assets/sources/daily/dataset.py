@@ -1,6 +1,7 @@
 """A whole history of daily bars in one folder: read once a process, compared by the content of its files."""
 
 import datetime as dt
+from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_h
 from mg_assets.sources.fingerprint import fingerprint_of
 
 
-class DatasetSource:
+class DatasetSource(ABC):
     """Daily bars and reference from the files of one folder.
 
     A subclass gives ``name``, ``_content()`` (all that decides the rows: settings and digests of files, no path) and
@@ -50,11 +51,11 @@ class DatasetSource:
         """Hash of the day's rows."""
         return self._marked.fingerprint(table, day)
 
-    def _content(self) -> list[object]:
-        raise NotImplementedError
+    @abstractmethod
+    def _content(self) -> list[object]: ...
 
-    def _read(self) -> DailyHistory:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self) -> DailyHistory: ...
 
     @cached_property
     def _key(self) -> tuple:
