@@ -259,17 +259,14 @@ def _check(report: "IngestReport", screen: Screen) -> None:
     from mg_assets.cli.build import IngestReporter
     from mg_assets.ingest.read_days import TABLES
     from mg_assets.lake.store import Lake
-    from mg_assets.orchestration.checks import record_outcomes
-    from mg_assets.quality.runner import run_suite
+    from mg_assets.orchestration.checks import check_partitions
 
     lake, reporter = Lake(settings().lake_url), IngestReporter()
     for table in TABLES:
         keys = report.written.get(table, [])
         if not keys:
             continue
-        outcomes = run_suite(table, lake, keys)
-        record_outcomes(table, lake, keys, outcomes)
-        for outcome in outcomes:
+        for outcome in check_partitions(table, lake, keys):
             reporter.report_check(table, outcome)
             if not outcome.passed:
                 bad = outcome.observed["bad_partitions"]
