@@ -47,9 +47,10 @@ lint: install ## style, spelling, types, import contracts, dead code
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 
-docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md
+docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md, docs/reports
 	@$(BIN)/mg factors --docs
 	@$(BIN)/python -m mg_models.catalog.table docs/models.md
+	@$(BIN)/python -m mg_portfolio.report.items docs/reports
 
 golden: install ## take the content of the small market's tables for the expected one: tests/golden/content.json
 	@$(BIN)/pytest tests/mg_assets/assets/test_graph.py -k recipe_alone --write-golden

@@ -13,7 +13,7 @@ import pytest
 from pages import without_old_names
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 PACKAGES = "mg_assets|mg_models|mg_portfolio|mg_axes"
 FOLDERS = f"{PACKAGES}|benchmarks|deploy|docs|examples|tests"
 PATH = re.compile(rf"(?<![\w/.:])(?:{FOLDERS})/[\w./-]*\w")
