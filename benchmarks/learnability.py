@@ -34,7 +34,8 @@ from mg_models.catalog import CATALOG, override
 from mg_models.data.dataset import Dataset
 from mg_models.data.day_statistics import daily_rank_ic, zscore_stocks
 from mg_models.inference import predict
-from mg_models.specs import ModelSpec, NegativeIcSpec, SquaredErrorSpec
+from mg_models.specs.losses import NegativeIcSpec, SquaredErrorSpec
+from mg_models.specs.model import ModelSpec
 from mg_models.training.retrain import train
 
 HERE = Path(__file__).parent

@@ -68,23 +68,23 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from mg_models.inference import predict, predict_signals
-    from mg_models.specs import (
-        CombinationSpec,
-        InputSpec,
-        LabelSpec,
-        LinearSpec,
-        MlpSpec,
-        ModelSpec,
+    from mg_models.specs.combination import CombinationSpec
+    from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+    from mg_models.specs.losses import (
         MultitaskIcSpec,
-        MultiTaskSpec,
         NegativeIcSpec,
         RankWeightedErrorSpec,
-        RecurrentSpec,
         ResidualLearningLossSpec,
+        SquaredErrorSpec,
+    )
+    from mg_models.specs.model import ModelSpec
+    from mg_models.specs.networks import (
+        LinearSpec,
+        MlpSpec,
+        MultiTaskSpec,
+        RecurrentSpec,
         ResidualLearningSpec,
         SequenceSpec,
-        SplitSpec,
-        SquaredErrorSpec,
         StockAttentionSpec,
         TaskMlpSpec,
         TemporalTransformerSpec,
@@ -163,9 +163,12 @@ _MODULES = {
     "data.splits": "Split",
     "errors": "CatalogError CheckpointError InputError LeakageError ModelError TrainingError",
     "inference": "predict predict_signals",
-    "specs": "CombinationSpec InputSpec LabelSpec LinearSpec MlpSpec ModelSpec MultitaskIcSpec MultiTaskSpec "
-    "NegativeIcSpec RankWeightedErrorSpec RecurrentSpec ResidualLearningLossSpec ResidualLearningSpec SequenceSpec "
-    "SplitSpec SquaredErrorSpec StockAttentionSpec TaskMlpSpec TemporalTransformerSpec network",
+    "specs.combination": "CombinationSpec",
+    "specs.data": "InputSpec LabelSpec SplitSpec",
+    "specs.losses": "MultitaskIcSpec NegativeIcSpec RankWeightedErrorSpec ResidualLearningLossSpec SquaredErrorSpec",
+    "specs.model": "ModelSpec",
+    "specs.networks": "LinearSpec MlpSpec MultiTaskSpec RecurrentSpec ResidualLearningSpec SequenceSpec "
+    "StockAttentionSpec TaskMlpSpec TemporalTransformerSpec network",
     "training.cost_estimate": "Cost estimate",
     "training.fit": "Progress",
     "training.retrain": "TrainingPlan plan_training train train_many",

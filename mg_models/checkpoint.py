@@ -23,7 +23,10 @@ from mg_models.atomic_file import abandoned_files, atomic_file
 from mg_models.data.splits import Split, period_start
 from mg_models.errors import CheckpointError
 from mg_models.networks import build_network
-from mg_models.specs import LOSSES, NETWORKS, InputSpec, LabelSpec, ModelSpec, SplitSpec, plain
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.losses import LOSSES
+from mg_models.specs.model import ModelSpec, plain
+from mg_models.specs.networks import NETWORKS
 
 if TYPE_CHECKING:
     from mg_models.data.dataset import Dataset

@@ -18,7 +18,7 @@ from mg_models.data.fingerprint import InputRecord
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.splits import period_start
 from mg_models.errors import InputError, LeakageError
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 from mg_models.training.fit import predict_windows
 
 

@@ -41,7 +41,7 @@ from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.settings.catalogs import TableSignal
 from mg_models.catalog import CombinationSpec, ModelSpec
-from mg_models.specs import NETWORKS
+from mg_models.specs.networks import NETWORKS
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
     from mg_models.checkpoint import TrainedModel

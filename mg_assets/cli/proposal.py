@@ -17,7 +17,7 @@ from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.market.calendar import half_year_name, half_year_of
 from mg_assets.market.schema import INDICES
 from mg_models.catalog import CATALOG, COMBINATIONS, override, trained_parts
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
 
 OF_TICKS = ("hf_gru",)

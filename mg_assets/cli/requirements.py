@@ -10,7 +10,8 @@ from mg_assets.factors.registry import own_factors
 from mg_assets.modelling.panels import chosen_columns
 from mg_models.data.splits import split
 from mg_models.errors import TrainingError
-from mg_models.specs import InputSpec, ModelSpec
+from mg_models.specs.data import InputSpec
+from mg_models.specs.model import ModelSpec
 from mg_portfolio.catalog import PortfolioSpec
 
 DAILY_PANELS = ("daily", "weekly", "monthly", "price_volume", "daily_factors")

@@ -117,7 +117,7 @@ def _training() -> None:
     from mg_models.data.panel import Panel
     from mg_models.data.panel_windows import Windows
     from mg_models.networks.fused_gru import fused_last_state
-    from mg_models.specs import InputSpec
+    from mg_models.specs.data import InputSpec
 
     stocks, days = np.arange(64), np.arange("2024-01-02", "2024-01-05", dtype="datetime64[D]")
     bars = Panel(days, stocks, np.ones((3, 64, 6), np.float32), tuple("ohlcvw"))

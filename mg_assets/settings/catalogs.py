@@ -21,7 +21,8 @@ from mg_assets.settings.values import known_names, shown
 from mg_models.catalog import CATALOG as BUILT_IN
 from mg_models.catalog import REPORTS, STANDARD_INPUTS, derive, override, trained_parts
 from mg_models.errors import ModelError
-from mg_models.specs import CombinationSpec, ModelSpec
+from mg_models.specs.combination import CombinationSpec
+from mg_models.specs.model import ModelSpec
 from mg_portfolio import catalog as portfolio_catalog
 from mg_portfolio.catalog import PortfolioSpec
 

@@ -15,7 +15,7 @@ from mg_models.catalog import InputSpec, ModelSpec, SplitSpec
 from mg_models.data.label_transforms import STYLES
 from mg_models.data.panel import Panel
 from mg_models.errors import ModelError
-from mg_models.specs import MultitaskIcSpec, ResidualLearningLossSpec
+from mg_models.specs.losses import MultitaskIcSpec, ResidualLearningLossSpec
 
 STOCKS, FEATURES = 32, 12
 FIRST, LAST, HALF_YEAR = "2022-01-04", "2023-02-10", "2023H1"

@@ -10,7 +10,9 @@ from collections.abc import Container, Iterable, Mapping
 from mg_models.catalog import series_69, series_72, series_88, variants, weekly_monitor
 from mg_models.catalog.overrides import derive, override
 from mg_models.errors import CatalogError
-from mg_models.specs import CombinationSpec, InputSpec, LabelSpec, ModelSpec, SplitSpec
+from mg_models.specs.combination import CombinationSpec
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.model import ModelSpec
 
 __all__ = [
     "CATALOG",

@@ -9,7 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
 from mg_models.errors import CatalogError
-from mg_models.specs import LOSSES, NETWORKS, InputSpec, ModelSpec
+from mg_models.specs.data import InputSpec
+from mg_models.specs.losses import LOSSES
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import NETWORKS
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 TEXTS = {"description": "one sentence", "universe": "liquid, or nothing for every stock with inputs"}
@@ -27,7 +30,7 @@ AT_MOST_ONE = {"min_share"}
 def override(spec: ModelSpec, **changes: Any) -> ModelSpec:
     """A copy of an entry with some hyper-parameters changed.
 
-    Keys are fields of :class:`~mg_models.specs.ModelSpec`, of its network, loss, label or split
+    Keys are fields of :class:`~mg_models.specs.model.ModelSpec`, of its network, loss, label or split
     (``hidden``, ``correlation_penalty``, ``horizons``, ``every``, ...), or ``steps`` / ``clip``, a mapping
     from input to value (``steps={"daily": 60}``) or one value for all.
 
@@ -72,7 +75,7 @@ def derive(base: ModelSpec, name: str, standard: Mapping[str, InputSpec], **chan
     Keys are those of :func:`override`, and ``inputs``, ``network``, ``loss``, ``label``, ``split``, ``universe``,
     ``description``, ``horizons``, ``price`` and ``transform``. A part is a mapping of its fields; of a network or loss
     of another kind, its ``kind`` with them, or the kind alone. ``inputs`` is a list of mappings of the fields of
-    :class:`~mg_models.specs.InputSpec`.
+    :class:`~mg_models.specs.data.InputSpec`.
 
     Parameters
     ----------

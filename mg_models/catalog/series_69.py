@@ -6,18 +6,11 @@ retrain lasting a half-year in place of 126 days.
 
 from typing import Any
 
-from mg_models.specs import (
-    InputSpec,
-    LabelSpec,
-    ModelSpec,
-    RankWeightedErrorSpec,
-    SequenceSpec,
-    SplitSpec,
-    StockAttentionSpec,
-    TaskMlpSpec,
-    TemporalTransformerSpec,
-    mean_of,
-)
+from mg_models.specs.combination import mean_of
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.losses import RankWeightedErrorSpec
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import SequenceSpec, StockAttentionSpec, TaskMlpSpec, TemporalTransformerSpec
 
 _TODAY = InputSpec("daily_factors", 1)
 _MONTH = InputSpec("daily_factors", 21)

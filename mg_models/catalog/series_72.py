@@ -1,15 +1,10 @@
 """Huatai series 72 (2023-12-08): high-frequency synthesis, low-frequency multi-task, and their fusion."""
 
-from mg_models.specs import (
-    CombinationSpec,
-    InputSpec,
-    ModelSpec,
-    MultitaskIcSpec,
-    MultiTaskSpec,
-    NegativeIcSpec,
-    RecurrentSpec,
-    mean_of,
-)
+from mg_models.specs.combination import CombinationSpec, mean_of
+from mg_models.specs.data import InputSpec
+from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import MultiTaskSpec, RecurrentSpec
 
 _FACTORS = InputSpec("hf", 40)
 _DAILY = InputSpec("daily", 40, "last_value")

@@ -8,18 +8,11 @@ most epochs are ours.
 from itertools import product
 from typing import Any
 
-from mg_models.specs import (
-    CombinationSpec,
-    InputSpec,
-    LabelSpec,
-    ModelSpec,
-    ResidualLearningLossSpec,
-    ResidualLearningSpec,
-    SequenceSpec,
-    SplitSpec,
-    SquaredErrorSpec,
-    mean_of,
-)
+from mg_models.specs.combination import CombinationSpec, mean_of
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.losses import ResidualLearningLossSpec, SquaredErrorSpec
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import ResidualLearningSpec, SequenceSpec
 
 DAYS = 60
 GRANULARITIES = {

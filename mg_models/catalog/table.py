@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from mg_models.catalog import CATALOG, COMBINATIONS
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 
 ALL_YEARS = 250 * 15  # a rolling window that is longer than any history here
 

@@ -18,19 +18,11 @@ Why, measured on validation days of the real panel (``docs/real_panel.md``):
 
 from typing import Any
 
-from mg_models.specs import (
-    InputSpec,
-    LabelSpec,
-    LinearSpec,
-    MlpSpec,
-    ModelSpec,
-    MultitaskIcSpec,
-    MultiTaskSpec,
-    NegativeIcSpec,
-    SplitSpec,
-    SquaredErrorSpec,
-    mean_of,
-)
+from mg_models.specs.combination import mean_of
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec, SquaredErrorSpec
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import LinearSpec, MlpSpec, MultiTaskSpec
 
 _TODAY = InputSpec("price_volume", 1)
 _BARS = (

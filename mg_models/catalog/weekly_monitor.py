@@ -5,7 +5,11 @@ are used.
 """
 
 from mg_models.catalog.series_88 import SPLIT, TRAINING, label
-from mg_models.specs import InputSpec, ModelSpec, SequenceSpec, SquaredErrorSpec, mean_of
+from mg_models.specs.combination import mean_of
+from mg_models.specs.data import InputSpec
+from mg_models.specs.losses import SquaredErrorSpec
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import SequenceSpec
 
 DAYS = 30
 SOURCE = "Haitong weekly 2023-12-15, table 1"

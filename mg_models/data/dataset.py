@@ -16,7 +16,8 @@ from mg_models.data.label_transforms import NEUTRAL, STYLES, as_heads, neutral, 
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.panel_windows import Window, Windows, WindowView, as_tensor, zscore_steps
 from mg_models.errors import InputError
-from mg_models.specs import ModelSpec, RankWeightedErrorSpec
+from mg_models.specs.losses import RankWeightedErrorSpec
+from mg_models.specs.model import ModelSpec
 
 
 @dataclass(frozen=True)

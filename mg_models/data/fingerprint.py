@@ -8,7 +8,7 @@ import numpy as np
 
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.splits import Split
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 
 HEX = 16
 

@@ -6,7 +6,7 @@ import torch
 from mg_axes import bare
 from mg_models.data.day_statistics import ranks, zscore_stocks
 from mg_models.errors import InputError
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 
 NEUTRAL = "neutral_normal_rank"
 STYLES = ("amount_20", "beta_60", "mom_240_20")

@@ -17,7 +17,7 @@ from torch import Tensor
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.window_kernels import WindowArrays, gather, moments
 from mg_models.simd import LANES
-from mg_models.specs import InputSpec
+from mg_models.specs.data import InputSpec
 
 EPS = 1e-6  # a step whose ratios have a smaller standard deviation over stocks (the last step: all 1) becomes 0
 _NOTHING = np.zeros((0, 0, 0), np.float32)

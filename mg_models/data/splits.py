@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mg_models.errors import LeakageError, TrainingError
-from mg_models.specs import SplitSpec
+from mg_models.specs.data import SplitSpec
 
 
 @dataclass(frozen=True)

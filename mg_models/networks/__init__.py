@@ -15,11 +15,11 @@ from mg_models.networks.residual import ResidualLearning
 from mg_models.networks.sequence import Sequence
 from mg_models.networks.tasks import TaskMlp
 from mg_models.networks.transformer import StockAttention, TemporalTransformer
-from mg_models.specs import (
+from mg_models.specs.model import ModelSpec
+from mg_models.specs.networks import (
     NETWORKS,
     LinearSpec,
     MlpSpec,
-    ModelSpec,
     MultiTaskSpec,
     RecurrentSpec,
     ResidualLearningSpec,
@@ -50,8 +50,8 @@ def build_network(spec: ModelSpec, features: Mapping[str, int]) -> nn.Module:
     Raises
     ------
     CatalogError
-        The entry's dataclass has no network (:func:`mg_models.specs.network`), or its inputs and features do not fit
-        that network.
+        The entry's dataclass has no network (:func:`mg_models.specs.networks.network`), or its inputs and features do
+        not fit that network.
     """
     build = getattr(type(spec.network), "build", None)
     if build is None:

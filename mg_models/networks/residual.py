@@ -29,7 +29,7 @@ from torch.nn import functional
 
 from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.networks.sequence import mlp
-from mg_models.specs import ResidualLearningSpec
+from mg_models.specs.networks import ResidualLearningSpec
 
 MOST_NEGATIVES = 1024  # rows of the contrastive loss: its matrix of scores is square in them
 STORED_NAMES = {

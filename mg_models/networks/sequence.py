@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mg_models.data.panel_windows import Window, as_tensor
 from mg_models.networks.attention import AdditiveAttention
 from mg_models.networks.recurrent import last_state
-from mg_models.specs import SequenceSpec
+from mg_models.specs.networks import SequenceSpec
 
 CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.data.panel_windows import Window, as_tensor
-from mg_models.specs import TaskMlpSpec
+from mg_models.specs.networks import TaskMlpSpec
 
 
 class TaskMlp(nn.Module):

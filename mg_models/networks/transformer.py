@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mg_models.data.panel_windows import Window, as_tensor
-from mg_models.specs import StockAttentionSpec, TemporalTransformerSpec
+from mg_models.specs.networks import StockAttentionSpec, TemporalTransformerSpec
 
 
 def encoder(width: int, spec: StockAttentionSpec | TemporalTransformerSpec) -> nn.TransformerEncoder:

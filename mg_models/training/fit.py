@@ -29,7 +29,7 @@ from mg_models.data.splits import Split
 from mg_models.errors import TrainingError
 from mg_models.networks import build_network
 from mg_models.networks.mlp import Mlp
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 from mg_models.training.allocator import reuse_freed_memory
 from mg_models.training.losses import batch_loss
 

@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from mg_models.data.dataset import Batch
 from mg_models.errors import CatalogError
 from mg_models.networks.residual import ResidualLearning
-from mg_models.specs import (
-    ModelSpec,
+from mg_models.specs.losses import (
     MultitaskIcSpec,
     NegativeIcSpec,
     RankWeightedErrorSpec,
     ResidualLearningLossSpec,
     SquaredErrorSpec,
 )
+from mg_models.specs.model import ModelSpec
 
 # Inside the standard deviation: outside the root, a constant prediction has gradients of 1e8.
 EPS = 1e-4

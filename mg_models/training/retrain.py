@@ -22,7 +22,7 @@ from mg_models.data.label_transforms import as_heads
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.splits import Split, label_end_days, split
 from mg_models.errors import CheckpointError, InputError, TrainingError
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 from mg_models.training.fit import Progress, fit
 from mg_models.training.worker_processes import TrainingTask, shared_inputs, train_tasks
 

@@ -16,7 +16,7 @@ from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel
 from mg_models.data.splits import Split
 from mg_models.errors import ModelError, TrainingError
-from mg_models.specs import ModelSpec
+from mg_models.specs.model import ModelSpec
 from mg_models.training.fit import Progress, fit
 from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 

@@ -36,7 +36,7 @@ from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, override, signal_names
 from mg_models.combine import fuse
 from mg_models.data.day_statistics import zscore_stocks
-from mg_models.specs import InputSpec
+from mg_models.specs.data import InputSpec
 
 CHECKOUT = Path(__file__).parents[3]
 SETTINGS = SimulationSettings(seed=3, stocks=70, end="2013-08-20", tick_start="2013-08-20")

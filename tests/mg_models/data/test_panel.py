@@ -9,7 +9,7 @@ from mg_models.data.dataset import Dataset
 from mg_models.data.panel import Panel, PeriodPanel, common_axes
 from mg_models.data.panel_windows import Windows, WindowView, as_tensor, zscore_steps
 from mg_models.errors import InputError
-from mg_models.specs import InputSpec
+from mg_models.specs.data import InputSpec
 
 
 def naive_bar_window(series: np.ndarray, rows: np.ndarray, clip: float | None = None) -> np.ndarray:

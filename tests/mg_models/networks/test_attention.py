@@ -10,7 +10,7 @@ from mg_models.networks.residual import ResidualLearning
 from mg_models.networks.sequence import Encoder, Sequence
 from mg_models.networks.tasks import TaskAttention, TaskMlp
 from mg_models.networks.transformer import StockAttention, TemporalTransformer, positions
-from mg_models.specs import (
+from mg_models.specs.networks import (
     ResidualLearningSpec,
     SequenceSpec,
     StockAttentionSpec,

@@ -17,7 +17,7 @@ from mg_models.data.window_kernels import TILE
 from mg_models.networks.fused_gru import fits, fused_last_state
 from mg_models.networks.gru_kernels import _sigmoid, _tanh
 from mg_models.simd import LANES
-from mg_models.specs import InputSpec
+from mg_models.specs.data import InputSpec
 
 SPECS = (
     InputSpec("hf", 40),

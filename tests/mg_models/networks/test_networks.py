@@ -8,7 +8,7 @@ import torch
 from mg_models.catalog import CATALOG, override
 from mg_models.errors import CatalogError
 from mg_models.networks import build_network
-from mg_models.specs import InputSpec
+from mg_models.specs.data import InputSpec
 
 FEATURES = {
     "hf": 27, "daily": 6, "weekly": 6, "monthly": 6, "daily_factors": 42,

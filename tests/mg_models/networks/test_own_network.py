@@ -14,7 +14,9 @@ from mg_models.catalog import get, override
 from mg_models.data.panel import Panel
 from mg_models.errors import CatalogError, CheckpointError
 from mg_models.networks import build_network
-from mg_models.specs import InputSpec, LabelSpec, ModelSpec, ResidualLearningLossSpec, SplitSpec, SquaredErrorSpec
+from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.losses import ResidualLearningLossSpec, SquaredErrorSpec
+from mg_models.specs.model import ModelSpec, plain
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def test_what_a_network_cannot_take_is_named_before_training():
 def test_a_field_at_its_default_is_in_no_hash_and_no_card():
     spec = get("hf_gru")
     assert spec.hash == "6a1c1a4823df262c"
-    assert "columns" not in mg_models.specs.plain(spec)["inputs"][0]
+    assert "columns" not in plain(spec)["inputs"][0]
     chosen = replace(spec, inputs=(replace(spec.inputs[0], columns=("a",)),))
     assert chosen.hash != spec.hash
     assert override(spec, hidden=31).hash != spec.hash
