@@ -2,6 +2,7 @@
 
 - `evaluate`: `evaluate` one signal, `evaluate_all` many by the same forward returns; the functions below are there too
 - `result`: `Evaluation`, metrics by track and year, spread between tracks, confidence, exclusions
+- `report_period`: figures over a report's period, its own track beside the mean
 - `cases`: universe, execution price and rebalance of an evaluation
 - `forward_returns`, `rank_ic`, `ic_decay`, `signal_correlation` (compiled in `rank_kernels`)
 - `quantile_portfolios`, `rebalance_days`, `track_metrics`, `long_short`

@@ -10,7 +10,7 @@ import pandas as pd
 from mg_portfolio.evaluation.confidence_intervals import DRAWS, LEVEL, automatic_lags, bootstrap, newey_west
 from mg_portfolio.evaluation.quantile_portfolios import SKIP_REASONS, Tracks
 from mg_portfolio.evaluation.rebalance_days import track_schedule
-from mg_portfolio.evaluation.track_metrics import finite_means, long_short_nav, mean_metrics
+from mg_portfolio.evaluation.track_metrics import Period, finite_means, long_short_nav, mean_metrics
 from mg_portfolio.evaluation.track_metrics import track_metrics as metrics_of
 from mg_portfolio.metrics import DAYS_PER_YEAR
 
@@ -91,7 +91,30 @@ class Evaluation:
     @cached_property
     def track_metrics(self) -> list[dict[str, float]]:
         """Metrics of each track, in the order of ``tracks``."""
-        return [self._metrics(k) for k in range(len(self.tracks))]
+        return [self._metrics(k, Period.whole(self.days)) for k in self._each_track]
+
+    def period_metrics(self, first: np.datetime64, last: np.datetime64) -> list[dict[str, float]]:
+        """Metrics of each track from its first decision in a period on, in the order of ``tracks``.
+
+        Parameters
+        ----------
+        first, last : datetime64[D]
+            Days of decisions; a decision near the end counts with its return where the days go on.
+
+        Returns
+        -------
+        list of dict of str to float
+            As of a track that starts in the period; NaN where it has no decision in it.
+        """
+        periods = [Period.between(self.days, first, last, self._schedule(k), self.delay) for k in self._each_track]
+        return [self._metrics(k, period) for k, period in enumerate(periods)]
+
+    @property
+    def _each_track(self) -> range:
+        return range(len(self.tracks))
+
+    def _schedule(self, k: int) -> np.ndarray:
+        return track_schedule(len(self.days), self.every, self.tracks[k])
 
     @property
     def by_track(self) -> pd.DataFrame:
@@ -115,7 +138,8 @@ class Evaluation:
     def year_metrics(self) -> dict[int, list[dict[str, float]]]:
         """Metrics of each calendar year, by track. Returns are the year's own, not annualised."""
         years = np.unique(self.days.astype("datetime64[Y]"))
-        return {int(y.astype(int)) + 1970: [self._metrics(k, y) for k in range(len(self.tracks))] for y in years}
+        periods = {int(y.astype(int)) + 1970: Period.year(self.days, y) for y in years}
+        return {y: [self._metrics(k, period) for k in self._each_track] for y, period in periods.items()}
 
     @property
     def by_year_and_track(self) -> pd.DataFrame:
@@ -160,9 +184,8 @@ class Evaluation:
             "flat that day": int(counted[flat].sum()),
         }
 
-    def _metrics(self, k: int, year: np.datetime64 | None = None) -> dict[str, float]:
-        schedule = track_schedule(len(self.days), self.every, self.tracks[k])
-        return metrics_of(self.daily, self.portfolios, k, schedule, self.days, self.every, year)
+    def _metrics(self, k: int, period: Period) -> dict[str, float]:
+        return metrics_of(self.daily, self.portfolios, k, self._schedule(k), self.days, self.every, period)
 
     def nav(self, name: str, net: bool = False) -> np.ndarray:
         """Daily NAV of a portfolio, mean over tracks.

@@ -1,11 +1,60 @@
 """Metrics of one track, under the names of the published tables, from its daily NAVs and correlations."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from mg_portfolio.evaluation.quantile_portfolios import Tracks
 from mg_portfolio.metrics import DAYS_PER_YEAR, max_drawdown
 
 MIN_STOCKS_FOR_TOP100 = 200  # with fewer stocks the top 100 are more than half of all, and no selection
+
+
+@dataclass(frozen=True)
+class Period:
+    """Days over which the metrics of a track are computed.
+
+    Attributes
+    ----------
+    decided : ndarray of bool (D,)
+        Correlations and rebalances count by the day of the decision.
+    held : ndarray of bool (D,)
+        Returns count by their own day.
+    annual : bool
+        Annualise returns; a calendar year's are its own.
+    bought : bool
+        The first decision buys what is held: its turnover does not count, as in a track that starts there.
+    """
+
+    decided: np.ndarray
+    held: np.ndarray
+    annual: bool = True
+    bought: bool = False
+
+    @classmethod
+    def whole(cls, days: np.ndarray) -> "Period":
+        """All days."""
+        every = np.ones(len(days), bool)
+        return cls(every, every)
+
+    @classmethod
+    def year(cls, days: np.ndarray, year: np.datetime64) -> "Period":
+        """One calendar year."""
+        inside = days.astype("datetime64[Y]") == year
+        return cls(inside, inside, annual=False)
+
+    @classmethod
+    def between(
+        cls, days: np.ndarray, first: np.datetime64, last: np.datetime64, schedule: np.ndarray, delay: int
+    ) -> "Period":
+        """From a track's first decision in the period to the period's end, as if the track started with it.
+
+        A decision near the end counts with the return that follows it, where the days go on.
+        """
+        decided = (days >= first) & (days <= last)
+        held, scheduled = decided.copy(), np.flatnonzero(decided & schedule)
+        held[: (int(scheduled[0]) + delay + 1) if len(scheduled) else len(days)] = False
+        return cls(decided, held, bought=True)
 
 
 def track_metrics(
@@ -15,9 +64,9 @@ def track_metrics(
     schedule: np.ndarray,
     days: np.ndarray,
     every: int,
-    year: np.datetime64 | None,
+    period: Period,
 ) -> dict[str, float]:
-    """Metrics of one track, over all days or one calendar year.
+    """Metrics of one track over a period.
 
     Parameters
     ----------
@@ -30,17 +79,19 @@ def track_metrics(
         Its decision days.
     days : ndarray of datetime64[D] (D,)
     every : int
-    year : datetime64[Y] or None
-        Correlations count by the day of the decision, returns by their own day. A year's returns are not annualised.
+    period : Period
 
     Returns
     -------
     dict of str to float
         Metrics by their published names; fractions, NaN where not meaningful.
     """
-    in_period = np.ones(len(days), bool) if year is None else days.astype("datetime64[Y]") == year
-    counted = daily[schedule & in_period]
-    made = (held.reason[k] == 0) & in_period[held.decided[k]]
+    counted = daily[schedule & period.decided]
+    inside = period.decided[held.decided[k]]
+    made = (held.reason[k] == 0) & inside
+    traded = made.copy()
+    if period.bought:
+        traded[np.flatnonzero(made)[:1]] = False
     out = {"stocks_mean": finite_mean(held.stocks[k][made, 2].astype(np.float64))}
     for column, mean_name, ratio_name in (
         (1, "rank_ic_mean", "rank_icir"),
@@ -58,15 +109,16 @@ def track_metrics(
     out["rank_ic_positive_ratio"] = finite_mean(np.where(rank_ic > 0, 1.0, 0.0))
     out["top_precision"], out["bottom_precision"] = finite_mean(counted[:, 5]), finite_mean(counted[:, 6])
 
-    out["rebalances"], out["skipped_rebalances"] = float(made.sum()), float((in_period[held.decided[k]] & ~made).sum())
-    out["top_turnover_two_way"] = finite_mean(held.turnover[k][made, 0])
-    span = _span(held.gross[k, held.index("universe")], in_period)
+    out["rebalances"], out["skipped_rebalances"] = float(made.sum()), float((inside & ~made).sum())
+    out["top_turnover_two_way"] = finite_mean(held.turnover[k][traded, 0])
+    span = _span(held.gross[k, held.index("universe")], period.held)
     base = held.gross[k, held.index("universe")]
     enough = bool(made.any()) and float(np.median(held.stocks[k][made, 2])) >= MIN_STOCKS_FOR_TOP100
     bottom = held.names[held.index("top10pct") - 1]
 
     def growth(nav: np.ndarray, annual: bool = True) -> float:
-        return _growth(nav, span, annual and year is None)
+        bought = nav[np.isfinite(nav)][:1] if period.bought else np.ones(1)  # after the cost of the first purchase
+        return _growth(nav, span, annual and period.annual, float(bought[0]) if len(bought) else np.nan)
 
     def excess(name: str, net: bool = False) -> float:
         return growth((held.net if net else held.gross)[k, held.index(name)] / base)
@@ -85,7 +137,7 @@ def track_metrics(
         out[f"{name}_excess_gross"] = excess(name) if meaningful else np.nan
         out[f"{name}_excess_net"] = excess(name, net=True) if meaningful else np.nan
         out[f"{name}_turnover_two_way"] = (
-            finite_mean(held.turnover[k][made, held.index(name)]) if meaningful else np.nan
+            finite_mean(held.turnover[k][traded, held.index(name)]) if meaningful else np.nan
         )
     hedged = long_short_nav(held, k)
     out["long_short_annual"] = growth(hedged)
@@ -106,13 +158,16 @@ def _span(nav: np.ndarray, in_period: np.ndarray) -> tuple[int, int]:
     return max(int(inside[0]) - 1, int(held[0])), int(inside[-1])
 
 
-def _growth(nav: np.ndarray, span: tuple[int, int], annual: bool) -> float:
-    """Return over the span. A track's own start counts from 1.0, so that the first purchase's cost is in the net."""
+def _growth(nav: np.ndarray, span: tuple[int, int], annual: bool, bought: float = 1.0) -> float:
+    """Return over the span. A track's own start counts from 1.0, so that the first purchase's cost is in the net.
+
+    So it is where a period starts later as if the track started there: ``bought`` is the NAV after such a purchase.
+    """
     first, last = span
     if last <= first:
         return np.nan
     started = first == 0 or np.isnan(nav[first - 1])
-    total = nav[last] / (1.0 if started else nav[first])
+    total = nav[last] / (1.0 if started else nav[first] / bought)
     return float(total ** (DAYS_PER_YEAR / (last - first)) - 1.0) if annual else float(total - 1.0)
 
 
