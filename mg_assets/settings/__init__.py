@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from mg_assets.settings.files import CHECKOUT, DEFAULT_FILE, read_settings_file, replace_text, write_settings_file
 
 if TYPE_CHECKING:
+    from mg_assets.settings.groups import EvaluationSettings, RunSettings, TradingSettings
     from mg_assets.settings.load import check_accepted, load_settings
-    from mg_assets.settings.model import EvaluationSettings, RunSettings, Settings, SourceSettings, TradingSettings
+    from mg_assets.settings.model import Settings
+    from mg_assets.settings.source_kinds import SourceSettings
 
 __all__ = [
     "CHECKOUT",
@@ -32,6 +34,16 @@ __all__ = [
     "write_settings_file",
 ]
 
+_MODULES = {
+    "EvaluationSettings": "groups",
+    "RunSettings": "groups",
+    "Settings": "model",
+    "SourceSettings": "source_kinds",
+    "TradingSettings": "groups",
+    "check_accepted": "load",
+    "load_settings": "load",
+}
+
 
 @lru_cache(maxsize=1)
 def settings() -> "Settings":
@@ -43,7 +55,6 @@ def settings() -> "Settings":
 
 def __getattr__(name: str) -> Any:
     """Import the model on first use: `mg --help` reads no settings, and pydantic takes 0.13 s of CPU."""
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "load" if name in ("check_accepted", "load_settings") else "model"
-    return getattr(import_module(f"mg_assets.settings.{module}"), name)
+    return getattr(import_module(f"mg_assets.settings.{_MODULES[name]}"), name)

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mg_assets.settings.entries import PortfolioSettings, SignalSettings
-from mg_assets.settings.model import SOURCES, Settings
+from mg_assets.settings.model import Settings
+from mg_assets.settings.source_kinds import SOURCES
 from mg_assets.settings.values import Part, known_names, shown
 
 CONTAINERS = {

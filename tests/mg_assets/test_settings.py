@@ -29,7 +29,7 @@ from mg_assets.settings import (
 from mg_assets.settings import settings as deployment
 from mg_assets.settings import values as types
 from mg_assets.settings.entries import CostSettings, PortfolioSettings
-from mg_assets.settings.model import SOURCES
+from mg_assets.settings.source_kinds import SOURCES
 from mg_assets.settings.values import Part
 from mg_assets.sources import KINDS
 from mg_assets.sources.daily.qlib import QlibSource
