@@ -20,7 +20,8 @@ from mg_assets.assets import (
     signal_study,
 )
 from mg_assets.lake.store import Lake
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset
+from mg_assets.orchestration.lake_asset import LakeAsset
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 from mg_assets.orchestration.staleness import TableRegistry
 from mg_assets.sources.base import Source

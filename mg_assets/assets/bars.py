@@ -8,8 +8,9 @@ from mg_assets import factors
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.lineage import same_columns
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
 from mg_assets.sources.base import stored_notes
 

@@ -20,7 +20,8 @@ from mg_assets.factors.style_factors import COMMON, common_factors
 from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
+from mg_assets.orchestration.partition_build import Build, Built
 
 
 def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
@@ -44,6 +45,7 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
     anchor="daily_bars",
     needs=[UpstreamWindow("daily_bars", back=LOOK_BACK), UpstreamWindow("reference", back=SHORT_LOOK_BACK)],
     kinds={"numba"},
+    version="2",  # vstd_1m in shares, exp_wgt_return_3m decays over months
     columns={
         "daily_factors": {n: PASSPORTS[n].summary for n in DAILY42},
         "common_factors": {n: PASSPORTS[n].summary for n in COMMON},

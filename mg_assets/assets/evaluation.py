@@ -24,8 +24,9 @@ from mg_assets.factors.passport_pages import rank_ic_comparison
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import MarketData
 from mg_assets.lake.store import WHOLE
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_portfolio.evaluation.evaluate import tradable_next_day
 from mg_portfolio.evaluation.exclusions import EXCLUSION_COLUMNS
 from mg_portfolio.report.published import published_digest, published_value

@@ -23,8 +23,9 @@ from mg_assets.lake.store import DensePanel, Lake
 from mg_assets.lake.universe import tradable_universe
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.lineage import same_columns
+from mg_assets.orchestration.partition_build import Build, Built
 
 MEAN_WINDOW = 20
 _COLUMNS = {name: spec.summary for name, spec in FACTORS.items()}

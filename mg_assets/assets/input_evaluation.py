@@ -11,8 +11,9 @@ from mg_assets.factors.granular import GRANULARITIES, column_names
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_portfolio.evaluation.confidence_intervals import automatic_lags, newey_west
 from mg_portfolio.evaluation.forward_returns import forward_returns
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS

@@ -8,8 +8,9 @@ from mg_assets import factors
 from mg_assets.assets.factors import by_symbol
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.lineage import all_from
+from mg_assets.orchestration.partition_build import Build, Built
 
 HORIZONS = (5, 10, 20)
 AHEAD = max(HORIZONS) + 1

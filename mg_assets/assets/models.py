@@ -34,9 +34,10 @@ from mg_assets.modelling.signals import (
     score_part,
     weighted_by_hand,
 )
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.lineage import all_from
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.settings.catalogs import TableSignal

@@ -13,7 +13,8 @@ from mg_assets.factors.registry import own_factors
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
+from mg_assets.orchestration.partition_build import Build, Built
 
 DAILY_TABLES = ("daily_factors", "common_factors")
 

@@ -13,8 +13,9 @@ import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
 from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings

@@ -19,8 +19,9 @@ from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import DecisionData, panel_of
 from mg_assets.portfolios.trading_rules import trading_rules

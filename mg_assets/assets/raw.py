@@ -6,7 +6,8 @@ import pandas as pd
 
 from mg_assets.errors import MgError
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.orchestration.lake_asset import Build, Built, LakeAsset, lake_asset
+from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.sources.base import TICKS, Loaded, Source, ticks_of
 
 DESCRIPTIONS = {

@@ -16,7 +16,8 @@ from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.orchestration.lake_asset import lake_asset
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.evaluate import long_short, orthogonalize

@@ -29,7 +29,7 @@ from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.lake.unchecked import UNCHECKED
 from mg_assets.market.calendar import half_year_start
-from mg_assets.orchestration import checks, lake_asset
+from mg_assets.orchestration import callbacks, checks
 from mg_assets.orchestration.failures import one_line
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.orphaned_runs import end_orphaned_runs, process_tag
@@ -116,10 +116,10 @@ class _Builder:
         self._failures = report.failures
         self._damaged: set[Partition] = set()  # failed since something that they read is damaged
         self._unshown: set[Partition] = set()
-        lake_asset.on_progress = screen.progress
-        lake_asset.on_message = screen.message
-        lake_asset.on_failure = self._on_failure
-        checks.on_outcome = self._on_outcome
+        callbacks.on_progress = screen.progress
+        callbacks.on_message = screen.message
+        callbacks.on_failure = self._on_failure
+        callbacks.on_outcome = self._on_outcome
 
     def build(self, steps: Sequence[BuildStep], again: bool = False) -> None:
         """Build the steps in their order; in a second round, show only those that have something to build."""

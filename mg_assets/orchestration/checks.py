@@ -5,7 +5,7 @@ the newest ones in the lake. A check's evaluation carries no partition (Dagster 
 a range), so its metadata lists the bad partitions and the first offending rows.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -14,6 +14,7 @@ from mg_assets.factors.own import PREFIX
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name
 from mg_assets.market.schema import SCHEMAS
+from mg_assets.orchestration import callbacks
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.partitions import DAILY
 from mg_assets.orchestration.resources import LakeResource
@@ -33,9 +34,6 @@ from mg_assets.settings import check_accepted, settings
 
 NEWEST = 20  # partitions that an unpartitioned run checks
 LISTED = 20  # offending rows and bad partitions shown
-
-on_outcome: Callable[[str, CheckOutcome], None] | None = None
-"""Called with a table and each of its checks that failed; a terminal sets it, the UI has the evaluations."""
 
 # Tables that a suite reads besides its own: in a run that makes them too, the checks wait for them.
 READS = {
@@ -141,8 +139,8 @@ def check_partitions(table: str, lake: Lake, keys: Sequence[str]) -> list[CheckO
     outcomes = run_suite(table, lake, keys)
     record_outcomes(table, lake, keys, outcomes)
     for outcome in outcomes:
-        if on_outcome is not None and not outcome.passed:
-            on_outcome(table, outcome)
+        if callbacks.on_outcome is not None and not outcome.passed:
+            callbacks.on_outcome(table, outcome)
     return outcomes
 
 

@@ -13,7 +13,7 @@ from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.orchestration.partition_build import Build
 from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 from mg_portfolio.evaluation.cases import Case, cases

@@ -14,7 +14,7 @@ from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import market_data
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.orchestration.partition_build import Build
 from mg_assets.sources import build_source
 from mg_portfolio.evaluation.evaluate import rank_ic_by_day
 

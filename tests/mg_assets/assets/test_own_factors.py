@@ -14,7 +14,7 @@ from mg_assets.errors import DataError
 from mg_assets.factors import factor
 from mg_assets.factors.own import SCORES
 from mg_assets.lake.store import Lake
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.orchestration.partition_build import Build
 from mg_assets.orchestration.staleness import TableRegistry
 from mg_assets.quality import factors as suites
 from mg_assets.quality import run_suite

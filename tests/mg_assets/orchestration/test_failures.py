@@ -12,9 +12,10 @@ from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.lake.unchecked import UNCHECKED
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.orchestration import checks, lake_asset
+from mg_assets.orchestration import callbacks, checks, write_step
 from mg_assets.orchestration.failures import unreadable
-from mg_assets.orchestration.lake_asset import Build, Built
+from mg_assets.orchestration.lake_asset import lake_asset
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.orchestration.staleness import TableRegistry
@@ -35,24 +36,24 @@ def read_file(key: str) -> Built:
     return Built(key, frame(1.0))
 
 
-@lake_asset.lake_asset("raw", group="raw")
+@lake_asset("raw", group="raw")
 def raw(build: Build) -> Iterator[Built]:
     return build.each(read_file)
 
 
-@lake_asset.lake_asset("batch", group="raw")
+@lake_asset("batch", group="raw")
 def batch(build: Build) -> Iterator[Built]:
     """Reads all days before it makes the first, as the daily factors do."""
     made = [read_file(key) for key in build.keys]
     yield from made
 
 
-@lake_asset.lake_asset("mean", group="raw", needs=[UpstreamWindow("raw", back=1)])
+@lake_asset("mean", group="raw", needs=[UpstreamWindow("raw", back=1)])
 def mean(build: Build) -> Iterator[Built]:
     return build.each(lambda key: Built(key, frame(build.lake.read("raw", build.lake.keys("raw"))["value"].mean())))
 
 
-@lake_asset.lake_asset("weights", group="raw", partitions=WEEKLY, needs=["weights"], single_run=True)
+@lake_asset("weights", group="raw", partitions=WEEKLY, needs=["weights"], single_run=True)
 def weights(build: Build) -> Iterator[Built]:
     for key in build.keys:
         if key == WEEKS[1]:
@@ -60,7 +61,7 @@ def weights(build: Build) -> Iterator[Built]:
         yield Built(key, frame(2.0))
 
 
-@lake_asset.lake_asset("coded", group="raw")
+@lake_asset("coded", group="raw")
 def coded(build: Build) -> Iterator[Built]:
     for key in build.keys:
         if key == BAD:
@@ -68,7 +69,7 @@ def coded(build: Build) -> Iterator[Built]:
         yield Built(key, frame(3.0))
 
 
-@lake_asset.lake_asset("streamed", group="raw")
+@lake_asset("streamed", group="raw")
 def streamed(build: Build) -> Iterator[Built]:
     """Rows are read while they are written."""
 
@@ -116,7 +117,7 @@ class Outcome:
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     failed: dict[str, Exception] = {}
-    monkeypatch.setattr(lake_asset, "on_failure", lambda table, key, error: failed.setdefault(key, error))
+    monkeypatch.setattr(callbacks, "on_failure", lambda table, key, error: failed.setdefault(key, error))
 
     def go(asset, first=DAYS[0], last=DAYS[-1]) -> Outcome:
         failed.clear()
@@ -229,7 +230,7 @@ def test_a_repaired_day_leaves_no_quarantine(tmp_path):
     invalid = pd.DataFrame(
         {"table": ["raw"], "symbol": ["600519.SH"], "file": ["a.csv"], "row": [3], "reason": ["x"], "content": ["y"]}
     )
-    assert lake_asset._quarantine(lake, entry, Built(BAD, frame(1.0), quarantine=invalid)) == 1
+    assert write_step._quarantine(lake, entry, Built(BAD, frame(1.0), quarantine=invalid)) == 1
     assert lake.keys("quarantine_raw") == [BAD]
-    assert lake_asset._quarantine(lake, entry, Built(BAD, frame(1.0))) == 0
+    assert write_step._quarantine(lake, entry, Built(BAD, frame(1.0))) == 0
     assert lake.keys("quarantine_raw") == []

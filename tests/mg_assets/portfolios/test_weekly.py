@@ -12,7 +12,7 @@ from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.labels import eligible_entry, labels
 from mg_assets.lake.store import WHOLE, Lake
 from mg_assets.market.calendar import trading_days, week_of
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.orchestration.partition_build import Build
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
