@@ -43,7 +43,8 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "ingest",
         help="read a folder of a vendor's files into a lake, and report on each",
         description="Recognise and read every file of a folder, write the raw tables and a settings file to a lake, "
-        "and report on each file: rows, invalid rows with reasons, errors. Exit code 1 where a file could not be read.",
+        "and report on each file: rows, invalid rows with reasons, errors. Exit code 1 where a file could not be read, "
+        "or a blocking check rejects all that was written.",
     )
     parser.add_argument(
         "folder", type=Path, help="folder of the files, packed or plain; ticks with dates in their paths"
@@ -60,7 +61,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Ingest a folder; 0 where every table was read, 1 where a file could not be."""
+    """Ingest a folder; 0 where every table was read, 1 where a file could not be, or checks reject every day."""
     from mg_assets.ingest.discover import discover_files
     from mg_assets.ingest.read_days import ingest_days, open_sources
 
@@ -91,7 +92,7 @@ def run(chosen: argparse.Namespace) -> int:
         elif listed or file.error or file.reasons:
             screen.line(describe(file, folder))
 
-    days = (chosen.since, chosen.until)
+    days, runs = (chosen.since, chosen.until), True
     if chosen.dry_run:
         ingest_days(report, found, opened, None, *days, on_progress)
         _show_report(report, lake, screen, len(tables), listed)
@@ -99,12 +100,13 @@ def run(chosen: argparse.Namespace) -> int:
         with _prepared(file, report, opened) as (write, partitions):
             ingest_days(report, found, opened, write, *days, on_progress, partitions)
             _show_report(report, lake, screen, len(tables), listed)
-            _check(report, screen)
+            rejected = _check(report, screen)
             if report.written:
                 _complete_settings(file, opened, screen)
+                runs = _show_next(file, report, rejected, screen)
     note = ", nothing written (dry run)" if chosen.dry_run else ""
     screen.line(f"done in {time.monotonic() - screen.began:.1f} s{note}")
-    return 1 if report.failed or report.unwritten else 0
+    return 1 if report.failed or report.unwritten or not runs else 0
 
 
 def describe(file: "FileReport", folder: Path) -> str:
@@ -254,14 +256,21 @@ def _writer(lake: "Lake") -> "Write":
     return write
 
 
-def _check(report: "IngestReport", screen: Screen) -> None:
-    """Run the quality suites on what was written, record what they reject, and report them to the lake's Dagster."""
+def _check(report: "IngestReport", screen: Screen) -> dict[tuple[str, str], list[str]]:
+    """Run the quality suites on what was written, record what they reject, and report them to the lake's Dagster.
+
+    Returns
+    -------
+    dict of (str, str) to list of str
+        By table and blocking check, the days that a run would not read.
+    """
     from mg_assets.cli.build import IngestReporter
     from mg_assets.ingest.read_days import TABLES
     from mg_assets.lake.store import Lake
-    from mg_assets.orchestration.checks import check_partitions
+    from mg_assets.orchestration.checks import check_partitions, rejected_partitions
 
     lake, reporter = Lake(settings().lake_url), IngestReporter()
+    rejected: dict[tuple[str, str], list[str]] = {}
     for table in TABLES:
         keys = report.written.get(table, [])
         if not keys:
@@ -271,11 +280,14 @@ def _check(report: "IngestReport", screen: Screen) -> None:
             if not outcome.passed:
                 bad = outcome.observed["bad_partitions"]
                 kind = "check" if outcome.blocking else "warning"
+                if refused := rejected_partitions(table, outcome):
+                    rejected[table, outcome.name] = refused
                 days = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
                 row = outcome.bad[0] if outcome.bad else {}
                 parts = ("symbol", "measure", "observed", "what")
                 what = " ".join(str(row[k]) for k in parts if row.get(k) is not None)
                 screen.line(f"{kind} {table}.{outcome.name}: {days} ({what}): {outcome.description}")
+    return rejected
 
 
 def _complete_settings(file: Path, opened: "OpenedSources", screen: Screen) -> None:
@@ -312,7 +324,25 @@ def _complete_settings(file: Path, opened: "OpenedSources", screen: Screen) -> N
         screen.line(f"builds: {line}")
     for line in found.left_out:
         screen.line(f"left out: {line}")
-    screen.line(f"continue with: MG_SETTINGS={file} mg run")
+
+
+def _show_next(
+    file: Path, report: "IngestReport", rejected: Mapping[tuple[str, str], list[str]], screen: Screen
+) -> bool:
+    """Say how to go on; False where there is nothing that a run would read, as blocking checks reject all of it."""
+    refused = {(table, day) for (table, _), days in rejected.items() for day in days}
+    written = {(table, day) for table, days in report.written.items() for day in days}
+    for (table, check), days in rejected.items():
+        first = f"{days[0]} and {len(days) - 1} more" if len(days) > 1 else days[0]
+        screen.line(
+            f"rejected: {table} of {first}: a run reads no day that {check} rejects; correct its files and ingest "
+            f"again, or, where they are right, accept it in {file}: accepted: "
+            f"{{{table}: {{{check}: [{', '.join(days[:REASONS])}{', ...' if len(days) > REASONS else ''}]}}}}"
+        )
+    if refused and refused >= written:
+        return False
+    screen.line(f"continue with: MG_SETTINGS={file} mg run{' --skip-failed' if refused else ''}")
+    return True
 
 
 def _own(old: Mapping[str, Any], proposed: Mapping[str, Any]) -> dict[str, Any]:

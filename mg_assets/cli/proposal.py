@@ -29,6 +29,7 @@ LIGHT = ("price_volume_ensemble",)
 LARGE = 1_000_000  # stocks times days
 HALF_YEARS = 4  # the newest that are trained, of a large market half as many
 FEW_STOCKS = 15  # fewer give no cross-section to learn from
+SPARE = 5  # stocks above the least that an evaluation takes: so many may be halted on a day
 FUSION = "fused"
 ENHANCED = "{index}_turnover30"
 
@@ -80,6 +81,12 @@ def propose(coverage: Coverage) -> Proposal:
         )
         return out
     out.carries.append(f"evaluation of factors and signals on {', '.join(universes)}, weekly report")
+    if (fewest := min(coverage.stocks)) < MIN_STOCKS + SPARE:
+        have = f"{most}" if fewest == most else f"{fewest} to {most}"
+        out.left_out.append(
+            f"evaluation of days on which fewer than {MIN_STOCKS} stocks trade: the source has {have}, and a halt may "
+            "make a day one of them; give some more stocks"
+        )
     if len(universes) == 1:
         out.left_out.append(
             "universes of index members: need them; give a table of members (docs/sources.md: membership)"

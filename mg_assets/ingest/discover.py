@@ -4,24 +4,38 @@ import datetime as dt
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
-from mg_assets.ingest.recognise import Recognised, UnknownFileError, date_of, looks_like_a_table, recognise
+from mg_assets.ingest.recognise import (
+    Recognised,
+    UnknownFileError,
+    date_of,
+    first_keys,
+    looks_like_a_table,
+    recognise,
+)
 from mg_assets.sources import build_source
 from mg_assets.sources.daily.ricequant import BARS, FILES, OTHER_FILES
+from mg_assets.sources.file_patterns import FilePattern
 from mg_assets.sources.level2.stream_formats import DIALECTS
 from mg_assets.sources.presets import read_preset
 
 DATASETS = {"qlib": ("calendars/day.txt", 1), "ricequant": (BARS, 0)}
 """Kinds of datasets: a file that each has, and how many folders its root is above that file's."""
 BUNDLE = (*FILES, *OTHER_FILES)
+APART = (
+    "no one pattern finds both alone, or they hold the same stocks and times; put the parts of a table alone into a "
+    "folder, or ingest them apart"
+)
+_HOLDER = re.compile(r"\{[^}]*\}")
 QLIB_SWITCHES: tuple[dict[str, bool], ...] = (
     {},
     {"raw_volume": True},
@@ -235,15 +249,17 @@ def source_options(
 ) -> dict[str, Any]:
     """The source that reads the recognised files: ``kind`` and options, of several a composite."""
     report = report or IngestReport()
-    ticks: dict[str, dict[str, dict[str, None]]] = {}
+    ticks: dict[str, dict[str, dict[str, list[Recognised]]]] = {}
     mapped: dict[str, dict[str, dict[str, list[Recognised]]]] = {}
     for one in found:
-        if one.ticks:
-            ticks.setdefault(one.kind, {}).setdefault(one.table, {})[one.pattern] = None
-        else:
-            mapped.setdefault(one.kind, {}).setdefault(one.table, {}).setdefault(one.pattern, []).append(one)
+        kinds = ticks if one.ticks else mapped
+        kinds.setdefault(one.kind, {}).setdefault(one.table, {}).setdefault(one.pattern, []).append(one)
     sources: list[dict[str, Any]] = [
-        {"kind": kind, "root": str(folder), "files": {s: list(p) for s, p in sorted(streams.items())}}
+        {
+            "kind": kind,
+            "root": str(folder),
+            "files": {s: _without_parts(s, groups, report) for s, groups in sorted(streams.items())},
+        }
         for kind, streams in sorted(ticks.items())
     ]
     for preset, tables in sorted(mapped.items(), key=lambda m: "minute" not in m[1]):
@@ -270,18 +286,88 @@ def _one_pattern(preset: str, table: str, groups: dict[str, list[Recognised]], r
     usual = _own_patterns(preset, table) if table in ("daily", "minute") else []
     every = [one for files in groups.values() for one in files]
     named = next((u for u in usual for one in every if one.path.as_posix().endswith(f"/{u}")), None)
+    if named is None and (common := _common_pattern(groups)):
+        return common
     best = max(
         groups,
         key=lambda p: (p in usual, any(o.path.as_posix().endswith(f"/{named}") for o in groups[p]), len(groups[p])),
     )
     for pattern, files in groups.items():
         for one in files if pattern != best else ():
-            report.files[one.path].error = (
-                f"{one.path} is {preset} ({table}) as the {len(groups[best])} files {best!r} are, but lies or is named "
-                "otherwise; bring them together, or ingest them apart"
-            )
+            report.files[
+                one.path
+            ].error = f"{one.path} is {preset} ({table}) as the {len(groups[best])} files {best!r} are, but {APART}"
     own = named is not None and len(groups[best]) == 1 and fnmatch(named, re.sub(r"\{[^}]*\}", "*", best))
     return named if own and named is not None else best  # a preset's own path, not a file of that name elsewhere
+
+
+def _without_parts(stream: str, groups: dict[str, list[Recognised]], report: IngestReport) -> list[str]:
+    """The patterns of a tick stream; of several that have files of one day the first is read, unless it is a part."""
+    days = [{one.day: one for one in files} for files in groups.values()]
+    shared = next((d for i, mine in enumerate(days) for d in mine if any(d in other for other in days[:i])), None)
+    if shared is None:
+        return list(groups)
+    if common := _common_pattern(groups, shared):
+        return [common]
+    first, *others = [of_day[shared] for of_day in days if shared in of_day]
+    for pattern, files in groups.items():
+        part = next((o for o in others if o.pattern == pattern), None)
+        if part is None or first_keys(part) & first_keys(first):  # no file of that day, or another form of the same
+            continue
+        for one in files:
+            report.files[one.path].error = f"{one.path} is a part of {stream} as {first.pattern!r} is, but {APART}"
+    return list(groups)
+
+
+def _common_pattern(groups: Mapping[str, list[Recognised]], day: dt.date | None = None) -> str | None:
+    """One pattern for the files of several, where it finds no others, and they are parts of one table; else None.
+
+    Two files that begin with the same stocks and times are no parts: one may be a copy, or adjusted.
+
+    Parameters
+    ----------
+    groups : mapping of str to list of Recognised
+        Files by pattern.
+    day : date, optional
+        Compare the files of this day alone.
+
+    Returns
+    -------
+    str or None
+    """
+    if len(groups) < 2:
+        return None
+    levels = [pattern.split("/") for pattern in groups]
+    if len({len(level) for level in levels}) > 1:
+        return None
+    common = "/".join(map(_common_name, zip(*levels, strict=True)))
+    if any(sorted(_HOLDER.findall(pattern)) != sorted(_HOLDER.findall(common)) for pattern in groups):
+        return None
+    every = [one for files in groups.values() for one in files]
+    root = every[0].path.parents[len(levels[0]) - 1]
+    if set(FilePattern(common).files(root)) != {one.path for one in every}:
+        return None
+    seen: set[tuple[str, ...]] = set()
+    for one in every if day is None else [o for o in every if o.day == day]:
+        mine = first_keys(one)
+        if mine & seen:
+            return None
+        seen |= mine
+    return common
+
+
+def _common_name(names: tuple[str, ...]) -> str:
+    """What names begin and end with, and a star between."""
+    if len(set(names)) == 1:
+        return names[0]
+    front = _common_begin(names)
+    back = _common_begin([n[len(front) :][::-1] for n in names])[::-1]
+    return f"{front}*{back}"
+
+
+def _common_begin(words: Sequence[str]) -> str:
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*words, strict=False))
+    return "".join(letters[0] for letters in same)
 
 
 def _own_patterns(preset: str, table: str) -> list[str]:

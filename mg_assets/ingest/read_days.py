@@ -220,9 +220,10 @@ def _newly_read(read_log: ReadLog, report: IngestReport, reported: set[Path], wa
     fresh = [p for p in list(read_log.files) if p not in reported and (p in wanted or p in report.files)]
     for path in fresh:
         read, entry = read_log.files[path], report.files.setdefault(path, FileReport(path))
+        unknown = bool(entry.error)  # not recognised, and read since a pattern of others finds it too
         entry.rows, entry.others, entry.seconds = read.rows, read.others, read.seconds
         entry.error, entry.remarks = "" if read.error is None else str(read.error), read.remarks
-        if not entry.what:  # a table that a preset has beside its bars: membership, weights, industry
+        if not entry.what and not unknown:  # a table that a preset has beside its bars: membership, weights, industry
             entry.what, entry.skipped = "preset's further table", False
         reported.add(path)
     return fresh

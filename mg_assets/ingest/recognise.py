@@ -50,6 +50,7 @@ _CODE = re.compile(
 _EXCHANGE_FOLDER = re.compile(r"(?<=/)(?:sh|sz|bj)(?=/)|^(?:sh|sz|bj)(?=/)", re.I)
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d{2}(?:0[1-9]|1[0-2])?(?!\d)")
 NEAREST_SHARE = 0.5
+KEYS = ("symbol", "code", "date", "time", "seq")
 
 
 class UnknownFileError(SourceError):
@@ -163,6 +164,24 @@ def recognise(path: Path, root: Path, only: str | None = None) -> list[Recognise
     else:
         kept = _of_several_tables([c for _, c in fitting], chosen, sample, path)
     return [Recognised(path, c.kind, c.table, _pattern(path, root, c, sample), day) for c in kept]
+
+
+def first_keys(one: Recognised) -> set[tuple[str, ...]]:
+    """Stock and time of a file's first rows, as the file writes them.
+
+    Parameters
+    ----------
+    one : Recognised
+
+    Returns
+    -------
+    set of tuple of str
+        The code in the file's name with them.
+    """
+    sample, named = _sample(one.path), _CODE.search(one.path.name)
+    columns = next(c.columns for c in _candidates() if (c.kind, c.table) == (one.kind, one.table))
+    found = [sample.column(columns[c].names) for c in KEYS if c in columns]
+    return {(named[0] if named else "", *row) for row in zip(*(values for values in found if values), strict=True)}
 
 
 def _pattern(path: Path, root: Path, candidate: _Candidate, sample: _Sample) -> str:

@@ -165,6 +165,48 @@ def test_wrong_dates_and_halves_are_the_files_errors(tmp_path):
     assert "has no file pm_" in report.files[tmp_path / "20230201" / "am_hq_trade_spot.txt"].error
 
 
+def test_parts_of_a_table_are_read_together(tmp_path):
+    """Daily bars by industry and ticks by half of the day, under names of their own; a copy is no part."""
+    row = "2023-02-01,{},10,10.5,9.5,10.2,10,10000,102000,0.1,1,0,5,1,7"
+    (tmp_path / "daily").mkdir()
+    for name, code in (("banks", "sh.600000"), ("property", "sz.000002")):
+        (tmp_path / "daily" / f"{name}.csv").write_text(f"{BAOSTOCK}\n{row.format(code)}\n")
+    made = files.exported(DAY, tmp_path / "level2")
+    whole = made["Transaction"]
+    header, *lines = whole.read_text().splitlines()
+    half = len(lines) // 2
+    for name, some in (("morning", lines[:half]), ("rest", lines[half:])):
+        (whole.parent / f"{name}.trades.csv").write_text("\n".join([header, *some]) + "\n")
+    whole.unlink()
+    report, found = discover_files(tmp_path)
+    assert [o["files"] for o in report.options["sources"]][1] == {"daily": "daily/*.csv"}
+    assert report.options["sources"][0]["files"]["sh_trades"] == ["level2/{date}/*.trades.csv"]
+    ingest_days(report, found, open_sources(report))
+    assert not report.failed
+    assert report.rows["daily_bars"] == 2
+    read = {p.name: f.rows for p, f in report.files.items()}
+    assert read["morning.trades.csv"] + read["rest.trades.csv"] == len(lines)
+
+    (tmp_path / "daily" / "adjusted.csv").write_text(f"{BAOSTOCK}\n{row.format('sh.600000')}\n")
+    (whole.parent / "odd").mkdir()
+    (whole.parent / "rest.trades.csv").rename(whole.parent / "odd" / "rest.csv")
+    report, _ = discover_files(tmp_path)
+    assert {f.path.name for f in report.failed} == {"banks.csv", "property.csv", "rest.csv"}
+    assert all("put the parts of a table alone into a folder" in f.error for f in report.failed)
+
+
+def test_an_empty_file_is_of_no_kind(tmp_path):
+    row = "2023-02-01,sh.600000,10,10.5,9.5,10.2,10,10000,102000,0.1,1,0,5,1,7"
+    (tmp_path / "sh.600000.csv").write_text(f"{BAOSTOCK}\n{row}\n")
+    (tmp_path / "sh.600001.csv").write_text("")
+    report, found = discover_files(tmp_path)
+    ingest_days(report, found, open_sources(report))
+    (failed,) = report.failed
+    line = ingest.describe(failed, tmp_path)
+    assert line.startswith("sh.600001.csv  [not recognised]  NOT READ:")
+    assert "is empty (0 bytes)" in line
+
+
 def test_a_qlib_dataset_is_one_and_finds_its_switches(tmp_path):
     (tmp_path / "cn" / "calendars").mkdir(parents=True)
     stock = tmp_path / "cn" / "features" / "sh600000"

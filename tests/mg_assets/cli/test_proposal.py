@@ -63,6 +63,12 @@ def test_what_is_too_little_is_left_out_and_said(has, why):
     assert any(why in line for line in found.left_out), found.left_out
 
 
+@pytest.mark.parametrize(("stocks", "said"), [(30, True), (34, True), (35, False)])
+def test_days_with_a_halt_may_fall_out_of_an_evaluation(stocks, said):
+    lines = propose(covers(stocks, **daily())).left_out
+    assert any("fewer than 30 stocks trade: the source has" in line for line in lines) == said
+
+
 def test_index_weights_bring_portfolios_and_universes():
     columns = ("csi300_weight", "csi300_member")
     found = propose(covers(800, columns, members=300, **daily()))
