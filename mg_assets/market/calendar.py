@@ -1,6 +1,7 @@
 """The Shanghai exchange's trading days, weeks, months and half-years.
 
-Source: ``exchange_calendars`` (XSHG). The first partition is 2013-01-04.
+Source: ``exchange_calendars`` (XSHG), from the exchange's first session on. The setting ``first_day`` says where the
+graph's partitions begin.
 """
 
 import datetime as dt
@@ -12,7 +13,7 @@ import pandas as pd
 from mg_models.data.bar_panels import month_of as month_of
 from mg_models.data.bar_panels import week_of as week_of
 
-FIRST_DAY = dt.date(2013, 1, 4)
+OPENING = "1990-12-19"  # the exchange's first session
 Day = dt.date | str | np.datetime64
 
 
@@ -20,19 +21,16 @@ Day = dt.date | str | np.datetime64
 def _sessions() -> np.ndarray:
     import exchange_calendars
 
-    calendar = exchange_calendars.get_calendar(
-        "XSHG", start="2010-01-01"
-    )  # look-backs reach before the first partition
-    return calendar.sessions.to_numpy().astype("datetime64[D]")
+    return exchange_calendars.get_calendar("XSHG", start=OPENING).sessions.to_numpy().astype("datetime64[D]")
 
 
-def trading_days(start: Day = FIRST_DAY, end: Day | None = None) -> np.ndarray:
+def trading_days(start: Day = OPENING, end: Day | None = None) -> np.ndarray:
     """Trading days from ``start`` to ``end``, both inclusive.
 
     Parameters
     ----------
     start, end : date, str or datetime64
-        Without ``end``, up to the last session of the calendar.
+        By default the first and the last session of the calendar.
 
     Returns
     -------

@@ -15,7 +15,7 @@ from mg_assets.factors.registry import HF27, own_factors, table_of
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import FIRST_DAY, half_year_start, month_of, shift, trading_days, week_of
+from mg_assets.market.calendar import OPENING, half_year_start, month_of, shift, trading_days, week_of
 from mg_assets.settings.values import known_names
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.data.bar_panels import bar_inputs
@@ -31,7 +31,7 @@ COLUMN_SETS = {"hf27": HF27, "daily42": DAILY42}
 """Names of several factors at once, among the columns that an entry chooses."""
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
 """Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
-EVERY_HALF_YEAR = 40  # half-years of history that a mapping may reach back over: expanding windows
+EVERY_HALF_YEAR = 80  # half-years of history that a mapping may reach back over: expanding windows
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
 ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
@@ -190,7 +190,7 @@ def model_inputs(
     """
     tables = list(dict.fromkeys(table for i in spec.inputs for table in row_tables(spec, i)))
     have = [lake.keys(t) for t in tables]
-    first = since or max((k[0] for k in have if k), default=str(FIRST_DAY))
+    first = since or max((k[0] for k in have if k), default=OPENING)
     last = until or max((k[-1] for k in have if k), default=first)
     days = [str(d) for d in trading_days(first, last)]
     symbols = np.array(
@@ -270,8 +270,7 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
     """
     if spec.universe != "liquid":
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
-    begin = max(trading_days("2010-01-01")[0], _before(axes.days[0], MEMBERS_BACK))
-    days = [str(d) for d in trading_days(str(begin), str(axes.days[-1]))]
+    days = [str(d) for d in trading_days(_before(axes.days[0], MEMBERS_BACK), axes.days[-1])]
     everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
     bars = lake.panel("daily_bars", days, LIQUID, everyone, missing="empty")
     listed = lake.panel("reference", days, ["list_date"], everyone, missing="empty")["list_date"]
@@ -292,7 +291,7 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
 
 def _before(day: np.datetime64, sessions: int) -> np.datetime64:
     """The trading day ``sessions`` before, or the first of the calendar."""
-    days = trading_days("2010-01-01", str(day))
+    days = trading_days(end=day)
     return days[max(len(days) - 1 - sessions, 0)]
 
 

@@ -22,7 +22,6 @@ from mg_assets.sources.io.symbols import to_symbol
 from mg_models.data.fingerprint import array_digest
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-FIRST = "2010-01-01"  # before the first partition
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ def _read(signal: TableSignal, changed: int, size: int) -> ScoreTable:
     _refuse(wrong, long, "score", where, "a finite number was expected")
     days = dates_of(pa.chunked_array([pa.array(long["date"])]))
     _refuse(np.isnat(days), long, "date", where, "a date as 2023-12-29 was expected")
-    _refuse(~np.isin(days, trading_days(FIRST)), long, "date", where, "a trading day was expected")
+    _refuse(~np.isin(days, trading_days()), long, "date", where, "a trading day was expected")
     each = {text: to_symbol(text) for text in long["symbol"].unique()}
     symbols = long["symbol"].map(each)
     _refuse(symbols.isna().to_numpy(), long, "symbol", where, "a stock as 600000.SH was expected")

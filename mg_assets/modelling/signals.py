@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # torch is loaded by the steps that use it
 
 Certificate = dict[str, Any]
 ICIR_PRICE = ("vwap", "adj_factor")  # of the daily bars: returns that ICIR weights come from
+WEEKS_FROM = "2013-01-04"  # a day on which a week of ICIR begins
 
 
 @dataclass(frozen=True)
@@ -288,8 +289,9 @@ def _icir(
     gap = spec.horizon + 1
     forward = np.full(price.shape, np.nan)
     forward[:-gap] = price[gap:] / price[1 : -spec.horizon] - 1
-    # weeks are counted from the calendar's start, so that a day's weights do not depend on the run's first day
-    ordinal = np.searchsorted(trading_days(), np.array(days, "datetime64[D]"))
+    # weeks are counted from one day, so that a day's weights do not depend on the run's first day
+    ordinal = np.searchsorted(trading_days(), np.append(days, WEEKS_FROM).astype("datetime64[D]"))
+    ordinal = ordinal[:-1] - ordinal[-1]
     weekly = np.flatnonzero(ordinal % spec.horizon == 0)
     everyone = np.ones((len(weekly), len(symbols)), bool)
     rank_ic = np.stack(

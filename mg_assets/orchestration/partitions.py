@@ -1,6 +1,6 @@
 """Partitions of the graph, and the mappings between them.
 
-- daily: trading days from 2013-01-04 on, so that offsets count sessions;
+- daily: trading days from the setting ``first_day`` on, so that offsets count sessions;
 - weekly: the Monday of each week with a session; monthly: the first of the month;
 - half-yearly: the first day of the half-year that a model predicts.
 
@@ -13,11 +13,12 @@ import datetime as dt
 import dagster as dg
 import numpy as np
 
-from mg_assets.market.calendar import FIRST_DAY, half_year_name, half_year_start, trading_days
+from mg_assets.market.calendar import half_year_name, half_year_start, trading_days, week_of
 from mg_assets.settings import Settings, settings
 
 TIMEZONE = "Asia/Shanghai"
-FIRST_WEEK = dt.date(2012, 12, 31)  # holds the first trading day
+FIRST_DAY = dt.date.fromisoformat(settings().first_day)
+FIRST_WEEK: dt.date = week_of(np.array([FIRST_DAY], "datetime64[D]"))[0].item()
 
 
 def last_day(config: Settings) -> dt.date | None:
@@ -81,7 +82,7 @@ MONTHLY = dg.MonthlyPartitionsDefinition(
     timezone=TIMEZONE,
 )
 HALF_YEARLY = dg.TimeWindowPartitionsDefinition(
-    start=half_year_start(settings().first_model).isoformat(),
+    start=max(half_year_start(settings().first_model), half_year_start(half_year_name(FIRST_DAY))).isoformat(),
     end=_half_year_end(END) if END else None,
     end_offset=1,
     cron_schedule="0 0 1 1,7 *",

@@ -34,8 +34,6 @@ from mg_assets.settings import settings
 from mg_assets.sources.base import Source
 from mg_assets.sources.recorded import changed_marks
 
-EARLIEST = "2010-01-01"  # a year's look-back before the first partition
-
 
 @dataclass(frozen=True)
 class TableAsset:
@@ -268,7 +266,7 @@ class TableRegistry(Mapping[str, TableAsset]):
         else:
             low, high = _spans(down, up, own, need)
         if unread:
-            sessions = trading_days(EARLIEST)
+            sessions = trading_days()
             high = sessions[np.maximum(np.searchsorted(sessions, high, side="right") - 1 - unread, 0)]
         days = _first_days(available, up)
         first = np.searchsorted(days, low, side="left")
@@ -313,7 +311,7 @@ def _spans(
         unit = 7 if down == WEEKLY else 31
         month_end = (own.astype("datetime64[M]") + 1).astype("datetime64[D]") - 1
         return own - unit * need.back, (month_end if down == MONTHLY else own + 6) + unit * need.ahead
-    sessions = trading_days(EARLIEST)
+    sessions = trading_days()
     at, last = np.searchsorted(sessions, own), len(sessions) - 1
     if down == HALF_YEARLY:
         back = len(sessions) if need.sessions is None else need.sessions

@@ -94,7 +94,7 @@ class Catalogs:
 
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-Problems = list[tuple[tuple[str, ...], str]]
+Problems = list[tuple[tuple[str | int, ...], str]]
 """What is wrong with entries of the settings: the keys that lead to it, and the rest of the line."""
 
 

@@ -20,6 +20,7 @@ from mg_assets.settings.groups import EvaluationSettings, RuleSettings, RunSetti
 from mg_assets.settings.own_sources import kinds_of
 from mg_assets.settings.source_kinds import AnySource, SimulatedSettings
 from mg_assets.settings.values import (
+    FIRST_DAY,
     CodeChanges,
     Each,
     EachOnce,
@@ -27,6 +28,7 @@ from mg_assets.settings.values import (
     FromZero,
     HalfYear,
     Part,
+    PartitionDay,
     PartitionKey,
     Text,
     allowed,
@@ -63,6 +65,21 @@ def _under(setting: str, problems: Problems) -> Problems:
     return [((setting, *keys), text) for keys, text in problems]
 
 
+def _before_first_day(made: "Settings") -> Problems:
+    """Days and half-years that are set and lie before the graph's first day."""
+    run, first = made.run, made.first_day
+    half = f"{first[:4]}H{1 if first[5:7] < '07' else 2}"
+    days: dict[tuple[str | int, ...], str | None] = {("end_date",): made.end_date}
+    days |= {("run", n): getattr(run, n) for n in ("daily_from", "ticks_from", "until", "portfolios_from")}
+    days |= {("run", "tick_days", i): day for i, day in enumerate(run.tick_days)}
+    halves: dict[tuple[str | int, ...], str] = {("run", "half_years", i): h for i, h in enumerate(run.half_years)}
+    if "first_model" in made.model_fields_set:
+        halves["first_model",] = made.first_model
+    early = [(where, "a date", day) for where, day in days.items() if day and day < first]
+    early += [(where, "a half-year", name) for where, name in halves.items() if name < half]
+    return [(where, f"was {day}; {what} from first_day ({first}) on was expected") for where, what, day in early]
+
+
 class Settings(Part):
     """A deployment's settings.
 
@@ -75,6 +92,8 @@ class Settings(Part):
     code_changes : str or list of (old code, new code, first day)
         Codes that stocks had before, besides the known ones: a list, or a CSV file relative to the settings file
         (docs/sources.md).
+    first_day : str
+        First trading-day partition (or the day before it); the exchange's calendar begins in December 1990.
     end_date : str
         Last trading-day partition, ``"today"`` for an open end, empty for the source's last day.
     first_model : str
@@ -119,6 +138,7 @@ class Settings(Part):
     lake: Text = "lake/demo"
     source: AnySource = Field(default_factory=lambda: SimulatedSettings(kind="simulated"))
     code_changes: CodeChanges = ()
+    first_day: PartitionDay = FIRST_DAY
     end_date: EndDay = ""
     first_model: HalfYear = "2016H1"
     extensions: Annotated[tuple[Text, ...], Each, EachOnce] = ()
@@ -178,7 +198,7 @@ class Settings(Part):
         with names_of((*found.signals, *_mapping(given, "signals")), portfolios), kinds_of(modules):
             made = handler(values)
         means, tables, more = combinations_with(found, made.signals)
-        problems = [*_under("models", wrong), *_under("signals", more)]
+        problems = [*_before_first_day(made), *_under("models", wrong), *_under("signals", more)]
         held, more = portfolios_with(found.portfolios, made.portfolios)
         problems += _under("portfolios", more)
         if problems:

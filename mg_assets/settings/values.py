@@ -11,7 +11,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 from pydantic_core import PydanticCustomError
 
 FIRST_DAY = "2013-01-04"
-"""As `mg_assets.market.calendar.FIRST_DAY`, whose module takes the exchange's calendar with it."""
+"""First day of the graph by default: the first with the ticks of series 72."""
+
+OPENING = "1990-12-19"
+"""As `mg_assets.market.calendar.OPENING`, whose module takes the exchange's calendar with it."""
 
 SHOWN = 20  # names that an error lists whole
 
@@ -148,8 +151,8 @@ def _day(value: Any) -> str:
 
 def _partition_day(value: Any) -> str:
     day = _day(value)
-    if day < FIRST_DAY:
-        raise refuse(f"a date from {FIRST_DAY} on was expected")
+    if day < OPENING:
+        raise refuse(f"a date from {OPENING}, the exchange's opening, on was expected")
     return day
 
 
@@ -159,7 +162,7 @@ def _end(value: Any) -> str:
     try:
         return _partition_day(value)
     except PydanticCustomError:
-        raise refuse(f"a date from {FIRST_DAY} on, today, or nothing for the source's last day was expected") from None
+        raise refuse(f"a date from {OPENING} on, today, or nothing for the source's last day was expected") from None
 
 
 def _partition_key(value: Any) -> str:
@@ -173,7 +176,7 @@ def _partition_key(value: Any) -> str:
 
 def is_half_year(value: Any) -> bool:
     """Whether a value is a half-year of the graph, as 2017H1."""
-    return isinstance(value, str) and re.fullmatch(r"\d{4}H[12]", value, re.ASCII) is not None and value >= "2013H1"
+    return isinstance(value, str) and re.fullmatch(r"\d{4}H[12]", value, re.ASCII) is not None and value >= "1991H1"
 
 
 Each = BeforeValidator(_as_tuple)
@@ -193,7 +196,7 @@ Day = Annotated[str, PlainValidator(_day)]
 PartitionDay = Annotated[str, PlainValidator(_partition_day)]
 EndDay = Annotated[str, PlainValidator(_end)]
 PartitionKey = Annotated[str, PlainValidator(_partition_key)]
-HalfYear = Annotated[str, allowed("a half-year as 2017H1, from 2013H1 on", is_half_year)]
+HalfYear = Annotated[str, allowed("a half-year as 2017H1, from 1991H1 on", is_half_year)]
 FilePatterns = Annotated[
     str | Mapping[str, str | list[str]],
     allowed(

@@ -96,12 +96,11 @@ class FilePattern:
         if self.daily:
             found = (self.day(root, path) for path in self.files(root))
             return {d.astype(dt.date) for d in found if d is not None}
-        days: set[dt.date] = set()
-        for path in self.files(root):
-            match = self._expression(capture="date").fullmatch(path.relative_to(root).as_posix())
-            if match:
-                days |= {d for d in trading_days().tolist() if d.strftime(self._form) == match["date"]}
-        return days
+        matches = (
+            self._expression(capture="date").fullmatch(path.relative_to(root).as_posix()) for path in self.files(root)
+        )
+        periods = {match["date"] for match in matches if match}
+        return {d for d in trading_days().tolist() if d.strftime(self._form) in periods} if periods else set()
 
     def code(self, root: Path, path: Path) -> str | None:
         """The security code in a file's name, where the pattern has ``{code}``."""

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from mg_assets.errors import DataError, SettingsError
-from mg_assets.market.calendar import FIRST_DAY
+from mg_assets.market.calendar import OPENING
 from mg_assets.orchestration.checks import build_checks
 from mg_assets.settings import (
     CHECKOUT,
@@ -171,8 +171,14 @@ def options(kind: str) -> dict[str, bool]:
     return {n: f.is_required() for n, f in SOURCES[kind].model_fields.items() if n != "kind"}
 
 
-def test_partitions_begin_on_the_first_day_of_the_calendar():
-    assert types.FIRST_DAY == FIRST_DAY.isoformat()
+def test_no_day_is_before_the_exchange_opened():
+    assert types.OPENING == OPENING
+
+
+def test_a_first_day_before_the_default_lets_a_run_begin_there(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("first_day: 2002-01-04\nrun: {daily_from: 2002-01-04, half_years: [2002H1]}\n", encoding="utf-8")
+    assert load_settings(str(path)).first_day == "2002-01-04"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
@@ -334,10 +340,18 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ({"evaluation": {"every": []}}, ["evaluation.every was []; at least one was expected"]),
         ({"accepted": {"labels": {"schema": ["May"]}}}, ["accepted.labels.schema[0] was 'May'; a partition was exp"]),
         ({"accepted": {"labels": {"schema": "2023-01-04"}}}, ["accepted.labels.schema was '2023-01-04'; a list was"]),
-        ({"run": {"daily_from": dt.date(2012, 1, 4)}}, ["run.daily_from was 2012-01-04; a date from 2013-01-04 on"]),
+        (
+            {"run": {"daily_from": dt.date(2012, 1, 4)}},
+            ["run.daily_from was 2012-01-04; a date from first_day (2013-01-04) on was exp"],
+        ),
         ({"run": {"daily_from": "2023-02-01", "until": "2023-01-04"}}, ["run: daily_from 2023-02-01 is after until"]),
         ({"run": {"until": "2023-02-30"}}, ["run.until was '2023-02-30'; a date as 2023-12-29 was expected"]),
-        ({"run": {"half_years": ["2023H3"]}}, ["run.half_years[0] was '2023H3'; a half-year as 2017H1, from 2013H1"]),
+        ({"run": {"half_years": ["2023H3"]}}, ["run.half_years[0] was '2023H3'; a half-year as 2017H1, from 1991H1"]),
+        ({"first_day": "1989-06-01"}, ["first_day was '1989-06-01'; a date from 1990-12-19, the exchange's opening"]),
+        (
+            {"first_day": "2018-01-02", "end_date": "2017-12-29", "first_model": "2017H2"},
+            ["end_date was 2017-12-29; a date from first", "first_model was 2017H2; a half-year from first_day"],
+        ),
         ({"run": None}, ["run was null; a mapping of names to values was expected"]),
         ({"source": {"kind": "simulatd"}}, ["source.kind was 'simulatd'; did you mean simulated? known: simulated, "]),
         ({"source": {"stocks": 3}}, ["source.kind is needed; known: simulated, tonglian, "]),

@@ -462,7 +462,7 @@ def _sessions(symbol: np.ndarray, date: np.ndarray, listed: np.ndarray | None) -
 
     if listed is None or not len(date):
         return np.zeros(len(symbol), np.int64), date
-    calendar = trading_days("2012-01-04")
+    calendar = trading_days()
     start = listed[symbol]
     known = ~np.isnat(start)
     begin = np.searchsorted(calendar, np.where(known, start, calendar[0]))

@@ -75,7 +75,7 @@ def _refuse_negative(table: MappedTable, mapping: TableMapping, bars: np.ndarray
 
 def _refuse_early_dates(table: MappedTable, mapping: TableMapping, traded: np.ndarray) -> None:
     """Dates that a time zone made a day early: some are Sundays, and all are the days before trading days."""
-    sessions = trading_days("2010-01-01")
+    sessions = trading_days()
     days = np.unique(table.date[traded])
     days = days[(days >= sessions[0]) & (days < sessions[-1])]
     closed = np.setdiff1d(days, sessions)
@@ -91,7 +91,7 @@ def _refuse_longer_bars(table: MappedTable, traded: np.ndarray) -> None:
     """Bars of a week or a month have the columns of daily ones, and their dates lie further apart."""
     at = np.flatnonzero(traded & (table.symbol < STOCKS_MEASURED))
     at = at[np.lexsort((table.date[at], table.symbol[at]))]
-    gap = np.diff(np.searchsorted(trading_days("2010-01-01"), table.date[at]))
+    gap = np.diff(np.searchsorted(trading_days(), table.date[at]))
     gap = gap[(np.diff(table.symbol[at]) == 0) & (gap > 0)]
     middle = int(np.median(gap)) if len(gap) >= FEWEST_GAPS else 1
     if middle >= WEEK:

@@ -100,7 +100,7 @@ class SimulationSettings:
             raise SourceError(f"simulation setting end was {self.end}, before start {self.start}; swap them")
         try:
             days = trading_days(self.start, self.end)
-            calendar = trading_days("2012-01-04")
+            calendar = trading_days("1995-01-03")  # stocks were listed from 1993 on
         except ValueError as error:
             raise SourceError(f"simulation days {self.start}..{self.end}: {error}") from error
         if not len(days):

@@ -1,5 +1,7 @@
 """Partition keys, and the mappings between them, as Dagster itself resolves them."""
 
+import importlib.util
+
 import dagster as dg
 import numpy as np
 import pytest
@@ -7,7 +9,10 @@ import pytest
 from mg_assets.assets import TABLES
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.modelling.panels import EVERY_HALF_YEAR
+from mg_assets.orchestration import partitions
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
+from mg_assets.settings import settings
 
 
 def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: str, **offsets: int) -> list[str]:
@@ -28,6 +33,28 @@ def test_weeks_without_a_session_are_no_partitions():
     assert "2013-02-11" not in keys  # Spring Festival
     assert "2013-02-18" in keys
     assert keys == sorted(set(week_of(np.array(DAILY.get_partition_keys())).astype(str)) & set(keys))
+
+
+def test_partitions_begin_with_the_setting_first_day(monkeypatch):
+    """A graph from 2002-09-10, as series 69 trains from: the module is loaded a second time with that setting."""
+    config = settings().model_copy(
+        update={"first_day": "2002-09-10", "first_model": "1999H1", "end_date": "2011-12-30"}
+    )
+    monkeypatch.setattr("mg_assets.settings.settings", lambda: config)
+    spec = importlib.util.spec_from_file_location("partitions_from_2002", partitions.__file__)
+    early = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(early)
+    keys = early.DAILY.get_partition_keys()
+    assert (keys[0], keys[-1]) == ("2002-09-10", "2011-12-30")
+    assert keys == [str(d) for d in trading_days("2002-09-10", "2011-12-30")]
+    assert early.WEEKLY.get_partition_keys()[0] == "2002-09-09"
+    assert early.MONTHLY.get_partition_keys()[0] == "2002-09-01"
+    assert early.HALF_YEARLY.get_partition_keys()[0] == "2002-07-01"
+    before = mapping(early.HALF_YEARLY, early.DAILY, back=EVERY_HALF_YEAR, ahead=-1)
+    found = before.get_upstream_mapped_partitions_result_for_partitions(
+        early.HALF_YEARLY.subset_with_partition_keys(["2011-01-01"]), early.HALF_YEARLY, early.DAILY
+    ).partitions_subset
+    assert len(found) == len(trading_days("2002-09-10", "2010-12-31")) == 252 * (6 + 2)  # the report's first dates
 
 
 def test_windows_count_sessions():
