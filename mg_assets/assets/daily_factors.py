@@ -17,7 +17,8 @@ from mg_assets.factors.daily import (
 from mg_assets.factors.daily import daily_factors as values_of
 from mg_assets.factors.registry import PASSPORTS
 from mg_assets.factors.style_factors import COMMON, common_factors
-from mg_assets.lake.store import DensePanel, Lake
+from mg_assets.lake.dense_panel import DensePanel
+from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days
 from mg_assets.orchestration.lake_asset import lake_asset

@@ -19,7 +19,8 @@ from mg_assets.factors.granular import (
 from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.session import MINUTE_ARRAYS
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, MINUTE, MONITOR, ORDER, PASSPORTS, TRADE
-from mg_assets.lake.store import DensePanel, Lake
+from mg_assets.lake.dense_panel import DensePanel
+from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import tradable_universe
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import shift, trading_days

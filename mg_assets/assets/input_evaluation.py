@@ -10,7 +10,8 @@ from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES, column_names
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import MarketData, market_data
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partition_build import Build, Built

@@ -15,8 +15,8 @@ from mg_assets.assets.portfolio_metadata import (
     week_shown,
 )
 from mg_assets.errors import DataError
-from mg_assets.lake.market_data import market_data
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
@@ -43,7 +43,7 @@ from mg_portfolio.backtest.weekday_paths import simulate_weekday_paths, weekday_
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
 from mg_portfolio.metrics import metrics_by_year, performance_metrics
 
-__all__ = ["ASSETS", "backtest_of", "decision_days", "portfolio"]
+__all__ = ["ASSETS", "backtest_days", "decision_days", "portfolio", "simulated", "stored_decisions"]
 
 HELD_ON = 6  # sessions followed after the last decision: its trade and a week of holding
 STYLES = ("size", *OTHER_STYLES)  # of the attribution by factor
@@ -113,7 +113,7 @@ def _newest(lake: Lake, signal: str, keys: list[str]) -> str:
     )
 
 
-def _stored_decisions(lake: Lake, name: str) -> tuple[dict[str, pd.DataFrame], list[dict]]:
+def stored_decisions(lake: Lake, name: str) -> tuple[dict[str, pd.DataFrame], list[dict]]:
     """Weights tables by day of decision, and the facts of each."""
     decisions, every = {}, []
     for key in lake.keys(f"weights_{name}"):
@@ -125,14 +125,14 @@ def _stored_decisions(lake: Lake, name: str) -> tuple[dict[str, pd.DataFrame], l
     return decisions, every
 
 
-def _days_of(lake: Lake, decisions: dict[str, pd.DataFrame], since: str) -> list[str]:
+def backtest_days(lake: Lake, decisions: dict[str, pd.DataFrame], since: str) -> list[str]:
     """Days with bars from ``since`` until a week after the last decision."""
     bars = [k for k in lake.keys("daily_bars") if k >= since]
     last = max(decisions)
     return [k for k in bars if k <= last] + [k for k in bars if k > last][:HELD_ON]
 
 
-def _simulated(
+def simulated(
     market: MarketPanel, spec: PortfolioSpec, decisions: dict[str, pd.DataFrame]
 ) -> tuple[BacktestResult, dict[Day, np.ndarray]]:
     """Run stored decisions through the market, beside the index weights of each."""
@@ -148,24 +148,6 @@ def _simulated(
     rules = trading_rules()
     result = simulate(market, targets, cost=rules.rates(spec), benchmark=index, execution=rules.execution)
     return result, index
-
-
-def backtest_of(lake: Lake, name: str) -> tuple[BacktestResult, PortfolioSpec, dict[str, pd.DataFrame]] | None:
-    """Simulate a portfolio from its first week to the last day with bars.
-
-    Returns
-    -------
-    tuple of BacktestResult, PortfolioSpec and dict, or None
-        The result, the specification and the decisions ``day -> weights table``; None before the second week.
-    """
-    spec = portfolio(name)
-    decisions, _ = _stored_decisions(lake, name)
-    if len(decisions) < 2:
-        return None
-    members = sorted({s for rows in decisions.values() for s in rows["symbol"]})
-    market = panel_of(market_data(lake, _days_of(lake, decisions, min(decisions)), members))
-    result, _ = _simulated(market, spec, decisions)
-    return result, spec, decisions
 
 
 def _backtest_asset(name: str) -> LakeAsset:
@@ -226,15 +208,15 @@ def _backtest_asset(name: str) -> LakeAsset:
     )
     def make(build: Build) -> Iterator[Built]:
         lake = build.lake
-        decisions, facts = _stored_decisions(lake, name)
+        decisions, facts = stored_decisions(lake, name)
         if len(decisions) < 2:
             for one in (holdings, trades, rebalances, daily):
                 yield Built(WHOLE, pd.DataFrame({"date": []}), {"absent": "fewer than two weeks of weights"}, table=one)
             return
         weeks = week_of(np.array(sorted(decisions), "datetime64[D]"))
-        keys = _days_of(lake, decisions, str(trading_days(str(weeks[0]))[0]))
+        keys = backtest_days(lake, decisions, str(trading_days(str(weeks[0]))[0]))
         data = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
-        result, index = _simulated(data.market, spec, decisions)
+        result, index = simulated(data.market, spec, decisions)
         panel = data.decisions(spec, spec.signal, STYLES)
         rules = trading_rules()
         own = {"fri": PortfolioPath(result, index)}  # the week's last session, as stored

@@ -115,7 +115,7 @@ def _compared(lake: "Lake", source: "Source", table: str, key: str, screen: Scre
 
 def _pieces(table: str, loaded: "Loaded") -> "Iterator[pa.Table]":
     """The rows in the schema of the lake's table."""
-    from mg_assets.lake.store import conform
+    from mg_assets.lake.frames import conform
     from mg_assets.sources.base import StreamedDay
 
     parts: Iterable = loaded if isinstance(loaded, StreamedDay) else [loaded.frame]

@@ -39,7 +39,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 def print_results(config: "Settings") -> None:
     """Print factors, signals and portfolios of a lake, and where to look next."""
-    from mg_assets.lake.store import WHOLE, Lake
+    from mg_assets.lake.partition_keys import WHOLE
+    from mg_assets.lake.store import Lake
 
     lake = Lake(config.lake_url)
     print()
@@ -102,7 +103,7 @@ def _portfolios(lake: "Lake", names: list[str]) -> str:
     """One row a metric, one column a portfolio."""
     import pandas as pd
 
-    from mg_assets.lake.store import WHOLE
+    from mg_assets.lake.partition_keys import WHOLE
     from mg_portfolio.report.published import published_value
 
     frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})

@@ -133,7 +133,8 @@ def _evaluation(folder: str) -> None:
     from mg_assets.assets import make
     from mg_assets.evaluation import MIN_DAYS
     from mg_assets.factors.registry import ALL34
-    from mg_assets.lake.store import WHOLE, Lake
+    from mg_assets.lake.partition_keys import WHOLE
+    from mg_assets.lake.store import Lake
     from mg_assets.market.calendar import trading_days
     from mg_assets.sources import build_source
 

@@ -13,7 +13,8 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.factors.passports.spec import UNITS, FactorSpec
 from mg_assets.factors.registry import ALL34, PASSPORTS, passports
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 
 TESTS = {
     "huatai_72": "all A shares without ST and without what is suspended or at the upper limit on T+1; return T+1..T+6, "

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from mg_assets.lake.filtered import FilteredLake
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE, is_half_year
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_start, month_of, shift, week_of
 
 
@@ -38,7 +39,7 @@ class AsOfLake(FilteredLake):
         """Whether a partition of that key was complete at the close of the day."""
         if key == WHOLE:
             return False
-        if len(key) == 6 and key[4] == "H":
+        if is_half_year(key):
             return str(half_year_start(key)) <= self.until
         if table.startswith("weekly_"):
             return key < self._week

@@ -1,7 +1,7 @@
 """Adjusted prices and trading flags of many days as dense arrays, for evaluation, backtest and report."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class MarketData:
         Sessions since listing.
     adj_factor : float
         Adjusted price over the exchange's price; NaN without a bar.
+    also : dict of str to ndarray
+        Further columns of the bars and of the reference data, as they are stored.
     """
 
     days: np.ndarray
@@ -52,6 +54,7 @@ class MarketData:
     listed_days: np.ndarray
     adj_factor: np.ndarray
     absent: np.ndarray
+    also: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def keys(self) -> list[str]:
@@ -59,10 +62,19 @@ class MarketData:
         return [str(d) for d in self.days]
 
 
-def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.ndarray | None = None) -> MarketData:
-    """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise)."""
-    bars = lake.panel("daily_bars", keys, BARS, symbols)
-    dates = lake.panel("reference", keys, ["list_date", "delist_date"], bars.symbols)
+def market_data(
+    lake: Lake,
+    keys: Sequence[str],
+    symbols: Sequence[str] | np.ndarray | None = None,
+    bars_also: Sequence[str] = (),
+    reference_also: Sequence[str] = (),
+) -> MarketData:
+    """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise).
+
+    ``bars_also`` and ``reference_also`` name further columns of the two tables, read in the same pass.
+    """
+    bars = lake.panel("daily_bars", keys, [*dict.fromkeys((*BARS, *bars_also))], symbols)
+    dates = lake.panel("reference", keys, ["list_date", "delist_date", *reference_also], bars.symbols)
     days = np.array(bars.days, "datetime64[D]")
     listed, absent = absence(bars.present, days, _last_known(dates["delist_date"])[-1])
     factor = bars["adj_factor"]
@@ -82,6 +94,7 @@ def market_data(lake: Lake, keys: Sequence[str], symbols: Sequence[str] | np.nda
         down_locked=traded & (bars["high"] <= bars["down_limit"] + tick),
         listed_days=np.where(listed, listed_days(list(bars.days), _last_known(dates["list_date"])), 0),
         adj_factor=factor,
+        also={n: bars[n] for n in bars_also} | {n: dates[n] for n in reference_also},
     )
 
 

@@ -1,21 +1,19 @@
 """Files under the lake's root, in a folder or on an object store (fsspec)."""
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from mg_assets.lake.index import Stamp
+from mg_assets.lake.marks import DAMAGE_FILE, MARKS, damage_mark
 from mg_models.atomic_file import abandoned_files, atomic_file
 
 DATA_FILE = "part.parquet"
-CHECK_RESULT_FILE = "_failed_checks.json"  # readers of Parquet folders skip names with a leading underscore
-DAMAGE_FILE = "_damaged.json"
-MARKS = (CHECK_RESULT_FILE, DAMAGE_FILE)
 WRITING = ".writing"  # folder of a table for files that are being written
 
 
@@ -148,6 +146,30 @@ class Storage:
         return sorted(set(found))
 
 
+@dataclass(frozen=True)
+class RemoteFile:
+    """A partition's file on an object store: a callable that opens it.
+
+    Attributes
+    ----------
+    storage : Storage
+    path : str
+    report : callable
+        Called with what is wrong where its bytes turn out to be damaged.
+    """
+
+    storage: Storage
+    path: str
+    report: Callable[[str], None]
+
+    def __call__(self) -> BinaryIO:
+        """Open it."""
+        return self.storage.open(self.path)
+
+    def __str__(self) -> str:
+        return self.path
+
+
 def stamp_of(path: str | Path) -> Stamp:
     """Size, times of content and inode in nanoseconds (one can be set back, the other not), and inode of a file."""
     found = os.stat(path)
@@ -156,10 +178,10 @@ def stamp_of(path: str | Path) -> Stamp:
 
 def mark_damaged(path: str | Path, what: str) -> None:
     """Record beside a local partition's data file that this very file is damaged."""
-    record = json.dumps({"what": what, "stamp": stamp_of(path)})
+    mark = damage_mark(what, stamp_of(path))
     try:
         with atomic_file(Path(path).parent / DAMAGE_FILE) as out:
-            out.write(record.encode())
+            out.write(mark)
     except PermissionError:  # a lake that may only be read; the error that led here says what is wrong
         return
 

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,69 +22,21 @@ import pyarrow.compute as pc
 import xxhash
 
 from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError
+from mg_assets.lake.dense_panel import DensePanel, dense_panel
 from mg_assets.lake.digest import ContentDigest
+from mg_assets.lake.frames import chosen_columns, conform, in_library, joined
 from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
 from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
+from mg_assets.lake.marks import CHECK_RESULT_FILE, DAMAGE_FILE, MARKS, check_mark, damage_mark, with_marks
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
-from mg_assets.lake.storage import CHECK_RESULT_FILE, DAMAGE_FILE, DATA_FILE, MARKS, Storage, mark_damaged
-from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists, read_mark
-from mg_assets.market.schema import SCHEMAS
-from mg_axes import as_days
+from mg_assets.lake.partition_keys import WHOLE, as_key, keys_of, partition_column
+from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, mark_damaged
+from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists
 
-WHOLE = "all"
 READ_THREADS = 4
 INDEX_FILE = "_index.json"
 SEALED_FILE = "_lake.json"
 """In the root of a lake all of whose partitions say what they are: a new one, or one that was verified."""
-
-
-@dataclass(frozen=True)
-class DensePanel:
-    """Values of some columns of a table as dense ``(D, S)`` arrays.
-
-    Attributes
-    ----------
-    days : ndarray of str (D,)
-        Partition keys, ascending.
-    symbols : ndarray of str (S,)
-        Ascending, or as given.
-    values : dict of str to ndarray (D, S)
-        NaN (False for bool columns, None for strings) where a symbol is absent that day.
-    present : ndarray of bool (D, S)
-        Whether the table has the row.
-    """
-
-    days: np.ndarray
-    symbols: np.ndarray
-    values: dict[str, np.ndarray]
-    present: np.ndarray
-
-    def __getitem__(self, column: str) -> np.ndarray:
-        return self.values[column]
-
-    def stack(self, columns: Sequence[str]) -> np.ndarray:
-        """The columns as one ``(D, S, F)`` float array."""
-        return np.stack([self.values[c] for c in columns], axis=-1)
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A partition's file on an object store: a callable that opens it."""
-
-    lake: "Lake"
-    table: str
-    key: str
-
-    def __call__(self) -> BinaryIO:
-        """Open it."""
-        return self.lake.storage.open(self.lake.path(self.table, self.key))
-
-    def __str__(self) -> str:
-        return self.lake.path(self.table, self.key)
-
-    def report(self, what: str) -> None:
-        """Record that its bytes are damaged."""
-        self.lake.mark_damaged(self.table, self.key, what)
 
 
 class Lake:
@@ -131,12 +83,13 @@ class Lake:
     def folder(self, table: str, key: str) -> str:
         """Folder of a partition: its data, and files beside them (a model's weights and training curves)."""
         base = f"{self.storage.base}/{table}"
-        return base if key == WHOLE else f"{base}/{_column(table, key)}={key}"
+        return base if key == WHOLE else f"{base}/{partition_column(table, key)}={key}"
 
     def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
         """The partition's Parquet file, verified to be it: its path, or on an object store a callable that opens it."""
         self.opened(table, key).close()
-        return RemoteFile(self, table, key) if self.storage.remote else self.path(table, key)
+        path = self.path(table, key)
+        return RemoteFile(self.storage, path, partial(self.mark_damaged, table, key)) if self.storage.remote else path
 
     def modified(self, table: str, key: str) -> float | None:
         """When the partition was last written, in seconds since the epoch; None where it is absent."""
@@ -144,7 +97,7 @@ class Lake:
 
     def keys(self, table: str) -> list[str]:
         """Partition keys that the table has, ascending."""
-        return _keys(self.storage.folders(table))
+        return keys_of(self.storage.folders(table))
 
     def has(self, table: str, key: str) -> bool:
         """Whether the partition exists."""
@@ -245,8 +198,8 @@ class Lake:
         """Record the partition's failed blocking checks beside its data; an empty list deletes an older record."""
         if failed:
             found = self.info(table, [key]).get(key)
-            record = {"failed": list(failed), "digest": found.digest if found is not None else None}
-            self.write_file(table, key, CHECK_RESULT_FILE, json.dumps(record).encode())
+            mark = check_mark(failed, found.digest if found is not None else None)
+            self.write_file(table, key, CHECK_RESULT_FILE, mark)
         else:
             self.storage.remove(f"{self.folder(table, key)}/{CHECK_RESULT_FILE}")
 
@@ -259,8 +212,7 @@ class Lake:
         """Record that a partition's file, as it is now, is damaged: for :meth:`info` it is, until it is replaced."""
         path = self.path(table, key)
         if self.storage.remote:
-            mark = {"what": what, "stamp": self.storage.stamp(path)}
-            self.write_file(table, key, DAMAGE_FILE, json.dumps(mark).encode())
+            self.write_file(table, key, DAMAGE_FILE, damage_mark(what, self.storage.stamp(path)))
         else:
             mark_damaged(path, what)
 
@@ -288,14 +240,16 @@ class Lake:
             )
         if keys is None:
             folders = self.storage.partitions(table)
-            present = {key: folders[below] for key, below in zip(_keys(folders), sorted(folders), strict=False)}
+            present = {key: folders[below] for key, below in zip(keys_of(folders), sorted(folders), strict=False)}
         else:
             found = {key: self._stamp_and_marks(table, key) for key in sorted(set(keys))}
             present = {key: seen for key, seen in found.items() if seen is not None}
         stamps = {key: stamp for key, (stamp, _) in present.items()}
         out = self._indices[table].look(stamps, whole=keys is None)
         for key in [k for k in out if present[k][1]]:
-            out[key] = self._marked(table, out[key], *present[key])
+            stamp, names = present[key]
+            texts = {name: self.storage.read(f"{self.folder(table, key)}/{name}") for name in names}
+            out[key] = with_marks(out[key], stamp, texts)
         for digests in self.unchecked(table).read().values():
             for key in [k for k in digests if k in out and out[k].digest != digests[k]]:
                 out[key] = replace(out[key], rejected=(UNCHECKED,))
@@ -404,7 +358,7 @@ class Lake:
         """
         wanted = list(keys)
         parts = self._tables(table, wanted, columns, missing)
-        return _joined(table, parts).to_pandas() if parts else pd.DataFrame()
+        return joined(parts, partition_column(table, wanted[0])).to_pandas() if parts else pd.DataFrame()
 
     def read_range(
         self,
@@ -438,23 +392,17 @@ class Lake:
         DataError
             No partition in the range, a column that the table has not, or another library.
         """
-        first, last = _key_text(start), _key_text(end)
+        first, last = as_key(start), as_key(end)
         keys = self.keys(table)
         wanted = [key for key in keys if first <= key <= last]
         if not wanted:
             found = f"it has {len(keys)} from {keys[0]} to {keys[-1]}" if keys else "the lake has none of it"
             raise DataError(f"table {table!r} in {self.root} has no partition from {first} to {last}: {found}")
+        key = partition_column(table, wanted[0])
         if columns is not None:
-            own = self.table(table, wanted[-1]).column_names
-            key = _column(table, wanted[0])  # comes anyway
-            columns = [name for name in ([columns] if isinstance(columns, str) else columns) if name != key]
-            lacking = [name for name in columns if name not in own]
-            if lacking:
-                raise DataError(f"table {table!r} has no column {lacking[0]!r}; it has {', '.join([key, *own])}")
-            columns = list(dict.fromkeys(["symbol", *columns] if "symbol" in own else columns))
-        whole = _joined(table, self._tables(table, wanted, columns, "raise"))
-        if _column(table, wanted[0]) in ("date", "week", "month"):
-            whole = whole.set_column(0, whole.column_names[0], whole[0].cast(pa.date32()))
+            columns = chosen_columns(table, columns, self.table(table, wanted[-1]).column_names, key)
+        kind = pa.date32() if key in ("date", "week", "month") else None
+        whole = joined(self._tables(table, wanted, columns, "raise"), key, kind)
         return in_library(whole, into)
 
     def panel(
@@ -495,31 +443,7 @@ class Lake:
         """
         wanted = sorted(keys)
         parts = self._tables(table, wanted, ["symbol", *columns], "raise" if missing == "raise" else "skip")
-        found = dict(parts)
-        if symbols is None:
-            every = {s for _, part in parts for s in pc.unique(part["symbol"]).to_pylist()}
-            axis = np.array(sorted(every), dtype=object)
-        else:
-            axis = np.asarray(symbols, dtype=object)
-        index = pd.Index(axis)
-        shape = (len(wanted), len(axis))
-        present = np.zeros(shape, bool)
-        values: dict[str, np.ndarray] = {}
-        for row, key in enumerate(wanted):
-            part = found.get(key)
-            if part is None or not len(part):
-                continue
-            at = index.get_indexer(part["symbol"].to_numpy(zero_copy_only=False))
-            keep = at >= 0
-            present[row, at[keep]] = True
-            for column in columns:
-                data = part[column]
-                if column not in values:
-                    values[column] = _blank(data.type, shape, dtype)
-                values[column][row, at[keep]] = _numpy(data, values[column].dtype)[keep]
-        for column in columns:
-            values.setdefault(column, np.full(shape, np.nan, dtype))
-        return DensePanel(np.array(wanted, dtype=object), axis, values, present)
+        return dense_panel(wanted, parts, columns, symbols, dtype)
 
     def _tables(
         self, table: str, keys: list[str], columns: Sequence[str] | None, missing: str
@@ -544,20 +468,6 @@ class Lake:
         if stamp is None:
             return None
         return stamp, [name for name in MARKS if self.storage.exists(f"{self.folder(table, key)}/{name}")]
-
-    def _marked(self, table: str, info: PartitionInfo, stamp: Stamp, marks: list[str]) -> PartitionInfo:
-        """A partition with what the marks beside it say, where they speak of this very content and file."""
-        for name in marks:
-            text = self.storage.read(f"{self.folder(table, info.key)}/{name}")
-            if text is None or info.damaged is not None:  # just removed, or of no further interest
-                continue
-            mark = read_mark(text)
-            if name == CHECK_RESULT_FILE and (mark is None or mark.get("digest") == info.digest):
-                info = replace(info, rejected=tuple((mark or {}).get("failed", (f"{name}, which cannot be read",))))
-            if name == DAMAGE_FILE and (mark is None or _same_file(mark.get("stamp"), stamp)):
-                what = (mark or {}).get("what", f"its mark {name} cannot be read")
-                info = replace(info, damaged=what, digest=None)
-        return info
 
     def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
         """What a partition's footer, and the files beside it that it names, say; None where it is gone."""
@@ -592,94 +502,3 @@ class Lake:
 
     def _lacks(self, table: str, key: str) -> MissingPartitionError:
         return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
-
-
-def _same_file(marked: object, stamp: Stamp) -> bool:
-    """Whether a mark's stamp is of this file: by size and inode (or version), since times can be set."""
-    return isinstance(marked, list) and len(marked) == len(stamp) and (marked[0], marked[-1]) == (stamp[0], stamp[-1])
-
-
-def _keys(folders: Iterable[str]) -> list[str]:
-    """Partition keys of a table's folders; one whose data are in the table's own folder has no others."""
-    names = sorted(folders)
-    return [WHOLE] if "" in names else [name.partition("=")[2] for name in names]
-
-
-def conform(table: str, frame: pd.DataFrame | pa.Table) -> pa.Table:
-    """Cast a frame to the table's schema (DataError where it does not fit); tables without one are left as they are."""
-    schema = SCHEMAS.get("quarantine" if table.startswith("quarantine_") else table)
-    data = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
-    if schema is None:
-        return data.replace_schema_metadata(None)
-    lacking = [n for n in schema.names if n not in data.column_names]
-    extra = [n for n in data.column_names if n not in schema.names]
-    if lacking or extra:
-        raise DataError(
-            f"table {table!r}: columns lacking {lacking}, not in the schema {extra}; expected {schema.names}"
-        )
-    try:
-        return data.select(schema.names).replace_schema_metadata(None).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"table {table!r} does not fit its schema: {error}") from error
-
-
-def in_library(table: pa.Table, into: str) -> Any:
-    """A table as it is (``"arrow"``), of ``"pandas"`` or of ``"polars"``; DataError for another library."""
-    if into == "pandas":
-        return table.to_pandas(date_as_object=False)
-    if into == "arrow":
-        return table
-    if into != "polars":
-        raise DataError(f"into was {into!r}, expected pandas, polars or arrow")
-    try:
-        import polars  # only here: it is no dependency
-    except ModuleNotFoundError:
-        raise DataError("polars is not installed: pip install polars, or read into pandas or arrow") from None
-    return polars.from_arrow(table)
-
-
-def _joined(table: str, parts: list[tuple[str, pa.Table]]) -> pa.Table:
-    """Partitions below one another, the key in the first column."""
-    tagged = []
-    for key, part in parts:
-        tag = pa.DictionaryArray.from_arrays(np.zeros(len(part), np.int32), [key])
-        tagged.append(part.add_column(0, _column(table, key), tag.cast(pa.string())))
-    return pa.concat_tables(tagged, promote_options="permissive")
-
-
-def _key_text(key: str | dt.date) -> str:
-    """A date as partitions are named by it; a half-year as it is."""
-    if isinstance(key, str) and len(key) == 6 and key[4] == "H":
-        return key
-    try:
-        return str(as_days([key], "start or end")[0])
-    except ValueError as wrong:
-        raise DataError(f"{wrong}, like 2023-01-31, or a half-year like 2023H1") from None
-
-
-def _column(table: str, key: str) -> str:
-    if table == "portfolio_cells":
-        return "cell"
-    if len(key) == 6 and key[4] == "H":
-        return "period"
-    if table.startswith("weekly_") or table.startswith("weights_"):
-        return "week"
-    return "month" if table.startswith("monthly_") else "date"
-
-
-def _blank(kind: pa.DataType, shape: tuple[int, int], dtype: type) -> np.ndarray:
-    if pa.types.is_boolean(kind):
-        return np.zeros(shape, bool)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return np.full(shape, None, object)
-    if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
-        return np.full(shape, np.datetime64("NaT", "D"), "datetime64[D]")
-    return np.full(shape, np.nan, dtype)
-
-
-def _numpy(data: pa.ChunkedArray, dtype: np.dtype) -> np.ndarray:
-    if dtype.kind == "b":
-        return pc.fill_null(data, False).to_numpy(zero_copy_only=False).astype(bool)
-    if dtype.kind == "f":
-        return data.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    return data.to_numpy(zero_copy_only=False)

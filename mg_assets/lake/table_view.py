@@ -27,6 +27,7 @@ class SuiteRun:
     lake: Lake
     table: str
     history: list[str]  # keys that count as the table's past, ascending
+    light: bool = False  # leave out what computes again or reads months of a table
     _keys: dict[str, list[str]] = field(default_factory=dict)
     _cache: LRUCache = field(default_factory=lambda: LRUCache(CACHED))
 

@@ -7,22 +7,14 @@ checked, and counts as rejected.
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Any
 
+from mg_assets.lake.marks import read_mark
+from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.storage import Storage
 
 UNCHECKED = "unchecked"
 """Stands among the failed checks of a partition whose content no check has seen."""
 FOLDER = "_unchecked"
-
-
-def read_mark(text: bytes) -> dict[str, Any] | None:
-    """The facts of a mark beside a partition; None where it cannot be read."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 class UncheckedLists:
@@ -50,7 +42,7 @@ class UncheckedLists:
 
     def _every(self) -> dict[str, str | None]:
         """What a list that cannot be read may have held: every partition."""
-        return {below.partition("=")[2] or "all": None for below in self._storage.folders(self._table)}
+        return {below.partition("=")[2] or WHOLE: None for below in self._storage.folders(self._table)}
 
     def write(self, run: str, digests: Mapping[str, str | None]) -> None:
         """Replace a run's list."""

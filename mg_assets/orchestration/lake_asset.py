@@ -20,7 +20,7 @@ from typing import Any
 
 import dagster as dg
 
-from mg_assets.lake.store import WHOLE
+from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.orchestration import callbacks
 from mg_assets.orchestration.column_schema import stated_schema

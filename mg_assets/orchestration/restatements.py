@@ -5,8 +5,9 @@ from typing import Any
 
 import dagster as dg
 
+from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.restatement import FIRST, ColumnChange, Restatement, RowChanges, overall
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.store import Lake
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.orphaned_runs import TAG

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from mg_assets.errors import DataError
-from mg_assets.lake.store import in_library
+from mg_assets.lake.frames import chosen_columns, in_library, joined
 from mg_assets.sources.base import RAW_TABLES, Source
 from mg_axes import as_days
 
@@ -57,16 +57,8 @@ def read_source(
         span = f"its days are {days[0]} to {days[-1]}" if len(days) else "it has no day"
         raise DataError(f"source {source.name!r} has no {table} from {first} to {last}: {span}")
     parts = []
-    if columns is not None:
-        columns = [name for name in ([columns] if isinstance(columns, str) else columns) if name != "date"]
     for day in wanted:
         part = pa.Table.from_pandas(source.load(table, day).frame, preserve_index=False)
-        if columns is not None:
-            lacking = [name for name in columns if name not in part.column_names]
-            if lacking:
-                raise DataError(
-                    f"{table} has no column {lacking[0]!r}; it has {', '.join(['date', *part.column_names])}"
-                )
-            part = part.select(list(dict.fromkeys(["symbol", *columns] if "symbol" in part.column_names else columns)))
-        parts.append(part.add_column(0, "date", pa.array([day] * len(part), pa.date32())))
-    return in_library(pa.concat_tables(parts, promote_options="permissive"), into)
+        chosen = chosen_columns(table, columns, part.column_names, "date")
+        parts.append((str(day), part if chosen is None else part.select(chosen)))
+    return in_library(joined(parts, "date", pa.date32()), into)

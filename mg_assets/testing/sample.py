@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.factors.own_frames import Tables, schema_of
-from mg_assets.lake.store import Lake, conform
+from mg_assets.lake.frames import conform
+from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings

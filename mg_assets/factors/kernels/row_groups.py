@@ -24,8 +24,7 @@ from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.factors.kernels.columns import ascending_within, codes_of, put_nan, runs_of
 from mg_assets.lake.integrity import read_footer, reading
 from mg_assets.lake.parquet_layout import states_order, stocks_of
-from mg_assets.lake.storage import mark_damaged
-from mg_assets.lake.store import RemoteFile
+from mg_assets.lake.storage import RemoteFile, mark_damaged
 from mg_assets.market.schema import ORDER_KINDS
 
 Partition = str | Path | Callable[[], BinaryIO]

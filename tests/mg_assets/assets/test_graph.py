@@ -16,7 +16,8 @@ import pytest
 
 from mg_assets.assets import make, report
 from mg_assets.lake.market_data import market_data
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_portfolio.report.weekly.inputs import DEEP, HANDMADE, WeeklyReport
 
 

@@ -12,7 +12,8 @@ from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.factors import passport_pages
 from mg_assets.factors.registry import COMMON, DAILY, GRANULAR
 from mg_assets.lake.market_data import market_data
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.sources import build_source

@@ -15,7 +15,8 @@ import portfolio_market as helper
 import pytest
 
 from mg_assets.assets import make
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.portfolios.study_runs import TABLE as CELLS
 from mg_assets.portfolios.study_runs import Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules

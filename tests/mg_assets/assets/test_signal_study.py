@@ -12,13 +12,16 @@ from mg_assets.assets import TABLES
 from mg_assets.assets import signal_study as module
 from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
+from mg_assets.evaluation import SignalColumn, evaluate_signals
 from mg_assets.factors.style_factors import COMMON
 from mg_assets.lake.market_data import market_data
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
-from mg_assets.orchestration.lake_asset import Build
+from mg_assets.orchestration.partition_build import Build
 from mg_assets.sources import build_source
 from mg_models.catalog import signal_names
+from mg_portfolio.evaluation.cases import Case
 from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, SIGNAL_TABLES
 from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED
 
@@ -69,9 +72,10 @@ def seal(lake, table, made):
 def built(lake):
     out = {}
     for asset in (module.signal_correlations, module.signal_study):
-        (out[asset.tables[0]],) = asset.make(build(lake))
-        made = out[asset.tables[0]]
-        seal(lake, asset.tables[0], made)
+        for made in asset.make(build(lake)):
+            table = made.table or asset.tables[0]
+            out[table] = made
+            seal(lake, table, made)
     return out
 
 
@@ -106,6 +110,32 @@ def test_rank_ic_is_the_naive_one(lake, built):
     assert np.isnan(overview.loc["planted_signal", "published"])
 
 
+def test_figures_of_series_72_are_the_evaluations(lake, built):
+    """One name, one figure: the study takes the same days, layers and track as the evaluation of signals."""
+    columns = {name: SignalColumn(name, "score") for name in ("lf_multitask", "hf_gru")}
+    result = evaluate_signals(lake, columns, groups=10, rebalance="weekly", plan=[Case()])
+    cells = built["signal_study"].frame
+    for row in result.published:
+        cell = cells[(cells["subject"] == row["name"]) & (cells["metric"] == row["metric"])]
+        cell = cell[cell["table"] == row["table"]].iloc[0]
+        assert cell["one_track"] == pytest.approx(row["one_track"], abs=1e-12, nan_ok=True), row
+        assert cell["ours"] == pytest.approx(row["mean"], abs=1e-12)
+        assert cell["track_std"] == pytest.approx(row["std"], abs=1e-12)
+        assert (cell["first_day"], cell["published"]) == (row["first_day"], row["published"])
+    assert {row["name"] for row in result.published} == set(columns)
+
+
+def test_curves_end_at_the_figures(built):
+    cells, curves = (built[t].frame for t in ("signal_study", "signal_study_curves"))
+    own = cells[(cells["table"] == "signals") & (cells["metric"] == "rank_ic_mean")].set_index("subject")
+    for name, lines in curves.groupby("subject"):
+        assert (lines["date"].iloc[0], lines["date"].iloc[-1]) == tuple(own.loc[name, ["first_day", "last_day"]])
+        count = lines["rank_ic"].notna().sum()
+        assert lines["cumulative_rank_ic"].iloc[-1] == pytest.approx(lines["rank_ic"].mean() * count / 5, abs=1e-12)
+        assert lines["rank_ic"].mean() == pytest.approx(own.loc[name, "ours"], abs=0.01)
+        assert lines["top_relative_nav"].dropna().iloc[0] == 1.0
+
+
 def test_what_the_deployment_has_not_is_named(built):
     cells = built["signal_study"].frame
     lacking = set(cells.loc[cells["why"] == NOT_TRAINED, "subject"])
@@ -114,7 +144,7 @@ def test_what_the_deployment_has_not_is_named(built):
     assert {row.subject for x in SIGNAL_TABLES for row in x.rows} - set(SIGNALS) == lacking
     facts = built["signal_study"].metadata
     assert facts["models of the reports' tables"] == "5 of 50"
-    assert "| not trained here: add it to `catalog` |" in facts["huatai_69_chart_22"].value
+    assert "| not trained here: add `alstm` to `catalog` |" in facts["huatai_69_chart_22"].value
     assert "data:image/png;base64," in facts["RankIC"].value
 
 
@@ -152,9 +182,9 @@ def test_pages_stand_beside_the_table(lake, built):
 
 def test_workers_and_parts_change_nothing(lake, built, monkeypatch):
     monkeypatch.setattr(module, "BUDGET", 1)  # a signal at a time
-    (again,) = module.signal_study.make(build(lake, workers=2))
-    seal(lake, "signal_study", again)  # of the pages just written, which say when
-    pd.testing.assert_frame_equal(again.frame, built["signal_study"].frame, check_exact=True)
+    for again in module.signal_study.make(build(lake, workers=2)):
+        seal(lake, again.table, again)  # of the pages just written, which say when
+        pd.testing.assert_frame_equal(again.frame, built[again.table].frame, check_exact=True)
 
 
 def test_a_changed_day_makes_it_stale(lake, built):
@@ -170,7 +200,8 @@ def test_a_lake_without_signals_says_so(tmp_path):
     lake = Lake(tmp_path)
     (none,) = module.signal_correlations.make(build(lake))
     lake.write("signal_correlations", WHOLE, none.frame, none.stored)
-    (study,) = module.signal_study.make(build(lake))
+    study, curves = module.signal_study.make(build(lake))
+    assert curves.frame.empty
     assert none.metadata["absent"] == study.metadata["absent"] == "no signal has 30 days"
     assert set(study.frame["why"]) == {FEW_DAYS, NOT_TRAINED}
     assert study.frame["ours"].isna().all()

@@ -4,7 +4,7 @@ import pytest
 
 from mg_assets.cli.check_results import RunWarnings, failed_check_lines, text_table
 from mg_assets.cli.failures import RunFailures
-from mg_assets.lake.store import WHOLE
+from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.market.calendar import trading_days
 from mg_assets.quality.suite import CheckOutcome
 

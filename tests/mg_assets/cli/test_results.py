@@ -3,7 +3,8 @@
 import pandas as pd
 
 from mg_assets.cli.results import print_results
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.settings import Settings
 
 

@@ -27,7 +27,8 @@ from mg_assets.factors.registry import (
 )
 from mg_assets.factors.style_factors import COMMON as COMMON_COLUMNS
 from mg_assets.factors.style_factors import common_factors
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.sources import build_source
 from mg_portfolio.report.published import published_rows, published_value

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mg_assets.errors import DataError
 from mg_assets.factors import completed_periods, period_bars, period_to_date
-from mg_assets.lake.store import conform
+from mg_assets.lake.frames import conform
 from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import PERIOD_BARS
 

@@ -8,8 +8,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from mg_assets.lake.frames import conform
 from mg_assets.lake.restatement import FIRST, Replacement, RowComparison, compare_with_stored, overall, recorded
-from mg_assets.lake.store import Lake, conform
+from mg_assets.lake.store import Lake
 
 DAY = "2023-02-01"
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.settings import load_settings
 from mg_models.catalog import COMBINATIONS, get, override, signal_names, trained_parts
 from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES, report_of

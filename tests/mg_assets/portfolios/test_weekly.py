@@ -10,7 +10,8 @@ import pytest
 from mg_assets.assets import portfolios as assets
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.labels import eligible_entry, labels
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.portfolios.decision_panel import DecisionData

@@ -8,7 +8,7 @@ import pytest
 
 from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, daily_from_minutes
-from mg_assets.lake.store import conform
+from mg_assets.lake.frames import conform
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 
 FIELDS = ["open", "high", "low", "close", "volume", "amount", "num_trades"]

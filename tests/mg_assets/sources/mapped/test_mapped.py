@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from mg_assets.errors import SourceError
-from mg_assets.lake.store import conform
+from mg_assets.lake.frames import conform
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS, REFERENCE
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
@@ -205,7 +205,9 @@ def test_changing_the_future_changes_nothing_before_it(tmp_path, plain):
 
 
 def test_pickles_and_threads_share_one_reading(plain):
+    plain.days()  # one that was used
     copy = pickle.loads(pickle.dumps(plain))
+    assert copy.days().tolist() == plain.days().tolist()
     pd.testing.assert_frame_equal(copy.load("daily_bars", D[0]).frame, plain.load("daily_bars", D[0]).frame)
     shared, made = compute_once(2), []
     with ThreadPoolExecutor(8) as pool:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.errors import SourceError
-from mg_assets.lake.store import conform
+from mg_assets.lake.frames import conform
 from mg_assets.market.calendar import trading_days
 from mg_assets.market.schema import INDICES, SCHEMAS
 from mg_assets.sources.simulated import SimulatedExchange, SimulationSettings, daily_market, plan_day
