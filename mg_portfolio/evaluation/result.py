@@ -141,6 +141,11 @@ class Evaluation:
         periods = {int(y.astype(int)) + 1970: Period.year(self.days, y) for y in years}
         return {y: [self._metrics(k, period) for k in self._each_track] for y, period in periods.items()}
 
+    def metrics_within(self, first: np.datetime64, last: np.datetime64) -> list[dict[str, float]]:
+        """Metrics of each track on some of its days, such as those of a year so far; returns are not annualised."""
+        inside = (self.days >= first) & (self.days <= last)
+        return [self._metrics(k, Period(inside, inside, annual=False)) for k in self._each_track]
+
     @property
     def by_year_and_track(self) -> pd.DataFrame:
         """Metrics of each calendar year and track: index year and track, columns the metrics."""

@@ -1,16 +1,19 @@
 """The reports' tables of models: rows, columns, and the conditions under which each report evaluates.
 
-Series 72 charts 45, 52 and 57; series 88 tables 1, 3, 5, 6 and 7; series 69 charts 10, 22 and 34. Subjects are names of
-the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate.evaluate`, so that ours can be
-joined to the printed numbers.
+Series 72 charts 45, 52 and 57; series 88 tables 1 to 7; series 69 charts 10, 22 and 34. The numbers behind series 88's
+figures 8, 9, 11 to 13, 15 and 16, which the report draws and does not print, are laid out the same. Subjects are names
+of the model catalog, metrics those of :func:`mg_portfolio.evaluation.evaluate.evaluate`, so that ours can be joined to
+the printed numbers.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import product
 
+from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case
-from mg_portfolio.report.published import published_rows, published_value
+from mg_portfolio.report.published import published_rows
 from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
 
 
@@ -24,11 +27,22 @@ class Conditions:
 
 @dataclass(frozen=True)
 class MetricColumn:
-    """A metric of a table, under a heading that it may share with others (keys of the texts)."""
+    """A metric of a table, under a heading that it may share with others (keys of the texts).
+
+    Attributes
+    ----------
+    metric, head, span : str
+    period : str
+        Of the published number; empty for the report's whole period.
+    universe : str
+        Of `mg_portfolio.evaluation.universes.UNIVERSES`.
+    """
 
     metric: str
     head: str
     span: str = ""
+    period: str = ""
+    universe: str = "all"
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,18 @@ class ModelRow:
     subject: str
     label: str
     group: str = ""
+
+
+@cache
+def _printed(report: str) -> dict[tuple[str, str, str, str], float]:
+    """A report's numbers by table, subject, metric and period; under an empty table those of any."""
+    out: dict[tuple[str, str, str, str], float] = {}
+    for row in published_rows(report=report).itertuples():
+        cell = (row.subject, row.metric, row.period)
+        out[row.table, *cell] = row.value
+        if out.setdefault(("", *cell), row.value) != row.value:
+            raise EvaluationError(f"{report} prints {', '.join(cell)} as {out['', *cell]:g} and as {row.value:g}")
+    return out
 
 
 @dataclass(frozen=True)
@@ -56,19 +82,32 @@ class SignalTable:
 
     @property
     def period(self) -> str:
-        """The printed period, ``2017-01-04/2023-11-30``."""
-        return str(published_rows(table=self.table, report=self.report)["period"].iloc[0])
+        """The report's whole period, ``2017-01-04/2023-11-30``."""
+        return PERIODS[self.report]
 
-    def published(self, subject: str, metric: str) -> float | None:
+    def published(self, subject: str, column: MetricColumn) -> float | None:
         """The printed number; for a row repeated from another table of the report, that table's."""
-        here = published_value(subject, metric, table=self.table, report=self.report)
-        return here if here is not None else published_value(subject, metric, report=self.report)
+        if column.universe != "all":
+            return None
+        cell = (subject, column.metric, column.period or self.period)
+        numbers = _printed(self.report)
+        return numbers.get((self.table, *cell), numbers.get(("", *cell)))
 
 
 GENERAL = "general"
+YTD_2023 = "2023-01-01/2023-07-31"
+YEARS_88 = (*(str(year) for year in range(2017, 2023)), YTD_2023)
+"""Periods of series 88's tables and figures by year; the last one is the first seven months of 2023."""
+PERIODS = {
+    "huatai_72": "2017-01-04/2023-11-30",
+    "haitong_88": "2017-01-01/2023-07-31",
+    "huatai_69": "2011-01-04/2023-07-31",
+}
+ONE_TRACK = ("huatai_72",)
+"""Reports whose printed figures are of one track, which begins on the first day of the period."""
 CONDITIONS = {
-    # Series 72 tests its models like its factors: five layers (before chart 7, before chart 45)
-    "huatai_72": Conditions(groups=5),
+    # Its summary: the excess of charts 45, 52 and 57 is of the top of ten layers
+    "huatai_72": Conditions(),
     "haitong_88": Conditions(),
     # Under chart 10: correlations with the 10-day return, whose label runs from close to close
     "huatai_69": Conditions(Case(execution="t1_close", every=10)),
@@ -155,6 +194,32 @@ _MANY = ("mixed_input", "output_ensemble3", "output_ensemble2")
 _HORIZONS = ("5d", "10d")
 
 
+_BY_YEAR = tuple(
+    MetricColumn("top10pct_excess_gross", "ytd_2023" if year == YTD_2023 else year, "", year) for year in YEARS_88
+)
+_YEARS_AND_WHOLE = (*_BY_YEAR, MetricColumn("top10pct_excess_gross", "whole"))
+FIGURE_UNIVERSES = (
+    "all",
+    "csi300",
+    "csi500",
+    "csi800",
+    "csi1000",
+    "outside_csi1800",
+    "cni2000",
+    "outside_cni3000",
+    "top_amount20",
+)
+"""Universes of series 88's figures 11 to 13."""
+
+
+def _top100(columns: Sequence[MetricColumn]) -> tuple[MetricColumn, ...]:
+    return tuple(replace(column, metric="top100_excess_gross") for column in columns)
+
+
+def _by_universe(metric: str, period: str = "") -> tuple[MetricColumn, ...]:
+    return tuple(MetricColumn(metric, universe, "", period, universe) for universe in FIGURE_UNIVERSES)
+
+
 def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[ModelRow, ...]:
     """Rows of a table of series 88: by label, model, and cell of the network."""
     return tuple(
@@ -162,6 +227,15 @@ def _granular(models: Sequence[str], cells: Sequence[str]) -> tuple[ModelRow, ..
         for horizon, model, cell in product(_HORIZONS, models, cells)
     )
 
+
+_RESIDUAL = (
+    ModelRow("daily_gru_5d", "daily_gru"),
+    ModelRow("30min_gru_5d", "30min_gru"),
+    ModelRow("output_ensemble2_gru_5d", "output_ensemble2_gru"),
+    ModelRow("mrl_daily_30min_5d", "mrl"),
+)
+MANY_BIAGRU = tuple(ModelRow(f"{model}_biagru_10d", f"{model}_biagru") for model in _MANY)
+"""Models of series 88's figures 8 to 13."""
 
 SIGNAL_TABLES = (
     SignalTable(
@@ -197,20 +271,12 @@ SIGNAL_TABLES = (
         ),
     ),
     SignalTable("haitong_88", "table 1", _LONG, _granular(_SINGLE, ("gru",))),
+    SignalTable("haitong_88", "table 2", _YEARS_AND_WHOLE, _granular(_SINGLE, ("gru",))),
     SignalTable("haitong_88", "table 3", _GRID, _granular((*_SINGLE, *_MANY), ("gru",))),
+    SignalTable("haitong_88", "table 4", _YEARS_AND_WHOLE, _granular((*_SINGLE, *_MANY), ("gru",))),
     SignalTable("haitong_88", "table 5", _LONG, _granular(_SINGLE, ("gru", "biagru"))),
     SignalTable("haitong_88", "table 6", _LONG, _granular(_MANY, ("gru", "biagru"))),
-    SignalTable(
-        "haitong_88",
-        "table 7",
-        _LONG,
-        (
-            ModelRow("daily_gru_5d", "daily_gru"),
-            ModelRow("30min_gru_5d", "30min_gru"),
-            ModelRow("output_ensemble2_gru_5d", "output_ensemble2_gru"),
-            ModelRow("mrl_daily_30min_5d", "mrl"),
-        ),
-    ),
+    SignalTable("haitong_88", "table 7", _LONG, _RESIDUAL),
     SignalTable(
         "huatai_69",
         "chart 10",
@@ -249,6 +315,19 @@ SIGNAL_TABLES = (
     ),
 )
 
+SIGNAL_FIGURES = (
+    SignalTable("haitong_88", "figure 8", _YEARS_AND_WHOLE, MANY_BIAGRU),
+    SignalTable("haitong_88", "figure 9", _top100(_YEARS_AND_WHOLE), MANY_BIAGRU),
+    SignalTable("haitong_88", "figure 11", _by_universe("rank_ic_mean"), MANY_BIAGRU),
+    SignalTable("haitong_88", "figure 12", _by_universe("top10pct_excess_gross"), MANY_BIAGRU),
+    SignalTable("haitong_88", "figure 13", _by_universe("top10pct_excess_gross", YTD_2023), MANY_BIAGRU),
+    SignalTable("haitong_88", "figure 15", _YEARS_AND_WHOLE, _RESIDUAL),
+    SignalTable("haitong_88", "figure 16", _top100(_YEARS_AND_WHOLE), _RESIDUAL),
+)
+"""Numbers behind figures that print none of their own."""
+UNIVERSE_SUBJECTS = tuple(row.subject for row in MANY_BIAGRU)
+"""Signals that are evaluated in each of `FIGURE_UNIVERSES`."""
+
 _REPORT_OF = {row.subject: layout.report for layout in SIGNAL_TABLES for row in layout.rows}
 
 
@@ -259,7 +338,7 @@ def report_of(subject: str) -> str:
 
 def period_of(report: str) -> str:
     """The printed period of a report's tables; empty for `GENERAL`."""
-    return next((layout.period for layout in SIGNAL_TABLES if layout.report == report), "")
+    return PERIODS.get(report, "")
 
 
 def subjects(table: str, report: str) -> tuple[str, ...]:

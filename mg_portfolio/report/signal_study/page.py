@@ -1,43 +1,52 @@
 """The signal study: one self-contained HTML page, in English or Chinese, and its tables in Markdown.
 
 1. `tables.study_cells` puts ours beside the published numbers; `layouts` has the tables of the reports.
-2. `mg_portfolio.charts.signal_study` draws RankIC beside the published one and the correlations.
+2. `charts` draws the reports' comparisons of models, which `chart_layouts` lists with the tables in printed order;
+   `mg_portfolio.charts.signal_study` RankIC beside the published one and the correlations.
 3. `page.html` is the template. Nothing is fetched when the file is opened.
 """
 
 import datetime as dt
-import math
-import re
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.signal_study import correlation_chart, published_comparison_chart
 from mg_portfolio.charts.style import svg
 from mg_portfolio.metrics import DAYS_PER_YEAR
+from mg_portfolio.report.signal_study.cell_text import (
+    Cells,
+    Notes,
+    all_absent,
+    brief,
+    marked,
+    number,
+    printed,
+    reason,
+    spread,
+    word,
+)
+from mg_portfolio.report.signal_study.chart_layouts import CONTENTS
+from mg_portfolio.report.signal_study.charts import chart_context
 from mg_portfolio.report.signal_study.layouts import (
     COMMON_FACTORS,
     CONDITIONS,
+    ONE_TRACK,
     OVERVIEW,
     RANK_IC_GRID,
-    SIGNAL_TABLES,
     ModelRow,
     SignalTable,
     published_correlation,
 )
 from mg_portfolio.report.signal_study.measures import NOT_TRAINED
-from mg_portfolio.report.signal_study.tables import SIGNALS
-from mg_portfolio.report.signal_study.texts import METRICS, MODELS, REASONS, REPORTS, TABLE_NAMES, TEXTS
+from mg_portfolio.report.signal_study.tables import CURVE_COLUMNS, SIGNALS
+from mg_portfolio.report.signal_study.texts import METRICS, REASONS, REPORTS, TABLE_NAMES, TEXTS
 from mg_portfolio.report.templates import template
-
-_RATIOS = {"rank_ic_ir", "rank_icir", "rank_icir_annual", "icir", "weighted_icir", "weighted_rank_icir",
-           "top_information_ratio"}  # fmt: skip
-_MARKS = "†‡§"
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,8 @@ class SignalStudy:
     ----------
     cells : DataFrame
         From :func:`mg_portfolio.report.signal_study.tables.study_cells`.
+    curves : DataFrame
+        From :func:`mg_portfolio.report.signal_study.tables.study_curves`; empty for none.
     names : tuple of str (N,)
         Signals, then common factors, of the correlations.
     correlations : ndarray of float (N, N)
@@ -63,6 +74,7 @@ class SignalStudy:
     """
 
     cells: pd.DataFrame
+    curves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CURVE_COLUMNS)))
     names: tuple[str, ...] = ()
     correlations: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     correlation_days: int = 0
@@ -98,15 +110,15 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
 
     Notes
     -----
-    Source: Huatai 2023-12-08, charts 45, 52, 57 and 49, 56, 61; Haitong 2023 series 88, tables 1, 3, 5, 6, 7; Huatai
-    2023-08-22, charts 10, 22, 34 and 32.
+    Source: Huatai 2023-12-08, charts 45, 47 to 49, 52, 54 to 57 and 59 to 61; Haitong 2023 series 88, tables 1 to 7 and
+    figures 4 to 13, 15 and 16; Huatai 2023-08-22, charts 10, 12, 13, 16 to 18, 22, 25, 27, 32, 34 and 36.
     """
     if lang not in TEXTS:
         raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
     t = TEXTS[lang]
     have, lacking = study.trained
     shown = study.cells[study.cells["table"] == SIGNALS]
-    tested = shown[shown["days"] > 0]
+    tested, cells = shown[shown["days"] > 0], Cells(study.cells)
     return template("signal_study/page.html").render(
         t=t,
         lang=lang,
@@ -115,30 +127,19 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
         short=bool((tested["days"] < DAYS_PER_YEAR).any()),
         trained=t["trained"].format(have=have, all=have + len(lacking)),
         lacking=lacking,
-        lacking_text=_marked(t["lacking"]),
+        lacking_text=marked(t["lacking"]),
         overview=_overview(shown, lang),
         rank_ic=_rank_ic(shown, lang),
-        tables=[_table(study.cells, table, lang) for table in SIGNAL_TABLES],
+        reports=[
+            {"key": report, "title": REPORTS[lang][report], "items": [_item(study, cells, x, lang) for x in items]}
+            for report, items in CONTENTS.items()
+        ],
         heat_map=_heat_map(study, lang),
         correlations_note=t["correlations_note"].format(days=study.correlation_days),
         common=_common(study),
         pairs=_pairs(study),
         common_factors=COMMON_FACTORS,
     )
-
-
-def number(metric: str, value: float) -> str:
-    """Format a figure of ours: ratios with two digits, fractions as percent; empty where it is NaN."""
-    if math.isnan(value):
-        return ""
-    text = f"{value:.2f}" if metric in _RATIOS else f"{100 * value:.2f}%"
-    return text.lstrip("-") if float(text.rstrip("%")) == 0 else text  # a rounded zero has no sign
-
-
-def printed(metric: str, value: float) -> str:
-    """Format a published figure with no more digits than were printed."""
-    text = number(metric, value)
-    return f"{text.rstrip('%').rstrip('0').rstrip('.')}%" if text.endswith("%") else text
 
 
 def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
@@ -154,7 +155,7 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
             pairs = [
                 text
                 for r in rows.itertuples()
-                for text in (_brief(r, lang), printed(r.metric, r.published) or t["not_published"])
+                for text in (brief(r, lang), printed(r.metric, r.published) or t["not_published"])
             ]
             lines.append(f"| {subject} | " + " | ".join(pairs) + f" | {_days(rows.iloc[0], lang)} |")
         lines.append("")
@@ -162,18 +163,21 @@ def overview_markdown(cells: pd.DataFrame, lang: str = "en") -> str:
 
 
 def signal_table_markdown(cells: pd.DataFrame, table: SignalTable, lang: str = "en") -> str:
-    """One of the reports' tables in Markdown: a line of ours and a line as published for each model."""
-    t, words = TEXTS[lang], MODELS[lang]
-    heads = [" ".join(filter(None, (_word(c.span, lang), _word(c.head, lang)))) for c in table.columns]
+    """One of the reports' tables in Markdown: lines of ours and a line as published for each model."""
+    t, found = TEXTS[lang], Cells(cells)
+    heads = [" ".join(filter(None, (word(c.span, lang), word(c.head, lang)))) for c in table.columns]
     lines = [f"| {t['model']} | | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
-    for row, own in _rows_of(cells, table):
-        label = ", ".join(filter(None, (words.get(row.group, ""), words[row.label])))
-        mine = [_ours(r, lang) for r in own.itertuples()]
-        if not own["days"].iloc[0]:  # the whole reason once, then its short form
-            mine[1:] = [_brief(r, lang) for r in own.iloc[1:].itertuples()]
-        lines.append(f"| {label} | {t['ours']} | " + " | ".join(mine) + " |")
-        theirs = [printed(r.metric, r.published) for r in own.itertuples()]
-        lines.append(f"| | {t['published']} | " + " | ".join(theirs) + " |")
+    for row in table.rows:
+        own = _cells_of(found, table, row)
+        label = ", ".join(filter(None, (word(row.group, lang), word(row.label, lang))))
+        why = all_absent(own, lang)
+        mine = [reason(own[0], lang), *(brief(r, lang) for r in own[1:])] if why else [brief(r, lang) for r in own]
+        theirs = [printed(r.metric, r.published) for r in own]
+        kinds = [(t["ours"], mine), (t["published"], theirs)]
+        if table.report in ONE_TRACK and not why:
+            kinds = [(t["one_track"], [number(r.metric, r.one_track) for r in own]), *kinds[:0:-1], (t["tracks"], mine)]
+        for i, (kind, texts) in enumerate(kinds):
+            lines.append(f"| {'' if i else label} | {kind} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 
 
@@ -184,34 +188,14 @@ def conditions_text(report: str, lang: str) -> str:
     return t["conditions"].format(every=how.case.every, groups=how.groups, price=price)
 
 
-def _marked(text: str) -> Markup:
-    """HTML of a text, with `code` elements for what is in backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
-
-
-def _word(key: str, lang: str) -> str:
-    return METRICS[lang][key] if key else ""
-
-
-def _ours(row: Any, lang: str) -> str:
-    return REASONS[lang][row.why] if row.why else number(row.metric, row.ours)
-
-
-def _brief(row: Any, lang: str) -> str:
-    """As `_ours`, with the reason in its short form."""
-    return TEXTS[lang][row.why.replace(" ", "_")] if row.why else number(row.metric, row.ours)
-
-
 def _days(row: Any, lang: str) -> str:
     if not row["days"]:
-        return REASONS[lang][row["why"]]
+        return REASONS[lang][row["why"]].format(signal=row["subject"])
     return f"{row['first_day']} .. {row['last_day']}, {TEXTS[lang]['count_days'].format(count=row['days'])}"
 
 
-def _rows_of(cells: pd.DataFrame, table: SignalTable) -> list[tuple[Any, pd.DataFrame]]:
-    here = cells[(cells["report"] == table.report) & (cells["table"] == table.table)].set_index("subject")
-    metrics = [c.metric for c in table.columns]
-    return [(row, here.loc[[row.subject]].set_index("metric", drop=False).loc[metrics]) for row in table.rows]
+def _cells_of(cells: Cells, table: SignalTable, row: ModelRow) -> list[Any]:
+    return [cells.at(table.report, table.table, row.subject, column) for column in table.columns]
 
 
 def _overview(shown: pd.DataFrame, lang: str) -> list[dict[str, Any]]:
@@ -225,8 +209,8 @@ def _overview(shown: pd.DataFrame, lang: str) -> list[dict[str, Any]]:
                 {
                     "subject": subject,
                     "about": TEXTS[lang]["planted_signal"] if subject == "planted_signal" else "",
-                    "reason": "" if first["days"] else REASONS[lang][first["why"]],
-                    "cells": [(_brief(r, lang), printed(r.metric, r.published)) for r in own.itertuples()],
+                    "absent": not first["days"],
+                    "cells": [(brief(r, lang), printed(r.metric, r.published)) for r in own.itertuples()],
                     "days": _days(first, lang),
                 }
             )
@@ -252,51 +236,57 @@ def _rank_ic(shown: pd.DataFrame, lang: str) -> Markup | None:
     return Markup(svg(figure, TEXTS[lang]["alt_rank_ic"]))
 
 
-def _table(cells: pd.DataFrame, table: SignalTable, lang: str) -> dict[str, Any]:
+def _item(study: SignalStudy, cells: Cells, item: Any, lang: str) -> dict[str, Any]:
+    """Context of a table or chart of a report for the template."""
+    if isinstance(item, SignalTable):
+        return _table(cells, item, lang)
+    return chart_context(item, cells, study.curves, lang)
+
+
+def _table(cells: Cells, table: SignalTable, lang: str) -> dict[str, Any]:
     """Context of one of the reports' tables for the template."""
     t = TEXTS[lang]
     kind, _, digits = table.table.partition(" ")
-    models = _rows_of(cells, table)
-    notes: dict[str, str] = {}
-    rows = [_table_row(row, own, notes, lang) for row, own in models]
+    models = [(row, _cells_of(cells, table, row)) for row in table.rows]
+    notes = Notes(lang)
+    rows = [_table_row(table, row, own, notes, lang) for row, own in models]
     for i in range(len(rows) - 1, 0, -1):  # a group is named once, above its first row
         if rows[i]["group"] == rows[i - 1]["group"]:
             rows[i]["group"] = ""
-    tested = pd.concat([own.iloc[:1] for _, own in models])
-    tested = tested[tested["days"] > 0]
+    tested = [r for _, own in models for r in own if not r.why]
     spans = [(key, len(list(group))) for key, group in groupby(table.columns, lambda c: c.span)]
     return {
+        "kind": "table",
         "key": table.key,
         "title": f"{REPORTS[lang][table.report]}, {t[kind].format(number=digits)}",
         "name": TABLE_NAMES[lang][table.key],
         "conditions": _table_conditions(table, lang),
         "ours_over": _ours_over(tested, t),
         "published_over": _published_over(table, t),
-        "spans": [(_word(key, lang), count) for key, count in spans] if table.columns[-1].span else [],
+        "spans": [(word(key, lang), count) for key, count in spans] if table.columns[-1].span else [],
         "firsts": {sum(count for _, count in spans[:i]) for i in range(len(spans))},
-        "heads": [METRICS[lang][c.head] for c in table.columns],
+        "heads": [word(c.head, lang) for c in table.columns],
         "rows": rows,
-        "notes": [(mark, REASONS[lang][why]) for why, mark in notes.items()],
+        "notes": notes.lines,
     }
 
 
-def _table_row(row: ModelRow, own: pd.DataFrame, notes: dict[str, str], lang: str) -> dict[str, Any]:
-    """A model's line: its figures, or why it has none; a single absent figure is marked and its reason noted."""
-    words = MODELS[lang]
-    absent = own["why"].iloc[0] if not own["days"].iloc[0] else ""
-    values: list[str] = []
-    for r in own.itertuples():
-        if r.why and not absent:
-            values.append(Markup("<sup>{}</sup>").format(notes.setdefault(str(r.why), _MARKS[len(notes)])))
-        else:
-            values.append(_ours(r, lang))
+def _table_row(table: SignalTable, row: ModelRow, own: list[Any], notes: Notes, lang: str) -> dict[str, Any]:
+    """A model's lines: its figures, or why it has none; where the report prints one track, ours of it comes first."""
+    t, absent = TEXTS[lang], all_absent(own, lang)
+    lines = [(t["published"], True, [(printed(r.metric, r.published), "") for r in own])]
+    if not absent:
+        mean = [(notes.figure(r), spread(r)) for r in own]
+        lines.insert(0, (t["ours"], False, mean))
+        if table.report in ONE_TRACK:
+            one = [(notes.figure(r, r.one_track), "") for r in own]
+            lines = [(t["one_track"], False, one), lines[1], (t["tracks"], False, mean)]
     return {
         "subject": row.subject,
-        "label": words[row.label],
-        "group": words[row.group] if row.group else "",
-        "absent": _marked(REASONS[lang][absent]) if absent else "",
-        "ours": values,
-        "published": [printed(r.metric, r.published) for r in own.itertuples()],
+        "label": word(row.label, lang),
+        "group": word(row.group, lang),
+        "absent": absent,
+        "lines": lines,
     }
 
 
@@ -306,12 +296,13 @@ def _table_conditions(table: SignalTable, lang: str) -> str:
     return conditions_text(table.report, lang)
 
 
-def _ours_over(tested: pd.DataFrame, t: dict[str, str]) -> str:
-    if tested.empty:
+def _ours_over(tested: list[Any], t: dict[str, str]) -> str:
+    if not tested:
         return t["ours_none"]
-    spans = set(zip(tested["first_day"], tested["last_day"], strict=True))
-    key = "ours_over" if len(spans) == 1 else "ours_mixed"
-    return t[key].format(first=tested["first_day"].min(), last=tested["last_day"].max())
+    first, last = min(r.first_day for r in tested), max(r.last_day for r in tested)
+    spans = {(r.period, r.first_day, r.last_day) for r in tested}
+    key = "ours_over" if len(spans) == len({period for period, *_ in spans}) else "ours_mixed"
+    return t[key].format(first=first, last=last)
 
 
 def _published_over(table: SignalTable, t: dict[str, str]) -> str:

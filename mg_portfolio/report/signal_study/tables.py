@@ -5,9 +5,17 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 
-from mg_portfolio.report.published import published_value
-from mg_portfolio.report.signal_study.layouts import GENERAL, OVERVIEW, SIGNAL_TABLES, report_of
-from mg_portfolio.report.signal_study.measures import FEW_DAYS, NOT_TRAINED, SignalFigures
+from mg_portfolio.report.signal_study.layouts import (
+    GENERAL,
+    OVERVIEW,
+    SIGNAL_FIGURES,
+    SIGNAL_TABLES,
+    MetricColumn,
+    SignalTable,
+    period_of,
+    report_of,
+)
+from mg_portfolio.report.signal_study.measures import CURVES, FEW_DAYS, NOT_TRAINED, SignalFigures
 
 SIGNALS = "signals"
 """Name of the table of all signals, beside those of `SIGNAL_TABLES`."""
@@ -17,13 +25,19 @@ STUDY_COLUMNS = {
     "table": "as printed, chart 52; signals: the table of every signal of the deployment",
     "subject": "signal, by its name in the model catalog",
     "metric": "as in the published numbers",
-    "ours": "of this lake; null where why says so",
+    "period": "of the published number, a calendar year or two dates; ours are of the days tested",
+    "universe": "all, or the stocks that the signal is tested in",
+    "ours": "of this lake, mean over tracks; null where why says so",
+    "track_std": "standard deviation of ours over the tracks",
+    "one_track": "ours on series 72's own track, that of 2017-01-04; null for the other reports",
     "published": "as the report prints it; null where it prints none",
-    "why": "empty, not trained (not in the deployment's catalog), few days, few stocks, undefined",
+    "why": "empty, not trained (not in the deployment's catalog), few days, few stocks, undefined, no universe, "
+    "small universe, short period",
     "first_day": "first day tested",
     "last_day": "last day tested",
     "days": "sessions tested",
 }
+CURVE_COLUMNS = {"subject": "signal", "date": "trading day", **CURVES}
 
 
 def study_cells(found: Mapping[str, SignalFigures], signals: Iterable[str]) -> pd.DataFrame:
@@ -46,39 +60,54 @@ def study_cells(found: Mapping[str, SignalFigures], signals: Iterable[str]) -> p
     for subject in sorted(signals, key=lambda s: list(OVERVIEW).index(report_of(s))):
         report = report_of(subject)
         for metric in OVERVIEW[report]:
-            printed = None if report == GENERAL else published_value(subject, metric, report=report)
-            rows.append(_cell(report, SIGNALS, subject, metric, printed, found, signals))
-    for layout in SIGNAL_TABLES:
+            column = MetricColumn(metric, metric)
+            printed = None if report == GENERAL else SignalTable(report, SIGNALS, (), ()).published(subject, column)
+            rows.append(_cell(report, SIGNALS, subject, column, printed, found, signals))
+    for layout in (*SIGNAL_TABLES, *SIGNAL_FIGURES):
         for row in layout.rows:
             for column in layout.columns:
-                printed = layout.published(row.subject, column.metric)
-                rows.append(_cell(layout.report, layout.table, row.subject, column.metric, printed, found, signals))
-    return pd.DataFrame(rows, columns=list(STUDY_COLUMNS)).astype({"ours": float, "published": float, "days": "int64"})
+                printed = layout.published(row.subject, column)
+                rows.append(_cell(layout.report, layout.table, row.subject, column, printed, found, signals))
+    numbers = dict.fromkeys(("ours", "track_std", "one_track", "published"), float)
+    return pd.DataFrame(rows, columns=list(STUDY_COLUMNS)).astype({**numbers, "days": "int64"})
+
+
+def study_curves(found: Mapping[str, SignalFigures]) -> pd.DataFrame:
+    """Curves of every signal, one row a signal and day; columns `CURVE_COLUMNS`."""
+    frames = [figures.curves.assign(subject=name) for name, figures in found.items()]
+    if not frames:
+        return pd.DataFrame({c: pd.Series(dtype=float if c in CURVES else "str") for c in CURVE_COLUMNS})
+    return pd.concat(frames, ignore_index=True)[list(CURVE_COLUMNS)]
 
 
 def _cell(
     report: str,
     table: str,
     subject: str,
-    metric: str,
+    column: MetricColumn,
     printed: float | None,
     found: Mapping[str, SignalFigures],
     signals: tuple[str, ...],
 ) -> dict[str, object]:
-    own = found.get(subject)
+    own, metric = found.get(subject), column.metric
     if own is None:
-        why = FEW_DAYS if subject in signals else NOT_TRAINED
+        part, why = None, FEW_DAYS if subject in signals else NOT_TRAINED
     else:
-        why = own.why(metric)
+        part, why = own.at(column)
+    known = part is not None and not why
     return {
         "report": report,
         "table": table,
         "subject": subject,
         "metric": metric,
-        "ours": np.nan if own is None or why else own.values[metric],
+        "period": column.period or period_of(report),
+        "universe": column.universe,
+        "ours": part.values[metric] if known else np.nan,
+        "track_std": part.spread.get(metric, np.nan) if known else np.nan,
+        "one_track": part.one_track.get(metric, np.nan) if known else np.nan,
         "published": np.nan if printed is None else printed,
         "why": why,
-        "first_day": "" if own is None else str(own.first),
-        "last_day": "" if own is None else str(own.last),
-        "days": 0 if own is None else own.days,
+        "first_day": "" if part is None else str(part.first),
+        "last_day": "" if part is None else str(part.last),
+        "days": 0 if part is None else part.days,
     }
