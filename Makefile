@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 3000
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run ui real test test-all lint docs golden hooks install clean help
+.PHONY: run ui real test test-all lint docs site golden hooks install clean help
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,9 +29,8 @@ real: install ## the same on a folder of real market data: make real DATA=folder
 	@test -n "$(DATA)" || { echo "usage: make real DATA=folder"; exit 2; }
 	@$(BIN)/mg real $(DATA)
 
-ui: install ## start Dagster on the same lake
-	@export DAGSTER_HOME=$$($(BIN)/mg home) && echo "== Dagster on http://127.0.0.1:$(PORT) (Ctrl-C stops it)" && \
-		$(BIN)/dagster dev --workspace workspace.yaml --host 127.0.0.1 --port $(PORT)
+ui: install ## start Dagster on the same lake; after MG_SETTINGS=file make run: MG_SETTINGS=file make ui
+	@exec $(BIN)/mg ui --port $(PORT)
 
 test: install ## all tests of the default suite
 	@$(BIN)/pytest -m "not slow" $(WORKERS)
@@ -39,18 +38,24 @@ test: install ## all tests of the default suite
 test-all: install ## the slow ones too
 	@$(BIN)/pytest $(WORKERS)
 
-lint: install ## style, spelling, types, import contracts, dead code
+lint: install ## style, spelling, types, import contracts, dead code, links of the documentation
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/typos
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
-docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md, docs/reports
+docs: install ## write the generated pages from the code: docs/factors.md, the table of docs/models.md, docs/reports, the graph
 	@$(BIN)/mg factors --docs
+	@$(BIN)/mg graph --docs
 	@$(BIN)/python -m mg_models.catalog.table docs/models.md
 	@$(BIN)/python -m mg_portfolio.report.items docs/reports
+	@$(BIN)/python -m mg_assets.cli.report_details docs/reports
+
+site: install ## build the documentation site, without a network: site/index.html
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo "wrote site/index.html"
 
 golden: install ## take the content of the small market's tables for the expected one: tests/golden/content.json
 	@$(BIN)/pytest tests/mg_assets/assets/test_graph.py -k recipe_alone --write-golden

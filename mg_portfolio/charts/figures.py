@@ -8,17 +8,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullLocator
 
 from mg_axes import BY_DAY, DAYS, aligned, as_days, bare
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.deviations import exposures_chart, weights_chart
+from mg_portfolio.charts.evaluation import LAYERS
 from mg_portfolio.charts.style import (
     BLUE,
     BRICK,
-    DOWN,
     GOLD,
     GREY,
     INK,
@@ -26,7 +25,6 @@ from mg_portfolio.charts.style import (
     SERIES,
     SLATE,
     TEAL,
-    UP,
     date_axis,
     labels_with,
     markdown_image,
@@ -55,7 +53,6 @@ __all__ = [
 MAX_BARS = 160
 LOG_ABOVE = 6.0
 _PAIR = (BLUE, GOLD, TEAL, SLATE)
-_LAYERS = LinearSegmentedColormap.from_list("layers", [UP, "#6f94bb", "#9a9a9a", "#cc8a76", DOWN])
 
 
 def _days(days: np.ndarray) -> np.ndarray:
@@ -141,6 +138,8 @@ def layers_chart(
     layer_nav: np.ndarray,
     names: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
+    height: float = 3.2,
+    width: float = 7.2,
 ) -> Figure:
     """NAV of each layer relative to the universe, named at the line's end.
 
@@ -152,6 +151,8 @@ def layers_chart(
     names : sequence of str, optional
         ``layer 1`` .. by default.
     labels : mapping, optional
+    height, width : float
+        Inches.
 
     Returns
     -------
@@ -168,10 +169,11 @@ def layers_chart(
         raise EvaluationError(f"layer_nav had shape {layer_nav.shape}, expected (layer, {len(days)})")
     count = len(layer_nav)
     names = [f"{text['layer']} {g + 1}" for g in range(count)] if names is None else list(names)
-    fig = Figure(figsize=(7.2, 3.2), layout="constrained")
+    right = 0.42 + 0.08 * max(map(len, names), default=0)
+    fig = _fixed_figure(width, height, left=0.42, right=right, bottom=0.27, top=0.12)
     ax = fig.add_subplot()
     ax.axhline(1, color=LINE, linewidth=0.8)
-    ends, colours = [], [_LAYERS(g / max(count - 1, 1)) for g in range(count)]
+    ends, colours = [], [LAYERS(g / max(count - 1, 1)) for g in range(count)]
     for g, nav in enumerate(layer_nav):
         held = np.isfinite(nav)
         line_days, line = thin(days[held], nav[held])
@@ -319,14 +321,19 @@ def long_short_chart(
     text, days, returns = labels_with(labels), _days(days), np.asarray(returns, float)
     _same_length(days, returns=returns)
     held = np.isfinite(returns)
-    fig = _fixed_figure(width, height, left=0.42, right=0.46, bottom=0.27, top=0.25)
+    fig = _fixed_figure(width, height, left=0.5, right=0.5, bottom=0.27, top=0.25)
     ax = fig.add_subplot()
     _relative_panel(ax, days[held], np.cumprod(1.0 + returns[held]), text, name or text["long_short"])
     return fig
 
 
 @styled
-def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, width: float = 2.9) -> Figure:
+def bars_chart(
+    groups: Mapping[str, Mapping[str, float]],
+    height: float = 2.2,
+    width: float = 2.9,
+    by_sign: tuple[str, str] | None = None,
+) -> Figure:
     """Returns side by side, each period on its own scale since their sizes differ by tens.
 
     Parameters
@@ -335,6 +342,8 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
         ``{"long-short": {"week": 0.004, "month": 0.01, "year": 0.11}, ...}``, fractions; NaN is left blank.
     height, width : float
         Inches.
+    by_sign : tuple of str, optional
+        Colours of gains and losses, in place of a colour a series.
 
     Returns
     -------
@@ -353,9 +362,8 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
     step = len(groups) + 0.9
     for i, name in enumerate(groups):
         positions = np.arange(len(periods)) * step + i
-        ax.bar(
-            positions, shown[i] * scale, bottom=-low * scale, width=0.68, color=_PAIR[i % 4], linewidth=0, label=name
-        )
+        colour = _PAIR[i % 4] if by_sign is None else np.where(shown[i] >= 0, *by_sign)
+        ax.bar(positions, shown[i] * scale, bottom=-low * scale, width=0.68, color=colour, linewidth=0, label=name)
         for j in range(len(periods)):
             if not np.isfinite(values[i, j]):
                 continue
@@ -372,7 +380,10 @@ def bars_chart(groups: Mapping[str, Mapping[str, float]], height: float = 2.2, w
                     ha="center", va="bottom", color=GREY, fontsize=8)  # fmt: skip
     ax.set_ylim(-0.12, 1.12)
     ax.axis("off")
-    fig.legend(loc="lower center", ncols=len(groups), fontsize=7.5, columnspacing=1.2, borderaxespad=0.1)
+    if by_sign is None or len(groups) > 1:
+        fig.legend(loc="lower center", ncols=len(groups), fontsize=7.5, columnspacing=1.2, borderaxespad=0.1)
+    else:
+        fig.text(0.5, 0.06, next(iter(groups)), ha="center", color=GREY, fontsize=8)
     return fig
 
 

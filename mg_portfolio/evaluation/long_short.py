@@ -25,6 +25,9 @@ class LongShort:
         Top tenth's return minus bottom tenth's, fractions; NaN before the first purchase has been held a day.
     long_excess : ndarray of float64 (D,)
         Top tenth's return relative to the equal-weight universe: ``(1 + top) / (1 + universe) - 1``.
+    relative : ndarray of float64 (D,)
+        Top tenth's return relative to the bottom tenth's: ``(1 + top) / (1 + bottom) - 1``; compounded, the relative
+        strength of the weekly's figures.
     rebalances, skipped : int
         Rebalances made, and those skipped for too few stocks.
     """
@@ -32,6 +35,7 @@ class LongShort:
     days: np.ndarray
     long_short: np.ndarray
     long_excess: np.ndarray
+    relative: np.ndarray
     rebalances: int
     skipped: int
 
@@ -103,6 +107,7 @@ def long_short(
         days=days,
         long_short=top - bottom,
         long_excess=(1 + top) / (1 + every_stock) - 1,
+        relative=(1 + top) / (1 + bottom) - 1,
         rebalances=int((held.reason[0] == 0).sum()),
         skipped=int((held.reason[0] != 0).sum()),
     )

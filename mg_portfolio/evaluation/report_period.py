@@ -1,8 +1,8 @@
 """Figures of a signal over a report's period: its own track, the mean over tracks after it.
 
-A report that tests one track starts it on the first day of its period; a lake that begins later continues the same track,
-whose decisions come every few sessions from that day on. Evaluation, signal study and weekly report take their figures
-of a report's period from here, so that one name has one figure.
+A report that tests one track starts it on the first day of its period; a lake that begins later continues the same
+track, whose decisions come every few sessions from that day on. Evaluation, signal study and weekly report take their
+figures of a report's period from here, so that one name has one figure.
 """
 
 from dataclasses import dataclass

@@ -47,10 +47,7 @@ class Period:
     def between(
         cls, days: np.ndarray, first: np.datetime64, last: np.datetime64, schedule: np.ndarray, delay: int
     ) -> "Period":
-        """From a track's first decision in the period to the period's end, as if the track started with it.
-
-        A decision near the end counts with the return that follows it, where the days go on.
-        """
+        """From a track's first decision in the period to the period's end, as if the track started with it."""
         decided = (days >= first) & (days <= last)
         held, scheduled = decided.copy(), np.flatnonzero(decided & schedule)
         held[: (int(scheduled[0]) + delay + 1) if len(scheduled) else len(days)] = False
@@ -159,14 +156,12 @@ def _span(nav: np.ndarray, in_period: np.ndarray) -> tuple[int, int]:
 
 
 def _growth(nav: np.ndarray, span: tuple[int, int], annual: bool, bought: float = 1.0) -> float:
-    """Return over the span. A track's own start counts from 1.0, so that the first purchase's cost is in the net.
-
-    So it is where a period starts later as if the track started there: ``bought`` is the NAV after such a purchase.
-    """
+    """Return over the span. A track's own start counts from 1.0, so that the first purchase's cost is in the net."""
     first, last = span
     if last <= first:
         return np.nan
     started = first == 0 or np.isnan(nav[first - 1])
+    # A period that starts later as if the track did: ``bought`` is the NAV after a first purchase
     total = nav[last] / (1.0 if started else nav[first] / bought)
     return float(total ** (DAYS_PER_YEAR / (last - first)) - 1.0) if annual else float(total - 1.0)
 

@@ -1,7 +1,8 @@
 """The numbers printed in the tables of the four reports.
 
 `published.csv` holds one number a row: report, table, period, subject, metric, value (fractions, not percent). Names of
-subjects and metrics are those of this project, so that its results can be joined to them.
+subjects and metrics are those of this project, so that its results can be joined to them. The correlations of factors
+with one another are in `published_correlations.csv`, a pair a row.
 
 After the reports themselves: charts 64 and 65 of series 72 are of the
 CSI 500 alone (the CSI 1000 is in charts 67 and 68), and in table 4 of series 88 the first three combined models belong
@@ -27,9 +28,18 @@ def _table() -> pd.DataFrame:
         return pd.read_csv(handle, dtype={name: "object" for name in COLUMNS[:-1]})
 
 
+@lru_cache(maxsize=1)
+def published_correlations() -> pd.DataFrame:
+    """Printed correlations of the intraday factors (series 72, charts 23, 24, 35, 42): report, table, a, b, value."""
+    with files("mg_portfolio.report").joinpath("published_correlations.csv").open(encoding="utf-8") as handle:
+        return pd.read_csv(handle)
+
+
 def published_digest() -> str:
     """Sixteen hex digits of the published numbers: other ones, other tables beside them."""
-    return hashlib.sha256(files("mg_portfolio.report").joinpath("published.csv").read_bytes()).hexdigest()[:16]
+    folder = files("mg_portfolio.report")
+    content = [folder.joinpath(name).read_bytes() for name in ("published.csv", "published_correlations.csv")]
+    return hashlib.sha256(b"".join(content)).hexdigest()[:16]
 
 
 def published_rows(
