@@ -1,6 +1,7 @@
 """``mg``: the parser of the command line; each command is a file of this package.
 
-Exit codes: 0 done, 1 a check or a run failed, 2 the request cannot be served as it is (one line says why).
+Exit codes: 0 done, 1 a check or a run failed, 2 the request cannot be served as it is (one line says why), 130 stopped by
+Ctrl-C.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from mg_assets.cli import (
     diff,
     explain,
     factors,
+    graph,
     home,
     ingest,
     new,
@@ -20,12 +22,13 @@ from mg_assets.cli import (
     results,
     retrain_check,
     run,
+    ui,
     verify,
     what_if,
 )
 from mg_assets.errors import MgError
 
-COMMANDS = (run, ingest, results, explain, factors, replay, what_if, cost, retrain_check, diff, verify, home, new)
+COMMANDS = (run, ui, ingest, results, explain, factors, graph, replay, what_if, cost, retrain_check, diff, verify, home, new)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,6 +65,9 @@ def main(arguments: list[str] | None = None) -> int:
     except _user_errors() as error:
         print(f"mg: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nmg: stopped; run again to go on", file=sys.stderr)
+        return 130
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise
