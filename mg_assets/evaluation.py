@@ -20,6 +20,7 @@ import pandas as pd
 from mg_assets.errors import DataError
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
 from mg_assets.market.schema import INDICES
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.cases import EXECUTIONS, FREQUENCIES, Case, cases
@@ -28,12 +29,16 @@ from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclu
 from mg_portfolio.evaluation.forward_returns import ForwardReturns, forward_returns
 from mg_portfolio.evaluation.ic_decay import LAGS, rank_ic_by_lag
 from mg_portfolio.evaluation.rank_ic import sort_rows
+from mg_portfolio.evaluation.rebalance_days import track_schedule
+from mg_portfolio.evaluation.report_period import PeriodFigures, period_figures
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.evaluation.track_metrics import mean_metrics
 from mg_portfolio.evaluation.tradable_universe import exclusion_codes
 from mg_portfolio.evaluation.universes import universe_members
+from mg_portfolio.report.published import period_bounds, published_rows
 
 MIN_DAYS = 30
+REPORT = "huatai_72"  # its conditions are those of the default case
 BUDGET = 1 << 30  # bytes of signals in memory at once
 PAIR_DAYS = 60  # days of all signals read at once for their correlations: 34 of 5,000 stocks are 82 MB
 COMMON = {
@@ -64,6 +69,10 @@ class EvaluationResult:
         Further figures of the main case by signal: decay and orthogonal long-short.
     detail : list of dict
         A row a signal, case, period and track.
+    published : list of dict
+        A row a published figure of series 72, with ours over the same period; empty without its case.
+    layers : list of DataFrame
+        Each signal's daily RankIC and relative NAVs of its layers under the main case.
     exclusions : list of DataFrame
         Counts of what was left out, with the reason.
     cases : list of Case
@@ -79,6 +88,8 @@ class EvaluationResult:
     main: dict[str, Evaluation] = field(default_factory=dict)
     more: dict[str, dict[str, float]] = field(default_factory=dict)
     detail: list[dict] = field(default_factory=list)
+    published: list[dict] = field(default_factory=list)
+    layers: list[pd.DataFrame] = field(default_factory=list)
     exclusions: list[pd.DataFrame] = field(default_factory=list)
     cases: list[Case] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
@@ -213,6 +224,79 @@ def _add_cases(
         out.exclusions.append(factor_exclusions(found, str(case)))
         if number == 0:
             out.main |= found
+        for name, e in found.items():
+            rows, track = _published(name, e) if case == Case() else ([], None)
+            out.published += rows
+            if number == 0:
+                out.layers += layer_frames(name, e, track)
+
+
+def _published(name: str, found: Evaluation) -> tuple[list[dict], int | None]:
+    """Series 72's figures of a signal with ours over its period, and the report's track."""
+    printed = published_rows(name, report=REPORT)
+    printed = printed[printed["metric"].isin(found.summary)].drop_duplicates("metric")
+    if printed.empty:
+        return [], None
+    start, end = period_bounds(printed["period"].iloc[0])
+    ours = figures_over(found, start, end)
+    head = {"name": name, "first_day": str(ours.first), "last_day": str(ours.last), "track": -1}
+    if ours.track is not None:
+        head["track"] = ours.track
+    rows = [
+        {
+            "table": row.table,
+            "metric": row.metric,
+            "period": row.period,
+            "published": row.value,
+            "one_track": ours.one.get(row.metric, np.nan),
+            "mean": ours.mean[row.metric],
+            "std": ours.std[row.metric],
+            "rebalances": ours.one.get("rebalances", np.nan),
+        }
+        for row in printed.itertuples()
+    ]
+    return [head | row for row in rows], ours.track
+
+
+def figures_over(found: Evaluation, start: np.datetime64, end: np.datetime64) -> PeriodFigures:
+    """Figures over a report's period; its track goes on by the exchange's calendar where the days begin later."""
+    before = len(trading_days(str(start), str(found.days[0]))) - 1 if start < found.days[0] else 0
+    return period_figures(found, start, end, before)
+
+
+def layer_frames(name: str, found: Evaluation, track: int | None = None) -> list[pd.DataFrame]:
+    """Daily RankIC and relative NAV of the layers, mean over tracks, and of one track where a report has its own.
+
+    Parameters
+    ----------
+    name : str
+    found : Evaluation
+    track : int, optional
+        Starting offset; its RankIC is that of its days of decision.
+
+    Returns
+    -------
+    list of DataFrame
+        Columns name, date, track, rank_ic, layer1 .. (the highest signal first).
+    """
+    kept = [("mean", found.rank_ic, found.layer_nav)]
+    if track is not None:
+        gross = found.portfolios.gross[found.tracks.index(track)]
+        decided = track_schedule(len(found.days), found.every, track)
+        nav = gross[: found.groups] / gross[found.portfolios.index("universe")]
+        kept.append((str(track), np.where(decided, found.rank_ic, np.nan), nav))
+    return [
+        pd.DataFrame(
+            {
+                "name": name,
+                "date": found.days,
+                "track": word,
+                "rank_ic": rank_ic,
+                **{f"layer{g + 1}": line for g, line in enumerate(nav)},
+            }
+        )
+        for word, rank_ic, nav in kept
+    ]
 
 
 def _add_decay(
@@ -307,17 +391,22 @@ def _prices(lake: Lake, market: MarketData) -> dict[str, np.ndarray]:
     }
 
 
+def universe_masks(
+    lake: Lake, market: MarketData, names: Sequence[str]
+) -> tuple[dict[str, np.ndarray | None], dict[str, str]]:
+    """Masks ``(D, S)`` of named universes (None for all stocks), and why others cannot be computed."""
+    info = lake.panel("reference", market.keys, [*(f"{i}_member" for i in INDICES), "float_shares"], market.symbols)
+    raw = lake.panel("daily_bars", market.keys, ["close"], market.symbols)["close"]
+    members = {i: info[f"{i}_member"].astype(bool) for i in INDICES}
+    return universe_members(names, members, market.amount, info["float_shares"] * raw, market.listed, market.days)
+
+
 def _reasons(lake: Lake, market: MarketData, out: EvaluationResult) -> dict[str, np.ndarray]:
     """Codes of `exclusion_codes` by universe; cases of a universe that the lake lacks are dropped."""
     wanted = list(dict.fromkeys(case.universe for case in out.cases))
     masks: dict[str, np.ndarray | None] = {"all": None}
     if wanted != ["all"]:
-        info = lake.panel("reference", market.keys, [*(f"{i}_member" for i in INDICES), "float_shares"], market.symbols)
-        raw = lake.panel("daily_bars", market.keys, ["close"], market.symbols)["close"]
-        members = {i: info[f"{i}_member"].astype(bool) for i in INDICES}
-        masks, absent = universe_members(
-            wanted, members, market.amount, info["float_shares"] * raw, market.listed, market.days
-        )
+        masks, absent = universe_masks(lake, market, wanted)
         out.absent |= {f"universe {name}": reason for name, reason in absent.items()}
         out.cases = [case for case in out.cases if case.universe in masks]
         if not out.cases:
@@ -398,6 +487,9 @@ __all__ = [
     "by_case",
     "configured_cases",
     "evaluate_signals",
+    "figures_over",
+    "layer_frames",
     "pair_correlations",
     "summary_rows",
+    "universe_masks",
 ]

@@ -1,6 +1,7 @@
 """Evaluation of a lake's factors under several cases: the tables hold the library's results, and nothing is lost."""
 
 import datetime as dt
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,18 +19,20 @@ from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 from mg_portfolio.evaluation.cases import Case, cases
 from mg_portfolio.evaluation.evaluate import evaluate, long_short, orthogonalize, signal_correlations, tradable_next_day
+from mg_portfolio.report.published import published_rows
 
+SOURCE = build_source("simulated", {"stocks": 80, "tick_start": "2023-01-03"})
+FEW = ALL34[:6]
 DAYS = [str(d) for d in trading_days("2022-10-10", "2022-12-30")]
 
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
     lake = Lake(tmp_path_factory.mktemp("lake"))
-    source = build_source("simulated", {"stocks": 80, "tick_start": "2023-01-03"})
     rng = np.random.default_rng(3)
     for d, day in enumerate(DAYS):
         for table in ("daily_bars", "reference"):
-            frame = source.load(table, dt.date.fromisoformat(day)).frame
+            frame = SOURCE.load(table, dt.date.fromisoformat(day)).frame
             lake.write(table, day, frame)
         symbols = frame["symbol"]
         values = rng.normal(size=(len(frame), len(ALL34)))
@@ -46,8 +49,10 @@ def lake(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(lake):
-    build = Build(["all"], lake, lambda: None, 1, lambda: "cpu", print)
-    return {b.table: b for b in assets.factor_evaluation.make(build)}
+    build = Build(["all"], lake, lambda: SOURCE, 1, lambda: "cpu", print)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assets, "ALL34", FEW)
+        return {b.table: b for b in assets.factor_evaluation.make(build)}
 
 
 def panels(lake, name):
@@ -85,6 +90,60 @@ def test_every_case_track_and_year_is_in_the_detail(lake, tables):
     found = evaluate(signal, market.vwap, inside & member, market.days, FACTORS["down_vol_perc"].direction, groups=5)
     row = mine[(mine["universe"] == "csi1000") & (mine["track"] == "mean")].iloc[0]
     assert row["rank_ic_mean"] == pytest.approx(found.summary["rank_ic_mean"], nan_ok=True)
+
+
+def test_layers_are_those_of_the_library_and_of_the_reports_track(lake, tables):
+    market, inside, signal = panels(lake, "down_vol_perc")
+    found = evaluate(signal, market.vwap, inside, market.days, FACTORS["down_vol_perc"].direction, groups=5)
+    rows = tables["factor_layers"].frame.query("name == 'down_vol_perc'")
+    mean, own = rows[rows["track"] == "mean"], rows[rows["track"] != "mean"]
+    np.testing.assert_array_equal(mean[[f"layer{g}" for g in range(1, 6)]].to_numpy().T, found.layer_nav)
+    np.testing.assert_array_equal(mean["rank_ic"], found.rank_ic)
+    # Decisions come every fifth session from 2013-02-01 on
+    track = -(len(trading_days("2013-02-01", DAYS[10])) - 1) % 5
+    assert own["track"].unique().tolist() == [str(track)]
+    assert own["date"].astype(str).tolist() == DAYS[10:]
+    np.testing.assert_array_equal(np.flatnonzero(own["rank_ic"].notna())[:2], [track, track + 5])
+    held = found.portfolios.gross[track]
+    np.testing.assert_array_equal(own["layer1"], held[0] / held[found.portfolios.index("universe")])
+
+
+def test_published_figures_stand_beside_one_track_and_mean(lake, tables):
+    market, inside, signal = panels(lake, "down_vol_perc")
+    found = evaluate(signal, market.vwap, inside, market.days, FACTORS["down_vol_perc"].direction, groups=5)
+    frame = tables["factor_evaluation_published"].frame
+    assert list(frame) == list(assets.PUBLISHED)
+    mine = frame[frame["name"] == "down_vol_perc"].set_index("metric")
+    assert (
+        mine["published"].to_dict()
+        == published_rows("down_vol_perc", table="chart 7").set_index("metric")["value"].to_dict()
+    )
+    track = int(mine["track"].iloc[0])
+    for metric, row in mine.iterrows():
+        assert row["one_track"] == pytest.approx(found.track_metrics[track][metric], rel=1e-9, nan_ok=True)
+        assert row["mean"] == pytest.approx(found.summary[metric], rel=1e-9, nan_ok=True)
+        assert row["std"] == pytest.approx(found.spread.loc[metric, "std"], rel=1e-9, nan_ok=True)
+    assert frame.groupby("name").size().to_dict() == dict.fromkeys(FEW[1:], 8)  # the first has no value
+
+
+def test_other_conditions_have_no_published_figures(lake):
+    columns = {"down_vol_perc": SignalColumn("factor_scores", "down_vol_perc")}
+    assert evaluate_signals(lake, columns, 5, "monthly", cases(["all"], ["t1_open"], [5])).published == []
+    second = evaluate_signals(lake, columns, 5, "monthly", cases(["all"], ["t1_open", "t1_vwap"], [5]))
+    assert len(second.published) == 8
+    assert second.layers[0]["track"].unique().tolist() == ["mean"]
+    assert len(second.layers) == 1
+
+
+def test_pages_lie_beside_the_table(lake, tables):
+    shown = tables["factor_evaluation"].metadata
+    for lang in ("en", "zh"):
+        page = Path(shown[f"page, {lang}"].path).read_text(encoding="utf-8")
+        assert page.count('class="name"') == len(FEW)
+        assert 'id="layers-down_vol_perc"' in page
+    assert "fewer than 30 days with a value" in Path(shown["page, en"].path).read_text(encoding="utf-8")
+    assert {"layers of all", "cumulative RankIC of all"} <= set(shown)
+    assert sum(len(value.md_str) for value in shown.values() if hasattr(value, "md_str")) < 1_000_000
 
 
 def test_open_and_close_are_the_bars_own_adjusted_prices(lake):
@@ -140,8 +199,12 @@ def test_cases_are_those_of_the_settings(monkeypatch):
 
 
 def test_a_lake_without_factors_gives_a_reason(tmp_path):
-    build = Build(["all"], Lake(tmp_path), lambda: None, 1, lambda: "cpu", print)
+    build = Build(["all"], Lake(tmp_path), lambda: SOURCE, 1, lambda: "cpu", print)
     built = {b.table: b for b in assets.factor_evaluation.make(build)}
     assert "fewer than 30 days" in built["factor_evaluation"].metadata["absent"]
     assert len(built["factor_evaluation_exclusions"].frame) == len(ALL34)
     assert built["factor_evaluation_detail"].frame.empty
+    assert built["factor_layers"].frame.empty
+    assert "none was evaluated" in built["factor_layers"].metadata["absent"]
+    page = Path(built["factor_evaluation"].metadata["page, en"].path).read_text(encoding="utf-8")
+    assert page.count("fewer than 30 days in the lake") >= len(ALL34)
