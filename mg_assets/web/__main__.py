@@ -1,0 +1,39 @@
+"""``python -m mg_assets.web``: Dagster's web server with the guard and the lake's pages; takes its own options.
+
+``MG_UI_HOSTS`` names hosts, separated by commas, under which the server may be asked for besides the loopback ones.
+"""
+
+import os
+
+from dagster_webserver import app, cli
+from dagster_webserver.webserver import DagsterWebserver
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from mg_assets.lake.store import Lake
+from mg_assets.settings import settings
+from mg_assets.web.guard import guard
+from mg_assets.web.pages import page_route
+
+
+class Webserver(DagsterWebserver):
+    """Dagster's, with the lake's pages before its own routes."""
+
+    def build_routes(self) -> list[BaseRoute]:
+        """Dagster's routes and that of the pages."""
+        return [page_route(Lake(settings().lake_url)), *super().build_routes()]
+
+    def build_middleware(self) -> list[Middleware]:
+        """The guard, then Dagster's own."""
+        hosts = [host.strip() for host in os.environ.get("MG_UI_HOSTS", "").split(",") if host.strip()]
+        return [*guard(hosts), *super().build_middleware()]
+
+
+def main() -> None:
+    """Start the server."""
+    app.DagsterWebserver = Webserver  # type: ignore
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()
