@@ -21,8 +21,8 @@ from mg_assets.factors.explanation.factor_path import SHOWN_ROWS, FactorPath, Re
 from mg_assets.factors.explanation.order_paths import intent_paths, marked_orders, order_paths
 from mg_assets.factors.explanation.stock_day import StockDay, read_stock
 from mg_assets.factors.explanation.trade_paths import StockTrades, marked_trades, trade_paths
+from mg_assets.factors.kernels.big_orders import BIG_ORDER_STD
 from mg_assets.factors.kernels.intraday import intraday_factors
-from mg_assets.factors.kernels.trade import BIG_ORDER_STD
 from mg_assets.factors.registry import ALL34, FACTORS, passports
 from mg_assets.lake.store import Lake
 

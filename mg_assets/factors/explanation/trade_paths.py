@@ -16,7 +16,7 @@ from mg_assets.factors.explanation.recorded_statistics import (
 )
 from mg_assets.factors.explanation.stock_day import clock, milliseconds, sessions
 from mg_assets.factors.kernels.clock import EARLY_MINUTES, MINUTES
-from mg_assets.factors.kernels.trade import day_trades
+from mg_assets.factors.kernels.day_trades import day_trades
 
 _SHOWN = ["seq", "time", "session", "price", "volume", "amount"]
 

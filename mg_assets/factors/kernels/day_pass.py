@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from mg_assets.errors import DataError
+from mg_assets.factors.kernels.big_orders import BIG_ORDER_STD
 from mg_assets.factors.kernels.build_bars import bar_columns
 from mg_assets.factors.kernels.clock import MINUTES
 from mg_assets.factors.kernels.intraday import combined
@@ -26,7 +27,7 @@ from mg_assets.factors.kernels.minute import BAR_COLUMNS, bar_arrays
 from mg_assets.factors.kernels.order import OrderFlow, order_arrays
 from mg_assets.factors.kernels.row_groups import Block, Partition, TableFile
 from mg_assets.factors.kernels.session import MINUTE_ARRAYS
-from mg_assets.factors.kernels.trade import BIG_ORDER_STD, TradeFlow, trade_arrays
+from mg_assets.factors.kernels.trade import TradeFlow, trade_arrays
 from mg_assets.market.schema import MINUTE_BARS
 
 _TIME = pa.timestamp("ms")

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from mg_assets.factors.kernels.big_orders import BIG_ORDER_STD
 from mg_assets.factors.kernels.minute import bar_rows, bar_values
 from mg_assets.factors.kernels.monitor import bar_part, flow_part, union_of
 from mg_assets.factors.kernels.order import OrderFlow, order_flow, order_rows
-from mg_assets.factors.kernels.trade import BIG_ORDER_STD, TradeFlow, trade_flow, trade_rows
+from mg_assets.factors.kernels.trade import TradeFlow, trade_flow, trade_rows
 from mg_assets.factors.registry import ALL34, HF27, MINUTE, TRADE
 
 

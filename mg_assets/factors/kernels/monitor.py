@@ -9,12 +9,13 @@ Source: Haitong weekly, 2023-12-15 (names, meanings, directions).
 import numpy as np
 import pandas as pd
 
+from mg_assets.factors.kernels.big_orders import BIG_ORDER_STD
 from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import EARLY_MINUTES
 from mg_assets.factors.kernels.minute import bar_rows, bar_values
 from mg_assets.factors.kernels.moments import mean_over_std, ratio
 from mg_assets.factors.kernels.order import OrderFlow, order_flow, order_rows
-from mg_assets.factors.kernels.trade import BIG_ORDER_STD, TradeFlow, trade_flow, trade_rows
+from mg_assets.factors.kernels.trade import TradeFlow, trade_flow, trade_rows
 from mg_assets.factors.registry import MINUTE, MONITOR
 
 _OF_BARS = np.array([MONITOR.index(n) for n in ("intraday_skew", "improved_reversal", "tail_volume_share")])

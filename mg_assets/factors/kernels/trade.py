@@ -1,11 +1,6 @@
 """The eight trade-by-trade factors, and what the monitor takes from the same pass over the trades.
 
-Trades sharing an order ID are aggregated into one parent order. An order is big where the logarithm of
-its executed amount exceeds mean + multiple * std over all orders of that stock and day, buy and
-sell pooled.
-
-Source: Huatai 2023-12-08 (series 72), chart 25. The reports state no threshold; Haitong's
-earlier series uses the log amount and one standard deviation.
+Source: Huatai 2023-12-08 (series 72), chart 25.
 """
 
 import math
@@ -14,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from mg_assets.factors.kernels.big_orders import BIG_ORDER_STD, parent_orders
 from mg_assets.factors.kernels.cache import kernel
-from mg_assets.factors.kernels.clock import CONTINUOUS, EARLY, EARLY_MINUTES, MINUTES
+from mg_assets.factors.kernels.clock import EARLY, EARLY_MINUTES, MINUTES
 from mg_assets.factors.kernels.columns import StockRows
-from mg_assets.factors.kernels.logarithm import logs_in_place
 from mg_assets.factors.kernels.minute import minute_returns
-from mg_assets.factors.kernels.moments import LEAST_PAIRS, REORDER, corr, ratio, sum_of_squares
-from mg_assets.factors.kernels.parent_orders import order_slots, scratch_size
+from mg_assets.factors.kernels.moments import LEAST_PAIRS, REORDER, corr, ratio
+from mg_assets.factors.kernels.parent_orders import scratch_size
 from mg_assets.factors.kernels.session import (
     ACTIVE_BUY,
     ACTIVE_SELL,
@@ -34,8 +29,6 @@ from mg_assets.factors.kernels.session import (
 )
 from mg_assets.factors.registry import TRADE
 
-BIG_ORDER_STD = 1.0
-BIG_ORDER_MARGIN = 1e-9  # keeps orders of one and the same amount from being big by rounding
 _COLUMNS = ("time", "price", "volume", "buy_order", "sell_order", "side")
 
 
@@ -116,78 +109,6 @@ def trade_flow(rows: StockRows, big_order_std: float) -> TradeFlow:
     )
 
 
-@dataclass(frozen=True)
-class DayTrades:
-    """What the kernel finds of each trade and parent order of one stock, for its explanation.
-
-    Attributes
-    ----------
-    minute : ndarray of int (n,)
-        Bar of each row in the order of ``seq``, -1 outside the session.
-    continuous : ndarray of bool (n,)
-        Rows of the continuous session.
-    amount, last_price : ndarray (n,)
-        Yuan, 0 for a row that does not count; price of the row or of the last one that counts.
-    buy_slot, sell_slot : ndarray of int (n,)
-        Index of the row's parent orders in the amounts, 0 for none.
-    buy_amount, sell_amount : ndarray
-        Amount of each parent order, yuan.
-    marks : ndarray of int8 (n,)
-        1 for a big buy order, 2 for a big sell order, 3 for both.
-    threshold, mean, std : float
-        Of ln A.
-    net, returns : ndarray (240,)
-        Net active amount (yuan) and return of each bar.
-    """
-
-    minute: np.ndarray
-    continuous: np.ndarray
-    amount: np.ndarray
-    last_price: np.ndarray
-    buy_slot: np.ndarray
-    sell_slot: np.ndarray
-    buy_amount: np.ndarray
-    sell_amount: np.ndarray
-    marks: np.ndarray
-    threshold: float
-    mean: float
-    std: float
-    net: np.ndarray
-    returns: np.ndarray
-
-
-def day_trades(trades: pd.DataFrame, big_order_std: float) -> DayTrades:
-    """One stock's trades as :func:`trade_factors` sees them."""
-    rows, n = trade_rows(trades), len(trades)
-    amount, last_price, minutes = np.empty(n), np.empty(n), np.empty((len(MINUTE_ARRAYS), MINUTES))
-    run_end, run_minute, run_phase = np.empty(n, np.int64), np.empty(n, np.int16), np.empty(n, np.int8)
-    runs = session_minutes(
-        rows.times(), rows.floats("price"), rows.numbers("volume"), rows.signs("side"), minutes, amount, last_price,
-        run_end, run_minute, run_phase,
-    )  # fmt: skip
-    lengths = np.diff(run_end[:runs], prepend=0)
-    slots = np.empty(n, np.uint32), np.empty(n, np.uint32)
-    logs = np.empty(n + 1), np.empty(n + 1)
-    big = np.empty(n + 1, np.bool_), np.empty(n + 1, np.bool_)
-    scratch = np.empty(scratch_size(n), np.uint64), np.empty(scratch_size(n), np.uint32)
-    marks = np.empty(n, np.int8)
-    buys, sells, _, _, threshold, mean, std = parent_orders(
-        rows.integers("buy_order"), rows.integers("sell_order"), amount, float(big_order_std), *slots, *logs, *big,
-        *scratch, marks,
-    )  # fmt: skip
-    amounts = np.empty(buys), np.empty(sells)
-    for slot, values in zip(slots, amounts, strict=True):
-        amounts_by_slot(slot, amount, n, len(values), values)
-    returns = np.empty(MINUTES)
-    minute_returns(minutes[OPEN], minutes[CLOSE], minutes[TRADES] > 0.0, np.nan, returns)
-    return DayTrades(
-        np.repeat(run_minute[:runs], lengths),
-        np.isin(np.repeat(run_phase[:runs], lengths), (CONTINUOUS, EARLY)),
-        amount, last_price, *slots, *amounts, marks, threshold, mean, std,
-        minutes[ACTIVE_BUY] - minutes[ACTIVE_SELL], returns,
-    )  # fmt: skip
-
-
 def trade_arrays(
     offsets: np.ndarray,
     stamps: np.ndarray,
@@ -229,108 +150,6 @@ def trade_arrays(
         flow.minutes,
     )
     return flow
-
-
-@kernel(nogil=True, error_model="numpy")
-def amounts_by_slot(slots, amount, n, count, total):
-    """Sum the trades' amounts by slot; returns the sum of squares. Slot 0 is no order and stays 0."""
-    total[:count] = 0.0
-    for i in range(n):
-        total[slots[i]] += amount[i]
-    total[0] = 0.0
-    return sum_of_squares(total[:count])
-
-
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _sum_above(values):
-    """Sum and number of the values that are not -inf."""
-    n = 0
-    total = 0.0
-    for x in values:
-        finite = x > -1e300
-        n += finite
-        total += x if finite else 0.0
-    return n, total
-
-
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _squared_distance(values, mean):
-    total = 0.0
-    for x in values:
-        total += (x - mean) ** 2 if x > -1e300 else 0.0
-    return total
-
-
-@kernel(nogil=True, error_model="numpy")
-def big_threshold(buy_log, sell_log, multiple):
-    """Mean + multiple * std + margin of the pooled logs (-inf: no order), mean and std; infinite without orders."""
-    n_buy, sum_buy = _sum_above(buy_log)
-    n_sell, sum_sell = _sum_above(sell_log)
-    n = n_buy + n_sell
-    if n == 0:
-        return np.inf, np.nan, np.nan
-    mean = (sum_buy + sum_sell) / n
-    m2 = _squared_distance(buy_log, mean) + _squared_distance(sell_log, mean)
-    std = math.sqrt(m2 / n)
-    return mean + multiple * std + BIG_ORDER_MARGIN, mean, std
-
-
-@kernel(nogil=True, error_model="numpy")
-def _mark_big(logs, count, threshold, big):
-    """Mark the slots whose order is big."""
-    for k in range(count):
-        big[k] = logs[k] > threshold
-
-
-@kernel(nogil=True, error_model="numpy")
-def _mark_trades(buy_slot, sell_slot, buy_big, sell_big, marks):
-    """Mark every trade: 1 where its buy order is big, 2 where its sell order is, 3 where both are."""
-    for i in range(len(buy_slot)):
-        marks[i] = np.int8(buy_big[buy_slot[i]]) + 2 * np.int8(sell_big[sell_slot[i]])
-
-
-@kernel(nogil=True, error_model="numpy")
-def parent_orders(
-    buy, sell, amount, multiple, buy_slot, sell_slot, buy_log, sell_log, buy_big, sell_big, words, counts, marks
-):  # fmt: skip
-    """Aggregate one stock's trades into parent orders and mark the trades whose orders are big.
-
-    Parameters
-    ----------
-    buy, sell : ndarray of int (n,)
-        Order IDs; <= 0 is no order.
-    amount : ndarray (>= n,)
-        Yuan, 0 for rows that do not count.
-    multiple : float
-        Of the deviation in the threshold.
-    buy_slot, sell_slot : ndarray of uint32 (>= n,)
-        Filled: slot of each row's order.
-    buy_log, sell_log : ndarray (> n,)
-        Filled: ln of each order's amount by slot; -inf without one.
-    buy_big, sell_big : ndarray of bool (> n,)
-        Filled: big orders by slot.
-    words, counts : ndarray of uint64, uint32 (scratch_size(n),)
-        Scratch.
-    marks : ndarray of int8 (>= n,)
-        Filled: 1 for a big buy order, 2 for a big sell order, 3 for both.
-
-    Returns
-    -------
-    tuple of 2 int and 5 float
-        Slots of both sides, sums of the squared amounts of both sides, threshold, mean and std of ln A.
-    """
-    n = len(buy)
-    buys = order_slots(buy, buy_slot, words, counts)
-    sells = order_slots(sell, sell_slot, words, counts)
-    buy_squares = amounts_by_slot(buy_slot, amount, n, buys, buy_log)
-    sell_squares = amounts_by_slot(sell_slot, amount, n, sells, sell_log)
-    logs_in_place(buy_log[:buys])
-    logs_in_place(sell_log[:sells])
-    threshold, mean, std = big_threshold(buy_log[:buys], sell_log[:sells], multiple)
-    _mark_big(buy_log, buys, threshold, buy_big)
-    _mark_big(sell_log, sells, threshold, sell_big)
-    _mark_trades(buy_slot[:n], sell_slot[:n], buy_big, sell_big, marks)
-    return buys, sells, buy_squares, sell_squares, threshold, mean, std
 
 
 # Factors in place of selections, which would keep the loops from being vectorised.
