@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.cross_section import MAD_TO_STD, WINSOR_MADS, _median, preprocess
+from mg_assets.factors.cross_section import WIDTH, _median, preprocess
 
 Day = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -31,7 +31,7 @@ def day(stocks: int, factors: int, seed: int) -> Day:
 
 def clipped(x: np.ndarray) -> np.ndarray:
     middle = np.median(x)
-    width = WINSOR_MADS * MAD_TO_STD * np.median(np.abs(x - middle))
+    width = WIDTH * np.median(np.abs(x - middle))
     return np.clip(x, middle - width, middle + width)
 
 
@@ -56,7 +56,7 @@ def pandas_groups(values, industry, size, universe) -> np.ndarray:
     """Demeaned within industries by groupby, all factors at once where the missing rows allow it."""
     frame = pd.DataFrame(values).where(pd.Series(universe), axis=0)
     middle = frame.median()
-    width = WINSOR_MADS * MAD_TO_STD * (frame - middle).abs().median()
+    width = WIDTH * (frame - middle).abs().median()
     frame = frame.clip(middle - width, middle + width, axis=1)
     sizes = frame.notna().mul(size, axis=0).where(frame.notna())  # a factor's own rows
     within = frame - frame.groupby(industry).transform("mean")

@@ -50,7 +50,7 @@ def rolling(columns: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
         "ret_5d": close / close.shift(5) - 1,
         "ret_1m": close / close.shift(21) - 1,
         "std_1m": ret.rolling(21, min_periods=13).std(ddof=0),
-        "vstd_1m": volume.rolling(21, min_periods=13).std(ddof=0) / volume.rolling(21, min_periods=13).mean(),
+        "vstd_1m": volume.rolling(21, min_periods=13).std(ddof=0),
         "turn_1m": turn.rolling(21, min_periods=13).mean(),
         "std_turn_1m": turn.rolling(21, min_periods=13).std(ddof=0),
         "std_ret_10d": ret.rolling(10, min_periods=6).std(ddof=0),
@@ -62,7 +62,7 @@ def rolling(columns: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
     out["bias_turn_1m"] = out["turn_1m"] / turn.rolling(504, min_periods=303).mean()
     weight = top = 0.0
     for age in range(63):
-        decayed = turn.where(ret.notna()).shift(age) * np.exp(-age / 252)
+        decayed = turn.where(ret.notna()).shift(age) * np.exp(-age / 12)
         weight = weight + decayed.fillna(0)
         top = top + (decayed * ret.shift(age)).fillna(0)
     out["exp_wgt_return_3m"] = top / weight

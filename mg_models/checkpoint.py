@@ -214,6 +214,7 @@ def new_card(
         "predicts_from": str(period_start(split.retrain)),
         "seed": seed,
         "ranges": ranges,
+        "days": split.days,
         "stocks": len(data.symbols),
         "features": {name: list(names) for name, names in data.features.items()},
         "fingerprints": dict(sorted(provenance.fingerprints.items())),

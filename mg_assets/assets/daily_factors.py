@@ -46,7 +46,7 @@ def daily_series(lake: Lake, keys: list[str]) -> tuple[DailySeries, DensePanel]:
     anchor="daily_bars",
     needs=[UpstreamWindow("daily_bars", back=LOOK_BACK), UpstreamWindow("reference", back=SHORT_LOOK_BACK)],
     kinds={"numba"},
-    version="2",  # vstd_1m in shares, exp_wgt_return_3m decays over months
+    version="3",  # vstd_1m in shares, exp_wgt_return_3m decays over months; sums in the order of time
     columns={
         "daily_factors": {n: PASSPORTS[n].summary for n in DAILY42},
         "common_factors": {n: PASSPORTS[n].summary for n in COMMON},

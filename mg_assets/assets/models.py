@@ -19,6 +19,7 @@ from mg_assets.market.calendar import half_year_name, half_year_of, half_year_st
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import (
     columns_of,
+    market_value_basis,
     tables_of,
     training_data,
     training_windows,
@@ -42,6 +43,8 @@ from mg_assets.orchestration.partitions import HALF_YEARLY
 from mg_assets.settings import settings
 from mg_assets.settings.catalogs import TableSignal
 from mg_models.catalog import CombinationSpec, ModelSpec
+from mg_models.catalog.provenance import described
+from mg_models.data.splits import short_history
 from mg_models.specs.networks import NETWORKS
 
 if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: every run process imports this file
@@ -96,7 +99,7 @@ def _training_asset(name: str) -> LakeAsset:
         columns=CHECK_COLUMNS,
         description=f"{spec.description}\n\nRetrained every half-year on all earlier days, excluding an embargo of the "
         f"label horizon. Stored: weights (safetensors) and a JSON card for each seed, and the validation curves as "
-        f"this table. Source: {spec.source}.",
+        f"this table. Source: {spec.source}.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         from mg_models.training.retrain import train_many
@@ -149,6 +152,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
     frame = pd.DataFrame(curves, columns=list(CHECK_COLUMNS))
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
+    pool = card["catalog_entry"]["universe"]
     ranges = {
         part: f"{r['first']} to {r['last']}, labels known {r['label_known']}" for part, r in card["ranges"].items()
     }
@@ -158,8 +162,10 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         {
             "best_validation_rank_ic": round(float(np.mean(best)), 4),
             **ranges,
+            **({"short_history": short_history(card["days"])} if short_history(card["days"]) else {}),
             "embargo": card["embargo"],
             "stocks": card["stocks"],
+            **({"pool_market_value": market_value_basis(build.lake, card["ranges"]["valid"]["last"])} if pool else {}),
             "device": card["device"],
             "seeds": len(models),
             "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(_by_seed(frame)))),
@@ -171,6 +177,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         stored={
             "seeds": [m.seed for m in models],
             "weights": checkpoint.weights_of(folder),
+            "days": card["days"],
             "training": {"config": card["config_hash"], **monitor.measured(half_year)},
         },
     )
@@ -297,7 +304,7 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         version="3",  # the same bits whatever days are built together
         config=(spec, [[name, FACTORS[name].direction] for name in ALL34]),
         columns=SCORE,
-        description=f"{spec.description} Source: {spec.source}.",
+        description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         return map(_built, weighted_by_hand(build.lake, spec, back, build.keys))
@@ -324,7 +331,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         version=PREDICTION_VERSION,
         config=(spec, factors) if factors else spec,
         columns=SCORE,
-        description=f"{spec.description} Source: {spec.source}.",
+        description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         return build.each(lambda key: _built(fused(build.lake, spec, key)))

@@ -23,7 +23,7 @@ from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
-from mg_assets.portfolios.decision_panel import DecisionData, panel_of
+from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import (
     BACK,
@@ -78,7 +78,7 @@ def _weights_asset(name: str) -> LakeAsset:
             *styled,
             weights,
         ],
-        version="2",
+        version="3",  # styles winsorised at five MAD
         config=(spec, trading_rules()),
         kinds={"cvxpy"},
         columns=columns,

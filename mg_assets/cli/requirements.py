@@ -81,8 +81,11 @@ def model_problem(spec: ModelSpec, coverage: Coverage, half_year: str, whole: bo
             f"{spec.name} needs {spec.min_stocks} stocks a day, the source has {max(coverage.stocks)}; give more "
             f"stocks, or set models: {{{spec.name}: {{min_stocks: {least_stocks(coverage)}}}}}"
         )
-    if spec.universe and "float_shares" not in coverage.columns and coverage.stocks:
-        return f"{spec.name} ranks market values and needs float shares, which the source has not; give a table of them"
+    if spec.universe and not coverage.columns & {"float_shares", "total_shares"} and coverage.stocks:
+        return (
+            f"{spec.name} ranks market values and needs total or float shares, which the source has not; give a table "
+            "of them"
+        )
     axis = np.array(days, "datetime64[D]")
     begins = [_begins(spec, i, coverage, whole) for i in spec.inputs]
     usable = axis >= np.datetime64(max(begins)) if all(begins) else np.zeros(len(axis), bool)

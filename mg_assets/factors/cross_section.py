@@ -1,9 +1,10 @@
 """Preprocessing of a day's cross-section, and the trailing mean before it.
 
-Per day and factor, over the stocks of the universe: (1) winsorise to median +- 5 * 1.4826 * MAD,
+Per day and factor, over the stocks of the universe: (1) winsorise to the median plus and minus some MADs,
 (2) neutralise to industry and size, (3) z-score, (4) fill missing with 0.
 
-Source: Huatai 2023-08-22 (five MAD); Huatai 2023-12-08 (neutralised to industry and market value).
+Source: Huatai 2023-12-08 (winsorised by the median, neutralised to industry and market value); Huatai 2023-08-22 (five
+MAD, not neutralised). Series 72 names no multiple: :data:`WIDTH` is ours.
 """
 
 import math
@@ -17,8 +18,8 @@ from mg_assets.factors.kernels.moments import FLAT
 from mg_assets.factors.kernels.threads import shared_out
 from mg_axes import STOCK_CODES, STOCK_FLAGS, Layout, aligned
 
-MAD_TO_STD = 1.4826
-WINSOR_MADS = 5.0
+WIDTH = 5.0 * 1.4826  # MADs: five standard deviations of a normal
+FIVE_MAD = 5.0  # as series 69 says
 WINDOW = 20
 MIN_PERIODS = 10
 _ONE_DAY = Layout("sf", otherwise="s")
@@ -32,6 +33,7 @@ _ONE_DAY = Layout("sf", otherwise="s")
     industry=STOCK_CODES,
     size=Layout("s", wider=True),
     universe=STOCK_FLAGS,
+    scaled=STOCK_FLAGS,
 )
 def preprocess(
     values: np.ndarray,
@@ -39,6 +41,8 @@ def preprocess(
     size: np.ndarray | None,
     universe: np.ndarray,
     threads: int = 1,
+    mads: float = WIDTH,
+    scaled: np.ndarray | None = None,
 ) -> np.ndarray:
     """Winsorise, neutralise, z-score and fill one day's factors, in one kernel.
 
@@ -55,12 +59,18 @@ def preprocess(
         Stocks that take part.
     threads : int
         Factors are shared out among so many threads; the values do not depend on it.
+    mads : float
+        MADs from the median to which values are winsorised.
+    scaled : ndarray of bool (S,), or labelled, optional
+        Stocks outside the universe that are clipped and scaled as those in it are; their values do not count. For
+        values that are not neutralised.
 
     Returns
     -------
     ndarray of float64 (S, F), or DataFrame
         Mean 0 and population std 1 over the stocks of the universe that have a value, 0 for those that
-        have none (or no industry or size where these are given); NaN outside the universe.
+        have none (or no industry or size where these are given); NaN outside the universe and ``scaled``, and in
+        ``scaled`` where the universe is empty.
         A constant cross-section is all 0, and so is one whose MAD is 0, since every value is then
         clipped to the median. An industry with one stock has residual 0 before the z-score.
 
@@ -71,12 +81,17 @@ def preprocess(
     """
     values = np.ascontiguousarray(values, np.float64)
     stocks = len(values)
-    for name, axis in (("industry", industry), ("size", size), ("universe", universe)):
+    for name, axis in (("industry", industry), ("size", size), ("universe", universe), ("scaled", scaled)):
         if axis is not None and np.shape(axis) != (stocks,):
             raise DataError(f"{name} was {np.shape(axis)}, expected ({stocks},): one entry a row of values")
     if values.ndim != 2:
         raise DataError(f"values was {values.shape}, expected (stocks, factors)")
-    rows = np.flatnonzero(np.asarray(universe, bool))
+    regress = industry is not None or size is not None
+    if regress and scaled is not None:
+        raise DataError("scaled stocks have no residual of the universe's regression; give no industry and no size")
+    inside = np.asarray(universe, bool)
+    rows = np.flatnonzero(inside)
+    others = np.flatnonzero(np.asarray(scaled, bool) & ~inside) if scaled is not None else rows[:0]
     codes = np.zeros(len(rows), np.int64)
     sizes = np.zeros(len(rows))
     if industry is not None:
@@ -90,20 +105,19 @@ def preprocess(
         sizes = np.where(finite, sizes - (np.median(sizes[finite]) if finite.any() else 0.0), 0.0)
         codes[~finite] = -1
     # Neutralising to size alone keeps a constant: one industry for all.
-    regress = industry is not None or size is not None
     out = np.full(values.shape, np.nan)
     plain = _read_only(values)
 
     def run(lo: int, hi: int) -> None:
-        _preprocess(plain, rows, codes, sizes, regress, lo, hi, out)
+        _preprocess(plain, rows, codes, sizes, regress, others, mads, lo, hi, out)
 
     shared_out(run, values.shape[1], threads)
     return out
 
 
 @aligned(DataError, by=("values",), result="sf", values=_ONE_DAY, universe=STOCK_FLAGS)
-def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.ndarray:
-    """Clip to median +- 5 * 1.4826 * MAD over finite values of the universe, per column.
+def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None, mads: float = WIDTH) -> np.ndarray:
+    """Clip to the median plus and minus ``mads`` MADs over finite values of the universe, per column.
 
     Parameters
     ----------
@@ -111,13 +125,15 @@ def mad_winsorise(values: np.ndarray, universe: np.ndarray | None = None) -> np.
         Values of one day. The universe is aligned on their symbols; see :mod:`mg_axes`.
     universe : ndarray of bool (S,), or labelled, optional
         Stocks that take part, by default all.
+    mads : float
+        By default five standard deviations of a normal.
 
     Returns
     -------
     ndarray of float64
         The same shape; NaN where a value is not finite and outside the universe.
     """
-    return _by_column(_winsorise, values, universe)
+    return _by_column(lambda x: _winsorise(x, mads), values, universe)
 
 
 @aligned(DataError, by=("values",), result="sf", values=_ONE_DAY, universe=STOCK_FLAGS)
@@ -238,28 +254,42 @@ def _median(x):
 
 
 @kernel(nogil=True, error_model="numpy")
-def _clip(x, spare):
-    """Clip all of ``x`` in place, and return its median; ``spare`` is as long."""
+def _clip(x, spare, mads):
+    """Clip all of ``x`` in place, and return its median and the bound's distance; ``spare`` is as long."""
     n = len(x)
     spare[:n] = x
     middle = _median(spare[:n])
     for i in range(n):
         spare[i] = abs(x[i] - middle)
-    width = WINSOR_MADS * MAD_TO_STD * _median(spare[:n])
+    width = mads * _median(spare[:n])
     for i in range(n):
         x[i] = min(middle + width, max(middle - width, x[i]))
-    return middle
+    return middle, width
 
 
 @kernel(nogil=True, error_model="numpy")
-def _winsorise(x):
+def _winsorise(x, mads):
     if len(x):
-        _clip(x, np.empty(len(x)))
+        _clip(x, np.empty(len(x)), mads)
+
+
+@kernel(nogil=True, inline="always")
+def _distance(x, mean, scale):
+    d = x - mean
+    return 0.0 if abs(d) <= FLAT * scale else d
 
 
 @kernel(nogil=True, error_model="numpy")
 def _standardise(x, scale):
-    """Z-score all of ``x`` in place; 0 where the std is at most 1e-12 of ``scale``."""
+    """Z-score all of ``x`` in place, 0 where the std is at most 1e-12 of ``scale``.
+
+    A value that near to the mean is 0 too: beside stocks without a value, which are 0, rounding would rank it.
+
+    Returns
+    -------
+    mean, std : float
+        The std is 0 where the values are flat.
+    """
     n = len(x)
     total = 0.0
     for i in range(n):
@@ -267,12 +297,13 @@ def _standardise(x, scale):
     mean = total / n if n else 0.0
     m2 = 0.0
     for i in range(n):
-        x[i] -= mean
+        x[i] = _distance(x[i], mean, scale)
         m2 += x[i] * x[i]
     std = math.sqrt(m2 / n) if n else 0.0
     flat = std <= FLAT * scale
     for i in range(n):
         x[i] = 0.0 if flat else x[i] / std
+    return mean, 0.0 if flat else std
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -320,8 +351,11 @@ def _residual(x, group, size, counts, sums):
 
 
 @kernel(nogil=True, error_model="numpy")
-def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
-    """Fill ``out[rows, lo:hi]``; ``codes`` (below 0: not in the regression) and ``sizes`` are those of ``rows``."""
+def _preprocess(values, rows, codes, sizes, regress, others, mads, lo, hi, out):
+    """Fill ``out[rows, lo:hi]``, and ``out[others, lo:hi]`` on their scale.
+
+    ``codes`` (below 0: not in the regression) and ``sizes`` are those of ``rows``.
+    """
     n = len(rows)
     groups = 1
     for code in codes:
@@ -337,7 +371,10 @@ def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
     size = np.empty(n)
     counts = np.empty(groups, np.int64)
     sums = np.empty(groups)
-    for column in columns:
+    for f in range(lo, hi):
+        column = columns[f - lo]
+        for i in others:
+            out[i, f] = 0.0 if n > 0 else np.nan
         count = 0
         for i in range(n):
             at[count] = i
@@ -346,7 +383,7 @@ def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
         column[:] = 0.0
         if count == 0:
             continue
-        middle = _clip(x[:count], spare)
+        middle, width = _clip(x[:count], spare, mads)
         if regress:
             kept = 0
             for j in range(count):
@@ -365,9 +402,13 @@ def _preprocess(values, rows, codes, sizes, regress, lo, hi, out):
             x[j] -= middle
         if regress:
             _residual(x[:count], group[:count], size[:count], counts, sums)
-        _standardise(x[:count], scale)
+        mean, std = _standardise(x[:count], scale)
         for j in range(count):
             column[at[j]] = x[j]
+        for i in others:
+            value = _distance(min(middle + width, max(middle - width, values[i, f])) - middle, mean, scale)
+            if std > 0.0 and math.isfinite(values[i, f]):
+                out[i, f] = value / std
     for i in range(n):
         for f in range(lo, hi):
             out[rows[i], f] = columns[f - lo, i]

@@ -226,11 +226,11 @@ def daily_factors(series: DailySeries, last: int | None = None, threads: int = 1
     -------
     ndarray of float64 (last, S, 42), or DataFrame
         Of a labelled series: rows (date, symbol). Columns :data:`DAILY42`: fractions, correlations in [-1, 1],
-        ``std_vol_10d`` in shares of the day (volume is adjusted for splits). NaN on a day without trades, in a window
-        with fewer than 60% finite observations, and where the source lacks an input.
+        ``vstd_1m`` and ``std_vol_10d`` in shares of the day (volume is adjusted for splits). NaN on a day without
+        trades, in a window with fewer than 60% finite observations, and where the source lacks an input.
 
         ``std`` is the population's. ``con_*_g`` = (x_t - x_{t-63}) / abs(x_{t-63}), EPS adjusted for splits.
-        ``exp_wgt_return_3m`` weighs a return by turnover * exp(-age / 252). A correlation is NaN where a side
+        ``exp_wgt_return_3m`` weighs a return by turnover * exp(-age / 3 / 4). A correlation is NaN where a side
         is flat.
 
     Raises

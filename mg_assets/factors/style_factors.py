@@ -9,7 +9,7 @@ Definitions: docs/factors.md.
 import numpy as np
 
 from mg_assets.errors import DataError
-from mg_assets.factors.cross_section import mad_winsorise, zscore
+from mg_assets.factors.cross_section import FIVE_MAD, mad_winsorise, zscore
 from mg_assets.factors.daily import DailySeries, by_stock
 from mg_assets.factors.kernels.threads import shared_out
 from mg_assets.factors.kernels.windows import common_windows
@@ -78,4 +78,4 @@ def style_exposures(values: np.ndarray, universe: np.ndarray) -> np.ndarray:
     ndarray of float64 (S, F)
         NaN where missing and outside the universe.
     """
-    return zscore(mad_winsorise(values, universe), universe)
+    return zscore(mad_winsorise(values, universe, FIVE_MAD), universe)

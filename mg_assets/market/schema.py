@@ -116,6 +116,7 @@ REFERENCE = pa.schema(
         ("eps_fy1", pa.float64()),
         ("roe_fy1", pa.float64()),
         ("np_fy1", pa.float64()),
+        ("total_shares", pa.float64()),  # null where the source has the free float alone
     ]
 )
 

@@ -16,6 +16,7 @@ from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.modelling.signals import platform_mark
 from mg_models.catalog import ModelSpec
+from mg_models.data.splits import short_history
 
 if TYPE_CHECKING:
     from mg_models.training.cost_estimate import Cost, Rate
@@ -80,6 +81,9 @@ class TrainingMonitor:
             if self._logs is not None:
                 for model in todo.done.values():
                     self._logs.add_stored(model)
+        for half_year, split in todo.splits.items():
+            if short_history(split.days):
+                self._log(f"{self.name} {half_year}: {short_history(split.days)}")
         if todo.jobs:
             self.cost = estimate(todo, self._workers, self._rate)
             self._log(f"{self.name} will take {self.cost}")

@@ -7,7 +7,7 @@ import numpy as np
 
 from mg_assets import factors
 from mg_assets.errors import DataError, SettingsError
-from mg_assets.factors.cross_section import preprocess
+from mg_assets.factors.cross_section import FIVE_MAD, WIDTH, preprocess
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
 from mg_assets.factors.labels import eligible_entry
@@ -31,6 +31,8 @@ COLUMN_SETS = {"hf27": HF27, "daily42": DAILY42}
 """Names of several factors at once, among the columns that an entry chooses."""
 RAW_PANELS = ("daily_factors", *GRANULARITIES)
 """Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
+MADS = {"daily_factors": FIVE_MAD}
+"""MADs to which a table's factors are winsorised: series 69's five; where no report says how many, ours."""
 EVERY_HALF_YEAR = 80  # half-years of history that a mapping may reach back over: expanding windows
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
@@ -38,6 +40,7 @@ ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_li
 ADJUSTED = (*BARS, "adj_factor")
 TRADABLE = ("st", "suspended", "list_date")  # of the reference: what the universe is decided by
 LIQUID = ("close", "vwap", "volume", "amount", "float_shares", "suspended", "st")  # of the daily bars
+LISTED = ("list_date", "total_shares")  # of the reference: what else the pool is formed by
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,9 @@ def tables_of(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
         The entry names an input that the lake cannot make.
     """
     needs = [n for i in spec.inputs for n in tables_of_input(spec, i)]
-    if spec.universe:
-        needs += [UpstreamWindow("daily_bars", back=MEMBERS_BACK), UpstreamWindow("reference", back=MEMBERS_BACK)]
+    if spec.universe:  # each day of a window is standardised within the pool of that day
+        back = MEMBERS_BACK + lookback(spec)
+        needs += [UpstreamWindow("daily_bars", back=back), UpstreamWindow("reference", back=back)]
     longest = {n.table: max(m.back for m in needs if m.table == n.table) for n in needs}
     return tuple(UpstreamWindow(table, back=back) for table, back in longest.items())
 
@@ -157,7 +161,7 @@ def columns_of(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
             found["reference"] += TRADABLE
     if spec.universe:
         found["daily_bars"] += LIQUID
-        found["reference"] += ["list_date"]
+        found["reference"] += LISTED
     return {table: tuple(dict.fromkeys(columns)) for table, columns in found.items()}
 
 
@@ -166,8 +170,9 @@ def model_inputs(
 ) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
     """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
 
-    Days without a partition are empty. Raw factors are preprocessed here, per day over the tradable universe: 5-MAD
-    winsorised, z-scored, missing 0, not neutralised.
+    Days without a partition are empty. Raw factors are preprocessed here, per day: winsorised (:data:`MADS`), z-scored,
+    missing 0, not neutralised. Over the tradable universe, or over the pool of an entry that has one; tradable stocks
+    outside the pool are put on its scale, since they are in the windows of days on which they have joined it.
 
     Parameters
     ----------
@@ -198,20 +203,21 @@ def model_inputs(
     )
     axes = Axes(np.array(days, "datetime64[D]"), symbols)
     out: dict[str, Panel | PeriodPanel] = {}
+    pool = _members(lake, spec, axes) if spec.universe else None
     for i in spec.inputs:
         if i.columns:
-            out[i.panel] = _chosen(lake, chosen_columns(spec, i), days, axes)
+            out[i.panel] = _chosen(lake, chosen_columns(spec, i), days, axes, pool)
         elif i.panel == "hf":
             panel = lake.panel("factor_inputs", days, list(HF27), symbols, missing="empty", dtype=np.float32)
             out["hf"] = Panel(axes.days, symbols, panel.stack(HF27), tuple(HF27))
         elif i.panel in RAW_PANELS:
-            out[i.panel] = _standardised(lake, i.panel, days, axes, raw_columns(i.panel))
+            out[i.panel] = _standardised(lake, i.panel, days, axes, raw_columns(i.panel), pool)
         elif i.panel == "price_volume":
             out["price_volume"] = price_volume_panel(axes.days, symbols, _adjusted(lake, days, symbols))
         elif i.panel not in out:
             out |= _bars(lake, days, axes.days, symbols)
-    if spec.universe:
-        out[spec.universe] = _members(lake, spec, axes)
+    if pool is not None:
+        out[spec.universe] = pool
     return out, axes
 
 
@@ -223,7 +229,7 @@ def raw_columns(table: str) -> tuple[str, ...]:
     return FEATURES if steps == 1 else tuple(f"{f}_{k}" for k in range(1, steps + 1) for f in FEATURES)
 
 
-def _chosen(lake: Lake, columns: dict[str, str], days: list[str], axes: Axes) -> Panel:
+def _chosen(lake: Lake, columns: dict[str, str], days: list[str], axes: Axes, pool: Panel | None) -> Panel:
     """Factors of several tables beside one another; a stock that only some of them have is 0, their mean, in others."""
     values = np.full((len(days), len(axes.symbols), len(columns)), np.nan, np.float32)
     for table in dict.fromkeys(columns.values()):
@@ -233,13 +239,15 @@ def _chosen(lake: Lake, columns: dict[str, str], days: list[str], axes: Axes) ->
             panel = lake.panel(table, days, list(names), axes.symbols, missing="empty", dtype=np.float32)
             values[..., at] = panel.stack(names)
         else:
-            values[..., at] = _standardised(lake, table, days, axes, names).values
+            values[..., at] = _standardised(lake, table, days, axes, names, pool).values
     here = np.isfinite(values)
     values[here.any(axis=-1, keepdims=True) & ~here] = 0.0
     return Panel(axes.days, axes.symbols, values, tuple(columns))
 
 
-def _standardised(lake: Lake, table: str, days: list[str], axes: Axes, names: tuple[str, ...]) -> Panel:
+def _standardised(
+    lake: Lake, table: str, days: list[str], axes: Axes, names: tuple[str, ...], pool: Panel | None
+) -> Panel:
     values = np.full((len(days), len(axes.symbols), len(names)), np.nan, np.float32)
     row_of = {day: at for at, day in enumerate(days)}
     have = set(lake.keys(table))
@@ -248,8 +256,11 @@ def _standardised(lake: Lake, table: str, days: list[str], axes: Axes, names: tu
         keys = present[begin : begin + CHUNK]
         raw = lake.panel(table, keys, list(names), axes.symbols).stack(names)  # (days, stocks, factors)
         info = lake.panel("reference", keys, TRADABLE, axes.symbols)
-        for key, section, inside in zip(keys, raw, tradable_universe(keys, info), strict=True):
-            values[row_of[key]] = preprocess(section, None, None, inside & np.isfinite(section).any(axis=1))
+        for key, section, tradable in zip(keys, raw, tradable_universe(keys, info), strict=True):
+            at = row_of[key]
+            inside = tradable & np.isfinite(section).any(axis=1)
+            among = inside if pool is None else inside & np.isfinite(pool.values[at, :, 0])
+            values[at] = preprocess(section, None, None, among, mads=MADS.get(table, WIDTH), scaled=inside)
     return Panel(axes.days, axes.symbols, values, names)
 
 
@@ -266,27 +277,37 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
     Raises
     ------
     DataError
-        The universe is not ``liquid``, or the lake has no free-float market values.
+        The universe is not ``liquid``, or the lake has no market values.
     """
     if spec.universe != "liquid":
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
     days = [str(d) for d in trading_days(_before(axes.days[0], MEMBERS_BACK), axes.days[-1])]
     everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
     bars = lake.panel("daily_bars", days, LIQUID, everyone, missing="empty")
-    listed = lake.panel("reference", days, ["list_date"], everyone, missing="empty")["list_date"]
+    listed = lake.panel("reference", days, LISTED, everyone, missing="empty")
     amount = np.where(np.isfinite(bars["amount"]), bars["amount"], bars["vwap"] * bars["volume"])
-    cap = bars["close"] * bars["float_shares"]
+    total = np.asarray(listed["total_shares"], np.float64)
+    cap = bars["close"] * np.where(np.isfinite(total), total, bars["float_shares"])
     if bars.present.any() and not np.isfinite(cap).any():
         raise DataError(
-            f"{spec.name}: daily_bars has no float_shares between {days[0]} and {days[-1]}, and its universe ranks "
-            f"market values; give the source's float_shares, or leave the model out of the catalog"
+            f"{spec.name}: no stock has total_shares or float_shares between {days[0]} and {days[-1]}, and its "
+            "universe ranks market values; give the source's, or leave the model out of the catalog"
         )
     suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
-    old = listed_days(days, np.asarray(listed, "datetime64[D]")) >= LISTED_DAYS
+    old = listed_days(days, np.asarray(listed["list_date"], "datetime64[D]")) >= LISTED_DAYS
     member = liquid(np.array(days, "datetime64[D]"), amount, cap, suspended, bars.present & ~st & old)
     own = np.searchsorted(everyone, axes.symbols)
     shown = np.where(member[-len(axes.days) :, own], 1.0, np.nan)[..., None]
     return Panel(axes.days, axes.symbols, shown, ("member",))
+
+
+def market_value_basis(lake: Lake, day: str) -> str:
+    """Shares that market values are made of on a day: the total where the source has it, else the free float."""
+    total = np.asarray(lake.panel("reference", [day], ["total_shares"])["total_shares"], np.float64)
+    known = float(np.isfinite(total).mean()) if total.size else 0.0
+    if known in (0.0, 1.0):
+        return "total shares" if known else "free-float shares: the source has no total_shares"
+    return f"total shares of {known:.0%} of the stocks, free-float shares of the others"
 
 
 def _before(day: np.datetime64, sessions: int) -> np.datetime64:

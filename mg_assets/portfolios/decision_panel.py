@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from mg_assets.factors.cross_section import preprocess
+from mg_assets.factors.cross_section import FIVE_MAD, preprocess
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import INDICES
@@ -116,7 +116,7 @@ class DecisionData:
 
 
 def style_exposures(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict[str, np.ndarray]:
-    """Exposures winsorised and z-scored over each day's universe; 0 where missing.
+    """Exposures winsorised at five MAD and z-scored over each day's universe; 0 where missing.
 
     Parameters
     ----------
@@ -133,6 +133,7 @@ def style_exposures(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict
     for name, values in raw.items():
         present = np.isfinite(values) & universe
         if present.any():
-            scores = [preprocess(r[:, None], None, None, k)[:, 0] for r, k in zip(values, present, strict=True)]
+            each = zip(values, present, strict=True)
+            scores = [preprocess(r[:, None], None, None, k, mads=FIVE_MAD)[:, 0] for r, k in each]
             out[name] = np.nan_to_num(np.stack(scores))
     return out

@@ -222,6 +222,8 @@ def _in_range(model: str, key: str, present: Any, value: Any, free: bool = False
         value = float(value)
     if type(value) is not kind:
         raise wrong
+    if kind is str:
+        return value
     if kind is not bool and not (value > 0 or (key in MAY_BE_ZERO and value == 0)):
         raise CatalogError(f"{model}: {key} must be positive, was {value!r}")
     if key in BELOW_ONE and value >= 1:

@@ -22,7 +22,6 @@ _COMMON: dict[str, Any] = {
     "split": SplitSpec(every=1, train_days=252 * 6, valid_days=252 * 2),
     "learning_rate": 0.0001,
     "max_epochs": 200,
-    "check_every": 0,
     "patience": 20,
     "seeds": (0, 1, 2, 3, 4),
 }
@@ -71,10 +70,10 @@ MODELS = (
     ModelSpec(
         name="alstm",
         inputs=(_MONTH,),
-        network=SequenceSpec(cell="lstm", hidden=64, layers=2, attention=True, mlp=0),
+        network=SequenceSpec(cell="lstm", hidden=64, layers=2, attention=True, query=True, mlp=0),
         label=_TEN,
         batch_stocks=1024,
-        description="lstm with single-head additive attention over its states beside the last one.",
+        description="lstm with single-head additive attention of its last state over all of them, beside that state.",
         source="Huatai series 69, charts 5, 7, 22",
         **_COMMON,
     ),

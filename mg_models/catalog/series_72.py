@@ -1,7 +1,7 @@
 """Huatai series 72 (2023-12-08): high-frequency synthesis, low-frequency multi-task, and their fusion."""
 
 from mg_models.specs.combination import CombinationSpec, mean_of
-from mg_models.specs.data import InputSpec
+from mg_models.specs.data import InputSpec, SplitSpec
 from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec
 from mg_models.specs.model import ModelSpec
 from mg_models.specs.networks import MultiTaskSpec, RecurrentSpec
@@ -29,6 +29,7 @@ MODELS = (
         inputs=(_FACTORS,),
         network=RecurrentSpec(sigmoid=True),
         loss=NegativeIcSpec(),
+        split=SplitSpec(since="2013-01-01"),
         description="GRU over 40 days of the 27 high-frequency factors, trained on the correlation with the return.",
         source="Huatai series 72, charts 43-45",
     ),

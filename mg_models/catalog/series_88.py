@@ -26,7 +26,6 @@ SPLIT = SplitSpec(every=1, train_days=1200, valid_days=120)
 TRAINING: dict[str, Any] = {
     "learning_rate": 0.001,
     "max_epochs": 50,
-    "check_every": 0,
     "patience": 5,
     "seeds": (0, 1, 2, 3, 4),
 }

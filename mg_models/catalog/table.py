@@ -4,9 +4,8 @@ import sys
 from pathlib import Path
 
 from mg_models.catalog import CATALOG, COMBINATIONS
+from mg_models.specs.data import ALL_HISTORY
 from mg_models.specs.model import ModelSpec
-
-ALL_YEARS = 250 * 15  # a rolling window that is longer than any history here
 
 HEADING = "## The catalog\n\n"
 
@@ -31,7 +30,7 @@ def _row(spec: ModelSpec) -> str:
     label = f"{'/'.join(str(h) for h in spec.label.horizons)} d, {spec.label.price}, {spec.label.transform}"
     split = spec.split
     days = f"{split.train_days} + {split.valid_days}" if split.train_days else "expanding 4:1"
-    if split.train_days > ALL_YEARS:
+    if split.train_days >= ALL_HISTORY:
         days = f"all before the last {split.valid_days}"
     settings = {k: v for k, v in vars(spec.network).items() if k != "kind" and v not in (False, 0)}
     sizes = ", ".join(f"{k} {v}" for k, v in settings.items())

@@ -19,7 +19,7 @@ Why, measured on validation days of the real panel (``docs/real_panel.md``):
 from typing import Any
 
 from mg_models.specs.combination import mean_of
-from mg_models.specs.data import InputSpec, LabelSpec, SplitSpec
+from mg_models.specs.data import ALL_HISTORY, InputSpec, LabelSpec, SplitSpec
 from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec, SquaredErrorSpec
 from mg_models.specs.model import ModelSpec
 from mg_models.specs.networks import LinearSpec, MlpSpec, MultiTaskSpec
@@ -31,8 +31,8 @@ _BARS = (
     InputSpec("monthly", 12, "last_value"),
 )
 _LABEL = LabelSpec(transform="normal_rank")
-_RECENT = SplitSpec(train_days=5000, valid_days=120)  # all history trains, the last half-year validates
-_SLOW: dict[str, Any] = {"learning_rate": 0.001, "max_epochs": 40, "check_every": 0, "patience": 10}
+_RECENT = SplitSpec(train_days=ALL_HISTORY, valid_days=120)  # all history trains, the last half-year validates
+_SLOW: dict[str, Any] = {"learning_rate": 0.001, "max_epochs": 40}
 SOURCE = "ours (docs/real_panel.md)"
 
 MODELS = (

@@ -11,19 +11,20 @@ half-year keeps the same samples and adds new ones.
 With fixed lengths the window rolls: the ``valid_days`` trading days before the half-year validate and the
 ``train_days`` before them train, each less an embargo of its last ``horizon + 1`` days (one more than
 series 69 drops: the label of T is available at the close of T + horizon + 1). A history too short for the training days
-is used as far as it goes.
+is used as far as it goes, and :func:`short_history` says how far that was.
 
 Source: Huatai series 72, chart 44 (4:1, every fifth day, half-yearly); series 69, chart 8 (252*6 and 252*2 days, the
 dropped days; its 126 test days are a half-year here); Haitong series 87 (1,200 and 120 days).
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from mg_models.errors import LeakageError, TrainingError
-from mg_models.specs.data import SplitSpec
+from mg_models.specs.data import ALL_HISTORY, SplitSpec
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,37 @@ class Split:
         Sampled days that train and that validate.
     test : ndarray of int64
         Every day of the half-year that the data has.
+    days : dict of str to dict of str to int
+        Of a rolling window: for ``train`` and ``valid``, trading days ``asked`` by the entry and ``had``; the
+        embargo counts among them.
     """
 
     retrain: str
     train: np.ndarray
     valid: np.ndarray
     test: np.ndarray
+    days: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def short_history(days: Mapping[str, Mapping[str, int]]) -> str:
+    """Say that a training had fewer days than its entry asks for.
+
+    Parameters
+    ----------
+    days : mapping
+        As :attr:`Split.days`, ``days`` in a model's card, and ``days`` in the metadata of its partition in a lake.
+
+    Returns
+    -------
+    str
+        As ``1,512 training days asked, 700 had``, each part that is short; empty where none is.
+    """
+    names = {"train": "training", "valid": "validation"}
+    return "; ".join(
+        f"{of['asked']:,} {names[part]} days asked, {of['had']:,} had"
+        for part, of in days.items()
+        if of["had"] < of["asked"]
+    )
 
 
 def period_start(retrain: str) -> np.datetime64:
@@ -106,6 +132,7 @@ def split(
     """
     days = np.asarray(days, "datetime64[D]")
     usable = np.ones(len(days), bool) if usable is None else np.asarray(usable, bool)
+    usable = usable & (days >= np.datetime64(spec.since)) if spec.since else usable
     start = period_start(retrain)
     cut = int(np.searchsorted(days, start))
     gap = horizon + 1
@@ -123,7 +150,7 @@ def split(
         _no_leak(days, label_end, valid, start, f"the cut of {retrain}")
         _no_leak(days, label_end, train, days[valid[0]], "the first validation day")
     stop = int(np.searchsorted(days, period_end(retrain), side="right"))
-    return Split(retrain, train, valid, np.arange(cut, stop))
+    return Split(retrain, train, valid, np.arange(cut, stop), _asked_and_had(cut, first, spec))
 
 
 def _expanding(cut: int, first: int, gap: int, spec: SplitSpec, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -137,6 +164,12 @@ def _rolling(cut: int, first: int, gap: int, spec: SplitSpec) -> tuple[np.ndarra
     middle = max(cut - spec.valid_days, first)
     begin = max(middle - spec.train_days, first)
     return np.arange(begin, max(middle - gap, begin), spec.every), np.arange(middle, max(cut - gap, middle), spec.every)
+
+
+def _asked_and_had(cut: int, first: int, spec: SplitSpec) -> dict[str, dict[str, int]]:
+    middle = max(cut - spec.valid_days, first)
+    asked = {"train": (spec.train_days, min(spec.train_days, middle - first)), "valid": (spec.valid_days, cut - middle)}
+    return {part: {"asked": a, "had": max(h, 0)} for part, (a, h) in asked.items() if 0 < a < ALL_HISTORY}
 
 
 def label_end_days(days: np.ndarray, horizon: int) -> np.ndarray:

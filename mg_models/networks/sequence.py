@@ -52,7 +52,7 @@ class Encoder(nn.Module):
             )
         else:
             self.rnn = cell(features, spec.hidden, spec.layers, bidirectional=spec.bidirectional)
-        self.attention = AdditiveAttention(states) if spec.attention else None
+        self.attention = AdditiveAttention(states, spec.query) if spec.attention else None
         self._hidden = spec.hidden
         self._backward = spec.bidirectional
         self.width = states * (2 if spec.attention else 1)

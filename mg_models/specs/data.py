@@ -1,11 +1,13 @@
 """Parts of a catalog entry about data: inputs, the label, and the split of the days."""
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Literal
 
 from mg_models.errors import CatalogError
 
 Scale = Literal["none", "last_value"]
+ALL_HISTORY = 20_000  # trading days: a window of so many is whatever there is
 OPTIONAL = {"optional": True}
 """Metadata of a field that was added to a specification: at its default it is in no hash and no card."""
 
@@ -96,9 +98,12 @@ class SplitSpec:
     valid_share : float
         The last part of the samples, in time order, that validates, where the window expands.
     train_days, valid_days : int
-        Fixed lengths of a rolling window, trading days; 0: the window expands.
+        Fixed lengths of a rolling window, trading days; 0: the window expands. :data:`ALL_HISTORY` for ``train_days``
+        is every day before those that validate.
     min_train_days, min_valid_days : int
         A retrain with fewer sampled days is refused.
+    since : str
+        First day that may be sampled, ISO; empty: the first with inputs and labels.
     """
 
     every: int = 5
@@ -107,6 +112,7 @@ class SplitSpec:
     valid_days: int = 0
     min_train_days: int = 20
     min_valid_days: int = 5
+    since: str = field(default="", metadata=OPTIONAL)
 
     def __post_init__(self) -> None:
         if bool(self.train_days) != bool(self.valid_days):
@@ -114,3 +120,7 @@ class SplitSpec:
                 f"train_days and valid_days must both be given or both be 0, was {self.train_days} and "
                 f"{self.valid_days}"
             )
+        try:
+            dt.date.fromisoformat(self.since or "2013-01-01")
+        except ValueError:
+            raise CatalogError(f"since must be a date as 2013-01-01, or nothing, was {self.since!r}") from None

@@ -36,7 +36,7 @@ class ModelSpec:
         Of Adam.
     max_epochs : int
     check_every : int
-        Steps between two validations; 0: one at each epoch's end.
+        Steps between two validations; 0: one at each epoch's end, so that ``patience`` counts epochs.
     patience : int
         Validations without a better one after which the training ends.
     grad_clip : float
@@ -60,7 +60,7 @@ class ModelSpec:
     learning_rate: float = 0.005
     weight_decay: float = 0.0
     max_epochs: int = 100
-    check_every: int = 10
+    check_every: int = 0
     patience: int = 10
     grad_clip: float = 1.0
     min_stocks: int = 30

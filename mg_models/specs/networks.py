@@ -4,10 +4,11 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeVar
 
 from mg_models.errors import CatalogError
+from mg_models.specs.data import OPTIONAL
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
@@ -66,6 +67,8 @@ class SequenceSpec:
         Whether encoders also read from the last step to the first.
     attention : bool
         Whether additive attention over the top layer's states is concatenated with the last state.
+    query : bool
+        Whether the attention compares each state with the last one, ``v' tanh(W h_T + U h_t)``.
     residual : bool
         Whether each layer has a residual connection.
     mlp : int
@@ -82,6 +85,7 @@ class SequenceSpec:
     residual: bool = False
     mlp: int = 10
     kind: Literal["sequence"] = "sequence"
+    query: bool = field(default=False, metadata=OPTIONAL)
     several_inputs: ClassVar[bool] = True
 
 
@@ -255,7 +259,7 @@ def network(spec_type: type) -> Callable[[Builder], Builder]:
 
     Examples
     --------
-    >>> from dataclasses import dataclass
+    >>> from dataclasses import dataclass, field
     >>> import mg_models
     >>> from torch import nn
     >>> @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 1. Count each half-year's windows and steps from its split.
 2. Take the seconds of a step from a rate (an earlier training's), or measure a few steps and a few validation days.
-3. A training ends ``patience`` checks after its best one: at least the first, expected half the patience later
-   (models of series 72 are best after 40 to 60 steps, five checks of ten), unless earlier trainings differ.
+3. A training ends ``patience`` checks, epochs by default, after its best one: at least the first, expected half the
+   patience later, unless earlier trainings differ.
 
 Measuring trains a network of its own and leaves the generators as they were: results do not change.
 """

@@ -16,11 +16,7 @@ LEAST_PAIRS = 10
 LEAST_PAIRS_SESSION = 5  # the early and the late session have 30 bars only
 LEAST_OBSERVATIONS = 5
 
-
-REORDER = {"reassoc", "nsz"}
-"""Sums may be taken in another order, so that loops vectorise; nothing else is assumed of the values."""
-FINITE = {"reassoc", "nsz", "nnan", "ninf"}
-"""The same, for values that are known to be finite."""
+REORDER = False
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -43,7 +39,7 @@ def corr(x, y, least):
     return _corr(a[:n], b[:n])
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy")
 def _corr(x, y):
     n = len(x)
     sum_x = sum_y = max_x = max_y = 0.0
@@ -89,7 +85,7 @@ def central_moments(x):
     return _central_moments(kept[:n])
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy")
 def _central_moments(x):
     n = len(x)
     total = largest = 0.0
@@ -109,7 +105,7 @@ def _central_moments(x):
     return n, m2 / n, m3 / n, m4 / n
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=FINITE)
+@kernel(nogil=True, error_model="numpy")
 def sum_of_squares(x):
     """Sum of the squares of finite values."""
     total = 0.0
@@ -121,26 +117,16 @@ def sum_of_squares(x):
 @kernel(nogil=True, error_model="numpy")
 def skew(x):
     """Biased skewness g1 = m3 / m2^1.5; NaN below 5 observations or where flat."""
-    n, m2, m3, _ = central_moments(x)
+    return skew_kurt(x)[0]
+
+
+@kernel(nogil=True, error_model="numpy")
+def skew_kurt(x):
+    """Biased skewness and excess kurtosis (m4 / m2^2 - 3); NaN below 5 observations or where flat."""
+    n, m2, m3, m4 = central_moments(x)
     if n < LEAST_OBSERVATIONS or m2 == 0.0:
-        return np.nan
-    return m3 / (m2 * math.sqrt(m2))
-
-
-@kernel(nogil=True, error_model="numpy")
-def skew_kurt_of(n, mean, m2, m3, m4):
-    """Biased skewness and excess kurtosis (m4 / m2^2 - 3) of n positive values from sums of powers about their mean."""
-    # the mean in place of the largest value: where the series is flat, they are one number
-    if n < LEAST_OBSERVATIONS or math.sqrt(m2 / n) <= FLAT * mean:
         return np.nan, np.nan
-    m2 /= n
-    return m3 / n / (m2 * math.sqrt(m2)), m4 / n / (m2 * m2) - 3.0
-
-
-@kernel(nogil=True, error_model="numpy")
-def corr_of(n, mean_x, mean_y, xx, yy, xy, least):
-    """:func:`corr` of n pairs of positive values from sums of squares and products about their means."""
-    return np.nan if n < least else _correlation(n, xx, yy, xy, mean_x, mean_y)
+    return m3 / (m2 * math.sqrt(m2)), m4 / (m2 * m2) - 3.0
 
 
 @kernel(nogil=True, error_model="numpy")

@@ -12,7 +12,7 @@ from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.moments import FLAT, corr, ratio
 
 WEEK, SHORT, MONTH, QUARTER, YEAR, TWO_YEARS = 5, 10, 21, 63, 252, 504
-DECAY = 4.0  # exp(-age / 63 / 4)
+DECAY = 3.0 * 4.0  # days: exp(-age / N / 4) with N = 3 months
 BETA_LEAST = 120
 FINITE_SHARE = 0.6
 
@@ -201,7 +201,7 @@ def window_factors(lo, hi, first, before, returns, turnover, volume, close, fact
     trades; ``styles (D, 3)``.
     """
     days = returns.shape[1]
-    decay = np.exp(-np.arange(QUARTER) / QUARTER / DECAY)
+    decay = np.exp(-np.arange(QUARTER) / DECAY)
     basis = np.empty((styles.shape[1], MONTH))
     rest = np.empty(MONTH)
     for s in range(lo, hi):
@@ -221,7 +221,7 @@ def window_factors(lo, hi, first, before, returns, turnover, volume, close, fact
             row[1] = endpoint_return(close[s], ret, d, MONTH)
             row[2] = decayed_return(ret, turn, decay, d, QUARTER)
             row[3] = deviation(ret[month:end], needed)
-            row[4] = ratio(deviation(vol[month:end], needed), mean(vol[month:end], needed))
+            row[4] = deviation(vol[month:end], needed) * factor[s, d]  # in shares of today
             row[5] = residual_deviation(ret[month:end], styles[month:end], needed, basis, rest)
             row[6] = mean(turn[month:end], needed)
             row[7] = deviation(turn[month:end], needed)

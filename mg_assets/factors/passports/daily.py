@@ -195,19 +195,18 @@ SPECS = (
     _daily(
         "exp_wgt_return_3m",
         "fraction",
-        "sum(ret * turn * exp(-age / 63 / 4)) / sum(turn * exp(-age / 63 / 4)) over 63 days, age 0 = today",
+        "sum(ret * turn * exp(-age / 3 / 4)) / sum(turn * exp(-age / 3 / 4)) over 63 days, age 0 = today",
         "Return of the last quarter, weighted by turnover and by how recent it is.",
         (*CLOSE, *TURN),
         "64 days",
         f"{ADJUSTED} {WINDOW} NaN where the weights sum to 0.",
         (
-            "exp(-age / N / 4) with N = 3 months in Huatai's earlier multi-factor series: a half-life of 8 days and "
-            "not of 175",
+            "exp(-age / 63 / 4), N in days and not in months: a half-life of 175 days and not of 8, so hardly a decay",
             "the arithmetic mean of ret * turn * decay, not divided by the weights: large for whatever trades much",
             "turnover weights without decay: wgt_return_3m",
         ),
-        "The source gives the window and the kind of weight alone; divided by the weights it is a return and compares "
-        "across stocks.",
+        "The source gives the window and the kind of weight alone; exp(-age / N / 4) with N = 3 months is that of "
+        "Huatai's multi-factor series. Divided by the weights it is a return and compares across stocks.",
     ),
     _daily(
         "std_1m",
@@ -227,14 +226,14 @@ SPECS = (
     ),
     _daily(
         "vstd_1m",
-        "ratio",
-        "std(volume) / mean(volume) over 21 days",
-        "How uneven the last month's volume was.",
+        "shares",
+        "std(volume) over 21 days, volumes in shares of the day itself",
+        "How much the last month's volume moved.",
         VOLUME,
         "21 days",
-        f"{WINDOW} NaN where the mean is 0.",
-        (POPULATION, "std of volume in shares, as the source literally prints: a measure of size", "std of ln(volume)"),
-        "A standard deviation in shares cannot be compared across stocks; divided by the mean it can.",
+        f"{WINDOW} Volumes before a split are scaled to today's shares.",
+        (POPULATION, "divided by the mean volume: compares across stocks of any size", "std of ln(volume)"),
+        "The source prints the standard deviation of volume over 21 days, and no division by the mean.",
     ),
     _daily(
         "ivr_ff3factor_1m",
@@ -311,7 +310,7 @@ SPECS = (
         f"{WINDOW} Volume is adjusted for splits to the shares of the day.",
         (
             POPULATION,
-            "divided by the mean, as vstd_1m is here",
+            "divided by the mean: compares across stocks of any size",
             "Qlib's Alpha158 VSTD10: std of volume over today's volume",
         ),
         "As the source prints it; it measures size too, which models that see the other factors can take out.",

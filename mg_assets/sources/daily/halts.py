@@ -21,7 +21,7 @@ LEAST_SHARE = 1 / 3
 the worst day of July 2015 half of it was)."""
 
 CARRIED = ("adj_factor", "float_shares", "st", "pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1",
-           "np_fy1")  # fmt: skip
+           "np_fy1", "total_shares")  # fmt: skip
 
 
 def with_halts(

@@ -32,7 +32,8 @@ from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.quarantine import first_reason, quarantine_frame
 
 OHLC = ("open", "high", "low", "close")
-FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1")
+FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1",
+                "total_shares")  # fmt: skip
 SLACK = 1e-6  # yuan
 LARGEST = 2.0**53  # float64 holds each share below
 ADDED = "rows_added_for_halts"

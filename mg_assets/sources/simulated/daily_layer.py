@@ -59,7 +59,7 @@ class DailyMarket:
         Shares; 0 where suspended or not listed.
     num_trades : ndarray of int32
         Trades.
-    adj_factor, float_shares : ndarray of float64
+    adj_factor, float_shares, total_shares : ndarray of float64
         NaN where not listed.
     signal : ndarray of float32
         Planted signal as of the close, a z-score over listed stocks; NaN where not listed.
@@ -87,6 +87,7 @@ class DailyMarket:
     num_trades: np.ndarray
     adj_factor: np.ndarray
     float_shares: np.ndarray
+    total_shares: np.ndarray
     signal: np.ndarray
     day_vol: np.ndarray
     index_code: np.ndarray
@@ -192,7 +193,7 @@ def _market(settings: SimulationSettings) -> DailyMarket:
     prices = {name: np.zeros(shape, np.int32) for name in PRICES}
     listed, suspended, st = (np.zeros(shape, bool) for _ in range(3))
     volume, num_trades = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
-    adj_factor, float_shares = np.full(shape, np.nan), np.full(shape, np.nan)
+    adj_factor, float_shares, total_shares = (np.full(shape, np.nan) for _ in range(3))
     signals, day_vol = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
     index_code = np.zeros(shape, np.int8)
     figures = {name: np.full(shape, np.nan, np.float32) for name in RATIOS}
@@ -237,6 +238,7 @@ def _market(settings: SimulationSettings) -> DailyMarket:
         num_trades[d] = volumes.trades(price.vwap * shares / 100)
         adj_factor[d] = np.where(here, actions.adj_factor, np.nan)
         float_shares[d] = np.where(here, actions.float_shares, np.nan)
+        total_shares[d] = np.where(here, actions.total_shares, np.nan)
         signals[d] = np.where(here, signal, np.nan)
         day_vol[d] = np.where(here, np.sqrt(1 - NIGHT) * move.day_std, np.nan)
         index_code[d] = index.code
@@ -245,7 +247,8 @@ def _market(settings: SimulationSettings) -> DailyMarket:
             figures[name][d] = np.where(here, figure, np.nan)
         yesterday = today
 
-    arrays = [listed, suspended, st, volume, num_trades, adj_factor, float_shares, signals, day_vol, index_code]
+    arrays = [listed, suspended, st, volume, num_trades, adj_factor, float_shares, total_shares, signals, day_vol]
+    arrays.append(index_code)
     for array in (*arrays, *prices.values(), *figures.values()):
         array.setflags(write=False)  # the cache hands the same arrays to everyone
     return DailyMarket(
@@ -265,6 +268,7 @@ def _market(settings: SimulationSettings) -> DailyMarket:
         num_trades=num_trades,
         adj_factor=adj_factor,
         float_shares=float_shares,
+        total_shares=total_shares,
         signal=signals,
         day_vol=day_vol,
         index_code=index_code,

@@ -41,6 +41,7 @@ def reference_frame(market: DailyMarket, date: dt.date | str) -> pd.DataFrame:
         data[f"{index}_weight"] = inside / inside.sum()
     for name, figure in market.fundamentals.items():
         data[name] = figure[d, at].astype(np.float64)
+    data["total_shares"] = market.total_shares[d, at]
     return pd.DataFrame(data)
 
 

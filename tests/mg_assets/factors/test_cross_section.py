@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mg_assets.errors import DataError
 from mg_assets.factors import mad_winsorise, preprocess, trailing_mean, zscore
-from mg_assets.factors.cross_section import _median
+from mg_assets.factors.cross_section import FIVE_MAD, _median
 
 
 def day(seed, stocks=80, factors=4):
@@ -23,7 +23,7 @@ def day(seed, stocks=80, factors=4):
     return values, industry, size, rng.random(stocks) < 0.9
 
 
-def plain(values, industry, size, universe):
+def plain(values, industry, size, universe, mads=5 * 1.4826):
     """Steps 1 to 4 with numpy's least squares."""
     out = np.full(values.shape, np.nan)
     out[universe] = 0.0
@@ -33,7 +33,7 @@ def plain(values, industry, size, universe):
             continue
         x = values[rows, f]
         middle = np.median(x)
-        width = 5 * 1.4826 * np.median(np.abs(x - middle))
+        width = mads * np.median(np.abs(x - middle))
         x = np.clip(x, middle - width, middle + width)
         scale = np.abs(x).max()
         if industry is not None or size is not None:
@@ -140,13 +140,39 @@ def test_constant_explained_and_missing_cross_sections_are_zero():
     assert (preprocess(half_equal[:, None], None, None, np.ones(50, bool)) == 0).all()
 
 
-def test_winsorising_clips_at_five_mads():
+@pytest.mark.parametrize("mads", [5 * 1.4826, FIVE_MAD])
+def test_winsorising_clips_at_so_many_mads(mads):
     x = np.r_[np.arange(-5.0, 6.0), 1000.0, np.nan, np.inf]
-    found = mad_winsorise(x)
+    found = mad_winsorise(x) if mads != FIVE_MAD else mad_winsorise(x, mads=mads)
     middle = 0.5
-    assert found[11] == pytest.approx(middle + 5 * 1.4826 * 3.0)
+    assert found[11] == pytest.approx(middle + mads * 3.0)
     np.testing.assert_array_equal(found[:11], x[:11])
     assert np.isnan(found[12:]).all()
+
+
+def test_stocks_outside_the_pool_are_put_on_its_scale():
+    """Clipped and scaled by the pool's median, MAD, mean and std; the pool's own values are those without them."""
+    values, _, _, pool = day(11, stocks=200, factors=3)
+    values[:, 2] = np.where(pool, np.nan, values[:, 2])  # no stock of the pool has it
+    tradable = np.arange(200) % 7 > 0
+    pool &= tradable & (np.arange(200) % 3 > 0)
+    found = preprocess(values, None, None, pool, mads=FIVE_MAD, scaled=tradable)
+    np.testing.assert_array_equal(found[pool], preprocess(values, None, None, pool, mads=FIVE_MAD)[pool])
+    np.testing.assert_allclose(found[pool], plain(values, None, None, pool, FIVE_MAD)[pool], rtol=1e-9, atol=1e-9)
+    for f in range(2):
+        x = values[pool & np.isfinite(values[:, f]), f]
+        bound = FIVE_MAD * np.median(np.abs(x - np.median(x)))
+        low, high = np.median(x) - bound, np.median(x) + bound
+        x = np.clip(x, low, high)
+        expected = np.where(np.isfinite(values[:, f]), (np.clip(values[:, f], low, high) - x.mean()) / x.std(), 0.0)
+        others = tradable & ~pool
+        np.testing.assert_allclose(found[others, f], expected[others], rtol=1e-9, atol=1e-9)
+    assert (found[tradable, 2] == 0).all()
+    assert np.isnan(found[~tradable]).all()
+    empty = preprocess(values, None, None, np.zeros(200, bool), scaled=tradable)
+    assert np.isnan(empty).all()
+    with pytest.raises(DataError, match="scaled stocks have no residual"):
+        preprocess(values, np.zeros(200, int), None, pool, scaled=tradable)
 
 
 def test_zscore_by_column():
@@ -186,3 +212,15 @@ def test_errors():
         preprocess(values[:, 0], codes, sizes, universe)
     with pytest.raises(DataError, match="window was 0"):
         trailing_mean(values, window=0)
+
+
+def test_what_is_0_but_for_rounding_is_0():
+    """A stock alone in its industry ranks beside those without a value, whatever the last bits of the others are."""
+    values, _, size, _ = day(5, 60)
+    values = np.where(np.isfinite(values), values, 1.0)
+    values[0] = np.nan
+    industry = np.repeat([0, 1, 2], 20)
+    industry[[3, 4]] = 7, 8
+    inside, size = np.ones(60, bool), np.where(np.isfinite(size), size, 23.0)
+    for scaled in (values, values * (1 + 1e-15)):
+        assert (preprocess(scaled, industry, size, inside)[[0, 3, 4]] == 0.0).all()

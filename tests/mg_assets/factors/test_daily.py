@@ -121,14 +121,14 @@ def daily_twin(stock, styles, d):
     for name, n, least in (("ret_5d", 5, 3), ("ret_1m", 21, 13)):
         enough = d >= n and np.isfinite(window(stock.ret, n)).sum() >= least
         out[name] = stock.carried[d] / stock.carried[d - n] - 1 if enough else np.nan
-    weight = np.array([math.exp(-(d - i) / 63 / 4) for i in range(max(0, d - 62), d + 1)]) * window(stock.turn, 63)
+    weight = np.array([math.exp(-(d - i) / 12) for i in range(max(0, d - 62), d + 1)]) * window(stock.turn, 63)
     r = window(stock.ret, 63)
     both = np.isfinite(r) & np.isfinite(weight)
     out["exp_wgt_return_3m"] = (
         divided(math.fsum((r * weight)[both]), math.fsum(weight[both])) if both.sum() >= 38 else np.nan
     )
     out["std_1m"] = pstd(window(stock.ret, 21), 13)
-    out["vstd_1m"] = divided(pstd(window(stock.volume, 21), 13), mean(window(stock.volume, 21), 13))
+    out["vstd_1m"] = pstd(window(stock.volume, 21) * day["adj_factor"], 13)
     r, x = window(stock.ret, 21), window(styles, 21)
     whole = np.isfinite(r) & np.isfinite(x).all(axis=1)
     if whole.sum() >= 13:
@@ -315,7 +315,8 @@ def test_a_split_is_no_return_no_growth_and_no_jump_in_volume():
     for name in ("volume", "float_shares", "adj_factor"):
         half[name][100:] *= 2
     expected = daily_factors(DailySeries(columns))
-    expected[100:, :, DAILY42.index("std_vol_10d")] *= 2  # in shares of the day
+    for name in ("std_vol_10d", "vstd_1m"):
+        expected[100:, :, DAILY42.index(name)] *= 2  # in shares of the day
     agree(daily_factors(DailySeries(half)), expected)
     agree(common_factors(DailySeries(half)), common_factors(DailySeries(columns)))
 

@@ -23,6 +23,7 @@ from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.panels import (
     chosen_columns,
     lookback,
+    market_value_basis,
     model_inputs,
     raw_columns,
     tables_of,
@@ -99,6 +100,53 @@ def test_raw_factors_are_standardised_per_day(lake):
     x = ((x - x.mean()) / x.std(ddof=0)).fillna(0.0)
     expected = x.reindex(axes.symbols)[list(panel.features)].to_numpy()
     np.testing.assert_allclose(panel.values[17], expected, atol=1e-5)
+
+
+def test_series_69_standardises_within_the_pool(lake):
+    """The pool first, then five MAD and z-scores within it; stocks outside it are on the pool's scale."""
+    keys = lake.keys("daily_factors")[100:104]
+    inputs, axes = model_inputs(lake, CATALOG["mtl_mlp"], keys[0], keys[-1])
+    pool = np.isfinite(inputs["liquid"].values[2, :, 0])
+    assert 10 < pool.sum() < 0.8 * len(pool)
+    raw = lake.day("daily_factors", keys[2]).set_index("symbol").reindex(axes.symbols)[list(DAILY42)]
+    found = pd.DataFrame(inputs["daily_factors"].values[2], axes.symbols, list(DAILY42))
+    has = raw.notna().any(axis=1).to_numpy()
+    x = raw[pool & has]
+    spread = 5 * (x - x.median()).abs().median()
+    low, high = x.median() - spread, x.median() + spread
+    clipped = x.clip(low, high, axis=1)
+    scaled = ((raw.clip(low, high, axis=1) - clipped.mean()) / clipped.std(ddof=0)).fillna(0.0)
+    shown = found.notna().any(axis=1).to_numpy()
+    assert (shown & ~pool).sum() > 10
+    assert shown[pool & has].all()
+    np.testing.assert_allclose(found[shown].to_numpy(), scaled[shown].to_numpy(), atol=1e-5)
+    np.testing.assert_allclose(found[pool & has].mean(), 0.0, atol=1e-6)
+    assert "total shares" == market_value_basis(lake, keys[2])
+
+
+def test_the_pool_ranks_total_market_values_where_they_are_known(lake, tmp_path):
+    """A stock whose free float is a hundredth is in the pool by its total value, and out without total shares."""
+    market = Lake(tmp_path)
+    for table in ("daily_bars", "reference", "daily_factors"):
+        shutil.copytree(f"{lake.root}/{table}", tmp_path / table)
+    keys = market.keys("daily_factors")[:90]
+    spec, day = CATALOG["mtl_mlp"], keys[-1]
+    inputs, axes = model_inputs(market, spec, day, day)
+    member = str(axes.symbols[np.isfinite(inputs["liquid"].values[0, :, 0])][0])
+    for key in keys:
+        rows = market.day("daily_bars", key)
+        rows.loc[rows["symbol"] == member, "float_shares"] /= 1e4
+        market.write("daily_bars", key, rows)
+
+    def holds(lake_now):
+        again, axes_now = model_inputs(lake_now, spec, day, day)
+        return np.isfinite(again["liquid"].values[0, list(axes_now.symbols).index(member), 0])
+
+    assert holds(market)
+    for key in keys:
+        market.write("reference", key, market.day("reference", key).assign(total_shares=np.nan))
+    assert not holds(Lake(tmp_path))
+    assert market_value_basis(Lake(tmp_path), day) == "free-float shares: the source has no total_shares"
 
 
 def test_a_days_inputs_do_not_depend_on_the_range(lake):

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from mg_models.catalog import SplitSpec
-from mg_models.data.splits import label_end_days, period_end, period_start, split
-from mg_models.errors import LeakageError, TrainingError
+from mg_models.data.splits import label_end_days, period_end, period_start, short_history, split
+from mg_models.errors import CatalogError, LeakageError, TrainingError
+from mg_models.specs.data import ALL_HISTORY
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,29 @@ def test_the_window_expands(days):
 def test_sampling_starts_at_the_first_usable_day(days):
     usable = np.arange(len(days)) >= 150
     assert split(days, "2017H1", 10, SplitSpec(), usable=usable).train[0] == 150
+
+
+def test_no_day_before_since_is_sampled(days):
+    found = split(days, "2017H1", 10, SplitSpec(since="2014-02-01"))
+    assert days[found.train[0]] == np.datetime64("2014-02-07")  # the first session after the Spring Festival
+    with pytest.raises(CatalogError, match="since must be a date as 2013-01-01, or nothing, was '2013'"):
+        SplitSpec(since="2013")
+
+
+def test_a_short_history_says_days_asked_and_had(days):
+    """From 2013 to 2017H1 there are fewer than 1,200 + 120 days: the validation days are whole, the others short."""
+    spec = SplitSpec(every=1, train_days=1200, valid_days=120)
+    cut = int(np.searchsorted(days, np.datetime64("2017-01-01")))
+    found = split(days, "2017H1", 5, spec).days
+    assert found == {"train": {"asked": 1200, "had": cut - 120}, "valid": {"asked": 120, "had": 120}}
+    assert short_history(found) == f"1,200 training days asked, {cut - 120} had"
+    usable = np.arange(len(days)) >= cut - 130
+    few = SplitSpec(every=1, train_days=1200, valid_days=120, min_train_days=1)
+    assert split(days, "2017H1", 5, few, usable=usable).days["train"]["had"] == 10
+    assert short_history(split(days, "2023H1", 5, spec).days) == ""
+    assert split(days, "2017H1", 5, SplitSpec()).days == {}  # it expands: no number is asked
+    whole = SplitSpec(train_days=ALL_HISTORY, valid_days=120)
+    assert list(split(days, "2017H1", 5, whole).days) == ["valid"]
 
 
 def test_labels_of_a_longer_horizon_are_refused(days):

@@ -1,10 +1,13 @@
 """Attention, residual learning and recurrent encoders against naive twins written from their formulas."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from mg_models.catalog import CATALOG
 from mg_models.networks.attention import AdditiveAttention
 from mg_models.networks.residual import ResidualLearning
 from mg_models.networks.sequence import Encoder, Sequence
@@ -62,6 +65,26 @@ def naive_norm(layer: nn.LayerNorm, x: np.ndarray) -> np.ndarray:
 def naive_block(block: nn.TransformerEncoderLayer, x: np.ndarray) -> np.ndarray:
     x = naive_norm(block.norm1, x + naive_multi_head(block.self_attn, x))
     return naive_norm(block.norm2, x + linear(block.linear2, np.maximum(linear(block.linear1, x), 0)))
+
+
+def test_alstm_attends_as_its_report_says():
+    """s(h_i, h_j) = v tanh(W h_i + U h_j) with i the last state; what it gives, beside that state, in scalar loops."""
+    spec = CATALOG["alstm"].network
+    encoder = Encoder(3, dataclasses.replace(spec, hidden=4))
+    window = torch.randn(5, 2, 3)
+    states = array(encoder.rnn(window)[0])  # (steps, rows, hidden)
+    w, u, v = (array(m.weight) for m in (encoder.attention.query, encoder.attention.inner, encoder.attention.score))
+    assert encoder.attention.inner.bias is encoder.attention.query.bias is encoder.attention.score.bias is None
+    found = array(encoder(window))
+    for row in range(2):
+        last = states[-1, row]
+        energies = []
+        for state in states[:, row]:
+            inner = [sum(w[k][m] * last[m] + u[k][m] * state[m] for m in range(4)) for k in range(4)]
+            energies.append(sum(v[0][k] * np.tanh(inner[k]) for k in range(4)))
+        shares = [np.exp(e) / sum(np.exp(energies)) for e in energies]
+        context = [sum(share * state[m] for share, state in zip(shares, states[:, row], strict=True)) for m in range(4)]
+        np.testing.assert_allclose(found[row], [*context, *last], atol=2e-5)
 
 
 def test_additive_attention_is_its_formula():
