@@ -78,3 +78,13 @@ def test_a_cached_kernel_is_keyed_by_all_its_files(path):
     cache_module = ROOT / "mg_models" / "kernel_cache.py"  # makes the key itself
     lacking = taken_from(path) - keyed - {cache_module}
     assert not lacking, f"{path.name}: not in the key of its cache: {sorted(map(str, lacking))}"
+
+
+@pytest.mark.parametrize("path", [f for f in FILES if "mg_models" not in f.parts], ids=lambda p: p.stem)
+def test_no_kernel_sums_in_an_order_of_its_own(path):
+    """fastmath lets the compiler choose, and it chose otherwise in the process that fills numba's cache than after it.
+
+    Networks are left to it: their values are held to tolerances.
+    """
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    assert not [n.lineno for n in nodes if isinstance(n, ast.keyword) and n.arg == "fastmath"]

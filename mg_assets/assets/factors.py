@@ -90,6 +90,7 @@ def _described(table: str) -> str:
         UpstreamWindow("daily_bars", columns=(("symbol", 0), ("prev_close", 0))),
     ],
     kinds={"numba"},
+    version="2",  # sums in the order of time
     columns={
         "intraday_factors": _COLUMNS,
         "features_day": {**{f: PASSPORTS[f].summary for f in _OF_THE_DAY}, **_TOTALS},
@@ -233,13 +234,14 @@ def crosssections(
     anchor="intraday_factors",
     needs=["intraday_factors", "reference", "daily_bars"],
     kinds={"numba"},
+    version="2",  # what is 0 but for rounding is 0
     columns={n: _COLUMNS[n] for n in HF27},
     lineage=_section_lineage("intraday_factors", HF27),
 )
 def factor_inputs(build: Build) -> Iterator[Built]:
     """The high-frequency factors of the day, winsorised (5 MAD), neutral to industry and ln cap, z-scored, missing 0.
 
-    The input sequence of hf_gru. Over the tradable universe; docs/daily_factors.md.
+    The input sequence of hf_gru. Over the tradable universe.
     """
     panel = build.lake.panel("intraday_factors", build.keys, list(HF27))
     yield from crosssections(build, HF27, panel.stack(HF27), panel.symbols, slice(None))
@@ -255,6 +257,7 @@ def factor_inputs(build: Build) -> Iterator[Built]:
         "daily_bars",
     ],
     kinds={"numba"},
+    version="2",  # what is 0 but for rounding is 0
     columns=_COLUMNS,
     lineage=_section_lineage("intraday_factors", ALL34),
 )

@@ -70,6 +70,7 @@ def scores_asset(factors: dict[str, Factor]) -> LakeAsset:
             "daily_bars",
         ],
         kinds={"numba"},
+        version="2",  # what is 0 but for rounding is 0
         columns={n: f"mean of {one.mean_days} days: {one.spec.summary}" for n, one in factors.items()},
         lineage={"symbol": ("daily_bars.symbol",), **sources},
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.logarithm import logs_in_place
-from mg_assets.factors.kernels.moments import REORDER, sum_of_squares
+from mg_assets.factors.kernels.moments import sum_of_squares
 from mg_assets.factors.kernels.parent_orders import order_slots
 
 BIG_ORDER_STD = 1.0
@@ -31,7 +31,7 @@ def amounts_by_slot(slots, amount, n, count, total):
     return sum_of_squares(total[:count])
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _sum_above(values):
     """Sum and number of the values that are not -inf."""
     n = 0
@@ -43,7 +43,7 @@ def _sum_above(values):
     return n, total
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _squared_distance(values, mean):
     total = 0.0
     for x in values:

@@ -2,7 +2,8 @@
 
 A value that is not finite is left out. A series is flat where its population standard deviation
 is at most 1e-12 of its largest absolute value; a flat side makes a correlation, a skew or a
-kurtosis NaN, and so does a count below ``least``.
+kurtosis NaN, and so does a count below ``least``. Sums are taken in the order of the values: a compiler that may choose
+(numba's ``fastmath``) chooses otherwise in the process that fills numba's cache than in those that read it.
 """
 
 import math
@@ -15,8 +16,6 @@ FLAT = 1e-12
 LEAST_PAIRS = 10
 LEAST_PAIRS_SESSION = 5  # the early and the late session have 30 bars only
 LEAST_OBSERVATIONS = 5
-
-REORDER = False
 
 
 @kernel(nogil=True, error_model="numpy")

@@ -23,7 +23,7 @@ from mg_assets.factors.kernels.clock import (
     order_phase,
 )
 from mg_assets.factors.kernels.columns import CANCEL, LIMIT, StockRows
-from mg_assets.factors.kernels.moments import LEAST_PAIRS, REORDER, corr_of, skew_kurt_of
+from mg_assets.factors.kernels.moments import LEAST_PAIRS, corr, skew_kurt
 from mg_assets.factors.registry import ORDER
 
 _COLUMNS = ("time", "side", "price", "volume", "kind")
@@ -153,19 +153,14 @@ def _by_phase(stamps):
 @kernel(nogil=True, error_model="numpy")
 def _one_stock(early, later, stamps, side, price, volume, kind, row, book):
     """Factors and book of a stock's session rows, of which ``early:later`` are the early ones."""
-    n_buy, n_sell, n_limit, buy, sell, limit, paid = _sums(side, price, volume, kind)
-    b2, b3, b4, s2, s3, s4, xx, yy, xy = _squares(
-        side, price, volume, kind, buy / n_buy, sell / n_sell, limit / n_limit, paid / n_limit
-    )
-    buy_skew, buy_kurt = skew_kurt_of(n_buy, buy / n_buy, b2, b3, b4)
-    sell_skew, sell_kurt = skew_kurt_of(n_sell, sell / n_sell, s2, s3, s4)
+    bought, sold, limit, paid = _entered(side, price, volume, kind)
+    buy_skew, buy_kurt = skew_kurt(bought)
+    sell_skew, sell_kurt = skew_kurt(sold)
     row[0] = buy_skew - sell_skew
     row[1] = buy_kurt - sell_kurt
-    row[3] = corr_of(n_limit, limit / n_limit, paid / n_limit, xx, yy, xy, LEAST_PAIRS)
+    row[3] = corr(limit, paid, LEAST_PAIRS)
     price, volume, kind = price[early:later], volume[early:later], kind[early:later]
-    n, total = _total(price, volume, kind)
-    m2, m4 = _even_moments(price, volume, kind, total / n)
-    row[2] = skew_kurt_of(n, total / n, m2, 0.0, m4)[1]
+    row[2] = skew_kurt(_entered_volumes(price, volume, kind))[1]
     _add_to_book(stamps[early:later], side[early:later], price, volume, kind, book)
 
 
@@ -175,84 +170,40 @@ def is_valid_order(price, volume):
     return (volume > 0.0) & (volume < np.inf) & (not price <= 0.0)
 
 
-# No branches, and counts as floats: the loops are vectorised, side and kind come in no order that could be foretold.
+# No branches, as side and kind come in no order that could be foretold: what does not count is overwritten by the next.
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _sums(side, price, volume, kind):
-    """Number of buy, sell and priced buy limit orders, their volumes, and the prices of the last."""
-    n_buy = n_sell = n_limit = buy = sell = limit = paid = 0.0
-    for i in range(len(side)):
+@kernel(nogil=True, error_model="numpy")
+def _entered(side, price, volume, kind):
+    """Volumes of buy and of sell orders; volumes and prices of the priced buy limit orders."""
+    n = len(side)
+    bought, sold, limit, paid = np.empty(n + 1), np.empty(n + 1), np.empty(n + 1), np.empty(n + 1)
+    n_bought = n_sold = n_limit = 0
+    for i in range(n):
         p = price[i]
         v = np.float64(volume[i])
         entered = is_valid_order(p, v) & (kind[i] != CANCEL)
-        bought = entered & (side[i] == 1)
-        sold = entered & (side[i] == -1)
-        priced = bought & (kind[i] == LIMIT) & (p < np.inf)
-        v = v if entered else np.float64(0.0)
-        p = p if priced else 0.0
-        # factors in place of further selections, which would keep the loop from being vectorised
-        one_bought, one_sold, one_priced = np.float64(bought), np.float64(sold), np.float64(priced)
-        n_buy += one_bought
-        n_sell += one_sold
-        n_limit += one_priced
-        buy += v * one_bought
-        sell += v * one_sold
-        limit += v * one_priced
-        paid += p * one_priced
-    return n_buy, n_sell, n_limit, buy, sell, limit, paid
+        buys = entered & (side[i] == 1)
+        bought[n_bought] = v
+        sold[n_sold] = v
+        limit[n_limit] = v
+        paid[n_limit] = p
+        n_bought += buys
+        n_sold += entered & (side[i] == -1)
+        n_limit += buys & (kind[i] == LIMIT) & (p < np.inf)
+    return bought[:n_bought], sold[:n_sold], limit[:n_limit], paid[:n_limit]
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _squares(side, price, volume, kind, mean_buy, mean_sell, mean_limit, mean_paid):
-    """Sums of the powers 2, 3, 4 about the mean of buy and of sell volumes; squares and product for the correlation."""
-    b2 = b3 = b4 = s2 = s3 = s4 = xx = yy = xy = 0.0
-    for i in range(len(side)):
-        p = price[i]
-        v = np.float64(volume[i])
-        entered = is_valid_order(p, v) & (kind[i] != CANCEL)
-        bought = entered & (side[i] == 1)
-        sold = entered & (side[i] == -1)
-        priced = bought & (kind[i] == LIMIT) & (p < np.inf)
-        d = v - mean_buy if bought else 0.0
-        b2 += d * d
-        b3 += d * d * d
-        b4 += d * d * (d * d)
-        d = v - mean_sell if sold else 0.0
-        s2 += d * d
-        s3 += d * d * d
-        s4 += d * d * (d * d)
-        dx = v - mean_limit if priced else 0.0
-        dy = p - mean_paid if priced else 0.0
-        xx += dx * dx
-        yy += dy * dy
-        xy += dx * dy
-    return b2, b3, b4, s2, s3, s4, xx, yy, xy
-
-
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _total(price, volume, kind):
-    """Number and volume of the orders of any side."""
-    n = total = 0.0
+@kernel(nogil=True, error_model="numpy")
+def _entered_volumes(price, volume, kind):
+    """Volumes of the orders of any side."""
+    n = 0
+    entered = np.empty(len(price) + 1)
     for i in range(len(price)):
         v = np.float64(volume[i])
-        entered = is_valid_order(price[i], v) & (kind[i] != CANCEL)
-        one = np.float64(entered)
-        n += one
-        total += (v if entered else 0.0) * one
-    return n, total
-
-
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
-def _even_moments(price, volume, kind, mean):
-    """Sums of the powers 2 and 4 of the volumes about their mean."""
-    m2 = m4 = 0.0
-    for i in range(len(price)):
-        v = np.float64(volume[i])
-        d = v - mean if is_valid_order(price[i], v) & (kind[i] != CANCEL) else 0.0
-        m2 += d * d
-        m4 += d * d * (d * d)
-    return m2, m4
+        entered[n] = v
+        n += is_valid_order(price[i], v) & (kind[i] != CANCEL)
+    return entered[:n]
 
 
 @kernel(nogil=True, error_model="numpy")
@@ -271,7 +222,7 @@ def _add_to_book(stamps, side, price, volume, kind, book):
         begin = end
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _net_value(side, price, volume, kind):
     total = 0.0
     for i in range(len(side)):

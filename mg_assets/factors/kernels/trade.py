@@ -14,7 +14,7 @@ from mg_assets.factors.kernels.cache import kernel
 from mg_assets.factors.kernels.clock import EARLY, EARLY_MINUTES, MINUTES
 from mg_assets.factors.kernels.columns import StockRows
 from mg_assets.factors.kernels.minute import minute_returns
-from mg_assets.factors.kernels.moments import LEAST_PAIRS, REORDER, corr, ratio
+from mg_assets.factors.kernels.moments import LEAST_PAIRS, corr, ratio
 from mg_assets.factors.kernels.parent_orders import scratch_size
 from mg_assets.factors.kernels.session import (
     ACTIVE_BUY,
@@ -152,10 +152,10 @@ def trade_arrays(
     return flow
 
 
-# Factors in place of selections, which would keep the loops from being vectorised.
+# Factors in place of selections: a branch on a mark could not be foretold.
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _big_net(amount, marks):
     """Amount whose buy order is big minus that whose sell order is."""
     total = 0.0
@@ -164,7 +164,7 @@ def _big_net(amount, marks):
     return total
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _big_amounts(amount, marks):
     """Amount of all trades, of those whose buy order is big, and of those whose sell order is."""
     total = big_buy = big_sell = 0.0
@@ -208,7 +208,7 @@ def log_return(price, before, marks):
     return total + math.log(product) if product != 1.0 else total
 
 
-@kernel(nogil=True, error_model="numpy", fastmath=REORDER)
+@kernel(nogil=True, error_model="numpy")
 def _product(before, price, marks):
     product = 1.0
     for i in range(len(price)):
