@@ -17,14 +17,17 @@ from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partition_build import Build, Built
-from mg_assets.portfolios.study_runs import TABLE, Job, fingerprint, run_backtests
+from mg_assets.portfolios.study_runs import ALL_WEEKDAYS, FRIDAY, TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
+from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
 from mg_portfolio.report.portfolio_study.tables import (
+    CELL_COLUMNS,
     STUDIES,
     Account,
     compose,
+    compose_correlations,
     portfolio_table_markdown,
     portfolios_of,
 )
@@ -34,27 +37,17 @@ if TYPE_CHECKING:  # drawing is loaded by the step that draws
     from matplotlib.figure import Figure
 
 READ = ("daily_bars", "reference", "common_factors")
-COLUMNS = {
-    "table": "as printed",
-    "row": "labels of the row",
-    "column": "head of the column",
-    "portfolio": "name in the catalog",
-    "metric": "as published",
-    "period": "of the published figure",
-    "ours": "over the days of the period that the lake has",
-    "published": "the report's figure",
-    "by_relative_nav": "ours by relative NAV, where the report's excess compounds daily differences",
-    "first_day": "of ours",
-    "last_day": "of ours",
-    "note": "why ours is empty",
-}
 MOST = 6  # portfolios in one picture
 LOGGED = 10  # lines about the backtests in a run's log
 TITLES = {
-    "series_88": "Series 88 (Haitong): tables 8 to 13, the AI portfolios by index, limits and model",
+    "series_88": "Series 88 (Haitong): tables 8 to 13, the AI portfolios by index, limits and model, decided on each "
+    "weekday: mean and standard deviation",
     "series_72": "Series 72 (Huatai): charts 63 to 68, the enhanced portfolios by turnover limit",
-    "series_69": "Series 69 (Huatai): charts 11, 23, 24 and 35, portfolios of the attention models",
+    "series_69": "Series 69 (Huatai): charts 11, 14, 15, 19 to 21, 23, 24, 26, 28, 30, 31, 33, 35 and 37, portfolios "
+    "of the attention models",
 }
+BY_WEEKDAY = ("series_88",)
+"""Studies of reports whose figures are means over tracks."""
 
 
 def _mark(build: Build, tables: Iterable[str]) -> str:
@@ -71,6 +64,8 @@ def _published(name: str) -> PortfolioSpec:
 
 def _study_asset(study: str) -> LakeAsset:
     specs = {name: _published(name) for name in portfolios_of(study)}
+    report = STUDIES[study][0].report
+    weekdays = ALL_WEEKDAYS if study in BY_WEEKDAY else FRIDAY
     signals = sorted({spec.signal for spec in specs.values()} & set(SIGNALS))
 
     @lake_asset(
@@ -78,14 +73,22 @@ def _study_asset(study: str) -> LakeAsset:
         group="evaluation",
         partitions=None,
         needs=[*signals, *READ],
-        config=(specs, [spec.subject for spec in specs.values()], trading_rules(), STUDIES[study], published_digest()),
+        config=(
+            specs,
+            [spec.subject for spec in specs.values()],
+            trading_rules(),
+            STUDIES[study],
+            CHARTS[report],
+            weekdays,
+            published_digest(),
+        ),
         kinds={"cvxpy"},
-        version="2",
-        columns=COLUMNS,
+        version="3",
+        columns=CELL_COLUMNS,
         description=f"{TITLES[study]}.\n\nEach portfolio is backtested week by week over the days of its signal, in "
         "parallel processes, and stored in the lake when it is finished: a study that was stopped resumes from there. "
-        "A portfolio whose signal this deployment lacks is listed with the reason. One self-contained page beside the "
-        "table.",
+        "A portfolio whose signal this deployment lacks is listed with the reason. One self-contained page per "
+        "language beside the table.",
     )
     def make(build: Build) -> Iterator[Built]:
         from mg_portfolio.charts import figures as charts
@@ -95,12 +98,14 @@ def _study_asset(study: str) -> LakeAsset:
         read = _mark(build, READ)
         marks = {signal: f"{read} {_mark(build, [signal])}" for signal in signals}
         accounts: dict[str, Account | str] = {
-            name: f"{spec.signal} is not among the signals of this deployment: add it to catalog in the settings"
+            name: f"not trained here: add {spec.signal} to `catalog`"
             for name, spec in specs.items()
             if spec.signal not in marks
         }
         jobs = [
-            Job(spec, fingerprint(spec, rules, marks[spec.signal])) for spec in specs.values() if spec.signal in marks
+            Job(spec, fingerprint(spec, rules, marks[spec.signal], weekdays), weekdays)
+            for spec in specs.values()
+            if spec.signal in marks
         ]
 
         accounts |= run_backtests(
@@ -109,10 +114,13 @@ def _study_asset(study: str) -> LakeAsset:
         tables = [(one, compose(one, accounts)) for one in STUDIES[study]]
         found = {name: account for name, account in accounts.items() if isinstance(account, Account)}
         backtests = _backtests(lake, list(found)) if found else None
+        correlations = compose_correlations(report, accounts)
         figures = _figures(study, found)
         page = PortfolioStudy(
             tables,
-            figures,
+            {} if CHARTS[report] else figures,
+            accounts,
+            correlations,
             backtests,
             str(rules),
             build.source.name,
@@ -120,12 +128,14 @@ def _study_asset(study: str) -> LakeAsset:
             settings().source.kind == "simulated",
             dt.datetime.now(),
         )
-        path = lake.write_file(
-            f"portfolio_study_{study}", WHOLE, f"portfolio_study_{study}.html", render_portfolio_study(page).encode()
-        )
+        name = f"portfolio_study_{study}"
+        paths = {
+            lang: lake.write_file(name, WHOLE, f"{name}_{lang}.html", render_portfolio_study(page, lang).encode())
+            for lang in ("en", "zh")
+        }
         yield Built(
             WHOLE,
-            pd.concat([frame for _, frame in tables], ignore_index=True),
+            pd.concat([*(frame for _, frame in tables), correlations], ignore_index=True),
             {
                 "portfolios": len(accounts),
                 "backtested": len(found),
@@ -133,8 +143,8 @@ def _study_asset(study: str) -> LakeAsset:
                 **{one.table: dg.MetadataValue.md(portfolio_table_markdown(one, frame)) for one, frame in tables},
                 **{title: dg.MetadataValue.md(charts.markdown_image(figure)) for title, figure in figures.items()},
                 **({"backtests": markdown_table(backtests)} if backtests is not None else {}),
-                "page": dg.MetadataValue.path(path),
-                "open": dg.MetadataValue.url(f"file://{path}"),
+                **{f"page, {lang}": dg.MetadataValue.path(path) for lang, path in paths.items()},
+                "open": dg.MetadataValue.url(f"file://{paths['en']}"),
             },
         )
 
@@ -158,9 +168,18 @@ def _on_progress(build: Build, study: str, jobs: int) -> Callable[[int, int, str
 
 
 def _backtests(lake: Lake, names: list[str]) -> pd.DataFrame:
-    """How each backtest went: weeks, relaxed ones, largest violation, CPU seconds."""
+    """How each backtest went: decisions, relaxed ones, largest violation, CPU seconds."""
     facts = [{"portfolio": n, **lake.metadata(TABLE, n)} for n in names]
-    columns = ["portfolio", "signal", "weeks", "without_decision", "relaxed", "largest_violation", "cpu_seconds"]
+    columns = [
+        "portfolio",
+        "signal",
+        "weekdays",
+        "decisions",
+        "without_decision",
+        "relaxed",
+        "largest_violation",
+        "cpu_seconds",
+    ]
     frame = pd.DataFrame(facts)[columns]
     return frame.assign(largest_violation=[f"{v:.0e}" for v in frame["largest_violation"]])
 

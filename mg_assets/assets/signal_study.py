@@ -10,16 +10,28 @@ import pandas as pd
 
 from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
+from mg_assets.evaluation import universe_masks
 from mg_assets.lake.market_data import MarketData, market_data
-from mg_assets.lake.store import WHOLE, Lake
-from mg_assets.orchestration.lake_asset import Build, Built, lake_asset
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
+from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.settings import settings
 from mg_portfolio.evaluation.signal_correlation import correlation_sums
 from mg_portfolio.report.published import published_digest
-from mg_portfolio.report.signal_study.layouts import COMMON_FACTORS, CONDITIONS, SIGNAL_TABLES
+from mg_portfolio.report.signal_study.layouts import (
+    COMMON_FACTORS,
+    CONDITIONS,
+    FIGURE_UNIVERSES,
+    PERIODS,
+    SIGNAL_FIGURES,
+    SIGNAL_TABLES,
+    UNIVERSE_SUBJECTS,
+)
 from mg_portfolio.report.signal_study.measures import MIN_DAYS, SignalFigures, measure_signals
-from mg_portfolio.report.signal_study.tables import STUDY_COLUMNS, study_cells
+from mg_portfolio.report.signal_study.tables import CURVE_COLUMNS, STUDY_COLUMNS, study_cells, study_curves
 
 PLANTED = "planted_signal"
 BUDGET = 1 << 30  # bytes of signals in memory at once
@@ -70,11 +82,13 @@ def measured_signals(lake: Lake, workers: int = 1) -> dict[str, SignalFigures]:
         return {}
     market = market_data(lake, keys)
     tradable, prices = evaluation_universe(market), _prices(lake, market)
+    universes = universe_masks(lake, market, FIGURE_UNIVERSES)[0] if set(names) & set(UNIVERSE_SUBJECTS) else {}
+    calendar = trading_days(min(period[:10] for period in PERIODS.values()), keys[-1])
     size = max(1, BUDGET // max(len(keys) * len(market.symbols) * 8, 1))
     out: dict[str, SignalFigures] = {}
     for start in range(0, len(names), size):
         signals = {n: _read(lake, n, keys, market.symbols) for n in names[start : start + size]}
-        out |= measure_signals(signals, prices, tradable, market.days, workers)
+        out |= measure_signals(signals, prices, tradable, market.days, workers, universes, calendar)
     return out
 
 
@@ -139,22 +153,32 @@ def signal_correlations(build: Build) -> Iterator[Built]:
     yield Built(WHOLE, frame, {**shown, "days": days}, stored={"days": days})
 
 
+_TABLES = ("signal_study", "signal_study_curves")
+
+
 @lake_asset(
-    "signal_study",
+    _TABLES,
     group="evaluation",
     partitions=None,
     needs=[*INPUTS, "signal_correlations"],
-    config=(CONDITIONS, SIGNAL_TABLES, published_digest()),
+    config=(CONDITIONS, SIGNAL_TABLES, SIGNAL_FIGURES, published_digest()),
     kinds={"numba"},
-    columns=STUDY_COLUMNS,
+    version="2",
+    columns=dict(zip(_TABLES, (STUDY_COLUMNS, CURVE_COLUMNS), strict=True)),
+    description={
+        _TABLES[0]: "Every signal beside the published numbers: RankIC, IC_IR, top excess, and the reports' tables and "
+        "charts of models.\n\nEach under its report's conditions, over the published days where the lake has them. "
+        "Series 72 charts 45, 47, 48, 52, 54, 55, 57, 59, 60; series 88 tables 1 to 7 and figures 4 to 13, 15, 16; "
+        "series 69 charts 10, 12, 13, 16 to 18, 22, 25, 27, 34, 36. One self-contained page per language beside the "
+        "table. A model that is not in the deployment's catalog is named as not trained.",
+        _TABLES[
+            1
+        ]: "Daily RankIC, its running sum, and the relative NAV of the top portfolios of every signal: the lines "
+        "of the study's charts.",
+    },
 )
 def signal_study(build: Build) -> Iterator[Built]:
-    """Every signal beside the published numbers: RankIC, IC_IR, top excess, and the reports' tables of models.
-
-    Each under its report's conditions, over the published days where the lake has them. Tables: series 72 charts 45,
-    52, 57; series 88 tables 1, 3, 5, 6, 7; series 69 charts 10, 22, 34. One self-contained page per language beside the
-    table. A model that is not in the deployment's catalog is named as not trained.
-    """
+    """Lay every signal beside the published numbers, and write the pages."""
     from mg_portfolio.charts import figures as charts
     from mg_portfolio.charts.signal_study import published_comparison_chart
     from mg_portfolio.report.signal_study.page import (
@@ -167,10 +191,12 @@ def signal_study(build: Build) -> Iterator[Built]:
     lake = build.lake
     found = measured_signals(lake, build.workers)
     cells = study_cells(found, (*SIGNALS, *(n for n in found if n == PLANTED)))
+    curves = study_curves(found)
     matrix = lake.day("signal_correlations", WHOLE)
     names = tuple(matrix["name"])
     study = SignalStudy(
         cells=cells,
+        curves=curves,
         names=names,
         correlations=matrix[list(names)].to_numpy(float).reshape(len(names), len(names)),
         correlation_days=lake.metadata("signal_correlations", WHOLE).get("days", 0),
@@ -202,7 +228,9 @@ def signal_study(build: Build) -> Iterator[Built]:
             "open": dg.MetadataValue.url(f"file://{pages['en']}"),
             **({"absent": f"no signal has {MIN_DAYS} days"} if not found else {}),
         },
+        table=_TABLES[0],
     )
+    yield Built(WHOLE, curves, {"signals": len(found)}, table=_TABLES[1])
 
 
 ASSETS = [signal_correlations, signal_study]

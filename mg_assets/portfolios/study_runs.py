@@ -11,7 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,15 @@ from mg_assets.portfolios.decision_panel import DecisionData, style_exposures
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 from mg_portfolio.backtest.market_panel import MarketPanel
-from mg_portfolio.backtest.rebalance import DecisionPanel, rebalance, simulate_decisions
-from mg_portfolio.backtest.weekday_paths import weekday_decisions
+from mg_portfolio.backtest.rebalance import DecisionPanel, PortfolioPath, rebalance, simulate_decisions
+from mg_portfolio.backtest.weekday_paths import WEEKDAYS, weekday_decisions
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.report.portfolio_study.tables import Account
 
 TABLE = "portfolio_cells"
-VERSION = "1"  # raised when the backtest changes: accounts of an older version are computed again
+VERSION = "2"  # raised when the backtest changes: accounts of an older version are computed again
+FRIDAY = ("fri",)
+ALL_WEEKDAYS = (*FRIDAY, *(day for day in WEEKDAYS if day not in FRIDAY))
 HOLDING_DAYS = 6  # sessions held after the last decision
 DECISIONS_PER_WORKER = 400  # fewer are not worth starting a process for
 _MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "listed", "amount", "adj_factor", "absent")
@@ -40,15 +42,24 @@ _MARKET = ("trade_price", "close", "suspended", "limit_up", "limit_down", "liste
 
 @dataclass(frozen=True)
 class Job:
-    """One portfolio to backtest, and the fingerprint of everything that its account depends on."""
+    """One portfolio to backtest, and the fingerprint of everything that its account depends on.
+
+    Attributes
+    ----------
+    spec : PortfolioSpec
+    fingerprint : str
+    weekdays : tuple of str
+        Of `WEEKDAYS`, on each of which a path of its own decides; the first one is the account, the rest its others.
+    """
 
     spec: PortfolioSpec
     fingerprint: str
+    weekdays: tuple[str, ...] = FRIDAY
 
 
-def fingerprint(spec: PortfolioSpec, rules: TradingRules, mark: str) -> str:
-    """Hash of a portfolio's limits, how it trades, and ``mark``, that of the data it reads."""
-    text = "|".join([VERSION, repr(spec), repr(rules), mark])
+def fingerprint(spec: PortfolioSpec, rules: TradingRules, mark: str, weekdays: tuple[str, ...] = FRIDAY) -> str:
+    """Hash of a portfolio's limits, how it trades and when, and ``mark``, that of the data it reads."""
+    text = "|".join([VERSION, repr(spec), repr(rules), *weekdays, mark])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -133,10 +144,10 @@ def _run_backtests(
     count = min(workers, len(jobs), max(1, arrays.weeks * len(jobs) // DECISIONS_PER_WORKER))
     if count <= 1:
         for job in jobs:
-            yield job, backtest_portfolio(arrays, job.spec, rules)
+            yield job, backtest_portfolio(arrays, job.spec, rules, job.weekdays)
         return
     by_name = {job.spec.name: job for job in jobs}
-    tasks = {name: (arrays, job.spec, rules) for name, job in by_name.items()}
+    tasks = {name: (arrays, job.spec, rules, job.weekdays) for name, job in by_name.items()}
     try:
         for name, backtest in run_tasks(_run_task, tasks, count):
             yield by_name[name], backtest
@@ -147,37 +158,58 @@ def _run_backtests(
         ) from died
 
 
-def _run_task(task: "tuple[SharedArrays, PortfolioSpec, TradingRules]", send: Callable[[Any], None]) -> Backtest:
+def _run_task(
+    task: "tuple[SharedArrays, PortfolioSpec, TradingRules, tuple[str, ...]]", send: Callable[[Any], None]
+) -> Backtest:
     return backtest_portfolio(*task)
 
 
-def backtest_portfolio(arrays: "SharedArrays", spec: PortfolioSpec, rules: TradingRules) -> Backtest:
-    """Backtest one portfolio over all weeks that have its signal."""
+def backtest_portfolio(
+    arrays: "SharedArrays", spec: PortfolioSpec, rules: TradingRules, weekdays: tuple[str, ...] = FRIDAY
+) -> Backtest:
+    """Backtest one portfolio over all weeks that have its signal, once for each weekday of decision."""
     began = time.process_time()
     panel, weeks = arrays.panel(spec)
-    decided = weekday_decisions(panel.market.days)["fri"]
-    decided = decided[np.isin(week_of(panel.market.days[decided]), weeks)]
-    steps = list(rebalance(panel, spec, decided, rules.rates(spec), rules.execution))
-    path = simulate_decisions(panel, spec, steps, rules.rates(spec), rules.execution)
-    if path is None or len(path.result.days) < 2:
-        why = next((_undated(s.absent) for s in steps if s.absent), f"no day has {spec.signal}")
-        nothing = {c: pd.Series(dtype=float) for c in ("date", "nav", "benchmark_nav", "turnover_two_way")}
-        return Backtest(pd.DataFrame(nothing), {}, why)
+    decisions = weekday_decisions(panel.market.days)
+    frames, paths, made, absent = [], [], 0, ""
+    for weekday in weekdays:
+        decided = decisions[weekday][np.isin(week_of(panel.market.days[decisions[weekday]]), weeks)]
+        steps = list(rebalance(panel, spec, decided, rules.rates(spec), rules.execution))
+        path = simulate_decisions(panel, spec, steps, rules.rates(spec), rules.execution)
+        if path is None or len(path.result.days) < 2:
+            absent = absent or next((_undated(s.absent) for s in steps if s.absent), f"no day has {spec.signal}")
+            continue
+        frames.append(_frame(path).assign(weekday=weekday))
+        paths.append(path)
+        made += len(steps)
+    if not paths:
+        nothing = {c: pd.Series(dtype=float) for c in ("date", "nav", "benchmark_nav", "turnover_two_way", "weekday")}
+        return Backtest(pd.DataFrame(nothing), {}, absent)
     facts = {
-        "weeks": len(steps),
-        "without_decision": path.absent,
-        "relaxed": path.relaxed,
-        "largest_violation": path.largest_violation,
+        "weekdays": len(paths),
+        "decisions": made,
+        "without_decision": sum(path.absent for path in paths),
+        "relaxed": sum(path.relaxed for path in paths),
+        "largest_violation": max(path.largest_violation for path in paths),
         "cpu_seconds": round(time.process_time() - began, 2),
         "limits_without_data": [n for n in spec.styles if not arrays.has_style(n)],
     }
+    return Backtest(pd.concat(frames, ignore_index=True), facts)
+
+
+def _frame(path: PortfolioPath) -> pd.DataFrame:
+    """Daily values of a path, and the turnover of its rebalances on their days."""
     result = path.result
-    traded = result.turnover
-    frame = pd.DataFrame({"date": result.days.astype(str), "nav": result.nav, "benchmark_nav": result.benchmark_nav})
-    at = np.searchsorted(result.days, traded.index.to_numpy("datetime64[D]"))
-    turnover = np.full(len(frame), np.nan)
-    turnover[at] = traded.to_numpy()
-    return Backtest(frame.assign(turnover_two_way=turnover), facts)
+    turnover = np.full(len(result.days), np.nan)
+    turnover[np.searchsorted(result.days, result.turnover.index.to_numpy("datetime64[D]"))] = result.turnover.to_numpy()
+    return pd.DataFrame(
+        {
+            "date": result.days.astype(str),
+            "nav": result.nav,
+            "benchmark_nav": result.benchmark_nav,
+            "turnover_two_way": turnover,
+        }
+    )
 
 
 def _undated(sentence: str) -> str:
@@ -192,9 +224,13 @@ def _store(lake: Lake, job: Job, backtest: Backtest) -> None:
 
 
 def _account(frame: pd.DataFrame) -> Account:
-    days = frame["date"].to_numpy(dtype="datetime64[D]")
-    turnover = pd.Series(frame["turnover_two_way"].to_numpy(float), index=pd.DatetimeIndex(days)).dropna()
-    return Account(days, frame["nav"].to_numpy(float), frame["benchmark_nav"].to_numpy(float), turnover)
+    """The account of the first weekday, the other weekdays' with it."""
+    paths = []
+    for _, own in frame.groupby("weekday", sort=False):
+        days = own["date"].to_numpy(dtype="datetime64[D]")
+        turnover = pd.Series(own["turnover_two_way"].to_numpy(float), index=pd.DatetimeIndex(days)).dropna()
+        paths.append(Account(days, own["nav"].to_numpy(float), own["benchmark_nav"].to_numpy(float), turnover))
+    return replace(paths[0], others=tuple(paths[1:]))
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def grouped_bars_chart(
         ax.set_ylim(count * step - 0.9, -0.9)
         ax.grid(False, axis="y")
         ax.grid(True, axis="x")
-    ax.margins(**{"x" if across else "y": 0.08})
+    ax.margins(x=0.08) if across else ax.margins(y=0.08)
     if percent:
         low, high = scale.get_view_interval()
         digits = 0 if high - low > 0.04 else 1

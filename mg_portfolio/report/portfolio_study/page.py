@@ -1,6 +1,6 @@
-"""A portfolio study as one self-contained HTML page: the report's tables with ours above the printed figures.
+"""A portfolio study as one self-contained HTML page, in English or Chinese: ours above the printed figures.
 
-1. `tables.compose` puts ours beside the printed numbers; `mg_portfolio.charts.portfolio` draws the excess.
+1. `tables.compose` puts ours beside the printed numbers, `charts` draws the report's comparisons of portfolios.
 2. `page.html` is the template, laid out as in the report. Nothing is fetched when the file is opened.
 """
 
@@ -13,21 +13,28 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.style import svg
+from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
+from mg_portfolio.report.portfolio_study.charts import chart_context, correlations_context
 from mg_portfolio.report.portfolio_study.tables import (
+    CELL_COLUMNS,
+    Account,
     PortfolioTable,
     absence_notes,
     days_note,
     excess_note,
     format_figure,
 )
+from mg_portfolio.report.portfolio_study.texts import (
+    REPORTS,
+    TEXTS,
+    note_text,
+    reason_text,
+    title_text,
+    translated,
+)
 from mg_portfolio.report.templates import template
-
-REPORTS = {
-    "haitong_88": "Haitong series 88 (2023), AI portfolios by index, limits and model",
-    "huatai_72": "Huatai series 72 (2023-12-08), enhanced portfolios by turnover limit",
-    "huatai_69": "Huatai series 69 (2023-08-22), portfolios of the attention models",
-}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,11 @@ class PortfolioStudy:
     tables : sequence of (PortfolioTable, DataFrame)
         Of one report, each with its cells from :func:`mg_portfolio.report.portfolio_study.tables.compose`.
     charts : mapping of title to Figure
+        Drawn besides the report's own.
+    accounts : mapping of portfolio to Account, or to the reason why there is none
+        Whose excess is drawn.
+    correlations : DataFrame
+        From :func:`mg_portfolio.report.portfolio_study.tables.compose_correlations`.
     backtests : DataFrame, optional
         Decisions and violations of each portfolio's backtest, one row each.
     trading : str
@@ -53,6 +65,8 @@ class PortfolioStudy:
 
     tables: Sequence[tuple[PortfolioTable, pd.DataFrame]]
     charts: Mapping[str, Figure] = field(default_factory=dict)
+    accounts: Mapping[str, Account | str] = field(default_factory=dict)
+    correlations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(CELL_COLUMNS)))
     backtests: pd.DataFrame | None = None
     trading: str = ""
     source: str = ""
@@ -61,18 +75,44 @@ class PortfolioStudy:
     generated: dt.datetime | None = None
 
 
-def render_portfolio_study(page: PortfolioStudy) -> str:
-    """The page as one self-contained HTML document: style sheet and charts are inside, nothing is fetched."""
-    cells = pd.concat([frame for _, frame in page.tables], ignore_index=True)
-    have = cells.loc[cells["ours"].notna(), "portfolio"].str.removesuffix(" benchmark").nunique()
+def render_portfolio_study(page: PortfolioStudy, lang: str = "en") -> str:
+    """The page as one self-contained HTML document: style sheet and charts are inside, nothing is fetched.
+
+    Parameters
+    ----------
+    page : PortfolioStudy
+    lang : {"en", "zh"}
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    EvaluationError
+        Another language.
+    """
+    if lang not in TEXTS:
+        raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
+    t, cells = TEXTS[lang], pd.concat([frame for _, frame in page.tables], ignore_index=True)
+    every = cells["portfolio"].str.removesuffix(" benchmark")
+    report, excess = page.tables[0][0].report, page.tables[0][0].excess
+    frames = {table.table: frame for table, frame in page.tables}
+    counts = {
+        "have": every[cells["ours"].notna()].nunique(),
+        "every": every.nunique(),
+        "filled": int(cells["ours"].notna().sum()),
+        "cells": len(cells),
+    }
     return template("portfolio_study/page.html").render(
+        t=t,
         page=page,
-        title=REPORTS[page.tables[0][0].report],
-        every=cells["portfolio"].str.removesuffix(" benchmark").nunique(),
-        have=have,
-        filled=int(cells["ours"].notna().sum()),
-        cells=len(cells),
-        tables=[_table_context(table, frame) for table, frame in page.tables],
+        title=REPORTS[lang][report],
+        counts=t["counts"].format(**counts),
+        by_weekday=bool(cells["track_std"].notna().any()),
+        tables=[_table_context(table, frame, lang) for table, frame in page.tables],
+        drawn=[chart_context(c, frames[c.table], page.accounts, excess, lang) for c in CHARTS[report]],
+        correlations=correlations_context(page.correlations, lang),
         charts={title: Markup(svg(figure, title)) for title, figure in page.charts.items()},
         backtests=[] if page.backtests is None else page.backtests.to_dict("records"),
     )
@@ -109,34 +149,44 @@ def head_rows(heads: Sequence[str]) -> list[list[tuple[str, int, bool]]]:
     return rows
 
 
-def _table_context(table: PortfolioTable, frame: pd.DataFrame) -> dict[str, Any]:
-    width = len(table.heads)
-    firsts = [first for _, _, first in head_rows(table.heads)[-1]]
+def _table_context(table: PortfolioTable, frame: pd.DataFrame, lang: str) -> dict[str, Any]:
+    key, width, place = f"{table.report}_{table.table.replace(' ', '_')}", len(table.heads), 0
+    heads = [[(translated(word, lang), *rest) for word, *rest in row] for row in head_rows(table.heads)]
     rows, above = [], ("",) * len(table.labels)
     partly = []  # rows in which only some cells of ours are empty: a dash, and the reason below the table
-    for i, (labels, _) in enumerate(table.rows):
-        own = frame.iloc[i * width : (i + 1) * width]
+    for labels, cells in table.rows:
+        own = frame.iloc[place : place + len(cells)]
+        place += len(cells)
         reasons = list(dict.fromkeys(own["note"]))
         rows.append(
             {
-                "labels": labels,
-                "group": labels[0] if len(labels) > 1 and labels[0] != above[0] else "",
-                "absent": reasons[0] if own["ours"].isna().all() and len(reasons) == 1 else "",
-                "ours": [(format_figure(r.ours, r.metric), r.note, r.portfolio) for r in own.itertuples()],
+                "label": translated(labels[-1], lang),
+                "group": translated(labels[0], lang) if len(labels) > 1 and labels[0] != above[0] else "",
+                "absent": reason_text(reasons[0], lang) if own["ours"].isna().all() and len(reasons) == 1 else "",
+                "ours": [
+                    (format_figure(r.ours, r.metric), _spread(r), reason_text(r.note, lang), r.portfolio)
+                    for r in own.itertuples()
+                ],
                 "published": [format_figure(r.published, r.metric) for r in own.itertuples()],
+                "lacking": width - len(cells),
             }
         )
         above = labels
         if not rows[-1]["absent"]:
             partly.append(own)
+    notes = (days_note(frame, lang), excess_note(table, frame, lang), note_text(table.note, lang))
     return {
-        "key": f"{table.report}_{table.table.replace(' ', '_')}",
-        "title": table.title,
-        "about": " ".join(filter(None, (days_note(frame), excess_note(table, frame), table.note))),
-        "label": table.labels[-1],
-        "heads": head_rows(table.heads),
-        "firsts": firsts,
+        "key": key,
+        "title": title_text(key, table.title, lang),
+        "about": " ".join(filter(None, notes)),
+        "label": translated(table.labels[-1], lang),
+        "heads": heads,
+        "firsts": [first for _, _, first in head_rows(table.heads)[-1]],
         "width": width,
         "rows": rows,
-        "notes": absence_notes(pd.concat(partly)) if partly else [],
+        "notes": absence_notes(pd.concat(partly), lang) if partly else [],
     }
+
+
+def _spread(row: Any) -> str:
+    return "" if pd.isna(row.track_std) else f"±{format_figure(row.track_std, row.metric)}"

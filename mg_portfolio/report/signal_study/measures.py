@@ -76,18 +76,13 @@ class SignalFigures:
 
     def at(self, column: MetricColumn) -> "tuple[SignalFigures, str]":
         """Figures of a column's universe and period, and why they have not its metric; empty where they have."""
-        own: SignalFigures | None = self
-        if column.universe != "all":
-            own = self.universes.get(column.universe)
-            if own is None:
-                return self, NO_UNIVERSE
-            if not np.isfinite(own.values["rank_ic_mean"]):
-                return own, SMALL_UNIVERSE
-        if column.period:
-            own = own.years.get(column.period)
-            if own is None:
-                return self, SHORT_PERIOD
-        return own, own.why(column.metric)
+        within = self if column.universe == "all" else self.universes.get(column.universe)
+        if within is None:
+            return self, NO_UNIVERSE
+        if column.universe != "all" and not np.isfinite(within.values["rank_ic_mean"]):
+            return within, SMALL_UNIVERSE
+        own = within.years.get(column.period) if column.period else within
+        return (within, SHORT_PERIOD) if own is None else (own, own.why(column.metric))
 
     def why(self, metric: str) -> str:
         """Why a figure is NaN; empty where it is not."""

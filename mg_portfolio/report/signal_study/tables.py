@@ -94,7 +94,7 @@ def _cell(
         part, why = None, FEW_DAYS if subject in signals else NOT_TRAINED
     else:
         part, why = own.at(column)
-    known = part is not None and not why
+    values, stds, one = (part.values, part.spread, part.one_track) if part is not None and not why else ({}, {}, {})
     return {
         "report": report,
         "table": table,
@@ -102,9 +102,9 @@ def _cell(
         "metric": metric,
         "period": column.period or period_of(report),
         "universe": column.universe,
-        "ours": part.values[metric] if known else np.nan,
-        "track_std": part.spread.get(metric, np.nan) if known else np.nan,
-        "one_track": part.one_track.get(metric, np.nan) if known else np.nan,
+        "ours": values.get(metric, np.nan),
+        "track_std": stds.get(metric, np.nan),
+        "one_track": one.get(metric, np.nan),
         "published": np.nan if printed is None else printed,
         "why": why,
         "first_day": "" if part is None else str(part.first),

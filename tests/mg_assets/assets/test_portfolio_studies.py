@@ -17,8 +17,15 @@ import pytest
 from mg_assets.assets import make
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
+from mg_assets.portfolios.study_runs import (
+    ALL_WEEKDAYS,
+    Job,
+    SharedArrays,
+    backtest_portfolio,
+    fingerprint,
+    run_backtests,
+)
 from mg_assets.portfolios.study_runs import TABLE as CELLS
-from mg_assets.portfolios.study_runs import Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_assets.settings import load_settings
 from mg_models.catalog import COMBINATIONS, get, override, trained_parts
@@ -42,6 +49,7 @@ def jobs(names, mark: str = "a", rules: TradingRules | None = None) -> list[Job]
     return [Job(spec, fingerprint(spec, rules or TradingRules(), mark)) for spec in specs]
 
 
+AFTER = {"mon": "Tuesday", "tue": "Wednesday", "wed": "Thursday", "thu": "Friday", "fri": "Monday"}
 SERIES_88_NAMES = list(SERIES_88)
 GRID = [n for n in SERIES_88 if n.endswith("mixed_input_biagru_5d")][:3]
 
@@ -61,6 +69,27 @@ def test_an_interrupted_study_resumes(market, tmp_path):
     run_backtests(lake, jobs(GRID[:1], mark="b"), TradingRules(), on_progress=lambda *done: seen.append(done))
     run_backtests(lake, jobs(GRID[:1], "b", EXECUTION), EXECUTION, on_progress=lambda *done: seen.append(done))
     assert len(seen) == 2  # other data, other trading: backtested again
+
+
+def test_five_weekdays_are_the_paths_of_each(market, tmp_path):
+    """A portfolio of all weekdays has Friday's account, and that of each other weekday alone beside it."""
+    (spec,) = [job.spec for job in jobs(GRID[:1])]
+    (tmp_path / "all").mkdir()
+    lake = copy_of(market, tmp_path / "all")
+    every = Job(spec, fingerprint(spec, TradingRules(), "a", ALL_WEEKDAYS), ALL_WEEKDAYS)
+    assert every.fingerprint != jobs(GRID[:1])[0].fingerprint
+    account = run_backtests(lake, [every], TradingRules())[spec.name]
+    assert len(account.others) == 4
+    arrays = SharedArrays.write(tmp_path, lake, [every])
+    for path, weekday in list(zip((account, *account.others), ALL_WEEKDAYS, strict=True))[:2]:
+        alone = backtest_portfolio(arrays, spec, TradingRules(), (weekday,)).frame
+        np.testing.assert_array_equal(path.nav, alone["nav"])
+        traded = alone["turnover_two_way"].dropna()
+        np.testing.assert_array_equal(path.turnover.to_numpy(), traded)
+        assert {str(d) for d in path.turnover.index.day_name()} >= {AFTER[weekday]}
+    again = run_backtests(lake, [every], TradingRules(), on_progress=lambda *_: pytest.fail("backtested again"))
+    np.testing.assert_array_equal(again[spec.name].others[2].nav, account.others[2].nav)
+    assert lake.metadata(CELLS, spec.name)["weekdays"] == 5
 
 
 def test_a_damaged_account_is_backtested_again(market, tmp_path):
@@ -178,8 +207,11 @@ def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     assert cell["first_day"] == stored["date"][1]
     assert f"{100 * year:.1f}% (2.7%)" in made.metadata["chart 65"].value
     assert made.metadata["excess csi1000"].value.startswith("![](data:image/png")
-    page = Path(made.metadata["page"].value).read_text()
+    page = Path(made.metadata["page, en"].value).read_text()
     assert page.count("<svg") == 2
+    of_index = rows[rows["portfolio"] == f"{NAME} benchmark"].set_index(["table", "metric"])
+    assert set(of_index.loc["chart 64"].index) == {"annual_return", "annual_volatility", "sharpe", "max_drawdown"}
+    assert of_index.loc[("chart 64", "max_drawdown"), "published"] == 0.4011
     assert f">{100 * year:.1f}%</td>" in page
     written = {k: lake.modified(CELLS, k) for k in lake.keys(CELLS)}
     assert run_study("series_72", lake).frame.equals(rows)
@@ -198,7 +230,7 @@ def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
     rows = made.frame
     assert rows["ours"].isna().all()
     assert len(rows) == len(rows.dropna(subset="published")) == 272
-    why = "output_ensemble3_biagru_10d is not among the signals of this deployment: add it to catalog in the settings"
+    why = "not trained here: add output_ensemble3_biagru_10d to `catalog`"
     assert why in set(rows["note"])
     assert why in made.metadata["table 10"].value
     assert "16.2%" in made.metadata["table 10"].value

@@ -7,9 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.portfolio import relative_chart
+from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
+from mg_portfolio.report.portfolio_study.charts import excess_lines
 from mg_portfolio.report.portfolio_study.page import PortfolioStudy, head_rows, render_portfolio_study
-from mg_portfolio.report.portfolio_study.tables import STUDIES, Account, compose, format_figure, portfolios_of
+from mg_portfolio.report.portfolio_study.tables import (
+    STUDIES,
+    Account,
+    compose,
+    compose_correlations,
+    format_figure,
+    portfolios_of,
+)
 
 DAYS = pd.bdate_range("2022-06-30", "2023-07-10").to_numpy().astype("datetime64[D]")
 
@@ -80,9 +90,15 @@ def test_every_cell_is_in_its_row_and_column(study):
         ours = [row for row in rows if ("ours", 1) in row]
         published = [row for row in rows if row[0] == ("published", 1)]
         assert len(ours) == len(published) == len(table.rows)
-        for i, (mine, theirs) in enumerate(zip(ours, published, strict=True)):
-            own = frame.iloc[i * width : (i + 1) * width]
-            assert mine[0][0] == table.rows[i][0][-1]
+        place = 0
+        for (labels, cells), mine, theirs in zip(table.rows, ours, published, strict=True):
+            own = frame.iloc[place : place + len(cells)]
+            place += len(cells)
+            lacking = width - len(cells)
+            if lacking:  # an index has no excess
+                assert mine.pop() == ("an index has none", lacking)
+                assert theirs.pop() == ("", lacking)
+            assert mine[0][0] == labels[-1]
             assert [text for text, _ in theirs[1:]] == [format_figure(r.published, r.metric) for r in own.itertuples()]
             if own["ours"].isna().all():
                 assert mine[2:] == [(own["note"].iloc[0], width)]
@@ -97,7 +113,8 @@ def test_every_cell_is_in_its_row_and_column(study):
 def test_a_row_without_figures_shows_the_reason():
     lacking = {name: "lstm is not among the signals" for name in portfolios_of("series_69")}
     tables = [(table, compose(table, lacking)) for table in STUDIES["series_69"]]
-    page = render_portfolio_study(PortfolioStudy(tables))
+    page = render_portfolio_study(PortfolioStudy(tables, accounts=lacking))
+    assert "<svg" not in page
     assert "0 of 16 portfolios have a backtest, 0 of 240 cells a figure of ours" in page
     assert page.count("lstm is not among the signals</td>") == 20
     assert "The market is simulated" not in page
@@ -107,9 +124,59 @@ def test_charts_and_backtests_are_on_the_page():
     accounts = {name: account(i) for i, name in enumerate(portfolios_of("series_72"))}
     tables = [(table, compose(table, accounts)) for table in STUDIES["series_72"]]
     chart = relative_chart(DAYS, {n: a.excess_nav("difference") for n, a in accounts.items()}, "CSI500: excess")
-    walks = pd.DataFrame({"portfolio": list(accounts), "weeks": 53, "largest_violation": "1e-15"})
-    page = render_portfolio_study(PortfolioStudy(tables, {"excess csi500": chart}, walks))
+    walks = pd.DataFrame({"portfolio": list(accounts), "decisions": 53, "largest_violation": "1e-15"})
+    page = render_portfolio_study(PortfolioStudy(tables, {"excess csi500": chart}, backtests=walks))
     assert page.count("<svg") == 1
     assert page.count("- : fewer than 20 days of 2017, 2018, 2019, 2020, 2021 in the lake") == 2
     assert "largest violation" in page
     assert page.count("<code>csi") == 6
+
+
+@pytest.fixture(scope="module")
+def study_69():
+    accounts = {name: account(i) for i, name in enumerate(portfolios_of("series_69"))}
+    tables = [(table, compose(table, accounts)) for table in STUDIES["series_69"]]
+    return PortfolioStudy(tables, accounts=accounts, correlations=compose_correlations("huatai_69", accounts))
+
+
+def test_charts_have_ours_beside_the_printed_numbers(study_69):
+    page = render_portfolio_study(study_69)
+    found, frames = tables_of(page), {table.table: frame for table, frame in study_69.tables}
+    assert {chart.key for chart in CHARTS["huatai_69"]} | {"huatai_69_chart_33"} <= set(re.findall(r'id="(\w+)"', page))
+    assert page.count("<svg") == len(CHARTS["huatai_69"])
+    cell = (
+        frames["chart 11"].set_index(["row", "column"]).loc[("20 days, attention between tasks", "information ratio")]
+    )
+    rows = {row[0][0]: [text for text, _ in row[1:]] for row in found["huatai_69_chart_14"]}
+    assert rows["20 days"][2:4] == [format_figure(cell["ours"], "information_ratio"), "2.91"]
+    rows = {row[0][0]: [text for text, _ in row[1:]] for row in found["huatai_69_chart_37"]}
+    assert rows["ensemble"][1] == "18.2%"
+    matrix = [[text for text, _ in row[1:]] for row in found["huatai_69_chart_33"][1:]]
+    ours = study_69.correlations["ours"].to_numpy()
+    assert matrix[1][0] == matrix[0][1] == f"{ours[0]:.2f}(0.94)"
+    assert [matrix[i][i] for i in range(4)] == ["1"] * 4
+
+
+def test_lines_of_excess_are_the_accounts(study_69):
+    chart = next(c for c in CHARTS["huatai_69"] if c.key == "huatai_69_chart_31")
+    days, lines = excess_lines(chart, study_69.accounts, "difference")
+    assert list(chart.portfolios)[2] == "csi500_temporal_transformer_relaxed"
+    own = study_69.accounts["csi500_temporal_transformer_relaxed"]
+    np.testing.assert_allclose(lines[2], own.excess_nav("difference"), atol=1e-12)
+    assert days.tolist() == DAYS.tolist()
+    short = {**study_69.accounts, "csi500_alstm_relaxed": "not trained here"}
+    assert np.isnan(excess_lines(chart, short, "difference")[1][1]).all()
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_chinese_page_has_no_english_word_of_the_tables(study):
+    accounts = {name: account(i) for i, name in enumerate(portfolios_of(study))}
+    accounts[portfolios_of(study)[0]] = "not trained here: add fused to `catalog`"
+    tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
+    page = render_portfolio_study(PortfolioStudy(tables, accounts=accounts, simulated=True), "zh")
+    assert "请将 fused 加入" in page
+    names = r"LSTM|ALSTM|Transformer|Calmar|catalog|fused|Portfolio|mg"
+    for text in re.findall(r">([^<>]+)<", page.partition("</style>")[2]):
+        assert not re.search(r"[a-z]{4,}", re.sub(names, "", text)), text
+    with pytest.raises(EvaluationError, match="lang was 'fr'"):
+        render_portfolio_study(PortfolioStudy(tables), "fr")

@@ -1,16 +1,21 @@
 """The reports' portfolio tables: every printed number has its cell, and ours is what the definitions say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from mg_portfolio.catalog import ALL_PORTFOLIOS
 from mg_portfolio.report.portfolio_study.tables import (
+    EXCESS_CORRELATIONS,
+    INDEX_FIGURES,
     STUDIES,
     Account,
     PublishedFigure,
     account_figure,
     compose,
+    compose_correlations,
     portfolio_table_markdown,
     portfolios_of,
 )
@@ -40,7 +45,7 @@ def test_every_printed_number_has_a_cell(study, table):
     assert (frame["note"] == "not asked for").all()
     assert not frame.duplicated(["table", "row", "column"]).any()  # a cell is named by its row and column alone
     for _, cells in table.rows:
-        assert len(cells) == len(table.heads)
+        assert len(cells) == len(table.heads) or (len(cells) == INDEX_FIGURES and cells[0].of_index)
 
 
 def test_studies_run_each_portfolio_once():
@@ -75,6 +80,54 @@ def test_index_row_and_turnover_of_the_period(account):
     assert value == pytest.approx(account.benchmark_nav[at[-1]] / account.benchmark_nav[at[0] - 1] - 1)
     value, _, _ = account_figure(account, PublishedFigure("x", "x", "turnover_two_way_per_rebalance", "2021"))
     assert value == pytest.approx(account.turnover[account.turnover.index.year == 2021].mean())
+
+
+def test_the_index_line_is_the_indexs_own(account):
+    table = STUDIES["series_72"][0]
+    frame = compose(table, dict.fromkeys(table.portfolios, account)).set_index(["portfolio", "metric"])
+    own = frame.loc["csi500_turnover30 benchmark"]
+    assert own["published"].tolist() == [-0.0208, 0.2037, -0.10, 0.4011]
+    inside = (account.days >= np.datetime64("2017-01-04")) & (account.days <= np.datetime64("2023-11-30"))
+    at = np.flatnonzero(inside)
+    index = account.benchmark_nav[at[0] - 1 : at[-1] + 1]
+    assert own.loc["annual_return", "ours"] == pytest.approx((index[-1] / index[0]) ** (252 / len(at)) - 1)
+    assert own.loc["max_drawdown", "ours"] == pytest.approx(1 - np.min(index / np.maximum.accumulate(index)))
+    page = portfolio_table_markdown(table, compose(table, dict.fromkeys(table.portfolios, account)))
+    (line,) = [line for line in page.splitlines() if line.startswith("| CSI500")]
+    assert line.count("|") == len(table.heads) + 2
+    assert "(-2.1%)" in line
+
+
+def test_a_cell_of_five_weekdays_is_their_mean(account):
+    table = STUDIES["series_88"][0]
+    shifted = [replace(account, nav=account.nav * (1 + 0.0002 * k) ** np.arange(len(account.days))) for k in range(5)]
+    every = replace(shifted[0], others=tuple(shifted[1:]))
+    cell = table.rows[0][1][0]
+    found = [account_figure(a, cell)[0] for a in shifted]
+    row = compose(table, {cell.portfolio: every}).iloc[0]
+    assert row["ours"] == pytest.approx(np.mean(found), abs=1e-12)
+    assert row["track_std"] == pytest.approx(np.std(found, ddof=1), abs=1e-12)
+    assert np.isnan(compose(table, {cell.portfolio: account}).iloc[0]["track_std"])
+    page = portfolio_table_markdown(table, compose(table, {cell.portfolio: every}))
+    assert f"{100 * np.mean(found):.1f}% ±{100 * np.std(found, ddof=1):.1f}% (15.3%)" in page
+
+
+def test_correlations_of_excess_are_those_of_shared_days(account):
+    pairs = list(EXCESS_CORRELATIONS)
+    noise = np.cumprod(1 + 0.004 * np.random.default_rng(3).standard_normal(len(account.days)))
+    late = Account(account.days[300:], (account.nav * noise)[300:], account.benchmark_nav[300:], account.turnover)
+    names = list(dict.fromkeys(n for pair in pairs for n in pair))
+    frame = compose_correlations("huatai_69", {names[0]: account, names[1]: late, names[2]: "not trained here"})
+    assert frame["published"].tolist() == [0.94, 0.80, 0.73, 0.82, 0.73, 0.73]
+    first = frame.iloc[0]
+    a, b = (pd.Series(x.nav, x.days).pct_change() - pd.Series(x.benchmark_nav, x.days).pct_change()
+            for x in (account, late))  # fmt: skip
+    both = pd.concat([a, b], axis=1).dropna().loc[:"2023-07-31"]
+    assert first["ours"] == pytest.approx(both.corr().iloc[0, 1], abs=1e-12)
+    assert first["first_day"] == str(account.days[301])
+    lacking, unasked = "not trained here", "not asked for"
+    assert frame["note"].tolist() == ["", lacking, unasked, lacking, unasked, lacking]
+    assert compose_correlations("huatai_72", {}).empty
 
 
 def test_the_reason_of_an_absent_figure_is_shown(account):
