@@ -12,6 +12,8 @@ import sys
 from mg_assets import build_source, read_source, save_qlib_prediction
 from mg_portfolio import evaluate
 
+if len(sys.argv) < 2:
+    sys.exit("give a Qlib dataset's folder: python examples/qlib_signal.py ~/.qlib/qlib_data/cn_data")
 source = build_source("qlib", {"root": sys.argv[1]})
 first, last = source.days()[[0, -1]]
 bars = read_source(source, "daily_bars", first, last, columns=["close", "adj_factor"])

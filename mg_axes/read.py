@@ -341,6 +341,8 @@ def _numbers(name: str, frame: pd.DataFrame) -> np.ndarray:
     if kinds <= {"M"}:
         return np.column_stack([as_days(frame.iloc[:, k], name, gaps=True) for k in range(frame.shape[1])])
     try:
+        if kinds & {"c", "m"}:  # pandas would make real numbers, or nanoseconds, of them
+            raise TypeError
         if "O" in kinds and frame.isin([True, False]).where(frame.notna(), True).to_numpy().all():
             return frame.astype(object).to_numpy()
         return frame.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -381,7 +383,9 @@ def _is_date(label: Any) -> bool:
         return True
     if isinstance(label, np.datetime64):
         return True
-    return not isinstance(label, float | tuple) and _DATE_TEXT.match(str(label).strip()) is not None
+    if isinstance(label, float):  # 20240304.0: a column of whole numbers with a gap, once
+        return label.is_integer() and _DATE_TEXT.match(str(int(label))) is not None
+    return not isinstance(label, tuple) and _DATE_TEXT.match(str(label).strip()) is not None
 
 
 def _default(index: pd.Index) -> bool:

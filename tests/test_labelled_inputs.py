@@ -271,6 +271,27 @@ def test_reversed_columns_give_the_same_rank_ic():
     np.testing.assert_array_equal(found.days, DAYS)
 
 
+@pytest.mark.parametrize("where", ["index", "columns", "level"])
+def test_dates_as_floats_are_dates(where):
+    """20240304.0: what numbers become beside a gap; a column of them was read, labels were not."""
+    numbers = [float(str(day).replace("-", "")) for day in DAYS]
+    signal = SIGNAL.set_axis(numbers, axis=0)
+    given = {"index": signal, "columns": signal.T, "level": signal.stack()}[where]
+    np.testing.assert_array_equal(mp.evaluate(given, PRICE).rank_ic, mp.evaluate(SIGNAL, PRICE).rank_ic)
+
+
+@pytest.mark.parametrize("kind", ["complex128", "timedelta64[ns]"])
+def test_values_that_are_no_real_numbers_are_refused(kind):
+    values = SIGNAL.fillna(0.0).astype(kind)
+    with pytest.raises(mp.EvaluationError, match="signal had values that are no numbers, in the column"):
+        mp.evaluate(values, PRICE)
+
+
+def test_a_page_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(mp.EvaluationError, match=r"page.html cannot be written \(No such file or directory\): give"):
+        mp.tear_sheet(SIGNAL, PRICE).save(tmp_path / "absent" / "page.html")
+
+
 def test_a_bare_array_beside_a_frame_is_refused():
     with pytest.raises(mp.EvaluationError, match="price is a bare array, signal has labels"):
         mp.evaluate(SIGNAL, PRICE.to_numpy(), YES.to_numpy(), DAYS)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +27,7 @@ from mg_assets.sources.file_patterns import FilePatterns
 from mg_assets.sources.io.archives import is_packed, read_head
 from mg_assets.sources.io.columns import WantedColumn
 from mg_assets.sources.io.delimited import detect_format
+from mg_assets.sources.io.first_rows import HUNDRED_KB, SAMPLE_ROWS, first_rows
 from mg_assets.sources.io.native import NATIVE_ENDS, is_native, native_sample, refuse_other_bars
 from mg_assets.sources.io.read_file import source_errors
 from mg_assets.sources.io.symbols import is_a_share, to_symbol
@@ -37,8 +37,6 @@ from mg_assets.sources.level2.stream_formats import DIALECTS, StreamFormat
 from mg_assets.sources.presets import preset_names, read_preset
 
 TABLE_ENDS = (".csv", ".txt", ".tsv", ".parquet", ".pq", ".gz", ".zip", ".7z", ".001", *NATIVE_ENDS)
-SAMPLE_ROWS = 200
-HUNDRED_KB = 100_000
 FOUR_KB = 4096
 PLACES = 32
 """Places of a file in which a code is looked at."""
@@ -447,22 +445,4 @@ def _sample(path: Path) -> _Sample:
         if not names:
             raise UnknownFileError(f"{path} holds no bars of stocks")
         return _Sample(names, cells)
-    with source_errors(path):
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return _parquet_sample(path)
-        head = read_head(path, HUNDRED_KB)
-        form = detect_format(path, lambda: io.BytesIO(head))
-    lines = head.decode("utf-8" if form.encoding == "utf8" else form.encoding, errors="replace").splitlines()
-    whole = lines[1:-1] if len(lines) > 2 else lines[1:]
-    rows = list(csv.reader(whole[:SAMPLE_ROWS], delimiter=form.delimiter, quoting=csv.QUOTE_NONE))
-    return _Sample(*long_rows(path, form.header, rows))
-
-
-def _parquet_sample(path: Path) -> _Sample:
-    with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        batch: Any = next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
-        if batch is None:
-            return _Sample(names, [])
-        columns = [["" if v is None else str(v) for v in pa.array(c).to_pylist()] for c in batch.columns]
-    return _Sample(*long_rows(path, names, [list(r) for r in zip(*columns, strict=True)]))
+    return _Sample(*long_rows(path, *first_rows(path)))

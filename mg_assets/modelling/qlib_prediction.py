@@ -69,14 +69,16 @@ def save_qlib_prediction(scores: Any, path: str | Path) -> Path:
     Raises
     ------
     DataError
-        Another ending, or scores that cannot be read.
+        Another ending, scores that cannot be read, or a file that cannot be written.
     """
     target = Path(path)
     frame = qlib_prediction(scores)
-    if target.suffix == ".parquet":
-        frame.to_parquet(target)
-    elif target.suffix == ".csv":
-        frame.to_csv(target)
-    else:
+    if target.suffix not in (".parquet", ".csv"):
         raise DataError(f"{target.name} must end in .parquet or .csv: Qlib's own pickle runs code when it is opened")
+    try:
+        frame.to_parquet(target) if target.suffix == ".parquet" else frame.to_csv(target)
+    except OSError as error:
+        raise DataError(
+            f"{target} cannot be written ({error.strerror or error}): give a file in a folder that is there"
+        ) from error
     return target

@@ -21,12 +21,12 @@ from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.lineage import column_lineage
 from mg_assets.orchestration.metadata import markdown
 from mg_assets.orchestration.partition_build import Build, Built, Make
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY
 from mg_assets.orchestration.restatements import batch_of, partition_page, run_page
 from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 
 PROGRESS_MESSAGES = 10
 LISTED_FAILURES = 200  # partitions that failed, in the metadata of a step's failure
-LISTED_COLUMNS = 2000  # in one step's events: Dagster repeats them for each partition
 
 
 def write_partitions(
@@ -76,7 +76,7 @@ def write_partitions(
 
     for table in step.tables:
         if context.job_def.graph.has_node_named(f"{table}_quality"):  # its checks are part of the run
-            step.list_unchecked(table, context.run_id)
+            step.list_unchecked(table, context.run.run_id)
     try:
         for built in _made(registry, entries, make, build, step):
             if step.stopped_before(built.key):
@@ -134,6 +134,7 @@ class _Step:
         self._rows = dict.fromkeys(self.tables, 0)
         self._quarantined = dict.fromkeys(self.tables, 0)
         self._shown: dict[str, dict[str, Any]] = {t: {} for t in self.tables}
+        self._columns: dict[str, dict[str, Any]] = {}  # of each table's first partition with rows
 
     def list_unchecked(self, table: str, run: str) -> None:
         """List the partitions that are about to be written: nothing may read them before they are checked."""
@@ -183,12 +184,12 @@ class _Step:
             made = replace(made, metadata={**made.metadata, "restatement": partition_page(restated)})
         self._quarantined[table] += _quarantine(lake, entry, made)
         self._rows[table] += len(made.frame)
-        if isinstance(made.frame, pd.DataFrame) and made.frame.shape[1] * len(self._build.keys) <= LISTED_COLUMNS:
-            self._shown[table]["dagster/column_schema"] = found_schema(entry, made.frame)
+        if isinstance(made.frame, pd.DataFrame) and len(made.frame) and table not in self._columns:
+            self._columns[table] = {"dagster/column_schema": found_schema(entry, made.frame)}
         if entry.definition is None:
-            self._shown[table] |= made.metadata
+            self._shown[table] |= made.metadata | self._columns.get(table, {})
         digest = lake.info(table, [built.key])[built.key].digest or ""
-        shown = {"dagster/partition_row_count": len(made.frame), **made.metadata}
+        shown = {"dagster/partition_row_count": len(made.frame), **_figures(entry, built), **made.metadata}
         return _Written(table, built.key, digest, shown, column_lineage(entry, built.unread))
 
     def raise_failures(self) -> None:
@@ -232,9 +233,24 @@ class _Step:
         }
 
     def latest(self, made: _Written) -> dict[str, Any]:
-        """What the UI shows with a table's latest materialisation alone: lineage, and how much the run changed."""
+        """What the UI shows with a table's latest materialisation alone: columns, lineage, how much the run changed."""
         restated = self._restated[made.table]
-        return made.lineage | ({"restated": run_page(restated, self._registry, self._build.lake)} if restated else {})
+        columns = self._columns.get(made.table, {})
+        return (
+            made.lineage
+            | columns
+            | ({"restated": run_page(restated, self._registry, self._build.lake)} if restated else {})
+        )
+
+
+def _figures(entry: TableAsset, built: Built) -> dict[str, Any]:
+    """What every partition shows besides its rows, for the plots: the share of its figures that is null."""
+    shown: dict[str, Any] = {"half_year": built.key} if entry.definition == HALF_YEARLY else {}
+    if isinstance(built.frame, pd.DataFrame) and entry.definition == DAILY:
+        figures = built.frame.select_dtypes("number")
+        if figures.size:
+            shown["null_share"] = round(float(figures.isna().to_numpy().mean()), 4)
+    return shown
 
 
 def _log_progress(context: dg.AssetExecutionContext, step: _Step) -> None:

@@ -3,11 +3,9 @@
 import datetime as dt
 
 import exported
-import pytest
 import vendor_exports
 
 
-@pytest.mark.filterwarnings("ignore:AssetExecutionContext.run_id:DeprecationWarning")
 def test_daily_bars_of_some_days_end_in_factors(journey_here):
     made = vendor_exports.market("2023-03-06", "2023-03-07", 2)
     vendor_exports.baostock(made, journey_here.folder)

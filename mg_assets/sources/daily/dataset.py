@@ -63,8 +63,11 @@ class DatasetSource(ABC):
 
     @cached_property
     def _marked(self) -> MarkedHistory:
-        return MarkedHistory(self._content, lambda: self._history)
+        return MarkedHistory(self._content, self._shared_history)
+
+    def _shared_history(self) -> DailyHistory:
+        return daily_histories(self._key, self._read)
 
     @property
     def _history(self) -> DailyHistory:
-        return daily_histories(self._key, self._read)
+        return self._shared_history()

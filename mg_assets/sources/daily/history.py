@@ -170,12 +170,12 @@ class MarkedHistory:
     """
 
     def __init__(self, content: Callable[[], object], read: Callable[[], DailyHistory], kept: bool = True):
-        self._find = lambda: marks_of_history(content, lambda: read().marks(), kept)
+        self._content, self._read, self._kept = content, read, kept
 
     @cached_property
     def marks(self) -> Marks:
         """See :meth:`DailyHistory.marks`."""
-        return self._find()
+        return marks_of_history(self._content, lambda: self._read().marks(), self._kept)
 
     @cached_property
     def days(self) -> np.ndarray:

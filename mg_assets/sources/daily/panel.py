@@ -36,6 +36,7 @@ FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe
                 "total_shares")  # fmt: skip
 SLACK = 1e-6  # yuan
 LARGEST = 2.0**53  # float64 holds each share below
+DEBUT = "the first row's prices are beyond the limit that a listed stock has, so it counts as the listing day"
 ADDED = "rows_added_for_halts"
 """Column and note: rows that the source does not have."""
 NUMBERS = (*OHLC, "volume", "amount", "vwap", "num_trades", "prev_close", "adj_factor", "up_limit", "down_limit",
@@ -352,7 +353,13 @@ def _finished(
         notes["st_rule"] = "st is unknown and taken as false: the limits of ST stocks are then too wide"
     st = raw.get("st", np.zeros(count, bool))
     session, start = _sessions(symbol, date, listed)
-    percent = limit_percent(board_codes(axis)[symbol], date, st, session, start)
+    board = board_codes(axis)[symbol]
+    percent = limit_percent(board, date, st, session, start)
+    debut = first & (session == 0) & ~suspended & _beyond_reference(raw, percent)
+    if debut.any():
+        session, start = _sessions_of_debuts(session, start, first, date, debut)
+        percent = limit_percent(board, date, st, session, start)
+        notes["listing_days_by_price"] = f"{int(debut.sum())} stocks without a listing day: {DEBUT}"
     factor, remarks = _factor(raw, first, suspended, absent, notes), pd.DataFrame(columns=list(REMARKS))
     at = np.flatnonzero(~suspended)
     if len(at):
@@ -469,6 +476,29 @@ def _sessions(symbol: np.ndarray, date: np.ndarray, listed: np.ndarray | None) -
     begin = np.searchsorted(calendar, np.where(known, start, calendar[0]))
     session = np.searchsorted(calendar, date, side="right") - begin
     return np.where(known & (start >= calendar[0]), session, 0), np.where(known, start, date)
+
+
+def _beyond_reference(raw: dict[str, np.ndarray], percent: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Rows whose prices are further from the reference price than the limit; without one, further from each other."""
+    low, high = raw["low"], raw["high"]
+    given = raw.get("prev_close", np.full(len(low), np.nan))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reference = np.where(given > 0, given, high / (1 + percent[0] / 100))
+        slack = 1 + (0.005 + SLACK) / reference
+        return (high > reference * (percent[0] / 100 + slack)) | (low < reference * (2 - percent[1] / 100 - slack))
+
+
+def _sessions_of_debuts(
+    session: np.ndarray, start: np.ndarray, first: np.ndarray, date: np.ndarray, debut: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sessions since the listing, and its day, also of stocks whose first row is taken for their listing day."""
+    from mg_assets.market.calendar import trading_days
+
+    began = np.maximum.accumulate(np.where(first, np.arange(len(first)), 0))
+    mine, day = debut[began], date[began]
+    calendar = trading_days(date.min(), date.max())
+    count = np.searchsorted(calendar, date, side="right") - np.searchsorted(calendar, day)
+    return np.where(mine, count, session), np.where(mine, day, start)
 
 
 def _float_shares(raw: dict[str, np.ndarray], volume: np.ndarray, first: np.ndarray, absent: set[str]) -> np.ndarray:

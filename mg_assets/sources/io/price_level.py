@@ -6,8 +6,8 @@ MOST_YUAN = 3_000.0
 """No A share has cost as much: the dearest was 600519.SH at 2,627.88 on 2021-02-18."""
 LEAST_YUAN = 0.5
 SAMPLED = 20_000
-MANY_PRICES = 20
-"""So many distinct prices are not all whole yuan, for they step by 0.01."""
+MANY_PRICES = 8
+"""So many distinct prices are not all whole yuan, for they step by 0.01: round ones are liked, one trade in five."""
 INTEGER_UNITS = (1e-4, 1e-3, 1e-2)
 
 

@@ -28,6 +28,7 @@ from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import milliseconds_of_day
 from mg_assets.sources.level2.external_sort import ExternalSort, by_code
+from mg_assets.sources.level2.money import check_money
 from mg_assets.sources.level2.stream_formats import LIMIT, MARKET, OWN_BEST, STATUS, StreamFormat
 from mg_assets.sources.level2.tick_checks import (
     A_SHARES,
@@ -185,6 +186,8 @@ def read_stream(
         if named is not None:  # one file a stock may leave the code out of its rows
             columns["code"] = WantedColumn(columns["code"].names, "int", required=False)
         with read_log.reading(path) as entry:
+            if not name.endswith("_orders"):
+                check_money(path, stream, price_unit)
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
             read, priced = 0, False

@@ -150,11 +150,14 @@ class MappedSource:
 
     @cached_property
     def _marked(self) -> MarkedHistory:
-        return MarkedHistory(self._history_content, lambda: self._history, kept=self.read_log is None)
+        return MarkedHistory(self._history_content, self._shared_history, kept=self.read_log is None)
+
+    def _shared_history(self) -> DailyHistory:
+        return daily_histories(self._key, self._read_history)
 
     @property
     def _history(self) -> DailyHistory:
-        return daily_histories(self._key, self._read_history)
+        return self._shared_history()
 
     def _here(self, section: TableMapping | None) -> bool:
         """Whether a table is mapped and, where it is optional, has files."""

@@ -160,9 +160,19 @@ class TearSheet:
         -------
         Path
             Of the file.
+
+        Raises
+        ------
+        EvaluationError
+            The file cannot be written.
         """
-        target = Path(path)
-        target.write_text(self.html(language), encoding="utf-8")
+        target, page = Path(path), self.html(language)
+        try:
+            target.write_text(page, encoding="utf-8")
+        except OSError as error:
+            raise EvaluationError(
+                f"{target} cannot be written ({error.strerror}): give a file in a folder that is there"
+            ) from error
         return target
 
     def _repr_html_(self) -> str:

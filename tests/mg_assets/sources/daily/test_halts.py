@@ -173,3 +173,36 @@ def test_no_limit_no_remark():
     rows = replace(rows_of(close), axis=np.array([*AXIS[:3], "688001.SH"], dtype=object))
     assert not len(build_panel(rows, listed).remarks)
     assert len(build_panel(rows).remarks) == 1
+
+
+@pytest.mark.parametrize("reference", [True, False], ids=["reference price", "price range"])
+@pytest.mark.parametrize("new", [True, False], ids=["new", "old"])
+def test_a_first_row_beyond_the_limit_is_a_listing_day(reference, new):
+    """STAR stocks have no limit on their first five days; no listing table says when these were."""
+    days = trading_days("2021-03-01", "2021-03-31")
+    close = np.full((len(days), 2), 10.0)
+    keep = np.ones(close.shape, bool)
+    keep[:6, 1] = False
+    close[8:, 1] = 13.5  # 35% more on the third day
+    high, low, before = close * 1.01, close * 0.99, np.vstack([close[:1], close[:-1]])
+    if new and reference:
+        before[6, 1] = 4.0
+    elif new:
+        low[6, 1] = 6.0
+    symbol, date = np.broadcast_arrays(np.arange(2), days[:, None])
+    columns = {"open": close, "high": high, "low": low, "close": close, "volume": np.full(close.shape, 1e5)}
+    columns |= {"prev_close": before} if reference else {}
+    axis = np.array(["688001.SH", "688999.SH"], dtype=object)
+    panel = build_panel(
+        DailyRows(axis, symbol[keep].astype(np.int32), date[keep], {n: v[keep] for n, v in columns.items()})
+    )
+    limit, beyond = of_stock(panel, "up_limit", 1)[6:], panel.notes.get("return_beyond_limit", "")
+    if new:
+        assert np.isnan(limit[:5]).all()
+        np.testing.assert_array_equal(limit[5:], 16.2)
+        assert panel.notes["listing_days_by_price"].startswith("1 stocks without a listing day")
+        assert not beyond
+    else:
+        assert limit[1] == 12.0
+        assert "688999.SH" in beyond
+        assert "listing_days_by_price" not in panel.notes

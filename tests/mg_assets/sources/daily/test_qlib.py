@@ -1,6 +1,7 @@
 """Qlib datasets in each convention: prices, volumes, membership, listing."""
 
 import datetime as dt
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,7 @@ def test_qlib_conventions(tmp_path, raw_prices, raw_volume):
     truth = write_qlib(tmp_path, raw_prices, raw_volume)
     source = QlibSource(tmp_path, raw_prices=raw_prices, raw_volume=raw_volume)
     assert len(source.days()) == 300
+    assert len(pickle.loads(pickle.dumps(source)).days()) == 300
     for symbol, (dates, close, volume, factor) in truth.items():
         for at in (0, 100, 149, 150, 250):
             row = source.load("daily_bars", dates[at].date()).frame.set_index("symbol").loc[symbol]

@@ -187,3 +187,24 @@ def test_integer_prices_name_the_option(days, tmp_path, unit):
     right = build_source("huatai", {"root": tmp_path, "price_unit": unit}).load("trades", DAY).frame
     shanghai = expected["trades"][expected["trades"].symbol.str.endswith(".SH")].reset_index(drop=True)
     pd.testing.assert_frame_equal(right, shanghai)
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "words"),
+    [
+        ("TradPrice", 100, r"'TradPrice' x 'TradVolume' is 100 times 'TradeMoney': .* price_unit, 0.01 "),
+        ("TradVolume", 0.01, r"'TradPrice' x 'TradVolume' is 0.01 times 'TradeMoney': one of them"),
+    ],
+)
+def test_a_few_trades_contradict_their_amounts(days, tmp_path, column, unit, words):
+    """In fen or lots; no price level and no whole yuan show it, but the amount beside each trade does."""
+    frame = days[DAY][0]["Transaction"]
+    few = frame[frame["TradVolume"] % 100 == 0].head(5)
+    few = few.assign(**{column: (few[column] * unit).round().astype(int)})
+    written(tmp_path, [("Transaction", few)], DAY)
+    source = build_source("tonglian", {"root": tmp_path})
+    with pytest.raises(DataError, match=words):
+        source.load("trades", DAY)
+    if unit == 100:
+        right = build_source("tonglian", {"root": tmp_path, "price_unit": 0.01}).load("trades", DAY).frame
+        assert right["price"].tolist() == (few["TradPrice"] / 100).tolist()
