@@ -52,6 +52,7 @@ docs: install ## write the generated pages from the code: docs/factors.md, the t
 	@$(BIN)/mg graph --docs
 	@$(BIN)/python -m mg_models.catalog.table docs/models.md
 	@$(BIN)/python -m mg_models.catalog.provenance docs/catalog
+	@$(BIN)/python -m mg_portfolio.catalog docs/catalog/portfolios.md
 	@$(BIN)/python -m mg_portfolio.report.items docs/reports
 	@$(BIN)/python -m mg_assets.cli.report_details docs/reports
 

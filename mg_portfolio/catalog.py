@@ -1,8 +1,15 @@
-"""The published portfolios: signal, index, limits, costs and source of each."""
+"""The published portfolios: signal, index, limits, costs and source of each.
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+:func:`provenance` says what each one's report prints and what is ours; ``python -m mg_portfolio.catalog
+docs/catalog/portfolios.md`` writes it as a page.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 from mg_portfolio.costs import Costs
 
@@ -184,3 +191,177 @@ SERIES_69: dict[str, PortfolioSpec] = _index_by_name(
 
 ALL_PORTFOLIOS: dict[str, PortfolioSpec] = {**PORTFOLIOS, **SERIES_88, **SERIES_69}
 """Every published portfolio, any of which a deployment may name."""
+
+
+FREE = "a portfolio of one's own"
+_LIMITS = {
+    "exposures": "winsorised at five MAD and z-scored over the day's stocks with a score",
+    "budget": "fully invested, no short position",
+    "stocks to buy": "listed, not under special treatment, and with a score; a halted one is held as it is",
+}
+_AI = {
+    "meaning of valuation": "book to price; the report names valuation and no measure",
+    "usual low-frequency factors": "reversal, amount, turnover and beta; the report names none of them",
+    "meaning of size": "log of the free-float market value",
+}
+_FAMILIES: dict[str, tuple[str, Mapping[str, PortfolioSpec], dict[str, str], dict[str, str]]] = {
+    "Huatai series 72": (
+        "Enhanced CSI 500 and CSI 1000 by weekly turnover limit, and the same limits on the CSI 300.",
+        {name: spec for name, spec in PORTFOLIOS.items() if "_turnover" in name},
+        {
+            "signal": "text before chart 62",
+            "index": "charts 63 to 68",
+            **dict.fromkeys(("member_floor", "stock_limit", "industry_limit", "style_limits"), "chart 62"),
+            "turnover_limit": "chart 62 (two-way, half of it one-way)",
+            "costs": "chart 62 (0.4% two-sided)",
+            "every": "chart 62 (weekly)",
+            "price of trades": "chart 62 (vwap)",
+        },
+        {
+            "other_styles": "none; chart 62 limits industries and size alone",
+            "meaning of size": "log of the free-float market value",
+            **_LIMITS,
+        },
+    ),
+    "Haitong weekly of 2023-12-15": (
+        "The weekly's AI portfolios.",
+        {name: spec for name, spec in PORTFOLIOS.items() if name.endswith("_ai")},
+        {
+            "signal": "section 17 (multi-granularity, 10-day label)",
+            "index": "section 17",
+            "stock_limit": "section 17, 1)",
+            "style_limits": "section 17, 2)",
+            "other_styles": "section 17, 2)",
+            "industry_limit": "section 17, 3)",
+            "turnover_limit": "section 17, 4) (one-way)",
+            "costs": "section 17 (0.3% two-sided)",
+            "every": "section 17 (weekly)",
+            "price of trades": "section 17 (the next day's mean price)",
+        },
+        {"member_floor": "none; the weekly names none", **_AI, **_LIMITS},
+    ),
+    "Haitong series 88": (
+        "The grid of tables 8 to 13.",
+        SERIES_88,
+        {
+            "signal": "section 5, tables 8 to 13",
+            "index": "section 5, tables 8 to 13",
+            "stock_limit": "section 5, 1)",
+            "style_limits": "section 5, 2)",
+            "other_styles": "section 5, 2)",
+            "industry_limit": "section 5, 3)",
+            "member_floor": "section 5, 4)",
+            "turnover_limit": "section 5, 5) (one-way)",
+            "costs": "section 5 (0.3% two-sided)",
+            "every": "section 5 (weekly)",
+            "price of trades": "section 5 (the next day's mean price)",
+        },
+        {**_AI, **_LIMITS},
+    ),
+    "Huatai series 69": (
+        "Enhanced CSI 500 under the original and the relaxed limits.",
+        SERIES_69,
+        {
+            "signal": "charts 8, 11, 23, 24 and 35",
+            "index": "chart 8",
+            **dict.fromkeys(("stock_limit", "industry_limit", "style_limits", "turnover_limit"), "charts 8 and 29"),
+            "member_floor": "chart 8 (none)",
+            "costs": "chart 8 (0.2% one-sided)",
+            "every": "chart 8 (5 trading days)",
+            "price of trades": "chart 8 (vwap)",
+            "meaning of size": "chart 8 (log of the free-float market value, five MAD, z-scored)",
+        },
+        {"other_styles": "none; chart 8 limits size alone", **_LIMITS},
+    ),
+}
+
+
+def _values(spec: PortfolioSpec) -> dict[str, Any]:
+    return {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in ("name", "source", "published")}
+
+
+def provenance(spec: PortfolioSpec) -> dict[str, dict[str, str]]:
+    """What a portfolio's report prints of it, and what is ours.
+
+    Parameters
+    ----------
+    spec : PortfolioSpec
+        Of the catalog, or a copy with other values: these are ours.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        ``printed``: field to report and chart. ``ours``: field to reason. Each field is in one of them; names with a
+        blank, and ``exposures`` and ``budget``, are choices that are no field.
+    """
+    for report, (_, members, printed, ours) in _FAMILIES.items():
+        if spec.name in members:
+            published = _values(members[spec.name])
+            changed = {
+                name: f"set for this deployment; the catalog has {published[name]}"
+                for name, value in _values(spec).items()
+                if value != published[name]
+            }
+            if spec.index == "csi300":
+                changed["index"] = "the index whose weights are public; the report has the CSI 500 and the CSI 1000"
+            return {
+                "printed": {name: f"{report}, {where}" for name, where in printed.items() if name not in changed},
+                "ours": {name: why for name, why in ours.items() if name not in changed} | changed,
+            }
+    return {"printed": {}, "ours": dict.fromkeys(_values(spec), FREE)}
+
+
+def described(spec: PortfolioSpec) -> str:
+    """Both lists of a portfolio as Markdown, for its asset's page."""
+    values, found = _values(spec), provenance(spec)
+    lines = []
+    for title, part in (("Printed in the report", "printed"), ("Ours", "ours")):
+        rows = [
+            f"- `{name}` {_shown([values[name]])}: {text}" if name in values else f"- {name}: {text}"
+            for name, text in sorted(found[part].items())
+        ]
+        lines += [f"**{title}**", "", *(rows or ["- nothing"]), ""]
+    return "\n".join(lines).strip()
+
+
+def _shown(values: list[Any]) -> str:
+    texts = dict.fromkeys(map(_text, values))
+    return " or ".join(texts) if len(texts) <= 8 else f"{len(texts)} values"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Costs):
+        side = value.commission + value.transfer_fee + value.slippage
+        return f"{side:.2%} a side" + (f", {value.stamp_tax:.2%} more to sell" if value.stamp_tax else "")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {v:g}" for k, v in value.items()) or "none"
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def markdown() -> str:
+    """The portfolios of each report with the source of every field, as Markdown."""
+    return "\n".join(_page()) + "\n"
+
+
+def _page() -> Iterator[str]:
+    yield "# Portfolios: printed and ours"
+    yield ""
+    yield "Each field of the portfolios: where the report prints it, or why it is as it is where the report is silent."
+    for report, (what, members, _, _) in _FAMILIES.items():
+        yield from ("", f"## {report}", "", f"{what} {len(members)} portfolios.", "")
+        yield from ("| field | values | printed | ours |", "|---|---|---|---|")
+        found = [provenance(spec) for spec in members.values()]
+        names = dict.fromkeys(name for each in found for part in each.values() for name in part)
+        values = {
+            name: _shown([_values(s)[name] for s in members.values()]) for name in _values(next(iter(members.values())))
+        }
+        for name in sorted(names, key=lambda n: (n not in values, n)):
+            cells = [
+                " / ".join(dict.fromkeys(e[part][name] for e in found if name in e[part]))
+                for part in ("printed", "ours")
+            ]
+            yield f"| {name} | {values.get(name, '')} | {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")

@@ -40,7 +40,7 @@ from mg_portfolio.backtest.rebalance import PortfolioPath
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.backtest.simulate import simulate
 from mg_portfolio.backtest.weekday_paths import simulate_weekday_paths, weekday_sensitivity
-from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
+from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec, described
 from mg_portfolio.metrics import metrics_by_year, performance_metrics
 
 __all__ = ["ASSETS", "backtest_days", "decision_days", "portfolio", "simulated", "stored_decisions"]
@@ -88,7 +88,7 @@ def _weights_asset(name: str) -> LakeAsset:
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "
         "the last one's weights, executed and drifted. Every constraint is recomputed on the weights (largest "
         "violation in the metadata); what had to be relaxed is recorded, and what each limit costs: in score, and in "
-        "basis points a year once ten decisions have complete returns.",
+        f"basis points a year once ten decisions have complete returns.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         weeks = WEEKLY.get_partition_keys()

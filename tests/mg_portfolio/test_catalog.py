@@ -1,10 +1,13 @@
 """The catalog has the reports' limits, and a day's panels become the right problem."""
 
+from dataclasses import fields, replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from mg_portfolio import ProblemError, optimize
-from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88
+from mg_portfolio.catalog import ALL_PORTFOLIOS, PORTFOLIOS, SERIES_69, SERIES_88, described, markdown, provenance
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import violations
 from mg_portfolio.report.published import published_rows
@@ -144,3 +147,31 @@ def test_panels_that_the_spec_needs_must_be_given():
 
     with pytest.raises(ProblemError, match="no positions"):
         on_axis(replace(p, positions=None), np.zeros(p.size), 400)
+
+
+def test_every_field_is_printed_or_ours():
+    """In exactly one list each; the name, the source and the published name are in none."""
+    expected = {f.name for f in fields(PORTFOLIOS["csi500_ai"])} - {"name", "source", "published"}
+    for spec in ALL_PORTFOLIOS.values():
+        found = provenance(spec)
+        named = [*found["printed"], *found["ours"]]
+        assert len(named) == len(set(named)), spec.name
+        assert expected <= set(named), spec.name
+        assert {n for n in named if " " not in n} - expected <= {"exposures", "budget"}, spec.name
+    assert "member_floor" in provenance(PORTFOLIOS["csi500_ai"])["ours"]
+    assert all("meaning of valuation" in provenance(spec)["ours"] for spec in SERIES_88.values())
+    assert "index" in provenance(PORTFOLIOS["csi300_turnover30"])["ours"]
+
+
+def test_what_a_deployment_changes_of_a_portfolio_is_ours():
+    changed = replace(PORTFOLIOS["csi500_turnover30"], stock_limit=0.02)
+    assert provenance(changed)["ours"]["stock_limit"] == "set for this deployment; the catalog has 0.008"
+    assert "- `stock_limit` 0.02: set for this deployment" in described(changed)
+    own = replace(changed, name="mine")
+    assert provenance(own)["printed"] == {}
+    assert "- `stock_limit` 0.02: a portfolio of one's own" in described(own)
+
+
+def test_the_portfolios_page_is_that_of_the_lists():
+    page = Path(__file__).parents[2] / "docs" / "catalog" / "portfolios.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "docs/catalog/portfolios.md is out of date: run make docs"
