@@ -17,7 +17,7 @@ from mg_assets.assets import TABLES, daily_tables, half_yearly_tables, monthly_t
 from mg_assets.assets.labels import HORIZONS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
-from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, TIMEZONE
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.orchestration.verification import file_check_keys
 from mg_assets.settings import settings
@@ -69,6 +69,15 @@ JOBS: list[Any] = [
     *([retrain_job] if _TRAINING else []),
     *(study_job, verify_job, what_if_job),
 ]
+
+
+def job_of(table: str) -> str:
+    """Name of the job that builds a table."""
+    if table == "labels":
+        return labels_job.name
+    jobs: dict[dg.PartitionsDefinition | None, Any]
+    jobs = {DAILY: daily_job, WEEKLY: weekly_job, MONTHLY: monthly_job, HALF_YEARLY: retrain_job, None: study_job}
+    return jobs[TABLES[table].definition].name
 
 
 Requests = Callable[[dt.date], list[dg.RunRequest] | str]
@@ -223,6 +232,8 @@ def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
     run = context.dagster_run
     first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "unpartitioned")
     last = run.tags.get("dagster/asset_partition_range_end", first)
+    if run.job_name == retrain_job.name and first != "unpartitioned":
+        first, last = half_year_name(first), half_year_name(last)
     partition = first if first == last else f"{first}..{last}"
     error = context.failure_event.message or "no message"
     return {

@@ -71,5 +71,7 @@ def require_tables(lake: "Lake", wanted: list[str]) -> list[str]:
         )
     absent = sorted(set(wanted) - set(have))
     if absent:
-        raise DataError(f"the lake {lake.root} has no table {', '.join(absent)}; it has {', '.join(have)}")
+        from mg_assets.settings.values import known_names
+
+        raise DataError(f"the lake {lake.root} has no table {', '.join(absent)}; {known_names(absent[0], have)}")
     return have

@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
-from mg_assets.assets import ASSET_OF, ASSETS, TABLES
+from mg_assets.assets import ASSET_OF, TABLES
+from mg_assets.automation import JOBS, job_of
 from mg_assets.cli import warmup
 from mg_assets.cli.check_results import RunWarnings, failed_check_lines, figure
+from mg_assets.cli.estimate import Estimate, duration
 from mg_assets.cli.failures import Partition, RunFailures
 from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps, unbuildable
 from mg_assets.cli.screen import Screen
-from mg_assets.definitions import CHECKS, RESOURCES
+from mg_assets.definitions import defs
 from mg_assets.errors import DamagedPartitionError, SettingsError
 from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
@@ -34,12 +37,18 @@ from mg_assets.orchestration.failures import one_line
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.orphaned_runs import end_orphaned_runs, process_tag
 from mg_assets.orchestration.partitions import HALF_YEARLY
-from mg_assets.orchestration.resources import LakeResource
 from mg_assets.quality.suite import CheckOutcome
 from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
 
+REPOSITORY = {".dagster/repository": "__repository__@mg_assets.definitions"}
+"""Dagster's own tag: the pages of jobs list the runs of their repository."""
+NO_COMPUTE_LOGS = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+    "config": {},
+}
 SHOWN = 5  # failures of one Dagster run printed while it goes on
 
 
@@ -62,9 +71,12 @@ class BuildReport:
 
 def opened_instance() -> dg.DagsterInstance:
     """The instance of ``DAGSTER_HOME``; of several processes, one at a time makes its databases."""
-    with open(Path(os.environ["DAGSTER_HOME"]) / ".opening", "w") as lock:
+    home = os.environ["DAGSTER_HOME"]
+    # what a step prints is on the terminal: the processes that would copy it outlive Ctrl-C with a traceback each
+    ref = InstanceRef.from_dir(home, overrides={"compute_logs": NO_COMPUTE_LOGS})
+    with open(Path(home) / ".opening", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return dg.DagsterInstance.get()
+        return dg.DagsterInstance.from_ref(ref)
 
 
 def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> BuildReport:
@@ -99,24 +111,37 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     for path in lake.remove_abandoned():
         screen.line(f"{path} was left by a write that was killed: it is removed")
-    builder = _Builder(lake, source, instance, screen, BuildReport(RunFailures(skip_failed)))
-    builder.build(steps)
+    seeds = {f"{name}_model": len(spec.seeds) for name, spec in config.catalogs.models.items()}
+    stages = [step for step in steps if step.keys and step.tables]
+    estimate = Estimate(stages, lake, seeds)
+    builder = _Builder(lake, source, instance, screen, estimate, BuildReport(RunFailures(skip_failed)))
+    builder.build(stages)
     if builder.forget_damaged():
         screen.line("damaged partitions were found while they were read: they and what reads them are built")
-        builder.build(steps, again=True)
+        builder.build(stages, again=True)
     return builder.report
 
 
 class _Builder:
     """Builds steps in passes, and remembers what failed."""
 
-    def __init__(self, lake: Lake, source: Source, instance: dg.DagsterInstance, screen: Screen, report: BuildReport):
+    def __init__(
+        self,
+        lake: Lake,
+        source: Source,
+        instance: dg.DagsterInstance,
+        screen: Screen,
+        estimate: Estimate,
+        report: BuildReport,
+    ):
         self.report = report
         self._lake, self._source, self._instance, self._screen = lake, source, instance, screen
+        self._estimate = estimate
         self._failures = report.failures
         self._damaged: set[Partition] = set()  # failed since something that they read is damaged
         self._unshown: set[Partition] = set()
-        callbacks.on_progress = screen.progress
+        self._jobs = {job.name: defs.resolve_job_def(job.name) for job in JOBS}
+        callbacks.on_progress = self._on_progress
         callbacks.on_message = screen.message
         callbacks.on_failure = self._on_failure
         callbacks.on_outcome = self._on_outcome
@@ -124,10 +149,9 @@ class _Builder:
     def build(self, steps: Sequence[BuildStep], again: bool = False) -> None:
         """Build the steps in their order; in a second round, show only those that have something to build."""
         for number, step in enumerate(steps, 1):
-            if not step.keys or not step.tables:
-                continue
-            title, began = f"{number}. {step.title}", time.monotonic()
-            built = self._build_step(title, step)
+            title, began = f"stage {number} of {len(steps)}: {step.title}", time.monotonic()
+            built = self._build_step(title, step, number)
+            self._estimate.end(number)
             spent = time.monotonic() - began
             self.report.seconds[step.title] = self.report.seconds.get(step.title, 0.0) + spent
             waiting = self._failures.waiting(step.tables)
@@ -144,16 +168,23 @@ class _Builder:
         self._damaged.clear()
         return found
 
-    def _build_step(self, title: str, step: BuildStep) -> bool:
+    def _on_progress(self, name: str, done: int, total: int, left: float) -> None:
+        """Show how far an asset is, and what is left of the run."""
+        self._estimate.progress(name, done, total, left)
+        self._screen.progress(name, done, total, left, f"the run about {duration(self._estimate.left())}")
+
+    def _build_step(self, title: str, step: BuildStep, number: int) -> bool:
         """Build a step's stale partitions; whether there were any."""
         keys_of_table, before, passes = partition_keys(step.tables[0]), None, 0
         while True:
             ready, tables = self._ready(step)
             if not any(ready.values()):
                 return before is not None
+            self._estimate.begin(number, ready)
             if before is None:
                 count = len({k for keys in ready.values() for k in keys})
-                self._screen.line(f"{title}: {count} of {len(step.keys)} partitions of {tables} tables")
+                left = f"the run takes about {duration(self._estimate.left())} more"
+                self._screen.line(f"{title}: {count} of {len(step.keys)} partitions of {tables} tables; {left}")
             if ready == before or passes > len(step.tables) + 1:
                 for table, key in [(t, k) for t, keys in ready.items() for k in keys]:
                     self._failures.add(table, key, "is stale again after it was built: what it reads changed meanwhile")
@@ -208,22 +239,25 @@ class _Builder:
     def _materialise(self, tables: Sequence[str], keys: Sequence[str], first: str, last: str) -> bool:
         """Run Dagster on a range of partitions of the tables; whether all of them were built."""
         definition = TABLES[tables[0]].definition
-        tags = process_tag()
+        tags = process_tag() | REPOSITORY
         if definition is not None:
             ends = [first, last]
             if definition == HALF_YEARLY:
                 ends = [half_year_start(half).isoformat() for half in ends]
             tags |= {"dagster/asset_partition_range_start": ends[0], "dagster/asset_partition_range_end": ends[1]}
-        hidden = self._failures.blocked() if self._failures.skip else {}
-        result = dg.materialize(
-            [*ASSETS, *CHECKS],
-            selection=dg.AssetSelection.assets(*tables),
-            instance=self._instance,
-            tags=tags,
-            resources=RESOURCES | {"lake": LakeResource(without=hidden)},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        if self._failures.skip:
+            config["resources"] = {"lake": {"config": {"without": self._failures.blocked()}}}
+        try:
+            result = self._jobs[job_of(tables[0])].execute_in_process(
+                instance=self._instance,
+                asset_selection=[dg.AssetKey(table) for table in tables],
+                tags=tags,
+                run_config=config,
+                raise_on_error=False,
+            )
+        except dg.DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
         if result.success:
             return True
         made = keys[keys.index(first) : keys.index(last) + 1]
@@ -258,7 +292,7 @@ class _Builder:
         data = event.step_failure_data
         given = data.user_failure_data
         if data.error is not None and data.error.cls_name == "DagsterExecutionInterruptedError":
-            raise SystemExit(f"interrupted in run {run_id}; what it finished is kept, the next mg run continues there")
+            raise KeyboardInterrupt
         if (given is not None and given.metadata and "failed" in given.metadata) or (
             data.error is not None and data.error.cls_name == "DagsterAssetCheckFailedError"
         ):

@@ -1,8 +1,11 @@
 """``mg home``: the Dagster home beside a lake."""
 
 import argparse
+import fcntl
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +14,7 @@ import yaml
 from mg_assets.settings import CHECKOUT, replace_text, settings
 
 if TYPE_CHECKING:
+    from mg_assets.cli.screen import Screen
     from mg_assets.settings import Settings
 
 RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']?\s*(?:#.*)?$)", re.MULTILINE)
@@ -66,6 +70,31 @@ def prepare_home(config: "Settings") -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     return home
+
+
+@contextmanager
+def one_run(home: Path, screen: "Screen") -> Iterator[None]:
+    """Let one ``mg run`` at a time work on a lake: a second one says so and waits for the first to end.
+
+    Parameters
+    ----------
+    home : Path
+        The lake's Dagster home.
+    screen : Screen
+    """
+    with open(home / ".running", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            screen.line(
+                f"another mg run (process {file.read()}) builds this lake: waiting until it ends (Ctrl-C stops)"
+            )
+            fcntl.flock(file, fcntl.LOCK_EX)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
 
 
 def _migrate(file: Path, home: Path) -> None:

@@ -1,7 +1,7 @@
 """``mg``: the parser of the command line; each command is a file of this package.
 
-Exit codes: 0 done, 1 a check or a run failed, 2 the request cannot be served as it is (one line says why), 130 stopped by
-Ctrl-C.
+Exit codes: 0 done, 1 a check or a run failed, 2 the request cannot be served as it is (one line says why), 130 stopped
+by Ctrl-C.
 """
 
 import argparse
@@ -28,7 +28,23 @@ from mg_assets.cli import (
 )
 from mg_assets.errors import MgError
 
-COMMANDS = (run, ui, ingest, results, explain, factors, graph, replay, what_if, cost, retrain_check, diff, verify, home, new)
+COMMANDS = (
+    run,
+    ui,
+    ingest,
+    results,
+    explain,
+    factors,
+    graph,
+    replay,
+    what_if,
+    cost,
+    retrain_check,
+    diff,
+    verify,
+    home,
+    new,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

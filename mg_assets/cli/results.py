@@ -1,9 +1,13 @@
 """``mg table``, and the end of ``mg run``: the results beside the planted signal and the published figures."""
 
 import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mg_assets.settings import settings
+from mg_assets.settings import CHECKOUT, settings
 
 if TYPE_CHECKING:  # loaded when there is something to print
     import pandas as pd
@@ -12,6 +16,7 @@ if TYPE_CHECKING:  # loaded when there is something to print
     from mg_assets.settings import Settings
     from mg_assets.settings.catalogs import Catalogs
 
+NOT_SETTINGS = ("MG_SHARED_DATA", "MG_SCREENSHOTS")  # of tests
 PORTFOLIO_METRICS = {
     "excess_annual": "excess a year",
     "tracking_error": "tracking error",
@@ -64,7 +69,14 @@ def print_results(config: "Settings") -> None:
     if lake.has("signal_study", WHOLE):
         print(f"Signal study:    {lake.folder('signal_study', WHOLE)}/signal_study_{config.language}.html")
     print(f"Lake:            {lake.root}")
-    print("Next:            make ui   (graph, partitions, checks and plots of the same lake)")
+    print(f"Next:            {ui_command()}   (graph, partitions, checks and plots of the same lake)")
+
+
+def ui_command() -> str:
+    """The command that opens Dagster on the lake of this process, with its settings."""
+    given = {k: v for k, v in sorted(os.environ.items()) if k.startswith("MG_") and k not in NOT_SETTINGS}
+    command = "make ui" if Path.cwd() == CHECKOUT else f"{shlex.quote(sys.argv[0])} ui"
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in given.items()), command])
 
 
 def _signals(frame: "pd.DataFrame") -> str:

@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from mg_assets.cli.home import prepare_home
+from mg_assets.cli.home import one_run, prepare_home
 from mg_assets.cli.results import print_results
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError
@@ -47,12 +47,13 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.data is not None:
         _use_real_data(chosen.data.resolve())
     config, screen = settings(), Screen()
-    prepare_home(config)
+    home = prepare_home(config)
     screen.line(f"lake {config.lake_url}, source {config.source.kind}, {config.worker_count} workers")
 
-    from mg_assets.cli.build import build_steps
+    with one_run(home, screen):
+        from mg_assets.cli.build import build_steps
 
-    report = build_steps(config, screen, chosen.skip_failed)
+        report = build_steps(config, screen, chosen.skip_failed)
     screen.line(f"built in {sum(report.seconds.values()):.0f} s")
     try:
         print_results(config)

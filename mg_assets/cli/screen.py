@@ -1,5 +1,6 @@
 """What the terminal shows of a run: its steps, and the progress of the table that is being built."""
 
+import shutil
 import sys
 import time
 
@@ -26,9 +27,24 @@ class Screen:
         """Print a line of an asset's log, below its step."""
         self.line(f"   {text}")
 
-    def progress(self, table: str, done: int, total: int, left: float) -> None:
-        """Show the progress of a table: in place on a terminal, else every ten seconds."""
-        text = f"        {table}: {done} of {total}, {left:.0f} s left"
+    def progress(self, table: str, done: int, total: int, left: float, more: str = "") -> None:
+        """Show the progress of a table: in place on a terminal, else every ten seconds.
+
+        Parameters
+        ----------
+        table : str
+            Or tables.
+        done, total : int
+            Of its partitions.
+        left : float
+            Seconds for the others.
+        more : str, optional
+            What follows: of the run as a whole.
+        """
+        text = f"        {table}: {done} of {total}, {left:.0f} s left{', ' if more else ''}{more}"
+        if self._live:
+            width = shutil.get_terminal_size().columns
+            text = text if len(text) < width else f"        {text[9 - width :]}"  # a longer line cannot be rewritten
         now = time.monotonic()
         if self._live:
             print(f"{self._clear}{text}", end="", flush=True)

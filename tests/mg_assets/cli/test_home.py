@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import threading
 
 import dagster as dg
 import pytest
 
-from mg_assets.cli.home import prepare_home
+from mg_assets.cli.home import one_run, prepare_home
+from mg_assets.cli.screen import Screen
 from mg_assets.settings import Settings
 
 OLD = """# Copied into the Dagster home beside a lake on the first run.
@@ -116,3 +118,23 @@ def test_a_lake_of_any_name_keeps_its_storage_inside(tmp_path, config, name, old
             instance.report_runless_asset_event(dg.AssetMaterialization("made"))
     assert list((home / "storage" / "events").glob("*.db"))
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_second_run_of_a_lake_says_so_and_waits(tmp_path, capsys):
+    began, ended = threading.Event(), threading.Event()
+
+    def second():
+        began.set()
+        with one_run(tmp_path, Screen()):
+            ended.set()
+
+    thread = threading.Thread(target=second)
+    with one_run(tmp_path, Screen()):
+        thread.start()
+        began.wait(5)
+        assert not ended.wait(0.2)
+    assert ended.wait(5)
+    thread.join()
+    assert f"another mg run (process {os.getpid()}) builds this lake" in capsys.readouterr().out
+    with one_run(tmp_path, Screen()):  # a run that is alone has nothing to say
+        assert capsys.readouterr().out == ""

@@ -78,3 +78,12 @@ def test_a_path_that_cannot_be_made_is_one_line(monkeypatch, capsys, tmp_path):
     assert error.startswith(f"mg: {tmp_path / 'file'}")
     assert error.count("\n") == 1
     settings.cache_clear()
+
+
+def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
+    def stopped(config):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mg_assets.cli.results.print_results", stopped)
+    assert main(["table"]) == 130
+    assert capsys.readouterr().err.strip() == "mg: stopped; run again to go on"

@@ -1,0 +1,111 @@
+"""``mg ui``: Dagster on the settings' lake, until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from mg_assets.cli.home import prepare_home
+from mg_assets.errors import DataError
+from mg_assets.settings import CHECKOUT, settings
+
+PORT = 3000
+GRACE = 20.0  # seconds that the processes have to end by themselves
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add ``mg ui`` to the parser of ``mg``."""
+    parser = commands.add_parser(
+        "ui",
+        help="start Dagster on the lake: graph, partitions, checks, plots, backfills",
+        description="Start Dagster's web server, daemon and code server on the settings' lake, until Ctrl-C.",
+    )
+    parser.add_argument("--port", type=_port, default=PORT, help=f"of the web server on 127.0.0.1 ({PORT})")
+    parser.set_defaults(run=run)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give one from 1 to 65535")
+    return int(text)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Start Dagster, and end all its processes with it."""
+    require_free(chosen.port)
+    config = settings()
+    home = prepare_home(config)
+    print(f"Dagster on http://127.0.0.1:{chosen.port}, lake {config.lake_url} (Ctrl-C stops it)", flush=True)
+    workspace = ["-w", str(CHECKOUT / "workspace.yaml")]
+    env = os.environ | {"DAGSTER_HOME": str(home)}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    # one group, and not that of the terminal: a signal reaches every process of it, whichever of them has ended before
+    address = ["-h", "127.0.0.1", "-p", str(chosen.port), "--dagster-log-level", "warning"]
+    web = [sys.executable, "-m", "mg_assets.web", *workspace, *address]
+    daemon = [sys.executable, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning"]
+    group = 0
+    try:
+        servers = [subprocess.Popen(web, cwd=CHECKOUT, env=env, process_group=0)]
+        group = servers[0].pid
+        servers.append(subprocess.Popen(daemon, cwd=CHECKOUT, env=env, process_group=group))
+        while all(server.poll() is None for server in servers):
+            time.sleep(0.2)
+        print("a process of Dagster has ended: stopping the others", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopping Dagster", flush=True)
+        return 0
+    finally:
+        if group:
+            end_group(group)
+
+
+def require_free(port: int) -> None:
+    """Raise a :class:`DataError` where something listens on a port of this machine."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise DataError(
+                f"port {port} is in use ({(error.strerror or 'no reason given').lower()}): stop what listens there, or "
+                f"take another: mg ui --port {port + 1}, make ui PORT={port + 1}"
+            ) from error
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def end_group(group: int, grace: float = GRACE) -> None:
+    """End every process of a group: interrupt them, and after ``grace`` seconds kill what is left.
+
+    A second Ctrl-C meanwhile kills them at once.
+    """
+    try:
+        os.killpg(group, signal.SIGINT)
+        ends = time.monotonic() + grace
+        while time.monotonic() < ends:
+            os.killpg(group, 0)
+            _reap()
+            time.sleep(0.1)
+    except ProcessLookupError:
+        return
+    except KeyboardInterrupt:
+        pass
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def _reap() -> None:
+    """Take in children that have ended: a group holds them until then."""
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return

@@ -1,0 +1,87 @@
+"""How much longer a run takes, from the first minute on."""
+
+import pytest
+
+from mg_assets.cli.estimate import PRIOR, SECONDS, TRAINING, Estimate, duration
+from mg_assets.cli.plan import BuildStep
+from mg_assets.lake.store import WHOLE
+
+DAYS = tuple(f"2023-02-{d:02d}" for d in range(1, 11))
+STEPS = [
+    BuildStep("ticks", ("trades", "orders"), DAYS),
+    BuildStep("labels", ("daily_bars", "labels"), DAYS),
+    BuildStep("training", ("hf_gru_model",), ("2023H1",)),
+    BuildStep("evaluation", ("factor_evaluation",), (WHOLE,)),
+]
+TICKS, DAY, WHOLE_TABLE = SECONDS["trades"], 0.03, 1.5
+
+
+class FakeLake:
+    """A lake that has given keys of each table."""
+
+    def __init__(self, keys=None):
+        self._keys = keys or {}
+
+    def keys(self, table):
+        return self._keys.get(table, [])
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+def estimate(clock, keys=None) -> Estimate:
+    return Estimate(STEPS, FakeLake(keys), {"hf_gru_model": 3}, clock)
+
+
+def test_an_empty_lake_counts_every_stage(clock):
+    whole = 10 * (2 * TICKS + DAY + SECONDS["labels"]) + 3 * TRAINING + WHOLE_TABLE
+    assert estimate(clock).left() == pytest.approx(whole)
+
+
+def test_a_built_lake_takes_no_time(clock):
+    keys = {t: step.keys for step in STEPS for t in step.tables}
+    assert estimate(clock, keys).left() == 0.0
+
+
+def test_what_reads_a_rebuilt_table_is_counted(clock):
+    keys = {t: step.keys for step in STEPS for t in step.tables}
+    found = estimate(clock, keys | {"daily_bars": DAYS[:5]})
+    labels = 10 * SECONDS["labels"] / 2  # as many as daily bars, which they read
+    assert 5 * DAY + labels + WHOLE_TABLE == pytest.approx(found.left() - 3 * TRAINING / 2)
+
+
+def test_a_machine_of_half_the_speed_doubles_what_is_left(clock):
+    found = estimate(clock)
+    before = found.left()
+    found.begin(1, {"trades": DAYS, "orders": DAYS})
+    work = 20 * TICKS
+    found.progress("trades and orders", 20, 20, 0.0)
+    clock.now = 2 * work
+    assert found.left() == pytest.approx((before - work) * (PRIOR + 2 * work) / (PRIOR + work))
+    found.end(1)
+    assert found.left() == pytest.approx((before - work) * (PRIOR + 2 * work) / (PRIOR + work))
+
+
+def test_a_training_says_itself_what_is_left_of_it(clock):
+    keys = {t: step.keys for step in STEPS[:2] for t in step.tables}
+    found = estimate(clock, keys)
+    found.begin(3, {"hf_gru_model": ["2023H1"]})
+    found.progress("hf_gru, (half-year, seed) pairs", 1, 3, 500.0)
+    assert found.left() == pytest.approx(500.0 + WHOLE_TABLE * PRIOR / (PRIOR + TRAINING))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0, "10 s"), (41.0, "40 s"), (58.0, "1 min"), (380.0, "6 min"), (3600.0, "1 h"), (7700.0, "2 h 10 min")],
+)
+def test_durations_read_as_people_say_them(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,66 @@
+"""``mg ui``: its port, and the end of every process that it started."""
+
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mg_assets.cli import results
+from mg_assets.cli.main import main
+from mg_assets.cli.ui import end_group
+from mg_assets.settings import CHECKOUT
+
+
+def test_a_port_in_use_is_one_line(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["ui", "--port", str(port)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"mg: port {port} is in use")
+    assert f"mg ui --port {port + 1}" in line
+
+
+@pytest.mark.parametrize("port", ["http", "0", "70000"])
+def test_a_wrong_port_is_refused(port, capsys):
+    with pytest.raises(SystemExit):
+        main(["ui", "--port", port])
+    assert f"{port!r} is no port" in capsys.readouterr().err
+
+
+def alive(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("trap", ["", "trap '' INT TERM; "], ids=["willing", "deaf"])
+def test_every_process_of_a_group_ends(trap):
+    script = f"{trap}sleep 60 & echo $!; sleep 60"
+    leader = subprocess.Popen(["sh", "-c", script], start_new_session=True, stdout=subprocess.PIPE, text=True)
+    child = int(leader.stdout.readline())
+    leader.stdout.close()
+    end_group(leader.pid, grace=0.3)
+    leader.wait(timeout=5)
+    deadline = time.monotonic() + 5
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(child)
+
+
+def test_the_command_that_opens_the_same_lake(monkeypatch, tmp_path):
+    for name in [n for n in os.environ if n.startswith("MG_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(CHECKOUT)
+    assert results.ui_command() == "make ui"
+    monkeypatch.setenv("MG_SETTINGS", "my lake.yaml")
+    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' make ui"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["/opt/mg", "run"])
+    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' /opt/mg ui"
