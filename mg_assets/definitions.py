@@ -6,14 +6,14 @@ import dagster as dg
 
 from mg_assets.assets import ASSETS, TABLES
 from mg_assets.automation import JOBS, SCHEDULES, SENSORS
-from mg_assets.orchestration.checks import build_checks, check_own_rules
+from mg_assets.orchestration.checks import build_checks, check_own_rules, checked_tables
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.orchestration.verification import file_checks
 
 os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")  # a range's materialisations in one transaction
 
 check_own_rules(TABLES)
-CHECKS = build_checks()
+CHECKS = build_checks(table for table in checked_tables() if table in TABLES)
 RESOURCES = {"lake": LakeResource(), "source": SourceResource(), "compute": ComputeResource()}
 
 defs = dg.Definitions(

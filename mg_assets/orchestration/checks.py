@@ -15,7 +15,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration import callbacks
-from mg_assets.orchestration.metadata import markdown
+from mg_assets.orchestration.metadata import rows_table
 from mg_assets.orchestration.partitions import DAILY
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.orchestration.staleness import TableAsset, TableRegistry
@@ -201,12 +201,12 @@ def _metadata(outcome: CheckOutcome) -> dict[str, Any]:
         spans = [
             {"measure": name, "least": low, "greatest": high} for name, (low, high) in observed["measures"].items()
         ]
-        shown["observed"] = dg.MetadataValue.md(markdown(spans))
+        shown["observed"] = rows_table(spans)
     if "notes" in observed:
         shown["notes"] = "; ".join(observed["notes"])
     if not outcome.passed:
         shown["bad_partitions"] = _some(observed["bad_partitions"])
-        shown["bad"] = dg.MetadataValue.md(markdown(outcome.bad[:LISTED]))
+        shown["bad"] = rows_table(outcome.bad[:LISTED])
     return shown
 
 

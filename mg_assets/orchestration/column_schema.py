@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
+from mg_assets.market.column_texts import COLUMN_TEXTS, SYMBOL
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.lineage import from_text
 from mg_assets.orchestration.staleness import TableAsset
@@ -15,8 +16,8 @@ def stated_schema(entry: TableAsset) -> dg.TableSchema | None:
     """Columns as a table's schema or its asset states them; None where nothing does."""
     schema = SCHEMAS.get(entry.table)
     named = {f.name: str(f.type) for f in schema} if schema else dict.fromkeys(entry.columns, "double")
-    if entry.lineage:
-        named = {"symbol": "string"} | named
+    if entry.lineage or "symbol" in named:
+        named = named | {"symbol": "string"} if "symbol" in named else {"symbol": "string"} | named
     return _schema(entry, named) if named else None
 
 
@@ -27,11 +28,12 @@ def found_schema(entry: TableAsset, frame: pd.DataFrame) -> dg.TableSchema:
 
 
 def _schema(entry: TableAsset, kinds: Mapping[str, str]) -> dg.TableSchema:
-    columns = [dg.TableColumn(name, kind, description=_column_text(entry, name)) for name, kind in kinds.items()]
+    columns = [dg.TableColumn(name, kind, description=column_text(entry, name)) for name, kind in kinds.items()]
     return dg.TableSchema(columns=columns)
 
 
-def _column_text(entry: TableAsset, column: str) -> str | None:
+def column_text(entry: TableAsset, column: str) -> str | None:
     """A column's description, and where it comes from."""
-    parts = [entry.columns.get(column, ""), from_text(entry.lineage.get(column, ()))]
+    text = entry.columns.get(column) or COLUMN_TEXTS.get(entry.table, {}).get(column, "")
+    parts = [text or (SYMBOL if column == "symbol" else ""), from_text(entry.lineage.get(column, ()))]
     return "\n\n".join(filter(None, parts)) or None

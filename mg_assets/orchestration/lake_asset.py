@@ -25,7 +25,7 @@ from mg_assets.lake.window import UpstreamWindow
 from mg_assets.orchestration import callbacks
 from mg_assets.orchestration.column_schema import stated_schema
 from mg_assets.orchestration.partition_build import Build, Make
-from mg_assets.orchestration.partitions import DAILY, lake_key, mapping
+from mg_assets.orchestration.partitions import CADENCES, DAILY, HALF_YEARLY, freshness, lake_key, mapping
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 from mg_assets.orchestration.write_step import write_partitions
@@ -81,12 +81,14 @@ class LakeAsset:
                 dg.AssetSpec(
                     entry.table,
                     deps=[_dependency(entry, registry[n.table], n) for n in entry.needs],
-                    description=self.descriptions[entry.table],
+                    description=_description(self.descriptions[entry.table], partitions),
                     metadata=_static_metadata(entry, self.make),
                     group_name=self.groups[entry.table],
                     code_version=registry.recipe(entry.table),
                     owners=OWNERS,
                     kinds={"parquet", *self.kinds},
+                    tags={"cadence": CADENCES[partitions]},
+                    freshness_policy=freshness(partitions),
                     partitions_def=partitions,
                 )
                 for entry in self.entries
@@ -207,11 +209,18 @@ def lake_asset(
     )
 
     def decorate(make: Make) -> LakeAsset:
-        texts = description if isinstance(description, Mapping) else dict.fromkeys(names, description or make.__doc__)
+        text = description or inspect.getdoc(make)  # without its indentation: four spaces are code in Markdown
+        texts = text if isinstance(text, Mapping) else dict.fromkeys(names, text)
         groups = dict.fromkeys(names, group) if isinstance(group, str) else group
         return LakeAsset(entries, make, texts, groups, frozenset(kinds), single_run, pool, op_tags)
 
     return decorate
+
+
+def _description(text: str | None, partitions: dg.PartitionsDefinition | None) -> str | None:
+    if partitions != HALF_YEARLY:
+        return text
+    return f"{text}\n\nA partition is named by its half-year's first day: 2023-01-01 is 2023H1, 2023-07-01 is 2023H2."
 
 
 def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -> dg.AssetDep:

@@ -20,6 +20,17 @@ def markdown(rows: Sequence[Mapping[str, Any]], floats: str = ".6g") -> str:
     return _markdown(columns, ([row.get(c) for c in columns] for row in rows), floats)
 
 
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Rows as a table that the UI shows in place, over the union of their columns; figures with six digits."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    records = [dg.TableRecord({c: _cell_text(row.get(c)) for c in columns}) for row in rows]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns=[dg.TableColumn(c) for c in columns]))
+
+
+def _cell_text(value: Any) -> str:
+    return _cell(value, ".6g").replace("\\|", "|")
+
+
 def _markdown(columns: list[str], rows: Any, floats: str) -> str:
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     return "\n".join([*lines, *("| " + " | ".join(_cell(v, floats) for v in row) + " |" for row in rows)])

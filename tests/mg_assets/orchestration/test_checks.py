@@ -82,7 +82,7 @@ def test_a_warning_stops_nothing(tmp_path):
     assert seen == [DAYS[7]]
     assert not found["size_band"].passed
     assert found["size_band"].severity == dg.AssetCheckSeverity.WARN
-    assert "median_of_past" in found["size_band"].metadata["bad"].value
+    assert "median_of_past" in found["size_band"].metadata["bad"].records[0].data
 
 
 def test_a_range_is_checked_as_one_and_names_its_bad_partitions(tmp_path):
@@ -93,9 +93,9 @@ def test_a_range_is_checked_as_one_and_names_its_bad_partitions(tmp_path):
     shown = found["ranges"].metadata
     assert shown["partitions"].value == 7
     assert shown["bad_partitions"].value == f"{DAYS[1]}, {DAYS[4]}"
-    table = shown["bad"].value.splitlines()
-    assert table[0].startswith("| partition | measure | observed | row | symbol |")
-    assert len(table) == 2 + 10  # five examples of each partition
+    table = shown["bad"]
+    assert [c.name for c in table.schema.columns][:5] == ["partition", "measure", "observed", "row", "symbol"]
+    assert len(table.records) == 10  # five examples of each partition
     assert found["symbols"].passed
     assert len(found) == len(SUITES["labels"].checks)
 

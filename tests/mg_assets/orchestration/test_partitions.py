@@ -1,17 +1,32 @@
 """Partition keys, and the mappings between them, as Dagster itself resolves them."""
 
+import datetime as dt
 import importlib.util
+import os
+import subprocess
+import sys
 
 import dagster as dg
 import numpy as np
 import pytest
+from dagster._core.definitions.partitions.context import PartitionLoadingContext
+from dagster._core.definitions.temporal_context import TemporalContext
 
 from mg_assets.assets import TABLES
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.modelling.panels import EVERY_HALF_YEAR
 from mg_assets.orchestration import partitions
-from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY, lake_key, mapping
+from mg_assets.orchestration.partitions import (
+    CADENCES,
+    DAILY,
+    HALF_YEARLY,
+    MONTHLY,
+    WEEKLY,
+    freshness,
+    lake_key,
+    mapping,
+)
 from mg_assets.settings import settings
 
 
@@ -55,6 +70,29 @@ def test_partitions_begin_with_the_setting_first_day(monkeypatch):
         early.HALF_YEARLY.subset_with_partition_keys(["2011-01-01"]), early.HALF_YEARLY, early.DAILY
     ).partitions_subset
     assert len(found) == len(trading_days("2002-09-10", "2010-12-31")) == 252 * (6 + 2)  # the report's first dates
+
+
+@pytest.mark.parametrize("definition", [DAILY, WEEKLY, MONTHLY, HALF_YEARLY], ids=CADENCES.get)
+def test_the_newest_partitions_end_where_the_lake_ends(definition):
+    """What Dagster's pages plot: they list from the newest on, which passes over a definition's end."""
+    now = TemporalContext(effective_dt=dt.datetime.now(dt.UTC), last_event_id=None)
+    context = PartitionLoadingContext(temporal_context=now, dynamic_partitions_store=None)
+    newest = definition.get_paginated_partition_keys(context, limit=120, ascending=False)
+    assert newest.results == definition.get_partition_keys()[::-1][:120]
+
+
+def test_only_a_lake_that_follows_the_clock_grows_stale():
+    assert freshness(DAILY) is None  # the demonstration ends in 2023
+    assert freshness(None) is None
+    code = (
+        "from mg_assets.orchestration.partitions import DAILY, WEEKLY, freshness\n"
+        "for d in (DAILY, WEEKLY): print(freshness(d).fail_window.to_timedelta().days)"
+    )
+    env = os.environ | {"MG_END_DATE": "today"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    daily, weekly = map(int, done.stdout.split())
+    assert daily == 12  # 2020-01-23 to 2020-02-03, and a day
+    assert weekly == daily + 7
 
 
 def test_windows_count_sessions():
