@@ -1,13 +1,26 @@
 """Keys of partitions, and the folders that are named by them."""
 
 import datetime as dt
+import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from mg_assets.errors import DataError
 from mg_axes import as_days
 
 WHOLE = "all"
 """Key of a table without partitions."""
+
+
+_NAME = re.compile(r"\w[\w.+-]*")
+
+
+@lru_cache(1 << 16)
+def safe_name(text: str, what: str) -> str:
+    """A table, key or file name as it is, where it can name nothing outside its folder; DataError for anything else."""
+    if _NAME.fullmatch(text):
+        return text
+    raise DataError(f"{what} {text!r}: letters, digits, _ . + and - were expected, the first a letter, digit or _")
 
 
 def partition_column(table: str, key: str) -> str:

@@ -29,7 +29,7 @@ from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
 from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
 from mg_assets.lake.marks import CHECK_RESULT_FILE, DAMAGE_FILE, MARKS, check_mark, damage_mark, with_marks
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
-from mg_assets.lake.partition_keys import WHOLE, as_key, keys_of, partition_column
+from mg_assets.lake.partition_keys import WHOLE, as_key, keys_of, partition_column, safe_name
 from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, mark_damaged
 from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists
 
@@ -82,8 +82,8 @@ class Lake:
 
     def folder(self, table: str, key: str) -> str:
         """Folder of a partition: its data, and files beside them (a model's weights and training curves)."""
-        base = f"{self.storage.base}/{table}"
-        return base if key == WHOLE else f"{base}/{partition_column(table, key)}={key}"
+        base = f"{self.storage.base}/{safe_name(table, 'table')}"
+        return base if key == WHOLE else f"{base}/{partition_column(table, key)}={safe_name(key, 'partition')}"
 
     def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
         """The partition's Parquet file, verified to be it: its path, or on an object store a callable that opens it."""
@@ -97,7 +97,7 @@ class Lake:
 
     def keys(self, table: str) -> list[str]:
         """Partition keys that the table has, ascending."""
-        return keys_of(self.storage.folders(table))
+        return keys_of(self.storage.folders(safe_name(table, "table")))
 
     def has(self, table: str, key: str) -> bool:
         """Whether the partition exists."""
@@ -159,7 +159,7 @@ class Lake:
 
     def write_file(self, table: str, key: str, name: str, content: bytes) -> str:
         """Write a file beside a partition's data (a report, a model card), atomically; returns its path."""
-        path = f"{self.folder(table, key)}/{name}"
+        path = f"{self.folder(table, key)}/{safe_name(name, 'file')}"
         with self.storage.replace(path, table) as out:
             out.write(content)
         return path
