@@ -18,6 +18,7 @@ from mg_assets.cli.arguments import above_zero, day, require_order
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError, SourceError
 from mg_assets.settings import CHECKOUT, read_settings_file, settings, write_settings_file
+from mg_assets.settings.values import FIRST_DAY
 
 if TYPE_CHECKING:  # pandas and the sources are loaded only when files are read
     from mg_assets.ingest.discover import FileReport, IngestReport
@@ -209,9 +210,12 @@ def _prepared(file: Path, report: "IngestReport", opened: "OpenedSources") -> "I
     callable and set of str
     """
     values = {**read_settings_file(file), "lake": str(file.parent), "source": report.options}
-    if opened.days:  # the graph's partitions end there
+    if opened.days:  # the graph's partitions begin and end there
         values["end_date"] = max(str(values.get("end_date", "")), str(opened.days[-1]))
-    values = {k: v for k, v in values.items() if k not in _proposed(file) or k in ("lake", "source", "end_date")}
+        first = min(str(values.get("first_day", FIRST_DAY)), str(opened.days[0]))
+        values |= {"first_day": first} if first < FIRST_DAY else {}
+    kept = ("lake", "source", "first_day", "end_date")
+    values = {k: v for k, v in values.items() if k not in _proposed(file) or k in kept}
     beside = file.with_name(f".settings.{os.getpid()}.yaml")
     write_settings_file(beside, values)
     os.environ["MG_SETTINGS"] = str(beside)

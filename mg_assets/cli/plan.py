@@ -16,7 +16,8 @@ from mg_assets.errors import DataError
 from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES
 from mg_assets.factors.own import SCORES
-from mg_assets.lake.store import WHOLE, Lake
+from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, month_of, trading_days, week_of
 from mg_assets.modelling.score_tables import scores_of
 from mg_assets.orchestration.partitions import END, lake_key
@@ -45,7 +46,7 @@ class RunSpan:
     @cached_property
     def days(self) -> list[str]:
         """Trading days of the run, ascending; of a source without daily tables those with ticks or minute bars."""
-        first = str(self.config.run.daily_from or self.source.days()[0])
+        first = max(str(self.config.run.daily_from or self.source.days()[0]), self.config.first_day)
         every = [str(d) for d in trading_days(first, self.last)]
         if self.has.days["daily_bars"] or self.has.days["reference"]:
             return every

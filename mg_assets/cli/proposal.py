@@ -16,6 +16,7 @@ from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.registry import ALL34, FACTORS
 from mg_assets.market.calendar import half_year_name, half_year_of
 from mg_assets.market.schema import INDICES
+from mg_assets.settings.values import FIRST_DAY
 from mg_models.catalog import CATALOG, COMBINATIONS, override, trained_parts
 from mg_models.specs.model import ModelSpec
 from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
@@ -98,6 +99,8 @@ def _add_days(out: Proposal, coverage: Coverage) -> None:
     """Days of the run, and which of them have ticks or minute bars."""
     every, intraday = coverage.every, coverage.intraday
     run: dict[str, Any] = {"daily_from": every[0], "until": every[-1]}
+    if every[0] < FIRST_DAY:  # else the graph would begin after the source's first years
+        out.settings["first_day"] = every[0]
     first = coverage.contiguous_from()
     single = [d for d in intraday if first is None or d < first]
     if first is not None:

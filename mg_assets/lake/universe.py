@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mg_assets.lake.store import DensePanel
+from mg_assets.lake.dense_panel import DensePanel
 from mg_assets.market.calendar import trading_days
 
 MIN_LISTED_DAYS = 63
@@ -23,7 +23,7 @@ def listed_days(keys: list[str], list_date: np.ndarray) -> np.ndarray:
     ndarray of int (D, S)
         1 on the listing day.
     """
-    sessions = trading_days("2010-01-01", keys[-1])
+    sessions = trading_days(end=keys[-1])
     today = np.searchsorted(sessions, np.array(keys, "datetime64[D]"), side="right")[:, None]
     first = np.asarray(list_date).astype("datetime64[D]")  # NaN where no day has a reference
     since = np.searchsorted(sessions, np.where(np.isnat(first), sessions[0], first))

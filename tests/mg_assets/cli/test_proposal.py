@@ -46,6 +46,14 @@ def test_daily_bars_of_30_stocks_give_models_that_train():
     Settings.model_validate({"source": {"kind": "simulated"}, **found.settings})
 
 
+def test_the_graph_begins_with_a_source_from_before_2013():
+    early = tuple(trading_days("2009-01-05", "2012-12-31").astype(str).tolist())
+    found = propose(covers(**daily(early + YEARS))).settings
+    assert (found["first_day"], found["run"]["daily_from"]) == ("2009-01-05", "2009-01-05")
+    assert Settings.model_validate({"source": {"kind": "simulated"}, **found}).first_day == "2009-01-05"
+    assert "first_day" not in propose(covers(**daily())).settings
+
+
 @pytest.mark.parametrize(
     ("has", "why"),
     [
