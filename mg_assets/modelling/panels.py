@@ -346,11 +346,27 @@ def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray
     return [k for k in lake.keys(table) if str(shift(first, sessions)) <= k <= str(last[0])]
 
 
-def training_since(spec: ModelSpec, cut: str) -> str | None:
-    """First day that a training for the half-year beginning at ``cut`` reads; None: the lake's first."""
+def training_since(spec: ModelSpec, cut: str, lake: Lake | None = None) -> str | None:
+    """First day that a training for the half-year beginning at ``cut`` reads; None: the lake's first.
+
+    Parameters
+    ----------
+    spec : ModelSpec
+    cut : str
+    lake : Lake, optional
+        Leave out the days before its first, but for those that a window may reach back to.
+
+    Returns
+    -------
+    str or None
+    """
     if not spec.split.train_days:
         return None
-    return str(_before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec)))
+    first = _before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec))
+    begins = [] if lake is None else [k[0] for i in spec.inputs for t in row_tables(spec, i) if (k := lake.keys(t))]
+    if begins:
+        first = max(first, _before(np.datetime64(min(begins)), lookback(spec)))
+    return str(first)
 
 
 def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
@@ -410,7 +426,7 @@ def training_data(
             f"{begins[latest]}; give it a longer history, or a later half-year"
         )
     inputs, axes = model_inputs(
-        lake, spec, training_since(spec, str(half_year_start(min(half_years)))), str(shift(cut, -1))
+        lake, spec, training_since(spec, str(half_year_start(min(half_years))), lake), str(shift(cut, -1))
     )
     return inputs, axes, *training_labels(lake, axes, spec)
 

@@ -236,6 +236,15 @@ def test_every_entry_lists_the_tables_it_reads():
     assert training_since(CATALOG["hf_gru"], "2021-01-01") is None
 
 
+def test_training_reads_no_days_before_the_lakes(lake):
+    """A young lake once gave ten years of empty days to a model that trains on ten."""
+    spec = CATALOG["30min_gru_5d"]
+    begins = lake.keys("features_30m")[0]
+    since = training_since(spec, "2017-01-01", lake)
+    assert len(trading_days(since, begins)) == lookback(spec) + 1
+    assert training_since(spec, "2030-01-01", lake) == training_since(spec, "2030-01-01")
+
+
 def test_an_input_that_the_lake_lacks_is_named_in_the_error(lake, tmp_path):
     import dataclasses
 
