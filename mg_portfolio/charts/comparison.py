@@ -27,6 +27,7 @@ from mg_portfolio.charts.style import (
 COLOURS = (BLUE, GOLD, TEAL, "#6d5a9c", SLATE, "#7a4a2b")
 """Of the series, in their order; brick is the published numbers'."""
 WIDTH = 5.2  # inches: a line of text stays readable on a phone, and two fit beside each other on a screen
+FINE = 0.1  # lines that keep within it are told apart by a third decimal
 LONG = 8  # more bars in a series are drawn across
 
 
@@ -150,7 +151,7 @@ def compared_lines_chart(
             colours.append(colour_of(i))
     low, high = ax.get_ylim()
     for end, height, colour in zip(ends, spread_labels(ends, (high - low) * 0.075), colours, strict=True):
-        text = f"{100 * end:.1f}%" if percent else f"{end:.2f}"
+        text = f"{100 * end:.1f}%" if percent else f"{end:.{3 if high - low < FINE else 2}f}"
         ax.annotate(text, (1.015, height), xycoords=("axes fraction", "data"), va="center", color=colour, fontsize=7.5)
     if percent:
         percent_axis(ax, 0 if high - low > 0.04 else 1)

@@ -1,5 +1,6 @@
 """Each page that the lists of items name, rendered from as little as it takes: an element without data says why."""
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from functools import cache, partial
@@ -19,7 +20,34 @@ def _gallery(kind: str) -> str:
     return render_gallery(Gallery(kind, list(dict.fromkeys(names)), empty, empty, empty))
 
 
+def _signal_study() -> str:
+    from mg_portfolio.report.signal_study.page import SignalStudy, render_signal_study
+    from mg_portfolio.report.signal_study.tables import study_cells
+
+    return render_signal_study(SignalStudy(study_cells({}, ())))
+
+
+def _portfolio_study(study: str) -> str:
+    from mg_portfolio.report.portfolio_study.page import PortfolioStudy, render_portfolio_study
+    from mg_portfolio.report.portfolio_study.tables import STUDIES, compose, compose_correlations
+
+    tables = [(table, compose(table, {})) for table in STUDIES[study]]
+    correlations = compose_correlations(tables[0][0].report, {})
+    return render_portfolio_study(PortfolioStudy(tables, correlations=correlations))
+
+
+def _weekly_report() -> str:
+    from mg_portfolio.report.weekly.page import WeeklyReport, render_weekly_report
+
+    return render_weekly_report(WeeklyReport(dt.date(2023, 12, 15), "none"), "en")
+
+
 RENDERED: dict[str, Callable[[], str]] = {
+    "weekly_report": _weekly_report,
+    "signal_study": _signal_study,
+    "portfolio_study_series_88": partial(_portfolio_study, "series_88"),
+    "portfolio_study_series_72": partial(_portfolio_study, "series_72"),
+    "portfolio_study_series_69": partial(_portfolio_study, "series_69"),
     "factor_evaluation": partial(_gallery, "factors"),
     "signal_evaluation": partial(_gallery, "signals"),
 }

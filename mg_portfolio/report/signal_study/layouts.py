@@ -144,17 +144,8 @@ PAIR_CORRELATIONS = {  # series 72, chart 56; series 69, chart 32
     ("mtl_task_attention", "temporal_transformer"): 0.74,
     ("mtl_stock_attention", "temporal_transformer"): 0.70,
 }
-
-
-def published_correlation(a: str, b: str) -> float | None:
-    """Published mean correlation of two signals, or of a signal and a common factor; None where there is none."""
-    for signal, other in ((a, b), (b, a)):
-        if other in COMMON_FACTORS and signal in COMMON_CORRELATIONS:
-            return COMMON_CORRELATIONS[signal][COMMON_FACTORS.index(other)]
-        if (signal, other) in PAIR_CORRELATIONS:
-            return PAIR_CORRELATIONS[signal, other]
-    return None
-
+COMMON_CHARTS = {"hf_gru": "chart 49", "lf_multitask": "chart 56", "fused": "chart 61"}
+"""Charts of series 72 with a signal's correlations with the common factors."""
 
 _LAYERS = tuple(MetricColumn(metric, metric) for metric in EVALUATION_METRICS)
 _LONG = (

@@ -34,14 +34,16 @@ from mg_portfolio.report.signal_study.cell_text import (
 from mg_portfolio.report.signal_study.chart_layouts import CONTENTS
 from mg_portfolio.report.signal_study.charts import chart_context
 from mg_portfolio.report.signal_study.layouts import (
+    COMMON_CHARTS,
+    COMMON_CORRELATIONS,
     COMMON_FACTORS,
     CONDITIONS,
     ONE_TRACK,
     OVERVIEW,
+    PAIR_CORRELATIONS,
     RANK_IC_GRID,
     ModelRow,
     SignalTable,
-    published_correlation,
 )
 from mg_portfolio.report.signal_study.measures import NOT_TRAINED
 from mg_portfolio.report.signal_study.tables import CURVE_COLUMNS, SIGNALS
@@ -136,8 +138,8 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
         ],
         heat_map=_heat_map(study, lang),
         correlations_note=t["correlations_note"].format(days=study.correlation_days),
-        common=_common(study),
-        pairs=_pairs(study),
+        common=_common(study, lang),
+        pairs=_pairs(study, lang),
         common_factors=COMMON_FACTORS,
     )
 
@@ -317,32 +319,36 @@ def _heat_map(study: SignalStudy, lang: str) -> Markup | None:
     return Markup(svg(correlation_chart(study.names, study.correlations, common), TEXTS[lang]["alt_correlations"]))
 
 
-def _value(study: SignalStudy, a: str, b: str) -> str:
+def _value(study: SignalStudy, a: str, b: str, lang: str) -> Markup | str:
+    """Our correlation of two, or why there is none."""
+    absent = [name for name in (a, b) if name not in study.names]
+    if absent:
+        return marked(TEXTS[lang]["no_correlation"].format(signal="`, `".join(absent)))
     value = study.correlations[study.names.index(a), study.names.index(b)]
-    return "" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+    return TEXTS[lang]["no_shared_day"] if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
 
 
-def _common(study: SignalStudy) -> list[dict[str, Any]]:
-    """Signals whose correlations with the common factors were published, with ours."""
-    if not set(COMMON_FACTORS) <= set(study.names):
-        return []
+def _common(study: SignalStudy, lang: str) -> list[dict[str, Any]]:
+    """Signals whose correlations with the common factors were published, with ours or why they have none."""
+    rows = []
+    for name, printed_ones in COMMON_CORRELATIONS.items():
+        absent = "" if name in study.names else _value(study, name, name, lang)
+        rows.append(
+            {
+                "key": f"huatai_72_{COMMON_CHARTS[name].replace(' ', '_')}",
+                "item": TEXTS[lang]["chart"].format(number=COMMON_CHARTS[name].split()[1]),
+                "subject": name,
+                "absent": absent,
+                "ours": [] if absent else [_value(study, name, factor, lang) for factor in COMMON_FACTORS],
+                "published": [f"{value:.2f}" for value in printed_ones],
+            }
+        )
+    return rows
+
+
+def _pairs(study: SignalStudy, lang: str) -> list[dict[str, Any]]:
+    """Pairs of signals whose correlation was published, with ours or why there is none."""
     return [
-        {
-            "subject": name,
-            "ours": [_value(study, name, factor) for factor in COMMON_FACTORS],
-            "published": [f"{published_correlation(name, factor):.2f}" for factor in COMMON_FACTORS],
-        }
-        for name in study.names
-        if name not in COMMON_FACTORS and published_correlation(name, COMMON_FACTORS[0]) is not None
-    ]
-
-
-def _pairs(study: SignalStudy) -> list[dict[str, str]]:
-    """Pairs of signals whose correlation was published, with ours."""
-    signals = [n for n in study.names if n not in COMMON_FACTORS]
-    return [
-        {"pair": f"{a}, {b}", "ours": _value(study, a, b), "published": f"{value:.2f}"}
-        for i, a in enumerate(signals)
-        for b in signals[i + 1 :]
-        if (value := published_correlation(a, b)) is not None
+        {"one": a, "other": b, "ours": _value(study, a, b, lang), "published": f"{value:.2f}"}
+        for (a, b), value in PAIR_CORRELATIONS.items()
     ]

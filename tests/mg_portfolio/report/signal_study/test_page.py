@@ -17,8 +17,11 @@ from mg_portfolio.report.signal_study.cell_text import Cells, number, printed
 from mg_portfolio.report.signal_study.chart_layouts import CHARTS, BarChart, LineChart
 from mg_portfolio.report.signal_study.charts import chart_lines, chart_series, draw_chart
 from mg_portfolio.report.signal_study.layouts import (
+    COMMON_CHARTS,
+    COMMON_CORRELATIONS,
     COMMON_FACTORS,
     ONE_TRACK,
+    PAIR_CORRELATIONS,
     PERIODS,
     RANK_IC_GRID,
     SIGNAL_FIGURES,
@@ -26,7 +29,6 @@ from mg_portfolio.report.signal_study.layouts import (
     UNIVERSE_SUBJECTS,
     YTD_2023,
     MetricColumn,
-    published_correlation,
     report_of,
 )
 from mg_portfolio.report.signal_study.measures import (
@@ -402,8 +404,12 @@ def test_the_page_shows_every_item_and_untrained_models(cells, curves, lang):
     for subject in ("hf_gru", "mtl_mlp_20d"):
         assert f"<li><code>{subject}</code></li>" in text
     assert "<li><code>fused</code></li>" not in text
-    assert "0.28" not in text.split('id="tables"')[0]  # hf_gru is not among the correlations
+    lines = dict(re.findall(r'<tr id="huatai_72_(chart_\d+)">(.*?)</tr>', text))
+    assert list(lines) == ["chart_49", "chart_56", "chart_61"]
+    assert "<code>hf_gru</code>" in lines["chart_49"].partition("absent")[2]  # not among the correlations
+    assert lines["chart_61"].count("<td>0.00</td>") == len(COMMON_FACTORS)
     assert "-0.02" in text  # fused with cap, chart 61
+    assert text.partition('id="huatai_69_chart_32"')[2].count("</tr>") > 7
 
 
 def test_no_notice_on_a_real_market_and_a_page_of_an_empty_lake():
@@ -449,10 +455,10 @@ def test_numbers_have_no_false_zero_or_digit():
     assert printed("icir", 0.9) == "0.90"
 
 
-def test_printed_correlations_are_symmetric():
-    assert published_correlation("hf_gru", "turnover") == published_correlation("turnover", "hf_gru") == 0.32
-    assert published_correlation("hf_gru", "lf_multitask") == 0.28
-    assert published_correlation("alstm", "turnover") is None
+def test_every_printed_correlation_has_its_chart():
+    assert set(COMMON_CHARTS) == set(COMMON_CORRELATIONS)
+    assert {len(values) for values in COMMON_CORRELATIONS.values()} == {len(COMMON_FACTORS)}
+    assert PAIR_CORRELATIONS["lf_multitask", "hf_gru"] == 0.28
     assert report_of("lf_weekly_only") == "general"
 
 
