@@ -25,6 +25,7 @@ from mg_assets.factors.own import SCORES
 from mg_assets.factors.passport_pages import rank_ic_comparison
 from mg_assets.factors.registry import ALL34, FACTORS, passports
 from mg_assets.lake.market_data import MarketData
+from mg_assets.lake.pages import page_link
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.metadata import markdown_table
@@ -153,7 +154,7 @@ def _pages(build: Build, content: "Gallery", table: str) -> dict[str, dg.Metadat
         for lang in ("en", "zh")
     }
     shown: dict[str, dg.MetadataValue] = {f"page, {lang}": dg.MetadataValue.path(file) for lang, file in files.items()}
-    return shown | {"open": dg.MetadataValue.url(f"file://{files['en']}")}
+    return shown | {"open": dg.MetadataValue.url(page_link(build.lake, files["en"]))}
 
 
 def _gallery(
@@ -220,10 +221,12 @@ def _built(
             **_plots(result, frames["layers"], [*best, *own]),
         }
     published = frames["published"]
-    beside = {"table": markdown_table(published[["table", "name", "metric", "published", "one_track", "mean", "std"]])}
+    beside: dict = {
+        "table": markdown_table(published[["table", "name", "metric", "published", "one_track", "mean", "std"]])
+    }
     if published.empty:
         beside = {"absent": f"series 72 prints none of them, or its case ({Case()}) is not among the evaluation's"}
-    about = {
+    about: dict[str, dict] = {
         "detail": {"cases": ", ".join(map(str, result.cases))},
         "exclusions": {f"left out, {main}": markdown_table(left)},
         "published": beside,
@@ -286,7 +289,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
         _FACTOR_TABLES,
         f"RankIC, five layers, top excess and information ratio of each of {_EVALUATED}, weekly, T+1 vwap, five "
         "tracks, with their spread, confidence, decay and orthogonal monthly long-short; other universes, prices and "
-        "rebalances by the setting evaluation.\n\nDefinitions: docs/evaluation.md. The page beside the table has the "
+        "rebalances by the setting evaluation.\n\nThe page beside the table has the "
         "published figures, the correlations and every factor's charts.",
     ),
 )
@@ -323,8 +326,8 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
         _SIGNAL_TABLES,
         "RankIC, ten layers, top excess and information ratio of each model signal, and of a planted signal where one "
         "is, weekly, T+1 vwap, five tracks, from the first prediction on; spread, confidence, decay and orthogonal "
-        "weekly long-short; other universes, prices and rebalances by the setting evaluation.\n\nDefinitions: "
-        "docs/evaluation.md. The page beside the table has the published figures and every signal's charts.",
+        "weekly long-short; other universes, prices and rebalances by the setting evaluation.\n\n"
+        "The page beside the table has the published figures and every signal's charts.",
     ),
 )
 def signal_evaluation(build: Build) -> Iterator[Built]:

@@ -251,5 +251,5 @@ def _few_years(ax: Axes, days: np.ndarray) -> None:
         return
     ends = days[[0, -1]]
     ax.set_xticks(ends.astype("datetime64[D]"), [str(day)[:7] for day in ends])
-    ax.get_xticklabels()[0].set_ha("left")
-    ax.get_xticklabels()[1].set_ha("right")
+    ax.get_xticklabels()[0].set_horizontalalignment("left")
+    ax.get_xticklabels()[1].set_horizontalalignment("right")

@@ -25,8 +25,6 @@ TABLES = {"factors": ("chart 7", "chart 26", "chart 37"), "signals": ("chart 57"
 """Published tables of each kind of page."""
 CORRELATIONS = {"chart 23": "chart 7", "chart 35": "chart 26", "chart 42": "chart 37"}
 """Charts of correlations, and the table that has their factors in order."""
-SEVERAL = {"chart 48": "chart 45", "chart 55": "chart 52", "chart 60": "chart 57"}
-"""Charts of several signals' cumulative RankIC, and the table that has these signals."""
 _RATIOS = {"rank_ic_ir", "top_information_ratio"}
 _POINTS = 60
 _WIDTH, _HEIGHT = 150, 64  # of a thumbnail
@@ -174,8 +172,7 @@ def render_gallery(content: Gallery, lang: str = "en", charts: Mapping[str, Name
 
     Notes
     -----
-    Source: Huatai 2023-12-08 (series 72): charts 3 to 5, 7 to 24, 26 to 35, 37 to 42, 45, 46, 48, 52, 53, 55, 57, 58
-    and 60.
+    Source: Huatai 2023-12-08 (series 72): charts 3 to 5, 7 to 24, 26 to 35, 37 to 42, 45, 46, 52, 53, 57 and 58.
     """
     if lang not in TEXTS:
         raise EvaluationError(f"lang was {lang!r}, expected one of {sorted(TEXTS)}")
@@ -195,7 +192,6 @@ def render_gallery(content: Gallery, lang: str = "en", charts: Mapping[str, Name
         cards=cards,
         tables=[_table(content, table, lang) for table in TABLES[content.kind]],
         heat_maps=[_heat_map(content, table, lang) for table in CORRELATIONS] if content.kind == "factors" else [],
-        several=_several(content, lang) if content.kind == "signals" else [],
     )
 
 
@@ -340,25 +336,3 @@ def _colour(value: float) -> str:
             share = min(max((value - low) / (high - low), 0.0), 1.0)
             return "#" + "".join(f"{round(p + (q - p) * share):02x}" for p, q in zip(a, b, strict=True))
     return "#1f5c99"
-
-
-def _several(content: Gallery, lang: str) -> list[dict[str, Any]]:
-    """Charts 48, 55 and 60: cumulative RankIC of the signals of a table in one chart."""
-    drawn, out = series_of(content.layers), []
-    for chart, table in SEVERAL.items():
-        lines = {
-            name: (rows["date"].to_numpy("datetime64[D]"), cumulated(rows))
-            for name in _subjects(table)
-            if (rows := drawn.get(name)) is not None and rows["rank_ic"].notna().any()
-        }
-        absent = [name for name in _subjects(table) if name not in lines]
-        figure = Markup(svg(cumulative_chart(lines, height=2.8, width=6.2), f"{chart} {lang}")) if lines else None
-        out.append(
-            {
-                "id": f"rank-ic-{chart.replace(' ', '-')}",
-                "heading": _heading(chart, lang),
-                "figure": figure,
-                "absent": [f"{name}: {_absent(content, name, lang)}" for name in absent],
-            }
-        )
-    return out

@@ -33,7 +33,6 @@ TEXTS = {
         "rank_ic": "Cumulative RankIC",
         "track": "Track with decisions from {day} on, every fifth session.",
         "mean_track": "Mean over tracks.",
-        "several": "Cumulative RankIC of several",
         "not_evaluated": "Not evaluated: {reason}.",
         "no_rebalance": "No rebalance could be made on these days (fewer than 30 stocks each time).",
         "no_rank_ic": "No day has a RankIC.",
@@ -71,7 +70,6 @@ TEXTS = {
         "rank_ic": "累积 RankIC",
         "track": "自 {day} 起每 5 个交易日调仓的路径。",
         "mean_track": "各路径均值。",
-        "several": "多个信号的累积 RankIC",
         "not_evaluated": "未评价：{reason}。",
         "no_rebalance": "这些日期未能调仓（每次不足 30 只股票）。",
         "no_rank_ic": "没有任何一天有 RankIC。",
@@ -114,9 +112,6 @@ TABLE_NAMES = {
         "chart 23": "Minute factors (charts 23 and 24)",
         "chart 35": "Trade factors",
         "chart 42": "Order factors",
-        "chart 48": "High-frequency signals",
-        "chart 55": "Low-frequency signals",
-        "chart 60": "Full-band signals",
     },
     "zh": {
         "chart 7": "分钟频因子",
@@ -128,9 +123,6 @@ TABLE_NAMES = {
         "chart 23": "分钟频因子（图表 23、24）",
         "chart 35": "逐笔成交因子",
         "chart 42": "逐笔委托因子",
-        "chart 48": "高频合成信号",
-        "chart 55": "低频信号",
-        "chart 60": "全频段信号",
     },
 }
 NAMES_ZH = {

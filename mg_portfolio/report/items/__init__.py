@@ -19,6 +19,10 @@ import yaml
 
 from mg_portfolio.arguments import EvaluationError
 
+SERVER = "http://127.0.0.1:3000"
+"""Where ``mg ui`` serves the pages of a lake by default."""
+WEEKLY = "weekly_report"
+
 
 @dataclass(frozen=True)
 class Report:
@@ -93,8 +97,8 @@ def report_page(report: str) -> str:
         "",
         *_counts(items),
         "",
-        "A page is a table of the lake, shown in the UI at Assets and stored as HTML in the table's folder (`mg home` "
-        "names the folder of the UI, the settings that of the lake); what follows `#` is the element's id.",
+        "A page lies beside a table of the lake; its link opens while `mg ui` serves that lake (`_zh` in place of "
+        "`_en` is the same in Chinese). What follows `#` is the element's id.",
         "",
     ]
     lines += ["## Counterparts", "", "| item | shows | page | differs | needs |", "|---|---|---|---|---|"]
@@ -156,4 +160,6 @@ def _counts(items: Sequence[Item]) -> list[str]:
 def _link(item: Item) -> str:
     if item.page.endswith(".md"):
         return f"[{item.page}](../{item.page}#{item.anchor})"
-    return f"`{item.page}#{item.anchor}`"
+    # Of a page a week, the asset's page: it has the link of each
+    at = f"assets/{item.page}" if item.page == WEEKLY else f"lake/{item.page}/{item.page}_en.html#{item.anchor}"
+    return f"[{item.page}#{item.anchor}]({SERVER}/{at})"

@@ -122,16 +122,6 @@ def test_names_without_rebalances_say_so():
     assert "<svg" not in shown
 
 
-def test_signals_of_a_chart_are_compared_in_one():
-    frame = pd.concat([layers("hf_gru", "2", 2, 10), layers("hf_equal_weight", "2", 2, 10)])
-    page = render_gallery(content(kind="signals", names=["hf_gru", "hf_equal_weight"], layers=frame), "en")
-    shown = section(page, "rank-ic-chart-48")
-    assert shown.count("<svg") == 1
-    assert "hf_gru" in shown
-    assert "hf_icir_weight: Not evaluated" in shown
-    assert "<svg" not in section(page, "rank-ic-chart-55")
-
-
 def test_languages_have_the_same_texts():
     for words in (TEXTS, METRICS, TABLE_NAMES):
         assert set(words["en"]) == set(words["zh"])
