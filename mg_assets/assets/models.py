@@ -152,7 +152,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
     frame = pd.DataFrame(curves, columns=list(CHECK_COLUMNS))
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
-    pool = card["catalog_entry"]["universe"]
+    pool, days = card["catalog_entry"]["universe"], card.get("days", {})
     ranges = {
         part: f"{r['first']} to {r['last']}, labels known {r['label_known']}" for part, r in card["ranges"].items()
     }
@@ -162,7 +162,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         {
             "best_validation_rank_ic": round(float(np.mean(best)), 4),
             **ranges,
-            **({"short_history": short_history(card["days"])} if short_history(card["days"]) else {}),
+            **({"short_history": short_history(days)} if short_history(days) else {}),
             "embargo": card["embargo"],
             "stocks": card["stocks"],
             **({"pool_market_value": market_value_basis(build.lake, card["ranges"]["valid"]["last"])} if pool else {}),
@@ -177,7 +177,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
         stored={
             "seeds": [m.seed for m in models],
             "weights": checkpoint.weights_of(folder),
-            "days": card["days"],
+            "days": days,
             "training": {"config": card["config_hash"], **monitor.measured(half_year)},
         },
     )

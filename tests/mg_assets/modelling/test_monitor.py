@@ -22,6 +22,7 @@ from mg_assets.modelling.panels import model_inputs, training_labels
 from mg_assets.modelling.reproduce import retrain_check
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
+from mg_models.data.splits import Split
 from mg_models.training.cost_estimate import Rate
 from mg_models.training.fit import Progress
 from mg_models.training.retrain import plan_training
@@ -266,3 +267,14 @@ def test_seeds_that_the_last_training_did_not_store_are_refused(whole, tmp_path)
     assert lake.info("hf_gru_model")["2013H2"].damaged == "seed1.json is absent"  # the next run trains it
     checkpoint.keep_only(folder, [0])
     assert {p.name for p in folder.glob("[!_]*")} == {"part.parquet", "seed0.json", "seed0.safetensors"}
+
+
+def test_a_launch_logs_days_asked_and_had():
+    none = np.zeros(0, np.int64)
+    days = {"train": {"asked": 1512, "had": 700}, "valid": {"asked": 504, "had": 504}}
+    splits = {"2017H1": Split("2017H1", none, none, none, days), "2017H2": Split("2017H2", none, none, none)}
+    lines: list[str] = []
+    TrainingMonitor("lstm", lines.append).launch(
+        SimpleNamespace(splits=splits, seeds=(0,), done={}, damaged=(), jobs=[])
+    )
+    assert lines == ["lstm 2017H1: 1,512 training days asked, 700 had"]
