@@ -5,7 +5,7 @@ import datetime as dt
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mg_assets.cli.arguments import add_tables_and_range, day, in_range, require_order, require_tables
 from mg_assets.cli.screen import Screen
@@ -180,29 +180,30 @@ def _print_table(table: str, found: "Sequence[Restatement]", shown: int | None) 
         return
     print(f"  {counts_in_words(changes, columns=False)}")
     rows = column_rows(changes.columns)
-    table_rows = [
-        [
-            r["column"],
-            f"{r['rows']:,}",
-            *(_figure(r[n]) for n in ("largest", "mean", "in sd")),
-            r["at"],
-            r["old"],
-            r["new"],
-        ]
-        for r in rows[:shown]
-    ]
-    heads = ["column", "rows", "largest", "mean", "in sd", "at", "old", "new"]
-    widths = [max(len(row[i]) for row in [heads, *table_rows]) for i in range(len(heads))]
-    for row in [heads, *table_rows] if table_rows else []:
-        cells = [
-            text.ljust(w) if i in (0, 5) else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        print(f"  {'  '.join(cells).rstrip()}")
+    for line in _aligned(rows[:shown]):
+        print(f"  {line}")
     filled = sum(r["filled"] for r in rows), sum(r["emptied"] for r in rows)
     if any(filled):
         print(f"  values that were null before: {filled[0]:,}; that are null now: {filled[1]:,}")
     if shown is not None and len(rows) > shown:
         print(f"  and {len(rows) - shown} more columns: mg diff --rebuilt {table}")
+
+
+def _aligned(rows: "Sequence[Mapping[str, Any]]") -> Iterator[str]:
+    """The columns that changed as lines of a table: text to the left, figures to the right."""
+    heads = ["column", "rows", "largest", "mean", "in sd", "at", "old", "new"]
+    figures = [[_figure(row[name]) for name in ("largest", "mean", "in sd")] for row in rows]
+    cells = [
+        [row["column"], f"{row['rows']:,}", *shown, row["at"], row["old"], row["new"]]
+        for row, shown in zip(rows, figures, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    for line in [heads, *cells] if cells else []:
+        padded = [
+            text.ljust(width) if head in ("column", "at") else text.rjust(width)
+            for head, text, width in zip(heads, line, widths, strict=True)
+        ]
+        yield "  ".join(padded).rstrip()
 
 
 def _figure(number: float | None) -> str:

@@ -232,23 +232,35 @@ class TableRegistry(Mapping[str, TableAsset]):
             have = seen.keys(table)
             hit = np.isin(have, list(given.get(table, ())))
             for need in entry.needs:
-                if not affected.get(need.table) or need.table == table:
-                    continue
-                if need.columns and need.table in columns and affected[need.table] == given[need.table]:
-                    if not {name for name, _ in need.columns}.intersection(columns[need.table]):
-                        continue
-                upstream = np.union1d(seen.keys(need.table), list(affected[need.table]))
-                unread = min((n for name, n in need.columns if not (same_rows and name == "symbol")), default=0)
-                first, end = self._bounds(need, table, list(have), upstream, unread)
-                marks = np.concatenate([[0], np.cumsum(np.isin(upstream, list(affected[need.table])))])
-                infos = seen.info(table)
-                read = np.array([need.table in infos[k].metadata.get("inputs", {need.table}) for k in have], bool)
-                hit |= read & (marks[end] > marks[first])
+                upstream = affected.get(need.table)
+                if upstream and need.table != table:
+                    these = columns.get(need.table) if upstream == given.get(need.table) else None
+                    hit |= self._reading(seen, table, need, upstream, these, same_rows)
             if hit.any() and any(need.table == table for need in entry.needs):
                 hit[int(np.argmax(hit)) :] = True
             affected[table] = set(have[hit]) | given.get(table, set())
         out = {table: sorted(affected[table] - given.get(table, set())) for table in self}
         return {table: keys for table, keys in out.items() if keys}
+
+    def _reading(
+        self,
+        seen: LakeSnapshot,
+        table: str,
+        need: UpstreamWindow,
+        changed: Collection[str],
+        columns: Collection[str] | None,
+        same_rows: bool,
+    ) -> np.ndarray:
+        """Which of a table's partitions read a changed one of an upstream table, of whose columns only some changed."""
+        have, infos = seen.keys(table), seen.info(table)
+        if need.columns and columns is not None and {name for name, _ in need.columns}.isdisjoint(columns):
+            return np.zeros(len(have), bool)
+        unread = min((n for name, n in need.columns if not (same_rows and name == "symbol")), default=0)
+        upstream = np.union1d(seen.keys(need.table), list(changed))
+        first, end = self._bounds(need, table, list(have), upstream, unread)
+        marks = np.concatenate([[0], np.cumsum(np.isin(upstream, list(changed)))])
+        read = np.array([need.table in infos[k].metadata.get("inputs", {need.table}) for k in have], bool)
+        return read & (marks[end] > marks[first])
 
     def _bounds(
         self, need: UpstreamWindow, table: str, keys: Sequence[str], available: np.ndarray, unread: int = 0

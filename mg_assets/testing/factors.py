@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mg_assets.errors import MgError
 from mg_assets.factors.own import Factor
 from mg_assets.factors.own_frames import FactorReader, Tables
 from mg_assets.factors.registry import PUBLISHED_TABLES, check_tables
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.testing.sample import Changed, tables_of
-from mg_assets.testing.subjects import subject
+from mg_assets.testing.subjects import errors_as_failures, subject
 
 DAYS = 3
 TOLERANCE = 1e-9  # relative; the order of summation alone moves the last digits
@@ -68,10 +67,8 @@ def check_factor(
         A rule is broken; one line.
     """
     one = subject(factor, Factor, name)
-    try:
+    with errors_as_failures():
         check_tables(one)
-    except MgError as error:
-        raise AssertionError(str(error)) from error
     tables = tables_of(data)
     keys = [k for k in tables.keys(one.tables[0])][-days:]
     if len(keys) < 2:
@@ -92,10 +89,8 @@ def check_factor(
 
 def _values(factor: Factor, tables: Tables, key: str) -> pd.Series:
     reader = FactorReader(tables, factor)
-    try:
+    with errors_as_failures():
         return factor.values(key, reader.tables(key), reader.symbols(key))
-    except MgError as error:
-        raise AssertionError(str(error)) from error
 
 
 def _same(factor: Factor, plain: dict[str, pd.Series], other: dict[str, pd.Series], rule: str, when: str) -> None:

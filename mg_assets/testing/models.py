@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mg_assets.errors import MgError
 from mg_assets.extensions import described
 from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.panels import tables_of_input
-from mg_assets.testing.subjects import subject
+from mg_assets.testing.subjects import errors_as_failures, subject
 from mg_models.catalog import InputSpec, ModelSpec, SplitSpec
 from mg_models.data.label_transforms import STYLES
 from mg_models.data.panel import Panel
-from mg_models.errors import ModelError
 from mg_models.specs.losses import MultitaskIcSpec, ResidualLearningLossSpec
 
 STOCKS, FEATURES = 32, 12
@@ -70,13 +68,12 @@ def check_model(model: ModelSpec | str | Path, data: dict[str, Panel] | None = N
     """
     spec = subject(model, ModelSpec, name)
     try:
-        for one in () if data else spec.inputs:
-            if not one.columns:  # the factors of others may be those of a deployment
-                tables_of_input(spec, one)
-        _check_network(spec)
-        _check_training(spec, panels(spec) if data is None else data)
-    except (ModelError, MgError) as error:
-        raise AssertionError(str(error)) from error
+        with errors_as_failures():
+            for one in () if data else spec.inputs:
+                if not one.columns:  # the factors of others may be those of a deployment
+                    tables_of_input(spec, one)
+            _check_network(spec)
+            _check_training(spec, panels(spec) if data is None else data)
     except (RuntimeError, IndexError, KeyError, TypeError, ValueError) as error:  # torch's, of the user's network
         raise AssertionError(f"model {spec.name}: {described(error)}") from error
     return CHECKS

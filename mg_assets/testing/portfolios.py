@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mg_assets.errors import MgError
 from mg_assets.settings.load import load_settings
+from mg_assets.testing.subjects import errors_as_failures
 from mg_portfolio import build_problem, on_axis, optimize
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.errors import PortfolioError
@@ -52,10 +52,8 @@ def check_portfolio(portfolio: PortfolioSpec | str | Path, name: str | None = No
 def _of_settings(path: Path, name: str | None) -> PortfolioSpec:
     if not path.is_file():
         raise AssertionError(f"there is no settings file {path}")
-    try:
+    with errors_as_failures():
         config = load_settings(str(path))
-    except MgError as error:
-        raise AssertionError(str(error)) from error
     names = list(config.portfolios)
     if name is None and len(names) != 1:
         raise AssertionError(f"{path} has the portfolios {', '.join(names)}; name one of them")

@@ -17,7 +17,7 @@ from mg_assets.errors import MgError
 from mg_assets.sources import own_kinds
 from mg_assets.sources.base import RAW_TABLES, Source
 from mg_assets.sources.own import KEYS, OwnSource, as_dates, conformed
-from mg_assets.testing.subjects import module_of
+from mg_assets.testing.subjects import errors_as_failures, module_of
 
 DAYS = 3
 CHECKS = (
@@ -68,10 +68,8 @@ def check_source(
     """
     make = functools.partial(_made, source, dict(options or {}))
     one = make()
-    try:
+    with errors_as_failures():
         found = as_dates(one.days(), one.name)
-    except MgError as error:
-        raise AssertionError(str(error)) from error
     if len(found) < 2:
         raise AssertionError(f"source {one.name!r} has {len(found)} days; 2 are needed")
     last = found[-days:]
@@ -102,26 +100,20 @@ def _made(source: Any, options: dict[str, Any]) -> Source:
         source = next(iter(kinds.values()))
     if not isinstance(source, type):
         return source
-    try:
+    with errors_as_failures():
         made: Source = source(**options)
-    except MgError as error:
-        raise AssertionError(str(error)) from error
     return made
 
 
 def _rows(source: Source, table: str, day: dt.date) -> pd.DataFrame:
-    try:
+    with errors_as_failures():
         return source.load(table, day).frame
-    except MgError as error:
-        raise AssertionError(str(error)) from error
 
 
 def _check_rows(name: str, table: str, day: dt.date, frame: pd.DataFrame) -> None:
     """The rows pass through the reader of own sources as they are."""
-    try:
+    with errors_as_failures():
         again = conformed(frame, table, day, name)
-    except MgError as error:
-        raise AssertionError(str(error)) from error
     if len(again.quarantine):
         row = again.quarantine.iloc[0]
         raise AssertionError(f"source {name!r}: {table} on {day}: row {row['row']}, {row['symbol']}: {row['reason']}")
@@ -176,15 +168,19 @@ def _check_files(
         copies = _copied(named, Path(folder) / "restated")
         restated = [_restate(path) for path in _files(copies)]
         if any(restated):
-            other = _made(source, options | copies)
-            same = [at for at in marks if _mark(other, *at) == marks[at]]
-            if len(same) == len(marks):
-                table, day = same[0]
-                raise AssertionError(
-                    f"source {other.name!r}: {CHECKS[5]} is broken: the fingerprint of {table} on {day} is the same "
-                    "with other numbers in the files"
-                )
+            _check_restatement(_made(source, options | copies), marks)
     return tuple(rule for rule, made in zip(CHECKS[3:], (changed, shuffled, restated), strict=True) if any(made))
+
+
+def _check_restatement(restated: Source, marks: Mapping[tuple[str, dt.date], str]) -> None:
+    """Some day has another fingerprint than before."""
+    same = [at for at, mark in marks.items() if _mark(restated, *at) == mark]
+    if len(same) == len(marks):
+        table, day = same[0]
+        raise AssertionError(
+            f"source {restated.name!r}: {CHECKS[5]} is broken: the fingerprint of {table} on {day} is the same with "
+            "other numbers in the files"
+        )
 
 
 def _mark(source: Source, table: str, day: dt.date) -> str:

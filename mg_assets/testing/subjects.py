@@ -1,23 +1,32 @@
 """What a conformance test is given: an object, or the file that defines it."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from mg_assets.errors import MgError
 from mg_assets.extensions import defined, load_modules
+from mg_models.errors import ModelError
 
 T = TypeVar("T")
 
 
+@contextmanager
+def errors_as_failures() -> Iterator[None]:
+    """Raise an error of the user's code or data as an :class:`AssertionError` of the same line."""
+    try:
+        yield
+    except (MgError, ModelError) as error:
+        raise AssertionError(str(error)) from error
+
+
 def module_of(path: str | Path) -> ModuleType:
     """A user's file as a module; an :class:`AssertionError` where it cannot be imported."""
-    try:
+    with errors_as_failures():
         return load_modules([str(Path(path).resolve())], Path.cwd())[0]
-    except MgError as error:
-        raise AssertionError(str(error)) from error
 
 
 def subject(given: T | str | Path, kind: type[T], name: str | None = None) -> T:
