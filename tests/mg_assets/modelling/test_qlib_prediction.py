@@ -74,6 +74,8 @@ def test_a_signal_is_written_in_qlibs_form(signal, tmp_path):
 def test_what_is_no_prediction_is_refused(signal, tmp_path):
     with pytest.raises(DataError, match=r"pred.pkl must end in .parquet or .csv"):
         save_qlib_prediction(signal, tmp_path / "pred.pkl")
+    with pytest.raises(DataError, match=r"pred.csv cannot be written \(.*\): give a file in a folder that is there"):
+        save_qlib_prediction(signal, tmp_path / "absent" / "pred.csv")
     with pytest.raises(DataError, match="scores had no dates and symbols"):
         qlib_prediction(signal.to_numpy())
     for nothing in (signal.iloc[:0], signal * np.nan):
