@@ -71,7 +71,18 @@ def market_data(
 ) -> MarketData:
     """Read the given trading days, all of which must be in the lake (MissingPartitionError otherwise).
 
-    ``bars_also`` and ``reference_also`` name further columns of the two tables, read in the same pass.
+    Parameters
+    ----------
+    lake : Lake
+    keys : sequence of str
+    symbols : sequence of str, optional
+        Those with bars by default.
+    bars_also, reference_also : sequence of str
+        Further columns of the two tables, read in the same pass.
+
+    Returns
+    -------
+    MarketData
     """
     bars = lake.panel("daily_bars", keys, [*dict.fromkeys((*BARS, *bars_also))], symbols)
     dates = lake.panel("reference", keys, ["list_date", "delist_date", *reference_also], bars.symbols)

@@ -19,8 +19,8 @@ from mg_assets.settings.values import known_names
 VARIABLES = {f"MG_{name.upper()}": name for name in Settings.model_fields}
 """The setting of each environment variable."""
 
-OTHER_VARIABLES = ("MG_SETTINGS", "MG_DATA", "MG_SHARED_DATA", "MG_SCREENSHOTS")
-TEXTS = ("lake", "first_day", "end_date", "first_model", "device", "training_logs", "webhook", "language")
+OTHER_VARIABLES = ("MG_SETTINGS", "MG_DATA", "MG_UI_HOSTS", "MG_SHARED_DATA", "MG_SCREENSHOTS")
+TEXTS = ("lake", "first_day", "end_date", "first_model", "device", "training_logs", "webhook", "language", "gains")
 LISTS = ("catalog", "extensions", "portfolios")
 """A comma-separated list each; ``portfolios`` may be JSON as well."""
 

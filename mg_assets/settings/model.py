@@ -131,6 +131,9 @@ class Settings(Part):
         URL that a failed run is posted to; empty for none.
     language : str
         Of the weekly report, ``en`` or ``zh``.
+    gains : str
+        Colour of gains in the weekly report, ``red`` or ``green``, losses have the other; empty: red in Chinese, green
+        in English.
     run : RunSettings
         What ``mg run`` builds.
     """
@@ -172,6 +175,7 @@ class Settings(Part):
         allowed("an http or https URL, or nothing", lambda v: v == "" or str(v).startswith(("http://", "https://"))),
     ] = ""
     language: Annotated[str, name_of("a language", lambda: ("en", "zh"))] = "en"
+    gains: Annotated[str, allowed("red, green or nothing", lambda v: v in ("", "red", "green"))] = ""
     run: RunSettings = Field(default_factory=RunSettings)
 
     @property

@@ -16,6 +16,7 @@ from mg_portfolio.charts.style import (
     SERIES,
     SLATE,
     date_axis,
+    labels_with,
     percent_axis,
     spread_labels,
     styled,
@@ -25,7 +26,11 @@ from mg_portfolio.charts.style import (
 
 @styled
 def weekday_paths_chart(
-    days: np.ndarray, relative_nav: Mapping[str, np.ndarray], chosen: str = "fri", width: float = 7.2
+    days: np.ndarray,
+    relative_nav: Mapping[str, np.ndarray],
+    chosen: str = "fri",
+    width: float = 7.2,
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """Rebalancing-weekday sensitivity: relative NAV of a portfolio decided on each weekday, their range shaded.
 
@@ -38,6 +43,8 @@ def weekday_paths_chart(
         The portfolio's own weekday, drawn heavier.
     width : float
         Inches.
+    labels : mapping, optional
+        Texts to replace.
 
     Returns
     -------
@@ -70,9 +77,10 @@ def weekday_paths_chart(
             f"{name}  {lines[i, -1]:.3f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
             color=INK if own else SERIES[i % len(SERIES)], fontsize=7.5, fontweight="bold" if own else "normal",
         )  # fmt: skip
-    ax.set_title("relative NAV by weekday of the decision")
+    text = labels_with(labels)
+    ax.set_title(text["weekdays"])
     spread = high[-1] - low[-1]
-    ax.set_title(f"spread at the end: {100 * spread:.1f}%", loc="right", color=GREY, fontweight="normal", fontsize=8)
+    ax.set_title(f"{text['spread']}: {100 * spread:.1f}%", loc="right", color=GREY, fontweight="normal", fontsize=8)
     date_axis(ax, days)
     return fig
 

@@ -78,6 +78,8 @@ _LABELS = {
     "relative": "relative NAV",
     "drawdown": "drawdown",
     "long_short": "long-short NAV",
+    "weekdays": "relative NAV by weekday of the decision",
+    "spread": "spread at the end",
     "validation": "validation RankIC",
     "loss": "loss",
     "train": "training",

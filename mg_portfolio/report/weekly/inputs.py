@@ -30,8 +30,27 @@ DEEP = (
 )
 FULL_BAND = ("hf_gru", "lf_multitask", "fused")
 EXPECTED = (*HANDMADE, *DEEP, *FULL_BAND)
-EXPECTED_INDICES = ("CSI 500", "CSI 1000")
+EXPECTED_PORTFOLIOS = {"csi500_ai": "CSI 500", "csi1000_ai": "CSI 1000"}
+GAINS = ("", "red", "green")
 SEVERITIES = ("error", "warn", "pass")
+
+
+@dataclass(frozen=True)
+class Training:
+    """The last training of a model behind a factor.
+
+    Attributes
+    ----------
+    model : str
+    half_year : str
+        ``2023H1``.
+    best : mapping of seed to float
+        Validation RankIC of the check whose weights were kept.
+    """
+
+    model: str
+    half_year: str
+    best: Mapping[int, float]
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,13 @@ class FactorSeries:
     long_short, long_excess : ndarray of float (D,)
         Fractions, from `mg_portfolio.evaluation.evaluate.long_short`; NaN where there is none.
     rebalance : {"monthly", "weekly"}
+    relative : ndarray of float (D,)
+        The top tenth's return relative to the bottom tenth's, whose compounded line is the relative strength; where
+        empty, ``long_short`` is compounded in its place.
+    rank_ic : ndarray of float (D,)
+        RankIC of each day with the next week's return; may be empty.
+    trained : tuple of Training
+        Of the models behind it.
     label : mapping of language to str
         Display names of a factor that the report's texts do not have.
     absent : str, mapping of language to str, or None
@@ -57,6 +83,9 @@ class FactorSeries:
     long_short: np.ndarray = field(default_factory=lambda: np.array([]))
     long_excess: np.ndarray = field(default_factory=lambda: np.array([]))
     rebalance: str = "weekly"
+    relative: np.ndarray = field(default_factory=lambda: np.array([]))
+    rank_ic: np.ndarray = field(default_factory=lambda: np.array([]))
+    trained: tuple[Training, ...] = ()
     label: Mapping[str, str] = field(default_factory=dict)
     absent: str | Mapping[str, str] | None = None
 
@@ -66,6 +95,11 @@ class FactorSeries:
                 f"factor {self.name}: {len(self.days)} days, {len(self.long_short)} long-short and "
                 f"{len(self.long_excess)} long-excess returns, expected as many of each"
             )
+        for what, values in (("relative returns", self.relative), ("RankICs", self.rank_ic)):
+            if len(values) not in (0, len(self.days)):
+                raise EvaluationError(
+                    f"factor {self.name}: {len(values)} {what} of {len(self.days)} days, expected one a day or none"
+                )
         if self.absent is None and not (np.isfinite(self.long_short).any() and np.isfinite(self.long_excess).any()):
             raise EvaluationError(f"factor {self.name} has no finite return; give the reason in absent=")
         if self.rebalance not in ("monthly", "weekly"):
@@ -103,10 +137,16 @@ class PortfolioSeries:
         Two-way per rebalance, over the whole period.
     binding : mapping of constraint to float
         Shadow price: score per unit of the limit.
+    return_per_score : float or None
+        Return to the next rebalance per unit of score, which turns prices into basis points a year.
+    every : int
+        Trading days between rebalances.
     relaxed : mapping of constraint to float
         By how much a constraint was relaxed.
     untraded : mapping of reason to int
         Orders that could not trade.
+    weekdays : mapping of weekday to ndarray of float (D,)
+        Relative NAV of the same portfolio decided on ``mon`` .. ``fri``; NaN before all are invested.
     absent : str or None
         Why there is no portfolio.
     """
@@ -128,8 +168,11 @@ class PortfolioSeries:
     turnover_realised: float | None = None
     turnover_mean: float | None = None
     binding: Mapping[str, float] = field(default_factory=dict)
+    return_per_score: float | None = None
+    every: int = 5
     relaxed: Mapping[str, float] = field(default_factory=dict)
     untraded: Mapping[str, int] = field(default_factory=dict)
+    weekdays: Mapping[str, np.ndarray] = field(default_factory=dict)
     absent: str | Mapping[str, str] | None = None
 
     def __post_init__(self):
@@ -138,6 +181,9 @@ class PortfolioSeries:
                 f"portfolio {self.name}: {len(self.days)} days, {len(self.nav)} NAVs and {len(self.benchmark_nav)} "
                 "benchmark NAVs, expected as many of each"
             )
+        wrong = [f"{day} has {len(path)}" for day, path in self.weekdays.items() if len(path) != len(self.days)]
+        if wrong:
+            raise EvaluationError(f"portfolio {self.name}: of {len(self.days)} days the path of {wrong[0]}")
         if self.absent is None:
             if len(self.days) < 2:
                 raise EvaluationError(
@@ -173,7 +219,10 @@ class QualityRow:
     table, check : str
     severity : {"error", "warn", "pass"}
     detail : str
+        What was found.
     day : datetime.date or None
+    description : str
+        What the check expects, in English.
     """
 
     table: str
@@ -181,6 +230,7 @@ class QualityRow:
     severity: str
     detail: str = ""
     day: datetime.date | None = None
+    description: str = ""
 
     def __post_init__(self):
         if self.severity not in SEVERITIES:
@@ -197,11 +247,14 @@ class EvaluationRow:
     period : str
         ``"2017-01-04/2023-11-30"``; a published number is shown beside ours only where its period is the same.
     metrics : mapping of metric to float
+    spread : mapping of metric to float
+        Standard deviation over the days of the week on which the rebalances begin.
     """
 
     subject: str
     period: str
     metrics: Mapping[str, float]
+    spread: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,8 +267,6 @@ class WeeklyReport:
         The week's last trading day.
     source : str
         Data source.
-    lake : str
-        Root of the lake.
     factors : tuple of FactorSeries
         Those of `EXPECTED` that are not here are reported as absent.
     portfolios : tuple of PortfolioSeries
@@ -229,12 +280,13 @@ class WeeklyReport:
     evaluations : tuple of EvaluationRow
     notice : mapping of language to str
         A line under the title, such as that the data are simulated.
+    gains : {"", "red", "green"}
+        Colour of gains, losses have the other; empty: red in Chinese, green in English.
     generated : datetime.datetime or None
     """
 
     as_of: datetime.date
     source: str
-    lake: str
     factors: tuple[FactorSeries, ...] = ()
     portfolios: tuple[PortfolioSeries, ...] = ()
     quality: tuple[QualityRow, ...] = ()
@@ -243,9 +295,12 @@ class WeeklyReport:
     stocks_missing: Mapping[str, int] = field(default_factory=dict)
     evaluations: tuple[EvaluationRow, ...] = ()
     notice: Mapping[str, str] = field(default_factory=dict)
+    gains: str = ""
     generated: datetime.datetime | None = None
 
     def __post_init__(self):
+        if self.gains not in GAINS:
+            raise EvaluationError(f"gains was {self.gains!r}, expected one of {GAINS}")
         for what, names in (
             ("factor", [f.name for f in self.factors]),
             ("portfolio", [p.name for p in self.portfolios]),

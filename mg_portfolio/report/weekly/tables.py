@@ -1,16 +1,18 @@
 """Numbers of the weekly report: rows of its tables, each with the published number of the same period."""
 
+import datetime
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from mg_portfolio.report.published import published_value
+from mg_portfolio.metrics import DAYS_PER_YEAR
+from mg_portfolio.report.published import period_bounds, published_rows, published_value
 from mg_portfolio.report.weekly.inputs import (
     DEEP,
     EXPECTED,
-    EXPECTED_INDICES,
+    EXPECTED_PORTFOLIOS,
     HANDMADE,
     EvaluationRow,
     FactorSeries,
@@ -119,13 +121,14 @@ def _factor_row(
 
 
 def portfolio_rows(report: WeeklyReport, lang: str, not_supplied: str) -> list[PortfolioRow]:
-    """Table 2: the portfolios given, and an absent line for an index without any."""
-    rows = [_portfolio_row(report, portfolio, lang) for portfolio in report.portfolios]
-    covered = {row.index for row in rows}
-    for index in EXPECTED_INDICES:
-        if index not in covered:
-            rows.append(PortfolioRow(index, index, None, not_supplied, {}, None))
-    return rows
+    """Table 2: the monitor's two portfolios, absent where they are not given, then the others."""
+    given = {portfolio.name: portfolio for portfolio in report.portfolios}
+    return [
+        _portfolio_row(report, given[name], lang)
+        if name in given
+        else PortfolioRow(name, EXPECTED_PORTFOLIOS[name], None, not_supplied, {}, None)
+        for name in dict.fromkeys((*EXPECTED_PORTFOLIOS, *given))
+    ]
 
 
 def _portfolio_row(report: WeeklyReport, portfolio: PortfolioSeries, lang: str) -> PortfolioRow:
@@ -166,3 +169,62 @@ def evaluation_cells(row: EvaluationRow) -> dict[str, ComparedValue]:
         )
         for metric in EVALUATION_METRICS
     }
+
+
+@dataclass(frozen=True)
+class DecayRow:
+    """A line of table 4: a factor up to the end of what was published of it, and after.
+
+    Attributes
+    ----------
+    name : str
+    until : date
+        Last day of the longest period that a report prints a figure of.
+    days : tuple of int
+        Days with a return up to it, and after it.
+    rank_ic, annual : tuple of float
+        Mean RankIC and annual long-short return, up to it and after it; NaN without days.
+    """
+
+    name: str
+    until: datetime.date
+    days: tuple[int, int]
+    rank_ic: tuple[float, float]
+    annual: tuple[float, float]
+
+
+def decay_rows(report: WeeklyReport) -> list[DecayRow]:
+    """Table 4: factors of which something was published, those with days after it."""
+    out = []
+    for factor in report.factors:
+        printed = published_rows(factor.name)["period"].unique()
+        if factor.absent is not None or not len(printed):
+            continue
+        dated = [period for period in printed if "/" in period]  # a year of figures need not be a whole one
+        until = max(period_bounds(period)[1] for period in dated or printed)
+        days = np.asarray(factor.days, "datetime64[D]")
+        parts = (days <= until, days > until)
+        held = [np.asarray(factor.long_short, float)[part] for part in parts]
+        counts = [int(np.isfinite(values).sum()) for values in held]
+        if not counts[1]:
+            continue
+        ranks = [np.asarray(factor.rank_ic, float)[part] if len(factor.rank_ic) else np.array([]) for part in parts]
+        out.append(
+            DecayRow(
+                factor.name,
+                until.astype(object),
+                (counts[0], counts[1]),
+                (_mean(ranks[0]), _mean(ranks[1])),
+                (_annual(held[0]), _annual(held[1])),
+            )
+        )
+    return out
+
+
+def _mean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else math.nan
+
+
+def _annual(returns: np.ndarray) -> float:
+    return float(np.expm1(DAYS_PER_YEAR * _mean(np.log1p(returns))))

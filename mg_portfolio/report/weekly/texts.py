@@ -1,68 +1,11 @@
 """Texts of the weekly report, in Chinese and English."""
 
-from collections.abc import Mapping
-
-NAMES: dict[str, dict[str, str]] = {
-    "zh": {
-        "intraday_skew": "日内高频偏度",
-        "down_vol_perc": "日内下行波动占比",
-        "open_buy_intent_share": "开盘后买入意愿占比",
-        "open_buy_intent_strength": "开盘后买入意愿强度",
-        "open_big_net_buy_share": "开盘后大单净买入占比",
-        "open_big_net_buy_strength": "开盘后大单净买入强度",
-        "improved_reversal": "改进反转",
-        "tail_volume_share": "尾盘成交占比",
-        "down_single_amt_perc": "平均单笔流出金额占比",
-        "bigorder_ret": "大单推动涨幅",
-        "gru_50_1_nn10": "GRU(50,1)+NN(10)",
-        "gru_50_2_nn10": "GRU(50,2)+NN(10)",
-        "attention_gru_50_2_nn10": "改进 GRU(50,2)+NN(10)",
-        "residual_attention_lstm_48_2_nn10": "残差注意力 LSTM(48,2)+NN(10)",
-        "multi_granularity_5d": "多颗粒度模型（5 日标签）",
-        "multi_granularity_10d": "多颗粒度模型（10 日标签）",
-        "hf_gru": "高频深度学习因子",
-        "lf_multitask": "低频多任务因子",
-        "fused": "全频段融合因子",
-        "CSI 500": "中证 500",
-        "CSI 1000": "中证 1000",
-        "size": "市值",
-        "value": "估值",
-        "reversal": "反转",
-        "turnover": "换手率",
-        "volatility": "波动率",
-        "beta": "贝塔",
-        "amount": "成交金额",
-    },
-    "en": {
-        "intraday_skew": "Intraday skewness",
-        "down_vol_perc": "Downside volatility share",
-        "open_buy_intent_share": "Buying intent after the open, share",
-        "open_buy_intent_strength": "Buying intent after the open, strength",
-        "open_big_net_buy_share": "Big-order net buying after the open, share",
-        "open_big_net_buy_strength": "Big-order net buying after the open, strength",
-        "improved_reversal": "Improved reversal",
-        "tail_volume_share": "Tail volume share",
-        "down_single_amt_perc": "Average single outflow share",
-        "bigorder_ret": "Big-order-driven return",
-        "gru_50_1_nn10": "GRU(50,1)+NN(10)",
-        "gru_50_2_nn10": "GRU(50,2)+NN(10)",
-        "attention_gru_50_2_nn10": "Attention GRU(50,2)+NN(10)",
-        "residual_attention_lstm_48_2_nn10": "Residual attention LSTM(48,2)+NN(10)",
-        "multi_granularity_5d": "Multi-granularity, 5-day label",
-        "multi_granularity_10d": "Multi-granularity, 10-day label",
-        "hf_gru": "High-frequency GRU",
-        "lf_multitask": "Low-frequency multitask",
-        "fused": "Full-band fused signal",
-    },
-}
-
 TEXTS: dict[str, dict[str, str]] = {
     "zh": {
         "html_lang": "zh-CN",
         "title": "高频因子与指数增强组合周报",
         "week_of": "{start} 至 {end}",
         "source": "数据来源",
-        "lake": "数据湖",
         "generated": "生成时间",
         "headlines": "本周要点",
         "lead": "{count} 个因子中有 {won} 个本周多空收益为正；"
@@ -91,21 +34,46 @@ TEXTS: dict[str, dict[str, str]] = {
         "absent": "缺席",
         "absent_reason": "缺席：{reason}",
         "not_supplied": "本数据湖尚无该因子的收益序列",
-        "no_portfolio": "本数据湖尚无该指数的增强组合",
         "no_data": "无数据",
-        "note_table1": "多空为全市场前 10% 减后 10%，逐日复利；多头超额为前 10% 相对等权全市场。"
+        "note_table1": "多空收益为全市场前 10% 减后 10%，逐日复利；图中相对强弱为前 10% 净值与后 10% 净值之比；"
+        "多头超额为前 10% 相对等权全市场。"
         "月胜率为当年收益为正的月份数与已有月份数。",
         "note_table2": "超额收益为组合相对基准净值的几何收益，已扣除交易成本。周胜率为当年跑赢基准的周数与已有周数。",
-        "note_table3": "已发表数字仅在区间与定义均一致时列出。",
+        "note_table3": "截至本周的评价：次周收益（T+1 均价），五个起始日的均值，± 为五个起始日之间的标准差。"
+        "已发表数字仅在区间与定义均一致时列出。",
         "note_published": "灰色小字为研究报告对同一定义、同一区间发表的数字。",
         "note_incomplete": "* 区间内有缺失的交易日，或序列起始晚于区间起点。",
         "factors_section": "因子表现",
         "portfolios_section": "指数增强组合",
         "quality_section": "本周数据质量",
         "since": "{start} 起",
+        "figure": "图 {number}　{text}",
+        "not_in_settings": "本部署的组合未包含该组合（设置项 portfolios）",
+        "step_of": "每放宽 {step}",
+        "points": "{value} 基点/年",
+        "score": "得分 {value}",
+        "sigma": "{value} 倍标准差",
+        "of_weight": "{value} 权重",
+        "note_binding": "基点按此前已完成的各期收益对得分的回归系数折算；不足 10 期时只给出得分。",
+        "weekday_year": "本年超额，按调仓日",
+        "weekday_range": "{low} 至 {high}",
+        "trained": "{model}：{half} 训练，{count} 个随机种子，验证 RankIC {values}",
+        "between": "{low} 至 {high}",
+        "table4": "表 4　发表之后的衰减",
+        "published_until": "发表区间止于",
+        "days_before": "发表前天数",
+        "days_after": "发表后天数",
+        "rank_ic_before": "RankIC，发表前",
+        "rank_ic_after": "RankIC，发表后",
+        "annual_before": "多空年化，发表前",
+        "annual_after": "多空年化，发表后",
+        "note_table4": "以各报告对该因子给出数字的最长区间为界，此前与此后的日均 RankIC 与正交化后的多空年化收益。",
+        "none_after": "本报告各因子都没有发表区间之后的交易日，因而没有衰减可列。",
         "monthly": "月度调仓",
         "weekly": "周度调仓",
-        "chart_long_short": "多空净值",
+        "chart_long_short": "多空相对强弱（前 10% / 后 10%）",
+        "chart_weekdays": "按调仓日（决策星期）的相对净值",
+        "chart_spread": "期末差距",
         "chart_drawdown": "回撤",
         "chart_portfolio": "组合净值",
         "chart_benchmark": "基准净值",
@@ -114,9 +82,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "chart_style": "风格偏离（标准差）",
         "chart_overweight": "超配前 20",
         "chart_underweight": "低配前 20",
-        "alt_long_short": "{name}多空净值",
+        "alt_long_short": "{name}多空相对强弱",
         "alt_bars": "{name}本周、本月、本年收益",
-        "alt_nav": "{name}净值",
+        "alt_nav": "{name}累计超额收益",
+        "alt_excess": "{name}超额收益",
+        "alt_weekdays": "{name}按调仓日的相对净值",
         "alt_exposures": "{name}暴露",
         "alt_weights": "{name}主动权重",
         "last_rebalance": "最近一次调仓",
@@ -127,8 +97,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "drawdown_now": "超额当前回撤",
         "drawdown_max": "超额最大回撤",
         "holdings": "持股数",
-        "binding": "生效约束（影子价格，每单位约束的得分）",
-        "relaxed": "放松的约束（幅度）",
+        "binding": "生效约束的影子价格",
+        "relaxed": "放松的约束",
         "untraded": "未能成交的委托",
         "none_binding": "没有约束生效，或未记录",
         "none_relaxed": "没有放松任何约束",
@@ -160,13 +130,13 @@ TEXTS: dict[str, dict[str, str]] = {
         "top_turnover_two_way": "TOP 双边换手",
         "risk": "历史表现不代表未来。因子与组合存在失效与流动性风险，本报告由程序生成，不构成投资建议。",
         "separator": "：",
+        "comma": "，",
     },
     "en": {
         "html_lang": "en",
         "title": "High-frequency factors and enhanced portfolios: the week",
         "week_of": "{start} to {end}",
         "source": "Source",
-        "lake": "Lake",
         "generated": "Generated",
         "headlines": "Headlines",
         "lead": "{won} of {count} factors earned a positive long-short return this week; best {best} ({best_value}), "
@@ -195,14 +165,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "absent": "absent",
         "absent_reason": "Absent: {reason}",
         "not_supplied": "this lake has no return series of this factor yet",
-        "no_portfolio": "this lake has no enhanced portfolio on this index yet",
         "no_data": "no data",
-        "note_table1": "Long-short is the top tenth minus the bottom tenth of all stocks, compounded daily; long "
-        "excess is the top tenth relative to the equal-weight universe. Months won are this year's months with a "
-        "positive return, of its months so far.",
+        "note_table1": "Long-short is the top tenth minus the bottom tenth of all stocks, compounded daily; the "
+        "figures' relative strength is the top tenth's NAV over the bottom tenth's; long excess is the top tenth "
+        "relative to the equal-weight universe. Months won are this year's months with a positive return, of its months so far.",
         "note_table2": "Excess is the geometric return of the NAV relative to the benchmark, net of costs. Weeks won "
         "are this year's weeks ahead of the benchmark, of its weeks so far.",
-        "note_table3": "A published number is shown only where its period and definition are the same.",
+        "note_table3": "As of this week: next week's return (T+1 vwap), mean of five starting days, ± their standard "
+        "deviation. A published number is shown only where its period and definition are the same.",
         "note_published": "Small grey figures are those that a research report published for the same definition and "
         "period.",
         "note_incomplete": "* Trading days are missing in the period, or the series begins after the period does.",
@@ -210,9 +180,35 @@ TEXTS: dict[str, dict[str, str]] = {
         "portfolios_section": "Enhanced portfolios",
         "quality_section": "Data quality of the week",
         "since": "since {start}",
+        "figure": "Figure {number}. {text}",
+        "not_in_settings": "not among the portfolios of this deployment (setting portfolios)",
+        "step_of": "for {step} more",
+        "points": "{value} bp a year",
+        "score": "score {value}",
+        "sigma": "{value} std",
+        "of_weight": "{value} of weight",
+        "note_binding": "Basis points take the slope of completed returns on scores; with fewer than 10 decisions "
+        "completed only the score is given.",
+        "weekday_year": "Excess this year, by weekday",
+        "weekday_range": "{low} to {high}",
+        "trained": "{model}: trained for {half}, seeds {count}, validation RankIC {values}",
+        "between": "{low} to {high}",
+        "table4": "Table 4. Decay since publication",
+        "published_until": "Published until",
+        "days_before": "Days before",
+        "days_after": "Days after",
+        "rank_ic_before": "RankIC before",
+        "rank_ic_after": "RankIC after",
+        "annual_before": "Long-short a year, before",
+        "annual_after": "Long-short a year, after",
+        "note_table4": "Before and after the end of the longest period that a report prints a figure of the factor "
+        "for: mean daily RankIC, and annual long-short return after the common factors.",
+        "none_after": "No factor of this report has days after its published period, so there is no decay to show.",
         "monthly": "monthly rebalance",
         "weekly": "weekly rebalance",
-        "chart_long_short": "long-short NAV",
+        "chart_long_short": "relative strength, top tenth / bottom tenth",
+        "chart_weekdays": "relative NAV by weekday of the decision",
+        "chart_spread": "spread at the end",
         "chart_drawdown": "drawdown",
         "chart_portfolio": "portfolio",
         "chart_benchmark": "benchmark",
@@ -221,9 +217,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "chart_style": "style deviation (std)",
         "chart_overweight": "20 largest overweights",
         "chart_underweight": "20 largest underweights",
-        "alt_long_short": "{name}: long-short NAV",
+        "alt_long_short": "{name}: long-short relative strength",
         "alt_bars": "{name}: week, month and year to date",
-        "alt_nav": "{name}: NAV",
+        "alt_nav": "{name}: cumulative excess",
+        "alt_excess": "{name}: excess return",
+        "alt_weekdays": "{name}: relative NAV by weekday",
         "alt_exposures": "{name}: exposures",
         "alt_weights": "{name}: active weights",
         "last_rebalance": "Last rebalance",
@@ -234,8 +232,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "drawdown_now": "Current excess drawdown",
         "drawdown_max": "Largest excess drawdown",
         "holdings": "Stocks held",
-        "binding": "Binding constraints (shadow price, score per unit)",
-        "relaxed": "Relaxed constraints (by how much)",
+        "binding": "Shadow prices of binding limits",
+        "relaxed": "Relaxed limits",
         "untraded": "Orders not executed",
         "none_binding": "none is binding, or none is recorded",
         "none_relaxed": "nothing was relaxed",
@@ -268,30 +266,12 @@ TEXTS: dict[str, dict[str, str]] = {
         "risk": "Past performance does not guarantee future results. Factors can stop working and liquidity can dry "
         "up. This report is generated by a program and is not investment advice.",
         "separator": ": ",
+        "comma": ", ",
     },
 }
 
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
            "December")  # fmt: skip
-_PORTFOLIO = {"zh": "{index} 增强（{variant}）", "en": "{index} enhanced ({variant})"}
-_VARIANT = {
-    "zh": {"turnover30": "双边换手 30%", "turnover40": "双边换手 40%", "turnover50": "双边换手 50%", "ai": "AI"},
-    "en": {"turnover30": "30% turnover", "turnover40": "40% turnover", "turnover50": "50% turnover", "ai": "AI"},
-}
-
-
-def name_of(subject: str, lang: str, labels: Mapping[str, str] | None = None) -> str:
-    """Display name of a factor, index or style in a language; its own name where there is none."""
-    return (labels or {}).get(lang) or NAMES[lang].get(subject, subject)
-
-
-def portfolio_name(name: str, index: str, lang: str) -> str:
-    """Display name of a portfolio by its index and variant, ``csi500_turnover30`` or ``mine``; of an index, its own."""
-    shown = name_of(index, lang)
-    if name == index:
-        return shown
-    variant = name.removeprefix(f"{index.replace(' ', '').lower()}_")
-    return _PORTFOLIO[lang].format(index=shown, variant=_VARIANT[lang].get(variant, variant))
 
 
 def period_names(lang: str, year: int, month: int) -> dict[str, str]:

@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 
 from mg_assets.assets import make, report
-from mg_assets.lake.market_data import market_data
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import shift
 from mg_portfolio.report.weekly.inputs import DEEP, HANDMADE, WeeklyReport
+from mg_portfolio.report.weekly.tables import EVALUATION_METRICS
 
 
 def test_every_table_has_its_partitions(lake):
@@ -62,14 +63,51 @@ def test_the_report_takes_the_monitors_models_of_the_deployment(lake, tmp_path, 
     here = Lake(tmp_path)
     for key in here.keys("hf_gru"):
         here.write(DEEP[2], key, here.table("hf_gru", key))
-    monkeypatch.setattr(report, "SIGNALS", ("hf_gru", DEEP[2]))
-    factors = report._factors(here, market_data(here, here.keys("daily_bars")))
-    made = WeeklyReport(dt.date(2023, 3, 3), "simulated", here.root, factors=tuple(factors))
+    monkeypatch.setattr(report, "_SHOWN", ("hf_gru", DEEP[2]))
+    factors, evaluations = report._factors(here, report._market(here, here.keys("daily_bars")), "2023-02-27")
+    made = WeeklyReport(dt.date(2023, 3, 3), "simulated", factors=tuple(factors))
     assert [f.name for f in made.factors] == [*HANDMADE, *DEEP, "hf_gru"]
     found = {f.name: f for f in made.factors}
     assert not found[DEEP[2]].absent
     np.testing.assert_array_equal(found[DEEP[2]].long_short, found["hf_gru"].long_short)
     assert "catalog" in found[DEEP[0]].absent["en"]
+    # One name, one figure: the evaluation of the lake's last day is the report's
+    table = lake.day("signal_evaluation", WHOLE).set_index("name")
+    own = {row.subject: row for row in evaluations}["hf_gru"]
+    for metric in EVALUATION_METRICS:
+        assert own.metrics[metric] == pytest.approx(table.loc["hf_gru", metric], nan_ok=True), metric
+    assert own.spread["rank_ic_mean"] == pytest.approx(table.loc["hf_gru", "rank_ic_track_std"])
+
+
+@pytest.mark.slow
+def test_a_weeks_report_knows_nothing_of_later_days(built, lake, tmp_path):
+    """The same page from the lake as it ended then: later partitions gone, later rows and returns overwritten."""
+    week, day = "2023-02-13", "2023-02-17"
+    then = Lake(tmp_path)
+    for table in [p.name for p in Path(lake.root).iterdir() if p.is_dir() and not p.name.startswith(".")]:
+        for key in lake.keys(table):
+            if key in (WHOLE, "2023H1") or key <= day:
+                shutil.copytree(lake.folder(table, key), then.folder(table, key))
+    for key in then.keys("labels"):
+        late = [n for n in ("ret_5", "ret_10", "ret_20") if str(shift(key, int(n[4:]) + 1)) > day]
+        rows = then.day("labels", key)
+        if late:
+            then.write("labels", key, rows.assign(**dict.fromkeys(late, np.nan)))
+    for name in ("csi500_turnover30", "csi1000_turnover30"):
+        account = then.day(f"{name}_backtest", WHOLE)
+        numbers = [c for c in account.columns if c not in ("date", "symbol")]
+        account.loc[account["date"] > day, numbers] = 99.0
+        then.write(f"{name}_backtest", WHOLE, account)
+    script = Path(__file__).parents[2] / "helpers" / "report_of_week.py"
+    pages = [
+        subprocess.run(
+            [sys.executable, str(script), root, week, day],
+            env=built.environment, capture_output=True, text=True, check=True,
+        ).stdout
+        for root in (lake.root, then.root)
+    ]  # fmt: skip
+    assert "2023-02-13 to 2023-02-17" in pages[0]
+    assert pages[0] == pages[1]
 
 
 def test_a_second_run_builds_nothing(built, lake):
@@ -129,15 +167,19 @@ def rebuild(lake: Lake, table: str, keys: list[str]) -> None:
         lake.write(table, made.key, made.frame, made.stored)
 
 
+def linked(lake: Lake, folder: Path) -> Lake:
+    """A copy of hard links: a write replaces a file and never changes one. Dagster's databases are left out."""
+    ignored = shutil.ignore_patterns(".dagster")
+    return Lake(shutil.copytree(lake.root, folder, copy_function=os.link, ignore=ignored))
+
+
 CUT = "2023-02-10"
 
 
 @pytest.fixture(scope="session")
 def disturbed(lake, tmp_path_factory) -> Lake:
     """A copy with other values on every day after the cut, rebuilt from the factors on."""
-    folder = tmp_path_factory.mktemp("disturbed") / "lake"
-    shutil.copytree(lake.root, folder)
-    other = Lake(folder)
+    other = linked(lake, tmp_path_factory.mktemp("disturbed") / "lake")
     rng = np.random.default_rng(3)
     for table, kept in (("daily_bars", ("up_limit", "down_limit")), ("intraday_factors", ())):
         for day in [d for d in other.keys(table) if d > CUT]:
@@ -183,7 +225,7 @@ def test_weights_decided_before_do_not_move(lake, disturbed):
 @pytest.mark.parametrize("table", ["factor_scores", "hf_gru", "lf_multitask", "fused", "labels", "hf_icir_weight"])
 def test_one_day_at_a_time_equals_all_at_once(lake, tmp_path, table):
     """A scheduled day gives the bytes of the backfill."""
-    other = Lake(shutil.copytree(lake.root, tmp_path / "lake"))
+    other = linked(lake, tmp_path / "lake")
     for day in ("2023-01-16", "2023-02-21"):
         rebuild(other, table, [day])
         pd.testing.assert_frame_equal(other.day(table, day), lake.day(table, day), check_exact=True)
@@ -192,7 +234,7 @@ def test_one_day_at_a_time_equals_all_at_once(lake, tmp_path, table):
 def test_a_missing_week_is_an_error_that_names_it(lake, tmp_path):
     from mg_assets.errors import MissingPartitionError
 
-    other = Lake(shutil.copytree(lake.root, tmp_path / "lake"))
+    other = linked(lake, tmp_path / "lake")
     table = "weights_csi500_turnover30"
     weeks = other.keys(table)
     other.remove(table, weeks[-2])

@@ -7,6 +7,15 @@ import pytest
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.published import published_value
+from mg_portfolio.report.weekly.inputs import EXPECTED_PORTFOLIOS, Training
+from mg_portfolio.report.weekly.names import (
+    NAMES,
+    check_name,
+    industry_name,
+    limit_name,
+    name_of,
+    portfolio_name,
+)
 from mg_portfolio.report.weekly.page import (
     DEEP,
     EXPECTED,
@@ -16,9 +25,10 @@ from mg_portfolio.report.weekly.page import (
     PortfolioSeries,
     QualityRow,
     WeeklyReport,
+    overview,
     render_weekly_report,
 )
-from mg_portfolio.report.weekly.texts import NAMES, TEXTS, name_of, portfolio_name
+from mg_portfolio.report.weekly.texts import TEXTS
 
 AS_OF = datetime.date(2023, 12, 15)
 VOID = {"meta", "br", "path", "rect", "use"}
@@ -54,14 +64,16 @@ def portfolio(name="csi500_turnover30", index="CSI 500", seed=0, **changes):
         "benchmark_weights": {f"60{i:04d}.XSHG": 0.02 for i in range(25, 75)},
         "stock_names": {"600000.XSHG": "浦发银行"},
         "industry": {"银行": 0.0123, "电子": -0.02},
-        "styles": {"size": 0.15, "turnover": -0.3},
+        "styles": {"size": 0.15, "turnover": -0.3, "valuation": 0.0, "reversal": 0.1, "amount": 0.2, "beta": -0.1},
         "industry_limit": 0.02,
         "style_limits": {"size": 0.2},
         "turnover_planned": 0.30,
         "turnover_realised": 0.312,
-        "binding": {"turnover": 4.125},
-        "relaxed": {"size": 0.0132},
+        "binding": {"turnover": 4.125, "industry[Banks]": 0.5},
+        "return_per_score": 0.002,
+        "relaxed": {"style[size]": 0.0132, "industry[银行]": 0.01},
         "untraded": {"suspended": 2},
+        "weekdays": {d: np.cumprod(1 + 0.003 * rng.standard_normal(len(days))) for d in ("mon", "tue", "fri")},
     }
     return PortfolioSeries(name, index, **{**fields, **changes})
 
@@ -70,9 +82,8 @@ def weekly(**changes):
     fields = {
         "as_of": AS_OF,
         "source": "simulated exchange",
-        "lake": "a lake",
         "factors": tuple(factor(name, seed) for seed, name in enumerate(EXPECTED)),
-        "portfolios": (portfolio(), portfolio("csi1000_turnover30", "CSI 1000", 1)),
+        "portfolios": (portfolio("csi500_ai"), portfolio("csi1000_ai", "CSI 1000", 1)),
         "quality": (QualityRow("trades", "volume_matches", "warn", "3 stocks differ", AS_OF),),
         "checks_run": 40,
         "days_late": {"trades": 1},
@@ -100,7 +111,7 @@ class Page(HTMLParser):
             self.open.append(tag)
         if "id" in attrs:
             self.ids.append(attrs["id"])
-        for key in ("data-factor", "data-portfolio", "data-evaluation"):
+        for key in ("data-factor", "data-portfolio", "data-evaluation", "data-decay"):
             if key in attrs:
                 self.row = self.rows.setdefault((key, attrs[key]), [])
         if tag == "td" and self.row is not None:
@@ -155,8 +166,17 @@ def test_every_factor_and_portfolio_has_its_row_and_charts(pages, lang):
         assert len(row) == 9
         assert all(cell for cell in row), f"{name} has a blank cell"
         assert f'id="factor-{name}"' in pages[lang]
-    assert [key[1] for key in page.rows if key[0] == "data-portfolio"] == ["csi500_turnover30", "csi1000_turnover30"]
-    assert pages[lang].count("<svg ") == 2 * len(EXPECTED) + 3 * 2
+    assert [key[1] for key in page.rows if key[0] == "data-portfolio"] == list(EXPECTED_PORTFOLIOS)
+    assert pages[lang].count("<svg ") == 2 * len(EXPECTED) + 5 * 2
+    assert {f"figure-{n}" for n in range(1, 37)} | {f"table-{n}" for n in range(1, 5)} <= set(page.ids)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_figure_of_the_monitor_has_its_place(lang):
+    """Also where its factor or portfolio is absent: the place says why."""
+    page = Page(render_weekly_report(weekly(factors=(), portfolios=(), evaluations=()), lang))
+    assert {f"figure-{n}" for n in range(1, 37)} <= set(page.ids)
+    assert TEXTS[lang]["absent_reason"].format(reason=TEXTS[lang]["not_in_settings"]) in page.text
 
 
 def compound(days, returns, start):
@@ -182,7 +202,7 @@ def test_table_1_equals_hand_computed_numbers(pages):
 
 
 def test_table_2_equals_hand_computed_numbers(pages):
-    series = portfolio("csi1000_turnover30", "CSI 1000", 1)
+    series = portfolio("csi1000_ai", "CSI 1000", 1)
     relative = dict(zip(series.days, series.nav / series.benchmark_nav, strict=True))
     end = relative[np.datetime64("2023-12-15")]
     starts = ("2023-12-08", "2023-11-30", "2022-12-30")  # the trading day before each period
@@ -191,7 +211,7 @@ def test_table_2_equals_hand_computed_numbers(pages):
     fridays = np.arange(np.datetime64("2022-12-30"), np.datetime64("2023-12-16"), 7)
     levels = np.array([relative[day] for day in fridays])
     expected.append(f"{(np.diff(levels) > 0).sum()}/50")
-    row = Page(pages["en"]).rows["data-portfolio", "csi1000_turnover30"]
+    row = Page(pages["en"]).rows["data-portfolio", "csi1000_ai"]
     assert [cell[0] for cell in row[1:]] == expected
 
 
@@ -239,8 +259,8 @@ def test_absent_factors_and_portfolios_say_why():
         assert page.rows["data-portfolio", "csi500_ai"][1] == [
             texts["absent_reason"].format(reason="no weights this week")
         ]
-        assert page.rows["data-portfolio", "CSI 1000"][1] == [
-            texts["absent_reason"].format(reason=texts["no_portfolio"])
+        assert page.rows["data-portfolio", "csi1000_ai"][1] == [
+            texts["absent_reason"].format(reason=texts["not_in_settings"])
         ]
 
 
@@ -270,7 +290,7 @@ def test_a_factor_of_ones_own_is_shown_too():
 def test_the_portfolio_card_shows_the_last_rebalance(pages):
     for lang in ("zh", "en"):
         text = pages[lang]
-        for shown in ("2023-12-11", "30.0%", "31.2%", "4.125", "0.0132", "600000.XSHG 浦发银行", "+2.00%", "-2.00%"):
+        for shown in ("2023-12-11", "30.0%", "31.2%", "600000.XSHG 浦发银行", "+2.00%", "-2.00%"):
             assert shown in text, shown
         assert TEXTS[lang]["unknown"] in text  # the mean turnover was not given
         weights = text[text.index(TEXTS[lang]["chart_overweight"]) :]
@@ -290,6 +310,92 @@ def test_the_portfolio_card_shows_the_last_rebalance(pages):
 )
 def test_a_portfolio_is_named_by_its_index_and_variant(name, shown):
     assert portfolio_name(name, "CSI 500", "en") == shown
+
+
+@pytest.mark.parametrize(
+    ("lang", "lines"),
+    [
+        ("en", ["turnover, for 1% of weight more", "41.6 bp a year", "industry: Banks, for 1% of weight more",
+                "5.0 bp a year", "style: size", "0.013 std", "industry: Banks", "1% of weight", "suspended"]),
+        ("zh", ["换手，每放宽 1% 权重", "41.6 基点/年", "行业：银行，每放宽 1% 权重", "5.0 基点/年", "风格：市值",
+                "0.013 倍标准差", "行业：银行", "1% 权重", "停牌"]),
+    ],
+)  # fmt: skip
+def test_limits_have_names_and_units_of_the_language(pages, lang, lines):
+    """4.125 a unit of turnover, at 0.002 a unit of score and 50.4 rebalances a year, is 41.58 bp for each 1%."""
+    text = Page(pages[lang]).text
+    for line in lines:
+        assert line in text, line
+
+
+def test_without_a_slope_the_price_is_in_score():
+    one = portfolio(return_per_score=None, weekdays={})
+    text = render_weekly_report(weekly(portfolios=(one,), factors=(), evaluations=()), "en")
+    assert "score 0.0413" in text
+    assert "bp a year<" not in text
+
+
+@pytest.mark.parametrize(
+    ("gains", "lang", "up"),
+    [("", "zh", "#c0392b"), ("", "en", "#1e8449"), ("red", "en", "#c0392b"), ("green", "zh", "#1e8449")],
+)
+def test_gains_have_the_colour_of_the_language_or_setting(gains, lang, up):
+    text = render_weekly_report(weekly(gains=gains, factors=(), portfolios=(), evaluations=()), lang)
+    down = {"#c0392b": "#1e8449", "#1e8449": "#c0392b"}[up]
+    assert f"--up: {up}; --down: {down};" in text
+
+
+def test_the_relative_strength_is_drawn_where_it_is_given():
+    days = trading_days("2023-11-01")
+    flat, rising = np.zeros(len(days)), np.full(len(days), 0.01)
+    drawn = []
+    for relative in (np.array([]), rising):
+        one = factor("fused", days=days, long_short=flat, long_excess=flat, relative=relative)
+        text = render_weekly_report(weekly(factors=(one,), portfolios=(), evaluations=()), "en")
+        drawn.append(text[text.index('id="line-fused"') : text.index('id="bars-fused"')])
+    assert drawn[0] != drawn[1]
+
+
+def test_seeds_and_the_spread_over_weekdays_are_shown(pages):
+    one = factor("fused", trained=(Training("hf_gru", "2023H2", {0: 0.051, 1: 0.04}), Training("lstm", "2023H2", {})))
+    row = EvaluationRow("fused", "2022-01-04/2023-11-30", {"rank_ic_mean": 0.08}, {"rank_ic_mean": 0.0031})
+    page = Page(render_weekly_report(weekly(factors=(one,), evaluations=(row,)), "en"))
+    assert "High-frequency GRU: trained for 2023H2, seeds 2, validation RankIC 0.040 to 0.051" in page.text
+    assert page.rows["data-evaluation", "fused"][2] == ["8.00%", "± 0.31%"]
+    assert "Excess this year, by weekday" in page.text
+    assert "按调仓日（决策星期）的相对净值" in pages["zh"]
+
+
+def test_the_decay_is_split_at_the_end_of_what_was_published():
+    """Series 72 prints figures of down_vol_perc until 2023-11-30, the weekly until 2023-12-15."""
+    days = trading_days(end="2024-01-31")
+    before = days <= np.datetime64("2023-12-15")
+    one = factor(
+        "down_vol_perc", days=days, long_short=np.where(before, 0.001, -0.0005), long_excess=np.full(len(days), 0.001),
+        rank_ic=np.where(before, 0.06, 0.01),
+    )  # fmt: skip
+    late = weekly(as_of=datetime.date(2024, 1, 31), factors=(one,), portfolios=(), evaluations=())
+    row = Page(render_weekly_report(late, "en")).rows["data-decay", "down_vol_perc"]
+    counts = [str(before.sum()), str((~before).sum())]
+    annual = [f"{100 * ((1 + r) ** 252 - 1):.2f}%" for r in (0.001, -0.0005)]
+    assert [c[0] for c in row] == ["Downside volatility share", "2023-12-15", *counts, "6.00%", "1.00%", *annual]
+    assert TEXTS["en"]["none_after"] in render_weekly_report(weekly(factors=(), portfolios=()), "en")
+
+
+def test_the_overview_has_the_tables_and_portfolios_as_markdown():
+    shown = overview(weekly(factors=(factor("fused"),)), "zh")
+    assert shown[TEXTS["zh"]["table1"]].splitlines()[2].startswith("| 全频段融合因子 | ")
+    assert len(shown[TEXTS["zh"]["table2"]].splitlines()) == 4
+    assert sum(text.startswith("![](data:image/png") for text in shown.values()) == 2
+
+
+def test_names_go_from_either_language_into_the_other():
+    assert (industry_name("Banks", "zh"), industry_name("银行", "en")) == ("银行", "Banks")
+    assert (industry_name("Banks", "en"), industry_name("银行", "zh")) == ("Banks", "银行")
+    assert industry_name("J66", "zh") == "J66"
+    assert limit_name("stock_limit", "zh") == "个股偏离"
+    assert name_of("30min_biagru_10d", "zh") == "30 分钟双向 AGRU（10 日标签）"
+    assert (check_name("size_band", "en"), check_name("mine", "zh")) == ("size band", "mine")
 
 
 def test_active_weights_are_ordered():
@@ -324,10 +430,9 @@ def test_what_users_write_is_escaped():
     nasty = "<script>alert(1)</script>"
     report = weekly(
         source=nasty,
-        lake=nasty,
         notice={"en": nasty},
         factors=(FactorSeries("fused", absent=nasty),),
-        portfolios=(portfolio(stock_names={"600000.XSHG": nasty}, binding={nasty: 1.0}),),
+        portfolios=(portfolio(stock_names={"600000.XSHG": nasty}, untraded={nasty: 1}),),
         quality=(QualityRow(nasty, nasty, "error", nasty),),
     )
     text = render_weekly_report(report, "en")
@@ -371,5 +476,11 @@ def test_errors_name_the_series():
     nav[5] = np.nan
     with pytest.raises(EvaluationError, match="portfolio csi500_turnover30: NAV of 2022-06-08 was nan"):
         portfolio(nav=nav)
+    with pytest.raises(EvaluationError, match="gains was 'blue'"):
+        weekly(gains="blue")
+    with pytest.raises(EvaluationError, match="factor fused: 2 relative returns of"):
+        factor("fused", relative=np.ones(2))
+    with pytest.raises(EvaluationError, match="portfolio csi500_turnover30: of 403 days the path of mon has 3"):
+        portfolio(weekdays={"mon": np.ones(3)})
     with pytest.raises(EvaluationError, match="severity was 'fatal'"):
         QualityRow("trades", "x", "fatal")
