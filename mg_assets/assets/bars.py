@@ -70,7 +70,7 @@ PERIOD_LINEAGE = {
 def minute_bars(build: Build) -> Iterator[Built]:
     """240 one-minute bars of every stock that traded, built from its trades (auctions in bars 0 and 239).
 
-    Straight from the source where that has minute bars and no trades. Definition: `mg_assets.factors.kernels.clock`.
+    Straight from the source where that has minute bars and no trades.
     """
     source = build.source
     threads = build.workers if len(build.keys) == 1 else 1  # else so many days are made at once

@@ -29,7 +29,7 @@ def labels(build: Build) -> Iterator[Built]:
     """Returns from T+1's vwap to the vwap 5, 10 and 20 sessions later, adjusted.
 
     Null where the stock is ST, suspended or at a one-word limit on T+1, or has no price at the exit, and
-    where the exit is not yet in the lake: a partition is complete 21 sessions later. Definition: docs/models.md.
+    where the exit is not yet in the lake: a partition is complete 21 sessions later.
     """
     lake = build.lake
     have = lake.keys("daily_bars")

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 
 from mg_assets.cli.home import prepare_home
 from mg_assets.errors import DataError
 from mg_assets.settings import CHECKOUT, settings
 
 PORT = 3000
+LOG = "ui.log"
+SHOWN = 20  # lines of it where Dagster ends by itself
 GRACE = 20.0  # seconds that the processes have to end by themselves
 
 
@@ -39,6 +42,7 @@ def run(chosen: argparse.Namespace) -> int:
     config = settings()
     home = prepare_home(config)
     print(f"Dagster on http://127.0.0.1:{chosen.port}, lake {config.lake_url} (Ctrl-C stops it)", flush=True)
+    print(f"Its log: {home / LOG}", flush=True)
     workspace = ["-w", str(CHECKOUT / "workspace.yaml")]
     env = os.environ | {"DAGSTER_HOME": str(home)}
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -49,12 +53,15 @@ def run(chosen: argparse.Namespace) -> int:
     daemon = [sys.executable, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning"]
     group = 0
     try:
-        servers = [subprocess.Popen(web, cwd=CHECKOUT, env=env, process_group=0)]
-        group = servers[0].pid
-        servers.append(subprocess.Popen(daemon, cwd=CHECKOUT, env=env, process_group=group))
+        with (home / LOG).open("wb") as log:
+            start = partial(subprocess.Popen, cwd=CHECKOUT, env=env, stdout=log, stderr=subprocess.STDOUT)
+            servers = [start(web, process_group=0)]
+            group = servers[0].pid
+            servers.append(start(daemon, process_group=group))
         while all(server.poll() is None for server in servers):
             time.sleep(0.2)
-        print("a process of Dagster has ended: stopping the others", file=sys.stderr)
+        lines = (home / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
+        print(*lines[-SHOWN:], f"a process of Dagster has ended; its log: {home / LOG}", sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopping Dagster", flush=True)

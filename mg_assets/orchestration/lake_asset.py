@@ -220,7 +220,9 @@ def lake_asset(
 def _description(text: str | None, partitions: dg.PartitionsDefinition | None) -> str | None:
     if partitions != HALF_YEARLY:
         return text
-    return f"{text}\n\nA partition is named by its half-year's first day: 2023-01-01 is 2023H1, 2023-07-01 is 2023H2."
+    first, gap, rest = (text or "").partition("\n\n")
+    named = "A partition is named by its half-year's first day: 2023-01-01 is 2023H1, 2023-07-01 is 2023H2."
+    return f"{first}\n\n{named}{gap}{rest}"
 
 
 def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -> dg.AssetDep:
