@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from mg_assets.assets import TABLES
+from mg_assets.assets import ASSET_OF, TABLES
 from mg_assets.cli.plan import BuildStep
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
@@ -11,7 +11,7 @@ from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEK
 
 SECONDS = {"trades": 0.11, "orders": 0.11, "labels": 0.01, "weekly_report": 20.0}
 """Of a partition with its checks, where it is far from the usual: measured on the demonstration's 200 stocks."""
-USUAL = ((DAILY, 0.03), (WEEKLY, 0.06), (MONTHLY, 0.08), (None, 1.5))
+USUAL = ((DAILY, 0.03), (WEEKLY, 0.06), (MONTHLY, 0.08), (None, 3.0))  # the last of an asset's tables together
 TRAINING = 9.0  # a seed of a half-year
 PRIOR = 20.0  # seconds of the known costs that the measured speed is weighed against
 
@@ -109,7 +109,8 @@ class Estimate:
         definition = TABLES[table].definition
         if definition == HALF_YEARLY:
             return TRAINING * self._seeds.get(table, 1)
-        return SECONDS.get(table) or next(cost for usual, cost in USUAL if usual == definition)
+        usual = next(cost for usual, cost in USUAL if usual == definition)
+        return SECONDS.get(table) or (usual if definition is not None else usual / len(ASSET_OF[table].tables))
 
 
 def duration(seconds: float) -> str:

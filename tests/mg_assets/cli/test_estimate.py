@@ -2,6 +2,7 @@
 
 import pytest
 
+from mg_assets.assets import ASSET_OF
 from mg_assets.cli.estimate import PRIOR, SECONDS, TRAINING, Estimate, duration
 from mg_assets.cli.plan import BuildStep
 from mg_assets.lake.store import WHOLE
@@ -13,7 +14,8 @@ STEPS = [
     BuildStep("training", ("hf_gru_model",), ("2023H1",)),
     BuildStep("evaluation", ("factor_evaluation",), (WHOLE,)),
 ]
-TICKS, DAY, WHOLE_TABLE = SECONDS["trades"], 0.03, 1.5
+TICKS, DAY = SECONDS["trades"], 0.03
+WHOLE_TABLE = 3.0 / len(ASSET_OF["factor_evaluation"].tables)
 
 
 class FakeLake:
