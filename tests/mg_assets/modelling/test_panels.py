@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from unittest.mock import ANY
 
+import last_step_network
 import numpy as np
 import pandas as pd
 import pytest
@@ -317,34 +318,16 @@ def run(script: str, *arguments: str, **environment: str) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-OWN_MODULE = """
-from dataclasses import dataclass
+OWN_MODULE = (
+    Path(last_step_network.__file__).read_text()
+    + """
 
-import mg_models
 from mg_models import InputSpec, LabelSpec, ModelSpec, SplitSpec, SquaredErrorSpec
-from torch import nn
-
-
-@dataclass(frozen=True)
-class StepsSpec:
-    hidden: int = 4
-
-
-@mg_models.network(StepsSpec)
-class Steps(nn.Module):
-    def __init__(self, spec, features, heads):
-        super().__init__()
-        (self.panel, width), hidden = *features.items(), spec.network.hidden
-        self.layers = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, heads))
-
-    def forward(self, windows, day=None):
-        return self.layers(windows[self.panel][-1])
-
 
 MY_STEPS = ModelSpec(
     name="my_steps",
     inputs=(InputSpec("mine", 3, columns=("turn_1m", "std_1m")),),
-    network=StepsSpec(),
+    network=LastStepSpec(hidden=4),
     loss=SquaredErrorSpec(),
     label=LabelSpec((5,)),
     split=SplitSpec(1, train_days=70, valid_days=30, min_train_days=3, min_valid_days=2),
@@ -353,6 +336,7 @@ MY_STEPS = ModelSpec(
     seeds=(0,),
 )
 """
+)
 OWN = {
     "my_lstm": {"like": "lstm", "inputs": [{"panel": "daily_factors", "steps": 4}], "loss": "squared_error",
                 "hidden": 3, "layers": 1, "batch_stocks": 20, "horizons": [5], "universe": "", **QUICK},
