@@ -94,7 +94,7 @@ class Evaluation:
         return [self._metrics(k, Period.whole(self.days)) for k in self._each_track]
 
     def period_metrics(self, first: np.datetime64, last: np.datetime64) -> list[dict[str, float]]:
-        """Metrics of each track from its first decision in a period on, in the order of ``tracks``.
+        """Compute the metrics of each track from its first decision in a period on, in the order of ``tracks``.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class Evaluation:
         return {y: [self._metrics(k, period) for k in self._each_track] for y, period in periods.items()}
 
     def metrics_within(self, first: np.datetime64, last: np.datetime64) -> list[dict[str, float]]:
-        """Metrics of each track on some of its days, such as those of a year so far; returns are not annualised."""
+        """Compute each track's metrics on some of its days, as of a year so far; returns are not annualised."""
         inside = (self.days >= first) & (self.days <= last)
         return [self._metrics(k, Period(inside, inside, annual=False)) for k in self._each_track]
 
