@@ -15,6 +15,7 @@ from mg_assets.assets.portfolios import backtest_days, decision_days, portfolio,
 from mg_assets.factors.registry import FACTORS
 from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.market_data import MarketData, market_data
+from mg_assets.lake.pages import page_link
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
@@ -144,7 +145,8 @@ def _evaluated(
     signals: Mapping[str, np.ndarray], direction: Mapping[str, int], market: MarketData, inside: np.ndarray
 ) -> dict[str, Evaluation]:
     """The evaluation of series 72's case, as in ``factor_evaluation`` and ``signal_evaluation``."""
-    case, out = Case(), {}
+    case = Case()
+    out: dict[str, Evaluation] = {}
     forward = ForwardReturns.from_prices(market.vwap, inside, market.days, case.every, EXECUTIONS[case.execution][1])
     for hand, every in ((True, "monthly"), (False, "weekly")):
         some = {name: signal for name, signal in signals.items() if (name in HANDMADE) is hand}
@@ -349,9 +351,10 @@ def weekly_report(build: Build) -> Iterator[Built]:
         files |= {f"report_{lang}.pdf": pdf for lang, pdf in print_pages(pages).items()}
         where = {name: lake.write_file("weekly_report", key, name, body) for name, body in files.items()}
         frame = pd.DataFrame({"language": list(pages), "file": [f"report_{lang}.html" for lang in pages]})
-        shown = {name: dg.MetadataValue.path(path) for name, path in where.items()}
+        links = {name: dg.MetadataValue.url(page_link(lake, path)) for name, path in where.items()}
         told = {name: dg.MetadataValue.md(text) for name, text in overview(content, settings().language).items()}
-        yield Built(key, frame, {"as_of": day, **told, **shown})
+        opened = links[f"report_{settings().language}.html"]
+        yield Built(key, frame, {"as_of": day, "open": opened, **links, **told})
 
 
 ASSETS = [weekly_report]

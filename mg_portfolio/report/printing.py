@@ -31,7 +31,8 @@ def print_pages(pages: Mapping[str, bytes]) -> dict[str, bytes]:
     dict of str to bytes
         PDF by the same names; without those that could not be printed, and empty without a Chromium.
     """
-    program, out = browser(), {}
+    program = browser()
+    out: dict[str, bytes] = {}
     if program is None:
         return out
     with tempfile.TemporaryDirectory() as folder:

@@ -181,9 +181,9 @@ class PortfolioSeries:
                 f"portfolio {self.name}: {len(self.days)} days, {len(self.nav)} NAVs and {len(self.benchmark_nav)} "
                 "benchmark NAVs, expected as many of each"
             )
-        wrong = [f"{day} has {len(path)}" for day, path in self.weekdays.items() if len(path) != len(self.days)]
-        if wrong:
-            raise EvaluationError(f"portfolio {self.name}: of {len(self.days)} days the path of {wrong[0]}")
+        uneven = [f"{day} has {len(path)}" for day, path in self.weekdays.items() if len(path) != len(self.days)]
+        if uneven:
+            raise EvaluationError(f"portfolio {self.name}: of {len(self.days)} days the path of {uneven[0]}")
         if self.absent is None:
             if len(self.days) < 2:
                 raise EvaluationError(
