@@ -1,8 +1,10 @@
 """Jinja templates of the pages, with the style sheets that each page includes."""
 
+import re
 from functools import cache
 
 import jinja2
+from markupsafe import Markup, escape
 
 
 @cache
@@ -16,3 +18,8 @@ def _environment() -> jinja2.Environment:
 def template(name: str) -> jinja2.Template:
     """Template by its file: ``weekly/page.html``, ``signal_study/page.html``, ``tear_sheet/page.html``, .."""
     return _environment().get_template(name)
+
+
+def marked(text: str) -> Markup:
+    """HTML of a text, with `code` elements for what is in backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

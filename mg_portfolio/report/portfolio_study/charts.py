@@ -15,6 +15,7 @@ from mg_portfolio.report.portfolio_study.chart_layouts import PortfolioBars, Por
 from mg_portfolio.report.portfolio_study.tables import EXCESS_CORRELATIONS, Account, format_figure
 from mg_portfolio.report.portfolio_study.texts import CHART_TITLES, TEXTS, reason_text, translated
 from mg_portfolio.report.published import period_bounds
+from mg_portfolio.report.templates import marked
 
 
 def excess_lines(
@@ -96,7 +97,9 @@ def chart_context(
             }
             for colour, label, cells in rows
         ],
-        "notes": list(dict.fromkeys(reason_text(c.note, lang) for _, _, cells in rows for c in cells if c.note)),
+        "notes": [
+            marked(x) for x in dict.fromkeys(reason_text(c.note, lang) for _, _, own in rows for c in own if c.note)
+        ],
     }
 
 
@@ -119,7 +122,7 @@ def correlations_context(frame: pd.DataFrame, lang: str) -> dict[str, Any] | Non
         "about": TEXTS[lang]["correlation"],
         "names": [translated(label, lang) for label in labels],
         "rows": rows,
-        "notes": list(dict.fromkeys(reason_text(note, lang) for note in frame["note"] if note)),
+        "notes": [marked(reason_text(note, lang)) for note in dict.fromkeys(frame["note"]) if note],
     }
 
 

@@ -34,7 +34,7 @@ from mg_portfolio.report.portfolio_study.texts import (
     title_text,
     translated,
 )
-from mg_portfolio.report.templates import template
+from mg_portfolio.report.templates import marked, template
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,9 @@ def _table_context(table: PortfolioTable, frame: pd.DataFrame, lang: str) -> dic
             {
                 "label": translated(labels[-1], lang),
                 "group": translated(labels[0], lang) if len(labels) > 1 and labels[0] != above[0] else "",
-                "absent": reason_text(reasons[0], lang) if own["ours"].isna().all() and len(reasons) == 1 else "",
+                "absent": marked(reason_text(reasons[0], lang))
+                if own["ours"].isna().all() and len(reasons) == 1
+                else "",
                 "ours": [
                     (format_figure(r.ours, r.metric), _spread(r), reason_text(r.note, lang), r.portfolio)
                     for r in own.itertuples()
@@ -184,7 +186,7 @@ def _table_context(table: PortfolioTable, frame: pd.DataFrame, lang: str) -> dic
         "firsts": [first for _, _, first in head_rows(table.heads)[-1]],
         "width": width,
         "rows": rows,
-        "notes": absence_notes(pd.concat(partly), lang) if partly else [],
+        "notes": [marked(note) for note in absence_notes(pd.concat(partly), lang)] if partly else [],
     }
 
 

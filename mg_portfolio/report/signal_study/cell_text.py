@@ -1,15 +1,15 @@
 """How a cell of the signal study is written: its figure, its spread, the printed one, or why it has none."""
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from mg_portfolio.report.signal_study.layouts import PERIODS, MetricColumn
 from mg_portfolio.report.signal_study.texts import METRICS, MODELS, REASONS, TEXTS
+from mg_portfolio.report.templates import marked
 
 _RATIOS = {"rank_ic_ir", "rank_icir", "rank_icir_annual", "icir", "weighted_icir", "weighted_rank_icir",
            "top_information_ratio"}  # fmt: skip
@@ -61,11 +61,6 @@ def reason(row: Any, lang: str) -> str:
 def brief(row: Any, lang: str) -> str:
     """The figure, or why it is absent in two words."""
     return TEXTS[lang][row.why.replace(" ", "_")] if row.why else number(row.metric, row.ours)
-
-
-def marked(text: str) -> Markup:
-    """HTML of a text, with `code` elements for what is in backticks."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def all_absent(rows: Sequence[Any], lang: str) -> Markup | str:

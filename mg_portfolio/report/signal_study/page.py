@@ -24,7 +24,6 @@ from mg_portfolio.report.signal_study.cell_text import (
     Notes,
     all_absent,
     brief,
-    marked,
     number,
     printed,
     reason,
@@ -48,7 +47,7 @@ from mg_portfolio.report.signal_study.layouts import (
 from mg_portfolio.report.signal_study.measures import NOT_TRAINED
 from mg_portfolio.report.signal_study.tables import CURVE_COLUMNS, SIGNALS
 from mg_portfolio.report.signal_study.texts import METRICS, REASONS, REPORTS, TABLE_NAMES, TEXTS
-from mg_portfolio.report.templates import template
+from mg_portfolio.report.templates import marked, template
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def test_the_chinese_page_has_no_english_word_of_the_tables(study):
     accounts[portfolios_of(study)[0]] = "not trained here: add fused to `catalog`"
     tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
     page = render_portfolio_study(PortfolioStudy(tables, accounts=accounts, simulated=True), "zh")
-    assert "请将 fused 加入" in page
+    assert "请将 fused 加入 <code>catalog</code>" in page
     names = r"LSTM|ALSTM|Transformer|Calmar|catalog|fused|Portfolio|mg"
     for text in re.findall(r">([^<>]+)<", page.partition("</style>")[2]):
         assert not re.search(r"[a-z]{4,}", re.sub(names, "", text)), text
