@@ -20,7 +20,7 @@ from mg_assets.errors import SettingsError
 
 T = TypeVar("T")
 
-OWN_PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
+OWN_PACKAGES = ("mg_assets", "mg_models", "mg_portfolio", "mg_axes")
 
 
 def load_modules(names: Sequence[str], base: Path) -> tuple[ModuleType, ...]:

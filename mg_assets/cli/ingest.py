@@ -18,7 +18,6 @@ from mg_assets.cli.arguments import above_zero, day, require_order
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError, SourceError
 from mg_assets.settings import CHECKOUT, read_settings_file, settings, write_settings_file
-from mg_assets.settings.values import FIRST_DAY
 
 if TYPE_CHECKING:  # pandas and the sources are loaded only when files are read
     from mg_assets.ingest.discover import FileReport, IngestReport
@@ -209,6 +208,8 @@ def _prepared(file: Path, report: "IngestReport", opened: "OpenedSources") -> "I
     ------
     callable and set of str
     """
+    from mg_assets.settings.values import FIRST_DAY
+
     values = {**read_settings_file(file), "lake": str(file.parent), "source": report.options}
     if opened.days:  # the graph's partitions begin and end there
         values["end_date"] = max(str(values.get("end_date", "")), str(opened.days[-1]))

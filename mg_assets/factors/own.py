@@ -26,6 +26,7 @@ import pyarrow as pa
 from mg_assets.errors import DataError
 from mg_assets.extensions import code_digest, described
 from mg_assets.factors.passports.spec import FactorSpec
+from mg_assets.lake.frames import in_library
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.settings.values import known_names
 
@@ -129,7 +130,7 @@ class Factor:
         stocks = np.unique(np.array(first if symbols is None else symbols, dtype=object))
         if not len(stocks):
             return pd.Series(dtype=np.float64, index=pd.Index([], dtype="str", name="symbol"), name=self.name)
-        given = {name: _as_frame(tables[name], self.frames) for name in self.tables}
+        given = {name: in_library(tables[name], self.frames) for name in self.tables}
         try:
             returned = self.function(**given)
         except Exception as error:  # whatever a user's function raises
@@ -297,18 +298,6 @@ def _time(name: str, text: str) -> dt.time:
 
 def _columns_of(table: str) -> tuple[str, ...]:
     return tuple(SCHEMAS[table].names) if table in SCHEMAS else ()
-
-
-def _as_frame(table: pa.Table, kind: str) -> Any:
-    if kind == "arrow":
-        return table
-    if kind == "pandas":
-        return table.to_pandas(date_as_object=False)
-    try:
-        import polars
-    except ImportError:
-        raise DataError("frames='polars' needs the package polars: pip install polars") from None
-    return polars.from_arrow(table)
 
 
 def _as_series(returned: object) -> pd.Series | str:

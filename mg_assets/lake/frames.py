@@ -60,5 +60,5 @@ def in_library(table: pa.Table, into: str) -> Any:
     try:
         import polars  # only here: it is no dependency
     except ModuleNotFoundError:
-        raise DataError("polars is not installed: pip install polars, or read into pandas or arrow") from None
+        raise DataError("polars is not installed: pip install polars, or take pandas or arrow") from None
     return polars.from_arrow(table)

@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from mg_assets.market.schema import INDICES
 from mg_assets.settings.values import (
+    ABSENT,
     Fraction,
     FromZeroNumber,
     NamedWeights,
@@ -29,7 +30,6 @@ from mg_portfolio.catalog import ALL_PORTFOLIOS, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.costs import Costs
 
 WHERE = "mg_portfolio.catalog"  # lists the portfolios
-ABSENT: Any = None  # a field that is not given: that of the portfolio which this one is like
 STYLES = ("size", "valuation", *OTHER_STYLES)
 _NAMES: ContextVar[tuple[Collection[str], Collection[str]]] = ContextVar("names")
 

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field, SerializeAsAny, WrapValidator
 
 from mg_assets.settings.own_sources import option_problems, own_kinds
 from mg_assets.settings.values import (
+    ABSENT,
     Above,
     Day,
     Each,
@@ -24,8 +25,6 @@ from mg_assets.settings.values import (
     several,
     shown,
 )
-
-ABSENT: Any = None  # an option that is not given: the source's own default
 
 
 class SourceSettings(Part):

@@ -17,6 +17,7 @@ OPENING = "1990-12-19"
 """As `mg_assets.market.calendar.OPENING`, whose module takes the exchange's calendar with it."""
 
 SHOWN = 20  # names that an error lists whole
+ABSENT: Any = None  # default of a setting that may be left out: the source, or the portfolio it is like, has its own
 
 
 class Part(BaseModel):
