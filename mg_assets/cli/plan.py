@@ -123,33 +123,52 @@ def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
     list of str
         A line each.
     """
-    span, known = RunSpan(config, source), config.catalogs
+    span = RunSpan(config, source)
     out: list[str] = []
     if (config.run.ticks_from or config.run.tick_days) and not span.has.intraday:
         out.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
-    for signal in known.tables.values():
+    for signal in config.catalogs.tables.values():
         try:
             scores_of(signal)
         except DataError as error:
             out.append(str(error))
-    models = known.trained(config.catalog)
-    partitions = partition_keys(half_yearly_tables()[0]) if models else []
-    out += [
-        f"run.half_years: {half} is no half-year of the graph: {partitions[0]} to {partitions[-1]} are, by first_model "
-        "and end_date"
+    return out + _unknown_half_years(span) + _lacking_of_source(span, lake)
+
+
+def _trained(span: RunSpan) -> tuple[tuple[str, ...], list[str]]:
+    """Models that are trained, and the half-years of the graph; none of these without models."""
+    models = span.config.catalogs.trained(span.config.catalog)
+    return models, partition_keys(half_yearly_tables()[0]) if models else []
+
+
+def _unknown_half_years(span: RunSpan) -> list[str]:
+    """Half-years that models are to be trained for and the graph does not have."""
+    models, known = _trained(span)
+    return [
+        f"run.half_years: {half} is no half-year of the graph: {known[0]} to {known[-1]} are, by first_model and "
+        "end_date"
         for half in span.half_years
-        if models and half not in partitions
+        if models and half not in known
     ]
-    wanted = [(m, h) for m in models for h in span.half_years if h in partitions and not lake.has(f"{m}_model", h)]
+
+
+def _lacking_of_source(span: RunSpan, lake: Lake) -> list[str]:
+    """Models and portfolios that the lake lacks and the source cannot carry."""
+    config, known = span.config, span.config.catalogs
+    models, half_years = _trained(span)
+    wanted = {
+        model: [h for h in span.half_years if h in half_years and not lake.has(f"{model}_model", h)] for model in models
+    }
     portfolios = [name for name in config.portfolios if span.predicted_days and not lake.keys(f"weights_{name}")]
-    if wanted or portfolios:
-        coverage = coverage_of(source)
-        for model in dict.fromkeys(m for m, _ in wanted):
-            found = (model_problem(known.models[model], coverage, h) for m, h in wanted if m == model)
-            out += [line for line in found if line][:1]
-        problems = (portfolio_problem(known.portfolios[name], coverage, SIGNALS) for name in portfolios)
-        out += [line for line in problems if line]
-    return out
+    if not any(wanted.values()) and not portfolios:
+        return []
+    coverage = coverage_of(span.source)
+    of_models = (
+        next(filter(None, (model_problem(known.models[model], coverage, h) for h in halves)), None)
+        for model, halves in wanted.items()
+    )
+    of_portfolios = (portfolio_problem(known.portfolios[name], coverage, SIGNALS) for name in portfolios)
+    return [line for line in (*of_models, *of_portfolios) if line]
 
 
 def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
