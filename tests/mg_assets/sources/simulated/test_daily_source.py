@@ -41,7 +41,7 @@ def source():
         ({"end": None}, "end was None"),
         ({"end": "2012-01-04"}, "before start"),
         ({"start": "2020-01-25", "end": "2020-01-27"}, "no trading day"),
-        ({"start": "2010-01-04"}, "trading calendar has"),
+        ({"start": "1994-01-04"}, "trading calendar has"),
         ({"end": "2099-01-04"}, "trading calendar has"),
         ({"index_sizes": (100, 100, 100)}, "index_sizes was"),
         ({"index_sizes": (0, 5, 5)}, "index_sizes was"),
