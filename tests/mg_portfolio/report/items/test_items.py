@@ -28,6 +28,11 @@ def test_each_counterpart_is_found_in_its_page(report):
     assert not missing
 
 
+def test_only_diagrams_have_no_counterpart():
+    reasons = [i.reason for report in REPORTS for i in load_items(report) if i.reason]
+    assert reasons == ["a diagram of the method, no result"] * 14
+
+
 @pytest.mark.parametrize("name", pages())
 def test_documents_are_up_to_date(name):
     assert (DOCS / "reports" / name).read_text(encoding="utf-8") == pages()[name], "run make docs"
