@@ -1,6 +1,7 @@
 """Shared fixtures."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,24 @@ from mg_assets.sources.digest_cache import DigestCache
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--write-golden`` (``make golden``) takes the content of the small market for the expected one."""
     parser.addoption("--write-golden", action="store_true")
+
+
+BUILDS = "test_graph.py"
+"""The file that builds the graph of the fixture ``built``, while another process runs what does not wait for it."""
+LONG = ("test_certificates.py", "test_panels.py", "test_monitor.py", "test_learning.py", "test_retrain.py")
+"""Files that last more than half a minute, few tests as they have: begun last, one process would wait for them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which ``--dist loadfile`` gives the files to the test processes."""
+    tests = Counter(item.path for item in items)
+    waits = {item.path for item in items if "built" in getattr(item, "fixturenames", ())}
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool, int]:
+        path = item.path
+        return path.name != BUILDS, path in waits, path.name not in LONG, -tests[path]
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,9 +27,6 @@ by fixed pseudo-random weights of the row's position, which sees rows that chang
 
 KERNELS = 1e-9
 """Largest difference of a floating column's sums, as a share of the sum of absolute values, that is rounding."""
-RANKED = 5e-3
-"""The same of figures by the ranks of factor scores: absent values are 0 there but for rounding, whose last bits order
-them."""
 TRAINED = 1e-4
 """The same where a trained network is upstream: another processor and number of threads moved them by up to 1e-6."""
 PORTFOLIOS = 1e-2
@@ -186,8 +183,6 @@ def _moved(table: str, before: Content, after: Content) -> list[str]:
 def tolerance(table: str) -> float:
     """Largest relative difference of sums that is rounding."""
     made_of = {table, *upstream(table)}
-    if table.startswith(("factor_evaluation", "factor_correlations", "input_evaluation")):
-        return RANKED
     if not any(t.endswith("_model") for t in made_of):
         return KERNELS
     traded = any(t.startswith(("weights_", "portfolio_study_")) for t in made_of)

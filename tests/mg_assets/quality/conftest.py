@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 from mg_assets import factors
 from mg_assets.factors.registry import ALL34, HF27
@@ -149,15 +151,50 @@ def _periods(lake: Lake, daily: dict[str, pd.DataFrame]) -> None:
 
 
 @pytest.fixture(scope="session")
-def clean(tmp_path_factory) -> Lake:
+def clean(tmp_path_factory, worker_id) -> Lake:
     """The lake in which every rule holds; read only."""
-    return build(tmp_path_factory.mktemp("clean") / "lake")
+    if worker_id == "master":
+        return build(tmp_path_factory.mktemp("clean") / "lake")
+    shared = tmp_path_factory.getbasetemp().parent / "clean"  # of all test processes: the first one makes it
+    with FileLock(f"{shared}.lock"):
+        if not (shared / "finished").exists():
+            build(shared / "lake")
+            (shared / "finished").touch()
+    return Lake(shared / "lake")
+
+
+@pytest.fixture(scope="session")
+def to_break(clean, tmp_path_factory) -> Lake:
+    return linked(clean, tmp_path_factory.mktemp("to_break") / "lake")
 
 
 @pytest.fixture
-def lake(clean, tmp_path) -> Lake:
-    """A copy to break: hard links, since a write replaces a file and never changes one."""
-    return linked(clean, tmp_path / "lake")
+def lake(clean, to_break) -> Lake:
+    """A copy to break: hard links, since a write replaces a file and never changes one; whole again for each test."""
+    restored(Path(clean.root), Path(to_break.root))
+    return Lake(to_break.root)
+
+
+def restored(source: Path, target: Path) -> None:
+    """Take out of a linked copy what a test wrote, and link again what it replaced or removed."""
+    expected, found = ({e.path[len(str(r)) :]: e.inode() for e in _files(r)} for r in (source, target))
+    for name in found.keys() - expected.keys() - {f"/{SEALED_FILE}"}:
+        Path(f"{target}{name}").unlink()
+    for name in (n for n in expected if found.get(n) != expected[n]):
+        place = Path(f"{target}{name}")
+        place.unlink(missing_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.link(f"{source}{name}", place)
+    (target / SEALED_FILE).unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> Iterator[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(Path(entry.path))
+            else:
+                yield entry
 
 
 def linked(source: Lake, target: Path) -> Lake:
