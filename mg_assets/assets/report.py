@@ -253,7 +253,9 @@ def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], 
             if rejected or not outcome.passed:
                 severity = "error" if outcome.blocking else "warn"
                 bad = outcome.bad[0] if outcome.bad else {"partition": rejected[0]}
-                found = ", ".join(f"{k} {v}" for k, v in bad.items() if k != "partition")
+                where = ", ".join(f"{k} {v}" for k, v in bad.items() if k not in ("partition", "measure", "observed"))
+                found = f"{bad['measure']} = {bad['observed']}" if "measure" in bad else ""
+                found += f" ({where})" if where else ""
                 day = dt.date.fromisoformat(str(bad["partition"]))
                 rows.append(QualityRow(table, outcome.name, severity, found, day, outcome.description))
     return rows, count

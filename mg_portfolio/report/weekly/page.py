@@ -197,6 +197,9 @@ class _Formatter:
     def name(self, subject: str) -> str:
         return name_of(subject, self.lang, self._labels.get(subject))
 
+    def source(self, name: str) -> str:
+        return self.texts["simulated"] if name == "simulated" else name
+
     def portfolio(self, row: PortfolioRow) -> str:
         return portfolio_name(row.name, row.index, self.lang)
 

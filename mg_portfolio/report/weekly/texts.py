@@ -6,6 +6,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "title": "高频因子与指数增强组合周报",
         "week_of": "{start} 至 {end}",
         "source": "数据来源",
+        "simulated": "模拟交易所",
         "generated": "生成时间",
         "headlines": "本周要点",
         "lead": "{count} 个因子中有 {won} 个本周多空收益为正；"
@@ -137,6 +138,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "title": "High-frequency factors and enhanced portfolios: the week",
         "week_of": "{start} to {end}",
         "source": "Source",
+        "simulated": "simulated exchange",
         "generated": "Generated",
         "headlines": "Headlines",
         "lead": "{won} of {count} factors earned a positive long-short return this week; best {best} ({best_value}), "
