@@ -107,5 +107,25 @@ COLUMN_TEXTS: Mapping[str, Mapping[str, str]] = {
     "daily_bars": _DAY,
     "weekly_bars": _PERIOD,
     "monthly_bars": _PERIOD,
+    **{
+        key: {"...": "metric of the main case, named as published"}
+        for key in ("factor_evaluation", "signal_evaluation")
+    },
 }
 """Table -> column -> one line; :data:`SYMBOL` for every table's stocks."""
+
+PORTFOLIO_TEXTS: Mapping[str, str] = {
+    **{
+        f"relative_nav_{day}": f"relative NAV of the same portfolio decided on {name}s"
+        for day, name in (("tue", "Tuesday"), ("wed", "Wednesday"), ("thu", "Thursday"), ("fri", "Friday"))
+    },
+    "units": "units of the stock at adjusted prices",
+    "value": "of the portfolio before trading, at the day's prices, in units of the first day's value",
+    "side": "buy, sell or payout",
+    "unfilled": "orders that were not filled, or only in part",
+    "unfilled_weight": "weight of what was planned and not filled",
+    "orders": "number of orders",
+    "cash": "in units of the first day's value",
+    "initial": "whether it is the first purchase of the portfolio",
+}
+"""Columns of backtests' tables that their assets do not describe."""

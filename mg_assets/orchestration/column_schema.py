@@ -6,7 +6,7 @@ import dagster as dg
 import pandas as pd
 import pyarrow as pa
 
-from mg_assets.market.column_texts import COLUMN_TEXTS, SYMBOL
+from mg_assets.market.column_texts import COLUMN_TEXTS, PORTFOLIO_TEXTS, SYMBOL
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.lineage import from_text
 from mg_assets.orchestration.staleness import TableAsset
@@ -34,6 +34,7 @@ def _schema(entry: TableAsset, kinds: Mapping[str, str]) -> dg.TableSchema:
 
 def column_text(entry: TableAsset, column: str) -> str | None:
     """A column's description, and where it comes from."""
-    text = entry.columns.get(column) or COLUMN_TEXTS.get(entry.table, {}).get(column, "")
-    parts = [text or (SYMBOL if column == "symbol" else ""), from_text(entry.lineage.get(column, ()))]
+    texts = {"symbol": SYMBOL, **PORTFOLIO_TEXTS, **COLUMN_TEXTS.get(entry.table, {}), **entry.columns}
+    text = texts.get(column) or texts.get("...", "")  # the dots stand for columns that are only known once made
+    parts = [text, from_text(entry.lineage.get(column, ()))]
     return "\n\n".join(filter(None, parts)) or None

@@ -115,7 +115,7 @@ def test_the_graph_shows_every_group(page, server):
 @pytest.mark.parametrize(
     ("table", "figure"),
     [
-        ("intraday_factors", "null_share"),
+        ("weekly_bars", "sessions"),
         ("weights_csi500_turnover30", "largest_violation"),
         ("hf_gru_model", "best_validation_rank_ic"),
     ],
@@ -158,9 +158,9 @@ def test_a_backfill_is_launched_and_finishes(page, server, lake):
     first, last = lake.keys("monthly_bars")[-2:]
     page.goto(f"{server}/assets/monthly_bars?view=overview")
     page.get_by_role("button", name="Materialize").first.click()
-    box = page.locator("input[type=text]").last
     page.get_by_text("Partition selection").wait_for()
-    page.get_by_text("Custom", exact=True).click()
+    dialog = page.locator("[role=dialog], .bp5-dialog, .bp4-dialog")
+    box = dialog.locator("input[type=text]").first
     box.fill(f"[{first}...{last}]")
     box.press("Enter")
     page.get_by_text("2 partitions", exact=True).first.wait_for()

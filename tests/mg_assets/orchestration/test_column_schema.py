@@ -3,7 +3,6 @@
 import re
 
 import dagster as dg
-import pyarrow.parquet as pq
 import pytest
 
 from mg_assets.assets import ASSET_OF, TABLES
@@ -32,7 +31,7 @@ def test_every_column_in_the_lake_has_a_description(lake):
     for table in TABLES:
         for key in lake.keys(table)[-1:]:
             with lake.opened(table, key) as file:
-                names = pq.read_schema(file).names
+                names = file.schema.names
             without[table] = [name for name in names if not column_text(TABLES[table], name)]
     assert without
     assert {table: names for table, names in without.items() if names} == {}
