@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mg_assets.sources.io.archives import read_head
 from mg_assets.sources.io.delimited import detect_format
-from mg_assets.sources.io.read_file import source_errors
+from mg_assets.sources.io.read_file import open_parquet, source_errors
 
 SAMPLE_ROWS = 200
 HUNDRED_KB = 100_000
@@ -48,7 +47,7 @@ def first_rows(path: Path, header: Sequence[str] = ()) -> tuple[list[str], list[
 
 
 def _of_parquet(path: Path) -> tuple[list[str], list[list[str]]]:
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         batch: Any = next(file.iter_batches(batch_size=SAMPLE_ROWS), None)
         if batch is None:

@@ -100,7 +100,7 @@ def source_errors(path: Path) -> Iterator[None]:
 
 
 def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
-    with _opened(path) as file:
+    with open_parquet(path) as file:
         chosen = pick(path, file.schema_arrow.names, columns)
         raw = file.read(columns=list(dict.fromkeys(chosen.values())))
         require_all_rows(path, file.metadata.num_rows, read=len(raw))
@@ -108,7 +108,7 @@ def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
 
 
 def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[FileData]:
-    with _opened(path) as file:
+    with open_parquet(path) as file:
         chosen, rows = pick(path, file.schema_arrow.names, columns), 0
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(chosen.values()))):
             yield replace(_typed_table(path, pa.Table.from_batches([batch]), chosen, columns), first=rows)
@@ -118,7 +118,8 @@ def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator
             yield _typed_table(path, file.schema_arrow.empty_table(), chosen, columns)
 
 
-def _opened(path: Path) -> pq.ParquetFile:
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file; raises DataError where it is empty."""
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); fetch it again")
     return pq.ParquetFile(path)
