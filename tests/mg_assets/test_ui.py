@@ -25,9 +25,9 @@ executionForLatestMaterialization{evaluation{success metadataEntries{label __typ
 
 
 def processes(group: int) -> list[str]:
-    """Command lines of the processes of a session."""
+    """Command lines of the processes of a session that have not ended."""
     out = subprocess.run(["ps", "-s", str(group), "-o", "args="], capture_output=True, text=True, check=False).stdout
-    return out.splitlines()
+    return [line for line in out.splitlines() if "<defunct>" not in line]
 
 
 @pytest.fixture(scope="module")
