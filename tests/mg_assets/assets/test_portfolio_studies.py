@@ -198,6 +198,7 @@ def test_a_study_puts_ours_beside_theirs(market, tmp_path):
     assert made.metadata["backtested"] == made.metadata["portfolios"] == 6
     rows = made.frame
     assert rows["published"].notna().all()
+    assert (rows["ours"].isna() == (rows["note"] != "")).all()
     of_2023 = rows[rows["period"].str.startswith("2023-01-01")]
     assert of_2023["ours"].notna().all()
     assert (rows.loc[rows["period"] == "2018", "note"] == "fewer than 20 days of 2018 in the lake").all()
@@ -231,9 +232,9 @@ def test_signals_that_a_deployment_lacks_are_said(market, tmp_path):
     rows = made.frame
     assert rows["ours"].isna().all()
     assert len(rows) == len(rows.dropna(subset="published")) == 272
-    why = "not trained here: add output_ensemble3_biagru_10d to `catalog`"
+    why = "not trained here: add mixed_input_biagru_10d to `catalog`"
     assert why in set(rows["note"])
-    assert why in made.metadata["table 10"].value
+    assert why in made.metadata["table 8"].value
     assert "16.2%" in made.metadata["table 10"].value
 
 

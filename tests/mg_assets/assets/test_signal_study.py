@@ -140,10 +140,12 @@ def test_what_the_deployment_has_not_is_named(built):
     cells = built["signal_study"].frame
     lacking = set(cells.loc[cells["why"] == NOT_TRAINED, "subject"])
     assert "mtl_mlp_10d" in lacking
+    assert (cells["ours"].isna() == (cells["why"] != "")).all()
     assert not lacking & set(SIGNALS)
     assert {row.subject for x in SIGNAL_TABLES for row in x.rows} - set(SIGNALS) == lacking
     facts = built["signal_study"].metadata
-    assert facts["models of the reports' tables"] == "5 of 50"
+    subjects = {row.subject for x in SIGNAL_TABLES for row in x.rows}
+    assert facts["models of the reports' tables"] == f"{len(subjects & set(SIGNALS))} of {len(subjects)}"
     assert "| not trained here: add `alstm` to `catalog` |" in facts["huatai_69_chart_22"].value
     assert "data:image/png;base64," in facts["RankIC"].value
 
