@@ -182,6 +182,9 @@ def _portfolio(lake: Lake, stored: Lake, name: str, market: MarketData) -> Portf
     """A portfolio's account, rebuilt from its decisions so far, and the state of its last rebalance."""
     spec, index = portfolio(name), INDEX_NAMES[portfolio(name).index]
     decisions, facts = stored_decisions(lake, name)
+    until = str(market.days[-1])
+    decisions = {day: rows for day, rows in decisions.items() if day <= until}
+    facts = [fact for fact in facts if fact["decided"] <= until]
     if len(decisions) < 2:
         return PortfolioSeries(name, index, absent=_ABSENT["weeks"])
     members = {s for rows in decisions.values() for s in rows["symbol"]}
