@@ -62,7 +62,7 @@ def test_optimise_and_backtest(run):
 
 
 def test_qlib_signal(run, tmp_path):
-    with pytest.raises(SystemExit, match="give a Qlib dataset's folder: python examples/qlib_signal.py"):
+    with pytest.raises(SystemExit, match=r"give a Qlib dataset's folder: python examples/qlib_signal\.py"):
         run("qlib_signal")
     (tmp_path / "qlib").mkdir()
     write_qlib_dataset(tmp_path / "qlib", 40, 40)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.assets.models import SIGNALS
+from mg_assets.lake.pages import page_link
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
@@ -144,7 +145,7 @@ def _study_asset(study: str) -> LakeAsset:
                 **{title: dg.MetadataValue.md(charts.markdown_image(figure)) for title, figure in figures.items()},
                 **({"backtests": markdown_table(backtests)} if backtests is not None else {}),
                 **{f"page, {lang}": dg.MetadataValue.path(path) for lang, path in paths.items()},
-                "open": dg.MetadataValue.url(f"file://{paths['en']}"),
+                "open": dg.MetadataValue.url(page_link(lake, paths["en"])),
             },
         )
 

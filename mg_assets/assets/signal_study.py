@@ -12,6 +12,7 @@ from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
 from mg_assets.evaluation import universe_masks
 from mg_assets.lake.market_data import MarketData, market_data
+from mg_assets.lake.pages import page_link
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
@@ -225,7 +226,7 @@ def signal_study(build: Build) -> Iterator[Built]:
             "signals": dg.MetadataValue.md(overview_markdown(cells)),
             **{x.key: dg.MetadataValue.md(signal_table_markdown(cells, x)) for x in SIGNAL_TABLES},
             **{f"page, {lang}": dg.MetadataValue.path(file) for lang, file in pages.items()},
-            "open": dg.MetadataValue.url(f"file://{pages['en']}"),
+            "open": dg.MetadataValue.url(page_link(lake, pages["en"])),
             **({"absent": f"no signal has {MIN_DAYS} days"} if not found else {}),
         },
         table=_TABLES[0],

@@ -92,7 +92,7 @@ def test_every_case_track_and_year_is_in_the_detail(lake, tables):
     assert row["rank_ic_mean"] == pytest.approx(found.summary["rank_ic_mean"], nan_ok=True)
 
 
-def test_layers_are_the_librarys_and_the_reports_track(lake, tables):
+def test_layers_are_those_of_library_and_report_track(lake, tables):
     market, inside, signal = panels(lake, "down_vol_perc")
     found = evaluate(signal, market.vwap, inside, market.days, FACTORS["down_vol_perc"].direction, groups=5)
     rows = tables["factor_layers"].frame.query("name == 'down_vol_perc'")

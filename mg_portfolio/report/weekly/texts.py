@@ -170,7 +170,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "no_data": "no data",
         "note_table1": "Long-short is the top tenth minus the bottom tenth of all stocks, compounded daily; the "
         "figures' relative strength is the top tenth's NAV over the bottom tenth's; long excess is the top tenth "
-        "relative to the equal-weight universe. Months won are this year's months with a positive return, of its months so far.",
+        "relative to the equal-weight universe. Months won are this year's months with a positive return, of its "
+        "months so far.",
         "note_table2": "Excess is the geometric return of the NAV relative to the benchmark, net of costs. Weeks won "
         "are this year's weeks ahead of the benchmark, of its weeks so far.",
         "note_table3": "As of this week: next week's return (T+1 vwap), mean of five starting days, ± their standard "

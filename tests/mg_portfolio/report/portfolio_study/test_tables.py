@@ -82,7 +82,7 @@ def test_index_row_and_turnover_of_the_period(account):
     assert value == pytest.approx(account.turnover[account.turnover.index.year == 2021].mean())
 
 
-def test_the_index_line_is_the_indexs_own(account):
+def test_the_index_line_is_that_of_the_index(account):
     table = STUDIES["series_72"][0]
     frame = compose(table, dict.fromkeys(table.portfolios, account)).set_index(["portfolio", "metric"])
     own = frame.loc["csi500_turnover30 benchmark"]
