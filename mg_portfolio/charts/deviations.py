@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 from mg_portfolio.charts.style import BRICK, DOWN, GREY, INK, LINE, UP, labels_with, styled
 
+LEAST = 0.1  # the least reach of an axis, percent or standard deviations: a neutral portfolio has no bars
+ROUNDING = 1e-7
+
 
 @styled
 def exposures_chart(
@@ -68,12 +71,13 @@ def _fill_from_top(ax: Axes, count: int, rows: int) -> None:
 
 
 def _around(ax: Axes, limit: float) -> tuple[float, float]:
-    reach = max(abs(v) for v in (*ax.get_xlim(), 1.12 * limit))
+    reach = max(*(abs(v) for v in ax.get_xlim()), 1.12 * limit, LEAST)
     return -reach, reach
 
 
 def _deviation_bars(ax: Axes, values: Mapping[str, float], scale: float, unit: str, title: str) -> None:
     heights = scale * np.array(list(values.values()), float)
+    heights[np.abs(heights) < ROUNDING] = 0.0
     ax.barh(np.arange(len(heights)), heights, height=0.62, color=np.where(heights >= 0, UP, DOWN), linewidth=0)
     ax.axvline(0, color=LINE, linewidth=0.8)
     ax.set_yticks(np.arange(len(heights)), list(values), color=INK, fontsize=7.5)
