@@ -357,9 +357,9 @@ def weekly_report(build: Build) -> Iterator[Built]:
         where = {name: lake.write_file("weekly_report", key, name, body) for name, body in files.items()}
         frame = pd.DataFrame({"language": list(pages), "file": [f"report_{lang}.html" for lang in pages]})
         links = {name: dg.MetadataValue.url(page_link(lake, path)) for name, path in where.items()}
-        told = {name: dg.MetadataValue.md(text) for name, text in overview(content, settings().language).items()}
+        tables = {name: dg.MetadataValue.md(text) for name, text in overview(content, settings().language).items()}
         opened = links[f"report_{settings().language}.html"]
-        yield Built(key, frame, {"as_of": day, "open": opened, **links, **told})
+        yield Built(key, frame, {"as_of": day, "open": opened, **links, **tables})
 
 
 ASSETS = [weekly_report]
