@@ -334,7 +334,7 @@ def bars_chart(
     width: float = 2.9,
     by_sign: tuple[str, str] | None = None,
 ) -> Figure:
-    """Returns side by side, each period on its own scale since their sizes differ by tens.
+    """Returns side by side. Several series: each period on its own scale, since their sizes differ by tens.
 
     Parameters
     ----------
@@ -357,6 +357,8 @@ def bars_chart(
     # Each period has its own scale and baseline, drawn in one axes: a third of the time of three
     shown = np.where(np.isfinite(values), values, 0.0)
     low, high = np.minimum(shown.min(axis=0), 0.0), np.maximum(shown.max(axis=0), 0.0)
+    if len(groups) == 1:  # alone on its own scale every bar would be as high
+        low[:], high[:] = low.min(), high.max()
     scale = 1.0 / np.maximum(high - low, 1e-12)
     ax = fig.add_subplot()
     step = len(groups) + 0.9

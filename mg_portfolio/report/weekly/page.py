@@ -72,6 +72,7 @@ __all__ = [
     "render_weekly_report",
 ]
 
+BINDING_SHOWN = 12  # largest shadow prices; an index-enhanced portfolio may meet dozens of limits
 TOP_WEIGHTS = 20
 PAGE_WIDTH = 9.6  # inches of a full-width chart: its 8-point words then come out at the size of the page's small print
 _RATIOS = {"rank_ic_ir", "top_information_ratio"}
@@ -387,6 +388,9 @@ def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[s
         )
         for name in sorted(at_step, key=lambda name: -abs(at_step[name]))
     ]
+    if len(binding) > BINDING_SHOWN:
+        least = binding[BINDING_SHOWN - 1][1]
+        binding[BINDING_SHOWN:] = [(texts["binding_others"].format(n=len(binding) - BINDING_SHOWN), f"≤ {least}")]
     relaxed = [(limit_name(name, lang), words.amount(name, value)) for name, value in series.relaxed.items()]
     untraded = [(reason_name(reason, lang), str(count)) for reason, count in series.untraded.items()]
     return [
