@@ -12,12 +12,14 @@ import pandas as pd
 
 from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError, SettingsError
 from mg_assets.extensions import code_digest
+from mg_assets.factors.cross_section import WIDTH
 from mg_assets.factors.registry import ALL34, FACTORS, HF27
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
 from mg_assets.modelling.panels import (
+    MADS,
     columns_of,
     market_value_basis,
     tables_of,
@@ -318,7 +320,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
     except SettingsError as error:
         raise SettingsError(f"signals.{spec.name}: {error}") from error
     tables = dict.fromkeys((*(p.table for p in parts), *(["reference"] if any(p.raw for p in parts) else [])))
-    factors = [[*part] for part in parts if part.column != "score"]
+    factors = [[*part, MADS.get(part.table, WIDTH)] for part in parts if part.column != "score"]
 
     @lake_asset(
         spec.name,

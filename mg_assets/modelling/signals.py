@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import SettingsError
-from mg_assets.factors.cross_section import preprocess
+from mg_assets.factors.cross_section import WIDTH, preprocess
 from mg_assets.factors.own import SCORES
 from mg_assets.factors.registry import ALL34, FACTORS, HF27, own_factors, passports, table_of
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import tradable_universe
 from mg_assets.market.calendar import month_of, shift, trading_days, week_of
-from mg_assets.modelling.panels import TRADABLE, lookback, model_inputs, tables_of_input
+from mg_assets.modelling.panels import MADS, TRADABLE, lookback, model_inputs, tables_of_input
 from mg_assets.modelling.score_tables import digest_of as of_scores
 from mg_assets.modelling.score_tables import scores_of
 from mg_assets.settings import settings
@@ -166,8 +166,8 @@ def _part_scores(lake: Lake, part: ScorePart, key: str) -> pd.DataFrame:
     values = days[part.column][0].astype(float)
     if part.raw and len(values):
         info = lake.panel("reference", [key], TRADABLE, days.symbols, missing="empty")
-        inside = tradable_universe([key], info)[0] & np.isfinite(values)
-        values = np.where(inside, preprocess(values[:, None], None, None, inside)[:, 0], np.nan)
+        inside, mads = tradable_universe([key], info)[0] & np.isfinite(values), MADS.get(part.table, WIDTH)
+        values = np.where(inside, preprocess(values[:, None], None, None, inside, mads=mads)[:, 0], np.nan)
     here = np.isfinite(values)
     return pd.DataFrame({"symbol": pd.Series(days.symbols[here], dtype="str"), "score": part.sign * values[here]})
 

@@ -5,15 +5,12 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from mg_assets.cli.main import main
 from mg_assets.lake.store import Lake
-from mg_assets.settings import settings
 
 CHECKOUT = Path(__file__).parents[2]
 PRINTED = re.compile(r"continue with: (.+)$", re.MULTILINE)
@@ -62,40 +59,6 @@ def _parts(command: str, *more: str) -> tuple[dict[str, str], list[str]]:
     return dict(w.split("=", 1) for w in words[:at]), words[at + 1 :]
 
 
-@dataclass
-class JourneyHere(Journey):
-    """A journey whose commands run in this process, on the graph that it has imported: seconds less each."""
-
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture
-
-    def mg(self, command: str, *more: str, code: int = 0) -> str:
-        variables, words = _parts(command, *more)
-        for name, value in variables.items():
-            self.monkeypatch.setenv(name, value)
-        settings.cache_clear()
-        self.capsys.readouterr()
-        assert main(words) == code
-        done = self.capsys.readouterr()
-        return done.out + done.err
-
-
 @pytest.fixture
 def journey(tmp_path) -> Journey:
     return Journey(tmp_path / "files", tmp_path / "lake", tmp_path / "cache")
-
-
-@pytest.fixture
-def journey_here(tmp_path, monkeypatch, capsys) -> Iterator[JourneyHere]:
-    from mg_assets.cli import warmup
-    from mg_assets.orchestration import callbacks
-
-    for name in ("MG_SETTINGS", "MG_LAKE", "DAGSTER_HOME"):  # the commands set some: what was is put back
-        monkeypatch.setenv(name, "")
-        monkeypatch.delenv(name)
-    monkeypatch.setattr(warmup, "start", lambda ticks: False)  # it compiles the kernels in another process
-    for name in ("on_progress", "on_message", "on_failure", "on_outcome"):
-        monkeypatch.setattr(callbacks, name, getattr(callbacks, name))
-    yield JourneyHere(tmp_path / "files", tmp_path / "lake", tmp_path / "cache", monkeypatch, capsys)
-    monkeypatch.undo()
-    settings.cache_clear()

@@ -77,7 +77,7 @@ def half_year_before(key: str) -> list[str]:
 
 def fill(lake: Lake, days: list[str]) -> None:
     for day in days:
-        for table in ("daily_bars", "factor_inputs"):
+        for table in automation.daily_inputs(half_yearly_tables()):
             path = lake.path(table, day)
             os.makedirs(os.path.dirname(path), exist_ok=True)
             open(path, "w").close()  # the sensor looks at keys alone
@@ -93,7 +93,7 @@ def tick(lake: Lake, instance: dg.DagsterInstance) -> tuple[list, str | None]:
 
 def test_a_retrain_waits_for_what_its_models_read():
     assert automation.daily_inputs(["lf_multitask_model"]) == ["daily_bars"]  # a deployment without ticks
-    assert automation.daily_inputs(half_yearly_tables()) == ["daily_bars", "factor_inputs"]
+    assert automation.daily_inputs(["hf_gru_model", "lf_multitask_model"]) == ["daily_bars", "factor_inputs"]
 
 
 def test_a_retrain_waits_for_the_last_day_of_the_half_year(lake):

@@ -49,6 +49,8 @@ def test_spawned_process_imports_a_file_by_its_stem(tmp_path):
     (module,) = load_modules(["own_worker.py"], tmp_path)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(module.double, (21,)) == 42
+        pool.close()  # a process that ignores SIGTERM would outlive the end of the block
+        pool.join()
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,8 @@ def _parse(
     block, form = _decodable(block, form)
     table = _typed_table(block, form, chosen, columns)
     ended = block.endswith((b"\n", b"\r"))
-    if table is not None and len(table) == _newlines(block) + (bool(block) and not ended):
+    quick = b'"' not in block or b"\r" not in block  # else a quote may have taken in the CR that ends its line
+    if table is not None and quick and len(table) == _newlines(block) + (bool(block) and not ended):
         data = FileData(str(path), table)
     else:
         lines = count_lines(block)

@@ -38,7 +38,7 @@ def test_the_study_has_the_figures_of_the_evaluation(lake):
         assert (cell["first_day"], cell["last_day"]) == (row.first_day, row.last_day)
 
 
-def test_published_days_that_hold_the_lake_give_its_whole_figures(lake):
+def test_published_days_that_hold_the_lake_are_its_whole(lake):
     rows = evaluated(lake)
     for table in ("factor_evaluation_published", "signal_evaluation_published"):
         for row in lake.day(table, WHOLE).itertuples():
@@ -47,7 +47,7 @@ def test_published_days_that_hold_the_lake_give_its_whole_figures(lake):
             assert row.mean == pytest.approx(mine[row.metric], rel=1e-9, nan_ok=True), row
 
 
-def test_the_last_weekly_report_has_the_figures_of_the_evaluation(lake):
+def test_the_last_weekly_report_has_the_evaluations_figures(lake):
     rows, shown = evaluated(lake), shown_by_the_weekly(lake)
     assert {"fused", "down_vol_perc"} <= set(shown)
     for name, cells in shown.items():

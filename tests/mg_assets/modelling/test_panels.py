@@ -228,7 +228,7 @@ def test_every_entry_lists_the_tables_it_reads():
         "features_240m": 59, "features_60m": 59, "features_30m": 59, "reference": 59,
     }  # fmt: skip
     assert {n.table: n.back for n in tables_of(CATALOG["lstm"])} == {
-        "daily_factors": 20, "reference": 322, "daily_bars": 322,
+        "daily_factors": 20, "reference": 342, "daily_bars": 342,
     }  # fmt: skip
     assert [n.table for n in tables_of(CATALOG["hf_gru"])] == ["factor_inputs"]
     assert raw_columns("features_60m")[13:15] == ("max_minute_share_1", "ret_2")
@@ -256,8 +256,9 @@ def test_an_input_that_the_lake_lacks_is_named_in_the_error(lake, tmp_path):
     for key in lake.keys("daily_bars")[:3]:
         for table in ("daily_bars", "reference", "daily_factors"):
             frame = lake.day(table, key)
-            other.write(table, key, frame.assign(float_shares=np.nan) if table == "daily_bars" else frame)
-    with pytest.raises(DataError, match=r"daily_bars has no float_shares between .* give the source's float_shares"):
+            none = [c for c in ("float_shares", "total_shares") if c in frame]
+            other.write(table, key, frame.assign(**dict.fromkeys(none, np.nan)))
+    with pytest.raises(DataError, match=r"no stock has total_shares or float_shares between .* give the source's"):
         model_inputs(other, CATALOG["lstm"])
 
 
@@ -422,7 +423,7 @@ def test_columns_choose_factors_of_any_table(lake):
     spec = override(CATALOG["lstm"], steps=3)
     spec = dataclasses.replace(spec, inputs=(dataclasses.replace(spec.inputs[0], columns=("std_1m", "turn_1m")),))
     chosen, _ = model_inputs(lake, dataclasses.replace(spec, universe=""), keys[0], keys[-1])
-    whole, _ = model_inputs(lake, CATALOG["mtl_mlp"], keys[0], keys[-1])
+    whole, _ = model_inputs(lake, dataclasses.replace(CATALOG["mtl_mlp"], universe=""), keys[0], keys[-1])
     at = [whole["daily_factors"].features.index(n) for n in ("std_1m", "turn_1m")]
     found, expected = chosen["daily_factors"].values, whole["daily_factors"].values[..., at]
     here = np.isfinite(found).any(axis=-1)  # a stock without any of them has no row

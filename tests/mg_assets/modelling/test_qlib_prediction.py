@@ -54,7 +54,7 @@ def test_a_qlib_dataset_is_read_between_two_dates(dataset):
         DataError, match=r"source 'qlib' has no daily_bars from 2020-01-01 to 2020-02-01: its days are 2021"
     ):
         read_source(source, "daily_bars", "2020-01-01", "2020-02-01")
-    with pytest.raises(DataError, match=r"daily_bars has no column 'vwop'; it has date, symbol"):
+    with pytest.raises(DataError, match=r"'daily_bars' has no column 'vwop'; it has date, symbol"):
         read_source(source, "daily_bars", "2021-02-01", "2021-02-02", columns=["vwop"])
 
 

@@ -8,7 +8,7 @@ import exported as files
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mutated_files import daily_files, data_lines, minute_files, qlib_files, snapshot_files
 
@@ -133,6 +133,7 @@ LINES = st.lists(st.one_of(ROW, ROW, ANY_LINE), max_size=30)
 
 
 @settings(max_examples=300, deadline=None)
+@example(["1,x", ',"\r,'], "\n", False, 40)  # a quote that takes in the CR which ends its line
 @given(
     LINES,
     st.sampled_from(["\n", "\r\n", "\n\n"]),

@@ -89,7 +89,7 @@ def test_one_column_per_task(name):
         ),
         ("mtl_stock_attention", 2 * block(42, 64) + linear(42, 2)),
         ("lstm", lstm(42, 64) + lstm(64, 64) + linear(64, 1)),
-        ("alstm", lstm(42, 64) + lstm(64, 64) + attention(64) + linear(128, 1)),
+        ("alstm", lstm(42, 64) + lstm(64, 64) + 64 * 64 + 64 * 64 + 64 + linear(128, 1)),  # W, U, v
         ("temporal_transformer", 2 * block(42, 256) + linear(42, 1)),
     ],
 )

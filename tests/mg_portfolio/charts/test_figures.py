@@ -140,7 +140,7 @@ def test_labels_keep_their_distance_and_order():
     assert heights[3] == 3.0
 
 
-def test_bars_of_one_series_share_a_scale_and_of_several_have_one_a_period():
+def test_bars_of_one_series_share_a_scale():
     periods = {"week": 0.003, "month": 0.004, "year": 0.018}
     one = [bar.get_height() for bar in charts.bars_chart({"a": periods}).axes[0].patches]
     np.testing.assert_allclose(one, np.array([0.003, 0.004, 0.018]) / 0.018)
