@@ -34,7 +34,8 @@ def run(chosen: argparse.Namespace) -> int:
     print(day.text() if factor is None else factor.text(chosen.rows))
     if chosen.csv:
         table = day.summary() if factor is None else day.table(chosen.factor)
-        table.to_csv(chosen.csv, index=False)
+        with chosen.csv.open("w", encoding="utf-8", newline="") as out:
+            table.to_csv(out, index=False)
         print(f"{chosen.csv}: {len(table)} rows")
     if chosen.html:
         chosen.html.write_text(f"<meta charset='utf-8'>\n{shown._repr_html_()}\n", encoding="utf-8")

@@ -8,6 +8,9 @@ the end: an ingest that fails leaves the one from before, or none.
 
 import argparse
 import os
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -346,8 +349,16 @@ def _show_next(
         )
     if refused and refused >= written:
         return False
-    screen.line(f"continue with: MG_SETTINGS={file} mg run{' --skip-failed' if refused else ''}")
+    screen.line(
+        f"continue with: MG_SETTINGS={shlex.quote(str(file))} {_program()} run{' --skip-failed' * bool(refused)}"
+    )
     return True
+
+
+def _program() -> str:
+    """What a shell starts ``mg`` by: its name, or the path that it was called by."""
+    called = Path(sys.argv[0])
+    return shlex.quote(str(called)) if called.name == "mg" and not shutil.which("mg") else "mg"
 
 
 def _own(old: Mapping[str, Any], proposed: Mapping[str, Any]) -> dict[str, Any]:

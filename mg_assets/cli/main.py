@@ -6,6 +6,7 @@ by Ctrl-C.
 
 import argparse
 import logging
+import os
 import sys
 from functools import partial
 
@@ -84,6 +85,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nmg: stopped; run again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # mg factors | head: nobody reads on, and Python would say so at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         if error.filename is None or error.strerror is None:
             raise

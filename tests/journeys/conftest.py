@@ -55,7 +55,7 @@ class Journey:
 def _parts(command: str, *more: str) -> tuple[dict[str, str], list[str]]:
     """A printed command's variables, and what follows ``mg``."""
     words = [*shlex.split(command), *more]
-    at = words.index("mg")
+    at = next(i for i, word in enumerate(words) if Path(word).name == "mg")
     return dict(w.split("=", 1) for w in words[:at]), words[at + 1 :]
 
 
