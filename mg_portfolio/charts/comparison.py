@@ -27,7 +27,7 @@ from mg_portfolio.charts.style import (
 COLOURS = (BLUE, GOLD, TEAL, "#6d5a9c", SLATE, "#7a4a2b")
 """Of the series, in their order; brick is the published numbers'."""
 WIDTH = 5.2  # inches: a line of text stays readable on a phone, and two fit beside each other on a screen
-FINE = 0.1  # lines that keep within it are told apart by a third decimal
+FINE = 0.1  # lines that keep within it get a third decimal
 LONG = 8  # more bars in a series are drawn across
 
 
