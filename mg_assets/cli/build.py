@@ -26,6 +26,7 @@ from mg_assets.cli.estimate import Estimate, duration
 from mg_assets.cli.failures import Partition, RunFailures
 from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps, unbuildable
 from mg_assets.cli.screen import Screen
+from mg_assets.cli.stop_signal import unlost_stop
 from mg_assets.definitions import defs
 from mg_assets.errors import DamagedPartitionError, SettingsError
 from mg_assets.lake.filtered import LakeWithout
@@ -249,13 +250,14 @@ class _Builder:
         if self._failures.skip:
             config["resources"] = {"lake": {"config": {"without": self._failures.blocked()}}}
         try:
-            result = self._jobs[job_of(tables[0])].execute_in_process(
-                instance=self._instance,
-                asset_selection=[dg.AssetKey(table) for table in tables],
-                tags=tags,
-                run_config=config,
-                raise_on_error=False,
-            )
+            with unlost_stop():
+                result = self._jobs[job_of(tables[0])].execute_in_process(
+                    instance=self._instance,
+                    asset_selection=[dg.AssetKey(table) for table in tables],
+                    tags=tags,
+                    run_config=config,
+                    raise_on_error=False,
+                )
         except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         if result.success:
