@@ -241,7 +241,7 @@ class SharedArrays:
     ----------
     folder : Path
     lake : Lake
-        From which a process reads its signal.
+        Whose keys say on which days a signal is.
     keys : tuple of str
         Trading days.
     weeks : int
@@ -271,6 +271,8 @@ class SharedArrays:
             arrays[f"{index}_weight"], arrays[f"{index}_member"] = data.index(index)
         wanted = {style for job in jobs for style in job.spec.styles}
         arrays |= {f"style_{name}": data.raw_style(name) for name in wanted}
+        for signal in signals:
+            arrays[f"score_{signal}"] = lake.panel(signal, keys, ["score"], data.symbols, missing="empty")["score"]
         arrays["symbols"] = data.symbols.astype(str)
         for name, values in arrays.items():
             np.save(folder / f"{name}.npy", values)
@@ -286,8 +288,7 @@ class SharedArrays:
 
     def panel(self, spec: PortfolioSpec) -> tuple[DecisionPanel, np.ndarray]:
         """A portfolio's panel over the days of its signal and the week after, and the Mondays of its weeks."""
-        lake = self.lake
-        own = sorted(set(lake.keys(spec.signal)) & set(self.keys))
+        own = sorted(set(self.lake.keys(spec.signal)) & set(self.keys))
         if not own:
             own = list(self.keys[:1])
         first = self.keys.index(own[0])
@@ -296,7 +297,7 @@ class SharedArrays:
         keys = self.keys[days]
         symbols = self._array("symbols").astype(object)
         market = MarketPanel(np.array(keys, "datetime64[D]"), symbols, *(self._array(n)[days] for n in _MARKET))
-        score = lake.panel(spec.signal, keys, ["score"], symbols, missing="empty")["score"]
+        score = self._array(f"score_{spec.signal}")[days]
         raw = {n: self._array(f"style_{n}")[days] for n in spec.styles}
         styles: Mapping[str, np.ndarray] = style_exposures(raw, np.isfinite(score))
         weights, member = (self._array(f"{spec.index}_{part}")[days] for part in ("weight", "member"))
