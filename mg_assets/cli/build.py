@@ -22,7 +22,7 @@ from mg_assets.assets import ASSET_OF, TABLES
 from mg_assets.automation import JOBS, job_of
 from mg_assets.cli import warmup
 from mg_assets.cli.check_results import RunWarnings, failed_check_lines, figure
-from mg_assets.cli.estimate import Estimate, duration
+from mg_assets.cli.estimate import Estimate, duration, seeds_of
 from mg_assets.cli.failures import Partition, RunFailures
 from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps, unbuildable
 from mg_assets.cli.screen import Screen
@@ -112,9 +112,8 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
         screen.line(f"run {run} was cut off: it is marked as failed, what it finished is kept")
     for path in lake.remove_abandoned():
         screen.line(f"{path} was left by a write that was killed: it is removed")
-    seeds = {f"{name}_model": len(spec.seeds) for name, spec in config.catalogs.models.items()}
     stages = [step for step in steps if step.keys and step.tables]
-    estimate = Estimate(stages, lake, seeds)
+    estimate = Estimate(stages, lake, seeds_of(config))
     builder = _Builder(lake, source, instance, screen, estimate, BuildReport(RunFailures(skip_failed)))
     builder.build(stages)
     if builder.forget_damaged():

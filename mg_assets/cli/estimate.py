@@ -1,13 +1,14 @@
 """How much longer a run takes: what its stages have to build, weighted by known costs, corrected by measured speed."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from mg_assets.assets import ASSET_OF, TABLES
 from mg_assets.cli.plan import BuildStep
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
+from mg_assets.settings import Settings
 
 SECONDS = {"trades": 0.11, "orders": 0.11, "labels": 0.01, "weekly_report": 20.0}
 """Of a partition with its checks, where it is far from the usual: measured on the demonstration's 200 stocks."""
@@ -58,9 +59,13 @@ class Estimate:
         """Begin a stage, counted from 1, or a pass of it: what it builds of each table is known now."""
         self._end_stage()
         self._next = number
+        self.expect(number, ready)
+        self._stage = sum(len(keys) * self._cost(table) for table, keys in ready.items())
+
+    def expect(self, number: int, ready: Mapping[str, Collection[str]]) -> None:
+        """Take what a stage, counted from 1, has to build of each table, before it begins."""
         for table, keys in ready.items():
             self._share[number - 1, table] = len(keys) / len(self._steps[number - 1].keys)
-        self._stage = sum(len(keys) * self._cost(table) for table, keys in ready.items())
 
     def end(self, number: int) -> None:
         """End a stage, whether something of it was built or not."""
@@ -111,6 +116,11 @@ class Estimate:
             return TRAINING * self._seeds.get(table, 1)
         usual = next(cost for usual, cost in USUAL if usual == definition)
         return SECONDS.get(table) or (usual if definition is not None else usual / len(ASSET_OF[table].tables))
+
+
+def seeds_of(config: Settings) -> dict[str, int]:
+    """Seeds that each training table trains."""
+    return {f"{name}_model": len(spec.seeds) for name, spec in config.catalogs.models.items()}
 
 
 def duration(seconds: float) -> str:

@@ -103,6 +103,7 @@ def run(chosen: argparse.Namespace) -> int:
         with _prepared(file, report, opened) as (write, partitions):
             ingest_days(report, found, opened, write, *days, on_progress, partitions)
             _show_report(report, lake, screen, len(tables), listed)
+            _show_left(screen)
             rejected = _check(report, screen)
             if report.written:
                 _complete_settings(file, opened, screen)
@@ -246,6 +247,8 @@ def _writer(lake: "Lake") -> "Write":
     """What writes a day's table as its asset would, and reports it to the Dagster instance of the lake."""
     from mg_assets.assets import TABLES
     from mg_assets.cli.build import IngestReporter
+    from mg_assets.lake.restatement import Replacement
+    from mg_assets.orchestration.orphaned_runs import TAG, process_tag
     from mg_assets.sources.base import stored_notes
     from mg_assets.sources.recorded import marks_of
 
@@ -254,7 +257,9 @@ def _writer(lake: "Lake") -> "Write":
     def write(source: "Source", table: str, key: str, loaded: "Loaded") -> None:
         marks = marks_of(source, table, key)  # nothing of the lake was read
         stored = {"recipe": TABLES.recipe(table), "inputs": {}, "source": marks, **stored_notes(loaded)}
-        lake.write(table, key, loaded.data, stored)
+        with Replacement(lake, table, key) as replaced:
+            lake.write(table, key, loaded.data, stored)
+            replaced.record(process_tag()[TAG])
         if len(loaded.quarantine):
             lake.write(f"quarantine_{table}", key, loaded.quarantine)
         else:
@@ -262,6 +267,16 @@ def _writer(lake: "Lake") -> "Write":
         reporter.report(table, key, loaded.rows, len(loaded.quarantine))
 
     return write
+
+
+def _show_left(screen: Screen) -> None:
+    """Name the stocks that this ingest took out of the lake."""
+    from mg_assets.cli.left_stocks import left_stocks
+    from mg_assets.lake.store import Lake
+    from mg_assets.orchestration.orphaned_runs import TAG, process_tag
+
+    for line in left_stocks(Lake(settings().lake_url), process_tag()[TAG]):
+        screen.line(line)
 
 
 def _check(report: "IngestReport", screen: Screen) -> dict[tuple[str, str], list[str]]:

@@ -8,7 +8,7 @@ from mg_assets.cli.home import one_run, prepare_home
 from mg_assets.cli.results import print_results
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError
-from mg_assets.settings import CHECKOUT, settings
+from mg_assets.settings import CHECKOUT, Settings, settings
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -20,7 +20,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
         "results. What is built: the settings' run (deploy/demo.yaml, or the file that MG_SETTINGS names).",
     )
     parser.set_defaults(run=run, data=None)
-    _add_skip(parser)
+    _add_options(parser)
     real = commands.add_parser(
         "real",
         help="the same on a folder of real market data",
@@ -28,10 +28,15 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     real.add_argument("data", type=Path, help="folder of the real data; its layout is in docs/sources.md")
     real.set_defaults(run=run)
-    _add_skip(real)
+    _add_options(real)
 
 
-def _add_skip(parser: argparse.ArgumentParser) -> None:
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plan",
+        action="store_true",
+        help="say what would be built, by stage and table, why and in about what time; build and write nothing",
+    )
     parser.add_argument(
         "--skip-failed",
         action="store_true",
@@ -47,21 +52,42 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.data is not None:
         _use_real_data(chosen.data.resolve())
     config, screen = settings(), Screen()
+    if chosen.plan:
+        from mg_assets.cli.preview import plan_lines
+
+        print(f"lake {config.lake_url}, source {config.source.kind}", *plan_lines(config), sep="\n")
+        return 0
     home = prepare_home(config)
     screen.line(f"lake {config.lake_url}, source {config.source.kind}, {config.worker_count} workers")
 
     with one_run(home, screen):
         from mg_assets.cli.build import build_steps
 
-        report = build_steps(config, screen, chosen.skip_failed)
+        try:
+            report = build_steps(config, screen, chosen.skip_failed)
+        except BaseException:
+            _print_left(config)  # what was built is kept, and the next run does not come back to it
+            raise
     screen.line(f"built in {sum(report.seconds.values()):.0f} s")
     try:
         print_results(config)
     finally:
+        _print_left(config)
         for lines in (report.warnings.lines(), report.failures.lines()):
             if lines:
                 print("", *lines, sep="\n")
     return 1 if report.failures.reasons and not chosen.skip_failed else 0
+
+
+def _print_left(config: Settings) -> None:
+    """Name the stocks that this run took out of the lake."""
+    from mg_assets.cli.left_stocks import left_stocks
+    from mg_assets.lake.store import Lake
+    from mg_assets.orchestration.orphaned_runs import TAG, process_tag
+
+    lines = left_stocks(Lake(config.lake_url), process_tag()[TAG], config.catalogs.tables)
+    if lines:
+        print("", *lines, sep="\n")
 
 
 def _use_real_data(data: Path) -> None:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from mg_assets.errors import DamagedPartitionError
 from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.integrity import PartitionFile
-from mg_assets.lake.parquet_layout import groups_between
+from mg_assets.lake.parquet_layout import groups_between, stocks_of
 from mg_assets.lake.store import Lake
 
 FIRST = 10
@@ -190,6 +190,10 @@ class Restatement:
         None for ticks.
     columns : tuple of str
         Columns with another digest.
+    left : int
+        Stocks that had a row and have none.
+    first_left : tuple of str
+        The first ten of them.
     """
 
     table: str
@@ -202,6 +206,8 @@ class Restatement:
     rows: int
     changes: RowChanges | None
     columns: tuple[str, ...] = ()
+    left: int = 0
+    first_left: tuple[str, ...] = ()
 
     @property
     def from_source(self) -> bool:
@@ -235,12 +241,14 @@ class Replacement:
         self._old = lake.info(table, [key]).get(key)
         self._file: PartitionFile | None = None
         self._rows: pa.Table | None = None
-        if self._old is None or self._old.damaged or table in TICKS:
+        self._stocks: set[str] | None = None
+        if self._old is None or self._old.damaged:
             return
         try:
             self._file = lake.opened(table, key)  # on a disk, an open file outlives the one that takes its place
             if lake.storage.remote:
-                self._rows = self._file.read()
+                self._rows = None if table in TICKS else self._file.read()
+                self._stocks = _stocks_in(self._file)
         except DamagedPartitionError:
             self._old = None
 
@@ -259,6 +267,7 @@ class Replacement:
         changes = self._compare()
         if changes is not None and not changes:
             return None
+        left = self._left()
         found = Restatement(
             self._table,
             self._key,
@@ -270,13 +279,26 @@ class Replacement:
             new.rows,
             changes,
             tuple(name for name, digest in new.columns.items() if old.columns.get(name) != digest),
+            len(left),
+            tuple(left[:FIRST]),
         )
         with self._lake.storage.replace(_path(self._lake, self._table, self._key), self._table) as out:
             out.write(json.dumps(asdict(found)).encode())
         return found
 
-    def _compare(self) -> RowChanges | None:
+    def _left(self) -> list[str]:
+        """Stocks that had a row and have none."""
         if self._file is None:
+            return []
+        try:
+            before = _stocks_in(self._file) if self._stocks is None else self._stocks
+        except DamagedPartitionError:
+            return []
+        with self._lake.opened(self._table, self._key) as now:
+            return sorted(before - _stocks_in(now))
+
+    def _compare(self) -> RowChanges | None:
+        if self._file is None or self._table in TICKS:
             return None
         comparison = RowComparison(self._table)
         try:
@@ -349,6 +371,15 @@ def _stocks(file: PartitionFile, after: str, last: str | None) -> pa.Table:
     return part.filter(pc.and_(inside, pc.less_equal(part["symbol"], last)) if last else inside)
 
 
+def _stocks_in(file: PartitionFile) -> set[str]:
+    """The stocks with a row: of ticks from the footer's index, of others from their column; none without one."""
+    index = stocks_of(file.parquet)
+    if index is not None:
+        return {stock for stocks, _ in index for stock in stocks}
+    groups = range(file.parquet.num_row_groups) if "symbol" in file.schema.names else ()
+    return {s for g in groups for s in pc.unique(file.read_row_groups([g], ["symbol"])["symbol"]).to_pylist()}
+
+
 def joined(parts: Sequence[ColumnChange]) -> ColumnChange:
     """One column's changes over several pieces or partitions."""
     if len(parts) == 1:
@@ -373,7 +404,7 @@ def _restatement(stored: bytes | None) -> Restatement | None:
         if changes is not None:
             columns = {name: ColumnChange(**change) for name, change in changes["columns"].items()}
             kept["changes"] = RowChanges(**{**changes, "columns": columns})
-        return Restatement(**{**kept, "because": tuple(kept["because"])})
+        return Restatement(**kept | {name: tuple(kept.get(name, ())) for name in ("because", "first_left")})
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -58,6 +58,12 @@ def counted(things: Sequence, noun: str) -> str:
     return f"{len(things):,} {noun}{'' if len(things) == 1 else 's'}"
 
 
+def stocks_in_words(count: int, first: Sequence[str], at_most: int = 5) -> str:
+    """``1 stock (600000.SH)``, ``7 stocks (600000.SH, 600001.SH, ...)``."""
+    names = [*first[:at_most], *(["..."] if count > len(first[:at_most]) else [])]
+    return f"{count:,} stock{'' if count == 1 else 's'} ({', '.join(names)})"
+
+
 def span_of(keys: Sequence[str]) -> str:
     """First and last of ascending keys."""
     return keys[0] if len(keys) == 1 else f"{keys[0]} to {keys[-1]}"
@@ -108,6 +114,8 @@ def partition_page(found: Restatement) -> dg.MarkdownMetadataValue:
         parts.append(f"{found.old_rows:,} rows before, {found.rows:,} now; other values in {', '.join(found.columns)}.")
     else:
         parts += [f"{counts_in_words(found.changes)}.", *_tables(found.changes)]
+    if found.left:
+        parts.insert(1, f"{stocks_in_words(found.left, found.first_left)} without a row now.")
     return dg.MetadataValue.md("\n\n".join(parts))
 
 
