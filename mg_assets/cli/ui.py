@@ -7,16 +7,15 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
 
 from mg_assets.cli.home import prepare_home
+from mg_assets.cli.process_group import process_group
 from mg_assets.errors import DataError
 from mg_assets.settings import CHECKOUT, settings
 
 PORT = 3000
 LOG = "ui.log"
 SHOWN = 20  # lines of it where Dagster ends by itself
-GRACE = 20.0  # seconds that the processes have to end by themselves
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -45,30 +44,23 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"Its log: {home / LOG}", flush=True)
     workspace = ["-w", str(CHECKOUT / "workspace.yaml")]
     env = os.environ | {"DAGSTER_HOME": str(home)}
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    # one group, and not that of the terminal: a signal reaches every process of it, whichever of them has ended before
     address = ["-h", "127.0.0.1", "-p", str(chosen.port), "--dagster-log-level", "warning"]
     web = [sys.executable, "-m", "mg_assets.web", *workspace, *address]
     daemon = [sys.executable, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning"]
-    group = 0
     try:
-        with (home / LOG).open("wb") as log:
-            start = partial(subprocess.Popen, cwd=CHECKOUT, env=env, stdout=log, stderr=subprocess.STDOUT)
-            servers = [start(web, process_group=0)]
-            group = servers[0].pid
-            servers.append(start(daemon, process_group=group))
-        while all(server.poll() is None for server in servers):
-            time.sleep(0.2)
+        with (
+            (home / LOG).open("wb") as log,
+            process_group(web, daemon, cwd=CHECKOUT, env=env, stdout=log, stderr=subprocess.STDOUT) as servers,
+        ):
+            while all(server.poll() is None for server in servers):
+                time.sleep(0.2)
         lines = (home / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
         print(*lines[-SHOWN:], f"a process of Dagster has ended; its log: {home / LOG}", sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopping Dagster", flush=True)
         return 0
-    finally:
-        if group:
-            end_group(group)
 
 
 def require_free(port: int) -> None:
@@ -85,34 +77,5 @@ def require_free(port: int) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    print("\nstopping Dagster", flush=True)
     raise KeyboardInterrupt
-
-
-def end_group(group: int, grace: float = GRACE) -> None:
-    """End every process of a group: interrupt them, and after ``grace`` seconds kill what is left.
-
-    A second Ctrl-C meanwhile kills them at once.
-    """
-    try:
-        os.killpg(group, signal.SIGINT)
-        ends = time.monotonic() + grace
-        while time.monotonic() < ends:
-            os.killpg(group, 0)
-            _reap()
-            time.sleep(0.1)
-    except ProcessLookupError:
-        return
-    except KeyboardInterrupt:
-        pass
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def _reap() -> None:
-    """Take in children that have ended: a group holds them until then."""
-    try:
-        os.waitpid(-1, os.WNOHANG)
-    except ChildProcessError:
-        return

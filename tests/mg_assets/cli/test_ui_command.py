@@ -1,8 +1,10 @@
 """``mg ui``: its port, and the end of every process that it started."""
 
 import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from mg_assets.cli import results
 from mg_assets.cli.main import main
-from mg_assets.cli.ui import end_group
+from mg_assets.cli.process_group import end_group
 from mg_assets.settings import CHECKOUT
 
 
@@ -48,10 +50,36 @@ def test_every_process_of_a_group_ends(trap):
     leader.stdout.close()
     end_group(leader.pid, grace=0.3)
     leader.wait(timeout=5)
+    wait_for_the_end_of(child)
+
+
+STARTER = """
+import sys, time
+from mg_assets.cli.process_group import process_group
+with process_group(["sleep", "60"], ["sh", "-c", "sleep 60 & wait"], grace=1.0) as started:
+    print(*(process.pid for process in started), flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_group_ends_with_the_process_that_started_it(number):
+    starter = subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               text=True, start_new_session=True, cwd=CHECKOUT)  # fmt: skip
+    first, second = map(int, starter.stdout.readline().split())
+    child = int(Path(f"/proc/{second}/task/{second}/children").read_text().split()[0])
+    starter.send_signal(number)
+    starter.wait(timeout=10)
+    starter.stdout.close()
+    for process in (first, second, child):
+        wait_for_the_end_of(process)
+
+
+def wait_for_the_end_of(process: int) -> None:
     deadline = time.monotonic() + 5
-    while alive(child) and time.monotonic() < deadline:
+    while alive(process) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert not alive(child)
+    assert not alive(process)
 
 
 def test_the_command_that_opens_the_same_lake(monkeypatch, tmp_path):
