@@ -20,15 +20,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as db
-from dagster._core.events import ASSET_EVENTS, DagsterEventType
+from dagster._core.events import ASSET_EVENTS
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
-from dagster_shared.record import copy
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import StaticPool
+
+from mg_assets.orchestration.planned_checks import of_whole_run
 
 MAX_OPEN_RUNS = 8
 INHERITED = (
@@ -125,7 +126,7 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a planned check without the partitions of its run."""
-        super().store_event(_of_whole_run(event))
+        super().store_event(of_whole_run(event))
 
     def dispose(self) -> None:
         """Close every connection."""
@@ -135,17 +136,6 @@ class PooledSqliteEventLog(SqliteEventLogStorage):
                 engine.dispose()
             self._engines.clear()
             self._shard_locks.clear()
-
-
-def _of_whole_run(event: EventLogEntry) -> EventLogEntry:
-    """A planned check as one row of its run, as it will be evaluated, not one for each of the run's partitions."""
-    # Our checks have no partitions of their own: one evaluation covers all partitions of its run. Dagster plans them
-    # with the run's partitions all the same: 15,000 rows of 20 kB for a year that stay "planned"
-    if event.dagster_event_type != DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
-        return event
-    planned = event.get_dagster_event()
-    data = copy(planned.asset_check_planned_data, partitions_subset=None)
-    return event._replace(dagster_event=planned._replace(event_specific_data=data))
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
