@@ -30,6 +30,13 @@ def above_zero(text: str) -> float:
     return number
 
 
+def count(text: str) -> int:
+    """A whole number from 1 on; anything else is an error of the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of rows; give one from 1 on")
+    return int(text)
+
+
 def half_year(text: str) -> str:
     """A half-year as 2017H1; anything else is an error of the command line."""
     if not re.fullmatch(r"\d{4}H[12]", text):

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mg_assets.cli.arguments import count
 from mg_assets.settings import settings
 
 
@@ -17,7 +18,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("symbol", help="600519.SH")
     parser.add_argument("day", help="2023-02-01")
     parser.add_argument("factor", nargs="?", help="one factor with its rows; all values without it")
-    parser.add_argument("--rows", metavar="N", type=int, default=20, help="rows to print of the factor's table (20)")
+    parser.add_argument("--rows", metavar="N", type=count, default=20, help="rows to print of the factor's table (20)")
     parser.add_argument("--csv", metavar="FILE", type=Path, help="file for the factor's whole table, or for all values")
     parser.add_argument("--html", metavar="FILE", type=Path, help="file for the page that a notebook would show")
     parser.add_argument("--lake", help="folder or URL of the lake; the settings' by default")

@@ -75,7 +75,8 @@ def run(chosen: argparse.Namespace) -> int:
     report, found = discover_files(folder, chosen.source, {name: unit for name, unit in given.items() if unit})
     tables = [f for f in report.files.values() if not f.skipped]
     skipped = len(report.files) - len(tables)
-    screen.line(f"{folder}: {len(report.files)} files, {len(found)} recognised, {skipped} skipped")
+    files = f"{len(report.files)} file{'s' * (len(report.files) != 1)}"
+    screen.line(f"{folder}: {files}, {len(found)} recognised, {skipped} skipped")
     if not report.options:
         _show_unread(report, screen)
         raise SourceError("nothing was recognised; docs/sources.md lists which files are, and how to map others")
@@ -110,7 +111,8 @@ def run(chosen: argparse.Namespace) -> int:
                 runs = _show_next(file, report, rejected, screen)
     note = ", nothing written (dry run)" if chosen.dry_run else ""
     screen.line(f"done in {time.monotonic() - screen.began:.1f} s{note}")
-    return 1 if report.failed or report.unwritten or not runs else 0
+    nothing = bool(_empty(report)) and not any(report.rows.values())
+    return 1 if report.failed or report.unwritten or nothing or not runs else 0
 
 
 def describe(file: "FileReport", folder: Path) -> str:
@@ -141,15 +143,32 @@ def _show_report(report: "IngestReport", lake: str, screen: Screen, tables: int,
         screen.line(text)
     for remark, count in report.remarks.items():
         screen.line(f"{count} files of {remark}" if count > 1 else f"1 file of {remark}")
+    _show_empty(report, screen)
     if report.left_out:
         first, last = report.left_out[0], report.left_out[-1]
-        screen.line(f"{len(report.left_out)} days are no partitions of the lake ({first}..{last}): left out")
+        days = "1 day is no partition" if first == last else f"{len(report.left_out)} days are no partitions"
+        screen.line(f"{days} of the lake ({first}..{last}): left out")
     for table in TABLES:
         keys = report.written.get(table, [])
         if keys:
             rows = f"{report.rows[table]:,} rows written to {lake}"
-            screen.line(f"{table}: {len(keys)} days {keys[0]}..{keys[-1]}, {rows}")
+            days = f"{len(keys)} days {keys[0]}..{keys[-1]}" if len(keys) > 1 else f"1 day {keys[0]}"
+            screen.line(f"{table}: {days}, {rows}")
     _show_unwritten(report, screen)
+
+
+def _empty(report: "IngestReport") -> list[Path]:
+    """Files with a header and no rows."""
+    return sorted(f.path for f in report.files.values() if f.rows == 0 and not f.error and not f.skipped)
+
+
+def _show_empty(report: "IngestReport", screen: Screen) -> None:
+    """Name the files with a header and no rows: of a stock that was not listed yet, or cut off."""
+    found = _empty(report)
+    if found:
+        more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+        named = ", ".join(map(str, found[:LISTED]))
+        screen.line(f"NO ROWS below the header: {named}{more}; fetch again what should have some")
 
 
 def _show_unread(report: "IngestReport", screen: Screen, already_reported: bool = False) -> None:
@@ -305,7 +324,7 @@ def _check(report: "IngestReport", screen: Screen) -> dict[tuple[str, str], list
                 kind = "check" if outcome.blocking else "warning"
                 if refused := rejected_partitions(table, outcome):
                     rejected[table, outcome.name] = refused
-                days = f"{len(bad)} of {len(keys)} days, first {bad[0]}"
+                days = f"{len(bad)} of {len(keys)} day{'s' * (len(keys) > 1)}, first {bad[0]}"
                 row = outcome.bad[0] if outcome.bad else {}
                 parts = ("symbol", "measure", "observed", "what")
                 what = " ".join(str(row[k]) for k in parts if row.get(k) is not None)

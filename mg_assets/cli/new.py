@@ -34,7 +34,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("kind", choices=list(KINDS), help="what to write")
     parser.add_argument("name", help="its name, as late_volume: of its file and in the settings")
-    parser.add_argument("--to", type=Path, default=Path(), help="folder; the current one by default")
+    parser.add_argument("--to", type=Path, default=Path(), help="folder, made if absent; the current one by default")
     parser.set_defaults(run=run)
 
 
@@ -44,11 +44,12 @@ def run(chosen: argparse.Namespace) -> int:
     suffix, lines = KINDS[kind]
     _check_name(kind, name)
     file, test = folder / f"{name}.{suffix}", folder / f"test_{name}.py"
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder; make it first")
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder} is a file; give a folder with --to")
     there = [str(path) for path in (file, test) if path.exists()]
     if there:
         raise DataError(f"{' and '.join(there)} exists; give another name, or another folder with --to")
+    folder.mkdir(parents=True, exist_ok=True)
     words = {"name": name, "title": name.title().replace("_", "")}
     for path, template in ((file, f"{kind}.{suffix}.txt"), (test, f"{kind}_test.py.txt")):
         text = files("mg_assets.cli").joinpath("templates", template).read_text(encoding="utf-8")

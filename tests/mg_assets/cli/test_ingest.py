@@ -15,6 +15,7 @@ import vendor_exports
 import yaml
 
 from mg_assets.cli import ingest
+from mg_assets.cli.main import main
 from mg_assets.errors import DataError, SourceError
 from mg_assets.ingest import IngestReport, discover_files, ingest_days, open_sources
 from mg_assets.ingest.recognise import UnknownFileError, pattern_of, recognise
@@ -369,3 +370,15 @@ def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
     assert refused.returncode == 2
     assert "filled from another source" in refused.stderr
     assert command(tmp_path / "nowhere", lake).returncode == 2
+
+
+@pytest.mark.parametrize(("stocks", "code"), [(["sh.600001"], 0), ([], 1)], ids=["beside another", "alone"])
+def test_a_file_with_a_header_alone_is_named(stocks, code, tmp_path, capsys):
+    (tmp_path / "sh.600000.csv").write_text(f"{BAOSTOCK}\n")
+    for stock in stocks:
+        row = f"2023-02-01,{stock},10,10.5,9.5,10.2,10,10000,102000,0.1,1,0,5,1,7"
+        (tmp_path / f"{stock}.csv").write_text(f"{BAOSTOCK}\n{row}\n")
+    assert main(["ingest", str(tmp_path), "--dry-run"]) == code
+    printed = capsys.readouterr().out
+    assert f"NO ROWS below the header: {tmp_path / 'sh.600000.csv'}; fetch again" in printed
+    assert f": {1 + len(stocks)} file{'s' * len(stocks)}, " in printed

@@ -87,3 +87,10 @@ def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
     monkeypatch.setattr("mg_assets.cli.results.print_results", stopped)
     assert main(["table"]) == 130
     assert capsys.readouterr().err.strip() == "mg: stopped; run again to go on"
+
+
+@pytest.mark.parametrize("rows", ["-3", "0", "ten"])
+def test_a_number_of_rows_below_one_is_refused(rows, capsys):
+    with pytest.raises(SystemExit):
+        main(["explain", "600519.SH", "2023-02-01", "--rows", rows])
+    assert f"{rows!r} is no number of rows" in capsys.readouterr().err

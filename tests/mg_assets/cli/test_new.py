@@ -137,3 +137,12 @@ def test_nothing_is_overwritten_and_names_are_checked(tmp_path, monkeypatch, cap
         assert main(["new", *arguments]) == 2
         assert capsys.readouterr().err.startswith(message)
     assert (tmp_path / "mine.py").read_text() == before
+
+
+def test_a_folder_that_is_absent_is_made(tmp_path, capsys):
+    folder = tmp_path / "mine" / "factors"
+    assert main(["new", "factor", "late_volume", "--to", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} == {"late_volume.py", "test_late_volume.py"}
+    (tmp_path / "file").touch()
+    assert main(["new", "factor", "late_volume", "--to", str(tmp_path / "file")]) == 2
+    assert capsys.readouterr().err == f"mg: {tmp_path / 'file'} is a file; give a folder with --to\n"
