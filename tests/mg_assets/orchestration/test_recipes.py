@@ -60,7 +60,8 @@ def replaced(spec, name: str, value):
     return copy
 
 
-CATALOGS = settings().catalogs
+DEPLOYED = settings()
+CATALOGS = DEPLOYED.catalogs
 HELD = (CATALOGS.models, CATALOGS.combinations, CATALOGS.tables, CATALOGS.portfolios)
 OWN = Settings(
     models={"my_gru": {"like": "hf_gru", "inputs": [{"panel": "hf", "steps": 20, "columns": ["hf27", "turn_1m"]}]}},
@@ -108,6 +109,8 @@ def whole():
         for held, own in zip(HELD, OWN_HELD, strict=True):
             for name, entry in own.items():
                 patch.setitem(held, name, entry)
+        for module in (models, portfolios):  # another test may have had the settings read again
+            patch.setattr(module, "settings", lambda: DEPLOYED)
         patch.setattr(portfolios, "SIGNALS", tuple(OWN.signals))
         fixed = {e.table: e for asset in LAKE_ASSETS for e in asset.entries}
         yield fixed | {t: e for name in ENTRIES for t, e in entries_of(name).items()}
