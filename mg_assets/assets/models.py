@@ -62,9 +62,15 @@ CHECK_COLUMNS = {
 }
 CURVE_ROWS = 150  # of a model's checks, shown in the UI
 PREDICTION_VERSION = "2"  # with certificates
-GPU_TAGS = {
-    "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
-}
+GPU_TAGS: dict[str, Any] = (
+    {}
+    if settings().device == "cpu"
+    else {
+        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
+        "dagster-ray/config": {"num_gpus": 1},
+    }
+)
+"""What a launcher of several machines reads of a run that trains: a step's own tags never reach it."""
 
 
 def entry(name: str) -> ModelSpec:

@@ -26,7 +26,7 @@ from mg_assets.orchestration import callbacks
 from mg_assets.orchestration.column_schema import stated_schema
 from mg_assets.orchestration.partition_build import Build, Make
 from mg_assets.orchestration.partitions import CADENCES, DAILY, HALF_YEARLY, freshness, lake_key, mapping
-from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
+from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource, gpu_launcher
 from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 from mg_assets.orchestration.write_step import write_partitions
 from mg_assets.sources.recorded import RecordedSource
@@ -110,7 +110,9 @@ class LakeAsset:
                 lake=lake.open(),
                 open_source=lambda: recorded,
                 workers=compute.workers,
-                find_device=cache(compute.torch_device),
+                find_device=cache(
+                    partial(compute.torch_device, gpu_launcher(context.instance) if self.pool == "gpu" else "")
+                ),
                 log=_logger(context),
                 recipes=self.recipes(registry),
                 on_progress=callbacks.on_progress,

@@ -12,6 +12,16 @@ from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
 
 
+GPU_LAUNCHERS = ("K8sRunLauncher", "RayRunLauncher")
+"""Launchers of Dagster that give a run the devices that its tags ask for."""
+
+
+def gpu_launcher(instance: dg.DagsterInstance) -> str:
+    """The launcher that gives a run its GPU; empty where runs use what their machine has."""
+    launcher = instance.get_ref().run_launcher_data if instance.is_persistent else None
+    return launcher.class_name if launcher and launcher.class_name in GPU_LAUNCHERS else ""
+
+
 class LakeResource(dg.ConfigurableResource):
     """The lake that tables are read from and written to."""
 
@@ -51,9 +61,24 @@ class ComputeResource(dg.ConfigurableResource):
         default_factory=lambda: settings().worker_count, description="Threads and processes inside an asset"
     )
 
-    def torch_device(self) -> str:
-        """The device that training uses: the one that was requested, or the best there is."""
+    def torch_device(self, promised_by: str = "") -> str:
+        """The device that training uses: the one that was requested, or the best there is.
+
+        Parameters
+        ----------
+        promised_by : str
+            The launcher that was to give this run a GPU, if any.
+
+        Returns
+        -------
+        str
+
+        Raises
+        ------
+        Failure
+            It is absent.
+        """
         try:
-            return torch_device(self.device, self.require_gpu)
+            return torch_device(self.device, self.require_gpu, promised_by)
         except DataError as error:
             raise dg.Failure(str(error)) from error
