@@ -12,6 +12,7 @@ from mg_assets.assets.models import HAND_WEIGHTED, SIGNALS
 from mg_assets.assets.own_factors import OF_DAYS, OF_TICKS
 from mg_assets.cli.coverage import Coverage, coverage_of, days_of
 from mg_assets.cli.requirements import NO_TICKS, model_problem, portfolio_problem
+from mg_assets.cli.score_stocks import named, stocks_of, unknown_stocks
 from mg_assets.errors import DataError
 from mg_assets.evaluation import MIN_DAYS
 from mg_assets.factors.granular import GRANULARITIES
@@ -129,10 +130,41 @@ def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
         out.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
     for signal in config.catalogs.tables.values():
         try:
-            scores_of(signal)
+            scores = scores_of(signal)
         except DataError as error:
             out.append(str(error))
+            continue
+        unknown, every = unknown_stocks(scores, source), stocks_of(scores)
+        if unknown and len(unknown) == len(every):
+            out.append(
+                f"signal {signal.name}: {signal.path}: the source has none of its {len(every)} stocks "
+                f"({named(unknown)}) on their days; check the codes"
+            )
     return out + _unknown_half_years(span) + _lacking_of_source(span, lake)
+
+
+def unknown_scores(config: Settings, source: Source) -> list[str]:
+    """Stocks that a file of scores has and the source does not: a line each signal.
+
+    Parameters
+    ----------
+    config : Settings
+    source : Source
+        The days of a few of its tables are read.
+
+    Returns
+    -------
+    list of str
+    """
+    out = []
+    for signal in config.catalogs.tables.values():
+        scores = scores_of(signal)
+        if unknown := unknown_stocks(scores, source):
+            out.append(
+                f"signal {signal.name}: {signal.path}: the source does not have {len(unknown)} of its "
+                f"{len(stocks_of(scores))} stocks ({named(unknown)}) on their days: no portfolio holds them"
+            )
+    return out
 
 
 def _trained(span: RunSpan) -> tuple[tuple[str, ...], list[str]]:

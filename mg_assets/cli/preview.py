@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mg_assets.assets import TABLES
 from mg_assets.cli.estimate import Estimate, duration, seeds_of
-from mg_assets.cli.plan import BuildStep, run_steps, unbuildable
+from mg_assets.cli.plan import BuildStep, run_steps, unbuildable, unknown_scores
 from mg_assets.errors import SettingsError
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
@@ -41,7 +41,8 @@ def plan_lines(config: Settings) -> list[str]:
     seen = LakeSnapshot(lake)
     stale = [{t: TABLES.stale_reasons(source, t, step.keys, seen) for t in step.tables} for step in stages]
     following = _following(seen, stages, stale)
-    estimate, lines, count = Estimate(stages, lake, seeds_of(config)), [], 0
+    estimate, count = Estimate(stages, lake, seeds_of(config)), 0
+    lines = [f"warning: {line}" for line in unknown_scores(config, source)]
     for number, (step, wanted, after) in enumerate(zip(stages, stale, following, strict=True), 1):
         estimate.expect(number, wanted)
         count += sum(map(len, wanted.values()))
