@@ -23,7 +23,8 @@ recomputes every constraint on the weights that it returns:
 
 :func:`build_problem` makes the problem from one day's panels and the limits of a published portfolio (``PORTFOLIOS``);
 :func:`diagnose` names the constraints that exclude one another and the relaxations that suffice; :func:`compare` puts
-two solutions side by side; :func:`shadow_price_table` shows what each limit costs.
+two solutions side by side; :func:`shadow_price_table` shows what each limit costs; :func:`risk_model` estimates the
+covariance that a risk aversion needs from daily bars.
 
 A backtest. :func:`simulate` trades decisions on the next day, with costs, halts and price limits; :func:`rebalance`
 makes the decisions, each from the drifted weights of the one before:
@@ -96,6 +97,10 @@ if TYPE_CHECKING:
     from mg_portfolio.optimization.solution import Attempt, EnhancementSolution
     from mg_portfolio.optimization.what_if import Comparison, compare
     from mg_portfolio.report.tear_sheet.page import TearSheet, tear_sheet
+    from mg_portfolio.risk.diagnostics import BiasStatistics, bias_statistics
+    from mg_portfolio.risk.exposures import bar_styles
+    from mg_portfolio.risk.model import RiskModel, risk_model
+    from mg_portfolio.risk.settings import RiskSettings
 
 __all__ = [
     "ALL_PORTFOLIOS",
@@ -104,6 +109,7 @@ __all__ = [
     "BacktestAttribution",
     "BacktestError",
     "BacktestResult",
+    "BiasStatistics",
     "Comparison",
     "CostSchedule",
     "Costs",
@@ -123,10 +129,14 @@ __all__ = [
     "PortfolioPath",
     "PortfolioSpec",
     "ProblemError",
+    "RiskModel",
+    "RiskSettings",
     "SolverError",
     "TearSheet",
     "WeekdaySensitivity",
     "attribute",
+    "bar_styles",
+    "bias_statistics",
     "build_problem",
     "chinese_costs",
     "compare",
@@ -139,6 +149,7 @@ __all__ = [
     "performance_metrics",
     "rebalance",
     "return_per_score",
+    "risk_model",
     "shadow_price_table",
     "simulate",
     "simulate_decisions",
@@ -172,6 +183,10 @@ _MODULES = {
     "optimization.solution": "Attempt EnhancementSolution",
     "optimization.what_if": "Comparison compare",
     "report.tear_sheet.page": "TearSheet tear_sheet",
+    "risk.diagnostics": "BiasStatistics bias_statistics",
+    "risk.exposures": "bar_styles",
+    "risk.model": "RiskModel risk_model",
+    "risk.settings": "RiskSettings",
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
