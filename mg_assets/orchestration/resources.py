@@ -11,7 +11,6 @@ from mg_assets.settings import settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
 
-
 GPU_LAUNCHERS = ("K8sRunLauncher", "RayRunLauncher")
 """Launchers of Dagster that give a run the devices that its tags ask for."""
 

@@ -29,7 +29,7 @@ def test_a_manifest_is_valid_by_the_apis_schema(file, loaded):
 
 def test_a_wrong_manifest_is_refused():
     schemas = pytest.importorskip("kubernetes_validate", reason="pip install kubernetes-validate importlib_resources")
-    wrong = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mg"}, "dota": {}}
+    wrong = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mg"}, "values": {}}
     with pytest.raises(schemas.ValidationError):
         schemas.validate(wrong, "1.33", strict=True)
 
