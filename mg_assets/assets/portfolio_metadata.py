@@ -60,9 +60,24 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
     if slope is not None:
         out["return_per_score"] = round(slope, 6)
         out["expected_excess_bp_a_year"] = round(expected * slope * DAYS_PER_YEAR / spec.every * 1e4, 1)
+    if "expected_return" in facts:
+        found = facts["expected_return"] | facts["no_trade"]
+        out["expected_return"] = dg.MetadataValue.json(found)
+        out["no_trade_region"] = no_trade_text(found)
     if "styles_unknown" in facts:
         out["styles_unknown"] = f"{', '.join(facts['styles_unknown'])}: the source knows none, so no limit holds them"
     return out
+
+
+def no_trade_text(found: dict) -> str:
+    """What the cost in the objective kept from trading, in a sentence."""
+    if "stocks" not in found:
+        return "no weights: nothing was compared"
+    return (
+        f"{found['stocks']} held stocks were not traded although their limits allow it; the cost of "
+        f"{found['cost'] * 1e4:.1f} bp a side saved {found['turnover_saved']:.2%} of one-way turnover, "
+        f"{found['cost_saved'] * 1e4:.2f} bp, and forwent {found['return_forgone'] * 1e4:.2f} bp of expected return"
+    )
 
 
 def mean_shadow_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
@@ -150,3 +165,27 @@ def backtest_charts(
             later["traded"].to_numpy("datetime64[D]"), later["planned_two_way"], later["realised_two_way"]
         )
     return {name: dg.MetadataValue.md(charts.markdown_image(figure)) for name, figure in drawn.items()}
+
+
+INTERVAL_NOTE = (
+    "`over_placebos` is the excess over the geometric mean of the placebos'. `low` and `high` resample blocks of its "
+    "weeks (95%): how far that lead would differ in other weeks of the same kind. `placebo_std` is how much random "
+    "signals differ among themselves, `rank` the portfolio's place among all of them, 1 the highest excess."
+)
+
+
+def placebo_metadata(
+    result: BacktestResult, placebos: np.ndarray, compared: pd.DataFrame, figures: pd.DataFrame
+) -> dict[str, dg.MarkdownMetadataValue]:
+    """A backtest beside its placebos: the comparison, the placebos' figures over the whole period, and the paths."""
+    from mg_portfolio.charts import figures as charts
+    from mg_portfolio.charts.portfolio import placebo_chart
+
+    whole = figures[figures["period"] == "whole"].drop(columns="period").set_index("placebo")
+    drawn = placebo_chart(result.days, result.relative_nav, placebos)
+    return {
+        "beside placebos": markdown_table(compared),
+        "how to read it": dg.MetadataValue.md(INTERVAL_NOTE),
+        "placebo paths": dg.MetadataValue.md(charts.markdown_image(drawn)),
+        "each placebo": markdown_table(whole),
+    }

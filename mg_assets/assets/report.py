@@ -11,6 +11,7 @@ import pandas as pd
 from mg_assets.assets import bars, daily_factors, factors, labels, raw
 from mg_assets.assets.evaluation import evaluation_universe
 from mg_assets.assets.models import SIGNALS
+from mg_assets.assets.portfolio_placebos import placebos_of, stored_placebos
 from mg_assets.assets.portfolios import backtest_days, decision_days, portfolio, simulated, stored_decisions
 from mg_assets.factors.registry import FACTORS
 from mg_assets.lake.as_of import AsOfLake
@@ -221,6 +222,7 @@ def _portfolio(lake: Lake, stored: Lake, name: str, market: MarketData) -> Portf
         relaxed=last.get("relaxed", {}),
         untraded=orders.loc[orders["reason"] != "", "reason"].astype(str).value_counts().to_dict(),
         weekdays=_weekdays(stored, name, result.days),
+        placebos=stored_placebos(stored, name, result.days),
     )
 
 
@@ -324,8 +326,9 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         *_MODELS,
         *(UpstreamWindow(f"weights_{p}", back=HISTORY) for p in settings().portfolios),
         *(f"{p}_backtest" for p in settings().portfolios),
+        *(f"{p}_placebo_paths" for p in settings().portfolios if placebos_of(p)),
     ],
-    version="2",
+    version="3",
     config=(settings().source.kind, tuple(settings().portfolios), published_digest(), settings().gains),
     uses=("language",),
     single_run=True,

@@ -10,7 +10,9 @@ from pydantic import model_validator
 from mg_assets.market.schema import INDICES
 from mg_assets.settings.values import (
     ABSENT,
+    Above,
     Fraction,
+    FromZero,
     FromZeroNumber,
     NamedWeights,
     Part,
@@ -31,6 +33,7 @@ from mg_portfolio.costs import Costs
 
 WHERE = "mg_portfolio.catalog"  # lists the portfolios
 STYLES = ("size", "valuation", *OTHER_STYLES)
+PLACEBOS = 20  # the first of 21 alike is one in twenty-one by chance
 _NAMES: ContextVar[tuple[Collection[str], Collection[str]]] = ContextVar("names")
 
 
@@ -89,7 +92,8 @@ class CostSettings(Part):
 class PortfolioSettings(Part):
     """Fields of :class:`mg_portfolio.catalog.PortfolioSpec` that differ from those of the portfolio it is ``like``.
 
-    ``turnover`` is short for ``turnover_limit``.
+    ``turnover`` is short for ``turnover_limit``. ``placebos`` is the number of random signals that are backtested
+    beside it, no field of the specification: it changes nothing of the portfolio itself.
     """
 
     like: Portfolio = ABSENT
@@ -103,6 +107,9 @@ class PortfolioSettings(Part):
     turnover_limit: Share = ABSENT
     turnover: Share = ABSENT
     costs: CostSettings = ABSENT
+    cost: Rate = ABSENT
+    holding_period: Above | None = ABSENT
+    placebos: FromZero = PLACEBOS
     every: Annotated[int, allowed("5, a week: portfolios are decided weekly", lambda v: type(v) is int and v == 5)] = (
         ABSENT
     )

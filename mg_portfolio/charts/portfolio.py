@@ -1,4 +1,4 @@
-"""Charts of a backtest: rebalancing-weekday sensitivity, attribution of the excess, turnover."""
+"""Charts of a backtest: rebalancing-weekday sensitivity, placebos, attribution of the excess, turnover."""
 
 from collections.abc import Mapping
 
@@ -81,6 +81,66 @@ def weekday_paths_chart(
     ax.set_title(text["weekdays"])
     spread = high[-1] - low[-1]
     ax.set_title(f"{text['spread']}: {100 * spread:.1f}%", loc="right", color=GREY, fontweight="normal", fontsize=8)
+    date_axis(ax, days)
+    return fig
+
+
+@styled
+def placebo_chart(
+    days: np.ndarray,
+    relative_nav: np.ndarray,
+    placebos: np.ndarray,
+    width: float = 7.2,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """Relative NAV of a portfolio over those of its placebos, their range shaded and their mean dashed.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (D,)
+    relative_nav : ndarray of float (D,)
+        The portfolio's.
+    placebos : ndarray of float (N, D)
+        Of each random signal.
+    width : float
+        Inches.
+    labels : mapping, optional
+        Texts to replace.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    EvaluationError
+        A path that does not match the days.
+    """
+    days = np.asarray(days, "datetime64[D]")
+    lines = np.vstack([relative_nav, placebos])
+    if lines.shape[1] != len(days):
+        raise EvaluationError(f"relative_nav had {lines.shape[1]} values on {len(days)} days")
+    lines = lines / lines[:, :1]
+    own, mean = lines[0], np.exp(np.log(lines[1:]).mean(axis=0))
+    text = labels_with(labels)
+    fig = Figure(figsize=(width, 3.0), layout="constrained")
+    ax = fig.add_subplot()
+    ax.axhline(1, color=LINE, linewidth=0.8)
+    band_days, under, over = thin(days, lines[1:].min(axis=0), lines[1:].max(axis=0))
+    ax.fill_between(band_days, under, over, color="#eef1f4", linewidth=0)
+    for line in lines[1:]:
+        ax.plot(*thin(days, line), color="#c3cad2", linewidth=0.6)
+    ax.plot(*thin(days, mean), color=SLATE, linewidth=1.3, linestyle=(0, (4, 2)))
+    ax.plot(*thin(days, own), color=BLUE, linewidth=1.9)
+    bottom, top = ax.get_ylim()
+    ends = ((text["portfolio"], own[-1], BLUE, "bold"), (text["placebo_mean"], mean[-1], SLATE, "normal"))
+    heights = spread_labels([value for _, value, _, _ in ends], (top - bottom) * 0.07)
+    for (name, value, colour, weight), height in zip(ends, heights, strict=True):
+        ax.annotate(
+            f"{name}  {value:.3f}", (1.01, height), xycoords=("axes fraction", "data"), va="center",
+            color=colour, fontsize=7.5, fontweight=weight,
+        )  # fmt: skip
+    ax.set_title(f"{text['placebos']} ({len(lines) - 1})")
     date_axis(ax, days)
     return fig
 

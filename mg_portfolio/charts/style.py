@@ -80,6 +80,8 @@ _LABELS = {
     "long_short": "long-short NAV",
     "weekdays": "relative NAV by weekday of the decision",
     "spread": "spread at the end",
+    "placebos": "relative NAV beside random signals",
+    "placebo_mean": "their mean",
     "validation": "validation RankIC",
     "loss": "loss",
     "train": "training",

@@ -147,6 +147,9 @@ class PortfolioSeries:
         Orders that could not trade.
     weekdays : mapping of weekday to ndarray of float (D,)
         Relative NAV of the same portfolio decided on ``mon`` .. ``fri``; NaN before all are invested.
+    placebos : ndarray of float (N, D)
+        Relative NAV of N random signals under the same limits and costs; NaN after the last day that is stored, and
+        empty where there are none.
     absent : str or None
         Why there is no portfolio.
     """
@@ -173,6 +176,7 @@ class PortfolioSeries:
     relaxed: Mapping[str, float] = field(default_factory=dict)
     untraded: Mapping[str, int] = field(default_factory=dict)
     weekdays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    placebos: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     absent: str | Mapping[str, str] | None = None
 
     def __post_init__(self):
@@ -184,6 +188,11 @@ class PortfolioSeries:
         uneven = [f"{day} has {len(path)}" for day, path in self.weekdays.items() if len(path) != len(self.days)]
         if uneven:
             raise EvaluationError(f"portfolio {self.name}: of {len(self.days)} days the path of {uneven[0]}")
+        if len(self.placebos) and self.placebos.shape[1] != len(self.days):
+            raise EvaluationError(
+                f"portfolio {self.name}: {self.placebos.shape[1]} values of each placebo on {len(self.days)} days, "
+                "expected as many"
+            )
         if self.absent is None:
             if len(self.days) < 2:
                 raise EvaluationError(

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts import figures as charts
-from mg_portfolio.charts.portfolio import weekday_paths_chart
+from mg_portfolio.charts.portfolio import placebo_chart, weekday_paths_chart
 from mg_portfolio.charts.style import svg
 from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
@@ -48,11 +48,14 @@ from mg_portfolio.report.weekly.tables import (
     PERIODS,
     ComparedValue,
     FactorRow,
+    PlaceboRow,
     PortfolioRow,
     Won,
     decay_rows,
     evaluation_cells,
     factor_rows,
+    placebo_paths,
+    placebo_rows,
     portfolio_rows,
 )
 from mg_portfolio.report.weekly.texts import TEXTS, period_names
@@ -77,7 +80,7 @@ TOP_WEIGHTS = 20
 PAGE_WIDTH = 9.6  # inches of a full-width chart: its 8-point words then come out at the size of the page's small print
 _RATIOS = {"rank_ic_ir", "top_information_ratio"}
 _CAPTIONS = ("long_short", "drawdown", "portfolio", "benchmark", "relative", "industry", "style", "overweight",
-             "underweight", "weekdays", "spread")  # fmt: skip
+             "underweight", "weekdays", "spread", "placebos", "placebo_mean")  # fmt: skip
 RED, GREEN = "#c0392b", "#1e8449"
 FIGURES = {name: 2 * at + 1 for at, name in enumerate((*HANDMADE, *DEEP, *EXPECTED_PORTFOLIOS))}
 """Number of the monitor's first figure of each factor and portfolio; the second follows it."""
@@ -172,6 +175,9 @@ def overview(report: WeeklyReport, lang: str) -> dict[str, str]:
         texts["table1"]: _markdown([texts["factor"], *heads], first),
         texts["table2"]: _markdown([texts["portfolio"], *periods, texts["weeks_won"]], second),
     }
+    beside = [[words.portfolio(r), *words.placebos(p)] for r in portfolios if r.series for p in placebo_rows(r.series)]
+    if beside:
+        out[texts["placebos"]] = _markdown([texts["portfolio"], *texts["placebo_heads"].split("|")], beside)
     for row in portfolios:
         if row.series is not None:
             drawn = charts.nav_chart(row.series.days, row.series.nav, row.series.benchmark_nav, words.chart)
@@ -246,6 +252,14 @@ class _Formatter:
         return self.texts["trained"].format(
             model=self.name(one.model), half=one.half_year, count=len(one.best), values=values
         )
+
+    def placebos(self, row: PlaceboRow) -> list[str]:
+        """Cells of a portfolio's line beside its placebos."""
+        period = self.texts["whole_period"] if row.period == "whole" else row.period
+        low, high = self.pct(row.low), self.pct(row.high)
+        between = "–" if math.isnan(row.low) else self.texts["between"].format(low=low, high=high)
+        values = (self.pct(value) for value in (row.excess, row.mean, row.over))
+        return [period, *values, between, f"{row.rank}/{row.placebos + 1}", str(row.weeks)]
 
     def step(self, limit: str) -> str:
         """A usual move of a limit, with its unit."""
@@ -341,6 +355,7 @@ def _portfolio_card(row: PortfolioRow, report: WeeklyReport, words: _Formatter) 
         "nav": Markup(svg(nav, captions[0])),
         "bars": Markup(svg(bars, captions[1])),
         "lists": _portfolio_lists(series, words),
+        "beside": [words.placebos(line) for line in placebo_rows(series)],
         **_portfolio_charts(series, name, words),
     }
 
@@ -401,9 +416,9 @@ def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[s
 
 
 def _portfolio_charts(series: PortfolioSeries, name: str, words: _Formatter) -> dict[str, Markup | None]:
-    """Exposures, active weights and weekday paths, each None where nothing is recorded."""
+    """Exposures, active weights, weekday paths and placebos, each None where nothing is recorded."""
     texts, lang = words.texts, words.lang
-    out: dict[str, Markup | None] = dict.fromkeys(("exposures", "weights", "weekdays"))
+    out: dict[str, Markup | None] = dict.fromkeys(("exposures", "weights", "weekdays", "placebos"))
     if series.industry or series.styles:
         figure = charts.exposures_chart(
             {industry_name(k, lang): v for k, v in series.industry.items()},
@@ -430,6 +445,10 @@ def _portfolio_charts(series: PortfolioSeries, name: str, words: _Formatter) -> 
             own = weekday_name("fri", lang)
             figure = weekday_paths_chart(np.asarray(series.days)[held], paths, own, PAGE_WIDTH, words.chart)
             out["weekdays"] = Markup(svg(figure, texts["alt_weekdays"].format(name=name)))
+    days, relative, placebos = placebo_paths(series)
+    if len(days) > 1:
+        figure = placebo_chart(days, relative, placebos, PAGE_WIDTH, words.chart)
+        out["placebos"] = Markup(svg(figure, texts["alt_placebos"].format(name=name)))
     return out
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mg_portfolio.evaluation.placebo_comparison import compare_with_placebos
 from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.report.published import period_bounds, published_rows, published_value
 from mg_portfolio.report.weekly.inputs import (
@@ -141,6 +142,52 @@ def _portfolio_row(report: WeeklyReport, portfolio: PortfolioSeries, lang: str) 
     )
     cells = _cells(report, portfolio.name, "excess", portfolio.days, returns)
     return PortfolioRow(portfolio.name, portfolio.index, portfolio, None, cells, won)
+
+
+@dataclass(frozen=True)
+class PlaceboRow:
+    """A portfolio beside its placebos over one period, as in :func:`~mg_portfolio.evaluation.placebo_comparison`.
+
+    Attributes
+    ----------
+    period : str
+        "whole", or a year.
+    excess, mean, over, low, high : float
+        Of the portfolio, the placebos' mean, and the one over the other with its interval.
+    rank, placebos, weeks : int
+        Among ``placebos + 1``, 1 for the highest excess; calendar weeks.
+    """
+
+    period: str
+    excess: float
+    mean: float
+    over: float
+    low: float
+    high: float
+    rank: int
+    placebos: int
+    weeks: int
+
+
+def placebo_paths(series: PortfolioSeries) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Days on which the portfolio and its placebos are stored, its relative NAV and theirs ``(N, D)``."""
+    placebos = np.asarray(series.placebos, float)
+    if not len(placebos):
+        return np.array([], "datetime64[D]"), np.array([]), placebos
+    stored = np.isfinite(placebos).all(axis=0)
+    relative = np.asarray(series.nav, float) / np.asarray(series.benchmark_nav, float)
+    return np.asarray(series.days, "datetime64[D]")[stored], relative[stored], placebos[:, stored]
+
+
+def placebo_rows(series: PortfolioSeries) -> list[PlaceboRow]:
+    """A portfolio beside its placebos: the whole period, then its years; none where nothing is stored of them."""
+    days, relative, placebos = placebo_paths(series)
+    if len(days) < 2:
+        return []
+    found = compare_with_placebos(days, relative, placebos)
+    order = ["excess", "placebo_mean", "over_placebos", "low", "high", "rank", "placebos", "weeks"]
+    rows = zip(found.index, found[order].itertuples(index=False), strict=True)
+    return [PlaceboRow(str(period), *map(float, v[:5]), *map(int, v[5:])) for period, v in rows]  # type: ignore
 
 
 def _cells(

@@ -75,6 +75,14 @@ TEXTS: dict[str, dict[str, str]] = {
         "chart_long_short": "多空相对强弱（前 10% / 后 10%）",
         "chart_weekdays": "按调仓日（决策星期）的相对净值",
         "chart_spread": "期末差距",
+        "chart_placebos": "组合与随机信号的相对净值",
+        "chart_placebo_mean": "随机信号均值",
+        "placebos": "与随机信号对照",
+        "placebo_heads": "区间|超额收益|随机信号均值|超过均值|95% 区间|名次|周数",
+        "whole_period": "全期（年化）",
+        "note_placebos": "随机信号：把每周的得分在同一批股票间随机重排，并保持该信号的周度秩自相关，"
+        "在相同的约束、费用与调仓日下回测（图中灰线）。单独的超额收益还包含股票池、指数权重与费用的影响；"
+        "超过随机信号均值的部分才来自信号。95% 区间由逐周差异的分块自助法得到，不足 10 周时不给出；名次 1 为超额最高。",
         "chart_drawdown": "回撤",
         "chart_portfolio": "组合净值",
         "chart_benchmark": "基准净值",
@@ -88,6 +96,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "alt_nav": "{name}累计超额收益",
         "alt_excess": "{name}超额收益",
         "alt_weekdays": "{name}按调仓日的相对净值",
+        "alt_placebos": "{name}与随机信号的相对净值",
         "alt_exposures": "{name}暴露",
         "alt_weights": "{name}主动权重",
         "last_rebalance": "最近一次调仓",
@@ -213,6 +222,16 @@ TEXTS: dict[str, dict[str, str]] = {
         "chart_long_short": "relative strength, top tenth / bottom tenth",
         "chart_weekdays": "relative NAV by weekday of the decision",
         "chart_spread": "spread at the end",
+        "chart_placebos": "relative NAV beside random signals",
+        "chart_placebo_mean": "their mean",
+        "placebos": "Beside random signals",
+        "placebo_heads": "Period|Excess|Random signals, mean|Excess over their mean|95% interval|Rank|Weeks",
+        "whole_period": "whole, a year",
+        "note_placebos": "Random signals (placebos): each week's scores dealt out at random among the same stocks, as "
+        "persistent as the signal's own ranks, under the same limits, costs and rebalance days (grey lines). The "
+        "excess alone holds what the universe, the index weights and the costs earn or take; what lies above the "
+        "random signals' mean is the signal's. The interval resamples blocks of the weekly differences and needs ten "
+        "weeks; rank 1 is the highest excess.",
         "chart_drawdown": "drawdown",
         "chart_portfolio": "portfolio",
         "chart_benchmark": "benchmark",
@@ -226,6 +245,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "alt_nav": "{name}: cumulative excess",
         "alt_excess": "{name}: excess return",
         "alt_weekdays": "{name}: relative NAV by weekday",
+        "alt_placebos": "{name}: relative NAV beside random signals",
         "alt_exposures": "{name}: exposures",
         "alt_weights": "{name}: active weights",
         "last_rebalance": "Last rebalance",

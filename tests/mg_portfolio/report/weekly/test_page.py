@@ -111,7 +111,7 @@ class Page(HTMLParser):
             self.open.append(tag)
         if "id" in attrs:
             self.ids.append(attrs["id"])
-        for key in ("data-factor", "data-portfolio", "data-evaluation", "data-decay"):
+        for key in ("data-factor", "data-portfolio", "data-evaluation", "data-decay", "data-placebos"):
             if key in attrs:
                 self.row = self.rows.setdefault((key, attrs[key]), [])
         if tag == "td" and self.row is not None:
@@ -262,6 +262,29 @@ def test_absent_factors_and_portfolios_say_why():
         assert page.rows["data-portfolio", "csi1000_ai"][1] == [
             texts["absent_reason"].format(reason=texts["not_in_settings"])
         ]
+
+
+def test_a_portfolio_stands_beside_its_random_signals():
+    series = portfolio("csi500_ai")
+    relative = series.nav / series.benchmark_nav
+    placebos = relative * np.exp(-np.outer([1, 2, 3], np.arange(len(relative))) * 1e-4)
+    placebos[:, -3:] = np.nan  # not built for the last days yet
+    bare = {"weights": {}, "benchmark_weights": {}, "industry": {}, "styles": {}, "weekdays": {}}
+    both = (portfolio("csi500_ai", placebos=placebos, **bare), portfolio("csi1000_ai", "CSI 1000", **bare))
+    report = weekly(portfolios=both, factors=())
+    for lang in ("zh", "en"):
+        html, texts = render_weekly_report(report, lang), TEXTS[lang]
+        page = Page(html)
+        assert "placebos-csi500_ai" in page.ids
+        assert "placebos-csi1000_ai" not in page.ids
+        assert html.count(texts["note_placebos"].replace("'", "&#39;")) == 1
+        rows = [page.rows["data-placebos", f"csi500_ai {i}"] for i in range(3)]
+        assert [row[0] for row in rows] == [[texts["whole_period"]], ["2022"], ["2023"]]
+        assert rows[0][3] == [f"{100 * np.expm1(252 * 2e-4):.2f}%"]
+        assert [row[5] for row in rows] == [["1/4"]] * 3
+        assert texts["placebos"] in overview(report, lang)
+    with pytest.raises(EvaluationError, match="csi500_ai: 9 values of each placebo on 403 days"):
+        portfolio("csi500_ai", placebos=placebos[:, :9])
 
 
 def test_missing_days_are_marked_and_missing_periods_named():
