@@ -37,7 +37,7 @@ def torch_device(device: str = "auto", require_gpu: bool = False, promised_by: s
     if promised_by and found == "cpu" != device:
         raise DataError(
             f"{promised_by} gives a GPU to runs of the job half_yearly_retrain and to those with its tags, and none "
-            "was found here: start the training from that job, or set MG_DEVICE=cpu in the deployment to train on the CPU"
+            "was found here: start the training from that job, or set MG_DEVICE=cpu in the deployment (no GPU)"
         )
     if require_gpu and found == "cpu":
         raise DataError("require_gpu is set and no GPU was found; unset it or run this step on a GPU machine")

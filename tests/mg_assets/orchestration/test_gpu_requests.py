@@ -26,8 +26,9 @@ def test_runs_that_train_ask_their_launcher_for_a_gpu():
     assert json.loads(retrain_job.tags["dagster-ray/config"]) == {"num_gpus": 1}
 
 
+@pytest.mark.usefixtures("no_gpu")
 @pytest.mark.parametrize("launcher", ["K8sRunLauncher", "RayRunLauncher"])
-def test_a_promised_gpu_that_is_absent_fails_in_one_line(no_gpu, launcher):
+def test_a_promised_gpu_that_is_absent_fails_in_one_line(launcher):
     with pytest.raises(dg.Failure) as caught:
         ComputeResource(device="auto").torch_device(launcher)
     line = caught.value.description
@@ -38,7 +39,8 @@ def test_a_promised_gpu_that_is_absent_fails_in_one_line(no_gpu, launcher):
     assert ComputeResource(device="auto").torch_device() == "cpu"
 
 
-def test_a_numbered_gpu_that_is_absent_fails_too(no_gpu):
+@pytest.mark.usefixtures("no_gpu")
+def test_a_numbered_gpu_that_is_absent_fails_too():
     with pytest.raises(DataError, match="device 'cuda:1' was requested and is absent"):
         torch_device("cuda:1")
 

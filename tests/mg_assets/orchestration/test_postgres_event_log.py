@@ -97,7 +97,7 @@ def record(instance: dg.DagsterInstance, definitions=(pair, checked), first="202
     return result
 
 
-def told(instance: dg.DagsterInstance) -> dict:
+def shown(instance: dg.DagsterInstance) -> dict:
     """What a user reads of the assets."""
     log, found = instance.event_log_storage, {}
     for name in ("first", "second"):
@@ -115,24 +115,24 @@ def told(instance: dg.DagsterInstance) -> dict:
     return found
 
 
-def test_it_tells_what_the_sqlite_log_tells(instance, tmp_path, monkeypatch):
+def test_it_records_what_the_sqlite_log_records(instance, tmp_path, monkeypatch):
     record(instance)
     with sqlite(tmp_path / "sqlite") as local:
         record(local)
-        expected = told(local)
-    assert told(instance) == expected
+        expected = shown(local)
+    assert shown(instance) == expected
     assert len(expected["first"]["partitions"]) == len(expected["second"]["partitions"]) == 20
     assert asset_rows(instance) == [('["first"]', True), ('["second"]', True)]
 
 
 def test_the_stock_log_reads_and_continues_it(instance, server, tmp_path):
     record(instance)
-    before = told(instance)
+    before = shown(instance)
     with home(tmp_path / "stock", server.url, "PostgresEventLogStorage") as stock:
         assert type(stock.event_log_storage).__name__ == "PostgresEventLogStorage"
-        assert told(stock) == before
+        assert shown(stock) == before
         record(stock, first="2023-01-23", last="2023-01-24")
-    assert len(told(instance)["second"]["partitions"]) == 22
+    assert len(shown(instance)["second"]["partitions"]) == 22
 
 
 def test_a_planned_check_is_one_row_in_postgres(instance):
@@ -174,7 +174,7 @@ def test_a_restart_of_the_server_is_survived(instance, server):
     server.start()
     assert query(instance, "select pg_backend_pid()") != [before]
     record(instance, first="2023-01-05", last="2023-01-06")
-    assert len(told(instance)["first"]["partitions"]) == 4
+    assert len(shown(instance)["first"]["partitions"]) == 4
 
 
 def test_tables_are_looked_for_once(instance, monkeypatch):
@@ -213,7 +213,7 @@ def test_a_backfill_on_postgres_makes_the_same_lake(instance, tmp_path):
 
 
 def events(instance: dg.DagsterInstance, table: str) -> list[tuple]:
-    """Partition and metadata of each materialisation, without what tells the time."""
+    """Partition and metadata of each materialisation, without paths."""
     records = instance.fetch_materializations(dg.AssetKey(table), limit=100).records
     metadata = [(r.partition_key, r.asset_materialization.metadata) for r in records]
     return sorted((key, sorted(k for k in shown if k != "path")) for key, shown in metadata)
