@@ -12,7 +12,7 @@ CUT = 3.0
 
 
 def bar_styles(returns: np.ndarray, amount: np.ndarray) -> np.ndarray:
-    """Compute exposures to beta, momentum, reversal, volatility and traded amount, row t as known at the close of day t.
+    """Compute exposures to beta, momentum, reversal, volatility and traded amount; row t as known at day t's close.
 
     Beta with the equally weighted market and volatility over 126 days, momentum the sum of the returns from 252 to 21
     days before, reversal that of the last 21, amount the logarithm of the mean over 63 days. A stock needs half of the
