@@ -42,6 +42,13 @@ class PortfolioSpec:
         Of trading, in the backtest.
     every : int
         Trading days between rebalances.
+    cost : float
+        Cost of trading in the objective, fraction of the traded value on each side; 0 leaves it out, as the reports do.
+        Above 0 the score is taken in units of return (:mod:`mg_portfolio.backtest.expected_returns`) once ten decisions
+        have complete returns, so that a trade is made only where it pays; before that the score decides without cost.
+    holding_period : float or None
+        Trading days over which a trade earns what it cost, for ``cost``: the signal's measured decay, see
+        :func:`mg_portfolio.backtest.expected_returns.holding_period`; None takes ``every``.
     source : str
         Report and chart.
     published : str or None
@@ -59,6 +66,8 @@ class PortfolioSpec:
     turnover_limit: float = 0.15
     costs: Costs = field(default_factory=lambda: Costs.two_sided(0.004))
     every: int = 5
+    cost: float = 0.0
+    holding_period: float | None = None
     source: str = ""
     published: str | None = ""
 
@@ -66,6 +75,11 @@ class PortfolioSpec:
     def subject(self) -> str | None:
         """Name in the published tables; None where nothing was published of it."""
         return None if self.published is None else self.published or self.name
+
+    @property
+    def cost_to_rebalance(self) -> float:
+        """The part of ``cost`` that a trade has to earn until the next rebalance."""
+        return self.cost * self.every / (self.every if self.holding_period is None else self.holding_period)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -197,6 +211,8 @@ FREE = "a portfolio of one's own"
 _LIMITS = {
     "exposures": "winsorised at five MAD and z-scored over the day's stocks with a score",
     "budget": "fully invested, no short position",
+    "cost": "none in the objective; the report names none there",
+    "holding_period": "without a cost in the objective it has no effect",
     "stocks to buy": "listed, not under special treatment, and with a score; a halted one is held as it is",
 }
 _AI = {

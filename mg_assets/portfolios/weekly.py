@@ -4,11 +4,11 @@
 2. :func:`decide_weeks` reads the days from there, `STRETCH` weeks at a time, and rebalances week by week
    (:mod:`mg_portfolio.backtest.rebalance`).
 3. Each week stores the slopes of completed returns on scores, so that shadow prices can be reported in basis points a
-   year without look-ahead (:class:`ScoreSlopes`).
+   year without look-ahead (:class:`mg_portfolio.backtest.expected_returns.ScoreSlopes`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -19,15 +19,13 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.trading_rules import TradingRules
+from mg_portfolio.backtest.expected_returns import ScoreSlopes, no_trade_region
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
-from mg_portfolio.optimization.shadow_prices import return_per_score
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
 BEFORE = 10  # sessions read before the last decision: for the price of a halted stock, and the last complete returns
 STRETCH = 50  # weeks read at once
-YEAR = 52  # decisions whose slopes are kept
-ENOUGH = 10  # decisions with complete returns that a mean slope needs
 
 WEIGHT_COLUMNS = {
     "symbol": "stock",
@@ -147,53 +145,6 @@ def last_decision(lake: Lake, table: str, first: str, before: str | None) -> Sto
     return None
 
 
-@dataclass
-class ScoreSlopes:
-    """Returns per unit of score of past decisions, each used once its holding period has ended.
-
-    Attributes
-    ----------
-    slopes : list of (decided, slope)
-        Ascending, of the last year's decisions.
-    pending : list of (decided, symbols, scores)
-        Decisions whose returns are not complete yet.
-    """
-
-    slopes: list[tuple[str, float]] = field(default_factory=list)
-    pending: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
-
-    def add_completed(self, panel: DecisionPanel, day: int, every: int) -> None:
-        """Add the slopes of returns from T+1's trade to ``every`` sessions later that are complete at ``day``'s close.
-
-        As with labels, a stock that could not be bought on T+1 has none.
-        """
-        market = panel.market
-        row = {str(d): i for i, d in enumerate(market.days)}
-        column = {s: i for i, s in enumerate(market.symbols)}
-        still = []
-        for decided, symbols, scores in self.pending:
-            at = row.get(decided)
-            if at is None:
-                continue  # before the days of the panel
-            if at + 1 + every > day:
-                still.append((decided, symbols, scores))
-                continue
-            here = np.array([s in column for s in symbols])
-            s = np.array([column[name] for name in symbols[here]], dtype=np.int64)
-            locked = market.limit_up[at + 1, s] | market.limit_down[at + 1, s]
-            entry = market.tradable[at + 1, s] & panel.buyable[at + 1, s] & ~locked
-            start = np.where(entry, market.trade_price[at + 1, s], np.nan)
-            slope, _ = return_per_score(scores[here], market.trade_price[at + 1 + every, s] / start - 1.0)
-            if np.isfinite(slope):
-                self.slopes.append((decided, slope))
-        self.pending, self.slopes = still, self.slopes[-YEAR:]
-
-    @property
-    def mean(self) -> float | None:
-        """Return to the next rebalance per unit of score; None before enough decisions have complete returns."""
-        return float(np.mean([s for _, s in self.slopes])) if len(self.slopes) >= ENOUGH else None
-
-
 def decide_weeks(
     lake: Lake, spec: PortfolioSpec, table: str, keys: list[str], rules: TradingRules, last: StoredDecision | None
 ) -> Iterator[tuple[str, Decision | str, pd.DataFrame, dict]]:
@@ -235,7 +186,7 @@ def decide_weeks(
         row = {k: i for i, k in enumerate(data.keys)}
         unknown = data.unknown_styles(spec)
         before = None if last is None else _as_step(last, panel, row[last.decided], value)
-        steps = rebalance(panel, spec, [row[d] for d in days], rules.rates(spec), rules.execution, before)
+        steps = rebalance(panel, spec, [row[d] for d in days], rules.rates(spec), rules.execution, before, slopes)
         for key in part:
             if key not in decided_on:
                 yield key, f"no session of the week has a {spec.signal}", _empty(columns), {}
@@ -246,10 +197,9 @@ def decide_weeks(
                 continue
             day = decided_on[key]
             rows = weights_table(panel, step, tuple(columns))
-            slopes.add_completed(panel, step.day, spec.every)
-            slopes.pending.append((day, rows["symbol"].to_numpy(object), rows["score"].to_numpy(float)))
             facts = _facts(spec, step, unknown) | {"decided": day, "traded": str(shift(day, 1))}
-            facts |= {"return_per_score": slopes.mean, "earned": list(slopes.slopes)}
+            per_unit = slopes.mean if step.expected is None else 1.0  # the objective then is in units of return
+            facts |= {"return_per_score": per_unit, "earned": list(slopes.slopes)}
             last, value = StoredDecision(day, rows, facts), step.value
             yield key, step, rows, facts
 
@@ -301,7 +251,16 @@ def _facts(spec: PortfolioSpec, step: Decision, unknown: list[str]) -> dict:
         "size_neutralised": "size" not in unknown,
         **({"styles_unknown": unknown} if unknown else {}),
         "value": step.value,
+        **_costs(step),
     }
+
+
+def _costs(step: Decision) -> dict:
+    """The score's expected return, and what the cost in the objective kept from trading."""
+    if step.expected is None or step.problem is None or step.solution is None:
+        return {}
+    region = {} if step.solution.status == "infeasible" else asdict(no_trade_region(step.problem, step.solution))
+    return {"expected_return": asdict(step.expected) | {"cost": step.problem.cost}, "no_trade": region}
 
 
 def _empty(columns: Mapping[str, str]) -> pd.DataFrame:

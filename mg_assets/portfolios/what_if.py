@@ -16,6 +16,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_assets.settings.values import known_names
+from mg_portfolio.backtest.expected_returns import expected_return
 from mg_portfolio.catalog import HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
@@ -72,8 +73,9 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     facts = store.metadata(table, key)
     spec = portfolios[portfolio]
     other, room, cost = _changed(spec, changes)
-    before = _problem(store, spec, stored, facts["decided"])
-    after = _problem(store, other, stored, facts["decided"], cost)
+    own = facts.get("expected_return") or {}
+    before = _problem(store, spec, stored, facts["decided"], own)
+    after = _problem(store, other, stored, facts["decided"], own if cost is None else own | {"cost": cost})
     if room:
         after = _with_room(after, room)
     comparison = compare(
@@ -147,8 +149,10 @@ def _week(store: Lake, table: str, week: str | None) -> str:
     return monday
 
 
-def _changed(spec: PortfolioSpec, changes: Mapping[str, Change]) -> tuple[PortfolioSpec, dict[str, float], float]:
-    """The specification with the changes, the room of single constraints, and the cost."""
+def _changed(
+    spec: PortfolioSpec, changes: Mapping[str, Change]
+) -> tuple[PortfolioSpec, dict[str, float], float | None]:
+    """The specification with the changes, the room of single constraints, and the cost where it was given."""
     known = {*LIMITS, "style_limits", "room", "cost"}
     unknown = [name for name in changes if name not in known]
     if unknown:
@@ -165,14 +169,18 @@ def _changed(spec: PortfolioSpec, changes: Mapping[str, Change]) -> tuple[Portfo
     room = changes.get("room") or {}
     if not isinstance(room, Mapping):
         raise DataError(f"room was {room!r}, expected a constraint and its extra room")
-    cost = changes.get("cost") or 0.0
-    return replace(spec, **new), {k: float(v or 0.0) for k, v in room.items()}, float(cost)  # type: ignore[arg-type]
+    new.pop("cost", None)
+    cost = float(changes["cost"] or 0.0) if "cost" in changes else None  # type: ignore[arg-type]
+    return replace(spec, **new), {k: float(v or 0.0) for k, v in room.items()}, cost  # type: ignore[arg-type]
 
 
 def _problem(
-    store: Lake, spec: PortfolioSpec, stored: pd.DataFrame, decided: str, cost: float = 0.0
+    store: Lake, spec: PortfolioSpec, stored: pd.DataFrame, decided: str, expected: Mapping[str, float]
 ) -> EnhancementProblem:
-    """The stored week's problem under a specification."""
+    """The stored week's problem under a specification, with the score's expected return and cost if it has them."""
+    score = stored["score"].to_numpy(float)
+    if "shrunk" in expected:
+        score = expected_return(score, expected["shrunk"])
     codes, names = pd.factorize(stored["industry"], sort=True)
     st = store.day("reference", decided, ["symbol", "st"]).set_index("symbol")["st"]
     styles = {name: stored[name].to_numpy(float) for name in (*HEAVY_STYLES, *OTHER_STYLES) if name in stored}
@@ -181,7 +189,7 @@ def _problem(
         raise DataError(f"{spec.name} has no exposures to {unknown[0]!r} in its weights table; it has {list(styles)}")
     problem = build_problem(
         spec,
-        score=stored["score"].to_numpy(float),
+        score=score,
         benchmark=stored["benchmark"].to_numpy(float),
         holdings=stored["holdings"].to_numpy(float),
         industry=codes,
@@ -193,7 +201,7 @@ def _problem(
         buyable=~st.reindex(stored["symbol"]).fillna(True).to_numpy(bool),
         symbols=stored["symbol"].to_numpy(object),
         industry_names=dict(enumerate(map(str, names))),
-        cost=cost,
+        cost=expected.get("cost", 0.0),
     )
     if not styles:
         return problem

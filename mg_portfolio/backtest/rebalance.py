@@ -17,6 +17,7 @@ import numpy as np
 
 from mg_axes import CODES, FLAGS, PANEL, WEIGHTS
 from mg_portfolio.backtest.execution import Execution
+from mg_portfolio.backtest.expected_returns import ReturnPerScore, ScoreSlopes
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
 from mg_portfolio.backtest.simulate import drift_to, simulate
@@ -142,6 +143,8 @@ class Decision:
         None where there was no decision.
     absent : str
         Why nothing was decided; empty where something was.
+    expected : ReturnPerScore, optional
+        What made the score a return, where the problem has a cost.
     """
 
     day: int
@@ -151,9 +154,16 @@ class Decision:
     problem: EnhancementProblem | None = None
     solution: EnhancementSolution | None = None
     absent: str = ""
+    expected: ReturnPerScore | None = None
 
 
-def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np.ndarray) -> EnhancementProblem | str:
+def problem_at(
+    panel: DecisionPanel,
+    spec: PortfolioSpec,
+    day: int,
+    holdings: np.ndarray,
+    expected: ReturnPerScore | None = None,
+) -> EnhancementProblem | str:
     """Build one day's problem.
 
     Parameters
@@ -166,6 +176,8 @@ def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np
         Index in the panel.
     holdings : (S,) float
         Weights held at the close.
+    expected : ReturnPerScore, optional
+        Takes the score in units of return, and the specification's cost with it.
 
     Returns
     -------
@@ -179,7 +191,7 @@ def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np
         return f"the source has no {spec.index} weights on {date}"
     return build_problem(
         spec,
-        score=panel.score[day],
+        score=panel.score[day] if expected is None else expected.expected(panel.score[day]),
         benchmark=panel.benchmark[day],
         holdings=holdings,
         industry=panel.industry[day],
@@ -191,6 +203,7 @@ def problem_at(panel: DecisionPanel, spec: PortfolioSpec, day: int, holdings: np
         buyable=panel.buyable[day],
         symbols=panel.market.symbols,
         industry_names=panel.industry_names,
+        cost=0.0 if expected is None else spec.cost_to_rebalance,
     )
 
 
@@ -201,6 +214,7 @@ def rebalance(
     cost: Costs | CostSchedule | None = None,
     execution: Execution | None = None,
     last: Decision | None = None,
+    slopes: ScoreSlopes | None = None,
 ) -> Iterator[Decision]:
     """Decide on each of the days, in order, from the drifted weights of the decision before.
 
@@ -218,6 +232,9 @@ def rebalance(
         With the capital at the portfolio's first decision.
     last : Decision, optional
         The decision before the first of the days; where absent the portfolio starts in cash.
+    slopes : ScoreSlopes, optional
+        What earlier decisions' scores earned; the days' own are added. By default kept from the first of the days on
+        where the specification has a cost.
 
     Yields
     ------
@@ -225,18 +242,26 @@ def rebalance(
         One a day; on a day that lacks signal or benchmark it has no solution, and the portfolio drifts on.
     """
     rates = spec.costs if cost is None else cost
+    if slopes is None and spec.cost > 0.0:
+        slopes = ScoreSlopes()
     for day in map(panel.market.index, days):
         if last is None:
             holdings, value = np.zeros(len(panel.market.symbols)), 1.0
         else:
             holdings, growth = _drifted(panel.market, last, day, rates, execution)
             value = last.value * growth
-        problem = problem_at(panel, spec, day, holdings)
+        if slopes is not None:
+            slopes.add_completed(panel.market, panel.buyable, day, spec.every)
+        expected = slopes.shrunk if slopes is not None and spec.cost > 0.0 else None
+        problem = problem_at(panel, spec, day, holdings, expected)
         if isinstance(problem, str):
             yield Decision(day, holdings, holdings, value, absent=problem)
             continue
         solution = optimize(problem)
-        last = Decision(day, holdings, on_axis(problem, solution.weights, len(holdings)), value, problem, solution)
+        target, kept = on_axis(problem, solution.weights, len(holdings)), problem.positions
+        if slopes is not None:
+            slopes.pending.append((str(panel.market.days[day]), panel.market.symbols[kept], panel.score[day, kept]))
+        last = Decision(day, holdings, target, value, problem, solution, expected=expected)
         yield last
 
 

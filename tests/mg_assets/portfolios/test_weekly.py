@@ -7,6 +7,7 @@ import pandas as pd
 import portfolio_market as helper
 import pytest
 
+from mg_assets.assets import portfolio_placebos
 from mg_assets.assets import portfolios as assets
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.labels import eligible_entry, labels
@@ -14,13 +15,15 @@ from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partition_build import Build
+from mg_assets.portfolios import placebo_runs
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
-from mg_assets.portfolios.weekly import ENOUGH, decide_weeks, decision_days, last_decision, weight_columns
+from mg_assets.portfolios.weekly import decide_weeks, decision_days, last_decision, weight_columns
 from mg_assets.portfolios.what_if import what_if
 from mg_assets.quality import run_suite
 from mg_assets.settings import load_settings
+from mg_portfolio.backtest.expected_returns import ENOUGH
 from mg_portfolio.catalog import OTHER_STYLES, PORTFOLIOS
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
@@ -172,7 +175,7 @@ def test_a_gap_between_weeks_is_an_error(lake, weeks):
 
 
 def run_asset(table: str, lake: Lake) -> dict:
-    asset = next(a for a in assets.ASSETS if table in a.tables)
+    asset = next(a for a in (*assets.ASSETS, *portfolio_placebos.ASSETS) if table in a.tables)
     build = Build([WHOLE], lake, lambda: None, 1, lambda: "cpu", lambda _: None)
     return {made.table: made for made in asset.make(build)}
 
@@ -232,6 +235,86 @@ def test_the_metadata_shows_luck_attribution_and_prices(backtest):
     assert fri.index[0] == 1  # bought on the day after the first decision
     growth = (own.iloc[-1] / own.iloc[0]) ** (252 / (len(own) - 1)) - 1
     assert made.stored["weekdays"]["fri"]["excess_annual"] == pytest.approx(growth)
+
+
+@pytest.fixture(scope="module")
+def placebos(lake) -> dict:
+    return run_asset(f"{NAME}_placebo", lake)
+
+
+def decided_on(lake, weeks) -> tuple:
+    """The panel of the stored decisions, and their rows in it."""
+    decisions, _ = assets.stored_decisions(lake, NAME)
+    data = DecisionData(lake, assets.backtest_days(lake, decisions, min(decisions)))
+    days = np.array(sorted(decisions), "datetime64[D]")
+    return decisions, data, data.decisions(PORTFOLIOS[NAME], "fused"), np.searchsorted(data.market.days, days)
+
+
+def test_the_stored_portfolio_stands_beside_its_placebos(lake, weeks, backtest, placebos):
+    made, paths = placebos[f"{NAME}_placebo"], placebos[f"{NAME}_placebo_paths"].frame
+    frame, own = made.frame, backtest[f"{NAME}_backtest"]
+    assert tuple(frame.columns) == tuple(portfolio_placebos.COLUMNS)
+    assert [tuple(x) for x in frame[["placebo", "period"]].to_numpy()] == [
+        (n, period) for n in range(21) for period in ("whole", "2023")
+    ]
+    whole = frame[frame["period"] == "whole"].set_index("placebo")
+    for name in ("excess_annual", "tracking_error", "information_ratio", "turnover_two_way_annual"):
+        assert whole.loc[0, name] == own.stored["metrics"][name], name
+    compared = made.stored["compared"]["whole"]
+    assert compared["excess"] == pytest.approx(whole.loc[0, "excess_annual"])
+    assert compared["rank"] == 1 + (whole.loc[1:, "excess_annual"] > whole.loc[0, "excess_annual"]).sum()
+    assert compared["rank"] == 1  # the planted signal
+    ends = paths.groupby("placebo")["relative_nav"].last()
+    np.testing.assert_allclose(ends ** (252 / whole["days"].iloc[0]) - 1, whole.loc[1:, "excess_annual"])
+    turnover = whole["turnover_two_way_annual"]
+    assert turnover[1:].between(0.8 * turnover[0], 1.2 * turnover[0]).all()
+    assert {"beside placebos", "how to read it", "placebo paths", "each placebo"} <= set(made.metadata)
+
+
+def test_the_real_scores_in_a_placebos_place_give_the_account(lake, weeks, backtest):
+    _, _, panel, rows = decided_on(lake, weeks)
+    path = placebo_runs.simulate_placebo(panel, PORTFOLIOS[NAME], rows, panel.score[rows])
+    account = backtest[f"{NAME}_backtest"].frame.set_index("date")
+    days = path.result.days.astype(str)
+    np.testing.assert_array_equal(path.result.nav, account.loc[days, "nav"])
+    np.testing.assert_array_equal(path.result.benchmark_nav, account.loc[days, "benchmark_nav"])
+
+
+def test_placebos_in_processes_are_those_of_one(lake, weeks, monkeypatch):
+    """Through the files that the processes map; the processes themselves are ``worker_pool``'s tests."""
+    _, _, panel, rows = decided_on(lake, weeks)
+    spec, rules = PORTFOLIOS[NAME], TradingRules()
+    alone = placebo_runs.run_placebos(panel, spec, rows[:5], 3, rules)
+    asked = []
+
+    def in_turn(work, tasks, workers):
+        asked.append((len(tasks), workers))
+        yield from reversed([(name, work(task, print)) for name, task in tasks.items()])
+
+    monkeypatch.setattr(placebo_runs, "run_tasks", in_turn)
+    monkeypatch.setattr(placebo_runs, "DECISIONS_PER_WORKER", 1)
+    shared = placebo_runs.run_placebos(panel, spec, rows[:5], 3, rules, workers=2)
+    assert asked == [(2, 2)]
+    for one, other in zip(alone, shared, strict=True):
+        assert one.number == other.number
+        assert (one.relative_nav == other.relative_nav).all()
+        pd.testing.assert_frame_equal(one.figures, other.figures, check_exact=True)
+
+
+def test_placebos_are_a_setting_and_no_field_of_the_portfolio(monkeypatch):
+    given = {}
+    for count in (0, 5):
+        monkeypatch.setenv("MG_PORTFOLIOS", f'{{"{NAME}": {{"placebos": {count}}}}}')
+        given[count] = load_settings()
+    monkeypatch.setattr(portfolio_placebos, "settings", lambda: given[5])
+    recipe = portfolio_placebos._placebo_asset(NAME).entries[0].config
+    assert recipe[-1] == 5
+    assert given[0].catalogs.portfolios[NAME] == PORTFOLIOS[NAME]  # weights and published figures stay
+    monkeypatch.setattr(portfolio_placebos, "settings", lambda: given[0])
+    assert portfolio_placebos.placebos_of(NAME) == 0
+    monkeypatch.setenv("MG_PORTFOLIOS", f'{{"{NAME}": {{"placebos": -1}}}}')
+    with pytest.raises(DataError, match="placebos was -1; an integer from 0 was expected"):
+        load_settings()
 
 
 def test_fewer_than_two_weeks_give_a_reason(market, tmp_path):
