@@ -3,12 +3,16 @@
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mg_assets.cli.home import one_run, prepare_home
 from mg_assets.cli.results import print_results
 from mg_assets.cli.screen import Screen
 from mg_assets.errors import DataError
-from mg_assets.settings import CHECKOUT, Settings, settings
+from mg_assets.settings import CHECKOUT, settings
+
+if TYPE_CHECKING:  # pydantic is loaded by the command that reads settings
+    from mg_assets.settings import Settings
 
 
 def add_command(commands: argparse._SubParsersAction) -> None:
@@ -79,7 +83,7 @@ def run(chosen: argparse.Namespace) -> int:
     return 1 if report.failures.reasons and not chosen.skip_failed else 0
 
 
-def _print_left(config: Settings) -> None:
+def _print_left(config: "Settings") -> None:
     """Name the stocks that this run took out of the lake."""
     from mg_assets.cli.left_stocks import left_stocks
     from mg_assets.lake.store import Lake

@@ -142,13 +142,14 @@ def free(key: str, value: object) -> bool:
     if isinstance(value, dict):
         return key in {"files", "indices"}
     return key in SIMULATED_NUMBERS or (
-        value == 1.5 and key in {"price_unit", "volume_unit", "amount_unit", "capital", "other_styles"}
+        value == 1.5
+        and key in {"price_unit", "volume_unit", "amount_unit", "capital", "other_styles", "holding_period"}
     )
 
 
 TEXTS_OF_SIGNALS = {"table", "date", "symbol", "score", "description"}
 OPTIONAL = {
-    "member_floor", "industry_limit", "other_styles",
+    "member_floor", "industry_limit", "other_styles", "holding_period",
     "daily_from", "ticks_from", "until", "portfolios_from", "capital", "participation", "tick_start", "index_sizes",
     "files", "raw_volume", "indices", "symbols", "layouts", "price_unit", "volume_unit", "amount_unit",
 }  # fmt: skip
