@@ -242,7 +242,7 @@ def test_wrong_units_and_flags_say_where(tmp_path, plain):
         mapping(tmp_path, daily={**daily, "st": {"column": "isST"}})
     with pytest.raises(SourceError, match="neither a YAML file nor one of the shipped"):
         MappedSource("nothing", tmp_path)
-    assert {"csi800_ever", "baostock", "tushare", "minute_dolphindb", "minute_akshare"} <= set(preset_names())
+    assert {"csi800_ever", "alla", "baostock", "tushare", "minute_dolphindb", "minute_akshare"} <= set(preset_names())
 
 
 @pytest.mark.parametrize(
