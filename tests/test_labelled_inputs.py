@@ -213,6 +213,9 @@ REFUSED: dict[str, Callable[[Bare], Any]] = {
     "granular_features": lambda on: mf.granular_features(
         np.zeros((S, 10, 240)), on(OTHER.iloc[0]), on(OTHER.iloc[0]), on(OTHER.iloc[0])
     ),
+    "mg_portfolio.risk_model": lambda on: mp.risk_model(on(PRICE), on(INDUSTRY)),
+    "mg_portfolio.bar_styles": lambda on: mp.bar_styles(on(PRICE), on(OTHER)),
+    "mg_portfolio.bias_statistics": lambda on: mp.bias_statistics(on(PRICE), on(OTHER)),
     "period_to_date": lambda on: mf.period_to_date(*(on(PRICE) for _ in range(6)), np.arange(D)),
 }
 
@@ -220,7 +223,7 @@ REFUSED: dict[str, Callable[[Bare], Any]] = {
 OF_ALIGNED = {
     "mg_portfolio": "compare diagnose optimize shadow_price_table rebalance simulate_decisions simulate_weekday_paths "
     "weekday_sensitivity on_axis TearSheet BacktestAttribution BacktestResult Evaluation EnhancementSolution Decision "
-    "PortfolioPath WeekdaySensitivity Comparison Execution weekday_decisions",
+    "PortfolioPath WeekdaySensitivity Comparison Execution weekday_decisions RiskModel BiasStatistics",
     "mg_models": "predict predict_signals train train_many estimate Split TrainingPlan save",
     "mg_assets": "DayPass day_pass explain replay_day what_if bars_from_trades daily_from_minutes minute_factors "
     "trade_factors order_factors monitor_factors intraday_factors save_qlib_prediction",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from mg_axes import bare
 from mg_portfolio.errors import ProblemError
 
 
@@ -58,7 +59,8 @@ def bias_statistics(forecast: np.ndarray, realised: np.ndarray, level: float = 0
     ProblemError
         Shapes that differ, fewer than two periods, NaN, or a forecast that is not positive.
     """
-    f, x = np.asarray(forecast, np.float64), np.asarray(realised, np.float64)
+    f = np.asarray(bare("forecast", forecast, ProblemError), np.float64)
+    x = np.asarray(bare("realised", realised, ProblemError), np.float64)
     if f.ndim != 2 or f.shape != x.shape or len(f) < 2:
         raise ProblemError(f"forecast had shape {f.shape} and realised {x.shape}, expected one (periods, portfolios)")
     if not (np.isfinite(x).all() and np.isfinite(f).all() and (f > 0.0).all()):

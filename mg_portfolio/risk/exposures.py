@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mg_axes import bare
 from mg_portfolio.errors import ProblemError
 
 BAR_STYLES = ("beta", "momentum", "reversal", "volatility", "amount")
@@ -35,7 +36,8 @@ def bar_styles(returns: np.ndarray, amount: np.ndarray) -> np.ndarray:
     ProblemError
         The two panels differ in shape.
     """
-    r, a = np.asarray(returns, np.float64), np.asarray(amount, np.float64)
+    r = np.asarray(bare("returns", returns, ProblemError), np.float64)
+    a = np.asarray(bare("amount", amount, ProblemError), np.float64)
     if r.ndim != 2 or r.shape != a.shape:
         raise ProblemError(f"returns had shape {r.shape} and amount {a.shape}, expected one shape (days, stocks)")
     seen = np.isfinite(r)

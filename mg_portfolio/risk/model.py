@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mg_axes import bare
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.risk.covariance import factor_covariance, regime_multiplier
 from mg_portfolio.risk.cross_section import CrossSections, cross_sections
@@ -83,7 +84,7 @@ class RiskModel:
         (...) float
             Fractions per ``horizon`` days.
         """
-        w = np.asarray(weights, np.float64)
+        w = np.asarray(bare("weights", weights, ProblemError), np.float64)
         exposure = w @ self.factor_loadings
         variance = ((exposure @ self.factor_cov) * exposure).sum(-1) + w**2 @ self.specific_var
         return np.sqrt(np.maximum(variance, 0.0))

@@ -132,7 +132,6 @@ def test_nothing_is_overwritten_and_names_are_checked(tmp_path, monkeypatch, cap
         (["factor", "turn_1m"], "mg: turn_1m is a name of the built-in catalogs"),
         (["portfolio", "csi500_turnover30"], "mg: csi500_turnover30 is a name of the built-in catalogs"),
         (["source", "qlib"], "mg: qlib is a name of the built-in catalogs"),
-        (["factor", "other", "--to", "absent"], "mg: absent is not a folder; make it first"),
     ):
         assert main(["new", *arguments]) == 2
         assert capsys.readouterr().err.startswith(message)

@@ -54,7 +54,8 @@ def test_every_process_of_a_group_ends(trap):
 
 
 STARTER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born ignoring it
 from mg_assets.cli.process_group import process_group
 with process_group(["sleep", "60"], ["sh", "-c", "sleep 60 & wait"], grace=1.0) as started:
     print(*(process.pid for process in started), flush=True)
@@ -67,12 +68,20 @@ def test_a_group_ends_with_the_process_that_started_it(number):
     starter = subprocess.Popen([sys.executable, "-c", STARTER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                text=True, start_new_session=True, cwd=CHECKOUT)  # fmt: skip
     first, second = map(int, starter.stdout.readline().split())
-    child = int(Path(f"/proc/{second}/task/{second}/children").read_text().split()[0])
+    child = first_child(second)
     starter.send_signal(number)
     starter.wait(timeout=10)
     starter.stdout.close()
     for process in (first, second, child):
         wait_for_the_end_of(process)
+
+
+def first_child(process: int) -> int:
+    deadline = time.monotonic() + 5
+    while not (children := Path(f"/proc/{process}/task/{process}/children").read_text().split()):
+        assert time.monotonic() < deadline, "the shell started nothing"
+        time.sleep(0.02)
+    return int(children[0])
 
 
 def wait_for_the_end_of(process: int) -> None:

@@ -210,4 +210,6 @@ def test_a_forked_process_opens_it_again(files, cache, monkeypatch):
     right = fingerprint.file_digests(files)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(fingerprint.file_digests, (files,)) == right
+        pool.close()  # a process that ignores SIGTERM would outlive the end of the block
+        pool.join()
     assert fingerprint.file_digests(files) == right
