@@ -55,7 +55,7 @@ def test_every_process_of_a_group_ends(trap):
 
 STARTER = """
 import signal, sys, time
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born ignoring it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job begins with it ignored
 from mg_assets.cli.process_group import process_group
 with process_group(["sleep", "60"], ["sh", "-c", "sleep 60 & wait"], grace=1.0) as started:
     print(*(process.pid for process in started), flush=True)
