@@ -111,6 +111,9 @@ def read_footer(file: BinaryIO) -> Footer:
 class PartitionFile:
     """A partition's file that is open for reading; what it gives is what was written, or an error.
 
+    One thread reads it, the caller's: a thread of Arrow's own that still holds a piece of a Python file while the
+    process ends aborts or hangs it (apache/arrow issues 34314 and 50482). Callers read several files at once instead.
+
     Parameters
     ----------
     source : BinaryIO
@@ -138,7 +141,11 @@ class PartitionFile:
                 self.parquet = self.footer.parquet
                 here = [name for name in dictionary if name in self.parquet.schema.names]
                 self._file = pq.ParquetFile(
-                    source, metadata=self.parquet, read_dictionary=here, page_checksum_verification=True
+                    source,
+                    metadata=self.parquet,
+                    read_dictionary=here,
+                    page_checksum_verification=True,
+                    pre_buffer=False,
                 )
                 self.schema = self._file.schema_arrow
         except BaseException:
@@ -159,12 +166,13 @@ class PartitionFile:
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows."""
         with reading(self._path, self._report):
-            return self._file.read(columns=None if columns is None else list(columns))
+            return self._file.read(columns=None if columns is None else list(columns), use_threads=False)
 
     def read_row_groups(self, numbers: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of some row groups."""
         with reading(self._path, self._report):
-            return self._file.read_row_groups(list(numbers), columns=None if columns is None else list(columns))
+            chosen = None if columns is None else list(columns)
+            return self._file.read_row_groups(list(numbers), columns=chosen, use_threads=False)
 
 
 def _footer_bytes(file: BinaryIO) -> tuple[bytes, int]:

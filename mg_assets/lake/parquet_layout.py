@@ -164,9 +164,10 @@ class _TickFile:
             self._out.seek(0)
             self._out.truncate()
             self._writer = self._open()
-            with pq.ParquetFile(old) as file:
+            with pq.ParquetFile(old, pre_buffer=False) as file:
                 for group in range(file.num_row_groups):
-                    self._write_group(file.read_row_group(group).cast(self._schema))
+                    rows = file.read_row_group(group, use_threads=False)  # of a Python file: see PartitionFile
+                    self._write_group(rows.cast(self._schema))
 
 
 def _claims(before: Claims, last: pa.Table | None, part: pa.Table, codes: np.ndarray) -> Claims:

@@ -216,6 +216,7 @@ class TableFile:
                 metadata=self.metadata,
                 read_dictionary=dictionaries,
                 page_checksum_verification=True,
+                pre_buffer=False,  # see PartitionFile: no thread but this one
             )
         yield file
         self._files.put(file)

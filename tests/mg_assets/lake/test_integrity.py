@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from mg_assets.errors import DamagedPartitionError
 from mg_assets.factors import day_pass
 from mg_assets.lake.as_of import AsOfLake
+from mg_assets.lake.integrity import PartitionFile
 from mg_assets.lake.parquet_layout import write_parquet
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import PartitionReader
@@ -214,6 +216,31 @@ def test_a_file_of_the_user_is_never_marked(lake, tmp_path):
         day_pass(own, minutes=True)
     assert os.listdir(own.parent) == ["trades.parquet"]
     assert path.exists()
+
+
+def test_only_the_callers_thread_touches_the_file(tmp_path):
+    """A thread of Arrow's that holds a piece of a Python file while the process ends aborts it."""
+    rng, readers = np.random.default_rng(0), set()
+
+    class Watched:
+        """A file that notes who reads it."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def read(self, *size):
+            readers.add(threading.get_native_id())
+            return self.file.read(*size)
+
+    table = pa.table({f"c{i}": rng.random(200_000) for i in range(12)})
+    pq.write_table(table, tmp_path / "part.parquet", row_group_size=50_000)
+    with PartitionFile(Watched((tmp_path / "part.parquet").open("rb")), "part.parquet") as file:
+        assert file.read() == table
+        assert file.read_row_groups([0, 2]).num_rows == 100_000
+    assert readers == {threading.get_native_id()}
 
 
 def test_verify_finds_values_behind_valid_checksums(lake):
