@@ -15,7 +15,12 @@ HORIZONS = (5, 10, 20)
 HALF_TICK = 0.005
 
 
-def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HORIZONS) -> np.ndarray:
+def labels(
+    price: np.ndarray,
+    eligible: np.ndarray,
+    horizons: Sequence[int] = HORIZONS,
+    jumps: np.ndarray | None = None,
+) -> np.ndarray:
     """Return from the day after the signal, ``price[T + 1 + h] / price[T + 1] - 1``.
 
     Row T looks at days up to ``T + 1 + h``: a label is observed at the close of that day, and
@@ -30,34 +35,42 @@ def labels(price: np.ndarray, eligible: np.ndarray, horizons: Sequence[int] = HO
         Whether the stock can be bought on that very day (:func:`eligible_entry`).
     horizons : sequence of int
         Holding periods h in trading days, each >= 1.
+    jumps : ndarray of bool (D, S), or labelled, optional
+        Days whose return since the day before is none (:func:`mg_assets.market.jumps.price_jumps`); none by default.
 
     Returns
     -------
     ndarray of float64 (D, S, H), or DataFrame
         Of a labelled price: rows (date, symbol), a column for each horizon. NaN where the stock is not eligible on T +
-        1, or has no price > 0 on T + 1 or T + 1 + h.
+        1, has no price > 0 on T + 1 or T + 1 + h, or has a jump after T + 1 and up to T + 1 + h.
 
     Raises
     ------
     DataError
         Shapes differ or a horizon is below 1.
     """
-    layouts = {"price": PANEL, "eligible": FLAGS}
-    found, axes = align(DataError, layouts, {"price": price, "eligible": eligible}, by=("price",))
+    layouts = {"price": PANEL, "eligible": FLAGS, "jumps": FLAGS}
+    given = {"price": price, "eligible": eligible, **({} if jumps is None else {"jumps": jumps})}
+    found, axes = align(DataError, layouts, given, by=("price",))
     if axes:
         return labelled_result(labels(**found, horizons=horizons), "dsf", {**axes, "f": np.array(horizons)})
     price = np.asarray(price, np.float64)
     if price.ndim != 2 or np.shape(eligible) != price.shape:
         raise DataError(f"price was {price.shape}, eligible {np.shape(eligible)}; both must be (days, stocks)")
+    if jumps is not None and np.shape(jumps) != price.shape:
+        raise DataError(f"price was {price.shape}, jumps {np.shape(jumps)}; both must be (days, stocks)")
     if any(h < 1 for h in horizons):
         raise DataError(f"horizons were {tuple(horizons)}; a holding period is at least 1 trading day")
     usable = np.where(np.isfinite(price) & (price > 0), price, np.nan)
     entry = np.where(np.asarray(eligible, bool), usable, np.nan)
     out = np.full((*price.shape, len(horizons)), np.nan)
+    met = None if jumps is None else np.cumsum(np.asarray(jumps, bool), axis=0)
     for k, h in enumerate(horizons):
         rows = len(price) - h - 1
         if rows > 0:
             out[:rows, :, k] = usable[h + 1 :] / entry[1 : rows + 1] - 1.0
+            if met is not None:
+                out[:rows, :, k][met[h + 1 :] > met[1 : rows + 1]] = np.nan
     return out
 
 

@@ -19,6 +19,8 @@ from mg_portfolio.exchange_rules import in_force as in_force
 
 TICK: float = in_force("tick", BSE, "2021-11-15")
 """Price step of A-shares, yuan."""
+SLACK = 0.002
+"""Of a price, beside half a tick: limits are rounded to the tick, and adjusted prices are rounded back."""
 
 
 def board_of(symbols: np.ndarray) -> np.ndarray:
@@ -83,6 +85,28 @@ def limit_percent(
     up, down = np.where(first & np.isfinite(high), high, up), np.where(first & np.isfinite(low), low, down)
     free = (session >= 1) & (session <= in_force_each("free_sessions", board, listed))
     return np.where(free, np.nan, up), np.where(free, np.nan, down)
+
+
+def beyond_limit(returned: np.ndarray, price: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """Whether a return exceeds the percent that a price may move.
+
+    Parameters
+    ----------
+    returned : ndarray of float64 (n,)
+        Fractions; NaN where unknown.
+    price : ndarray of float64 (n,)
+        Yuan, whose tick the limits are rounded to.
+    up, down : ndarray of float64 (n,)
+        Percent, from :func:`limit_percent`.
+
+    Returns
+    -------
+    ndarray of bool (n,)
+        By more than :data:`SLACK` of the price and half a tick, as prices may be adjusted and rounded back.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slack = SLACK + TICK / 2 / price
+        return (returned > up / 100 + slack) | (returned < -down / 100 - slack)
 
 
 def price_limits(prev_close: np.ndarray, up: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
 from mg_assets.factors.labels import eligible_entry
 from mg_assets.factors.registry import HF27, own_factors, table_of
+from mg_assets.lake.price_jumps import JUMP_COLUMNS, stored_jumps
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
@@ -390,6 +391,7 @@ def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
         read["labels"] = before("labels", 0, (("symbol", 0), *complete))
     else:
         read.setdefault("daily_bars", before("daily_bars", 0))
+        read.setdefault("reference", before("reference", 0, (("symbol", 0), ("list_date", 0))))
     return tuple(read.values())
 
 
@@ -454,11 +456,13 @@ def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray
         columns = [f"ret_{h}" for h in horizons]
         labels = lake.panel("labels", days, columns, axes.symbols, missing="empty").stack(columns)
     else:
-        bars = lake.panel("daily_bars", days, [*ENTRY, "adj_factor"], axes.symbols, missing="empty")
+        wanted = [*dict.fromkeys((*ENTRY, *JUMP_COLUMNS))]
+        bars = lake.panel("daily_bars", days, wanted, axes.symbols, missing="empty")
         suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
         entry = eligible_entry(suspended, st, *(bars[c] for c in ENTRY[2:]))
         price = np.where(suspended, np.nan, bars[spec.label.price])  # a carried close is nothing to sell at
-        labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons)
+        jumps = stored_jumps(lake, bars)
+        labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons, jumps)
         labels[~bars.present] = np.nan  # not listed yet
     every = trading_days()
     at = np.searchsorted(every, axes.days)

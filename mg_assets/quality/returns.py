@@ -7,11 +7,9 @@ import pandas as pd
 
 from mg_assets.lake.table_view import View
 from mg_assets.market.calendar import trading_days
-from mg_assets.market.rules import board_codes, limit_percent
+from mg_assets.market.rules import beyond_limit, board_codes, limit_percent
 from mg_assets.quality.suite import Check, Limit, Measures
 
-ROUNDING = 0.002  # of the price: adjusted ones are rounded back
-HALF_TICK = 0.005
 EXCHANGES = (".SH", ".SZ", ".BJ")
 
 RETURNS = Check(
@@ -45,8 +43,7 @@ def measure_returns(view: View, measures: Measures, frame: pd.DataFrame, last: p
     up, down = limit_percent(board_codes(symbol), np.full(len(symbol), view.day, "datetime64[D]"), st, session, listed)
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = close * factor / (before * old) - 1
-        slack = ROUNDING + HALF_TICK / np.minimum(before, close)
-    beyond = (moved > up / 100 + slack) | (moved < -down / 100 - slack)
+    beyond = beyond_limit(moved, np.minimum(before, close), up, down)
     measures.rows("return_beyond_limit", beyond, symbol=symbol, returned=moved, limit=np.where(moved > 0, up, down))
     corrected = view.metadata.get("adj_factor_corrected_today", [])
     measures.rows("factor_corrected", np.ones(len(corrected), bool), what=corrected)

@@ -136,8 +136,8 @@ class StreamedDay:
 Loaded = SourceDay | StreamedDay
 """What :meth:`Source.load` returns."""
 
-STORED_NOTES = ("volume_step", "adj_factor_corrected_today")
-"""Notes of a day that its partition's footer keeps, for the quality checks."""
+STORED_NOTES = ("volume_step", "adj_factor_corrected_today", "adj_factor_corrected_stocks")
+"""Notes of a day that its partition's footer keeps, for the quality checks and the labels."""
 
 
 def stored_notes(loaded: Loaded) -> dict[str, object]:

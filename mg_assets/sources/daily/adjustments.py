@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-SLACK = 0.002  # of the reference price, beside half a tick: limits are rounded to it
-HALF_TICK = 0.005
+from mg_assets.market.rules import beyond_limit
+
 AGREE = 0.01  # of a step: a factor's and a reference price's digits differ by less
 MANY = 0.5
 FEW = 5
@@ -77,11 +77,10 @@ def corrected_steps(rows: TradedRows, has_factor: bool) -> tuple[np.ndarray, pd.
         by_reference = rows.close / reference - 1
         given, right = rows.factor / factor, before / reference
         by_factor = rows.close / before * given - 1
-        slack = SLACK + HALF_TICK / reference
     limited = again & np.isfinite(by_factor) & np.isfinite(by_reference) & np.isfinite(rows.up)
 
     def beyond(value: np.ndarray) -> np.ndarray:
-        return limited & ((value > rows.up / 100 + slack) | (value < -rows.down / 100 - slack))
+        return limited & beyond_limit(value, reference, rows.up, rows.down)
 
     wrong = beyond(by_factor) & ~beyond(by_reference) & (np.abs(given / right - 1) > AGREE) & has_factor
     left = beyond(by_factor) & ~wrong
