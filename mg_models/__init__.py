@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         MultiTaskSpec,
         RecurrentSpec,
         ResidualLearningSpec,
+        RidgeSpec,
         SequenceSpec,
         StockAttentionSpec,
         TaskMlpSpec,
@@ -120,6 +121,7 @@ __all__ = [
     "RecurrentSpec",
     "ResidualLearningLossSpec",
     "ResidualLearningSpec",
+    "RidgeSpec",
     "SequenceSpec",
     "Split",
     "SplitSpec",
@@ -167,7 +169,7 @@ _MODULES = {
     "specs.data": "InputSpec LabelSpec SplitSpec",
     "specs.losses": "MultitaskIcSpec NegativeIcSpec RankWeightedErrorSpec ResidualLearningLossSpec SquaredErrorSpec",
     "specs.model": "ModelSpec",
-    "specs.networks": "LinearSpec MlpSpec MultiTaskSpec RecurrentSpec ResidualLearningSpec SequenceSpec "
+    "specs.networks": "LinearSpec MlpSpec MultiTaskSpec RecurrentSpec ResidualLearningSpec RidgeSpec SequenceSpec "
     "StockAttentionSpec TaskMlpSpec TemporalTransformerSpec network",
     "training.cost_estimate": "Cost estimate",
     "training.fit": "Progress",

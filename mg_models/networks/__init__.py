@@ -23,6 +23,7 @@ from mg_models.specs.networks import (
     MultiTaskSpec,
     RecurrentSpec,
     ResidualLearningSpec,
+    RidgeSpec,
     SequenceSpec,
     StockAttentionSpec,
     TaskMlpSpec,
@@ -113,6 +114,7 @@ def _mlp(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
 
 
 @network(LinearSpec)
+@network(RidgeSpec)
 def _linear(spec: ModelSpec, features: Mapping[str, int], heads: int) -> nn.Module:
     return Mlp(*_first(features), 0, 0, 0.0, spec.network.clip)
 

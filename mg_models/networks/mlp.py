@@ -49,4 +49,8 @@ class Mlp(nn.Module):
 
     def forward(self, windows: Mapping[str, Window], day: Tensor | None = None) -> Tensor:
         """Predictions ``(rows, 1)`` of windows ``(steps, rows, features)``."""
-        return self.net((as_tensor(windows[self.panel])[-1] / self.scale).clamp(-self.clip, self.clip))  # (rows, 1)
+        return self.net(self.scaled(windows))  # (rows, 1)
+
+    def scaled(self, windows: Mapping[str, Window]) -> Tensor:
+        """The last step's features over their scale, bounded, ``(rows, features)``."""
+        return (as_tensor(windows[self.panel])[-1] / self.scale).clamp(-self.clip, self.clip)

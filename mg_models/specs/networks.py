@@ -198,6 +198,27 @@ class LinearSpec:
 
 
 @dataclass(frozen=True)
+class RidgeSpec:
+    """The linear map of :class:`LinearSpec` by ridge regression in closed form: no steps, no seeds.
+
+    Of an entry's training settings it reads the split alone: the validation days measure it, they stop nothing.
+
+    Attributes
+    ----------
+    penalty : float
+        Weight of the squared weights, as a share of the mean over features of their mean square.
+    clip : float
+        Bound on the scaled features.
+    kind : str
+        Name in a stored card.
+    """
+
+    penalty: float = 0.03
+    clip: float = 3.0
+    kind: Literal["ridge"] = "ridge"
+
+
+@dataclass(frozen=True)
 class MlpSpec:
     """An MLP over the last step of one input, each feature divided by its scale on the training days.
 
@@ -229,6 +250,7 @@ NetworkSpec = (
     | StockAttentionSpec
     | TemporalTransformerSpec
     | LinearSpec
+    | RidgeSpec
     | MlpSpec
 )
 
