@@ -127,7 +127,7 @@ QUARANTINE = pa.schema(
         ("table", pa.string()),
         ("symbol", pa.string()),  # null where it could not be read
         ("file", pa.string()),
-        ("row", pa.int64()),  # 0-based data row in that file
+        ("row", pa.int64()),  # line of that file, the first being 1; row from 1 where it is no text
         ("reason", pa.string()),
         ("content", pa.string()),  # the row as JSON
     ]

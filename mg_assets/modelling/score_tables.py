@@ -13,15 +13,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from mg_assets.errors import DataError
+from mg_assets.errors import DataError, MgError
 from mg_assets.market.calendar import trading_days
 from mg_assets.settings.catalogs import TableSignal
 from mg_assets.settings.values import known_names
 from mg_assets.sources.io.dates import dates_of
+from mg_assets.sources.io.read_file import WantedColumn, place, read_columns, read_header
 from mg_assets.sources.io.symbols import to_symbol
 from mg_models.data.fingerprint import array_digest
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
+NO_SCORE = ("nan", "null", "none", "na", "n/a", "#n/a", "<na>")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def scores_of(signal: TableSignal) -> ScoreTable:
     Raises
     ------
     DataError
-        There is no such file, or a column, date, symbol or score of it cannot be used: in one line, with its row.
+        There is no such file, or a column, date, symbol or score of it cannot be used: in one line, with its line in
+        the file.
     """
     path = Path(signal.path)
     try:
@@ -67,25 +70,25 @@ def scores_of(signal: TableSignal) -> ScoreTable:
 @lru_cache(maxsize=8)
 def _read(signal: TableSignal, changed: int, size: int) -> ScoreTable:
     where = f"signal {signal.name}: {signal.path}"
-    frame = _frame(signal, where)
-    long = _long(frame, signal, where)
+    long = _long(*_frame(signal, where), signal, where)
     score = pd.to_numeric(long["score"], errors="coerce").to_numpy(np.float64)
     wrong = ~np.isfinite(score) & long["score"].notna().to_numpy() & (long["score"].astype(str) != "").to_numpy()
-    wrong &= ~np.isin(long["score"].astype(str).str.lower(), ["nan", "null", "none", "na"])
-    _refuse(wrong, long, "score", where, "a finite number was expected")
+    wrong &= ~np.isin(long["score"].astype(str).str.lower(), NO_SCORE)
+    _refuse(signal.path, wrong, long, "score", where, "a finite number was expected")
     days = dates_of(pa.chunked_array([pa.array(long["date"])]))
-    _refuse(np.isnat(days), long, "date", where, "a date as 2023-12-29 was expected")
-    _refuse(~np.isin(days, trading_days()), long, "date", where, "a trading day was expected")
+    _refuse(signal.path, np.isnat(days), long, "date", where, "a date as 2023-12-29 was expected")
+    _refuse(signal.path, ~np.isin(days, trading_days()), long, "date", where, "a trading day was expected")
     each = {text: to_symbol(text) for text in long["symbol"].unique()}
     symbols = long["symbol"].map(each)
-    _refuse(symbols.isna().to_numpy(), long, "symbol", where, "a stock as 600000.SH was expected")
+    _refuse(signal.path, symbols.isna().to_numpy(), long, "symbol", where, "a stock as 600000.SH was expected")
     table = pd.DataFrame({"date": days, "symbol": symbols.astype("str"), "score": score, "row": long["row"]})
     table = table[np.isfinite(score)].sort_values(["date", "symbol"], ignore_index=True)
     twice = table.duplicated(["date", "symbol"])
     if twice.any():
         first = table[twice].iloc[0]
         raise DataError(
-            f"{where}, row {first['row']}: {first['symbol']} has a second score on {first['date']:%Y-%m-%d}"
+            f"{where}, {place(signal.path, first['row'])}: {first['symbol']} has a second score on "
+            f"{first['date']:%Y-%m-%d}"
         )
     found = {f"{day:%Y-%m-%d}": part[["symbol", "score"]].reset_index(drop=True) for day, part in table.groupby("date")}
     return ScoreTable(found, {day: digest_of(part) for day, part in found.items()})
@@ -96,24 +99,38 @@ def digest_of(frame: pd.DataFrame) -> str:
     return array_digest([frame["score"].to_numpy(np.float64)], frame["symbol"].astype(str).tolist())
 
 
-def _frame(signal: TableSignal, where: str) -> pd.DataFrame:
-    """The file as it is, an index of pandas as columns."""
+def _frame(signal: TableSignal, where: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """The file as it is, an index of pandas as columns; and each row's line in it, or its number in a Parquet file."""
     name = signal.path.lower()
     if not name.endswith(SUFFIXES):
         raise DataError(f"{where}: a file ending in {', '.join(SUFFIXES)} was expected")
+    if not name.endswith(".parquet"):
+        return _text(signal, where)
     try:
-        frame = pd.read_parquet(signal.path) if name.endswith(".parquet") else pd.read_csv(signal.path, dtype=str)
+        frame = pd.read_parquet(signal.path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{where} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(frame.index, pd.RangeIndex):
         frame = frame.reset_index(names=None if any(frame.index.names) else [signal.date])
-    return frame.rename(columns=str)
+    return frame.rename(columns=str), np.arange(1, len(frame) + 1)
 
 
-def _long(frame: pd.DataFrame, signal: TableSignal, where: str) -> pd.DataFrame:
-    """Columns date, symbol, score and row (of the file, from 1) of a long or a wide table."""
+def _text(signal: TableSignal, where: str) -> tuple[pd.DataFrame, np.ndarray]:
+    """A text file's cells as text, and each row's line."""
+    try:
+        header = read_header(signal.path)
+        data = read_columns(signal.path, {name: WantedColumn((name.strip(),), "text") for name in header})
+    except MgError as error:
+        raise DataError(f"signal {signal.name}: {error}") from error
+    numbers, reasons, _ = data.broken_rows
+    if len(numbers):
+        raise DataError(f"{where}, {place(signal.path, numbers[0])}: {reasons[0]}; correct or end this line")
+    return data.table.to_pandas(), data.row_numbers(np.arange(len(data.table)))
+
+
+def _long(frame: pd.DataFrame, row: np.ndarray, signal: TableSignal, where: str) -> pd.DataFrame:
+    """Columns date, symbol, score and row (of the file) of a long or a wide table."""
     names = list(frame.columns)
-    row = np.arange(1, len(frame) + 1)
     if signal.score in names or signal.symbol in names:
         for column in (signal.date, signal.symbol, signal.score):
             if column not in names:
@@ -132,8 +149,9 @@ def _long(frame: pd.DataFrame, signal: TableSignal, where: str) -> pd.DataFrame:
     return wide.rename(columns={first: "date"})
 
 
-def _refuse(wrong: np.ndarray, table: pd.DataFrame, column: str, where: str, expected: str) -> None:
+def _refuse(path: str, wrong: np.ndarray, table: pd.DataFrame, column: str, where: str, expected: str) -> None:
     if wrong.any():
         first = table[wrong].iloc[0]
         more = f" ({wrong.sum()} rows)" if wrong.sum() > 1 else ""
-        raise DataError(f"{where}, row {first['row']}: {column} was {first[column]!r}{more}; {expected}")
+        was = "empty" if pd.isna(first[column]) else repr(first[column])
+        raise DataError(f"{where}, {place(path, first['row'])}: {column} was {was}{more}; {expected}")

@@ -179,7 +179,7 @@ def _cells(
     row, column = np.nonzero(bad)
     measures.add(name, len(row))
     for r, c in zip(row[:5], column[:5], strict=True):
-        example = {"row": int(r), "symbol": symbol[r], "column": columns[c], "value": str(values[r, c])}
+        example = {"row": int(r) + 1, "symbol": symbol[r], "column": columns[c], "value": str(values[r, c])}
         measures.examples.setdefault(name, []).append(example)
 
 

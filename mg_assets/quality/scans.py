@@ -30,7 +30,7 @@ def unsorted_symbols(
     bad = np.array([b is not None and m <= b for b, m in zip(before, met, strict=True)])
     measures.add("unsorted", int(np.count_nonzero(bad)))
     for at in np.flatnonzero(bad)[:3]:
-        measures.examples.setdefault("unsorted", []).append({"row": int(starts[at]) + offset, "symbol": met[at]})
+        measures.examples.setdefault("unsorted", []).append({"row": int(starts[at]) + offset + 1, "symbol": met[at]})
     return met
 
 

@@ -125,11 +125,11 @@ class Measures:
         self.example(name, np.flatnonzero(bad)[:EXAMPLES], offset, **columns)
 
     def example(self, name: str, at: np.ndarray, offset: int = 0, **columns: Any) -> None:
-        """Keep rows ``at`` as examples; columns are indexable by row."""
+        """Keep rows ``at`` as examples, numbered from 1; columns are indexable by row."""
         kept = self.examples.setdefault(name, [])
         for i in at[: EXAMPLES - len(kept)]:
             shown = {k: plain(v.iloc[i] if hasattr(v, "iloc") else v[i]) for k, v in columns.items()}
-            kept.append({"row": int(i) + offset, **shown})
+            kept.append({"row": int(i) + offset + 1, **shown})
 
 
 def plain(value: Any) -> Any:

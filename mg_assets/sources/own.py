@@ -229,14 +229,16 @@ class DailySource(OwnSource):
             columns[column] = number.to_numpy(np.float64, na_value=np.nan)
             unparsed[column] = (number.isna() & found[column].notna()).to_numpy(bool)
         columns |= {c: _flags(found[c], f"source {self.name!r}: daily()") for c in FLAGS if c in found}
+        date_text = pa.chunked_array([pa.array(found["date"], from_pandas=True)])
         rows = DailyRows(
             axis,
             np.where(readable, pd.Index(axis).get_indexer(symbols), -1).astype(np.int32),
-            dates_of(pa.chunked_array([pa.array(found["date"], from_pandas=True)])),
+            dates_of(date_text),
             columns,
             f"{self.name}: daily()",
-            np.arange(len(found), dtype=np.int64),
+            np.arange(1, len(found) + 1),
             unparsed={c: bad for c, bad in unparsed.items() if bad.any()},
+            date_text=date_text,
         )
         return DailyHistory(build_panel(rows))
 
@@ -361,10 +363,10 @@ def _valid_rows(
         first = int(np.flatnonzero(bad)[0])
         raise DataError(
             f"source {name!r}: {table} on {day}: {bad.sum()} of {len(frame)} rows are invalid, the first is row "
-            f"{first} ({symbol.iloc[first]}): {reason.iloc[first]}"
+            f"{first + 1} ({symbol.iloc[first]}): {reason.iloc[first]}"
         )
     content = given[bad].astype(object).to_dict("records")
-    aside = quarantine_frame(table, name, np.flatnonzero(bad), reason[bad].tolist(), content, symbol[bad].tolist())
+    aside = quarantine_frame(table, name, np.flatnonzero(bad) + 1, reason[bad].tolist(), content, symbol[bad].tolist())
     return frame[~bad].sort_values(key, kind="stable").reset_index(drop=True), aside
 
 

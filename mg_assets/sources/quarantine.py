@@ -27,7 +27,7 @@ def quarantine_frame(
     file : str
         File they came from.
     rows : sequence of int (n,)
-        0-based data rows in that file.
+        Lines of that file as an editor shows them (the first is 1); rows from 1 where it is no text.
     reasons : sequence of str (n,)
         Why each is invalid.
     contents : sequence of dict or str (n,)
@@ -84,6 +84,14 @@ def first_reason(count: int, checks: Sequence[tuple[np.ndarray, str]]) -> tuple[
         if mask.any():
             which[mask & (which < 0)] = index
     return which >= 0, which
+
+
+def date_as_written(date: np.datetime64, text: pa.ChunkedArray | None, at: int) -> str | None:
+    """The date of a row, or what stood in the file where that is no date; None where nothing stood there."""
+    if not np.isnat(date):
+        return str(date)
+    value = None if text is None else text[at].as_py()
+    return None if value is None else str(value)
 
 
 def contents_of(table: pa.Table, rows: np.ndarray) -> list[dict]:

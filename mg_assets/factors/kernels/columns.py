@@ -138,7 +138,7 @@ class StockRows:
         if len(unknown):
             row = int(unknown[0])
             raise DataError(
-                f"table {self.table!r}: order kind was {strings[row].as_py()!r} in row {row} "
+                f"table {self.table!r}: order kind was {strings[row].as_py()!r} in row {row + 1} "
                 f"({self._frame['symbol'].iloc[row]}), expected one of {ORDER_KINDS}"
             )
         return self._laid_out(codes)

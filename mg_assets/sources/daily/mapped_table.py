@@ -20,7 +20,7 @@ from mg_assets.sources.io.read_file import FileData, WantedColumn, read_columns
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.symbols import is_a_share, merge_axes, symbol_axis, to_symbol
 from mg_assets.sources.io.wide import is_wide, read_wide
-from mg_assets.sources.quarantine import first_reason, merge_quarantines, quarantine_frame
+from mg_assets.sources.quarantine import date_as_written, first_reason, merge_quarantines, quarantine_frame
 
 PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "down_limit")
 PRICE_GRID = 1000
@@ -45,11 +45,11 @@ class MappedTable:
         In our units; NaN where null or unreadable.
     flags : dict of str to ndarray of bool (n,)
     text : dict of str to ChunkedArray
-        Mapped columns that are no numbers, as they are.
+        Mapped columns that are no numbers, as they are; ``date`` where one is no date.
     file : ndarray of int32 (n,)
         Index into ``paths``.
     row : ndarray of int64 (n,)
-        0-based data row in that file.
+        Line of that file (the first is 1), or its row from 1 where it is no text.
     unparsed : dict of str to ndarray of bool (n,)
         Per column, the rows with a text where a number belongs.
     others : int
@@ -251,7 +251,8 @@ def without_unreadable_rows(
     if not len(at):
         return mapped
     content = [
-        {"date": str(mapped.date[i]), **{k: str(v[int(i)]) for k, v in mapped.text.items()},
+        {**{k: v[int(i)].as_py() for k, v in mapped.text.items()},
+         "date": date_as_written(mapped.date[i], mapped.text.get("date"), int(i)),
          **{k: float(v[i]) for k, v in mapped.numbers.items()}}
         for i in at
     ]  # fmt: skip
@@ -305,6 +306,7 @@ def _read_one(
     else:
         date = np.full(count, np.datetime64("NaT", "D") if in_name is None else in_name, "datetime64[D]")
     ours = [c for c in read.column_names if c in mapping.columns and c not in ("symbol", "exchange", "date")]
+    texts = [c for c in ours if c in TEXT] + (["date"] if "date" in read.column_names and np.isnat(date).any() else [])
     part = MappedTable(
         axis=axis,
         symbol=symbol,
@@ -315,13 +317,11 @@ def _read_one(
             for flag, how in mapping.flags.items()
             if f"_{flag}" in read.column_names
         },
-        text={c: read[c] for c in ours if c in TEXT},
+        text={c: read[c] for c in texts},
         file=np.zeros(count, np.int32),
-        row=np.arange(count) if data.rows is None else data.rows,
+        row=data.row_numbers(np.arange(count)),
         paths=(str(path),),
-        quarantine=quarantine_frame(table, str(path), *zip(*data.broken, strict=True))
-        if data.broken
-        else no_quarantine(),
+        quarantine=quarantine_frame(table, str(path), *data.broken_rows),
         unparsed=data.unparsed,
         remarks=_without(mapping, read.column_names),
     )

@@ -19,6 +19,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from mg_assets.errors import DataError
 from mg_assets.market.rules import board_codes, limit_percent, price_limits, round_to_tick, unknown_rules
@@ -26,10 +27,10 @@ from mg_assets.market.schema import PERIOD_BARS
 from mg_assets.market.sessions import HALT_SESSIONS
 from mg_assets.sources.aliases import likely_changes, refuse_two_stocks
 from mg_assets.sources.base import no_quarantine
-from mg_assets.sources.daily.adjustments import REMARKS, TradedRows, corrected_steps, named, notes_of
+from mg_assets.sources.daily.adjustments import CORRECTED, REMARKS, TradedRows, corrected_steps, named, notes_of
 from mg_assets.sources.daily.halts import with_halts
 from mg_assets.sources.io.row_count import require_all_rows
-from mg_assets.sources.quarantine import first_reason, quarantine_frame
+from mg_assets.sources.quarantine import date_as_written, first_reason, quarantine_frame
 
 OHLC = ("open", "high", "low", "close")
 FUNDAMENTALS = ("pb", "pe_ttm", "pcf_ttm", "dividend_yield_12m", "eps_fy1", "roe_fy1", "np_fy1",
@@ -61,9 +62,11 @@ class DailyRows:
     file : ndarray of object (n,) or str
         For the quarantine.
     row : ndarray of int64 (n,)
-        For the quarantine.
+        For the quarantine: line or row in the file, from 1.
     unparsed : dict of str to ndarray of bool (n,)
         Per column, the rows with a text where a number belongs.
+    date_text : ChunkedArray (n,) or None
+        The dates as they stand in the file, where some are none.
     """
 
     axis: np.ndarray
@@ -75,6 +78,7 @@ class DailyRows:
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
     notes: dict[str, object] = field(default_factory=dict)
     unparsed: dict[str, np.ndarray] = field(default_factory=dict)
+    date_text: pa.ChunkedArray | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class DailyPanel:
         mine = self.remarks[self.remarks["date"] == day]
         for what, odd in mine.groupby("what", sort=True):
             notes[f"{what}_today"] = [named(row, self.axis) for row in odd.itertuples()]
+            if what == CORRECTED:
+                notes[f"{what}_stocks"] = sorted(str(self.axis[i]) for i in odd["symbol"])
         return notes
 
     def quarantined(self, day: np.datetime64) -> pd.DataFrame:
@@ -313,12 +319,15 @@ def _aside(rows: DailyRows, at: np.ndarray, reasons: list[str]) -> pd.DataFrame:
     if not len(at):
         return no_quarantine()
     content = [
-        {"date": str(rows.date[i]), **{k: (None if v[i] != v[i] else v[i].item()) for k, v in rows.columns.items()}}
+        {
+            "date": date_as_written(rows.date[i], rows.date_text, int(i)),
+            **{k: (None if v[i] != v[i] else v[i].item()) for k, v in rows.columns.items()},
+        }
         for i in at
     ]
     symbols = [str(rows.axis[rows.symbol[i]]) if rows.symbol[i] >= 0 else None for i in at]
     files = [_file(rows, int(i)) for i in at]
-    numbers = rows.row[at] if len(rows.row) else at
+    numbers = rows.row[at] if len(rows.row) else at + 1
     frame = quarantine_frame("daily_bars", "", numbers, reasons, content, symbols)
     frame["file"] = pd.Series(files, dtype="str")
     return frame.assign(date=rows.date[at].astype("datetime64[s]"))

@@ -176,7 +176,7 @@ class QlibSource(DatasetSource):
             date=np.concatenate(dates),
             columns=columns,
             file=names[symbol],
-            row=np.concatenate(places),
+            row=np.concatenate(places) + 1,
             notes=notes,
         )
 

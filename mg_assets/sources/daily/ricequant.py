@@ -127,7 +127,7 @@ class RiceQuantSource(DatasetSource):
             date=np.concatenate(dates),
             columns=whole,
             file=names[symbol],
-            row=np.concatenate([np.arange(size) for size in sizes]),
+            row=np.concatenate([np.arange(1, size + 1) for size in sizes]),
             notes=notes,
         )
 

@@ -49,16 +49,17 @@ class FileData:
     table : Table
         The wanted columns that the file has, under our names, typed; null where empty or not parsed.
     rows : ndarray of int64 or None
-        0-based data row of each row of ``table``, counted from ``first``; None where it is just its position.
+        Place of each row of ``table`` in the file, counted from ``first``; None where it is just its position.
     unparsed : dict of str to ndarray of bool
         Per column, the rows whose text is no number.
     broken : list of (int, str, str)
-        Rows that are no rows of this table: data row (counted like ``rows``, from ``first``), reason, line.
+        Rows that are no rows of this table: place (counted like ``rows``, from ``first``), reason, line.
     text : Table or None
         The columns as text, where the slow path was taken.
     notes : dict
     first : int
-        Data rows before this block of the file.
+        Number of the row at place 0, as a person counts: the block's first line in a text file, whose first line is
+        1; the row of any other file, from 1.
     """
 
     path: str
@@ -68,11 +69,17 @@ class FileData:
     broken: list[tuple[int, str, str]] = field(default_factory=list)
     text: pa.Table | None = None
     notes: dict[str, object] = field(default_factory=dict)
-    first: int = 0
+    first: int = 1
 
     def row_numbers(self, at: np.ndarray) -> np.ndarray:
-        """Data rows in the file of the given rows of ``table``."""
+        """Lines of a text file, or rows of another from 1, of the given rows of ``table``."""
         return self.first + (at if self.rows is None else self.rows[at])
+
+    @property
+    def broken_rows(self) -> tuple[np.ndarray, list[str], list[str]]:
+        """Numbers, reasons and lines of the rows that are none."""
+        places, reasons, lines = zip(*self.broken, strict=True) if self.broken else ((), (), ())
+        return self.first + np.array(places, np.int64), list(reasons), list(lines)
 
 
 def pick(path: Path, header: list[str], columns: Mapping[str, WantedColumn]) -> dict[str, str]:

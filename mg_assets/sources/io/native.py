@@ -68,7 +68,8 @@ def read_native(
             names = list(dict.fromkeys(pick(path, sqlite.header(path), columns).values()))
             table, rows, count = sqlite.read(path, names, kind, day)
         data = typed_columns(path, table, columns)
-    return FileData(data.path, data.table, rows, data.unparsed, text=data.text), count
+    first = 1 if _is_tdx(path) else 0  # a database's row ids are its own
+    return FileData(data.path, data.table, rows, data.unparsed, text=data.text, first=first), count
 
 
 def native_days(path: Path, kind: str = "") -> np.ndarray:

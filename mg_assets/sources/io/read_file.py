@@ -83,6 +83,11 @@ def read_header(path: str | Path) -> list[str]:
             return detect_format(path, content).header
 
 
+def place(path: str | Path, number: int) -> str:
+    """The number of a row in words: a text file's line, as an editor shows it, or the row of another file, from 1."""
+    return f"{'row' if Path(path).suffix.lower() in ('.parquet', '.pq') else 'line'} {number}"
+
+
 @contextmanager
 def source_errors(path: Path) -> Iterator[None]:
     """Raise what goes wrong while a file is opened and unpacked as a SourceError that names it."""
@@ -111,7 +116,7 @@ def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator
     with open_parquet(path) as file:
         chosen, rows = pick(path, file.schema_arrow.names, columns), 0
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(chosen.values()))):
-            yield replace(_typed_table(path, pa.Table.from_batches([batch]), chosen, columns), first=rows)
+            yield replace(_typed_table(path, pa.Table.from_batches([batch]), chosen, columns), first=rows + 1)
             rows += len(batch)
         require_all_rows(path, file.metadata.num_rows, read=rows)
         if not rows:
@@ -163,4 +168,4 @@ def _typed(column: pa.ChunkedArray, kind: str) -> tuple[pa.ChunkedArray, np.ndar
     return parse_numbers(column.cast(pa.string()), kind)
 
 
-__all__ = ["FileData", "WantedColumn", "pick", "read_blocks", "read_columns", "read_header"]
+__all__ = ["FileData", "WantedColumn", "pick", "place", "read_blocks", "read_columns", "read_header"]

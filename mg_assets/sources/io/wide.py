@@ -79,7 +79,7 @@ def read_wide(path: Path, flag: str) -> FileData:
     )
     flags = pa.concat_arrays([c.take(pa.array(f)) for c, f in zip(cells, filled, strict=True)])
     long = pa.table({"date": table["date"].take(pa.array(at)), "symbol": symbols, flag: flags})
-    return FileData(str(path), long, rows=numbers[at], broken=data.broken)
+    return FileData(str(path), long, rows=numbers[at], broken=data.broken, first=data.first)
 
 
 def _words(column: pa.ChunkedArray) -> pa.Array:

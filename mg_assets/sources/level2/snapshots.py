@@ -27,14 +27,14 @@ from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.columns import FileData, WantedColumn, pick
 from mg_assets.sources.io.price_level import SAMPLED, unit_of_prices
-from mg_assets.sources.io.read_file import read_blocks, read_header
+from mg_assets.sources.io.read_file import place, read_blocks, read_header
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
 from mg_assets.sources.level2.ticks import A_SHARES, PRICE_GRID
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import contents_of, first_reason, merge_quarantines, quarantine_frame
 
-VERSION = 2  # raise it when the same files give another table
+VERSION = 3  # raise it when the same files give another table
 LEVELS = 10
 MOST_RATIO = 3.0  # a day's average price is within a third of its last one, first days apart
 
@@ -238,9 +238,7 @@ class SnapshotSource:
             frames.append(part)
             bad.append(aside)
             if data.broken:
-                rows, reasons, text = zip(*data.broken, strict=True)
-                at = data.first + np.array(rows, np.int64)
-                bad.append(quarantine_frame("snapshots", str(path), at, reasons, text))
+                bad.append(quarantine_frame("snapshots", str(path), *data.broken_rows))
             lines += len(data.table) + len(data.broken)
             left_out += others
         frame, aside = pd.concat(frames, ignore_index=True), merge_quarantines(bad)
@@ -253,8 +251,8 @@ class SnapshotSource:
             top = aside["reason"].value_counts()
             raise DataError(
                 f"{path}: {len(aside)} of {len(frame) + len(aside)} rows are bad on {day}, most often "
-                f"{top.index[0]!r} ({top.iloc[0]}); the first is row {aside['row'].iloc[0]}. Is it a file of snapshots "
-                "of this day?"
+                f"{top.index[0]!r} ({top.iloc[0]}); the first is {place(path, aside['row'].iloc[0])}. Is it a file of "
+                "snapshots of this day?"
             )
         return frame, aside
 

@@ -108,9 +108,8 @@ def quarantine_rows(
         frame["table"] = np.where(belongs_to_orders(name, kinds, len(at)), "orders", "trades")
         frames.append(frame)
     if data.broken:
-        rows, reasons, lines = zip(*data.broken, strict=True)
         home = "orders" if name in ("sh_orders", "sz_orders") else "trades"
-        frames.append(quarantine_frame(home, data.path, data.first + np.array(rows, np.int64), reasons, lines))
+        frames.append(quarantine_frame(home, data.path, *data.broken_rows))
     return merge_quarantines(frames)
 
 

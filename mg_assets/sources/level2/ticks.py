@@ -23,7 +23,7 @@ from mg_assets.sources.base import no_quarantine
 from mg_assets.sources.file_patterns import FilePattern
 from mg_assets.sources.io.prefetch import prefetch
 from mg_assets.sources.io.price_level import unit_of_prices
-from mg_assets.sources.io.read_file import FileData, WantedColumn, read_blocks
+from mg_assets.sources.io.read_file import FileData, WantedColumn, place, read_blocks
 from mg_assets.sources.io.read_log import ReadLog
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import milliseconds_of_day
@@ -293,7 +293,7 @@ def _not_mostly_bad(path: Path, aside: pd.DataFrame, counts: Counter[str], day: 
         raise DataError(
             f"{path}: {len(aside)} of {counts['rows']} rows are bad on {day}, "
             f"most often {top.index[0]!r} ({top.iloc[0]}); "
-            f"the first is row {aside['row'].iloc[0]}: {aside['content'].iloc[0]}. "
+            f"the first is {place(path, aside['row'].iloc[0])}: {aside['content'].iloc[0]}. "
             "Is it this stream's file, of this day and in the declared vendor's form?"
         )
     return aside

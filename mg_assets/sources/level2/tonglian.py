@@ -30,7 +30,7 @@ from mg_assets.sources.level2.ticks import KIND_NAMES, Ticks, TickStream, read_s
 from mg_assets.sources.presets import read_preset
 from mg_assets.sources.quarantine import merge_quarantines
 
-VERSION = 2  # raise it when the same files give another table
+VERSION = 3  # raise it when the same files give another table
 Found = tuple[StreamFormat, list[Path], FilePattern]
 Restored = tuple[dict[str, np.ndarray], dict[str, object]]
 BATCH_ROWS = 1 << 19

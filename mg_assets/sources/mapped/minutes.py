@@ -219,7 +219,7 @@ def _vetted(
     bad &= symbol != -2
     where = np.flatnonzero(bad)
     content = [
-        {"time": str(table.text["time"][int(mine[i])]), **{k: float(v[i]) for k, v in values.items()}} for i in where
+        {"time": table.text["time"][int(mine[i])].as_py(), **{k: float(v[i]) for k, v in values.items()}} for i in where
     ]
     symbols = [str(table.axis[symbol[i]]) if symbol[i] >= 0 else None for i in where]
     frame = quarantine_frame(

@@ -35,7 +35,7 @@ from mg_assets.sources.mapped.minutes import MinuteRows, assign_bars, minute_bar
 from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.quarantine import merge_quarantines
 
-VERSION = 4  # raise it when the same minute files give another table; of daily tables the rows are compared
+VERSION = 5  # raise it when the same minute files give another table; of daily tables the rows are compared
 NO_VALUES = ("name", "description", "caveats")
 """Keys of a mapping that decide no value."""
 
@@ -238,6 +238,7 @@ class MappedSource:
             columns=columns,
             file=table.paths[0] if len(table.paths) == 1 else np.array(table.paths, dtype=object)[table.file],
             row=table.row,
+            date_text=table.text.get("date"),
             quarantine=merge_quarantines(aside),
             unparsed=table.unparsed,
             notes={

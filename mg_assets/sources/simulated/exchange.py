@@ -11,7 +11,8 @@ import pandas as pd
 
 from mg_assets.errors import SourceError
 from mg_assets.market.calendar import trading_days
-from mg_assets.sources.base import SourceDay
+from mg_assets.market.schema import INDICES
+from mg_assets.sources.base import INDEX_WEIGHTS_OF, SourceDay
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.simulated.daily_layer import daily_market
 from mg_assets.sources.simulated.daily_tables import daily_bars_frame, planted_signal_frame, reference_frame
@@ -80,7 +81,10 @@ class SimulatedExchange:
             frame = _recent((self.settings, day), lambda: _simulate(self.settings, day))[table]
         else:
             frame = DAILY_TABLES[table](daily_market(self.settings), day)
-        return SourceDay(frame, notes={"source": self.name, "seed": self.settings.seed, "rows": len(frame)})
+        notes: dict[str, object] = {"source": self.name, "seed": self.settings.seed, "rows": len(frame)}
+        if table == "reference":
+            notes[INDEX_WEIGHTS_OF] = dict.fromkeys(INDICES, str(day))  # those at the day's close
+        return SourceDay(frame, notes=notes)
 
     def fingerprint(self, table: str, day: dt.date) -> str:
         """Hash the simulation's version and the settings that reach this table.

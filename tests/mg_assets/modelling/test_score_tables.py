@@ -1,5 +1,6 @@
 """Scores of a user's own file: long or wide, any usual form of dates and symbols, a digest for each day."""
 
+import gzip
 import os
 
 import numpy as np
@@ -59,18 +60,19 @@ def test_every_form_gives_the_same_scores(tmp_path, name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.assign(date="2023-01-01"), "row 1: date was '2023-01-01' .6 rows.; a trading day was expected"),
+        (lambda t: t.assign(date="2023-01-01"), "line 2: date was '2023-01-01' .6 rows.; a trading day was expected"),
         (
             lambda t: t.assign(date=["soon", *t["date"][1:]]),
-            "row 1: date was 'soon'; a date as 2023-12-29 was expected",
+            "line 2: date was 'soon'; a date as 2023-12-29 was expected",
         ),
         (
             lambda t: t.assign(symbol=[*t["symbol"][:5], "?"]),
-            "row 6: symbol was '.'; a stock as 600000.SH was",
+            "line 7: symbol was '.'; a stock as 600000.SH was",
         ),
-        (lambda t: t.assign(score=[*t["score"][:5], "x"]), "row 6: score was 'x'; a finite number was expected"),
-        (lambda t: t.assign(score=[np.inf, *t["score"][1:]]), "row 1: score was 'inf'; a finite number was expected"),
-        (lambda t: pd.concat([t, t[-1:]]), "row 7: 600000.SH has a second score on 2023-01-05"),
+        (lambda t: t.assign(score=[*t["score"][:5], "x"]), "line 7: score was 'x'; a finite number was expected"),
+        (lambda t: t.assign(score=[np.inf, *t["score"][1:]]), "line 2: score was 'inf'; a finite number was expected"),
+        (lambda t: pd.concat([t, t[-1:]]), "line 8: 600000.SH has a second score on 2023-01-05"),
+        (lambda t: t.assign(date=[*t["date"][:5], None]), "line 7: date was empty; a date as 2023-12-29 was expected"),
         (lambda t: t.rename(columns={"score": "scores"}), "has no column 'score'; did you mean scores"),
         (
             lambda t: t.set_axis(["a", "b", "c"], axis=1),
@@ -83,6 +85,28 @@ def test_what_cannot_be_read_is_named_in_one_line(tmp_path, change, message):
         scores_of(written(tmp_path, change(LONG)))
     assert str(error.value).startswith(f"signal mine: {tmp_path}/scores.csv")
     assert "\n" not in str(error.value)
+
+
+TEXTS = {
+    "date,symbol,score\n\n2023-01-03,600000.SH,1\n2023-01-04,600000.SH,x\n": "line 4: score was 'x'; a finite number",
+    "\n600000.SH,date\n1,2023-01-03\n1,soon\n": "line 4: date was 'soon'; a date as 2023-12-29 was expected",
+    "date,symbol,score\n2023-01-03,600000.SH\n": "line 2: 2 fields where the header has 3; correct or end this line",
+    "date,symbol,score\n2023-01-03,600000.SH,12": "line 2: the file ends inside 'score', without a line end",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_line_is_the_one_that_an_editor_shows(tmp_path, text, packed):
+    path = tmp_path / ("scores.csv.gz" if packed else "scores.csv")
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with pytest.raises(DataError, match=f"^signal mine: {path}, {TEXTS[text]}"):
+        scores_of(TableSignal("mine", str(path)))
+
+
+def test_a_row_of_a_parquet_file_counts_from_1(tmp_path):
+    with pytest.raises(DataError, match=r"scores.parquet, row 1: date was 'soon'; a date"):
+        scores_of(written(tmp_path, LONG.assign(date=["soon", *LONG["date"][1:]]), "scores.parquet"))
 
 
 @pytest.mark.parametrize(

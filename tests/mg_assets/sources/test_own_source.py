@@ -76,7 +76,7 @@ def test_a_day_is_sorted_and_what_it_lacks_is_said():
         (MINUTES.rename(columns={"volume": "vol"}), "has the column vol, .*: rename or drop it; did you mean volume"),
         (MINUTES.drop(columns="amount"), "lacks amount; needed are symbol, minute, open"),
         (MINUTES.assign(close=np.nan), "close is null in all 4 rows"),
-        (MINUTES.assign(symbol="600000"), r"4 of 4 rows are invalid, the first is row 0 \(600000\): the symbol is not"),
+        (MINUTES.assign(symbol="600000"), r"4 of 4 rows are invalid, the first is row 1 \(600000\): the symbol is not"),
         (MINUTES.assign(minute=240), "the minute is not in 0..239"),
         (MINUTES.assign(volume=0.5), "volume is no whole number"),
     ],

@@ -158,7 +158,7 @@ def test_a_tdx_record_without_a_date_is_set_aside(tmp_path):
     source = MappedSource("minute_tdx", folder)
     aside = source.load("minute_bars", dt.date(2023, 1, 3)).quarantine
     assert aside[["row", "reason"]].values.tolist() == [
-        [480, "time is no time of a trading minute"], [481, "time is no time of a trading minute"],
+        [481, "time is no time of a trading minute"], [482, "time is no time of a trading minute"],
     ]  # fmt: skip
     assert not len(source.load("minute_bars", dt.date(2023, 1, 4)).quarantine)
 

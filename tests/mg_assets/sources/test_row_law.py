@@ -1,6 +1,7 @@
 """Every data line of a file is read, set aside, or left out by name: stray quotes, cut ends, words for numbers."""
 
 import datetime as dt
+import json
 import tempfile
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def test_a_stray_quote_in_a_needed_field_sets_one_row_aside(tmp_path, level2):
     clean = TonglianSource(put(tmp_path / "clean", level2)).load("trades", DAY)
     loaded = TonglianSource(put(tmp_path / "damaged", damaged)).load("trades", DAY)
     assert len(loaded.frame) == len(clean.frame) - 1
-    assert loaded.quarantine[["row", "reason"]].to_numpy().tolist() == [[100, "TradVolume is no number"]]
+    assert loaded.quarantine[["row", "reason"]].to_numpy().tolist() == [[102, "TradVolume is no number"]]
 
 
 @pytest.mark.parametrize("read_bytes", [64, 1000, 1 << 23])
@@ -102,7 +103,9 @@ def test_a_cut_last_field_is_set_aside_where_it_is_needed(tmp_path):
         path = put(tmp_path, {"x.csv": b"a,b,c\n1,x,1250\n" + end}) / "x.csv"
         data = read_columns(path, columns)
         assert len(data.table) == kept
-        assert [(row, line) for row, _, line in data.broken] == ([(1, "3,y,10")] if kept == 1 else [])
+        assert [(row, line) for row, line in zip(data.broken_rows[0], data.broken_rows[2], strict=True)] == (
+            [(3, "3,y,10")] if kept == 1 else []
+        )
         assert all("the value may be cut" in reason for _, reason, _ in data.broken)
     path = put(tmp_path, {"x.csv": b"a,b,c\n1,x,1250\n3,y,10"}) / "x.csv"
     assert len(read_columns(path, WANTED).table) == 2  # the cut field is not needed
@@ -157,9 +160,8 @@ def test_every_line_of_any_text_is_read_or_set_aside(lines, end, ended, read_byt
     if refused:
         assert str(path) in refused
         return
-    numbers = [int(p.first + r) for p in parts for r in (p.rows if p.rows is not None else range(len(p.table)))]
-    numbers += [p.first + row for p in parts for row, _, _ in p.broken]
-    assert sorted(numbers) == list(range(data_lines(data)))
+    numbers = [int(n) for p in parts for n in (*p.row_numbers(np.arange(len(p.table))), *p.broken_rows[0])]
+    assert sorted(numbers) == [n for n, line in enumerate(data.splitlines(), 1) if line and n > 1]
 
 
 def test_a_header_alone_is_an_error_that_names_the_file(tmp_path, level2):
@@ -179,9 +181,23 @@ def test_a_word_for_a_daily_number_sets_its_row_aside(tmp_path, column):
     source = MappedSource("tushare", put(tmp_path, changed(daily_files(), "daily.csv", with_cell(7, column, "many"))))
     loaded = [source.load("daily_bars", d) for d in source.days()]
     bad = pd.concat([d.quarantine for d in loaded])
-    assert bad["row"].tolist() == [7]
+    assert bad["row"].tolist() == [9]
     assert bad["reason"].str.endswith("is no number").all()
     assert sum(len(d.frame) for d in loaded) == 47
+
+
+@pytest.mark.parametrize(("before", "between", "line"), [(0, 0, 9), (2, 0, 11), (0, 1, 10), (1, 3, 13)])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("block", [400, 1 << 20])
+def test_a_row_set_aside_has_its_line_and_its_text(tmp_path, monkeypatch, before, between, line, end, block):
+    monkeypatch.setattr(delimited, "WHOLE_BYTES", block)
+    contents = changed(daily_files(), "daily.csv", with_cell(7, "trade_date", "soon"))
+    head, *rows = contents["daily.csv"].decode().splitlines()
+    lines = [*[""] * before, head, *rows[:4], *[""] * between, *rows[4:], ""]
+    source = MappedSource("tushare", put(tmp_path, {**contents, "daily.csv": end.join(lines).encode()}))
+    (bad,) = pd.concat([source.load("daily_bars", d).quarantine for d in source.days()]).to_dict("records")
+    assert (bad["row"], bad["reason"], json.loads(bad["content"])["date"]) == (line, "date is not readable", "soon")
+    assert lines[line - 1].split(",")[1] == "soon"
 
 
 def test_words_in_a_table_beside_the_daily_bars_are_named(tmp_path):
@@ -190,9 +206,10 @@ def test_words_in_a_table_beside_the_daily_bars_are_named(tmp_path):
     source = MappedSource("tushare", put(tmp_path, contents))
     bad = pd.concat([source.load("daily_bars", d).quarantine for d in source.days()])
     assert sorted(zip(bad["row"], bad["reason"], strict=True)) == [
-        (3, "adj_factor is no number"), (5, "date is not readable")
+        (5, "adj_factor is no number"), (7, "date is not readable")
     ]  # fmt: skip
     assert bad["file"].str.endswith("adj_factor.csv").all()
+    assert json.loads(bad.set_index("row")["content"][7])["date"] == "soon"
 
 
 def test_unusable_rows_of_reference_tables_are_named(tmp_path):
@@ -205,7 +222,7 @@ def test_unusable_rows_of_reference_tables_are_named(tmp_path):
     )
     source = MappedSource(config, put(tmp_path, contents))
     bad = source.load("reference", source.days()[0]).quarantine
-    assert bad[["row", "reason"]].to_numpy().tolist() == [[1, "symbol is not readable"], [2, "start is no date"]]
+    assert bad[["row", "reason"]].to_numpy().tolist() == [[3, "symbol is not readable"], [4, "start is no date"]]
     assert len(source.load("daily_bars", source.days()[0]).quarantine) == 0
 
 
@@ -217,7 +234,7 @@ def test_minute_rows_of_another_day_are_set_aside(tmp_path):
     first_day = changed(contents, "stk_mins.csv", lambda lines: [x for x in lines if "2023-02-02" not in x])
     day = MappedSource("minute_tushare", put(tmp_path / "day", {"20230201.csv": first_day["stk_mins.csv"]}))
     loaded = day.load("minute_bars", DAY)
-    assert loaded.quarantine[["row", "reason"]].to_numpy().tolist() == [[9, "time is on another day"]]
+    assert loaded.quarantine[["row", "reason"]].to_numpy().tolist() == [[11, "time is on another day"]]
     assert loaded.notes["rows_of_other_securities"] == 241
 
 
@@ -228,7 +245,7 @@ def test_a_qlib_day_with_volume_and_no_close_is_set_aside(tmp_path):
     values[[1, -1]] = np.nan  # the first and the last day: no gap inside
     source = QlibSource(put(tmp_path, {**contents, name: values.tobytes(), "features/csi300/close.day.bin": b""}))
     bad = pd.concat([source.load("daily_bars", d).quarantine for d in source.days()])
-    assert bad["row"].tolist() == [0, 39]
+    assert bad["row"].tolist() == [1, 40]
     assert bad["reason"].eq("a price is missing on a day with volume").all()
     notes = source.load("daily_bars", source.days()[0]).notes
     assert notes["folders_that_are_no_symbol"] == "1: csi300"

@@ -208,9 +208,9 @@ def test_errors_name_the_table_the_place_and_the_remedy():
         minute_factors(pd.concat([bars, bars[(bars["symbol"] == "600001.SH") & (bars["minute"] == 5)]]))
     with pytest.raises(DataError, match=r"minute 240"):
         minute_factors(bars.assign(minute=bars["minute"] + 1))
-    with pytest.raises(DataError, match=r"order kind was 'iceberg' in row 0"):
+    with pytest.raises(DataError, match=r"order kind was 'iceberg' in row 1"):
         order_factors(orders.assign(kind="iceberg"))
-    with pytest.raises(DataError, match=r"order kind was 'iceberg' in row 0"):
+    with pytest.raises(DataError, match=r"order kind was 'iceberg' in row 1"):
         order_factors(orders.assign(kind=pd.Categorical(["iceberg"] * len(orders))))
     with pytest.raises(DataError, match=r"rows have no time"):
         trade_factors(trades.assign(time=pd.NaT).astype({"time": "datetime64[ms]"}))

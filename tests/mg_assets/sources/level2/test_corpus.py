@@ -463,7 +463,7 @@ def test_damage_in_the_merged_stream(tmp_path, clean, change, error, quarantined
         return
     bad = pd.concat([source.load(t, MERGED).quarantine for t in ("trades", "orders")])
     assert bad["reason"].tolist() == [quarantined]
-    assert bad["row"].tolist() == [AT]
+    assert bad["row"].tolist() == [AT + 2]  # its line: the header is 1
 
 
 # ------------------------------------------------------------------ tables on disk
@@ -528,7 +528,7 @@ def test_damage_in_daily_bars(tmp_path, name, change, error, reason):
     days = source.days().tolist()
     bad = pd.concat([source.load("daily_bars", d).quarantine for d in days])
     assert bad["reason"].str.startswith(reason).tolist() == [True]
-    assert bad["row"].tolist() == [AT]
+    assert bad["row"].tolist() == [AT + 2]  # its line: the header is 1
     suspended = pd.concat([source.load("daily_bars", d).frame for d in days])["suspended"]
     assert (~suspended).sum() == 39
     assert suspended.sum() == (reason in UNPLACED)

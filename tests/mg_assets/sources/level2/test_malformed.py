@@ -77,7 +77,7 @@ def test_one_bad_row_is_set_aside(tmp_path, case):
     row = loaded.quarantine.iloc[0]
     assert len(loaded.quarantine) == 1
     assert row.reason.startswith(reason)
-    assert row.row == 7
+    assert row.row == 9
     assert row.table == "trades"
     assert row.symbol == "600519.SH"
     assert row.file.endswith("Transaction.csv")
@@ -89,7 +89,7 @@ def test_rows_of_the_wrong_width_are_set_aside_with_their_number(tmp_path):
     lines = [*GOOD[:3], "0,1,6,600519", *GOOD[3:10], GOOD[10] + ",surplus", *GOOD[11:]]
     loaded = level2(tmp_path, lines).load("trades", DAY)
     assert len(loaded.frame) == 39
-    assert loaded.quarantine.row.tolist() == [3, 11]
+    assert loaded.quarantine.row.tolist() == [5, 13]
     assert loaded.quarantine.reason.str.contains("fields where the header has 14").all()
 
 
@@ -208,7 +208,7 @@ def test_damaged_parquet(tmp_path):
     frame.to_parquet(folder / "Transaction.parquet")
     loaded = TonglianSource(tmp_path).load("trades", DAY)
     assert loaded.quarantine.reason.tolist() == ["TradPrice is no number"]
-    assert loaded.quarantine.row.tolist() == [4]
+    assert loaded.quarantine.row.tolist() == [5]
 
 
 # ------------------------------------------------------------------ tables on disk
@@ -273,7 +273,7 @@ def test_one_bad_daily_row_is_set_aside(tmp_path, changes, reason):
     source = baostock(tmp_path, bars(**changes))
     every = pd.concat([source.load("daily_bars", d).quarantine for d in source.days().tolist()])
     assert every.reason.str.startswith(reason).tolist() == [True]
-    assert every.row.tolist() == [4]
+    assert every.row.tolist() == [6]
     assert sum(len(source.load("daily_bars", d).frame) for d in source.days().tolist()) == 19
 
 

@@ -104,11 +104,11 @@ def test_bad_rows_are_set_aside_with_their_reason(tmp_path):
     table.loc[5, ["TradNumber", "TradVolume"]] = ""
     day = SnapshotSource(folder(tmp_path, MarketData=table)).load("snapshots", DAY)
     assert dict(zip(day.quarantine["row"], day.quarantine["reason"], strict=True)) == {
-        1: "the time is none",
-        2: "the code is no number",
-        3: "a price, volume or count is negative",
-        4: "last is no number",
-        5: "neither volume nor number of trades",
+        3: "the time is none",
+        4: "the code is no number",
+        5: "a price, volume or count is negative",
+        6: "last is no number",
+        7: "neither volume nor number of trades",
     }
     assert set(day.quarantine["table"]) == {"snapshots"}
     assert len(day.frame) == 13

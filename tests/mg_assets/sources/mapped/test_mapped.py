@@ -345,7 +345,7 @@ def test_bad_minute_rows_are_set_aside(tmp_path):
         ("2023-02-01 10:04:00", 10, 10, 10, 10, np.nan),
     ]
     loaded = minutes(tmp_path, [*good, *bad]).load("minute_bars", D[0])
-    assert loaded.quarantine.row.tolist() == [28, 29, 30, 31, 32]
+    assert loaded.quarantine.row.tolist() == [30, 31, 32, 33, 34]
     assert loaded.quarantine.reason.tolist() == [
         "volume is negative",
         "high or low do not enclose open and close",
