@@ -19,6 +19,13 @@ HEAVY_STYLES = ("size", "valuation")
 OTHER_STYLES = ("reversal", "amount", "turnover", "beta")
 """The common factors besides size, which ``other_styles`` limits."""
 
+SIZES = {
+    "float_value": "ln free-float cap",
+    "total_value": "ln total cap",
+    "traded_value": "ln mean value traded a day, of 21 sessions (volume x vwap where the source has no amount)",
+}
+"""What a stock's size may be measured by."""
+
 
 @dataclass(frozen=True)
 class PortfolioSpec:
@@ -47,8 +54,15 @@ class PortfolioSpec:
         Above 0 the score is taken in units of return (:mod:`mg_portfolio.backtest.expected_returns`) once ten decisions
         have complete returns, so that a trade is made only where it pays; before that the score decides without cost.
     holding_period : float or None
-        Trading days over which a trade earns what it cost, for ``cost``: the signal's measured decay, see
-        :func:`mg_portfolio.backtest.expected_returns.holding_period`; None takes ``every``.
+        Trading days over which a trade earns what it cost, for ``cost``. None takes the signal's measured decay
+        (:meth:`mg_portfolio.backtest.expected_returns.ScoreSlopes.holding_period`), and ``every`` before there is one.
+    risk_aversion : float
+        ``gamma`` of :class:`~mg_portfolio.EnhancementProblem`, for scores in units of return as with ``cost``; the risk
+        model is estimated from daily bars at each decision (:mod:`mg_portfolio.backtest.risk_history`). 0 leaves it
+        out, as the reports do.
+    size_from : {"float_value", "total_value", "traded_value"}
+        What the style ``size`` is measured by (:data:`SIZES`): a stand-in where the source has no free-float shares,
+        without which a limit on size holds nothing.
     source : str
         Report and chart.
     published : str or None
@@ -68,6 +82,8 @@ class PortfolioSpec:
     every: int = 5
     cost: float = 0.0
     holding_period: float | None = None
+    risk_aversion: float = field(default=0.0, metadata={"optional": True})
+    size_from: str = field(default="float_value", metadata={"optional": True})
     source: str = ""
     published: str | None = ""
 
@@ -77,15 +93,24 @@ class PortfolioSpec:
         return None if self.published is None else self.published or self.name
 
     @property
-    def cost_to_rebalance(self) -> float:
-        """The part of ``cost`` that a trade has to earn until the next rebalance."""
-        return self.cost * self.every / (self.every if self.holding_period is None else self.holding_period)
+    def scores_are_returns(self) -> bool:
+        """Whether the score is taken in units of return."""
+        return self.cost > 0.0 or self.risk_aversion > 0.0
+
+    @property
+    def measures_decay(self) -> bool:
+        """Whether the holding period is measured."""
+        return self.cost > 0.0 and self.holding_period is None
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Styles that the portfolio limits."""
         others = OTHER_STYLES if self.other_styles is not None else ()
         return tuple(dict.fromkeys((*self.style_limits, *others)))
+
+    def measure_of(self, style: str) -> str:
+        """What a style is measured by: ``size_from`` for the size, itself for any other."""
+        return self.size_from if style == "size" else style
 
     def limit_of(self, style: str) -> float:
         """Limit on a style.
@@ -213,12 +238,13 @@ _LIMITS = {
     "budget": "fully invested, no short position",
     "cost": "none in the objective; the report names none there",
     "holding_period": "without a cost in the objective it has no effect",
+    "risk_aversion": "none in the objective; the report names none there",
     "stocks to buy": "listed, not under special treatment, and with a score; a halted one is held as it is",
 }
 _AI = {
     "meaning of valuation": "book to price; the report names valuation and no measure",
     "usual low-frequency factors": "reversal, amount, turnover and beta; the report names none of them",
-    "meaning of size": "log of the free-float market value",
+    "size_from": "log of the free-float market value",
 }
 _FAMILIES: dict[str, tuple[str, Mapping[str, PortfolioSpec], dict[str, str], dict[str, str]]] = {
     "Huatai series 72": (
@@ -235,7 +261,7 @@ _FAMILIES: dict[str, tuple[str, Mapping[str, PortfolioSpec], dict[str, str], dic
         },
         {
             "other_styles": "none; chart 62 limits industries and size alone",
-            "meaning of size": "log of the free-float market value",
+            "size_from": "log of the free-float market value",
             **_LIMITS,
         },
     ),
@@ -285,7 +311,7 @@ _FAMILIES: dict[str, tuple[str, Mapping[str, PortfolioSpec], dict[str, str], dic
             "costs": "chart 8 (0.2% one-sided)",
             "every": "chart 8 (5 trading days)",
             "price of trades": "chart 8 (vwap)",
-            "meaning of size": "chart 8 (log of the free-float market value, five MAD, z-scored)",
+            "size_from": "chart 8 (log of the free-float market value, five MAD, z-scored)",
         },
         {"other_styles": "none; chart 8 limits size alone", **_LIMITS},
     ),

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.stats import rankdata
 
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.errors import ProblemError
@@ -24,6 +25,7 @@ from mg_portfolio.optimization.shadow_prices import return_per_score
 from mg_portfolio.optimization.solution import EnhancementSolution
 
 YEAR = 52  # decisions whose slopes are kept
+LAGS = 8  # holding periods after a decision over which the decay of its RankIC is measured
 ENOUGH = 10  # decisions with complete returns that a mean slope needs
 TRADED = 1e-9  # a smaller change of weight is rounding
 
@@ -94,35 +96,51 @@ class ScoreSlopes:
         Ascending, of the last year's decisions.
     pending : list of (decided, symbols, scores)
         Decisions whose returns are not complete yet.
+    lags : int
+        Holding periods after a decision over which the decay is measured; 0 for none.
+    decay : list of (decided, RankIC by lag)
+        Of the last year's decisions, once all lags are complete.
     """
 
     slopes: list[tuple[str, float]] = field(default_factory=list)
     pending: list[tuple[str, np.ndarray, np.ndarray]] = field(default_factory=list)
+    lags: int = 0
+    decay: list[tuple[str, list[float]]] = field(default_factory=list)
 
     def add_completed(self, market: MarketPanel, buyable: np.ndarray, day: int, every: int) -> None:
         """Add the slopes of returns from T+1's trade to ``every`` sessions later that are complete at ``day``'s close.
 
-        As with labels, a stock that could not be bought on T+1, or is not in ``buyable`` (D, S) then, has none.
+        As with labels, a stock that could not be bought on T+1, or is not in ``buyable`` (D, S) then, has none. With
+        ``lags`` the RankICs with the returns of each of so many periods are added once the last is complete.
         """
         row = {str(d): i for i, d in enumerate(market.days)}
         column = {s: i for i, s in enumerate(market.symbols)}
-        still = []
+        still, last = [], self.slopes[-1][0] if self.slopes else ""
         for decided, symbols, scores in self.pending:
             at = row.get(decided)
             if at is None:
                 continue  # before the days of the panel
-            if at + 1 + every > day:
+            complete = at + 1 + every * self.lags <= day
+            if at + 1 + every > day or not complete:
                 still.append((decided, symbols, scores))
+            if at + 1 + every > day or (decided <= last and not (complete and self.lags)):
                 continue
             here = np.array([s in column for s in symbols])
             s = np.array([column[name] for name in symbols[here]], dtype=np.int64)
             locked = market.limit_up[at + 1, s] | market.limit_down[at + 1, s]
             entry = market.tradable[at + 1, s] & buyable[at + 1, s] & ~locked
             start = np.where(entry, market.trade_price[at + 1, s], np.nan)
-            slope, _ = return_per_score(scores[here], market.trade_price[at + 1 + every, s] / start - 1.0)
-            if np.isfinite(slope):
-                self.slopes.append((decided, slope))
-        self.pending, self.slopes = still, self.slopes[-YEAR:]
+            if decided > last:
+                slope, _ = return_per_score(scores[here], market.trade_price[at + 1 + every, s] / start - 1.0)
+                if np.isfinite(slope):
+                    self.slopes.append((decided, slope))
+            if complete and self.lags:
+                prices = market.trade_price[at + 1 : at + 2 + every * self.lags : every, s]
+                returns = np.where(entry, prices[1:] / prices[:-1] - 1.0, np.nan)
+                found = [_rank_ic(scores[here], r) for r in returns]
+                if np.isfinite(found).all():
+                    self.decay.append((decided, found))
+        self.pending, self.slopes, self.decay = still, self.slopes[-YEAR:], self.decay[-YEAR:]
 
     @property
     def mean(self) -> float | None:
@@ -133,6 +151,37 @@ class ScoreSlopes:
     def shrunk(self) -> ReturnPerScore | None:
         """The same with its standard error, shrunk; None before enough decisions have complete returns."""
         return shrunk_slope(np.array([s for _, s in self.slopes])) if len(self.slopes) >= ENOUGH else None
+
+    def holding_period(self, every: int) -> float | None:
+        """Trading days over which the signal earns what its first ``every`` promise, by its decay so far.
+
+        The mean RankIC of each lag is shrunk as the slopes are, so that one within its standard error of nothing is the
+        end.
+
+        Parameters
+        ----------
+        every : int
+            Trading days of a lag.
+
+        Returns
+        -------
+        float or None
+            From ``every`` to ``every * lags``; None before enough decisions are complete, or without a RankIC.
+        """
+        if len(self.decay) < ENOUGH:
+            return None
+        by_lag = np.array([found for _, found in self.decay]).T
+        shrunk = {lag: shrunk_slope(ics).shrunk for lag, ics in enumerate(by_lag, start=1)}
+        return every * holding_period(shrunk) if shrunk[1] > 0.0 else None
+
+
+def _rank_ic(scores: np.ndarray, returns: np.ndarray) -> float:
+    """Rank correlation over the stocks with both; NaN where there is none."""
+    both = np.isfinite(scores) & np.isfinite(returns)
+    found = [rankdata(x[both]) for x in (scores, returns)]
+    if both.sum() < 3 or not all(np.ptp(x) > 0.0 for x in found):
+        return float("nan")
+    return float(np.corrcoef(*found)[0, 1])
 
 
 def holding_period(decay: Mapping[int, float]) -> float:

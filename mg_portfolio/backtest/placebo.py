@@ -161,9 +161,5 @@ def placebo_figures(result: BacktestResult) -> pd.DataFrame:
         costs took, both scaled as ``excess_annual``.
     """
     found = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
-    kept = np.ones(len(result.days))
-    kept[np.searchsorted(result.days, result.rebalances["traded"].to_numpy("datetime64[D]"))] -= result.rebalances[
-        "cost"
-    ]
-    gross = metrics_by_year(result.nav / np.cumprod(kept), result.benchmark_nav, result.days)["excess_annual"]
+    gross = metrics_by_year(result.nav_before_costs, result.benchmark_nav, result.days)["excess_annual"]
     return found[list(FIGURES)].assign(excess_before_costs=gross, cost_annual=gross - found["excess_annual"])

@@ -10,16 +10,18 @@ stocks, gives the same bits as all weeks in one call.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from mg_axes import CODES, FLAGS, PANEL, WEIGHTS
 from mg_portfolio.backtest.execution import Execution
-from mg_portfolio.backtest.expected_returns import ReturnPerScore, ScoreSlopes
+from mg_portfolio.backtest.expected_returns import LAGS, ReturnPerScore, ScoreSlopes
 from mg_portfolio.backtest.market_panel import Day, MarketPanel
 from mg_portfolio.backtest.result import BacktestResult
+from mg_portfolio.backtest.risk_history import RiskHistory
 from mg_portfolio.backtest.simulate import drift_to, simulate
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.costs import Costs, CostSchedule
@@ -55,6 +57,9 @@ class DecisionPanel:
         Standardised exposures; NaN is the mean.
     buyable : (D, S) bool
         Stocks that may be bought.
+    history : RiskHistory, optional
+        Daily prices behind the risk models of a portfolio with a risk aversion, on the panel's stocks; by default the
+        market's own days.
     """
 
     market: MarketPanel
@@ -65,6 +70,7 @@ class DecisionPanel:
     industry_names: Mapping[int, str]
     styles: Mapping[str, np.ndarray]
     buyable: np.ndarray
+    history: RiskHistory | None = None
 
     @classmethod
     def from_frames(
@@ -123,6 +129,15 @@ class DecisionPanel:
         for name, values in (given | dict(self.styles)).items():
             if values.shape != shape:
                 raise BacktestError(f"{name} had shape {values.shape}, expected {shape} like the market's panel")
+        if self.history is not None and self.history.price.shape[1] != shape[1]:
+            raise BacktestError(
+                f"history had {self.history.price.shape[1]} stocks, expected {shape[1]} like the market's panel"
+            )
+
+    @cached_property
+    def risk_history(self) -> RiskHistory:
+        """Daily prices behind the risk models."""
+        return RiskHistory.of(self.market) if self.history is None else self.history
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +159,9 @@ class Decision:
     absent : str
         Why nothing was decided; empty where something was.
     expected : ReturnPerScore, optional
-        What made the score a return, where the problem has a cost.
+        What made the score a return, where the specification has a cost or a risk aversion.
+    holding_period : float, optional
+        Trading days over which the problem's cost is earned, where it has one.
     """
 
     day: int
@@ -155,6 +172,7 @@ class Decision:
     solution: EnhancementSolution | None = None
     absent: str = ""
     expected: ReturnPerScore | None = None
+    holding_period: float | None = None
 
 
 def problem_at(
@@ -163,6 +181,7 @@ def problem_at(
     day: int,
     holdings: np.ndarray,
     expected: ReturnPerScore | None = None,
+    holding_period: float | None = None,
 ) -> EnhancementProblem | str:
     """Build one day's problem.
 
@@ -177,7 +196,9 @@ def problem_at(
     holdings : (S,) float
         Weights held at the close.
     expected : ReturnPerScore, optional
-        Takes the score in units of return, and the specification's cost with it.
+        Takes the score in units of return, and the specification's cost and risk aversion with it.
+    holding_period : float, optional
+        Trading days over which a trade earns its cost; by default those to the next rebalance.
 
     Returns
     -------
@@ -189,7 +210,7 @@ def problem_at(
         return f"no {spec.signal} on {date}"
     if not np.nansum(panel.benchmark[day]) > 0.0:
         return f"the source has no {spec.index} weights on {date}"
-    return build_problem(
+    problem = build_problem(
         spec,
         score=panel.score[day] if expected is None else expected.expected(panel.score[day]),
         benchmark=panel.benchmark[day],
@@ -203,8 +224,13 @@ def problem_at(
         buyable=panel.buyable[day],
         symbols=panel.market.symbols,
         industry_names=panel.industry_names,
-        cost=0.0 if expected is None else spec.cost_to_rebalance,
+        cost=0.0 if expected is None else spec.cost * spec.every / (holding_period or spec.every),
     )
+    if expected is None or not spec.risk_aversion > 0.0 or problem.positions is None:
+        return problem
+    offered = np.isfinite(panel.score[day]) | (np.nan_to_num(panel.benchmark[day]) > 0.0)
+    risk = panel.risk_history.fields(date, offered, panel.industry[day], problem.positions, spec.every)
+    return replace(problem, risk_aversion=spec.risk_aversion, **risk)
 
 
 def rebalance(
@@ -234,7 +260,7 @@ def rebalance(
         The decision before the first of the days; where absent the portfolio starts in cash.
     slopes : ScoreSlopes, optional
         What earlier decisions' scores earned; the days' own are added. By default kept from the first of the days on
-        where the specification has a cost.
+        where the specification takes its score in units of return.
 
     Yields
     ------
@@ -242,8 +268,8 @@ def rebalance(
         One a day; on a day that lacks signal or benchmark it has no solution, and the portfolio drifts on.
     """
     rates = spec.costs if cost is None else cost
-    if slopes is None and spec.cost > 0.0:
-        slopes = ScoreSlopes()
+    if slopes is None and spec.scores_are_returns:
+        slopes = ScoreSlopes(lags=LAGS if spec.measures_decay else 0)
     for day in map(panel.market.index, days):
         if last is None:
             holdings, value = np.zeros(len(panel.market.symbols)), 1.0
@@ -252,8 +278,9 @@ def rebalance(
             value = last.value * growth
         if slopes is not None:
             slopes.add_completed(panel.market, panel.buyable, day, spec.every)
-        expected = slopes.shrunk if slopes is not None and spec.cost > 0.0 else None
-        problem = problem_at(panel, spec, day, holdings, expected)
+        expected = slopes.shrunk if slopes is not None and spec.scores_are_returns else None
+        held = None if slopes is None or expected is None or not spec.cost > 0.0 else _holding_period(spec, slopes)
+        problem = problem_at(panel, spec, day, holdings, expected, held)
         if isinstance(problem, str):
             yield Decision(day, holdings, holdings, value, absent=problem)
             continue
@@ -261,8 +288,13 @@ def rebalance(
         target, kept = on_axis(problem, solution.weights, len(holdings)), problem.positions
         if slopes is not None:
             slopes.pending.append((str(panel.market.days[day]), panel.market.symbols[kept], panel.score[day, kept]))
-        last = Decision(day, holdings, target, value, problem, solution, expected=expected)
+        last = Decision(day, holdings, target, value, problem, solution, expected=expected, holding_period=held)
         yield last
+
+
+def _holding_period(spec: PortfolioSpec, slopes: ScoreSlopes) -> float:
+    """The specification's, else the measured one, else the time to the next rebalance."""
+    return spec.holding_period or slopes.holding_period(spec.every) or float(spec.every)
 
 
 def _drifted(

@@ -86,6 +86,13 @@ class BacktestResult:
         return self.units_after_trade[self.trade_of_day]
 
     @property
+    def nav_before_costs(self) -> np.ndarray:
+        """``nav`` without what each rebalance cost, (T,)."""
+        kept = np.ones(len(self.days))
+        kept[np.searchsorted(self.days, self.rebalances["traded"].to_numpy("datetime64[D]"))] -= self.rebalances["cost"]
+        return self.nav / np.cumprod(kept)
+
+    @property
     def turnover(self) -> pd.Series:
         """Realised two-way turnover of each rebalance after the first purchase, by trading day."""
         later = self.rebalances[~self.rebalances["initial"]]

@@ -146,6 +146,41 @@ def placebo_chart(
 
 
 @styled
+def tracking_error_chart(days: np.ndarray, forecast: np.ndarray, active: np.ndarray, width: float = 7.2) -> Figure:
+    """Active return of each holding period within two forecast tracking errors.
+
+    Parameters
+    ----------
+    days : ndarray of datetime64[D] (R,)
+        Trading days of the rebalances.
+    forecast : ndarray of float (R,)
+        Tracking error of the period that begins there.
+    active : ndarray of float (R,)
+        Return over the index's.
+    width : float
+        Inches.
+
+    Returns
+    -------
+    Figure
+    """
+    days = np.asarray(days, "datetime64[D]")
+    forecast, active = np.asarray(forecast, float), np.asarray(active, float)
+    outside = np.abs(active) > 2 * forecast
+    fig = Figure(figsize=(width, 2.5), layout="constrained")
+    ax = fig.add_subplot()
+    ax.axhline(0, color=LINE, linewidth=0.8)
+    for times, colour in ((2, "#eef1f4"), (1, "#dce6f0")):
+        ax.fill_between(days, -100 * times * forecast, 100 * times * forecast, color=colour, linewidth=0)
+    ax.plot(days[~outside], 100 * active[~outside], ".", color=BLUE, markersize=4)
+    ax.plot(days[outside], 100 * active[outside], ".", color=BRICK, markersize=5)
+    ax.set_title("active return of each period, %, and one and two forecast tracking errors")
+    ax.set_title(f"{outside.mean():.0%} beyond two", loc="right", color=GREY, fontweight="normal", fontsize=8)
+    date_axis(ax, days)
+    return fig
+
+
+@styled
 def attribution_chart(days: np.ndarray, parts: Mapping[str, np.ndarray], width: float = 7.2) -> Figure:
     """Running sums of the parts of the excess, named at their ends, and of the excess itself.
 

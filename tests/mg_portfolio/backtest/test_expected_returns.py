@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from mg_portfolio import Costs, DecisionPanel, EnhancementProblem, MarketPanel, PortfolioSpec, ProblemError, optimize
-from mg_portfolio.backtest.expected_returns import ENOUGH, ScoreSlopes, holding_period, no_trade_region, shrunk_slope
+from mg_portfolio.backtest.expected_returns import (
+    ENOUGH,
+    LAGS,
+    ScoreSlopes,
+    holding_period,
+    no_trade_region,
+    shrunk_slope,
+)
 from mg_portfolio.backtest.rebalance import rebalance
 
 SPEC = PortfolioSpec(
@@ -103,6 +110,36 @@ def test_a_cost_trades_less_and_a_longer_holding_more():
     free, dear, long = turnover(cost=0.0), turnover(cost=0.01), turnover(cost=0.01, holding_period=20.0)
     assert dear < 0.8 * free
     assert dear < long < free
+
+
+def test_the_holding_period_is_measured_from_past_decisions():
+    """Scores of two weeks: half of the decisions' second week is still theirs, and nothing after it."""
+    r = np.random.default_rng(0)
+    weeks, stocks = 60, 200
+    score = np.repeat(r.standard_normal((weeks // 2, stocks)), 2 * EVERY, axis=0)
+    daily = r.normal(0.0, 0.005, score.shape)
+    daily[2:] += 0.002 * score[:-2]
+    days, symbols = pd.bdate_range("2020-01-06", periods=len(score)), [f"{i:06d}.SZ" for i in range(stocks)]
+    market = MarketPanel.from_frames(pd.DataFrame(10.0 * np.cumprod(1.0 + daily, axis=0), days, symbols))
+    panel = DecisionPanel.from_frames(market, score, np.full(score.shape, 1.0 / stocks))
+    slopes = ScoreSlopes(lags=LAGS)
+    made = list(rebalance(panel, SPEC, range(0, len(score), EVERY), slopes=slopes))
+    mean = np.mean([found for _, found in slopes.decay], axis=0)
+    assert mean[0] > 0.5
+    assert mean[1] == pytest.approx(mean[0] / 2, rel=0.1)
+    assert np.abs(mean[2:]).max() < 0.05
+    assert made[-1].holding_period == pytest.approx(7.5, rel=0.1)
+    assert made[-1].problem.cost == pytest.approx(SPEC.cost * EVERY / made[-1].holding_period)
+    first = next(i for i, d in enumerate(made) if d.holding_period not in (None, 5.0))
+    assert first == ENOUGH + LAGS  # the tenth decision's last lag is complete on the day after its week's end
+    given = list(rebalance(panel, replace(SPEC, holding_period=20.0), range(0, 100, EVERY)))
+    assert given[-1].problem.cost == pytest.approx(SPEC.cost / 4)
+    later = market.close.copy()
+    at = made[first].day
+    later[at + 1 :] *= r.uniform(0.5, 1.5, later[at + 1 :].shape)
+    other = MarketPanel.from_frames(pd.DataFrame(later, days, symbols))
+    disturbed = list(rebalance(replace(panel, market=other), SPEC, range(0, at + 1, EVERY)))
+    assert disturbed[-1].holding_period == made[first].holding_period
 
 
 def test_without_skill_nothing_is_traded():

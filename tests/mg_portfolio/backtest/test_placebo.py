@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from scipy.stats import t as student
 
 from mg_portfolio.backtest.execution import Execution
+from mg_portfolio.backtest.expected_returns import shrunk_slope
 from mg_portfolio.backtest.placebo import (
     placebo_figures,
     placebo_scores,
@@ -22,6 +23,7 @@ from mg_portfolio.backtest.placebo import (
 from mg_portfolio.backtest.rebalance import DecisionPanel, rebalance, simulate_decisions
 from mg_portfolio.catalog import PORTFOLIOS
 from mg_portfolio.costs import chinese_costs
+from mg_portfolio.optimization.shadow_prices import return_per_score
 
 SPEC = PORTFOLIOS["csi500_turnover30"]
 EVERY = 5
@@ -130,6 +132,33 @@ def test_later_data_change_no_earlier_weight_of_a_placebo():
     before, after = weights(p), weights(disturbed)
     assert (before[: until + 1] == after[: until + 1]).all()
     assert not (before[until + 1 :] == after[until + 1 :]).all()
+
+
+def test_a_placebo_is_scaled_by_its_own_scores():
+    """With a cost and a risk aversion: what the real signal earned is nowhere in a placebo's decisions."""
+    days = 80
+    p, decided = panel(days=days), np.arange(0, days, EVERY)
+    spec = replace(SPEC, cost=0.001, risk_aversion=20.0)
+    scores = placebo_scores(p.score[decided], p.market.symbols, spec.name, 1)
+    given = np.full(p.score.shape, np.nan)
+    given[decided] = scores
+    steps = list(rebalance(replace(p, score=given), spec, decided))
+    seeing = -p.score  # another real signal, which has earned the opposite
+    path = simulate_placebo(p, spec, decided, scores)
+    other = simulate_placebo(replace(p, score=seeing), spec, decided, scores)
+    assert (path.result.holdings == other.result.holdings).all()
+    own = [
+        return_per_score(scores[w], p.market.trade_price[d + 1 + EVERY] / entry_price(p.market, d + 1) - 1.0)[0]
+        for w, d in enumerate(decided[:-2])
+    ]
+    found, known = steps[-1].expected, shrunk_slope(np.array(own))
+    assert (found.mean, found.standard_error) == pytest.approx((known.mean, known.standard_error))
+    assert steps[-1].problem.risk_aversion == 20.0
+
+
+def entry_price(market, day: int) -> np.ndarray:
+    free = market.tradable[day] & ~(market.limit_up[day] | market.limit_down[day])
+    return np.where(free, market.trade_price[day], np.nan)
 
 
 def test_placebos_of_a_market_without_signal_earn_nothing():
