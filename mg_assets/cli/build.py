@@ -24,7 +24,7 @@ from mg_assets.cli import warmup
 from mg_assets.cli.check_results import RunWarnings, failed_check_lines, figure
 from mg_assets.cli.estimate import Estimate, duration, seeds_of
 from mg_assets.cli.failures import Partition, RunFailures
-from mg_assets.cli.plan import BuildStep, partition_keys, partition_ranges, run_steps, unbuildable, unknown_scores
+from mg_assets.cli.plan import BuildStep, check_run, partition_keys, partition_ranges, run_steps
 from mg_assets.cli.screen import Screen
 from mg_assets.cli.stop_signal import unlost_stop
 from mg_assets.definitions import defs
@@ -101,10 +101,10 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
         The settings ask for what the source cannot give: a line each. Nothing is built.
     """
     lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
-    reasons = unbuildable(config, source, lake)
-    if reasons:
-        raise SettingsError(*reasons)
-    for line in unknown_scores(config, source):
+    refused, warnings = check_run(config, source, lake)
+    if refused:
+        raise SettingsError(*refused)
+    for line in warnings:
         screen.line(f"warning: {line}")
     steps = run_steps(config, source)
     if warmup.start(ticks=any("trades" in step.tables and step.keys for step in steps)):

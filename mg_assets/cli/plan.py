@@ -108,8 +108,8 @@ def run_steps(config: Settings, source: Source) -> list[BuildStep]:
     return [*_market_steps(span), *_model_steps(span), *_portfolio_steps(span)]
 
 
-def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
-    """What a run is asked to build and cannot, with the reason and the remedy; nothing is built to find out.
+def check_run(config: Settings, source: Source, lake: Lake) -> tuple[list[str], list[str]]:
+    """What a run is asked to build and cannot, and what it leaves out; nothing is built to find out.
 
     Parameters
     ----------
@@ -121,50 +121,40 @@ def unbuildable(config: Settings, source: Source, lake: Lake) -> list[str]:
 
     Returns
     -------
-    list of str
-        A line each.
+    refused : list of str
+        A line each, with the reason and the remedy.
+    warnings : list of str
+        Stocks that a file of scores has and the source does not: a line each signal.
     """
     span = RunSpan(config, source)
-    out: list[str] = []
+    refused: list[str] = []
     if (config.run.ticks_from or config.run.tick_days) and not span.has.intraday:
-        out.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
+        refused.append(f"run.{'ticks_from' if config.run.ticks_from else 'tick_days'} needs {NO_TICKS}, or take it out")
+    more, warnings = _unknown_scores(config, source)
+    return refused + more + _unknown_half_years(span) + _lacking_of_source(span, lake), warnings
+
+
+def _unknown_scores(config: Settings, source: Source) -> tuple[list[str], list[str]]:
+    """Files of scores that cannot be read or of which the source has no stock, and those of which it lacks some."""
+    refused, warnings = list[str](), list[str]()
     for signal in config.catalogs.tables.values():
         try:
             scores = scores_of(signal)
         except DataError as error:
-            out.append(str(error))
+            refused.append(str(error))
             continue
         unknown, every = unknown_stocks(scores, source), stocks_of(scores)
+        where = f"signal {signal.name}: {signal.path}: the source"
         if unknown and len(unknown) == len(every):
-            out.append(
-                f"signal {signal.name}: {signal.path}: the source has none of its {len(every)} stocks "
-                f"({named(unknown)}) on their days; check the codes"
+            refused.append(
+                f"{where} has none of its {len(every)} stocks ({named(unknown)}) on their days; check the codes"
             )
-    return out + _unknown_half_years(span) + _lacking_of_source(span, lake)
-
-
-def unknown_scores(config: Settings, source: Source) -> list[str]:
-    """Stocks that a file of scores has and the source does not: a line each signal.
-
-    Parameters
-    ----------
-    config : Settings
-    source : Source
-        The days of a few of its tables are read.
-
-    Returns
-    -------
-    list of str
-    """
-    out = []
-    for signal in config.catalogs.tables.values():
-        scores = scores_of(signal)
-        if unknown := unknown_stocks(scores, source):
-            out.append(
-                f"signal {signal.name}: {signal.path}: the source does not have {len(unknown)} of its "
-                f"{len(stocks_of(scores))} stocks ({named(unknown)}) on their days: no portfolio holds them"
+        elif unknown:
+            warnings.append(
+                f"{where} does not have {len(unknown)} of its {len(every)} stocks ({named(unknown)}) on their days: "
+                "no portfolio holds them"
             )
-    return out
+    return refused, warnings
 
 
 def _trained(span: RunSpan) -> tuple[tuple[str, ...], list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mg_assets.assets import TABLES
 from mg_assets.cli.estimate import Estimate, duration, seeds_of
-from mg_assets.cli.plan import BuildStep, run_steps, unbuildable, unknown_scores
+from mg_assets.cli.plan import BuildStep, check_run, run_steps
 from mg_assets.errors import SettingsError
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
@@ -35,14 +35,15 @@ def plan_lines(config: Settings) -> list[str]:
         The settings ask for what the source cannot give: a line each.
     """
     lake, source = Lake(config.lake_url), build_source(config.source.kind, config.source.options)
-    if problems := unbuildable(config, source, lake):
-        raise SettingsError(*problems)
+    refused, warnings = check_run(config, source, lake)
+    if refused:
+        raise SettingsError(*refused)
     stages = [step for step in run_steps(config, source) if step.keys and step.tables]
     seen = LakeSnapshot(lake)
     stale = [{t: TABLES.stale_reasons(source, t, step.keys, seen) for t in step.tables} for step in stages]
     following = _following(seen, stages, stale)
     estimate, count = Estimate(stages, lake, seeds_of(config)), 0
-    lines = [f"warning: {line}" for line in unknown_scores(config, source)]
+    lines = [f"warning: {line}" for line in warnings]
     for number, (step, wanted, after) in enumerate(zip(stages, stale, following, strict=True), 1):
         estimate.expect(number, wanted)
         count += sum(map(len, wanted.values()))

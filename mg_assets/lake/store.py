@@ -501,4 +501,7 @@ class Lake:
         return {n: xxhash.xxh3_64_hexdigest(self.storage.read(f"{folder}/{n}") or b"") for n in names}
 
     def _lacks(self, table: str, key: str) -> MissingPartitionError:
-        return MissingPartitionError(f"table {table!r} has no partition {key} in {self.root}; materialise it first")
+        return MissingPartitionError(
+            f"table {table!r} has no partition {key} in {self.root}: build it with mg run, which needs the source's "
+            "files of it"
+        )

@@ -49,9 +49,9 @@ def explain(lake: Lake | str, symbol: str, day: str, big_order_std: float = BIG_
     Raises
     ------
     MissingPartitionError
-        The lake has no table of that day; the message names the days that it has.
+        The lake has no table of that day; the message names the days that it has, and the remedy.
     DataError
-        The day is no date, or the stock is in none of the day's tables; the message names similar symbols.
+        The day is no date, its tables have no rows, or the stock is in none of them; similar symbols are named.
 
     Examples
     --------
@@ -209,6 +209,7 @@ class Explanation:
             )
         if self.bars is not None:
             lines.append(f"minute bars: {int(self.bars['counts'].sum())} of 240 with trades")
+        lines += [f"{table}: the day's table has no row of any stock" for table in self.source.empty]
         lines += [f"left out: {r.rows:,} {r.table}: {r.reason}" for r in self.left_out().itertuples()]
         return lines
 

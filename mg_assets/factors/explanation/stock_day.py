@@ -22,6 +22,7 @@ from mg_assets.factors.kernels.clock import (
     trade_minute,
 )
 from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import trading_days
 
 TABLES = ("trades", "orders", "minute_bars")
 # First millisecond of the day that belongs to the session; bars 0..239 begin at 09:30.
@@ -36,6 +37,10 @@ SESSIONS = (
     (CLOSE, "closing auction"),
     (CLOSE_PRINT_END, "after hours"),
 )
+REMEDY = (
+    "build the day with mg run; where the source lacks it, put the day's files into the source's folder first "
+    "(mg ingest FOLDER says what is in it)"
+)
 _STARTS = np.array([start for start, _ in SESSIONS])
 _NAMES = np.array([name for _, name in SESSIONS], dtype=object)
 _INTEGERS = ("seq", "order_id", "buy_order", "sell_order", "side", "minute", "volume")
@@ -43,7 +48,7 @@ _INTEGERS = ("seq", "order_id", "buy_order", "sell_order", "side", "minute", "vo
 
 @dataclass(frozen=True)
 class StockDay:
-    """A stock's rows of each table; None where the day has no such table or no row of any stock in it."""
+    """A stock's rows of each table; None where the day has no such table or no row of any stock in it (``empty``)."""
 
     symbol: str
     day: str
@@ -51,6 +56,7 @@ class StockDay:
     orders: pd.DataFrame | None
     minute_bars: pd.DataFrame | None
     stored: pd.Series | None
+    empty: tuple[str, ...] = ()
 
 
 def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
@@ -63,9 +69,10 @@ def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
     Raises
     ------
     MissingPartitionError
-        None of the three tables has the day; the message names the days that the lake has.
+        None of the three tables has the day; the message names the days that the lake has, and the remedy.
     DataError
-        The day is no date, or the stock is in none of them; the message names similar symbols.
+        The day is no date, the tables have no row of any stock, or the stock is in none of them: similar symbols are
+        named.
     """
     try:
         day = pd.Timestamp(day).date().isoformat()
@@ -74,34 +81,38 @@ def read_stock(lake: Lake, symbol: str, day: str) -> StockDay:
     present = [t for t in TABLES if lake.has(t, day)]
     if not present:
         raise MissingPartitionError(f"no {', '.join(TABLES)} of {day} in {lake.root}: {_days(lake, day)}")
+    empty = tuple(t for t in present if not lake.rows(t, day))
+    if len(empty) == len(present):
+        paths = ", ".join(lake.path(t, day) for t in empty)
+        raise DataError(f"{', '.join(empty)} of {day} have no row of any stock ({paths}): {REMEDY}")
     tables: dict[str, pd.DataFrame | None] = dict.fromkeys(TABLES)
     for table in present:
         rows = lake.stock(table, day, symbol)
         # a table without any row is absent at the source
-        tables[table] = _frame(rows) if len(rows) or lake.rows(table, day) else None
+        tables[table] = None if table in empty else _frame(rows)
     if not any(frame is not None and len(frame) for frame in tables.values()):
         raise DataError(f"{symbol} is in none of {', '.join(present)} of {day}: {_symbols(lake, present, day, symbol)}")
     stored = None
     if lake.has("intraday_factors", day):
         found = lake.stock("intraday_factors", day, symbol).to_pandas()
         stored = found.iloc[0] if len(found) else None
-    return StockDay(symbol, day, tables["trades"], tables["orders"], tables["minute_bars"], stored)
+    return StockDay(symbol, day, tables["trades"], tables["orders"], tables["minute_bars"], stored, empty)
 
 
 def _days(lake: Lake, day: str) -> str:
+    if not np.isin(np.datetime64(day, "D"), trading_days()):
+        return f"{day} is no trading day"
     parts = []
     for table in TABLES:
         keys = lake.keys(table)
         if keys:
             near = sorted(sorted(keys, key=lambda k: abs(pd.Timestamp(k) - pd.Timestamp(day)))[:2])
             parts.append(f"{table} has {len(keys)} days, {keys[0]}..{keys[-1]}, nearest {' and '.join(near)}")
-    return "; ".join(parts) or "the lake has no day of any of them; build them first (mg run)"
+    return f"{'; '.join(parts) or 'the lake has no day of any of them'}; {REMEDY}"
 
 
 def _symbols(lake: Lake, tables: list[str], day: str, symbol: str) -> str:
     symbols = sorted({s for t in tables for s in pc.unique(lake.table(t, day, ["symbol"])["symbol"]).to_pylist()})
-    if not symbols:
-        return "they have no rows"
     same = [s for s in symbols if s.startswith(f"{symbol.split('.')[0]}.")]
     near = same or difflib.get_close_matches(symbol, symbols, 3, 0.5) or symbols[:3]
     return f"they hold {len(symbols)} symbols, {symbols[0]}..{symbols[-1]}, such as {', '.join(near)}"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mg_assets.cli.coverage import Coverage, coverage_of
-from mg_assets.cli.plan import RunSpan, run_steps, unbuildable
+from mg_assets.cli.plan import RunSpan, check_run, run_steps
 from mg_assets.cli.proposal import propose
 from mg_assets.cli.requirements import model_problem
 from mg_assets.lake.store import Lake
@@ -165,13 +165,13 @@ SOURCE = {"stocks": 40, "start": "2022-07-01", "end": "2023-12-29", "tick_start"
 )
 def test_a_run_refuses_what_it_cannot_build(tmp_path, run, catalog, line):
     config = settings(run, catalog=catalog, portfolios={}, models={"lf_multitask": {"min_stocks": 15}})
-    found = unbuildable(config, build_source("simulated", SOURCE), Lake(tmp_path))
+    found, _ = check_run(config, build_source("simulated", SOURCE), Lake(tmp_path))
     assert any(re.match(line, one) for one in found), found
 
 
 def test_a_run_refuses_an_absent_table_of_scores(tmp_path):
     config = settings({}, signals={"mine": {"table": str(tmp_path / "none.csv")}}, portfolios={})
-    (line,) = unbuildable(config, build_source("simulated", SOURCE), Lake(tmp_path))
+    (line,), _ = check_run(config, build_source("simulated", SOURCE), Lake(tmp_path))
     assert re.fullmatch(r"signal mine: .*none.csv cannot be read: No such file or directory", line)
 
 
@@ -188,5 +188,5 @@ def test_months_before_the_ticks_count_for_a_model_of_both():
 def test_the_demonstration_is_not_refused(tmp_path):
     source = build_source("simulated", {"stocks": 60, "tick_start": "2022-01-04"})
     config = settings({"ticks_from": "2022-01-04", "half_years": ["2023H1"]}, models={"lf_multitask": {"seeds": [0]}})
-    assert unbuildable(config, source, Lake(tmp_path)) == []
+    assert check_run(config, source, Lake(tmp_path)) == ([], [])
     assert coverage_of(source).columns >= {"csi500_weight", "industry", "float_shares"}

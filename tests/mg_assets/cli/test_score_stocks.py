@@ -40,6 +40,14 @@ def test_a_code_that_the_source_never_had_is_named(plan):
     assert "warning" not in planned(0, *known).out
 
 
+def test_stocks_are_looked_for_once_a_run(plan, monkeypatch):
+    planned, known = plan
+    calls = []
+    monkeypatch.setattr("mg_assets.cli.plan.unknown_stocks", lambda scores, source: calls.append(1) or ["688981.SH"])
+    assert "does not have 1 of its 3 stocks" in planned(0, *known).out
+    assert len(calls) == 1
+
+
 def test_scores_of_unknown_codes_alone_are_refused(plan):
     planned, _ = plan
     error = planned(2, "688981.SH", "688982.SH").err

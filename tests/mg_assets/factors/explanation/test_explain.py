@@ -290,10 +290,28 @@ def test_nothing_stored_is_no_disagreement(tmp_path):
 
 
 def test_an_absent_day_names_the_days_that_there_are(simulated):
-    with pytest.raises(MissingPartitionError, match=r"2023-02-05.*trades has 1 days, 2023-02-01\.\.2023-02-01"):
+    remedy = r"build the day with mg run; where the source lacks it, put the day's files into the source's folder first"
+    with pytest.raises(
+        MissingPartitionError, match=rf"2023-02-03.*trades has 1 days, 2023-02-01\.\.2023-02-01.*{remedy}"
+    ):
+        explain(simulated, "600000.SH", "2023-02-03")
+    with pytest.raises(MissingPartitionError, match=r"2023-02-05 is no trading day$"):
         explain(simulated, "600000.SH", "2023-02-05")
-    with pytest.raises(MissingPartitionError, match="build them first"):
+    with pytest.raises(MissingPartitionError, match=f"the lake has no day of any of them; {remedy}"):
         explain(Lake(str(simulated.root) + "-none"), "600000.SH", DAY)
+
+
+def test_tables_without_rows_are_named_with_the_remedy(simulated, tmp_path):
+    trades, orders = simulated.day("trades", DAY), simulated.day("orders", DAY)
+    lake, symbol = Lake(str(tmp_path)), trades["symbol"].iloc[0]
+    lake.write("trades", DAY, trades)
+    lake.write("orders", DAY, orders[:0])
+    assert "\norders: the day's table has no row of any stock\n" in explain(lake, symbol, DAY).text()
+    lake.write("trades", DAY, trades[:0])
+    with pytest.raises(
+        DataError, match=rf"trades, orders of {DAY} have no row of any stock \(.*part.parquet.*\): build"
+    ):
+        explain(lake, symbol, DAY)
 
 
 def test_an_unknown_stock_names_like_ones(simulated):
