@@ -172,6 +172,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
             **ranges,
             **({"short_history": short_history(days)} if short_history(days) else {}),
             "embargo": card["embargo"],
+            "validation_days": card["ranges"]["valid"]["days"],
             "stocks": card["stocks"],
             **({"pool_market_value": market_value_basis(build.lake, card["ranges"]["valid"]["last"])} if pool else {}),
             "device": card["device"],
@@ -186,6 +187,7 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
             "seeds": [m.seed for m in models],
             "weights": checkpoint.weights_of(folder),
             "days": days,
+            "validation_days": card["ranges"]["valid"]["days"],
             "training": {"config": card["config_hash"], **monitor.measured(half_year)},
         },
     )

@@ -8,7 +8,7 @@ from mg_assets.errors import MgError
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.partition_build import Build, Built
-from mg_assets.sources.base import TICKS, Loaded, Source, ticks_of
+from mg_assets.sources.base import TICKS, Loaded, Source, stored_notes, ticks_of
 
 DESCRIPTIONS = {
     "trades": "Every trade of the day with both order numbers and the aggressor's side (+1 buyer, -1 seller, "
@@ -45,7 +45,8 @@ def _built(source: Source, table: str, key: str, loaded: Loaded | MgError | None
         bad = day_of_table.quarantine
         return Built(key, day_of_table.data, {"set_aside": len(bad), **notes}, bad, table=table)
 
-    return Built(key, loaded.data, table=table, ended=ended)
+    stored = stored_notes(loaded) if table == "reference" else {}
+    return Built(key, loaded.data, stored=stored, table=table, ended=ended)
 
 
 def _raw_asset(*tables: str) -> LakeAsset:

@@ -1,4 +1,4 @@
-"""Groups of settings that the deployment's settings hold: what runs build, trading, evaluation cases, quality rules."""
+"""Groups of settings that the deployment's settings hold: what runs build, trading, evaluation cases, quality."""
 
 from typing import Annotated, Any
 
@@ -127,6 +127,23 @@ class EvaluationSettings(Part):
     executions: Annotated[tuple[ExecutionPrice, ...], Each, EachOnce, Field(min_length=1)] = ("t1_vwap",)
     every: Annotated[tuple[FromOne, ...], Each, EachOnce, Field(min_length=1)] = (5, 10)
     whole: Flag = False
+
+
+class QualitySettings(Part):
+    """Limits of checks that warn.
+
+    Attributes
+    ----------
+    index_weights_age : int
+        Trading days that an index's weights may be old at a decision. They are published monthly: 45 are two months, in
+        which one publication is missing.
+    validation_days : int
+        Days that validate a training at least, whose mean RankIC decides when it stops. With a deviation of 0.1 a day
+        the mean of 40 has a standard error of 0.016.
+    """
+
+    index_weights_age: FromOne = 45
+    validation_days: FromOne = 40
 
 
 class RuleSettings(BaseModel):

@@ -16,7 +16,7 @@ from mg_assets.extensions import load_modules
 from mg_assets.settings.catalogs import Catalogs, Problems, built_in, combinations_with, models_with, portfolios_with
 from mg_assets.settings.entries import PortfolioSettings, Signal, SignalSettings, as_entries, names_of
 from mg_assets.settings.files import CHECKOUT
-from mg_assets.settings.groups import EvaluationSettings, RuleSettings, RunSettings, TradingSettings
+from mg_assets.settings.groups import EvaluationSettings, QualitySettings, RuleSettings, RunSettings, TradingSettings
 from mg_assets.settings.own_sources import kinds_of
 from mg_assets.settings.source_kinds import AnySource, SimulatedSettings
 from mg_assets.settings.values import (
@@ -115,6 +115,8 @@ class Settings(Part):
         How portfolios trade; the report's costs by default.
     evaluation : EvaluationSettings
         Cases that factors and signals are evaluated under (docs/evaluation.md).
+    quality : QualitySettings
+        Limits of checks that warn (docs/quality.md).
     rules : tuple of RuleSettings
         Quality rules of the user's own (docs/extensions.md).
     accepted : dict
@@ -153,6 +155,7 @@ class Settings(Part):
     signals: Annotated[dict[str, SignalSettings], BeforeValidator(_not_of_portfolios)] = Field(default_factory=dict)
     trading: TradingSettings = Field(default_factory=TradingSettings)
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
+    quality: QualitySettings = Field(default_factory=QualitySettings)
     rules: Annotated[tuple[RuleSettings, ...], Each] = ()
     accepted: dict[str, dict[str, Annotated[tuple[PartitionKey, ...], Each]]] = Field(default_factory=dict)
     device: Annotated[

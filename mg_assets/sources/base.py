@@ -136,8 +136,11 @@ class StreamedDay:
 Loaded = SourceDay | StreamedDay
 """What :meth:`Source.load` returns."""
 
-STORED_NOTES = ("volume_step", "adj_factor_corrected_today", "adj_factor_corrected_stocks")
-"""Notes of a day that its partition's footer keeps, for the quality checks and the labels."""
+INDEX_WEIGHTS_OF = "index_weights_of"
+"""Note of a reference: by index, the date that its weights were published for."""
+STORED_NOTES = ("volume_step", "adj_factor_corrected_today", "adj_factor_corrected_stocks", "absent_columns",
+                INDEX_WEIGHTS_OF)  # fmt: skip
+"""Notes of a day that its partition's footer keeps, for the quality checks, the labels and the portfolios."""
 
 
 def stored_notes(loaded: Loaded) -> dict[str, object]:

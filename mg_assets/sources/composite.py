@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
-from mg_assets.sources.base import TICKS, Loaded, Source, SourceDay, StreamedDay, ticks_of
+from mg_assets.sources.base import INDEX_WEIGHTS_OF, TICKS, Loaded, Source, SourceDay, StreamedDay, ticks_of
 from mg_assets.sources.fingerprint import fingerprint_of
 from mg_assets.sources.quarantine import merge_quarantines
 
@@ -77,7 +77,7 @@ class CompositeSource:
 
 def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDay:
     frame = first.frame.reset_index(drop=True).copy()
-    unknown = set(_absent(first))
+    unknown, dates = set(_absent(first)), dict(_weights_of(first))
     filled: dict[str, list[str]] = {}
     for other, day in later:
         theirs = day.frame.set_index("symbol").reindex(frame["symbol"])
@@ -92,14 +92,23 @@ def _fill(first: Loaded, later: list[tuple[str, Loaded]], name: str) -> SourceDa
                 continue
             frame[column] = _where(gap, theirs[column], frame[column])
             filled.setdefault(other, []).append(column)
+            if (index := column.removesuffix("_weight")) in _weights_of(day):
+                dates.setdefault(index, _weights_of(day)[index])
             unknown.discard(column)
     notes = {"source": name, **first.notes, "absent_columns": sorted(unknown), "filled_from": filled}
+    if dates:
+        notes[INDEX_WEIGHTS_OF] = dates
     return SourceDay(frame, merge_quarantines([first.quarantine, *(d.quarantine for _, d in later)]), notes)
 
 
 def _absent(day: Loaded) -> list[str]:
     absent = day.notes.get("absent_columns", [])
     return list(absent) if isinstance(absent, (list, tuple, set)) else []
+
+
+def _weights_of(day: Loaded) -> dict[str, str]:
+    dates = day.notes.get(INDEX_WEIGHTS_OF)
+    return dates if isinstance(dates, dict) else {}
 
 
 def _where(gap: np.ndarray, theirs: pd.Series, ours: pd.Series) -> pd.Series:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.market.schema import INDICES, PERIOD_BARS, REFERENCE
-from mg_assets.sources.base import SourceDay
+from mg_assets.sources.base import INDEX_WEIGHTS_OF, SourceDay
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, index_members
 from mg_assets.sources.daily.panel import FUNDAMENTALS, DailyPanel
@@ -126,6 +126,7 @@ class DailyHistory:
         unknown = np.full(len(here), np.nan)
         notes: dict[str, object] = {}
         absent = set(self.absent)
+        weights_of: dict[str, str] = {}
         columns: dict[str, np.ndarray] = {}
         for name in ("list_date", "delist_date"):
             dates = self.listed.get(name)
@@ -141,6 +142,7 @@ class DailyHistory:
                 columns[f"{index}_weight"] = unknown
                 absent.add(f"{index}_weight")
                 continue
+            weights_of[index] = self.weights[index].date_on(day)
             mine = weight[here]
             if (
                 abs(mine.sum() - 1) > 1e-9 and mine.sum() > 0
@@ -152,7 +154,7 @@ class DailyHistory:
             if name not in columns and name not in ("symbol", "industry"):
                 own = panel.columns.get(name)
                 columns[name] = unknown if own is None else own[rows]
-        notes["absent_columns"] = sorted(absent)
+        notes |= {"absent_columns": sorted(absent), INDEX_WEIGHTS_OF: weights_of}
         return columns, notes
 
 

@@ -114,6 +114,10 @@ class IndexWeights:
         out[self.symbol[rows][inside]] = self.weight[rows][inside]
         return out
 
+    def date_on(self, day: np.datetime64) -> str:
+        """Date of the weights as of the day, which has one (:meth:`on`)."""
+        return str(self.days[int(np.searchsorted(self.days, day, side="right")) - 1])
+
     def spans(self) -> DateRanges:
         """Days on which each stock has a weight: those of a date until the next one."""
         last = np.append(self.days[1:] - np.timedelta64(1, "D"), np.datetime64("9999-12-31", "D"))
