@@ -10,7 +10,7 @@ from mg_assets.errors import DataError
 from mg_assets.market.calendar import trading_days
 from mg_assets.sources.daily.mapped_table import MappedTable
 from mg_assets.sources.daily.mapping import VOLUME_STEP, TableMapping
-from mg_assets.sources.io.price_level import SAMPLED, unit_of_prices
+from mg_assets.sources.io.price_level import SAMPLED, are_yuan_and_shares, unit_of_prices
 
 MOST_OUTSIDE = 0.5
 """Share of rows whose average price may lie outside low and high, for reasons of the rows' own."""
@@ -21,6 +21,7 @@ BARS_OF_AN_HOUR = 4  # a day; fewer rows of a stock and day are copies
 WEEK, MONTH = 4, 10  # trading days: weeks with a holiday have 4
 DAYS = 1_000_000  # more than there are since 1970
 OHLC = ("open", "high", "low", "close")
+MONEY = ("close", "volume", "amount")
 UNADJUSTED = "export them without adjustment (akshare adjust='', JoinQuant fq=None, baostock adjustflag='3')"
 
 
@@ -115,7 +116,8 @@ def _refuse_shorter_bars(table: MappedTable, traded: np.ndarray) -> None:
 
 
 def _check_level(table: MappedTable, mapping: TableMapping, at: np.ndarray) -> None:
-    found = unit_of_prices(table.numbers["close"][at])
+    close, volume, amount = (table.numbers[c][at] if c in table.numbers else np.empty(0) for c in MONEY)
+    found = unit_of_prices(close, len(amount) > 0 and are_yuan_and_shares(amount, volume, close))
     if found is None:
         return
     level, guess = found

@@ -7,17 +7,23 @@ MOST_YUAN = 3_000.0
 LEAST_YUAN = 0.5
 SAMPLED = 20_000
 MANY_PRICES = 8
-"""So many distinct prices are not all whole yuan, for they step by 0.01: round ones are liked, one trade in five."""
+"""So many distinct prices are hardly all whole yuan, for they step by 0.01: round ones are liked, one trade in five."""
+FINE_STEPS = 100.0
+"""Whole prices that are as high step by less than 1%; lower ones would be of stocks below 1 yuan."""
+MOST_RATIO = 2.0
+"""A traded value over its volume and price is nearer to 1 where the three are in yuan and shares."""
 INTEGER_UNITS = (1e-4, 1e-3, 1e-2)
 
 
-def unit_of_prices(prices: np.ndarray) -> tuple[float, float] | None:
-    """The unit of prices that cannot be yuan.
+def unit_of_prices(prices: np.ndarray, confirmed: bool = False) -> tuple[float, float] | None:
+    """The unit of prices that cannot be yuan: they are too high, or all whole and so high that they step by 0.01.
 
     Parameters
     ----------
     prices : ndarray of float64 (n,)
         Of stocks; those that are not above 0 do not count.
+    confirmed : bool
+        Whether amounts beside them are price x volume in yuan and shares: then they may all be whole.
 
     Returns
     -------
@@ -31,10 +37,18 @@ def unit_of_prices(prices: np.ndarray) -> tuple[float, float] | None:
         return None
     level = float(np.median(good))
     whole = bool(np.all(good == np.rint(good))) and len(np.unique(good)) >= MANY_PRICES
-    if level <= MOST_YUAN and not whole:
+    if level <= MOST_YUAN and (confirmed or not whole or level < FINE_STEPS):
         return None
     for unit in INTEGER_UNITS:
         fen = good * unit * 100
         if level * unit > LEAST_YUAN and np.all(np.abs(fen - np.rint(fen)) < 1e-6):
             return level, unit
     return level, np.nan
+
+
+def are_yuan_and_shares(amount: np.ndarray, volume: np.ndarray, price: np.ndarray) -> bool:
+    """Whether traded values are price x volume, none of the three in another unit; False where there are none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = amount / volume / price
+    ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
+    return bool(len(ratio)) and 1 / MOST_RATIO < float(np.median(ratio)) < MOST_RATIO

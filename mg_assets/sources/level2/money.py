@@ -15,7 +15,7 @@ WHOLE = 0.005  # of a decimal power: amounts are rounded to 0.001 yuan at most
 FEWEST = 3  # trades with an amount
 
 
-def check_money(path: Path, stream: StreamFormat, price_unit: float) -> None:
+def check_money(path: Path, stream: StreamFormat, price_unit: float) -> bool:
     """Compare the first trades of a file with their amounts, where it has these.
 
     Parameters
@@ -24,6 +24,11 @@ def check_money(path: Path, stream: StreamFormat, price_unit: float) -> None:
     stream : StreamFormat
     price_unit : float
         Yuan per unit of the file's prices.
+
+    Returns
+    -------
+    bool
+        Whether the amounts are prices times volumes; False where the file has too few to say.
 
     Raises
     ------
@@ -35,16 +40,16 @@ def check_money(path: Path, stream: StreamFormat, price_unit: float) -> None:
     wanted = (stream.columns["price"], stream.columns["volume"], MONEY)
     at = [next((here[n.casefold()] for n in column.names if n.casefold() in here), None) for column in wanted]
     if None in at or not rows:
-        return
+        return False
     frame = pd.DataFrame([[row[i] if i is not None and i < len(row) else "" for i in at] for row in rows])
     price, volume, money = (pd.to_numeric(frame[c], errors="coerce").to_numpy(float) for c in frame)
     traded = (price > 0) & (volume > 0) & (money > 0)
     if traded.sum() < FEWEST:
-        return
+        return False
     off = np.log10(price[traded] * price_unit * volume[traded] / money[traded])
     power = int(np.rint(np.median(off)))
     if power == 0 or np.median(np.abs(off - power)) > WHOLE:
-        return
+        return bool(np.median(np.abs(off)) <= WHOLE)
     names = [header[i] for i in at if i is not None]
     unit = f"{price_unit / 10.0**power:g}"
     raise DataError(

@@ -26,7 +26,7 @@ from mg_assets.sources.base import SourceDay
 from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.columns import FileData, WantedColumn, pick
-from mg_assets.sources.io.price_level import SAMPLED, unit_of_prices
+from mg_assets.sources.io.price_level import SAMPLED, are_yuan_and_shares, unit_of_prices
 from mg_assets.sources.io.read_file import place, read_blocks, read_header
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.io.times import OTHER_DAY, UNREADABLE, milliseconds_of_day
@@ -333,7 +333,7 @@ def _refuse_other_units(path: Path, frame: pd.DataFrame) -> None:
     traded = np.flatnonzero((columns["last"] > 0) & (columns["volume"] > 0) & (columns["amount"] > 0))
     traded = traded[:: max(len(traded) // SAMPLED, 1)]
     last, volume, amount = (columns[c][traded] for c in ("last", "volume", "amount"))
-    found = unit_of_prices(last)
+    found = unit_of_prices(last, are_yuan_and_shares(amount, volume, last))
     if found is not None:
         raise DataError(
             f"{path}: last prices are {found[0]:,.0f} in the middle, which no A share has cost in yuan; give the "

@@ -186,15 +186,14 @@ def read_stream(
         if named is not None:  # one file a stock may leave the code out of its rows
             columns["code"] = WantedColumn(columns["code"].names, "int", required=False)
         with read_log.reading(path) as entry:
-            if not name.endswith("_orders"):
-                check_money(path, stream, price_unit)
+            confirmed = not name.endswith("_orders") and check_money(path, stream, price_unit)
             here: Counter[str] = Counter()
             bad: list[pd.DataFrame] = []
             read, priced = 0, False
             for data in prefetch(read_blocks(path, columns, stream.header)):
                 part, aside = _one_block(name, stream, data, named, day, stocks_only, price_unit, here, path in shared)
                 if not priced and len(part["price"]):
-                    priced = _prices_are_yuan(path, stream, part["price"][:PRICES_SEEN], price_unit)
+                    priced = _prices_are_yuan(path, stream, part["price"][:PRICES_SEEN], price_unit, confirmed)
                 runs.add(part)
                 bad.append(aside)
                 read += len(part["code"])
@@ -273,9 +272,9 @@ def _refuse_many(path: str, name: str, rows: int, of: int) -> None:
         )
 
 
-def _prices_are_yuan(path: Path, stream: StreamFormat, prices: np.ndarray, price_unit: float) -> bool:
+def _prices_are_yuan(path: Path, stream: StreamFormat, prices: np.ndarray, price_unit: float, confirmed: bool) -> bool:
     """Whether there were prices; raises DataError where they cannot be yuan."""
-    found = unit_of_prices(prices)
+    found = unit_of_prices(prices, confirmed)
     if found is not None:
         level, unit = found
         guess = f"{(unit if unit == unit else 1e-4) * price_unit:g}"

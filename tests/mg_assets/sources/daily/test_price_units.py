@@ -71,6 +71,23 @@ def test_a_column_in_another_unit_names_the_option(tmp_path, columns, factor, wo
     pd.testing.assert_frame_equal(right, sound)
 
 
+@pytest.mark.parametrize("level", [20, 400])
+@pytest.mark.parametrize("amounts", [True, False])
+def test_whole_prices_alone_are_no_other_unit(tmp_path, level, amounts):
+    """A second sign decides: amounts that agree, or without them whether a step of 1 is too large for yuan x 100."""
+    frame = tushare()
+    steps = np.tile(np.arange(len(DAYS)), 8)
+    for column, more in (("open", 0), ("close", 0), ("high", 1), ("low", -1)):
+        frame[column] = level + steps + more
+    frame["amount"] = frame["close"] * frame["vol"] * 100 / 1000
+    frame = frame if amounts else frame.assign(amount=np.nan)
+    if amounts or level == 20:
+        assert load(tmp_path, frame).frame["close"].tolist() == [float(level)] * 8
+    else:
+        with pytest.raises(DataError, match=r"'close' is 410 in the middle, .*units.price 0.01 \("):
+            load(tmp_path, frame)
+
+
 def test_commas_that_group_thousands_are_read(tmp_path):
     sound = load(tmp_path, tushare()).frame
     frame = tushare()
