@@ -13,6 +13,7 @@ from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.portfolios.decision_panel import DecisionData
 from mg_assets.portfolios.placebo_runs import run_placebos
+from mg_assets.portfolios.risk_history import with_risk_history
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_portfolio.backtest.placebo import placebo_figures, rank_autocorrelation
@@ -75,7 +76,7 @@ def _placebo_asset(name: str) -> LakeAsset:
             return
         data = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
         result, _ = simulated(data.market, spec, decisions)
-        panel = data.decisions(spec, spec.signal)
+        panel = with_risk_history(data.decisions(spec, spec.signal), lake, spec, min(decisions))
         decided = np.searchsorted(data.market.days, np.array(sorted(decisions), "datetime64[D]"))
         found = run_placebos(panel, spec, decided, count, rules, build.workers)
         every = {0: placebo_figures(result), **{one.number: one.figures for one in found}}

@@ -19,8 +19,8 @@ class WhatIf(dg.Config):
     week: str = Field(default="", description="Any day of the week; empty for the last week with weights")
     changes: list[str] = Field(
         default=["turnover_limit=0.25"],
-        description="name=value: turnover_limit, stock_limit, member_floor, industry_limit, cost; a style (size=0.1); "
-        "room of one constraint (industry[Banks]=0.01); none takes a limit away",
+        description="name=value: turnover_limit, stock_limit, member_floor, industry_limit, cost, risk_aversion; a "
+        "style (size=0.1); room of one constraint (industry[Banks]=0.01); none takes a limit away",
     )
 
 

@@ -20,10 +20,12 @@ from mg_models.worker_pool import WorkerDiedError, run_tasks, shared_folder
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.placebo import placebo_figures, placebo_scores, simulate_placebo
 from mg_portfolio.backtest.rebalance import DecisionPanel
+from mg_portfolio.backtest.risk_history import RiskHistory
 from mg_portfolio.catalog import PortfolioSpec
 
 Names = tuple[dict[int, str], tuple[str, ...]]  # of industries and styles
 Task = tuple[Path, Names, PortfolioSpec, np.ndarray, tuple[int, ...], TradingRules]
+HISTORY = ("days", "price", "amount")
 PANELS = ("score", "benchmark", "member", "industry", "buyable")
 
 
@@ -120,6 +122,8 @@ def _save(folder: Path, panel: DecisionPanel) -> None:
     arrays["market_symbols"] = panel.market.symbols.astype(str)
     arrays |= {name: getattr(panel, name) for name in PANELS}
     arrays |= {f"style_{name}": values for name, values in panel.styles.items()}
+    if panel.history is not None:
+        arrays |= {f"history_{name}": getattr(panel.history, name) for name in HISTORY}
     for name, values in arrays.items():
         if values is not None:
             np.save(folder / f"{name}.npy", values)
@@ -134,4 +138,6 @@ def _load(folder: Path, industries: dict[int, str], styles: tuple[str, ...]) -> 
     market["symbols"] = np.asarray(market["symbols"]).astype(object)
     panels = {name: array(name) for name in PANELS}
     exposures = {name: array(f"style_{name}") for name in styles}
-    return DecisionPanel(MarketPanel(**market), industry_names=industries, styles=exposures, **panels)  # type: ignore
+    given = [array(f"history_{name}") for name in HISTORY]
+    history = RiskHistory(*given) if given[0] is not None else None  # type: ignore
+    return DecisionPanel(MarketPanel(**market), industry_names=industries, styles=exposures, history=history, **panels)  # type: ignore

@@ -13,6 +13,7 @@ import pandas as pd
 
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
+from mg_assets.portfolios.risk_history import risk_history
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_assets.settings.values import known_names
@@ -26,6 +27,8 @@ from mg_portfolio.optimization.what_if import Comparison, compare
 
 LIMITS = ("stock_limit", "member_floor", "industry_limit", "other_styles", "turnover_limit")
 """Limits that can be changed as a whole; ``style_limits`` changes a style's, ``room`` a single constraint's."""
+
+IN_OBJECTIVE = ("cost", "risk_aversion")
 
 Change = float | None | Mapping[str, float | None]
 
@@ -44,7 +47,8 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     **changes
         ``stock_limit``, ``member_floor``, ``industry_limit``, ``other_styles``, ``turnover_limit`` (None: no limit),
         ``style_limits={"size": 0.1}``, ``room={"industry[Banks]": 0.01}`` (extra room of single constraints), and
-        ``cost`` (score units per unit of traded weight).
+        ``cost`` and ``risk_aversion`` as in the problem: ``cost`` in the score's units per unit of traded weight, to be
+        earned by the next rebalance.
 
     Returns
     -------
@@ -54,7 +58,8 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     Raises
     ------
     DataError
-        The portfolio or the week has no stored weights, or a change names no limit.
+        The portfolio or the week has no stored weights, a change names no limit, or a risk aversion is given in a week
+        whose score is not in units of return.
 
     Examples
     --------
@@ -72,10 +77,17 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
         raise DataError(f"{table} of {key} has no weights: {store.metadata(table, key).get('absent', 'it is empty')}")
     facts = store.metadata(table, key)
     spec = portfolios[portfolio]
-    other, room, cost = _changed(spec, changes)
-    own = facts.get("expected_return") or {}
-    before = _problem(store, spec, stored, facts["decided"], own)
-    after = _problem(store, other, stored, facts["decided"], own if cost is None else own | {"cost": cost})
+    other, room, in_objective = _changed(spec, changes)
+    own = dict(facts.get("expected_return") or {})
+    own["risk_aversion"] = facts.get("risk", {}).get("aversion", 0.0)
+    if in_objective.get("risk_aversion") and "shrunk" not in own:
+        raise DataError(
+            f"{table} of {key} has no score in units of return, which a risk aversion needs: give the portfolio a cost "
+            "or a risk_aversion in the settings, and take a week in which ten decisions have complete returns"
+        )
+    risky = max(own["risk_aversion"], in_objective.get("risk_aversion", 0.0)) > 0.0
+    before = _problem(store, spec, stored, facts["decided"], own, risky)
+    after = _problem(store, other, stored, facts["decided"], own | in_objective, risky)
     if room:
         after = _with_room(after, room)
     comparison = compare(
@@ -84,7 +96,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
         trading_rules().rates(spec).on(facts["decided"]),
         facts.get("return_per_score"),
         252 / spec.every,
-        f"{portfolio}, decided {facts['decided']}: {_describe(spec, changes)}",
+        f"{portfolio}, decided {facts['decided']}: {_describe(spec, changes, own)}",
     )
     _same_as_stored(comparison, stored, f"{table} of {key}")
     return comparison
@@ -121,7 +133,7 @@ def parse_changes(settings_: list[str]) -> dict[str, Change]:
             number = None if value.lower() == "none" else float(value)
         except ValueError as error:
             raise DataError(f"change {text!r} had the value {value!r}, expected a number or none") from error
-        if name in (*LIMITS, "cost"):
+        if name in (*LIMITS, *IN_OBJECTIVE):
             out[name] = number
         elif "[" in name or name in ("members", "turnover"):
             room[name] = number
@@ -151,15 +163,16 @@ def _week(store: Lake, table: str, week: str | None) -> str:
 
 def _changed(
     spec: PortfolioSpec, changes: Mapping[str, Change]
-) -> tuple[PortfolioSpec, dict[str, float], float | None]:
-    """The specification with the changes, the room of single constraints, and the cost where it was given."""
-    known = {*LIMITS, "style_limits", "room", "cost"}
+) -> tuple[PortfolioSpec, dict[str, float], dict[str, float]]:
+    """The specification with other limits, the room of single constraints, and what is given of the objective."""
+    known = {*LIMITS, *IN_OBJECTIVE, "style_limits", "room"}
     unknown = [name for name in changes if name not in known]
     if unknown:
         raise DataError(f"change {unknown[0]!r} is no limit; give {', '.join(sorted(known))}")
     if not changes:
         raise DataError(f"nothing was changed; give one of {', '.join(sorted(known))}")
-    new = {name: value for name, value in changes.items() if name in {f.name for f in fields(spec)}}
+    limits = {f.name for f in fields(spec)}.difference(IN_OBJECTIVE)
+    new = {name: value for name, value in changes.items() if name in limits}
     styles = new.pop("style_limits", None)
     if styles is not None:
         if not isinstance(styles, Mapping):
@@ -169,15 +182,19 @@ def _changed(
     room = changes.get("room") or {}
     if not isinstance(room, Mapping):
         raise DataError(f"room was {room!r}, expected a constraint and its extra room")
-    new.pop("cost", None)
-    cost = float(changes["cost"] or 0.0) if "cost" in changes else None  # type: ignore[arg-type]
-    return replace(spec, **new), {k: float(v or 0.0) for k, v in room.items()}, cost  # type: ignore[arg-type]
+    given = {name: float(changes[name] or 0.0) for name in IN_OBJECTIVE if name in changes}  # type: ignore[arg-type]
+    return replace(spec, **new), {k: float(v or 0.0) for k, v in room.items()}, given  # type: ignore[arg-type]
 
 
 def _problem(
-    store: Lake, spec: PortfolioSpec, stored: pd.DataFrame, decided: str, expected: Mapping[str, float]
+    store: Lake,
+    spec: PortfolioSpec,
+    stored: pd.DataFrame,
+    decided: str,
+    expected: Mapping[str, float],
+    risky: bool,
 ) -> EnhancementProblem:
-    """The stored week's problem under a specification, with the score's expected return and cost if it has them."""
+    """The stored week's problem under a specification, with its expected return, cost and risk model if it has them."""
     score = stored["score"].to_numpy(float)
     if "shrunk" in expected:
         score = expected_return(score, expected["shrunk"])
@@ -203,6 +220,14 @@ def _problem(
         industry_names=dict(enumerate(map(str, names))),
         cost=expected.get("cost", 0.0),
     )
+    if risky and problem.positions is not None:
+        symbols = stored["symbol"].to_numpy(object)
+        offered = (np.isfinite(stored["score"]) | (stored["benchmark"] > 0.0)).to_numpy()
+        date = np.datetime64(decided)
+        risk = risk_history(store, decided, decided, symbols).fields(
+            date, offered, codes, problem.positions, spec.every
+        )
+        problem = replace(problem, risk_aversion=expected["risk_aversion"], **risk)
     if not styles:
         return problem
     # a style without a limit is not in the problem that the portfolio solves, but its exposure is of interest here
@@ -250,7 +275,7 @@ def _same_as_stored(c: Comparison, stored: pd.DataFrame, what: str) -> None:
         )
 
 
-def _describe(spec: PortfolioSpec, changes: Mapping[str, Change]) -> str:
+def _describe(spec: PortfolioSpec, changes: Mapping[str, Change], own: Mapping[str, float]) -> str:
     parts = []
     for name, value in changes.items():
         if isinstance(value, Mapping):
@@ -260,7 +285,8 @@ def _describe(spec: PortfolioSpec, changes: Mapping[str, Change]) -> str:
                 old = {k: spec.limit_of(k) for k in value}
                 parts += [f"{k} {_limit(old[k])} to {_limit(v)}" for k, v in value.items()]
         else:
-            parts.append(f"{name} {_limit(getattr(spec, name, 0.0))} to {_limit(value)}")
+            was = own.get(name, 0.0) if name in IN_OBJECTIVE else getattr(spec, name)
+            parts.append(f"{name} {_limit(was)} to {_limit(value)}")
     return ", ".join(parts)
 
 

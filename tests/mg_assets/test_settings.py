@@ -143,7 +143,8 @@ def free(key: str, value: object) -> bool:
         return key in {"files", "indices"}
     return key in SIMULATED_NUMBERS or (
         value == 1.5
-        and key in {"price_unit", "volume_unit", "amount_unit", "capital", "other_styles", "holding_period"}
+        and key
+        in {"price_unit", "volume_unit", "amount_unit", "capital", "other_styles", "holding_period", "risk_aversion"}
     )
 
 
