@@ -181,7 +181,7 @@ CASES: dict[str, Callable[[Bare], Any]] = {
     if not on.labels
     else mf.daily_factors(DAILY(on), 5).to_numpy().reshape(-1),
     "mg_assets.common_factors": lambda on: np.asarray(mf.common_factors(DAILY(on), 5)).reshape(-1),
-    "mg_assets.labels": lambda on: np.asarray(mf.labels(on(PRICE), on(YES), (5, 10))).reshape(-1),
+    "mg_assets.labels": lambda on: np.asarray(mf.labels(on(PRICE), on(YES), (5, 10), on(OTHER > 2))).reshape(-1),
     "mg_assets.preprocess": lambda on: mf.preprocess(
         on(pd.DataFrame(CUBE[0], SYMBOLS, NAMES)), on(INDUSTRY), on(OTHER.iloc[0]), on(YES.iloc[0])
     ),

@@ -8,11 +8,13 @@ from mg_assets.orchestration.metadata import markdown_table
 from mg_portfolio.backtest.attribution import BacktestAttribution
 from mg_portfolio.backtest.rebalance import Decision
 from mg_portfolio.backtest.result import BacktestResult
+from mg_portfolio.backtest.risk_history import tracking_errors
 from mg_portfolio.backtest.weekday_paths import WeekdaySensitivity
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
+from mg_portfolio.risk.diagnostics import bias_statistics
 
 
 def shadow_prices_shown(spec: PortfolioSpec, step: Decision, slope: float | None, solve_again: bool) -> pd.DataFrame:
@@ -61,12 +63,27 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
         out["return_per_score"] = round(slope, 6)
         out["expected_excess_bp_a_year"] = round(expected * slope * DAYS_PER_YEAR / spec.every * 1e4, 1)
     if "expected_return" in facts:
-        found = facts["expected_return"] | facts["no_trade"]
-        out["expected_return"] = dg.MetadataValue.json(found)
-        out["no_trade_region"] = no_trade_text(found)
-    if "styles_unknown" in facts:
-        out["styles_unknown"] = f"{', '.join(facts['styles_unknown'])}: the source knows none, so no limit holds them"
+        out["expected_return"] = dg.MetadataValue.json(facts["expected_return"] | facts.get("no_trade", {}))
+    if "no_trade" in facts:
+        out["no_trade_region"] = no_trade_text(facts["expected_return"] | facts["no_trade"])
+    if "risk" in facts:
+        out["forecast_tracking_error"] = round(facts["risk"]["tracking_error_annual"], 5)
+    if spec.scores_are_returns and "expected_return" not in facts:
+        out["cost and risk aversion"] = "not used yet: fewer than ten decisions have complete returns"
+    if "unknown_inputs" in facts:
+        out["unknown_inputs"] = unknown_text(facts["unknown_inputs"])
+    if facts.get("index_weights"):
+        out["index_weights"] = "of {of}, {age} trading days old".format(**facts["index_weights"])
     return out
+
+
+def unknown_text(unknown: dict[str, dict[str, int]]) -> str:
+    """Which limits hold less than they say, as the source lacks their input, in a sentence each."""
+    return "; ".join(
+        f"{name}: unknown of {found['stocks']} of {found['of']} stocks"
+        + (", so the limit holds nothing" if found["stocks"] == found["of"] else ", which it does not hold")
+        for name, found in unknown.items()
+    )
 
 
 def no_trade_text(found: dict) -> str:
@@ -165,6 +182,33 @@ def backtest_charts(
             later["traded"].to_numpy("datetime64[D]"), later["planned_two_way"], later["realised_two_way"]
         )
     return {name: dg.MetadataValue.md(charts.markdown_image(figure)) for name, figure in drawn.items()}
+
+
+def tracking_error_shown(spec: PortfolioSpec, result: BacktestResult, facts: list[dict]) -> tuple[dict, dict]:
+    """Forecast tracking errors beside realised ones: metadata, and what is stored; empty before two periods."""
+    forecast = {fact["decided"]: fact["risk"]["tracking_error"] for fact in facts if "risk" in fact}
+    found = tracking_errors(result, forecast, spec.every) if forecast else pd.DataFrame()
+    if len(found) < 2:
+        return {}, {}
+    from mg_portfolio.charts.figures import markdown_image
+    from mg_portfolio.charts.portfolio import tracking_error_chart
+
+    right = bias_statistics(found[["forecast"]].to_numpy(), found[["active"]].to_numpy())
+    yearly = float(np.sqrt(DAYS_PER_YEAR / spec.every))
+    stored = {
+        "periods": right.periods,
+        "forecast_annual": float(right.forecast[0]) * yearly,
+        "realised_annual": float(right.realised[0]) * yearly,
+        "bias": float(right.statistic[0]),
+        "bias_low": right.low,
+        "bias_high": right.high,
+    }
+    chart = markdown_image(tracking_error_chart(found.index.to_numpy(), found["forecast"], found["active"]))
+    table = pd.DataFrame([stored]).set_index("periods")
+    return {
+        "forecast and realised tracking error": markdown_table(table),
+        "tracking error chart": dg.MetadataValue.md(chart),
+    }, {"risk": stored}
 
 
 INTERVAL_NOTE = (

@@ -10,6 +10,7 @@ from mg_assets.assets.portfolio_metadata import (
     attribution_tables,
     backtest_charts,
     mean_shadow_prices,
+    tracking_error_shown,
     turnover_table,
     unfilled_table,
     week_shown,
@@ -24,12 +25,13 @@ from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import DecisionData
+from mg_assets.portfolios.risk_history import with_risk_history
 from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.portfolios.weekly import (
-    BACK,
     decide_weeks,
     decision_days,
     last_decision,
+    weeks_back,
     weight_columns,
     weight_lineage,
 )
@@ -65,17 +67,15 @@ def _weights_asset(name: str) -> LakeAsset:
     spec = portfolio(name)
     weights = f"weights_{name}"
     columns = weight_columns(spec)
-    styled = [UpstreamWindow("common_factors", back=BACK)] if set(spec.styles) & set(OTHER_STYLES) else []
+    back = weeks_back(spec)
+    styled = ["common_factors"] if set(spec.styles) & set(OTHER_STYLES) else []
 
     @lake_asset(
         weights,
         group="portfolios",
         partitions=WEEKLY,
         needs=[
-            UpstreamWindow(spec.signal, back=BACK),
-            UpstreamWindow("reference", back=BACK),
-            UpstreamWindow("daily_bars", back=BACK),
-            *styled,
+            *(UpstreamWindow(t, back=back[t]) for t in (spec.signal, "reference", "daily_bars", *styled)),
             weights,
         ],
         version="3",  # styles winsorised at five MAD
@@ -217,7 +217,7 @@ def _backtest_asset(name: str) -> LakeAsset:
         keys = backtest_days(lake, decisions, str(trading_days(str(weeks[0]))[0]))
         data = DecisionData(lake, keys, {s for rows in decisions.values() for s in rows["symbol"]})
         result, index = simulated(data.market, spec, decisions)
-        panel = data.decisions(spec, spec.signal, STYLES)
+        panel = with_risk_history(data.decisions(spec, spec.signal, STYLES), lake, spec, keys[0])
         rules = trading_rules()
         own = {"fri": PortfolioPath(result, index)}  # the week's last session, as stored
         paths = simulate_weekday_paths(panel, spec, weeks, own, rules.rates(spec), rules.execution)
@@ -230,6 +230,7 @@ def _backtest_asset(name: str) -> LakeAsset:
         yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)
         turnover = markdown_table(turnover_table(result))
         yield Built(WHOLE, _dated(result.rebalances), {"turnover": turnover}, table=rebalances)
+        risk, risk_stored = tracking_error_shown(spec, result, facts)
         split = attribution_tables(found, dict(panel.industry_names))
         yield Built(
             WHOLE,
@@ -243,6 +244,7 @@ def _backtest_asset(name: str) -> LakeAsset:
                 "orders_not_filled": markdown_table(unfilled_table(result)),
                 **{title: markdown_table(frame) for title, frame in split.items()},
                 "what limits cost": markdown_table(mean_shadow_prices(spec, facts)),
+                **risk,
                 **backtest_charts(result, weekdays, found, split["attribution by industry"]),
             },
             stored={
@@ -251,6 +253,7 @@ def _backtest_asset(name: str) -> LakeAsset:
                 "weekdays": weekdays.figures.to_dict("index"),
                 "attribution": found.table().to_dict(),
                 "trading": str(rules),
+                **risk_stored,
             },
             table=daily,
         )

@@ -26,6 +26,7 @@ from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import panel_of
 from mg_assets.settings import settings
+from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.evaluation.cases import EXECUTIONS, Case
 from mg_portfolio.evaluation.evaluate import evaluate_all, long_short, orthogonalize
 from mg_portfolio.evaluation.forward_returns import ForwardReturns
@@ -37,6 +38,7 @@ from mg_portfolio.report.weekly.inputs import (
     HANDMADE,
     EvaluationRow,
     FactorSeries,
+    NoTrade,
     PortfolioSeries,
     QualityRow,
     Training,
@@ -220,10 +222,24 @@ def _portfolio(lake: Lake, stored: Lake, name: str, market: MarketData) -> Portf
         return_per_score=last.get("return_per_score"),
         every=spec.every,
         relaxed=last.get("relaxed", {}),
+        unknown_inputs={n: (u["stocks"], u["of"]) for n, u in last.get("unknown_inputs", {}).items()},
+        index_weights=_index_weights(last),
         untraded=orders.loc[orders["reason"] != "", "reason"].astype(str).value_counts().to_dict(),
+        no_trade=_no_trade(spec, last, rows) if spec.cost > 0.0 else None,
+        forecast_error=last.get("risk", {}).get("tracking_error_annual"),
         weekdays=_weekdays(stored, name, result.days),
         placebos=stored_placebos(stored, name, result.days),
     )
+
+
+def _index_weights(facts: dict) -> tuple[str, int] | None:
+    found = facts.get("index_weights")
+    return (found["of"], found["age"]) if found else None
+
+
+def _no_trade(spec: PortfolioSpec, facts: dict, rows: pd.DataFrame) -> NoTrade:
+    days = facts.get("expected_return", {}).get("holding_period")
+    return NoTrade(spec.cost, int((rows["holdings"] > 1e-9).sum()), facts.get("no_trade", {}).get("stocks"), days)
 
 
 def _weekdays(lake: Lake, name: str, days: np.ndarray) -> dict[str, np.ndarray]:
@@ -328,7 +344,7 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         *(f"{p}_backtest" for p in settings().portfolios),
         *(f"{p}_placebo_paths" for p in settings().portfolios if placebos_of(p)),
     ],
-    version="3",
+    version="4",  # limits without input, age of index weights
     config=(settings().source.kind, tuple(settings().portfolios), published_digest(), settings().gains),
     uses=("language",),
     single_run=True,

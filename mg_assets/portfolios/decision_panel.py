@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,19 @@ import pandas as pd
 from mg_assets.factors.cross_section import FIVE_MAD, preprocess
 from mg_assets.lake.market_data import MarketData, market_data
 from mg_assets.lake.store import Lake
+from mg_assets.market.calendar import shift, trading_days
 from mg_assets.market.schema import INDICES
+from mg_assets.sources.base import INDEX_WEIGHTS_OF
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.rebalance import DecisionPanel
 from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
 
 REFERENCE = ("industry", "st", "float_shares", "pb")
+UNKNOWN = "unknown"
+MONTH = 21  # sessions of the mean value traded
+ENOUGH = 13  # of them, with trades: 60%, as of the common factors
+
+Unknown = dict[str, dict[str, int]]
 
 
 def panel_of(market: MarketData) -> MarketPanel:
@@ -48,6 +56,7 @@ class DecisionData:
 
     def __init__(self, lake: Lake, keys: Sequence[str], also: Iterable[str] = ()) -> None:
         self.lake, self.keys = lake, list(keys)
+        self._raw: dict[str, np.ndarray] = {}
         listed = (lake.panel(table, self.keys, []).symbols for table in ("daily_bars", "reference"))
         self.symbols = np.array(sorted(set(also).union(*listed)), dtype=object)
         self.market = panel_of(market_data(lake, self.keys, self.symbols))
@@ -59,7 +68,7 @@ class DecisionData:
     def industry(self) -> tuple[np.ndarray, dict[int, str]]:
         """Codes ``(D, S)`` in the order of the names, and the names."""
         text = self._reference["industry"]
-        named = np.where(pd.isna(text), "unknown", text).astype(object)
+        named = np.where(pd.isna(text), UNKNOWN, text).astype(object)
         codes, names = pd.factorize(named.ravel(), sort=True)
         return codes.reshape(named.shape).astype(np.int32), dict(enumerate(map(str, names)))
 
@@ -73,14 +82,47 @@ class DecisionData:
         return self._reference[f"{name}_weight"], self._reference[f"{name}_member"]
 
     def raw_style(self, name: str) -> np.ndarray:
-        """Exposure before it is standardised, ``(D, S)``; NaN where the source lacks an input."""
+        """Exposure before it is standardised.
+
+        Parameters
+        ----------
+        name : str
+            A style, or what the size is measured by (:meth:`PortfolioSpec.measure_of`).
+
+        Returns
+        -------
+        ndarray of float64 (D, S)
+            NaN where the source lacks an input.
+        """
         if name in OTHER_STYLES:
             return self._common[name]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if name == "valuation":
-                return np.where(self._reference["pb"] != 0.0, 1.0 / self._reference["pb"], np.nan)  # book to price
-            close = self.lake.panel("daily_bars", self.keys, ["close"], self.symbols)["close"]
+        if name not in self._raw:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                self._raw[name] = self._made(name)
+        return self._raw[name]
+
+    def _made(self, name: str) -> np.ndarray:
+        if name == "valuation":
+            return np.where(self._reference["pb"] != 0.0, 1.0 / self._reference["pb"], np.nan)  # book to price
+        if name == "traded_value":
+            return np.log(self._mean_traded())
+        close = self.lake.panel("daily_bars", self.keys, ["close"], self.symbols)["close"]
+        if name == "float_value":
             return np.log(self._reference["float_shares"] * close)
+        return np.log(self.lake.panel("reference", self.keys, ["total_shares"], self.symbols)["total_shares"] * close)
+
+    def _mean_traded(self) -> np.ndarray:
+        """Mean value traded of the last sessions up to each day, ``(D, S)``, each day summed by itself."""
+        days = [str(d) for d in trading_days(shift(self.keys[0], 1 - MONTH), self.keys[-1])]
+        bars = self.lake.panel("daily_bars", days, ["amount", "vwap", "volume"], self.symbols, missing="empty")
+        traded = np.where(bars["amount"] > 0, bars["amount"], bars["vwap"] * bars["volume"])
+        known = np.isfinite(traded) & (traded > 0)
+        traded = np.where(known, traded, 0.0)
+        ends = np.searchsorted(np.array(days), self.keys) + 1
+        spans = [slice(end - MONTH, end) for end in ends]
+        count = np.stack([known[span].sum(axis=0) for span in spans])
+        total = np.stack([traded[span].sum(axis=0) for span in spans])
+        return np.where(count >= ENOUGH, total / count, np.nan)
 
     @cached_property
     def _common(self) -> dict[str, np.ndarray]:
@@ -105,14 +147,64 @@ class DecisionData:
         weights, member = self.index(spec.index)
         codes, names = self.industry
         wanted = tuple(dict.fromkeys((*spec.styles, *extra_styles)))
-        styles = style_exposures({n: self.raw_style(n) for n in wanted}, np.isfinite(score))
+        styles = style_exposures({n: self.raw_style(spec.measure_of(n)) for n in wanted}, np.isfinite(score))
         for name in spec.style_limits:  # a limit on an exposure without data never binds
             styles.setdefault(name, np.zeros(score.shape))
         return DecisionPanel(self.market, score, weights, member, codes, names, styles, self.buyable)
 
-    def unknown_styles(self, spec: PortfolioSpec) -> list[str]:
-        """Styles that the portfolio limits and the source has no data of."""
-        return [name for name in spec.styles if not np.isfinite(self.raw_style(name)).any()]
+    def unknown_inputs(self, spec: PortfolioSpec, day: int, kept: np.ndarray | None, score: np.ndarray) -> Unknown:
+        """Limits of a portfolio whose input is not known of some stocks: without it they are not held.
+
+        Parameters
+        ----------
+        spec : PortfolioSpec
+        day : int
+            Position of the day of a decision.
+        kept : ndarray of int, optional
+            Positions of the decision's stocks; all by default.
+        score : ndarray of float (S,)
+            Its signal; exposures are standardised over the stocks that have one.
+
+        Returns
+        -------
+        dict of str to dict of str to int
+            By limit, named as in the solution, and ``st`` for the rule that no such stock is bought: ``stocks`` that
+            lack the input, out of how many (``of``). Without the limits whose input is known of every stock.
+        """
+        kept = np.arange(len(score)) if kept is None else kept
+        scored = np.isfinite(score[kept])
+        known = {
+            f"style[{n}]": np.isfinite(self.raw_style(spec.measure_of(n))[day, kept]) & scored for n in spec.styles
+        }
+        if spec.industry_limit is not None:
+            codes, names = self.industry
+            known["industry"] = ~np.isin(codes[day, kept], [c for c, name in names.items() if name == UNKNOWN])
+        member = self.index(spec.index)[1][day, kept]
+        if spec.member_floor is not None and not member.any():
+            known["members"] = member
+        if "st" in self._said(day, "absent_columns"):
+            known["st"] = np.zeros(len(kept), bool)
+        return {n: {"stocks": int(np.sum(~k)), "of": len(k)} for n, k in known.items() if not k.all()}
+
+    def index_weights(self, index: str, day: int) -> dict[str, str | int]:
+        """Date that an index's weights of a day were published for, and their age in trading days.
+
+        Returns
+        -------
+        dict of str to str or int
+            ``of`` and ``age``; empty where the source does not say.
+        """
+        of = dict(self._said(day, INDEX_WEIGHTS_OF)).get(index)
+        return {} if of is None else {"of": of, "age": len(trading_days(shift(of, 1), self.keys[day]))}
+
+    def _said(self, day: int, note: str) -> Any:
+        """What the reference's source said of a day; empty where it said nothing."""
+        return self.lake.metadata("reference", self.keys[day]).get(note) or ()
+
+
+def void_limits(unknown: Unknown) -> list[str]:
+    """Limits whose input is known of no stock at all, of :meth:`DecisionData.unknown_inputs`."""
+    return [name for name, found in unknown.items() if found["stocks"] == found["of"]]
 
 
 def style_exposures(raw: Mapping[str, np.ndarray], universe: np.ndarray) -> dict[str, np.ndarray]:

@@ -192,7 +192,7 @@ def backtest_portfolio(
         "relaxed": sum(path.relaxed for path in paths),
         "largest_violation": max(path.largest_violation for path in paths),
         "cpu_seconds": round(time.process_time() - began, 2),
-        "limits_without_data": [n for n in spec.styles if not arrays.has_style(n)],
+        "limits_without_data": [n for n in spec.styles if not arrays.has_style(spec.measure_of(n))],
     }
     return Backtest(pd.concat(frames, ignore_index=True), facts)
 
@@ -269,7 +269,7 @@ class SharedArrays:
         arrays["buyable"] = data.buyable
         for index in INDICES:
             arrays[f"{index}_weight"], arrays[f"{index}_member"] = data.index(index)
-        wanted = {style for job in jobs for style in job.spec.styles}
+        wanted = {job.spec.measure_of(style) for job in jobs for style in job.spec.styles}
         arrays |= {f"style_{name}": data.raw_style(name) for name in wanted}
         for signal in signals:
             arrays[f"score_{signal}"] = lake.panel(signal, keys, ["score"], data.symbols, missing="empty")["score"]
@@ -283,7 +283,7 @@ class SharedArrays:
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
     def has_style(self, style: str) -> bool:
-        """Whether the source has a style of any stock on any day."""
+        """Whether the source has a style, or a measure of size, of any stock on any day."""
         return bool(np.isfinite(self._array(f"style_{style}")).any())
 
     def panel(self, spec: PortfolioSpec) -> tuple[DecisionPanel, np.ndarray]:
@@ -298,7 +298,7 @@ class SharedArrays:
         symbols = self._array("symbols").astype(object)
         market = MarketPanel(np.array(keys, "datetime64[D]"), symbols, *(self._array(n)[days] for n in _MARKET))
         score = self._array(f"score_{spec.signal}")[days]
-        raw = {n: self._array(f"style_{n}")[days] for n in spec.styles}
+        raw = {n: self._array(f"style_{spec.measure_of(n)}")[days] for n in spec.styles}
         styles: Mapping[str, np.ndarray] = style_exposures(raw, np.isfinite(score))
         weights, member = (self._array(f"{spec.index}_{part}")[days] for part in ("weight", "member"))
         names = dict(enumerate(json.loads((self.folder / "industries.json").read_text(encoding="utf-8"))))

@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -17,15 +17,36 @@ from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.market_data import BARS
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
-from mg_assets.portfolios.decision_panel import DecisionData
+from mg_assets.portfolios.decision_panel import DecisionData, Unknown, void_limits
+from mg_assets.portfolios.risk_history import WEEKS as RISK_WEEKS
+from mg_assets.portfolios.risk_history import with_risk_history
 from mg_assets.portfolios.trading_rules import TradingRules
-from mg_portfolio.backtest.expected_returns import ScoreSlopes, no_trade_region
+from mg_portfolio.backtest.expected_returns import LAGS, ScoreSlopes, no_trade_region
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
-from mg_portfolio.catalog import OTHER_STYLES, PortfolioSpec
+from mg_portfolio.catalog import OTHER_STYLES, SIZES, PortfolioSpec
+from mg_portfolio.metrics import DAYS_PER_YEAR
+from mg_portfolio.optimization.constraints import active_variance
 
 BACK = 3  # weeks of bars around a rebalance: the last decision may be two closed weeks ago
 BEFORE = 10  # sessions read before the last decision: for the price of a halted stock, and the last complete returns
 STRETCH = 50  # weeks read at once
+SIZE_WEEKS = 6  # calendar weeks that hold a month's sessions, closed weeks included
+DECAY_WEEKS = LAGS + 5  # calendar weeks that hold a decision's later holding periods, closed weeks included
+
+
+def weeks_back(spec: PortfolioSpec) -> dict[str, int]:
+    """Weeks before its own that a week of weights reads of its tables.
+
+    Returns
+    -------
+    dict of str to int
+        Of the signal, ``reference``, ``daily_bars`` and ``common_factors``.
+    """
+    back = BACK + (DECAY_WEEKS if spec.measures_decay else 0)
+    bars = max(back, RISK_WEEKS) if spec.risk_aversion > 0.0 else back
+    bars += SIZE_WEEKS if spec.size_from == "traded_value" else 0
+    return {spec.signal: back, "reference": back, "daily_bars": bars, "common_factors": back}
+
 
 WEIGHT_COLUMNS = {
     "symbol": "stock",
@@ -35,7 +56,7 @@ WEIGHT_COLUMNS = {
     "weight": "target, traded on the next session",
     "member": "of the index",
     "industry": "level 1",
-    "size": "ln free-float cap, z-scored over the universe",
+    "size": "z-scored over the universe",
 }
 STYLE_COLUMNS = {
     "valuation": "book to price, z-scored over the universe",
@@ -43,6 +64,11 @@ STYLE_COLUMNS = {
     "amount": "ln mean amount of 21 days, z-scored over the universe",
     "turnover": "mean turnover of 21 days, z-scored over the universe",
     "beta": "slope on the market over 252 days, z-scored over the universe",
+}
+SIZE_LINEAGE = {
+    "float_value": ["reference.float_shares", "daily_bars.close"],
+    "total_value": ["reference.total_shares", "daily_bars.close"],
+    "traded_value": ["daily_bars.amount", "daily_bars.vwap", "daily_bars.volume"],
 }
 FLAG_COLUMNS = {
     "suspended": "at the decision",
@@ -53,7 +79,8 @@ FLAG_COLUMNS = {
 
 def weight_columns(spec: PortfolioSpec) -> dict[str, str]:
     """Columns of a portfolio's weights table, with the styles that it limits."""
-    return WEIGHT_COLUMNS | {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles} | FLAG_COLUMNS
+    size = {"size": f"{SIZES[spec.size_from]}, {WEIGHT_COLUMNS['size']}"}
+    return WEIGHT_COLUMNS | size | {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles} | FLAG_COLUMNS
 
 
 def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]]:
@@ -73,7 +100,7 @@ def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]
     held += [f"{table}.{name}" for name in ("holdings", "weight")]
     bars, traded = [f"daily_bars.{name}" for name in BARS], ["daily_bars.vwap", "daily_bars.suspended"]
     styles = {
-        "size": ["reference.float_shares", "daily_bars.close"],
+        "size": SIZE_LINEAGE[spec.size_from],
         "valuation": ["reference.pb"],
         **{name: [f"common_factors.{name}"] for name in OTHER_STYLES},
     }
@@ -170,10 +197,13 @@ def decide_weeks(
     """
     columns = weight_columns(spec)
     decided_on = decision_days(keys, max(lake.keys(spec.signal), default=keys[0]))
-    slopes = ScoreSlopes()
+    slopes = ScoreSlopes(lags=LAGS if spec.measures_decay else 0)
     if last is not None:
         past = [(str(d), float(s)) for d, s in last.facts.get("earned", [])]
-        slopes = ScoreSlopes(past, _pending(lake, table, keys[0], {d for d, _ in past}))
+        decay = [(str(d), [float(x) for x in found]) for d, found in last.facts.get("decay", [])]
+        weeks, completed = (DECAY_WEEKS + BACK, decay) if slopes.lags else (BACK, past)
+        pending = _pending(lake, table, keys[0], {d for d, _ in completed}, weeks)
+        slopes = replace(slopes, slopes=past, decay=decay, pending=pending)
     value = 1.0 if last is None else float(last.facts.get("value", 1.0))
     for begin in range(0, len(keys), STRETCH):
         part = keys[begin : begin + STRETCH]
@@ -181,12 +211,12 @@ def decide_weeks(
         if not days:
             yield from ((k, f"no session of the week has a {spec.signal}", _empty(columns), {}) for k in part)
             continue
-        data = DecisionData(lake, _span(lake, last.decided if last else days[0], days[-1]), _held(last))
-        panel = data.decisions(spec, spec.signal, ("size",))
+        before = BEFORE + spec.every * slopes.lags
+        data = DecisionData(lake, _span(lake, last.decided if last else days[0], days[-1], before), _held(last))
+        panel = with_risk_history(data.decisions(spec, spec.signal, ("size",)), lake, spec, days[0])
         row = {k: i for i, k in enumerate(data.keys)}
-        unknown = data.unknown_styles(spec)
-        before = None if last is None else _as_step(last, panel, row[last.decided], value)
-        steps = rebalance(panel, spec, [row[d] for d in days], rules.rates(spec), rules.execution, before, slopes)
+        start = None if last is None else _as_step(last, panel, row[last.decided], value)
+        steps = rebalance(panel, spec, [row[d] for d in days], rules.rates(spec), rules.execution, start, slopes)
         for key in part:
             if key not in decided_on:
                 yield key, f"no session of the week has a {spec.signal}", _empty(columns), {}
@@ -197,9 +227,13 @@ def decide_weeks(
                 continue
             day = decided_on[key]
             rows = weights_table(panel, step, tuple(columns))
+            unknown = data.unknown_inputs(spec, row[day], step.problem.positions, panel.score[row[day]])
             facts = _facts(spec, step, unknown) | {"decided": day, "traded": str(shift(day, 1))}
+            facts["index_weights"] = data.index_weights(spec.index, row[day])
             per_unit = slopes.mean if step.expected is None else 1.0  # the objective then is in units of return
             facts |= {"return_per_score": per_unit, "earned": list(slopes.slopes)}
+            if slopes.lags:
+                facts["decay"] = list(slopes.decay)
             last, value = StoredDecision(day, rows, facts), step.value
             yield key, step, rows, facts
 
@@ -227,12 +261,13 @@ def weights_table(panel: DecisionPanel, step: Decision, columns: Sequence[str]) 
     return pd.DataFrame({name: (own | styles)[name] for name in columns})
 
 
-def _facts(spec: PortfolioSpec, step: Decision, unknown: list[str]) -> dict:
+def _facts(spec: PortfolioSpec, step: Decision, unknown: Unknown) -> dict:
     solution = step.solution
     if solution is None:
         return {}
     size = spec.style_limits.get("size")
-    others = {n: spec.limit_of(n) for n in spec.styles if n != "size" and n not in unknown}
+    void = void_limits(unknown)
+    others = {n: spec.limit_of(n) for n in spec.styles if n != "size" and f"style[{n}]" not in void}
     return {
         "status": solution.status,
         "objective": solution.objective,
@@ -248,30 +283,38 @@ def _facts(spec: PortfolioSpec, step: Decision, unknown: list[str]) -> dict:
             "turnover": spec.turnover_limit,
             **({"styles": others} if others else {}),
         },
-        "size_neutralised": "size" not in unknown,
-        **({"styles_unknown": unknown} if unknown else {}),
+        "size_neutralised": "style[size]" not in void,
+        **({"unknown_inputs": unknown} if unknown else {}),
         "value": step.value,
-        **_costs(step),
+        **_in_returns(spec, step),
     }
 
 
-def _costs(step: Decision) -> dict:
-    """The score's expected return, and what the cost in the objective kept from trading."""
-    if step.expected is None or step.problem is None or step.solution is None:
+def _in_returns(spec: PortfolioSpec, step: Decision) -> dict:
+    """The score's expected return, what the cost kept from trading, and the risk that is forecast."""
+    p, solution = step.problem, step.solution
+    if step.expected is None or p is None or solution is None:
         return {}
-    region = {} if step.solution.status == "infeasible" else asdict(no_trade_region(step.problem, step.solution))
-    return {"expected_return": asdict(step.expected) | {"cost": step.problem.cost}, "no_trade": region}
+    found: dict = {"expected_return": asdict(step.expected) | {"cost": p.cost}}
+    if spec.cost > 0.0:
+        found["expected_return"]["holding_period"] = step.holding_period
+        found["no_trade"] = {} if solution.status == "infeasible" else asdict(no_trade_region(p, solution))
+    if p.risk_aversion > 0.0:
+        error = float(np.sqrt(active_variance(p, solution.weights)))
+        annual = error * float(np.sqrt(DAYS_PER_YEAR / spec.every))
+        found["risk"] = {"aversion": p.risk_aversion, "tracking_error": error, "tracking_error_annual": annual}
+    return found
 
 
 def _empty(columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame({c: pd.Series(dtype="str" if c == "symbol" else float) for c in columns})
 
 
-def _span(lake: Lake, first: str, last: str) -> list[str]:
-    """The sessions from ``first`` to ``last``, all of which must be stored, after those before that are stored."""
+def _span(lake: Lake, first: str, last: str, before: int) -> list[str]:
+    """The sessions from ``first`` to ``last``, which must be stored, after those of ``before`` that are stored."""
     wanted = [str(d) for d in trading_days(first, last)]
     have = set(lake.keys("daily_bars")) & set(lake.keys("reference"))
-    return [k for k in (str(d) for d in trading_days(shift(first, -BEFORE), shift(first, -1))) if k in have] + wanted
+    return [k for k in (str(d) for d in trading_days(shift(first, -before), shift(first, -1))) if k in have] + wanted
 
 
 def _held(last: StoredDecision | None) -> list[str]:
@@ -287,10 +330,12 @@ def _as_step(last: StoredDecision, panel: DecisionPanel, day: int, value: float)
     return Decision(day, held, target, value)
 
 
-def _pending(lake: Lake, table: str, first: str, completed: set[str]) -> list[tuple[str, np.ndarray, np.ndarray]]:
+def _pending(
+    lake: Lake, table: str, first: str, completed: set[str], weeks: int
+) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """The last decisions, whose returns are not complete yet."""
     out = []
-    for key in [k for k in lake.keys(table) if k < first][-BACK:]:
+    for key in [k for k in lake.keys(table) if k < first][-weeks:]:
         rows = lake.day(table, key, ["symbol", "score"])
         decided = str(lake.metadata(table, key).get("decided"))
         if len(rows) and decided not in completed:

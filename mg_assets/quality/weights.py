@@ -12,6 +12,7 @@ import pyarrow as pa
 from mg_assets.lake.table_view import View
 from mg_assets.quality import shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
+from mg_assets.settings import settings
 
 EXACT = 1e-6
 COLUMNS = pa.schema(
@@ -24,6 +25,8 @@ COLUMNS = pa.schema(
         *((c, pa.bool_()) for c in ("suspended", "limit_up", "limit_down")),
     ]
 )
+UNKNOWN_SHARE = 0.1  # stocks new to the market lack a month's or a year's history
+AGE = settings().quality.index_weights_age
 STYLES = ("valuation", "reversal", "amount", "turnover", "beta")  # columns of the portfolios that limit them
 NULLABLE = ("score", "industry", "size", *STYLES)
 
@@ -59,6 +62,18 @@ CHECKS = (
         (Limit("no_solution"), Limit("largest_violation", None, EXACT), Limit("traded_early")),
     ),
     Check("relaxed", "No limit had to be relaxed", (Limit("relaxed_limits"),), blocking=False),
+    Check(
+        "limits_have_inputs",
+        f"Every limit has its input: known of some stock, and unknown of at most {UNKNOWN_SHARE:.0%} of the stocks",
+        (Limit("void_limits"), Limit("unknown_share", None, UNKNOWN_SHARE)),
+        blocking=False,
+    ),
+    Check(
+        "index_weights_age",
+        f"The index's weights are at most {AGE} trading days old at the decision",
+        (Limit("index_weights_age", None, AGE),),
+        blocking=False,
+    ),
     shared_checks.SIZE_BAND,
 )  # fmt: skip
 
@@ -77,6 +92,7 @@ def measure_weights(view: View, measures: Measures) -> None:
     limits = facts.get("limits") or {}
     relaxed = {str(k): float(v) for k, v in (facts.get("relaxed") or {}).items()}
     _solution(measures, facts, relaxed)
+    _inputs(measures, facts)
     w, b = (frame[c].to_numpy(np.float64) for c in ("weight", "benchmark"))
     symbol = frame["symbol"].to_numpy(dtype=object)
     measures.put("budget_gap", _gap(w.sum() - 1), weight_sum=w.sum(), stocks_held=held)
@@ -119,6 +135,24 @@ def _solution(measures: Measures, facts: dict, relaxed: dict[str, float]) -> Non
     decided, traded = _date(facts.get("decided")), _date(facts.get("traded"))
     if decided is not None and traded is not None:
         measures.put("traded_early", float(traded <= decided), decided=decided, traded=traded)
+
+
+def _inputs(measures: Measures, facts: dict) -> None:
+    """Limits without their input, and the age of the index's weights, as the decision stated them."""
+    unknown = {str(name): (int(u["stocks"]), int(u["of"])) for name, u in (facts.get("unknown_inputs") or {}).items()}
+    void = [name for name, (stocks, of) in unknown.items() if stocks == of]
+    measures.put(
+        "void_limits", len(void), **({"limits": ", ".join(void), "stocks": unknown[void[0]][0]} if void else {})
+    )
+    partly = {name: stocks / of for name, (stocks, of) in unknown.items() if stocks < of}
+    if partly:
+        most = max(partly, key=lambda name: partly[name])
+        measures.put("unknown_share", partly[most], limit=most, stocks=unknown[most][0], of=unknown[most][1])
+    weights = facts.get("index_weights")
+    if weights:
+        measures.put("index_weights_age", weights["age"], of=weights["of"])
+    elif weights is not None:
+        measures.notes.append("the source does not say of which date the index's weights are")
 
 
 def _date(value: object) -> dt.date | None:

@@ -109,6 +109,28 @@ class FactorSeries:
 
 
 @dataclass(frozen=True)
+class NoTrade:
+    """What the cost in a portfolio's objective kept from trading at the last rebalance.
+
+    Attributes
+    ----------
+    cost : float
+        Of a trade, a side, fraction.
+    held : int
+        Stocks held before.
+    inside : int or None
+        Those that were not traded although their limits allow it; None where the cost was not used.
+    days : float or None
+        Trading days over which a trade earns its cost; None before enough decisions have complete returns.
+    """
+
+    cost: float
+    held: int
+    inside: int | None = None
+    days: float | None = None
+
+
+@dataclass(frozen=True)
 class PortfolioSeries:
     """One enhanced portfolio: its NAV and the state of its last rebalance.
 
@@ -143,6 +165,10 @@ class PortfolioSeries:
         Trading days between rebalances.
     relaxed : mapping of constraint to float
         By how much a constraint was relaxed.
+    unknown_inputs : mapping of constraint to (int, int)
+        Stocks whose input of it is not known, so that it does not hold them, and out of how many.
+    index_weights : (str, int) or None
+        Date of the index's weights at the last rebalance, and their age in trading days; None where unknown.
     untraded : mapping of reason to int
         Orders that could not trade.
     weekdays : mapping of weekday to ndarray of float (D,)
@@ -150,6 +176,10 @@ class PortfolioSeries:
     placebos : ndarray of float (N, D)
         Relative NAV of N random signals under the same limits and costs; NaN after the last day that is stored, and
         empty where there are none.
+    no_trade : NoTrade or None
+        None without a cost in the objective.
+    forecast_error : float or None
+        Tracking error a year that the risk model forecast at the last rebalance; None without one.
     absent : str or None
         Why there is no portfolio.
     """
@@ -174,9 +204,13 @@ class PortfolioSeries:
     return_per_score: float | None = None
     every: int = 5
     relaxed: Mapping[str, float] = field(default_factory=dict)
+    unknown_inputs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    index_weights: tuple[str, int] | None = None
     untraded: Mapping[str, int] = field(default_factory=dict)
     weekdays: Mapping[str, np.ndarray] = field(default_factory=dict)
     placebos: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    no_trade: NoTrade | None = None
+    forecast_error: float | None = None
     absent: str | Mapping[str, str] | None = None
 
     def __post_init__(self):

@@ -102,6 +102,7 @@ LIMITS = {
     "stock_limit": ("个股偏离", "stock band"),
     "industry": ("行业", "industry"),
     "style": ("风格", "style"),
+    "st": ("不买入 ST 股票", "no purchase under special treatment"),
 }
 REASONS = {
     "suspended": ("停牌", "suspended"),
@@ -166,12 +167,15 @@ CHECKS = {
     "exposures": "暴露",
     "solution": "求解",
     "relaxed": "约束放松",
+    "limits_have_inputs": "约束的输入",
+    "index_weights_age": "指数权重的时效",
     "reasons": "原因",
     "leakage": "未来信息",
     "certificate": "防泄漏证书",
     "point_in_time": "时点一致性",
     "embargo": "隔离期",
     "validation": "验证集",
+    "validation_days": "验证天数",
 }
 """Chinese names of the checks; in English a check's own name is shown with spaces."""
 

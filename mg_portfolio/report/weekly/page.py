@@ -27,6 +27,7 @@ from mg_portfolio.report.weekly.inputs import (
     HANDMADE,
     EvaluationRow,
     FactorSeries,
+    NoTrade,
     PortfolioSeries,
     QualityRow,
     Training,
@@ -369,12 +370,19 @@ def _portfolio_facts(
     facts = [
         (texts["last_rebalance"], str(series.rebalance_date or texts["unknown"])),
         (texts["holdings"], str(sum(w > 0 for w in series.weights.values())) if series.weights else texts["unknown"]),
+        (texts["index_weights"], _dated_weights(series, texts)),
         (texts["turnover_planned"], words.pct(series.turnover_planned, 1)),
         (texts["turnover_realised"], words.pct(series.turnover_realised, 1)),
         (texts["turnover_mean"], words.pct(series.turnover_mean, 1)),
         (texts["drawdown_now"], words.pct(float(drawdown[-1]))),
         (texts["drawdown_max"], words.pct(float(drawdown.max()))),
     ]
+    if series.no_trade is not None:
+        facts.append((texts["no_trade"], _no_trade(series.no_trade, texts)))
+    if series.forecast_error is not None:
+        realised = float(np.std(np.diff(np.log(relative)), ddof=1)) * math.sqrt(DAYS_PER_YEAR)
+        both = texts["forecast_beside"].format(forecast=words.pct(series.forecast_error), realised=words.pct(realised))
+        facts.append((texts["forecast_error"], both))
     year = report_periods(report.as_of)["year"]
     earned = [
         period_return(series.days[1:], np.asarray(path[1:], float) / path[:-1] - 1.0, year).value
@@ -386,8 +394,23 @@ def _portfolio_facts(
     return facts
 
 
+def _dated_weights(series: PortfolioSeries, texts: Mapping[str, str]) -> str:
+    if series.index_weights is None:
+        return texts["unknown"]
+    of, age = series.index_weights
+    return texts["dated"].format(of=of, age=age)
+
+
+def _no_trade(found: NoTrade, texts: Mapping[str, str]) -> str:
+    cost = texts["cost_a_side"].format(cost=f"{found.cost * 1e4:.3g}")
+    if found.days is None:
+        return f"{cost}{texts['comma']}{texts['cost_unused']}"
+    inside = texts["unknown"] if found.inside is None else found.inside
+    return texts["stayed_inside"].format(cost=cost, days=f"{found.days:.3g}", inside=inside, held=found.held)
+
+
 def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Shadow prices, relaxed limits and orders not executed: title, what stands there where there is none, lines."""
+    """Shadow prices, relaxed and void limits, orders not executed: title, what is said of none, lines."""
     texts, lang = words.texts, words.lang
     at_step = {name: price * STEPS[name.partition("[")[0]] for name, price in series.binding.items()}
     slope, shown = series.return_per_score, "points"
@@ -407,10 +430,15 @@ def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[s
         least = binding[BINDING_SHOWN - 1][1]
         binding[BINDING_SHOWN:] = [(texts["binding_others"].format(n=len(binding) - BINDING_SHOWN), f"≤ {least}")]
     relaxed = [(limit_name(name, lang), words.amount(name, value)) for name, value in series.relaxed.items()]
+    unknown = [
+        (limit_name(name, lang), texts["void" if stocks == of else "unknown_of"].format(stocks=stocks, of=of))
+        for name, (stocks, of) in series.unknown_inputs.items()
+    ]
     untraded = [(reason_name(reason, lang), str(count)) for reason, count in series.untraded.items()]
     return [
         (texts["binding"], texts["none_binding"], binding),
         (texts["relaxed"], texts["none_relaxed"], relaxed),
+        (texts["unknown_inputs"], texts["none_unknown"], unknown),
         (texts["untraded"], texts["none_untraded"], untraded),
     ]
 

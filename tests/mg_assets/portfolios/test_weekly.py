@@ -16,14 +16,23 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.portfolios import placebo_runs
-from mg_assets.portfolios.decision_panel import DecisionData
+from mg_assets.portfolios.decision_panel import DecisionData, void_limits
+from mg_assets.portfolios.risk_history import WEEKS, risk_history
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
-from mg_assets.portfolios.weekly import decide_weeks, decision_days, last_decision, weight_columns
+from mg_assets.portfolios.weekly import (
+    BACK,
+    decide_weeks,
+    decision_days,
+    last_decision,
+    weeks_back,
+    weight_columns,
+)
 from mg_assets.portfolios.what_if import what_if
 from mg_assets.quality import run_suite
 from mg_assets.settings import load_settings
 from mg_portfolio.backtest.expected_returns import ENOUGH
+from mg_portfolio.backtest.risk_history import HISTORY
 from mg_portfolio.catalog import OTHER_STYLES, PORTFOLIOS
 from mg_portfolio.optimization.shadow_prices import return_per_score
 
@@ -137,6 +146,115 @@ def test_a_portfolio_with_every_style_is_neutral_and_checked(market, weeks, tmp_
     assert "style[beta]" in c.exposures.index
 
 
+AVERSE = replace(PORTFOLIOS[NAME], cost=0.001, risk_aversion=40.0)
+
+
+@pytest.fixture(scope="module")
+def averse(market, weeks, tmp_path_factory) -> tuple[Lake, dict]:
+    """All weeks of the portfolio with a cost and a risk aversion, made in one go."""
+    lake = copy_of(market, tmp_path_factory.mktemp("averse"))
+    return lake, build(lake, AVERSE, weeks, TradingRules())
+
+
+def test_weeks_with_cost_and_risk_alone_give_the_same_bits(averse, weeks, tmp_path):
+    lake, _ = averse
+    alone = copy_of(lake, tmp_path)
+    for key in weeks[:-2]:
+        alone.write(TABLE, key, lake.day(TABLE, key), lake.metadata(TABLE, key))
+    at = len(weeks) - 2
+    for begin in (at, at + 1):
+        last = last_decision(alone, TABLE, weeks[begin], weeks[begin - 1])
+        for key, _, rows, facts in decide_weeks(alone, AVERSE, TABLE, [weeks[begin]], TradingRules(), last):
+            alone.write(TABLE, key, rows, facts)
+    for key in weeks[-2:]:
+        pd.testing.assert_frame_equal(lake.day(TABLE, key), alone.day(TABLE, key), check_exact=True)
+        assert lake.metadata(TABLE, key) == alone.metadata(TABLE, key)
+        assert lake.metadata(TABLE, key)["risk"]["aversion"] == 40.0
+
+
+def test_cost_and_risk_wait_for_the_score_in_returns(lake, averse, weeks):
+    own, made = averse
+    begun = [key for key in weeks if "expected_return" in own.metadata(TABLE, key)]
+    assert 2 < len(begun) < len(weeks) - ENOUGH + 1
+    for key in weeks:
+        facts = own.metadata(TABLE, key)
+        assert ("risk" in facts) == ("no_trade" in facts) == (key in begun)
+        if key not in begun:  # until then the portfolio is the one without either
+            pd.testing.assert_frame_equal(own.day(TABLE, key), lake.day(TABLE, key), check_exact=True)
+    step, rows, facts = made[begun[-1]]
+    loadings, cov, specific = step.problem.risk_model
+    active = (rows["weight"] - rows["benchmark"]).to_numpy()
+    variance = active @ (loadings @ cov @ loadings.T + np.diag(specific)) @ active
+    assert facts["risk"]["tracking_error"] == pytest.approx(np.sqrt(variance))
+    assert facts["risk"]["tracking_error_annual"] == pytest.approx(np.sqrt(variance * 252 / 5))
+    assert 0.01 < facts["risk"]["tracking_error_annual"] < 0.2
+    assert facts["expected_return"]["cost"] == 0.001  # fewer than ten decays: earned until the next rebalance
+    assert facts["expected_return"]["holding_period"] == 5.0
+    assert facts["return_per_score"] == 1.0
+    assert facts["no_trade"]["turnover_saved"] > 0.0
+
+
+def test_risk_is_that_of_the_market_up_to_the_day(averse, weeks, market, tmp_path):
+    """Nothing of the bars after a decision is in its model, and the model is that of all of the bars before."""
+    _, made = averse
+    step = made[weeks[-3]][0]
+    day = str(pd.Timestamp(made[weeks[-3]][2]["decided"]).date())
+    symbols = step.problem.symbols
+    history = risk_history(market, day, day, symbols)
+    assert str(history.days[-1]) == day
+    bars = market.panel(
+        "daily_bars", [k for k in market.keys("daily_bars") if k <= day], ["close", "adj_factor"], symbols
+    )
+    own = bars["close"] * bars["adj_factor"]
+    known = np.isfinite(history.price).any(axis=1)
+    traded = np.isfinite(history.price[known])
+    np.testing.assert_array_equal(history.price[known][traded], own[traded])
+    assert 0.9 < traded.mean() < 1.0  # without the halted
+
+
+def test_the_window_holds_the_sessions_of_a_model():
+    mondays = np.unique(week_of(trading_days("2008-01-01", "2025-12-31")))
+    every = trading_days(end="2025-12-31")
+    for monday in mondays[::7]:
+        first = np.searchsorted(every, monday)  # the earliest decision of its week
+        assert week_of(every[first + 1 - HISTORY]) >= monday - np.timedelta64(7 * WEEKS, "D")
+    assert weeks_back(PORTFOLIOS[NAME]) == dict.fromkeys(("fused", "reference", "daily_bars", "common_factors"), BACK)
+    assert weeks_back(AVERSE)["daily_bars"] == WEEKS
+    assert weeks_back(replace(AVERSE, holding_period=5.0))["fused"] == BACK
+
+
+def test_what_if_of_a_week_with_cost_and_risk(lake, averse, weeks):
+    own, _ = averse
+    stored = own.day(TABLE, weeks[-1]).set_index("symbol")["weight"]
+    free = what_if(NAME, weeks[-1], own, cost=0.0)
+    shown = free.weights.set_index("symbol")["before"]
+    np.testing.assert_allclose(shown, stored[shown.index], atol=1e-9)
+    assert free.summary.loc["turnover_one_way", "change"] > 0.0
+    calm = what_if(NAME, weeks[-1], own, risk_aversion=400.0)
+    assert calm.summary.loc["active_risk", "change"] < 0.0
+    assert "risk_aversion 40 to 400" in calm.title
+    with pytest.raises(DataError, match="has no score in units of return, which a risk aversion needs"):
+        what_if(NAME, weeks[-1], lake, risk_aversion=40.0)
+
+
+def test_forecast_tracking_errors_stand_beside_realised(averse, monkeypatch):
+    own, _ = averse
+    monkeypatch.setattr(assets, "portfolio", lambda _: AVERSE)
+    made = {b.table: b for b in assets._backtest_asset(NAME).make(Build([WHOLE], own, lambda: None, 1, str, str))}
+    account = made[f"{NAME}_backtest"]
+    risk = account.stored["risk"]
+    assert risk["periods"] >= 2
+    assert risk["bias_low"] < 1.0 < risk["bias_high"]
+    assert 0.2 < risk["bias"] < 3.0
+    assert 0.01 < risk["forecast_annual"] < 0.2
+    assert "tracking error chart" in account.metadata
+    monkeypatch.setattr(portfolio_placebos, "portfolio", lambda _: AVERSE)
+    monkeypatch.setattr(portfolio_placebos, "placebos_of", lambda _: 2)
+    asset = portfolio_placebos._placebo_asset(NAME)
+    frame = {b.table: b for b in asset.make(Build([WHOLE], own, lambda: None, 1, str, str))}[f"{NAME}_placebo"].frame
+    assert set(frame["placebo"]) == {0, 1, 2}
+
+
 def test_styles_that_the_source_lacks_are_recorded(market, weeks, tmp_path):
     lake = Lake(tmp_path)
     for table in ("daily_bars", "fused"):
@@ -146,7 +264,7 @@ def test_styles_that_the_source_lacks_are_recorded(market, weeks, tmp_path):
     spec = replace(PORTFOLIOS["csi500_ai"], signal="fused")
     made = build(lake, spec, weeks[:2], TradingRules())
     facts = made[weeks[1]][2]
-    assert facts["styles_unknown"] == ["valuation", *OTHER_STYLES]
+    assert void_limits(facts["unknown_inputs"]) == [f"style[{n}]" for n in ("valuation", *OTHER_STYLES)]
     assert "styles" not in facts["limits"]
     assert (made[weeks[1]][1]["valuation"] == 0.0).all()
 

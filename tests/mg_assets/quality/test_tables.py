@@ -170,11 +170,15 @@ LAST_WEIGHTS = {
                          {**limits(industry=0.001), 
                           "relaxed": {"industry[alone]": 0.006, "industry[industry1]": 0.006}}),
     "relaxed size": (sized, {"relaxed_limits"}, {"relaxed": {"style[size]": 9.0}}),
+    "void": (lambda f: f, {"void_limits"}, {"unknown_inputs": {"style[size]": {"stocks": 40, "of": 40}}}),
+    "partly void": (lambda f: f, {"unknown_share"}, {"unknown_inputs": {"industry": {"stocks": 5, "of": 40}}}),
+    "old index": (lambda f: f, {"index_weights_age"}, {"index_weights": {"of": "2019-12-02", "age": 46}}),
     "NaN weight": (put("weight", None), {"nulls", "budget_gap", "negative_weight", "stock_excess", "members_excess",
                                          "industry_excess", "size_excess", "turnover_excess"}),
 }  # fmt: skip
 WARNS = {"rows_ratio", "symbols_ratio", "no_data_share", "unknown_symbols", "null_share_rise", "zero_share_rise",
          "members_ratio_low", "members_ratio_high", "relaxed_limits", "drifted_share", "psi_max",
+         "void_limits", "unknown_share", "index_weights_age",
          "weight_of_outsider"}  # fmt: skip
 GROUPS = [
     ("reference", REFERENCE, None), ("planted_signal", SIGNAL, None), ("intraday_factors", FACTORS, None),
@@ -248,6 +252,18 @@ def test_a_locked_stock_may_stay_outside_the_band(lake):
     failed = {o.name: o for o in run_suite(NAME, lake, [key]) if not o.passed}
     assert {r["symbol"] for r in failed.pop("stock_limit").bad} == {frame["symbol"].iat[7]}
     assert not failed
+
+
+@pytest.mark.parametrize(
+    ("days", "checks", "passed"), [(22, 3, False), (40, 3, True), (22, 1, True)], ids=["few", "enough", "closed form"]
+)
+def test_few_days_that_stop_a_training_are_named(tmp_path, days, checks, passed):
+    lake = Lake(tmp_path)
+    curve = pd.DataFrame({"seed": [1] * checks, "rank_ic": 0.1})
+    lake.write("lf_multitask_model", "2020H1", curve, {"recipe": "x", "validation_days": days})
+    found = {o.name: o for o in run_suite("lf_multitask_model", lake, ["2020H1"], light=True)}["validation_days"]
+    assert (found.passed, found.blocking) == (passed, False)
+    assert [row["observed"] for row in found.bad] == ([] if passed else [days])
 
 
 def test_an_empty_week_is_not_applicable(lake):
