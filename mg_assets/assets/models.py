@@ -10,6 +10,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from mg_assets.assets.labels import HORIZONS
 from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError, SettingsError
 from mg_assets.extensions import code_digest
 from mg_assets.factors.cross_section import WIDTH
@@ -26,6 +27,7 @@ from mg_assets.modelling.panels import (
     training_data,
     training_windows,
 )
+from mg_assets.modelling.rank_ic import known_rank_ic
 from mg_assets.modelling.score_tables import scores_of
 from mg_assets.modelling.signals import (
     ICIR_PRICE,
@@ -241,22 +243,24 @@ def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
     return models
 
 
-def _built(made: Scored) -> Built:
-    """A day's scores for the lake, with the certificate in the file's footer and in the UI."""
+def _built(lake: Lake, made: Scored) -> Built:
+    """A day's scores for the lake, with the certificate in the file's footer, and the RankIC as far as it is known."""
     shown: dict[str, Any] = {"symbols": len(made.frame)}
     if made.why:
         return Built(made.key, made.frame, {**shown, "absent": made.why}, table=made.table)
     return Built(
         made.key,
         made.frame,
-        {**shown, "certificate": dg.MetadataValue.json(made.certificate)},
+        shown
+        | known_rank_ic(lake, made.key, made.frame, HORIZONS)
+        | {"certificate": dg.MetadataValue.json(made.certificate)},
         stored={"certificate": made.certificate},
         table=made.table,
     )
 
 
-def _nothing_each(tables: Iterable[str], keys: list[str], why: str) -> Iterator[Built]:
-    return (_built(nothing(table, key, why)) for key in keys for table in tables)
+def _nothing_each(lake: Lake, tables: Iterable[str], keys: list[str], why: str) -> Iterator[Built]:
+    return (_built(lake, nothing(table, key, why)) for key in keys for table in tables)
 
 
 def _by_half_year(keys: list[str]) -> Iterator[tuple[str, list[str]]]:
@@ -294,10 +298,12 @@ def _prediction_asset(name: str) -> LakeAsset:
         first = half_year_start(settings().first_model).isoformat()
         for half, keys in _by_half_year(build.keys):
             if keys[-1] < first:
-                yield from _nothing_each(spec.signals, keys, f"before the first model, {settings().first_model}")
+                yield from _nothing_each(
+                    build.lake, spec.signals, keys, f"before the first model, {settings().first_model}"
+                )
                 continue
             load = partial(models_of, build.lake, name, half)
-            yield from map(_built, of_model(build.lake, spec, load, keys, build.device))
+            yield from map(partial(_built, build.lake), of_model(build.lake, spec, load, keys, build.device))
 
     return make
 
@@ -317,7 +323,7 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
-        return map(_built, weighted_by_hand(build.lake, spec, back, build.keys))
+        return map(partial(_built, build.lake), weighted_by_hand(build.lake, spec, back, build.keys))
 
     return make
 
@@ -344,7 +350,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
-        return build.each(lambda key: _built(fused(build.lake, spec, key)))
+        return build.each(lambda key: _built(build.lake, fused(build.lake, spec, key)))
 
     return make
 
@@ -361,7 +367,7 @@ def _of_file(signal: TableSignal) -> LakeAsset:
         "close. A changed file makes the days stale whose scores changed.",
     )
     def make(build: Build) -> Iterator[Built]:
-        return build.each(lambda key: _built(of_table(signal, key)))
+        return build.each(lambda key: _built(build.lake, of_table(signal, key)))
 
     return make
 

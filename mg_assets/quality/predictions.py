@@ -3,14 +3,13 @@
 from functools import partial
 
 import numpy as np
-import pandas as pd
 
 from mg_assets.lake.table_view import View, fits_schema
 from mg_assets.modelling import certificates
+from mg_assets.modelling.rank_ic import label_rank_ic
 from mg_assets.quality import shared_checks
 from mg_assets.quality.factors import HORIZONS
 from mg_assets.quality.suite import EXAMPLES, Check, Limit, Measures, Suite
-from mg_models.data.day_statistics import rank_ic
 
 WINDOWS = 4
 """Lengths of its label that a mean RankIC looks back on.
@@ -20,7 +19,6 @@ in seven years of real bars. Over four lengths it had 0.21 at most, with a stand
 """
 ENOUGH = 2  # lengths that a mean needs
 IMPLAUSIBLE = 0.3  # no published A-share signal has a mean RankIC of even half of this
-SECTION = 20  # stocks
 BY_CHANCE = 4.5
 """Standard deviations of chance that a mean RankIC may have: of 30 stocks, four labels' lengths give 0.42 at most."""
 SCORED_SHARE = 0.5
@@ -115,24 +113,15 @@ def _leakage(view: View, measures: Measures) -> None:
 
 
 def _rank_ic(view: View, key: str) -> np.ndarray:
-    """RankIC of a day's scores with each label, NaN where fewer than 20 stocks have both; and their number."""
+    """RankIC of a day's scores with each label, and the number of stocks."""
     names = [f"ret_{h}" for h in HORIZONS]
     if not (
         fits_schema(view.lake, view.table, key, shared_checks.float_schema(("score",)))
         and fits_schema(view.lake, "labels", key, shared_checks.float_schema(names))
     ):
         return np.full((2, len(HORIZONS)), np.nan)
-    scores = view.lake.day(view.table, key, ["symbol", "score"]).drop_duplicates("symbol")
-    labels = view.lake.day("labels", key, ["symbol", *names]).drop_duplicates("symbol")
-    at = pd.Index(labels["symbol"]).get_indexer(scores["symbol"])
-    score = np.where(at >= 0, scores["score"].to_numpy(np.float64), np.nan)
-    out = np.full((2, len(HORIZONS)), np.nan)
-    for h, name in enumerate(names):
-        label = labels[name].to_numpy(np.float64)[at] if len(labels) else np.full(len(score), np.nan)
-        both = np.isfinite(score) & np.isfinite(label)
-        if both.sum() >= SECTION and np.ptp(score[both]) > 0 and np.ptp(label[both]) > 0:
-            out[:, h] = rank_ic(score[both], label[both]), both.sum()
-    return out
+    scores = view.lake.day(view.table, key, ["symbol", "score"])
+    return label_rank_ic(scores, view.lake.day("labels", key, ["symbol", *names]), names)
 
 
 PREDICTIONS = Suite("predictions", CHECKS, measure_predictions)
