@@ -9,6 +9,7 @@ import pytest
 
 from mg_assets.assets import portfolio_placebos
 from mg_assets.assets import portfolios as assets
+from mg_assets.assets.portfolio_metadata import tracking_error_shown
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.factors.labels import eligible_entry, labels
 from mg_assets.lake.partition_keys import WHOLE
@@ -17,7 +18,7 @@ from mg_assets.market.calendar import trading_days, week_of
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.portfolios import placebo_runs
 from mg_assets.portfolios.decision_panel import DecisionData, void_limits
-from mg_assets.portfolios.risk_history import WEEKS, risk_history
+from mg_assets.portfolios.risk_history import WEEKS, risk_history, with_risk_history
 from mg_assets.portfolios.study_runs import Job, run_backtests
 from mg_assets.portfolios.trading_rules import TradingRules, trading_rules
 from mg_assets.portfolios.weekly import (
@@ -237,22 +238,26 @@ def test_what_if_of_a_week_with_cost_and_risk(lake, averse, weeks):
         what_if(NAME, weeks[-1], lake, risk_aversion=40.0)
 
 
-def test_forecast_tracking_errors_stand_beside_realised(averse, monkeypatch):
+def test_forecast_tracking_errors_stand_beside_realised(lake, averse, tmp_path):
     own, _ = averse
-    monkeypatch.setattr(assets, "portfolio", lambda _: AVERSE)
-    made = {b.table: b for b in assets._backtest_asset(NAME).make(Build([WHOLE], own, lambda: None, 1, str, str))}
-    account = made[f"{NAME}_backtest"]
-    risk = account.stored["risk"]
-    assert risk["periods"] >= 2
+    decisions, facts = assets.stored_decisions(own, NAME)
+    keys = assets.backtest_days(own, decisions, min(decisions))
+    data = DecisionData(own, keys)
+    result, _ = assets.simulated(data.market, AVERSE, decisions)
+    shown, stored = tracking_error_shown(AVERSE, result, facts)
+    risk = stored["risk"]
+    assert risk["periods"] == len([f for f in facts if "risk" in f]) - 1
     assert risk["bias_low"] < 1.0 < risk["bias_high"]
     assert 0.2 < risk["bias"] < 3.0
     assert 0.01 < risk["forecast_annual"] < 0.2
-    assert "tracking error chart" in account.metadata
-    monkeypatch.setattr(portfolio_placebos, "portfolio", lambda _: AVERSE)
-    monkeypatch.setattr(portfolio_placebos, "placebos_of", lambda _: 2)
-    asset = portfolio_placebos._placebo_asset(NAME)
-    frame = {b.table: b for b in asset.make(Build([WHOLE], own, lambda: None, 1, str, str))}[f"{NAME}_placebo"].frame
-    assert set(frame["placebo"]) == {0, 1, 2}
+    assert "tracking error chart" in shown
+    assert tracking_error_shown(AVERSE, result, assets.stored_decisions(lake, NAME)[1]) == ({}, {})
+    panel = with_risk_history(data.decisions(AVERSE, "fused"), own, AVERSE, min(decisions))
+    placebo_runs._save(tmp_path, panel)  # of the placebos' processes
+    given = placebo_runs._load(tmp_path, dict(panel.industry_names), tuple(panel.styles)).history
+    for name in ("days", "price", "amount"):
+        np.testing.assert_array_equal(getattr(given, name), getattr(panel.history, name))
+    assert with_risk_history(panel, own, PORTFOLIOS[NAME], min(decisions)) is panel
 
 
 def test_styles_that_the_source_lacks_are_recorded(market, weeks, tmp_path):
