@@ -2,7 +2,7 @@
 
 A return may exceed the board's limit of the day only for a corporate action, which the adjustment factor takes out.
 One that is beyond the limit all the same is the data's: a factor that is wrong for a day, that lacks an ex-day, or that
-begins anew where a stock changed its code. It is a jump, but for what the exchange itself lets pass:
+starts again where a stock changed its code. It is a jump, but for what the exchange itself lets pass:
 
 - sessions without a limit after the listing, and the listing day's own limits
   (:func:`mg_assets.market.rules.limit_percent`);

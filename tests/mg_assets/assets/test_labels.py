@@ -180,7 +180,7 @@ def test_first_sessions_without_a_limit_are_no_jumps(tmp_path):
 
 
 REAL = {
-    "000043 became 001914, its factor begins anew": ("SZ001914", "2019-06-06", True),
+    "000043 became 001914, its factor starts again": ("SZ001914", "2019-06-06", True),
     "an ex-day without a factor": ("SZ001914", "2011-06-16", True),
     "a factor a day late": ("SZ003038", "2022-03-29", True),
     "a factor that steps where the price does not": ("SZ000001", "2020-12-31", True),

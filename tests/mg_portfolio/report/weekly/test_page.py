@@ -7,7 +7,7 @@ import pytest
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.published import published_value
-from mg_portfolio.report.weekly.inputs import EXPECTED_PORTFOLIOS, Training
+from mg_portfolio.report.weekly.inputs import EXPECTED_PORTFOLIOS, NoTrade, Training
 from mg_portfolio.report.weekly.names import (
     NAMES,
     check_name,
@@ -72,6 +72,8 @@ def portfolio(name="csi500_turnover30", index="CSI 500", seed=0, **changes):
         "binding": {"turnover": 4.125, "industry[Banks]": 0.5},
         "return_per_score": 0.002,
         "relaxed": {"style[size]": 0.0132, "industry[银行]": 0.01},
+        "unknown_inputs": {"style[size]": (870, 870), "industry": (12, 870)},
+        "index_weights": ("2023-11-30", 7),
         "untraded": {"suspended": 2},
         "weekdays": {d: np.cumprod(1 + 0.003 * rng.standard_normal(len(days))) for d in ("mon", "tue", "fri")},
     }
@@ -262,6 +264,29 @@ def test_absent_factors_and_portfolios_say_why():
         assert page.rows["data-portfolio", "csi1000_ai"][1] == [
             texts["absent_reason"].format(reason=texts["not_in_settings"])
         ]
+
+
+def test_the_no_trade_region_and_the_forecast_error_are_facts():
+    bare = {"weights": {}, "benchmark_weights": {}, "industry": {}, "styles": {}, "weekdays": {}}
+    active = portfolio("csi500_ai")
+    realised = np.diff(np.log(active.nav / active.benchmark_nav)).std(ddof=1) * np.sqrt(252)
+    used = portfolio("csi500_ai", no_trade=NoTrade(0.002, 61, 17, 12.34), forecast_error=0.0512, **bare)
+    early = portfolio("csi1000_ai", "CSI 1000", no_trade=NoTrade(0.0015, 9), **bare)
+    for lang, cost, unused, error in (
+        ("en", "17 of 61 held stocks stayed inside (20 bp a side, earned over 12.3 days)",
+         "15 bp a side, not used yet: fewer than 10 decisions completed", "forecast 5.12%, realised so far {:.2%}"),
+        ("zh", "61 只持股中 17 只未交易（单边成本 20 基点，按持有 12.3 个交易日摊销）",
+         "单边成本 15 基点，尚未计入：已完成的调仓不足 10 期", "预测 5.12%，历史实际 {:.2%}"),
+    ):  # fmt: skip
+        page = render_weekly_report(weekly(portfolios=(used, early), factors=()), lang)
+        name = TEXTS[lang]["no_trade"]
+        assert f"<dt>{name}</dt><dd>{cost}</dd>" in page
+        assert f"<dt>{name}</dt><dd>{unused}</dd>" in page
+        assert f"<dt>{TEXTS[lang]['forecast_error']}</dt><dd>{error.format(realised)}</dd>" in page
+        assert page.count(TEXTS[lang]["forecast_error"]) == 1
+        plain = render_weekly_report(weekly(factors=()), lang)
+        assert name not in plain
+        assert TEXTS[lang]["forecast_error"] not in plain
 
 
 def test_a_portfolio_stands_beside_its_random_signals():
@@ -507,3 +532,26 @@ def test_errors_name_the_series():
         portfolio(weekdays={"mon": np.ones(3)})
     with pytest.raises(EvaluationError, match="severity was 'fatal'"):
         QualityRow("trades", "x", "fatal")
+
+
+@pytest.mark.parametrize(
+    ("lang", "lines"),
+    [
+        (
+            "en",
+            (
+                "style: size",
+                "unknown of all 870 stocks: holds nothing",
+                "unknown of 12 of 870 stocks",
+                "2023-11-30, 7 trading days old",
+            ),
+        ),
+        (
+            "zh",
+            ("870 只股票全部缺失，约束不起作用", "870 只股票中 12 只缺失", "2023-11-30（距今 7 个交易日）"),
+        ),
+    ],
+)
+def test_limits_without_input_and_old_weights_are_shown(pages, lang, lines):
+    for line in lines:
+        assert line in pages[lang], line
