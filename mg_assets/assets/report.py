@@ -257,7 +257,7 @@ def _weekdays(lake: Lake, name: str, days: np.ndarray) -> dict[str, np.ndarray]:
 
 def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], int]:
     """Checks of the week's tables that did not pass, from the suites of the asset checks, and how many were run."""
-    from mg_assets.quality import SUITES, run_suite
+    from mg_assets.quality import SUITES, chinese, run_suite
     from mg_assets.quality.runner import NOT_APPLICABLE
 
     rows, count = [], 0
@@ -278,7 +278,9 @@ def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], 
                 found = f"{bad['measure']} = {bad['observed']}" if "measure" in bad else ""
                 found += f" ({where})" if where else ""
                 day = dt.date.fromisoformat(str(bad["partition"]))
-                rows.append(QualityRow(table, outcome.name, severity, found, day, outcome.description))
+                text = outcome.description
+                in_chinese = chinese.found(bad), chinese.description_of(text)
+                rows.append(QualityRow(table, outcome.name, severity, found, day, text, *in_chinese))
     return rows, count
 
 

@@ -266,6 +266,8 @@ class QualityRow:
     day : datetime.date or None
     description : str
         What the check expects, in English.
+    detail_zh, description_zh : str
+        Both in Chinese; as the others where empty.
     """
 
     table: str
@@ -274,6 +276,13 @@ class QualityRow:
     detail: str = ""
     day: datetime.date | None = None
     description: str = ""
+    detail_zh: str = ""
+    description_zh: str = ""
+
+    def text(self, field: str, lang: str) -> str:
+        """``detail`` or ``description`` in a language."""
+        chinese: str = getattr(self, f"{field}_zh") if lang == "zh" else ""
+        return chinese or str(getattr(self, field))
 
     def __post_init__(self):
         if self.severity not in SEVERITIES:
