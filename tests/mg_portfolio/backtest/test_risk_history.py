@@ -72,7 +72,7 @@ def test_returns_cross_halts_and_leave_faults_out():
     np.testing.assert_allclose(daily_returns(price), [[np.nan, np.nan], [np.nan, 0.1], [0.1, np.nan], [0.0, np.nan]])
 
 
-def test_risk_aversion_lowers_the_forecast_and_the_realised_error():
+def test_risk_aversion_lowers_the_realised_error_too():
     panel, days = panel_of(), range(0, DAYS, EVERY)
     found = {}
     for aversion in (0.0, 100.0):
