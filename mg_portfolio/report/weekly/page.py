@@ -406,7 +406,7 @@ def _no_trade(found: NoTrade, texts: Mapping[str, str]) -> str:
     if found.days is None:
         return f"{cost}{texts['comma']}{texts['cost_unused']}"
     inside = texts["unknown"] if found.inside is None else found.inside
-    return texts["stayed_inside"].format(cost=cost, days=f"{found.days:.3g}", inside=inside, held=found.held)
+    return texts["stayed_inside"].format(cost=cost, days=f"{found.days:.1f}", inside=inside, held=found.held)
 
 
 def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[str, str, list[tuple[str, str]]]]:
