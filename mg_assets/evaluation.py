@@ -28,6 +28,7 @@ from mg_portfolio.evaluation.evaluate import Evaluation, evaluate_all, long_shor
 from mg_portfolio.evaluation.exclusions import factor_exclusions, universe_exclusions
 from mg_portfolio.evaluation.forward_returns import ForwardReturns, forward_returns
 from mg_portfolio.evaluation.ic_decay import LAGS, rank_ic_by_lag
+from mg_portfolio.evaluation.quantile_portfolios import MIN_STOCKS
 from mg_portfolio.evaluation.rank_ic import sort_rows
 from mg_portfolio.evaluation.rebalance_days import track_schedule
 from mg_portfolio.evaluation.report_period import PeriodFigures, period_figures
@@ -169,7 +170,8 @@ def evaluate_signals(
     size = max(1, BUDGET // max(len(market.keys) * len(market.symbols) * 8, 1))
     names = list(kept)
     for start in range(0, len(names), size):
-        signals, empty = _with_values(_read(lake, {n: kept[n] for n in names[start : start + size]}, market))
+        read = _read(lake, {n: kept[n] for n in names[start : start + size]}, market)
+        signals, empty = _with_values(read, inputs.reasons[out.cases[0].universe] == 0)
         left_out += empty
         signs = {n: columns[n].direction for n in signals}
         if len(names) <= size:
@@ -191,12 +193,20 @@ def _days_of(lake: Lake, tables: set[str], bars: Sequence[str], since: str) -> d
     return {t: [k for k in lake.keys(t) if k in traded and k >= since] for t in tables}
 
 
-def _with_values(signals: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[tuple[str, str, int]]]:
-    """Signals with values on enough days; name, reason and days of the others."""
-    days = {n: int(np.isfinite(s).any(axis=1).sum()) for n, s in signals.items()}
-    few = {n: count for n, count in days.items() if count < MIN_DAYS}
-    left_out = [(n, f"fewer than {MIN_DAYS} days with a value", count) for n, count in few.items()]
-    return {n: s for n, s in signals.items() if n not in few}, left_out
+def _with_values(
+    signals: dict[str, np.ndarray], inside: np.ndarray
+) -> tuple[dict[str, np.ndarray], list[tuple[str, str, int]]]:
+    """Signals with values on enough days and of enough stocks; name, reason and days or stocks of the others."""
+    left_out: dict[str, tuple[str, int]] = {}
+    for name, signal in signals.items():
+        finite = np.isfinite(signal)
+        days, stocks = int(finite.any(axis=1).sum()), int((finite & inside).sum(axis=1).max(initial=0))
+        if days < MIN_DAYS:
+            left_out[name] = f"fewer than {MIN_DAYS} days with a value", days
+        elif stocks < MIN_STOCKS:
+            left_out[name] = f"{stocks} stocks on its fullest day, {MIN_STOCKS} needed", stocks
+    kept = {n: s for n, s in signals.items() if n not in left_out}
+    return kept, [(name, why, count) for name, (why, count) in left_out.items()]
 
 
 def _read_inputs(lake: Lake, keys: list[str], out: EvaluationResult) -> _Inputs:

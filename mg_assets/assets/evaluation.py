@@ -12,7 +12,6 @@ from mg_assets.assets.models import SIGNALS
 from mg_assets.assets.own_factors import OWN
 from mg_assets.evaluation import (
     COMMON,
-    MIN_DAYS,
     EvaluationResult,
     SignalColumn,
     by_case,
@@ -168,10 +167,6 @@ def _gallery(
     """Content of the page; ``frames`` are the evaluation's tables by the last word of their names."""
     from mg_portfolio.report.gallery.page import Gallery
 
-    excluded = frames["exclusions"]
-    absent = excluded[
-        (excluded["scope"] == "factor") & excluded["reason"].str.startswith(f"fewer than {MIN_DAYS} days")
-    ]
     known = passports()
     return Gallery(
         kind=kind,
@@ -180,12 +175,18 @@ def _gallery(
         layers=frames["layers"],
         published=frames["published"],
         correlations=pd.DataFrame() if correlations is None else correlations,
-        absent={n: why for n, why in zip(absent["name"], absent["reason"], strict=True) if n not in result.main},
+        absent=_not_evaluated(result, frames["exclusions"]),
         meanings={n: known[n].meaning for n in names if n in known},
         source=build.source.name,
         simulated=settings().source.kind == "simulated",
         generated=dt.datetime.now(),
     )
+
+
+def _not_evaluated(result: EvaluationResult, exclusions: pd.DataFrame) -> dict[str, str]:
+    """Why a factor or signal has no row."""
+    rows = exclusions[(exclusions["scope"] == "factor") & ~exclusions["name"].isin(list(result.main))]
+    return dict(zip(rows["name"], rows["reason"], strict=True))
 
 
 def _frames(result: EvaluationResult) -> dict[str, pd.DataFrame]:
@@ -209,15 +210,18 @@ def _built(
         exclusions["case"].isin([str(main), main.universe]) & exclusions["scope"].isin(["day", "factor"])
     ]
     left = counted.groupby(["scope", "reason"], as_index=False)["count"].sum()
+    why = _not_evaluated(result, exclusions)
+    reasons = pd.DataFrame({"name": [*why], "reason": [*why.values()]})
     if frame.empty:
-        shown: dict = {"absent": f"fewer than {MIN_DAYS} days of any of them"}
+        shown: dict = {"absent": "; ".join(dict.fromkeys(why.values())) or "none of them is in the lake"}
     else:
         best = frame.set_index("name")["rank_ic_mean"].abs().sort_values(ascending=False).index[:PLOTTED]
         own = [n for n in OWN if n in result.main and n not in best][:PLOTTED_OWN]
         shown = {
             "table": markdown_table(frame[list(SHOWN)]),
             "RankIC by case": markdown_table(by_case(result.detail)),
-            **{f"absent: {what}": why for what, why in result.absent.items()},
+            **{f"absent: {what}": reason for what, reason in result.absent.items()},
+            **({"not evaluated": markdown_table(reasons)} if why else {}),
             **_plots(result, frames["layers"], [*best, *own]),
         }
     published = frames["published"]
@@ -275,7 +279,7 @@ def _descriptions(tables: tuple[str, ...], main: str) -> dict[str, str]:
     group="evaluation",
     partitions=None,
     needs=["factor_scores", *([SCORES] if OWN else []), *INPUTS],
-    version="3",
+    version="4",
     config=(
         configured_cases(),
         [[name, FACTORS[name].direction] for name in ALL34] + [[name, one.sign] for name, one in OWN.items()],
@@ -318,7 +322,7 @@ def factor_evaluation(build: Build) -> Iterator[Built]:
     group="evaluation",
     partitions=None,
     needs=[*SIGNALS, "planted_signal", *INPUTS],
-    version="3",
+    version="4",
     config=(configured_cases(), published_digest()),
     kinds={"numba"},
     columns=dict(zip(_SIGNAL_TABLES, (COLUMNS, DETAIL, EXCLUSION_COLUMNS, PUBLISHED, LAYERS), strict=True)),

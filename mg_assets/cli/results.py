@@ -51,15 +51,17 @@ def print_results(config: "Settings") -> None:
     print()
     for table, title in (("factor_evaluation", "Factors"), ("signal_evaluation", "Signals")):
         if lake.has(table, WHOLE):
-            frame = lake.day(table, WHOLE)
+            frame, why = lake.day(table, WHOLE), _not_evaluated(lake, f"{table}_exclusions")
             if frame.empty:
-                print(f"{title}: none has enough days in the lake to be evaluated\n")
+                reasons = "; ".join(dict.fromkeys(why.values())) or "none has enough days in the lake"
+                print(f"{title}: none is evaluated: {reasons}\n")
             else:
                 print(f"{title}: RankIC with the next week's return (T+1 vwap, five tracks)")
                 print(_signals(frame), "\n")
             for name in () if table == "factor_evaluation" else config.catalogs.own_signals:
                 if name not in set(frame["name"]):
-                    print(f"{name} is not evaluated: {_without_scores(lake, config.catalogs, name)}\n")
+                    few = f"; {why[name]}" if name in why else ""
+                    print(f"{name} is not evaluated: {_without_scores(lake, config.catalogs, name)}{few}\n")
     built = [name for name in config.portfolios if lake.has(f"{name}_backtest", WHOLE)]
     if built:
         print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
@@ -109,6 +111,16 @@ def _without_scores(lake: "Lake", catalogs: "Catalogs", name: str) -> str:
     mean = catalogs.combinations.get(name)
     last = fused(lake, mean, empty[-1]) if mean else of_table(catalogs.tables[name], empty[-1])
     return f"{text}; {empty[-1]}: {last.why}"
+
+
+def _not_evaluated(lake: "Lake", table: str) -> dict[str, str]:
+    """Why factors or signals have no evaluation, as its exclusions say."""
+    from mg_assets.lake.partition_keys import WHOLE
+
+    if not lake.has(table, WHOLE):
+        return {}
+    rows = lake.day(table, WHOLE, ["scope", "name", "reason"]).query("scope == 'factor'")
+    return dict(zip(rows["name"], rows["reason"], strict=True))
 
 
 def _portfolios(lake: "Lake", names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Evaluation of a lake's factors under several cases: the tables hold the library's results, and nothing is lost."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,37 @@ def test_cases_are_those_of_the_settings(monkeypatch):
     chosen = Settings(evaluation={"universes": ["csi500", "all"], "executions": ["t1_open"], "every": [10]})
     monkeypatch.setattr(evaluation, "settings", lambda: chosen)
     assert configured_cases() == [Case("csi500", "t1_open", 10), Case("all", "t1_open", 10)]
+
+
+def test_a_signal_on_few_stocks_says_how_many(lake, tmp_path, monkeypatch):
+    """Its row would be blank: no day has as many stocks as a RankIC and layers need."""
+    shutil.copytree(lake.root, tmp_path / "lake")
+    monkeypatch.setattr(assets, "ALL34", ("down_vol_perc", FEW[-1]))
+    monkeypatch.setattr(evaluation, "MIN_STOCKS", 60)
+    build = Build(["all"], Lake(tmp_path / "lake"), lambda: SOURCE, 1, lambda: "cpu", print)
+    built = {b.table: b for b in assets.factor_evaluation.make(build)}
+    _, inside, signal = panels(lake, "down_vol_perc")
+    most = (np.isfinite(signal) & inside).sum(axis=1).max()
+    why = f"{most} stocks on its fullest day, 60 needed"
+    left = built["factor_evaluation_exclusions"].frame.query("scope == 'factor' and name == 'down_vol_perc'")
+    assert left[["reason", "count"]].to_numpy().tolist() == [[why, most]]
+    shown = built["factor_evaluation"].metadata
+    assert why in shown["not evaluated"].md_str
+    assert built["factor_evaluation"].frame["name"].tolist() == [FEW[-1]]
+    pages = {lang: Path(shown[f"page, {lang}"].path).read_text(encoding="utf-8") for lang in ("en", "zh")}
+    assert why in pages["en"]
+    assert f"最多的一天只有 {most} 只股票，至少需要 60 只" in pages["zh"]
+
+
+def test_few_stocks_throughout_leave_empty_tables(lake, tmp_path, monkeypatch):
+    shutil.copytree(lake.root, tmp_path / "lake")
+    monkeypatch.setattr(assets, "ALL34", FEW[1:])
+    monkeypatch.setattr(evaluation, "MIN_STOCKS", 500)
+    build = Build(["all"], Lake(tmp_path / "lake"), lambda: SOURCE, 1, lambda: "cpu", print)
+    built = {b.table: b for b in assets.factor_evaluation.make(build)}
+    assert built["factor_evaluation"].metadata["absent"].endswith("stocks on its fullest day, 500 needed")
+    assert all(built[t].frame.empty for t in ("factor_evaluation", "factor_evaluation_detail", "factor_layers"))
+    assert not set(built["factor_correlations"].frame.columns) & set(FEW)
 
 
 def test_a_lake_without_factors_gives_a_reason(tmp_path):

@@ -14,7 +14,15 @@ from markupsafe import Markup
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.evaluation import LAYERS, cumulative_chart
 from mg_portfolio.charts.figures import layers_chart, svg
-from mg_portfolio.report.gallery.texts import METRICS, NAMES_ZH, REASONS_ZH, TABLE_NAMES, TEXTS
+from mg_portfolio.report.gallery.texts import (
+    FEW_STOCKS,
+    FEW_STOCKS_ZH,
+    METRICS,
+    NAMES_ZH,
+    REASONS_ZH,
+    TABLE_NAMES,
+    TEXTS,
+)
 from mg_portfolio.report.published import published_correlations, published_rows
 from mg_portfolio.report.signal_study.texts import MODELS
 from mg_portfolio.report.templates import template
@@ -239,7 +247,9 @@ def _card(content: Gallery, name: str, summary: pd.DataFrame, charts: NameCharts
 
 def _absent(content: Gallery, name: str, lang: str) -> str:
     why = content.absent.get(name, "")
-    why = REASONS_ZH.get(why, why) if lang == "zh" else why
+    if lang == "zh":
+        few = FEW_STOCKS.fullmatch(why)
+        why = FEW_STOCKS_ZH.format(*few.groups()) if few else REASONS_ZH.get(why, why)
     return TEXTS[lang]["not_evaluated"].format(reason=why or TEXTS[lang]["not_in_lake"])
 
 

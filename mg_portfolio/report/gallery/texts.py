@@ -1,5 +1,7 @@
 """Texts of the gallery, in English and Chinese."""
 
+import re
+
 TEXTS = {
     "en": {
         "html_lang": "en",
@@ -161,3 +163,5 @@ REASONS_ZH = {
     "fewer than 30 days in the lake": "数据湖中不足 30 个交易日",
     "fewer than 30 days with a value": "有值的交易日不足 30 个",
 }
+FEW_STOCKS = re.compile(r"(\d+) stocks on its fullest day, (\d+) needed")
+FEW_STOCKS_ZH = "最多的一天只有 {} 只股票，至少需要 {} 只"

@@ -18,3 +18,16 @@ def test_a_signal_without_scores_is_named_with_the_part(tmp_path, capsys):
     print_results(Settings(lake=str(tmp_path / "lake"), signals={"reversal": {"mean": ["turn_1m"]}}))
     said = capsys.readouterr().out
     assert "reversal is not evaluated: 0 of 2 days have scores; 2023-02-02: no turn_1m this day" in said
+
+
+def test_a_signal_on_few_stocks_says_how_many(tmp_path, capsys):
+    lake = Lake(str(tmp_path / "lake"))
+    lake.write("mine", "2023-02-01", pd.DataFrame({"symbol": ["600000.SH"], "score": [1.0]}))
+    lake.write("signal_evaluation", WHOLE, pd.DataFrame({"name": pd.Series(dtype="str")}))
+    why = "1 stocks on its fullest day, 30 needed"
+    left = {"scope": ["factor"], "name": ["mine"], "reason": [why], "count": [1]}
+    lake.write("signal_evaluation_exclusions", WHOLE, pd.DataFrame(left))
+    print_results(Settings(lake=str(tmp_path / "lake"), signals={"mine": {"mean": ["turn_1m"]}}))
+    said = capsys.readouterr().out
+    assert f"Signals: none is evaluated: {why}\n" in said
+    assert f"mine is not evaluated: 1 of 1 days have scores; {why}\n" in said
