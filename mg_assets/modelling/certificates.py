@@ -263,7 +263,7 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[CertificateM
     spec, cut = models[0].spec, str(half_year_start(half_year))
     eve = str(shift(cut, -1))
     as_of = AsOfLake(lake, eve)
-    inputs, axes = model_inputs(as_of, spec, training_since(spec, cut, as_of), eve)
+    inputs, axes = model_inputs(as_of, spec, training_since(spec, cut, as_of), eve, trained=[half_year])
     labels, label_end = training_labels(as_of, axes, spec)
     try:
         todo = plan_training(spec, inputs, labels, label_end, [half_year], [m.seed for m in models])

@@ -167,7 +167,12 @@ def columns_of(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
 
 
 def model_inputs(
-    lake: Lake, spec: ModelSpec, since: str | None = None, until: str | None = None
+    lake: Lake,
+    spec: ModelSpec,
+    since: str | None = None,
+    until: str | None = None,
+    predicted: Sequence[str] = (),
+    trained: Sequence[str] = (),
 ) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
     """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
 
@@ -181,6 +186,9 @@ def model_inputs(
     spec : ModelSpec
     since, until : str, optional
         By default the first and the last day that the lake has.
+    predicted, trained : sequence of str, optional
+        The days that are predicted, or the half-years whose trainings read the inputs. Of ``price_volume``, whose days
+        take long, only what those read is made, the other days stay empty; by default every day.
 
     Returns
     -------
@@ -214,12 +222,49 @@ def model_inputs(
         elif i.panel in RAW_PANELS:
             out[i.panel] = _standardised(lake, i.panel, days, axes, raw_columns(i.panel), pool)
         elif i.panel == "price_volume":
-            out["price_volume"] = price_volume_panel(axes.days, symbols, _adjusted(lake, days, symbols))
+            bars = _adjusted(lake, days, symbols)
+            rows = _read_days(lake, spec, axes, bars, predicted, trained)
+            out["price_volume"] = price_volume_panel(axes.days, symbols, bars, rows)
         elif i.panel not in out:
             out |= _bars(lake, days, axes.days, symbols)
     if pool is not None:
         out[spec.universe] = pool
     return out, axes
+
+
+def _read_days(
+    lake: Lake, spec: ModelSpec, axes: Axes, bars: np.ndarray, predicted: Sequence[str], trained: Sequence[str]
+) -> np.ndarray | None:
+    """Indices of the days whose ``price_volume`` some predictions or trainings read.
+
+    A training samples its days from the first that is usable. Where the input is the only one and of the day alone,
+    that is known from the bars: a stock has it on the days on which it traded.
+
+    Returns
+    -------
+    ndarray of int or None
+        None: every day.
+    """
+    if [i.steps for i in spec.inputs] != [1]:
+        return None
+    if predicted:
+        return np.searchsorted(axes.days, np.array(predicted, "datetime64[D]"))
+    if not trained or spec.universe:
+        return None
+    from mg_models.data.dataset import usable_days
+    from mg_models.data.splits import split
+    from mg_models.errors import TrainingError
+
+    labels, _ = training_labels(lake, axes, spec)
+    usable = usable_days(spec, np.logical_and.reduce(np.isfinite(bars) & (bars > 0), axis=-1), labels)
+    rows = []
+    for half_year in trained:
+        try:
+            days = split(axes.days, half_year, spec.horizon, spec.split, usable=usable)
+        except TrainingError:  # the training itself says so, of the days that it has
+            return None
+        rows += [days.train, days.valid]
+    return np.unique(np.concatenate(rows)) if rows else None
 
 
 def raw_columns(table: str) -> tuple[str, ...]:
@@ -427,9 +472,8 @@ def training_data(
             f"{spec.name}, retrain {', '.join(half_years)}: no training day before {cut}, as {latest} begins on "
             f"{begins[latest]}; give it a longer history, or a later half-year"
         )
-    inputs, axes = model_inputs(
-        lake, spec, training_since(spec, str(half_year_start(min(half_years))), lake), str(shift(cut, -1))
-    )
+    since = training_since(spec, str(half_year_start(min(half_years))), lake)
+    inputs, axes = model_inputs(lake, spec, since, str(shift(cut, -1)), trained=half_years)
     return inputs, axes, *training_labels(lake, axes, spec)
 
 

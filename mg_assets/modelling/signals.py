@@ -73,7 +73,7 @@ def of_model(
     """Every signal of a trained model on some days of its half-year, ascending; ``load`` gives its seeds."""
     from mg_models.inference import predict_signals
 
-    inputs, axes = model_inputs(lake, spec, str(shift(keys[0], -lookback(spec))), keys[-1])
+    inputs, axes = model_inputs(lake, spec, str(shift(keys[0], -lookback(spec))), keys[-1], predicted=keys)
     if not len(axes.symbols):
         yield from (nothing(table, key, "no inputs in the window") for key in keys for table in spec.signals)
         return

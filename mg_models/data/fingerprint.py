@@ -54,9 +54,10 @@ def training_digests(
 ) -> dict[str, tuple[str, dict[str, str]]]:
     """Digests, per half-year, of exactly what its training can see.
 
-    From the first row of the first training day's window to the last validation day. A stock without a value on a
-    day, or a label of one that is not eligible that day, is not in that day's digest, so that the same data gives the
-    same digest on any axis of stocks, and however many half-years are trained in one call.
+    From the first row of the first training day's window to the last validation day; where the windows of sampled days
+    do not touch, of those windows alone. A stock without a value on a day, or a label of one that is not eligible that
+    day, is not in that day's digest, so that the same data gives the same digest on any axis of stocks, and however
+    many half-years are trained in one call.
 
     Parameters
     ----------
@@ -74,6 +75,8 @@ def training_digests(
     """
     window = {i.panel: i.rows for i in spec.inputs}
     spans = {r: (int(min(s.train[0], s.valid[0])), int(s.valid[-1]) + 1) for r, s in splits.items()}
+    apart = not any(isinstance(p, PeriodPanel) for p in inputs.values()) and max(window.values()) < spec.split.every
+    seen = {r: (np.union1d(s.train, s.valid) if apart else np.arange(*spans[r])) for r, s in splits.items()}
     low = min((b for b, _ in spans.values()), default=0)
     high = max((e for _, e in spans.values()), default=0)
     out: dict[str, dict[str, str]] = {r: {} for r in splits}
@@ -91,7 +94,7 @@ def training_digests(
             periods = _each(panel.completed, names, begin, stop)
         for retrain, (start, end) in spans.items():
             whole = hashlib.blake2b("\n".join(panel.features).encode(), digest_size=HEX)
-            for day in range(max(start - reach + 1, 0), end):
+            for day in _behind(seen[retrain], reach):
                 whole.update(daily[day])
             if isinstance(panel, PeriodPanel):
                 over = panel.period_of_day[start:end]
@@ -102,12 +105,18 @@ def training_digests(
     symbols = _names(next(iter(inputs.values())).symbols)
     heads = np.asarray(labels, np.float64).reshape(len(labels), labels.shape[1], -1)
     daily = _each(heads, symbols, low, high, eligible)
-    for retrain, (start, end) in spans.items():
+    for retrain in splits:
         whole = hashlib.blake2b(digest_size=HEX)
-        for day in range(start, end):
+        for day in seen[retrain].tolist():
             whole.update(daily[day])
         out[retrain]["labels"] = whole.hexdigest()
     return {r: (array_digest([], [f"{n} {d}" for n, d in each.items()]), each) for r, each in out.items()}
+
+
+def _behind(days: np.ndarray, reach: int) -> list[int]:
+    """Some days and the ``reach - 1`` before each."""
+    every = np.unique(days[:, None] - np.arange(reach))
+    return every[every >= 0].tolist()
 
 
 def _names(symbols: np.ndarray) -> np.ndarray:

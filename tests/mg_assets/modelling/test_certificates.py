@@ -89,18 +89,22 @@ def lake(tmp_path_factory) -> Lake:
     return lake
 
 
+PRICES = ("open", "high", "low", "close", "vwap")
 EVERY = ("daily_bars", *RAW, "factor_inputs", "factor_scores")
 
 
 def disturbed(lake: Lake, folder: Path, first: str, last: str, tables: tuple[str, ...] = EVERY) -> Lake:
-    """A copy with other values on every day from ``first`` to ``last``; bars of periods and labels follow."""
+    """A copy with other values on every day from ``first`` to ``last``; bars of periods and labels follow.
+
+    Prices move little: no label crosses a move beyond the limits of the exchange.
+    """
     other = Lake(shutil.copytree(lake.root, folder))
     rng = np.random.default_rng(5)
     for table in tables:
         for key in [k for k in other.keys(table) if first <= k <= last]:
             frame = other.day(table, key)
             for column in frame.select_dtypes("float").columns.difference(["up_limit", "down_limit", "adj_factor"]):
-                frame[column] *= np.exp(rng.normal(0, 0.3, len(frame)))
+                frame[column] *= np.exp(rng.normal(0, 0.01 if column in PRICES else 0.3, len(frame)))
             other.write(table, key, frame)
     if "daily_bars" in tables:
         periods(other)
