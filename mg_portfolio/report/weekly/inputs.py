@@ -279,10 +279,11 @@ class QualityRow:
     detail_zh: str = ""
     description_zh: str = ""
 
-    def text(self, field: str, lang: str) -> str:
-        """``detail`` or ``description`` in a language."""
-        chinese: str = getattr(self, f"{field}_zh") if lang == "zh" else ""
-        return chinese or str(getattr(self, field))
+    def texts(self, lang: str) -> tuple[str, str]:
+        """Detail and description in a language."""
+        if lang != "zh":
+            return self.detail, self.description
+        return self.detail_zh or self.detail, self.description_zh or self.description
 
     def __post_init__(self):
         if self.severity not in SEVERITIES:
