@@ -69,6 +69,8 @@ MEANS = {
     "ridges_5": ("ridge_5", "ridge_neutral_5"),
     "ridges_20": ("ridge_20", "ridge_neutral_20"),
     "ridges_horizons": tuple(RIDGES),
+    "ridge_mlp": ("ridge", "price_volume_mlp"),
+    "ridges_mlps": ("ridge", "ridge_neutral", "price_volume_mlp", "price_volume_neutral_mlp"),
     "ridges_alpha158": ("ridge", "ridge_neutral", "linear_alpha158"),
 }
 

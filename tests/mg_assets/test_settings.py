@@ -253,7 +253,7 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ),
         (
             {"models": {"mine": {"hidden": 8}}},
-            ["models.mine is no trained model; docs/models.md lists all 38; one of your"],
+            ["models.mine is no trained model; docs/models.md lists all 40; one of your"],
         ),
         (
             {"models": {"mine": {"like": "hf_gr"}}},
