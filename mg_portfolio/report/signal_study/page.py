@@ -212,7 +212,7 @@ def _overview(shown: pd.DataFrame, lang: str) -> list[dict[str, Any]]:
                     "about": TEXTS[lang]["planted_signal"] if subject == "planted_signal" else "",
                     "absent": not first["days"],
                     "cells": [(brief(r, lang), printed(r.metric, r.published)) for r in own.itertuples()],
-                    "days": _days(first, lang),
+                    "days": marked(_days(first, lang)),
                 }
             )
         groups.append(
