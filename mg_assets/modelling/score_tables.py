@@ -110,8 +110,13 @@ def _frame(signal: TableSignal, where: str) -> tuple[pd.DataFrame, np.ndarray]:
         frame = pd.read_parquet(signal.path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise DataError(f"{where} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        frame = frame.reset_index(names=None if any(frame.index.names) else [signal.date])
+    index, frame = frame.index, frame.reset_index(drop=True)
+    if not isinstance(index, pd.RangeIndex):
+        # without names, as of a pivoted table; what is a column as well is only the rows' order
+        for level, own in enumerate(index.names):
+            column = own if own is not None else (signal.date, signal.symbol, None)[min(level, 2)]
+            if column is not None and column not in frame.columns:
+                frame.insert(level, column, index.get_level_values(level))
     return frame.rename(columns=str), np.arange(1, len(frame) + 1)
 
 

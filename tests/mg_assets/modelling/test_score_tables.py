@@ -43,6 +43,9 @@ FORMS = {
     "stamps.parquet": (LONG.assign(date=pd.to_datetime(LONG["date"])), {}),
     "zoned.parquet": (ZONED, {}),
     "indexed.parquet": (LONG.set_index(["date", "symbol"]), {}),
+    "filtered.parquet": (LONG.set_index(pd.Index([9, 7, 5, 3, 2, 0])), {}),
+    "unnamed.parquet": (LONG.set_index(["date", "symbol"]).rename_axis([None, None]), {}),
+    "wide_unnamed.parquet": (WIDE.rename_axis(None), {}),
     "wide.csv": (WIDE.reset_index(), {}),
     "wide.parquet": (WIDE.rename(columns={"000001.SZ": "SZ000001", "600000.SH": "600000.XSHG"}), {}),
 }
