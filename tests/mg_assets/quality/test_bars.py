@@ -66,7 +66,7 @@ MINUTES = {
     "empty bar moved": (at("close", lambda p: p + 0.01, empty_row), {"bad_empty", "bad_ohlc"}),
     "no price": (both(*(at(c, np.nan) for c in ("open", "high", "low", "close"))), {"no_price"}),
     "average price": (shift_prices(0.05), {"bad_vwap", "bad_empty"}),
-    "tick": (at("close", lambda p: p - 0.004), {"off_tick", "bad_empty"}),
+    "tick": (both(at("low", lambda p: p - 0.01), at("close", lambda p: p - 0.004)), {"off_tick", "bad_empty"}),
     "volume": (at("volume", lambda v: v + 100, last_row), {"volume_differs", "bad_vwap"}),
     "amount": (at("amount", lambda a: a + 1.0), {"amount_differs"}),
     "count": (at("num_trades", lambda n: n + 1), {"count_differs"}),
