@@ -208,9 +208,11 @@ def _market_steps(span: RunSpan) -> Iterator[BuildStep]:
     days = np.array(span.days, "datetime64[D]")
     yield BuildStep("weekly bars", ("weekly_bars",), _among_partitions("weekly_bars", week_of(days)))
     yield BuildStep("monthly bars", ("monthly_bars",), _among_partitions("monthly_bars", month_of(days)))
-    yield BuildStep("daily and common factors", ("daily_factors", "common_factors", *OF_DAYS), tuple(span.days))
+    first = str(span.config.run.factors_from or "")
+    with_factors = tuple(d for d in span.days if d >= first)
+    yield BuildStep("daily and common factors", ("daily_factors", "common_factors", *OF_DAYS), with_factors)
     if OF_DAYS or OF_TICKS:
-        yield BuildStep("scores of own factors", (SCORES,), tuple(span.days if OF_DAYS else span.tick_days))
+        yield BuildStep("scores of own factors", (SCORES,), with_factors if OF_DAYS else tuple(span.tick_days))
     yield BuildStep("labels", ("labels",), tuple(span.days))
 
 

@@ -48,6 +48,8 @@ class RunSettings(Part):
         First of the contiguous days with ticks, which last to the end of the run.
     tick_days : tuple of str
         Scattered days with ticks before those.
+    factors_from : str or None
+        First day of factors of daily bars; by default ``daily_from``. Models on them train on no earlier day.
     half_years : tuple of str
         Half-years that models are trained for.
     portfolios_from : str or None
@@ -57,13 +59,14 @@ class RunSettings(Part):
     daily_from: PartitionDay | None = None
     ticks_from: PartitionDay | None = None
     tick_days: Annotated[tuple[PartitionDay, ...], Each, EachOnce] = ()
+    factors_from: PartitionDay | None = None
     until: PartitionDay | None = None
     half_years: Annotated[tuple[HalfYear, ...], Each, EachOnce] = ()
     portfolios_from: PartitionDay | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "RunSettings":
-        for name in ("daily_from", "ticks_from", "portfolios_from"):
+        for name in ("daily_from", "ticks_from", "factors_from", "portfolios_from"):
             first = getattr(self, name)
             if first and self.until and first > self.until:
                 raise break_rule(f"{name} {first} is after until {self.until}")

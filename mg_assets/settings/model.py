@@ -70,7 +70,8 @@ def _before_first_day(made: "Settings") -> Problems:
     run, first = made.run, made.first_day
     half = f"{first[:4]}H{1 if first[5:7] < '07' else 2}"
     days: dict[tuple[str | int, ...], str | None] = {("end_date",): made.end_date}
-    days |= {("run", n): getattr(run, n) for n in ("daily_from", "ticks_from", "until", "portfolios_from")}
+    own = ("daily_from", "ticks_from", "factors_from", "until", "portfolios_from")
+    days |= {("run", n): getattr(run, n) for n in own}
     days |= {("run", "tick_days", i): day for i, day in enumerate(run.tick_days)}
     halves: dict[tuple[str | int, ...], str] = {("run", "half_years", i): h for i, h in enumerate(run.half_years)}
     if "first_model" in made.model_fields_set:

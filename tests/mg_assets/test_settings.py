@@ -151,7 +151,8 @@ def free(key: str, value: object) -> bool:
 TEXTS_OF_SIGNALS = {"table", "date", "symbol", "score", "description"}
 OPTIONAL = {
     "member_floor", "industry_limit", "other_styles", "holding_period",
-    "daily_from", "ticks_from", "until", "portfolios_from", "capital", "participation", "tick_start", "index_sizes",
+    "daily_from", "ticks_from", "factors_from", "until", "portfolios_from", "capital", "participation", "tick_start",
+    "index_sizes",
     "files", "raw_volume", "indices", "symbols", "layouts", "price_unit", "volume_unit", "amount_unit",
 }  # fmt: skip
 SIMULATED_NUMBERS = {f.name for f in fields(SimulationSettings) if f.type is float}
@@ -228,7 +229,7 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
             [
                 "workers was 'many'; an integer from 0 was expected",
                 "run.half_year is unknown; did you mean run.half_years? known: daily_from, ticks_from, tick_days, "
-                "until, half_years, portfolios_from",
+                "factors_from, until, half_years, portfolios_from",
             ],
         ),
         ({"until": "2023-01-04"}, ["until is unknown; did you mean run.until? known: lake, "]),

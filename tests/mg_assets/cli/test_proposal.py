@@ -145,6 +145,19 @@ def test_the_plan_takes_the_days_that_the_source_has():
     assert (gaps.tick_days, gaps.single_tick_days) == ([], gaps.days)
 
 
+def test_factors_of_daily_bars_begin_where_they_are_said_to():
+    """Bars and labels of all days, factors of the last of them; by default of all."""
+
+    def planned(**run) -> dict[str, tuple[str, ...]]:
+        source = OfDays(daily_bars=YEARS[:60], reference=YEARS[:60])
+        return {step.title: step.keys for step in run_steps(settings({"until": YEARS[59], **run}), source)}
+
+    every, late = planned(), planned(factors_from=YEARS[40])
+    assert every["daily and common factors"] == tuple(YEARS[:60])
+    assert late["daily and common factors"] == tuple(YEARS[40:60])
+    assert late["labels"] == every["labels"] == tuple(YEARS[:60])
+
+
 def test_nothing_of_ticks_is_planned_without_ticks():
     steps = run_steps(settings({"until": YEARS[59]}), OfDays(daily_bars=YEARS[:60], reference=YEARS[:60]))
     planned = {t for step in steps if step.keys for t in step.tables}
