@@ -16,7 +16,7 @@ import numpy as np
 from mg_assets.market.rules import beyond_limit, board_codes, limit_percent
 
 LONG_HALT = 20
-"""Sessions; a month, which no halt under the usual limits needs to be told from."""
+"""Sessions: a month. A halt of fewer is one under the usual limits."""
 STEP = 0.01
 """Of a factor: digits alone differ by less."""
 

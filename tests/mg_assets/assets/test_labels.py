@@ -166,7 +166,7 @@ def test_the_day_back_from_a_long_halt_has_no_limit(halt, moved, factor, jump):
 
 
 def test_first_sessions_without_a_limit_are_no_jumps(tmp_path):
-    """A STAR stock doubles on its third day; told from a jump by its listing day alone."""
+    """A STAR stock doubles on its third day: only its listing day shows that this is no jump."""
     days = trading_days("2021-03-01", "2021-04-01")[:13]
     close, keep = np.full((13, 2), 10.0), np.ones((13, 2), bool)
     keep[:5, 1] = False
