@@ -174,7 +174,13 @@ def rejected_partitions(table: str, outcome: CheckOutcome) -> list[str]:
     if not outcome.blocking:
         return []
     accepted = settings().accepted.get(table, {}).get(outcome.name, ())
-    return [k for k in outcome.observed["bad_partitions"] if k not in accepted]
+    return [k for k in outcome.observed["bad_partitions"] if not any(_within(k, a) for a in accepted)]
+
+
+def _within(key: str, accepted: str) -> bool:
+    """Whether a partition is one of the setting ``accepted``: a key, or first and last as ``2010-01-04..2011-12-30``."""
+    first, _, last = accepted.partition("..")
+    return first <= key <= (last or first)
 
 
 def _result(table: str, outcome: CheckOutcome) -> dg.AssetCheckResult:

@@ -29,7 +29,7 @@ from mg_assets.settings.values import (
     HalfYear,
     Part,
     PartitionDay,
-    PartitionKey,
+    PartitionRange,
     Text,
     allowed,
     break_rule,
@@ -122,7 +122,7 @@ class Settings(Part):
         Quality rules of the user's own (docs/extensions.md).
     accepted : dict
         Partitions that are accepted although a blocking check fails, by table and check, e.g.
-        ``{"labels": {"finite_share": ["2015-07-07"]}}``: the check only warns there.
+        ``{"labels": {"finite_share": ["2015-07-07", "2015-08-24..2015-08-26"]}}``: the check only warns there.
     device : str
         ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``) or ``mps``.
     workers : int
@@ -158,7 +158,7 @@ class Settings(Part):
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings)
     quality: QualitySettings = Field(default_factory=QualitySettings)
     rules: Annotated[tuple[RuleSettings, ...], Each] = ()
-    accepted: dict[str, dict[str, Annotated[tuple[PartitionKey, ...], Each]]] = Field(default_factory=dict)
+    accepted: dict[str, dict[str, Annotated[tuple[PartitionRange, ...], Each]]] = Field(default_factory=dict)
     device: Annotated[
         str,
         allowed(

@@ -175,6 +175,16 @@ def _partition_key(value: Any) -> str:
         raise refuse("a partition was expected: a date as 2023-12-29, a half-year as 2023H1, or all") from None
 
 
+def _partition_range(value: Any) -> str:
+    """A partition, or first and last of many, as ``2010-01-04..2011-12-30``."""
+    if not isinstance(value, str) or ".." not in value:
+        return _partition_key(value)
+    first, last = (_partition_key(key.strip()) for key in value.split("..", 1))
+    if is_half_year(first) != is_half_year(last) or "all" in (first, last) or last < first:
+        raise refuse("two dates or two half-years were expected, the earlier first: 2010-01-04..2011-12-30")
+    return f"{first}..{last}"
+
+
 def is_half_year(value: Any) -> bool:
     """Whether a value is a half-year of the graph, as 2017H1."""
     return isinstance(value, str) and re.fullmatch(r"\d{4}H[12]", value, re.ASCII) is not None and value >= "1991H1"
@@ -196,7 +206,7 @@ Share = Annotated[int | float, number("a fraction above 0, at most 1", lambda v:
 Day = Annotated[str, PlainValidator(_day)]
 PartitionDay = Annotated[str, PlainValidator(_partition_day)]
 EndDay = Annotated[str, PlainValidator(_end)]
-PartitionKey = Annotated[str, PlainValidator(_partition_key)]
+PartitionRange = Annotated[str, PlainValidator(_partition_range)]
 HalfYear = Annotated[str, allowed("a half-year as 2017H1, from 1991H1 on", is_half_year)]
 FilePatterns = Annotated[
     str | Mapping[str, str | list[str]],

@@ -342,6 +342,15 @@ def test_digests_are_those_of_version_0_1(tmp_path, values, names, digest):
         ({"evaluation": {"universes": ["csi30"]}}, ["evaluation.universes[0] was 'csi30'; a universe was expected; "]),
         ({"evaluation": {"every": []}}, ["evaluation.every was []; at least one was expected"]),
         ({"accepted": {"labels": {"schema": ["May"]}}}, ["accepted.labels.schema[0] was 'May'; a partition was exp"]),
+        (
+            {"accepted": {"labels": {"schema": ["2023-01-04..2023H1"]}}},
+            ["accepted.labels.schema[0] was '2023-01-04..2"],
+        ),
+        (
+            {"accepted": {"labels": {"schema": ["2023-01-04..2023-01-03"]}}},
+            ["accepted.labels.schema[0] was '2023-01-04..2023-01-03'; two dates or two half-years were expected, the"],
+        ),
+        ({"accepted": {"labels": {"schema": ["all..all"]}}}, ["accepted.labels.schema[0] was 'all..all'; two dates"]),
         ({"accepted": {"labels": {"schema": "2023-01-04"}}}, ["accepted.labels.schema was '2023-01-04'; a list was"]),
         (
             {"run": {"daily_from": dt.date(2012, 1, 4)}},

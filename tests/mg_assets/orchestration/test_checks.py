@@ -214,11 +214,12 @@ def test_a_rejected_partition_is_stale_and_nothing_may_read_it(tmp_path):
     assert TABLES.stale(lake, None, "labels", DAYS) == []
 
 
-def test_an_accepted_partition_warns(tmp_path, monkeypatch):
+@pytest.mark.parametrize("given", [DAYS[2], f"{DAYS[1]}..{DAYS[2]}", f"{DAYS[2]} .. {DAYS[3]}"])
+def test_an_accepted_partition_warns(tmp_path, monkeypatch, given):
     from mg_assets.orchestration import checks
     from mg_assets.settings import Settings
 
-    accepted = Settings(accepted={"labels": {"ranges": (DAYS[2],)}})
+    accepted = Settings(accepted={"labels": {"ranges": (given,)}})
     monkeypatch.setattr(checks, "settings", lambda: accepted)
     broken = {DAYS[2]: infinite(DAYS[2])}
     result, found, seen = run(tmp_path, broken, tags=RANGE)
