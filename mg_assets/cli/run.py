@@ -97,6 +97,6 @@ def _print_left(config: "Settings") -> None:
 def _use_real_data(data: Path) -> None:
     """Point the settings to a folder of real data."""
     if not data.is_dir():
-        raise DataError(f"{data} is not a folder; give the folder that holds daily_csi800_ever_2013_2023")
+        raise DataError(f"{data} is not a folder; give the folder that holds daily_alla_2010_2023 (docs/sources.md)")
     os.environ.setdefault("MG_SETTINGS", str(CHECKOUT / "deploy" / "real.yaml"))
     os.environ["MG_DATA"] = str(data)

@@ -178,7 +178,7 @@ def rejected_partitions(table: str, outcome: CheckOutcome) -> list[str]:
 
 
 def _within(key: str, accepted: str) -> bool:
-    """Whether a partition is one of the setting ``accepted``: a key, or first and last as ``2010-01-04..2011-12-30``."""
+    """Whether a partition is one of those accepted: a key, or first and last as ``2010-01-04..2011-12-30``."""
     first, _, last = accepted.partition("..")
     return first <= key <= (last or first)
 
