@@ -26,6 +26,7 @@ from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import panel_of
 from mg_assets.settings import settings
+from mg_assets.sources.base import stock_names
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.evaluation.cases import EXECUTIONS, Case
 from mg_portfolio.evaluation.evaluate import evaluate_all, long_short, orthogonalize
@@ -284,7 +285,7 @@ def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], 
     return rows, count
 
 
-def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
+def weekly(lake: Lake, week: str, day: str, source: str, names: Mapping[str, str] | None = None) -> WeeklyReport:
     """Collect one week's report as it was at the close of ``day``, the week's last session.
 
     Parameters
@@ -296,6 +297,8 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
     day : str
     source : str
         Name of the source.
+    names : mapping of str to str, optional
+        Names of stocks by symbol, as they are today.
 
     Returns
     -------
@@ -318,7 +321,9 @@ def weekly(lake: Lake, week: str, day: str, source: str) -> WeeklyReport:
         as_of=dt.date.fromisoformat(day),
         source=source,
         factors=tuple(found),
-        portfolios=tuple(_portfolio(then, lake, name, market) for name in settings().portfolios),
+        portfolios=tuple(
+            replace(_portfolio(then, lake, name, market), stock_names=names or {}) for name in settings().portfolios
+        ),
         quality=tuple(quality),
         checks_run=checks,
         days_late={k: v for k, v in late.items() if v},
@@ -363,7 +368,7 @@ def weekly_report(build: Build) -> Iterator[Built]:
 
     lake = build.lake
     last = max(lake.keys("daily_bars"), default=build.keys[0])
-    decided = decision_days(build.keys, last)
+    decided, names = decision_days(build.keys, last), stock_names(build.source)
     for key in build.keys:
         day = decided.get(key)
         if day is None or not lake.has("daily_bars", day):
@@ -371,7 +376,7 @@ def weekly_report(build: Build) -> Iterator[Built]:
                 key, pd.DataFrame({"language": [], "file": []}), {"absent": "no session with bars in this week"}
             )
             continue
-        content = weekly(lake, key, day, build.source.name)
+        content = weekly(lake, key, day, build.source.name, names)
         pages = {lang: render_weekly_report(content, lang).encode() for lang in ("en", "zh")}
         files = {f"report_{lang}.html": page for lang, page in pages.items()}
         files |= {f"report_{lang}.pdf": pdf for lang, pdf in print_pages(pages).items()}

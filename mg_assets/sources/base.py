@@ -256,6 +256,22 @@ class Source(Protocol):
         ...
 
 
+def stock_names(source: Source) -> dict[str, str]:
+    """Names of stocks, for people to read, from a source with a method ``stock_names``.
+
+    Parameters
+    ----------
+    source : Source
+
+    Returns
+    -------
+    dict of str to str
+        By symbol; empty where the source has no names.
+    """
+    names = getattr(source, "stock_names", None)
+    return dict(names()) if names is not None else {}
+
+
 def ticks_of(source: Source, day: dt.date, tables: Sequence[str] = TICKS) -> dict[str, Loaded | MgError]:
     """Load trades and orders of one day, as far as the source has them.
 

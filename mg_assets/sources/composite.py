@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.errors import MgError, SourceError
-from mg_assets.sources.base import INDEX_WEIGHTS_OF, TICKS, Loaded, Source, SourceDay, StreamedDay, ticks_of
+from mg_assets.sources.base import (
+    INDEX_WEIGHTS_OF,
+    TICKS,
+    Loaded,
+    Source,
+    SourceDay,
+    StreamedDay,
+    stock_names,
+    ticks_of,
+)
 from mg_assets.sources.fingerprint import fingerprint_of
 from mg_assets.sources.quarantine import merge_quarantines
 
@@ -59,6 +68,13 @@ class CompositeSource:
         if table not in FILLED or len(having) == 1:
             return SourceDay(first.frame, first.quarantine, {"source": having[0].name, **first.notes})
         return _fill(first, [(s.name, s.load(table, day)) for s in having[1:]], having[0].name)
+
+    def stock_names(self) -> dict[str, str]:
+        """Names by symbol; of a stock that several sources name, the first one's."""
+        found: dict[str, str] = {}
+        for source in reversed(self.sources):
+            found |= stock_names(source)
+        return found
 
     def load_day(self, day: dt.date) -> dict[str, Loaded | MgError]:
         """Trades and orders of one day, each from the first source that has it; what both need is read once."""

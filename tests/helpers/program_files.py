@@ -23,6 +23,7 @@ EX_DAY, CASH = "2023-01-06", 0.10
 STEP = 1.01  # of the adjustment factor: the last close 10.10 over the reference price 10.00
 SUSPENDED, ST_FROM = ("000001.SZ", "2023-01-05"), "2023-01-06"
 LISTED = {"600000.SH": "1999-11-10", "000001.SZ": "1991-04-03", "300750.SZ": "2018-06-11", "688981.SH": "2023-01-05"}
+NAMES = {"600000.SH": "浦发银行", "000001.SZ": "平安银行", "300750.SZ": "宁德时代", "688981.SH": "中芯国际"}
 
 
 def daily_bars() -> pd.DataFrame:
@@ -187,7 +188,8 @@ def tushare(folder: Path, bars: pd.DataFrame) -> None:
         folder / "namechange.csv",
         pd.DataFrame(names, columns=["ts_code", "name", "start_date", "end_date", "ann_date", "change_reason"]),
     )
-    listed = pd.DataFrame({"ts_code": list(LISTED), "symbol": [s[:6] for s in LISTED], "name": "", "industry": "银行"})
+    listed = pd.DataFrame({"ts_code": list(LISTED), "symbol": [s[:6] for s in LISTED], "name": list(NAMES.values())})
+    listed["industry"] = "银行"
     _csv(folder / "stock_basic.csv", listed.assign(list_date=[d.replace("-", "") for d in LISTED.values()]))
     weights = [
         ["000300.SH", "600000.SH", "20230103", 60.0], ["000300.SH", "000001.SZ", "20230103", 40.0],
@@ -233,7 +235,7 @@ def joinquant(folder: Path, bars: pd.DataFrame) -> None:
         frame.to_csv(path)
     listed = pd.DataFrame(
         {
-            "display_name": "",
+            "display_name": list(NAMES.values()),
             "name": "",
             "start_date": list(LISTED.values()),
             "end_date": "2200-01-01",
@@ -291,7 +293,8 @@ def ricequant(folder: Path, bars: pd.DataFrame, whole_prices: bool = False) -> N
     write("st_stock_days.h5", {"000001.XSHE": np.array(flagged)})
     np.save(folder / "trading_dates.npy", np.array([int(d.replace("-", "")) for d in DAYS]))
     listed = [
-        {"order_book_id": codes[s], "type": "CS", "listed_date": LISTED[s], "de_listed_date": "0000-00-00",
+        {"order_book_id": codes[s], "symbol": NAMES[s], "type": "CS", "listed_date": LISTED[s],
+         "de_listed_date": "0000-00-00",
          "industry_name": "货币金融服务" if s in ("600000.SH", "000001.SZ") else None}
         for s in CLOSES
     ]  # fmt: skip

@@ -26,7 +26,7 @@ PRICES = ("open", "high", "low", "close", "vwap", "prev_close", "up_limit", "dow
 PRICE_GRID = 1000
 """Prices are put back on 0.001 yuan: single precision prints 12.47 as 12.470000267."""
 
-TEXT = ("symbol", "exchange", "date", "time", "start", "end", "list_date", "delist_date", "industry")
+TEXT = ("symbol", "exchange", "date", "time", "start", "end", "list_date", "delist_date", "industry", "name")
 
 
 @dataclass(frozen=True)

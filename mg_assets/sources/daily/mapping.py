@@ -121,6 +121,7 @@ class SourceMapping:
     suspensions: TableMapping | None
     membership: Mapping[str, TableMapping]
     weights: Mapping[str, TableMapping]
+    names: TableMapping | None
 
 
 def parse_mapping(content: Mapping[str, Any], where: str) -> SourceMapping:
@@ -171,6 +172,7 @@ def parse_mapping(content: Mapping[str, Any], where: str) -> SourceMapping:
         suspensions=_table_mapping(content, "suspensions", where, ("symbol", "date"), ("symbol", "date")),
         membership=_by_index(content, "membership", where, spans),
         weights=_by_index(content, "weights", where, ("date", "symbol", "weight"), ("drop_dates",)),
+        names=_table_mapping(content, "names", where, ("symbol", "name"), ("symbol",)),
     )
 
 

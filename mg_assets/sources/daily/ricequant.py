@@ -175,17 +175,30 @@ class RiceQuantSource(DatasetSource):
                 raise DataError(f"{path}: dataset {key} has the fields {list(have)}; {list(fields)} were expected")
             yield key, raw
 
-    def _instruments(self, axis: np.ndarray) -> tuple[dict[str, np.ndarray], Industries | None, str]:
-        """Listing days and industries, and why the file was left out, where it was."""
+    def stock_names(self) -> dict[str, str]:
+        """Names by symbol, as the instruments have them."""
+        entries, _ = self._entries()
+        found = {to_symbol(str(e.get("order_book_id"))): e.get("symbol") for e in entries}
+        return {code: name.strip() for code, name in found.items() if code and isinstance(name, str) and name.strip()}
+
+    def _entries(self) -> tuple[list[Mapping[str, Any]], str]:
+        """The instruments, and why the file was left out, where it was."""
         path = self.root / "instruments.pk"
         if not path.is_file():
-            return {}, None, ""
+            return [], ""
         try:
             entries = _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
         except BROKEN_PICKLE as error:
-            return {}, None, f"{path} is no pickle of plain values ({error}): listing days and industries are unknown"
+            return [], f"{path} is no pickle of plain values ({error}): listing days and industries are unknown"
         if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
-            return {}, None, f"{path} holds no list of instruments: listing days and industries are unknown"
+            return [], f"{path} holds no list of instruments: listing days and industries are unknown"
+        return entries, ""
+
+    def _instruments(self, axis: np.ndarray) -> tuple[dict[str, np.ndarray], Industries | None, str]:
+        """Listing days and industries, and why the file was left out, where it was."""
+        entries, refused = self._entries()
+        if not entries:
+            return {}, None, refused
         codes = pa.chunked_array([pa.array([str(e.get("order_book_id")) for e in entries], pa.string())])
         own, index, _ = symbol_axis(codes)
         place = {s: i for i, s in enumerate(axis)}

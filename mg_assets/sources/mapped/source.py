@@ -36,7 +36,7 @@ from mg_assets.sources.presets import find_preset, read_preset
 from mg_assets.sources.quarantine import merge_quarantines
 
 VERSION = 5  # raise it when the same minute files give another table; of daily tables the rows are compared
-NO_VALUES = ("name", "description", "caveats")
+NO_VALUES = ("name", "description", "caveats", "names")
 """Keys of a mapping that decide no value."""
 
 _minute_tables = compute_once(4)
@@ -121,6 +121,17 @@ class MappedSource:
             files = self._contents(self.mapped.minute.files, _date(day))
             return fingerprint_of(VERSION, self._deciding["minute"], table, str(_day(day)), files, before)
         return self._marked.fingerprint(table, day)
+
+    def stock_names(self) -> dict[str, str]:
+        """Names by symbol, from the table that the mapping calls ``names``; they belong to no partition's recipe."""
+        section = self.mapped.names
+        if section is None or not self._here(section):
+            return {}
+        table = self._read(section, "names")
+        if "name" not in table.text:
+            return {}
+        names = (str(name or "").strip() for name in table.text["name"].to_pylist())
+        return {table.axis[i]: name for i, name in zip(table.symbol, names, strict=True) if i >= 0 and name}
 
     # ---------------------------------------------------------------- history
 
@@ -357,6 +368,8 @@ def _with_files(content: dict[str, Any], files: dict[str, Any], config: str) -> 
     tables = {n: v for n, v in content.items() if isinstance(v, dict)}
     tables |= {f"{n}.{i}": v for n in ("membership", "weights") for i, v in tables.pop(n, {}).items()}
     tables |= {f"more.{i}": more for i, more in enumerate(tables.get("daily", {}).get("more") or [])}
+    if "listing" in files and "names" in tables:  # the names of stocks are in the listing's files
+        files = {"names": files["listing"], **files}
     for name, patterns in files.items():
         if name not in tables:
             raise SourceError(f"mapping {config!r}: files[{name!r}] names no table of it; they are {sorted(tables)}")

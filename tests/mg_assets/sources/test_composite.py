@@ -101,3 +101,10 @@ def test_composite_of_real_panel_and_vendor(shared_data):
     assert frame.csi300_weight.sum() == pytest.approx(1)
     assert frame.pb.notna().sum() > 200
     assert frame.csi300_member.dtype == bool
+
+
+def test_a_stock_has_the_name_that_the_first_source_gives():
+    first, later, silent = (Fixed(name, {}) for name in "abc")
+    first.stock_names = lambda: {"600000.SH": "浦发银行"}
+    later.stock_names = lambda: {"600000.SH": "浦发", "000001.SZ": "平安银行"}
+    assert CompositeSource([first, silent, later]).stock_names() == {"600000.SH": "浦发银行", "000001.SZ": "平安银行"}

@@ -45,6 +45,11 @@ def ingested(folder, tmp_path):
     return lake, report, notes
 
 
+def named(options):
+    """Names of the stocks, from the source that the options of an ingest give."""
+    return build_source(options["kind"], {k: v for k, v in options.items() if k != "kind"}).stock_names()
+
+
 def history(lake):
     days = {key: lake.day("daily_bars", key) for key in lake.keys("daily_bars")}
     return pd.concat([d.assign(date=key) for key, d in days.items()]).set_index(["symbol", "date"]).sort_index()
@@ -274,6 +279,7 @@ def test_tushare_tables_of_a_folder_are_one_source(tmp_path):
         "daily", "more.0", "more.2", "suspensions", "st_ranges", "listing",
         "weights.csi300", "weights.csi500", "weights.csi1000",
     }  # fmt: skip
+    assert named(report.options) == files.NAMES
     listed = lake.day("reference", "2023-01-06").set_index("symbol")["list_date"]
     assert listed.astype("str").to_dict() == files.LISTED
     assert notes["daily_bars", "2023-01-06"]["suspended_days_added"] == 1
@@ -297,6 +303,9 @@ def test_tables_by_day_and_by_index_are_one_source(tmp_path):
     require_factor_and_limits(have)
     require_st(have)
     require_weights(lake)
+    (split / "stock_basic.csv").rename(split / "basic.csv")
+    moved = MappedSource("tushare", split, {"listing": "basic.csv"})
+    assert moved.stock_names() == files.NAMES, "names are in the listing's file, wherever that lies"
     assert report.options["files"]["suspensions"] == "suspend_d/{date}.csv"
     assert report.options["files"]["weights.csi500"] == "index_weight/000905.SH.csv"
 
@@ -317,6 +326,7 @@ def test_joinquant_tables_of_a_folder_are_one_source(tmp_path):
     require_factor_and_limits(have)
     require_st(have)
     require_weights(lake)
+    assert named(report.options) == files.NAMES
     assert report.files[tmp_path / "jq" / "extras_is_st.csv"].rows == len(files.DAYS) * len(files.CLOSES)
     assert {"float_shares", "industry"} <= set(notes["reference", "2023-01-06"]["absent_columns"])
 
@@ -360,6 +370,7 @@ def test_a_ricequant_bundle_reaches_the_lake(tmp_path, whole_prices):
     assert reference["list_date"].astype("str").to_dict() == files.LISTED
     assert reference["industry"].dropna().to_dict() == {"600000.SH": "货币金融服务", "000001.SZ": "货币金融服务"}
     assert report.options == {"kind": "ricequant", "root": str(tmp_path / "bundle")}
+    assert named(report.options) == files.NAMES
     noted = notes["reference", "2023-01-06"]
     assert noted["datasets_of_other_securities"] == "1: 510300.XSHG"
     assert {"csi300_member", "float_shares", "delist_date"} <= set(noted["absent_columns"])
