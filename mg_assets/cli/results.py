@@ -130,7 +130,8 @@ def _portfolios(lake: "Lake", names: list[str]) -> str:
     from mg_assets.lake.partition_keys import WHOLE
     from mg_portfolio.report.published import published_value
 
-    frame = pd.DataFrame({"": list(PORTFOLIO_METRICS.values())})
+    rows = [*PORTFOLIO_METRICS.values(), "excess over its placebos", "95% interval of that", "rank among them"]
+    frame = pd.DataFrame({"": rows})
     for name in names:
         ours = lake.metadata(f"{name}_backtest", WHOLE).get("metrics", {})
         subject = settings().catalogs.portfolios[name].subject
@@ -138,8 +139,24 @@ def _portfolios(lake: "Lake", names: list[str]) -> str:
         for metric in PORTFOLIO_METRICS:
             published = None if subject is None else published_value(subject, metric)
             cells.append(f"{ours.get(metric, float('nan')):.4f}" + ("" if published is None else f" ({published:.4f})"))
-        frame[name] = cells
+        frame[name] = [*cells, *_beside_placebos(lake, name)]
     return frame.to_string(index=False)
+
+
+def _beside_placebos(lake: "Lake", name: str) -> tuple[str, str, str]:
+    """Excess a year over the mean of a portfolio's placebos, its interval, and its rank among them; else empty."""
+    from mg_assets.lake.partition_keys import WHOLE
+
+    if not lake.has(f"{name}_placebo", WHOLE):
+        return "", "", ""
+    whole = lake.metadata(f"{name}_placebo", WHOLE).get("compared", {}).get("whole")
+    if whole is None:
+        return "", "", ""
+    return (
+        f"{whole['over_placebos']:.4f}",
+        f"{whole['low']:.4f} to {whole['high']:.4f}",
+        f"{whole['rank']} of {whole['placebos'] + 1}",
+    )
 
 
 def _text(frame: "pd.DataFrame") -> str:

@@ -1,5 +1,7 @@
 """What ``mg run`` and ``mg table`` print at the end."""
 
+import re
+
 import pandas as pd
 
 from mg_assets.cli.results import print_results
@@ -31,3 +33,16 @@ def test_a_signal_on_few_stocks_says_how_many(tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"Signals: none is evaluated: {why}\n" in said
     assert f"mine is not evaluated: 1 of 1 days have scores; {why}\n" in said
+
+
+def test_a_portfolio_stands_beside_its_placebos(tmp_path, capsys):
+    lake = Lake(str(tmp_path / "lake"))
+    rows = pd.DataFrame({"x": [1]})
+    for name in ("csi500_ai", "csi1000_ai"):
+        lake.write(f"{name}_backtest", WHOLE, rows, {"metrics": {"excess_annual": 0.1}})
+    whole = {"over_placebos": 0.0487, "low": 0.0035, "high": 0.0934, "rank": 4, "placebos": 20}
+    lake.write("csi500_ai_placebo", WHOLE, rows, {"compared": {"whole": whole}})
+    print_results(Settings(lake=str(tmp_path / "lake"), portfolios={"csi500_ai": {}, "csi1000_ai": {}}))
+    said = capsys.readouterr().out
+    for line in (r"excess over its placebos +0\.0487", r"of that 0\.0035 to 0\.0934", r"rank among them +4 of 21"):
+        assert re.search(line, said), said
