@@ -5,9 +5,6 @@ off until switched on in the UI, since a lake should be backfilled first.
 """
 
 import datetime as dt
-import json
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -19,9 +16,11 @@ from mg_assets.assets.labels import HORIZONS
 from mg_assets.assets.models import GPU_TAGS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
+from mg_assets.orchestration.digest import HOUR, look
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.orchestration.verification import file_check_keys
+from mg_assets.orchestration.webhook import post
 from mg_assets.settings import settings
 
 MAX_RETRAIN_ATTEMPTS = 3
@@ -211,42 +210,20 @@ def retrain(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.Senso
     return dg.SkipReason("; ".join(waiting[:3]) or "every half-year has its models")
 
 
-@dg.run_failure_sensor(
-    name="failures", description="Writes each failed run to the log and posts it to the webhook (MG_WEBHOOK)"
+@dg.sensor(
+    minimum_interval_seconds=60,
+    description="Writes each failed run to the log; posts a day's first failure to the webhook (MG_WEBHOOK) at once, "
+    f"and at {HOUR}:00 Shanghai all of the day's failures and what its checks found as one message",
 )
-def failures(context: dg.RunFailureSensorContext) -> None:
-    """Report a failed run to the log and the webhook."""
-    notice = failure_notice(context)
-    context.log.error(notice["text"])
+def failures(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Report failed runs to the log, and to the webhook without flooding it."""
     url = settings().webhook
-    if not url:
-        return
-    body = json.dumps(notice).encode()
-    request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            context.log.info(f"webhook returned {answer.status}")
-    except OSError as error:
-        host = urllib.parse.urlsplit(url).hostname  # what follows it is the sender's secret
-        context.log.error(f"the webhook at {host} could not be reached: {error}")
-
-
-def failure_notice(context: dg.RunFailureSensorContext) -> dict[str, str]:
-    """The message about a failed run: job, partition, error and run id; ``text`` is what chat webhooks show."""
-    run = context.dagster_run
-    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "unpartitioned")
-    last = run.tags.get("dagster/asset_partition_range_end", first)
-    if run.job_name == retrain_job.name and first != "unpartitioned":
-        first, last = half_year_name(first), half_year_name(last)
-    partition = first if first == last else f"{first}..{last}"
-    error = context.failure_event.message or "no message"
-    return {
-        "text": f"{run.job_name} failed for {partition}: {error}",
-        "job": run.job_name,
-        "partition": partition,
-        "run_id": run.run_id,
-        "error": error,
-    }
+    now = dt.datetime.now(dt.UTC)
+    cursor = look(
+        context.instance, context.cursor, now, lambda notice: post(url, notice) if url else "", context.log.error
+    )
+    context.update_cursor(cursor)
+    return dg.SkipReason("failed runs are in the log" + ("" if url else "; no webhook is set"))
 
 
 SCHEDULES = [after_close, labels_after_close, after_week, after_month, verify_at_night]

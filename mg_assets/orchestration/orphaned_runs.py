@@ -26,7 +26,9 @@ def end_orphaned_runs(instance: dg.DagsterInstance) -> Iterator[str]:
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=OPEN)):
         host, _, process = run.tags.get(TAG, "").partition(" ")
         number, _, started = process.partition(" ")
-        if host != socket.gethostname() or _process_start_time(int(number)) == started:
+        if host != socket.gethostname() or not number.isdecimal():  # a tag can be written by hand in the launchpad
+            continue
+        if _process_start_time(int(number)) == started:
             continue
         instance.report_run_failed(run, "the process exited without reporting (killed or host down)")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

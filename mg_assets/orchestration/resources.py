@@ -1,5 +1,8 @@
 """Dagster resources: the lake, the source, and the machine that computes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 from pydantic import Field
 
@@ -7,6 +10,7 @@ from mg_assets.errors import DataError
 from mg_assets.lake.filtered import LakeWithout
 from mg_assets.lake.store import Lake
 from mg_assets.modelling.device import torch_device
+from mg_assets.orchestration.run_usage import metered
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
@@ -26,6 +30,17 @@ class LakeResource(dg.ConfigurableResource):
 
     root: str = Field(default_factory=lambda: settings().lake_url, description="Folder or fsspec URL (MG_LAKE)")
     without: dict = Field(default={}, description="Keys of partitions that count as absent, by table")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["LakeResource"]:
+        """Give the resource to a run, and measure what that uses of the machine: every job has a lake, once a run.
+
+        Yields
+        ------
+        LakeResource
+        """
+        with metered(context.instance, context.run):
+            yield self
 
     def open(self) -> Lake:
         """Open the lake."""
@@ -81,3 +96,41 @@ class ComputeResource(dg.ConfigurableResource):
             return torch_device(self.device, self.require_gpu, promised_by)
         except DataError as error:
             raise dg.Failure(str(error)) from error
+
+
+OPEN_TO_RUNS: dict[str, dict[str, dg.Field]] = {
+    "lake": {
+        "without": dg.Field(
+            dg.Permissive(),
+            default_value={},
+            is_required=False,
+            description="Keys of partitions that count as absent, by table",
+        )
+    },
+    "source": {},
+}
+"""What a run's config may set of the resources that name places: they stay those of the settings."""
+
+
+def deployed_resources() -> dict[str, dg.ResourceDefinition | ComputeResource]:
+    """The resources of the deployment's graph.
+
+    Lake and source are those of the settings: a run's config cannot set where they are, only what
+    :data:`OPEN_TO_RUNS` names.
+
+    Returns
+    -------
+    dict
+        By the name that assets ask for them.
+    """
+    fixed = {"lake": LakeResource(), "source": SourceResource()}
+    # Dagster's own keeps pickles in a folder that a run's config may name; nothing is passed through it here
+    out: dict[str, dg.ResourceDefinition | ComputeResource] = {
+        "compute": ComputeResource(),
+        "io_manager": dg.mem_io_manager.configured(lambda given: given, config_schema={}),
+    }
+    for name, resource in fixed.items():
+        out[name] = resource.get_resource_definition().configured(
+            lambda given: given, config_schema=OPEN_TO_RUNS[name], description=resource.__doc__
+        )
+    return out

@@ -177,6 +177,7 @@ class Settings(Part):
     webhook: Annotated[
         str,
         allowed("an http or https URL, or nothing", lambda v: v == "" or str(v).startswith(("http://", "https://"))),
+        Field(repr=False),  # whoever knows it can post
     ] = ""
     language: Annotated[str, name_of("a language", lambda: ("en", "zh"))] = "en"
     gains: Annotated[str, allowed("red, green or nothing", lambda v: v in ("", "red", "green"))] = ""

@@ -23,6 +23,8 @@ ENTRIES: dict[str, type[Part]] = {"portfolios": PortfolioSettings, "signals": Si
 """What an entry of a setting holds whose keys are names."""
 
 Path = tuple[str | int, ...]
+SECRETS: tuple[Path, ...] = (("webhook",),)
+"""Settings whose value no error shows."""
 
 
 class Origin:
@@ -101,7 +103,10 @@ def _lines(
     else:
         is_key = entry["loc"][-1:] == ("[key]",)
         tail = context.get("tail") or f"{'text' if is_key else CONTAINERS.get(kind, entry['msg'])} was expected"
-        yield f"{subject} {'has the key' if is_key else 'was'} {shown(at)}; {tail}"
+        value = f"{'has the key' if is_key else 'was'} {shown(at)}"
+        if path[:1] in SECRETS:
+            value = "was another text, which is not shown here"
+        yield f"{subject} {value}; {tail}"
 
 
 def _path(location: Sequence[str | int], values: object) -> tuple[Path, object]:

@@ -15,13 +15,17 @@ from mg_assets.settings import settings
 from mg_assets.web.guard import guard
 from mg_assets.web.pages import page_route
 
+NOT_SERVED = ("/notebook", "/dagit/notebook")
+"""Dagster's pages of notebooks: they show any notebook of the machine, with its scripts, as a page of this server."""
+
 
 class Webserver(DagsterWebserver):
     """Dagster's, with the lake's pages before its own routes."""
 
     def build_routes(self) -> list[BaseRoute]:
-        """Dagster's routes and that of the pages."""
-        return [page_route(Lake(settings().lake_url)), *super().build_routes()]
+        """Dagster's routes but those of notebooks, and that of the pages."""
+        own = [route for route in super().build_routes() if getattr(route, "path", "") not in NOT_SERVED]
+        return [page_route(Lake(settings().lake_url)), *own]
 
     def build_middleware(self) -> list[Middleware]:
         """The guard, then Dagster's own."""

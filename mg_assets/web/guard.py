@@ -2,17 +2,18 @@
 
 A page anywhere may send a browser to 127.0.0.1. Four doors are closed: a name of its own that resolves to this machine
 (the Host header), a request from another origin, a change of state by GET, and a form's content type, which needs no
-permission of the browser. Programs of the user (curl, the GraphQL client) send no Origin and pass.
+permission of the browser. Programs of the user (curl, the GraphQL client) send no Origin and pass. No page may show
+this server in a frame, where a user could be led to click.
 """
 
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost")
 SAFE = ("GET", "HEAD", "OPTIONS")
@@ -55,11 +56,22 @@ class Guard:
             return
         status, why = _refusal(scope)
         if not why:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _unframed(send) if scope["type"] == "http" else send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": why})
         else:
             await PlainTextResponse(why + "\n", status)(scope, receive, send)
+
+
+def _unframed(send: Send) -> Send:
+    """Send an answer that no page may show in a frame."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message)["X-Frame-Options"] = "DENY"
+        await send(message)
+
+    return sent
 
 
 def _refusal(scope: Scope) -> tuple[int, str]:

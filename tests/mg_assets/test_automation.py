@@ -2,7 +2,6 @@
 
 import datetime as dt
 import os
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -135,20 +134,3 @@ def test_a_failed_retrain_is_retried_and_a_finished_one_never(lake):
             lake.write(table, half_year_name(key), pd.DataFrame({"seed": [0]}))
         asked, _ = tick(lake, instance)
         assert asked == []
-
-
-def test_the_failure_notice_names_job_partition_and_error():
-    context = SimpleNamespace(
-        dagster_run=SimpleNamespace(
-            job_name="daily_after_close",
-            run_id="abc",
-            tags={
-                "dagster/asset_partition_range_start": "2023-01-03",
-                "dagster/asset_partition_range_end": "2023-02-03",
-            },
-        ),
-        failure_event=SimpleNamespace(message="step trades failed"),
-    )
-    notice = automation.failure_notice(context)
-    assert notice["text"] == "daily_after_close failed for 2023-01-03..2023-02-03: step trades failed"
-    assert notice["run_id"] == "abc"

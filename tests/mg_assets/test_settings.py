@@ -476,6 +476,22 @@ def test_a_variable_in_a_file_keeps_the_type_of_its_text(tmp_path, monkeypatch):
     assert (found.workers, found.lake, found.webhook) == (3, "3", "https://x/#a: b")
 
 
+@pytest.mark.parametrize(
+    "webhook", ["hooks.example/SECRET", "ftp://hooks.example/SECRET", ["SECRET"], {"url": "SECRET"}]
+)
+def test_no_error_shows_the_address_of_the_webhook(tmp_path, webhook):
+    (line,) = lines_of(tmp_path, {"webhook": webhook})
+    assert line.endswith(
+        "webhook was another text, which is not shown here; an http or https URL, or nothing was expected"
+    )
+
+
+def test_no_dump_shows_the_address_of_the_webhook():
+    found = Settings(webhook="https://hooks.example/SECRET")
+    assert found.webhook.endswith("SECRET")
+    assert "SECRET" not in f"{found!r} {found}"
+
+
 def test_a_written_file_is_read_as_settings(tmp_path, monkeypatch):
     file = tmp_path / "new" / "settings.yaml"
     values = {"lake": "$MG_TEST_FOLDER/湖", "end_date": "2023-12-29", "portfolios": ["csi500_turnover30"]}

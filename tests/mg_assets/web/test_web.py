@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -10,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from mg_assets.lake.pages import page_link
 from mg_assets.lake.store import Lake
+from mg_assets.web.__main__ import Webserver
 from mg_assets.web.guard import guard
 from mg_assets.web.pages import page_route
 
@@ -93,9 +95,10 @@ def ask(app, method, path, headers, query="", kind="http"):
     ],
 )
 def test_only_the_user_and_the_servers_own_pages_pass(app, method, path, headers, query, status):
-    found, _, body = ask(app, method, path, headers, query)
+    found, answered, body = ask(app, method, path, headers, query)
     assert found == status
     assert (body == b"reached") == (status == 200)
+    assert status != 200 or answered["x-frame-options"] == "DENY"  # nor can a page lead the user to click in a frame
 
 
 def test_a_websocket_of_another_origin_is_closed(app):
@@ -129,3 +132,10 @@ def test_nothing_else_of_the_machine_is_served(app, lake, path):
     (root / ".dagster").mkdir(exist_ok=True)
     (root / ".dagster" / "x.html").write_text("secret")
     assert ask(app, "GET", f"/lake/{path}", OWN)[0] == 404
+
+
+def test_no_notebook_of_the_machine_is_shown_as_a_page():
+    server = Webserver(SimpleNamespace(version="1"))
+    served = {getattr(route, "path", "") for route in server.build_routes()}
+    assert "/graphql" in served
+    assert not [path for path in served if "notebook" in path]
