@@ -184,7 +184,8 @@ def _room(offsets: Mapping[str, float], names: list[str], limited: bool) -> np.n
 def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
     """Amounts by which weights break the problem's constraints, recomputed from the fields of the problem.
 
-    Shares no code with the solvers' rows, so that a mistake there shows here.
+    Shares no code with the solvers' rows and bounds, so that a mistake there shows here
+    (``test_a_mistake_in_the_rows_is_no_answer``).
 
     Parameters
     ----------
@@ -219,15 +220,17 @@ def violations(p: EnhancementProblem, weights: np.ndarray) -> dict[str, float]:
     if p.stock_limit is not None:
         found["stock_limit"] = float(np.max(np.abs(active) - p.stock_limit, where=~tied, initial=0.0))
     if p.member_floor is not None:
-        found["members"] = p.member_floor - float(w[members(p)].sum())
+        counted = p.benchmark > 0.0 if p.member is None else p.member
+        found["members"] = p.member_floor - float(np.sum(w, where=counted))
     if p.industry_limit is not None and p.industry is not None:
-        codes, group = np.unique(p.industry, return_inverse=True)
         labels = p.industry_names or {}
-        excess = np.abs(np.bincount(group, weights=active, minlength=len(codes))) - p.industry_limit
-        found |= {f"industry[{labels.get(int(c), c)}]": float(e) for c, e in zip(codes, excess, strict=True)}
-    exposure, limits, _, styles = p.limited_styles
-    for k, style in enumerate(styles):
-        found[f"style[{style}]"] = abs(float(exposure[:, k] @ active)) - float(limits[k])
+        for code in sorted(set(p.industry.tolist())):
+            tilt = float(np.sum(active, where=p.industry == code))
+            found[f"industry[{labels.get(code, code)}]"] = abs(tilt) - p.industry_limit
+    if p.styles is not None and p.style_limits is not None and p.style_names is not None:
+        for style, exposure, limit in zip(p.style_names, p.styles.T, p.style_limits.tolist(), strict=True):
+            if limit == limit:  # NaN is no limit
+                found[f"style[{style}]"] = abs(float(exposure @ active)) - limit
     if p.turnover_limit is not None:
         found["turnover"] = 0.5 * float(np.abs(w - w0).sum()) - p.turnover_limit
     for name, room in (p.limit_offsets or {}).items():

@@ -13,6 +13,7 @@ from mg_assets.factors.granular import (
     GRANULARITIES,
     column_names,
     granular_features,
+    minutes_of_bars,
     usual_levels,
 )
 from mg_assets.factors.kernels.intraday import intraday_factors
@@ -150,6 +151,31 @@ def test_usual_levels_are_trailing_means_in_shares_of_today():
     ratio_ = pd.DataFrame(np.where(volume > 0, amount / trades, np.nan))
     agree(per_trade, ratio_.rolling(20, min_periods=10).mean().to_numpy())
     assert np.isfinite(shares[-1]).any()
+
+
+def test_a_bar_without_volume_or_price_is_one_without_trades():
+    bars = pd.DataFrame(
+        [
+            ("A", 0, 9.5, 0.0),  # the close before, carried on
+            ("A", 1, 10.0, 100.0),
+            ("A", 2, np.nan, 50.0),
+            ("A", 3, 0.0, 60.0),
+            ("A", 4, 10.0, 0.0),
+            ("B", 0, 7.0, 0.0),  # never traded
+            ("C", 0, 8.0, 10.0),
+        ],
+        columns=["symbol", "minute", "close", "volume"],
+    )
+    for name in set(ARRAYS[:7]) - {"close", "volume"}:
+        bars[name] = bars["close"]
+    symbols, minutes, prev_close = minutes_of_bars(bars)
+    assert symbols.tolist() == ["A", "B", "C"]
+    volume = dict(zip(ARRAYS, minutes.transpose(1, 0, 2), strict=True))["volume"]
+    assert volume[:, :6].tolist() == [[0, 100, 0, 0, 0, 0], [0] * 6, [10, 0, 0, 0, 0, 0]]
+    np.testing.assert_array_equal(prev_close, [9.5, np.nan, np.nan])
+    assert np.isnan(minutes[:, 7:]).all()
+    with pytest.raises(DataError, match=r"B.*minute 0|minute 0.*B"):
+        minutes_of_bars(pd.concat([bars, bars[5:6]]))
 
 
 def test_errors():

@@ -34,6 +34,7 @@ def plain(price, eligible, horizons):
 def test_labels_agree_with_a_plain_loop(seed):
     price, eligible = market(seed)
     np.testing.assert_array_equal(labels(price, eligible, HORIZONS), plain(price, eligible, HORIZONS))
+    np.testing.assert_array_equal(labels(price, eligible), plain(price, eligible, (5, 10, 20)))
 
 
 @settings(max_examples=30, deadline=None)

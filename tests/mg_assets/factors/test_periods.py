@@ -169,8 +169,8 @@ def test_text_dates_as_the_lake_gives_them():
 
 def test_errors():
     daily = daily_history(0, days=5)
-    with pytest.raises(DataError, match="twice on 2023-01-03"):
-        period_bars(pd.concat([daily, daily.head(1)]))
+    with pytest.raises(DataError, match="twice on 2023-01-03"):  # the first of them
+        period_bars(pd.concat([daily, daily]))
     with pytest.raises(DataError, match=r"lack the columns \['date'\]"):
         period_bars(daily.drop(columns="date"))
     arrays, days, _ = dense(daily)

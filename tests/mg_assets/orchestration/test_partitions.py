@@ -14,7 +14,7 @@ from dagster._core.definitions.temporal_context import TemporalContext
 
 from mg_assets.assets import TABLES
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.panels import EVERY_HALF_YEAR
 from mg_assets.orchestration import partitions
 from mg_assets.orchestration.partitions import (
@@ -37,17 +37,17 @@ def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: st
     return sorted(found.partitions_subset.get_partition_keys())
 
 
-def test_daily_keys_are_the_exchange_sessions():
-    keys = DAILY.get_partition_keys()
-    assert keys[0] == "2013-01-04"
-    assert keys == [str(d) for d in trading_days("2013-01-04", keys[-1])]
-
-
-def test_weeks_without_a_session_are_no_partitions():
-    keys = WEEKLY.get_partition_keys()
-    assert "2013-02-11" not in keys  # Spring Festival
-    assert "2013-02-18" in keys
-    assert keys == sorted(set(week_of(np.array(DAILY.get_partition_keys())).astype(str)) & set(keys))
+def test_keys_are_all_periods_from_the_first_day_to_the_end():
+    """Every session to the demonstration's last day, every week and month that has one, no period before or after."""
+    sessions = trading_days("2013-01-04", "2023-12-29")
+    assert DAILY.get_partition_keys() == sessions.astype(str).tolist()
+    weeks = np.unique(sessions - (sessions.astype(int) + 3) % 7)
+    assert "2013-02-11" not in weeks.astype(str)  # Spring Festival
+    assert WEEKLY.get_partition_keys() == weeks.astype(str).tolist()
+    assert WEEKLY.get_partition_keys()[-1] == "2023-12-25"
+    assert MONTHLY.get_partition_keys() == [f"{y}-{m:02d}-01" for y in range(2013, 2024) for m in range(1, 13)]
+    # from the setting first_model on, and that after the end too: its model is trained on the eve
+    assert HALF_YEARLY.get_partition_keys() == ["2023-01-01", "2023-07-01", "2024-01-01"]
 
 
 def test_partitions_begin_with_the_setting_first_day(monkeypatch):
@@ -62,9 +62,10 @@ def test_partitions_begin_with_the_setting_first_day(monkeypatch):
     keys = early.DAILY.get_partition_keys()
     assert (keys[0], keys[-1]) == ("2002-09-10", "2011-12-30")
     assert keys == [str(d) for d in trading_days("2002-09-10", "2011-12-30")]
-    assert early.WEEKLY.get_partition_keys()[0] == "2002-09-09"
-    assert early.MONTHLY.get_partition_keys()[0] == "2002-09-01"
-    assert early.HALF_YEARLY.get_partition_keys()[0] == "2002-07-01"
+    ends = {d: (d.get_partition_keys()[0], d.get_partition_keys()[-1]) for d in early.CADENCES if d is not None}
+    assert ends[early.WEEKLY] == ("2002-09-09", "2011-12-26")
+    assert ends[early.MONTHLY] == ("2002-09-01", "2011-12-01")
+    assert ends[early.HALF_YEARLY] == ("2002-07-01", "2012-01-01")
     before = mapping(early.HALF_YEARLY, early.DAILY, back=EVERY_HALF_YEAR, ahead=-1)
     found = before.get_upstream_mapped_partitions_result_for_partitions(
         early.HALF_YEARLY.subset_with_partition_keys(["2011-01-01"]), early.HALF_YEARLY, early.DAILY

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import norm, rankdata
 
 from mg_models.catalog import CATALOG, override
-from mg_models.data.dataset import Dataset
+from mg_models.data.dataset import Dataset, usable_days
 from mg_models.data.label_transforms import as_heads, rank_weights, transform
 from mg_models.data.panel_windows import as_tensor
 from mg_models.errors import InputError
@@ -112,3 +112,17 @@ def test_batches_of_days(data):
     assert [len(g) for g in data.batches(days)] == [1] * 10  # parts of one day
     data.spec = override(CATALOG["mtl_stock_attention"], batch_days=4)
     assert [len(g) for g in data.batches(days)] == [4, 4, 2]
+
+
+def test_a_day_of_exactly_min_stocks_is_usable():
+    """Stocks count that are eligible and have every label; a day whose label is flat is of no use."""
+    spec = override(CATALOG["lf_multitask"], min_stocks=12)
+    horizons = len(spec.label.horizons)
+    labels = np.random.default_rng(0).standard_normal((5, 20, horizons))
+    eligible = np.ones((5, 20), bool)
+    eligible[0, 12:] = False  # 12
+    eligible[1, 11:] = False  # 11
+    labels[2, 12:, -1] = np.nan  # 12 have every label
+    labels[3, 11:, 0] = np.nan  # 11
+    labels[4, :, -1] = 0.01
+    assert usable_days(spec, eligible, labels).tolist() == [True, False, True, False, False]

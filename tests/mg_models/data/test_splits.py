@@ -1,5 +1,7 @@
 """Splits on the exchange's own calendar."""
 
+from contextlib import nullcontext
+
 import exchange_calendars
 import numpy as np
 import pytest
@@ -84,6 +86,46 @@ def test_labels_never_available_are_refused(days):
     never = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
     with pytest.raises(LeakageError):
         split(days, "2017H1", 10, SplitSpec(), never)
+
+
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_one_label_of_the_boundary_day_is_refused(days, part):
+    """Known at the close of the first validation day or of the cut is a day too late, and never known is too."""
+    found = split(days, "2017H1", 10, SplitSpec())
+    before = {"train": days[found.valid[0]], "valid": period_start("2017H1")}[part]
+    for at in (getattr(found, part)[i] for i in (0, -1)):
+        for end, late in ((before - 1, False), (before, True), (np.datetime64("NaT"), True)):
+            known = label_end_days(days, 10)
+            known[at] = end
+            with pytest.raises(LeakageError, match=rf"label of {days[at]} .*\({before}\)") if late else nullcontext():
+                split(days, "2017H1", 10, SplitSpec(), known)
+
+
+def test_a_session_on_the_first_calendar_day_is_tested(days):
+    found = split(days, "2016H2", 10, SplitSpec())
+    assert days[found.test[0]] == np.datetime64("2016-07-01")
+    assert days[found.test[-1]] == np.datetime64("2016-12-30")
+    assert days[split(days, "2016H1", 10, SplitSpec()).test[-1]] == np.datetime64("2016-06-30")
+
+
+@pytest.mark.parametrize("every", [1, 5])
+def test_no_day_that_may_be_used_is_left_out(days, every):
+    """The embargo and the purge are horizon + 1 days, and the samples that they leave are all used."""
+    cut = int(np.searchsorted(days, np.datetime64("2017-01-01")))
+    spec = SplitSpec(every=every)
+    found = split(days, "2017H1", 10, spec)
+    samples = np.arange(0, cut - 11, every)
+    valid = samples[len(samples) - round(len(samples) * spec.valid_share) :]
+    np.testing.assert_array_equal(found.valid, valid)
+    np.testing.assert_array_equal(found.train, samples[samples < valid[0] - 11])
+
+
+@pytest.mark.parametrize("part", ["train", "valid"])
+def test_exactly_the_smallest_number_of_days_is_enough(days, part):
+    had = len(getattr(split(days, "2017H1", 10, SplitSpec()), part))
+    split(days, "2017H1", 10, SplitSpec(**{f"min_{part}_days": had}))
+    with pytest.raises(TrainingError, match=f"{had} {'training' if part == 'train' else 'validation'}"):
+        split(days, "2017H1", 10, SplitSpec(**{f"min_{part}_days": had + 1}))
 
 
 def test_too_short_a_history_says_how_many_days(days):

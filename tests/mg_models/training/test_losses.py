@@ -80,6 +80,15 @@ def test_thin_and_flat_days_are_left_out(rows):
     assert float(got) == pytest.approx(-numpy_ic(predictions[day == 0, 0], label[day == 0]), abs=1e-12)
 
 
+@pytest.mark.parametrize(("least", "days"), [(31, (0, 1, 2)), (32, (0, 1)), (40, (0, 1)), (41, (1,))])
+def test_a_day_of_exactly_min_stocks_counts(rows, least, days):
+    """Days of 40, 55 and 31 stocks."""
+    predictions, label, day = rows
+    expected = np.mean([numpy_ic(predictions[day == d, 0], label[day == d]) for d in days])
+    got = negative_ic(*tensors(predictions[:, 0], label, day), days=3, min_stocks=least)
+    assert float(got) == pytest.approx(-expected, abs=1e-12)
+
+
 def test_no_day_at_all_gives_zero_and_no_gradient(rows):
     predictions, label, day = rows
     p = torch.from_numpy(predictions).requires_grad_()

@@ -127,6 +127,24 @@ def test_lots(participation):
         assert big.nav == pytest.approx(simulate(m, weekly(m)).nav, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "orders"),
+    [
+        ("600000.SH", {99: 0, 100: 100, 199: 100, 200: 200}),
+        ("688001.SH", {199: 0, 200: 200, 201: 201}),
+        ("830001.BJ", {99: 0, 100: 100, 101: 101}),
+    ],
+)
+def test_the_smallest_order_and_its_step(symbol, orders):
+    """100 shares by the hundred; on the STAR market 200, and any number above; in Beijing 100, and any above."""
+    symbols = np.array([symbol])
+    for wanted, made in orders.items():
+        value, share, held = np.array([wanted * 0.003]), np.array([0.003]), np.array([9.0])
+        assert round_to_lots(value, held, share, symbols, 9.0, 0.0, 0.0) == pytest.approx([made * 0.003])
+        assert round_to_lots(-value, held, share, symbols, 9.0, 0.0, 0.0) == pytest.approx([-made * 0.003])
+    assert round_to_lots(-held, held, share, symbols, 0.0, 0.0, 0.0) == pytest.approx(-held)  # sold whole
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("unpriced", [0.0, np.nan])
 def test_a_stock_without_a_price_needs_no_lots(unpriced):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mg_portfolio import BacktestError
+from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.backtest.simulate import drift_to, simulate
-from mg_portfolio.costs import Costs
+from mg_portfolio.costs import Costs, CostSchedule
 
 changed, market, target, weekly = frames.changed, frames.market, frames.target, frames.weekly
 
@@ -204,6 +205,36 @@ def test_costs_are_paid_on_traded_value():
     assert r.rebalances["realised_two_way"].iloc[0] == pytest.approx(1 + after)
     free = simulate(m, {2: np.array([0, 0, 0.5, 0.5])}, start_holdings=np.array([0.5, 0.5, 0, 0]), cost=Costs.none())
     assert free.nav[3] == 1.0
+
+
+def test_planned_turnover_is_that_of_the_decisions_close():
+    m = market()
+    r = simulate(m, weekly(m))
+    for row in r.rebalances.itertuples():
+        decided = int(np.searchsorted(r.days, np.datetime64(row.decided, "D")))
+        expected = np.abs(weekly(m)[decided] - r.holdings[decided]).sum()
+        assert row.planned_two_way == pytest.approx(expected, abs=1e-14)
+
+
+@pytest.mark.parametrize(("since", "paid"), [(3, 0.01), (4, 0.0)])
+def test_costs_are_those_of_the_day_of_the_trade(since, paid):
+    """Decided on day 2, traded on day 3."""
+    m = flat()
+    cost = CostSchedule((("1990-01-01", Costs.none()), (str(m.days[since]), Costs.one_sided(0.01))))
+    everything = np.array([1.0, 0, 0, 0])
+    r = simulate(m, {2: everything}, cost=cost)
+    assert r.nav[1] == pytest.approx(1 / (1 + paid))
+    assert drift_to(m, np.zeros(4), everything, 2, 3, cost)[1] == pytest.approx(1 / (1 + paid))
+
+
+def test_lots_are_those_of_the_day_of_the_trade(monkeypatch):
+    m = flat()
+    m = changed(m, adj_factor=np.ones(m.close.shape))
+    day_of_trade = m.days[3]
+    lot = {day_of_trade: (100, 100)}
+    monkeypatch.setattr("mg_portfolio.backtest.execution.in_force", lambda _, __, day: lot.get(day, (400, 400)))
+    r = simulate(m, {2: np.array([0.35, 0, 0, 0])}, cost=Costs.none(), execution=Execution(1000.0, lots=True))
+    assert r.holdings[-1, 0] == pytest.approx(0.3)
 
 
 def test_two_sided_cost_is_half_on_each_side():

@@ -1,11 +1,13 @@
 """The optimiser: bounds, relaxation, shadow prices, input validation."""
 
-from dataclasses import fields
+from contextlib import nullcontext
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
-from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, optimize
+from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, SolverError, optimize
+from mg_portfolio.optimization import constraints, quadratic
 from mg_portfolio.optimization.constraints import largest_violation, objective, violations, weight_bounds
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import annual_basis_points, return_per_score
@@ -410,6 +412,134 @@ def test_the_check_sees_every_kind_of_violation():
     assert largest_violation(p, w) == pytest.approx(max(found.values()))
     assert largest_violation(p, np.full(40, np.nan)) == np.inf
     assert violations(p, p.holdings).keys().isdisjoint({"budget", "suspended", "turnover"})
+
+
+def violations_by_hand(p: EnhancementProblem, w: np.ndarray) -> dict[str, float]:
+    """Every constraint of a problem from its definition, stock by stock."""
+    found = {"budget": abs(sum(w) - 1.0), "long_only": max(0.0, *(-w))}
+    worst = {"suspended": 0.0, "limit_up": 0.0, "limit_down": 0.0, "stock_limit": 0.0}
+    for i in range(p.size):
+        moved, away = w[i] - p.holdings[i], w[i] - p.benchmark[i]
+        low, high = p.benchmark[i] - p.stock_limit, p.benchmark[i] + p.stock_limit
+        if p.suspended[i]:
+            worst["suspended"] = max(worst["suspended"], abs(moved))
+            continue
+        if p.limit_up[i]:
+            worst["limit_up"] = max(worst["limit_up"], moved)
+        if p.limit_down[i]:
+            worst["limit_down"] = max(worst["limit_down"], -moved)
+        if (p.limit_up[i] and p.holdings[i] < low) or (p.limit_down[i] and p.holdings[i] > high):
+            continue
+        worst["stock_limit"] = max(worst["stock_limit"], abs(away) - p.stock_limit)
+    found |= worst
+    found["members"] = p.member_floor - sum(w[i] for i in range(p.size) if p.member[i])
+    for code in range(8):
+        tilt = sum(w[i] - p.benchmark[i] for i in range(p.size) if p.industry[i] == code)
+        found[f"industry[{code}]"] = abs(tilt) - p.industry_limit
+    tilt = sum((w[i] - p.benchmark[i]) * p.styles[i, 1] for i in range(p.size))
+    found["style[1]"] = abs(tilt) - p.style_limits[1]  # the other style has no limit
+    found["turnover"] = sum(abs(w[i] - p.holdings[i]) for i in range(p.size)) / 2 - p.turnover_limit
+    return {name: amount for name, amount in found.items() if amount > 0.0}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_violations_are_the_definitions(seed):
+    r = np.random.default_rng(seed)
+    flags = {name: r.random(60) < 0.2 for name in ("suspended", "limit_up", "limit_down")}
+    limits = {"style_limits": np.array([np.nan, 0.1]), "industry_limit": 0.003, "member_floor": 0.95}
+    p = enhancement(60, seed, stock_limit=0.005, turnover_limit=0.05, **flags, **limits)
+    p = changed(p, holdings=r.permutation(p.holdings))
+    w = np.where(r.random(60) < 0.5, p.holdings, r.dirichlet(np.full(60, 0.5)) - 0.001)
+    expected = violations_by_hand(p, w)
+    assert len(expected) > 12
+    assert violations(p, w) == pytest.approx(expected, abs=1e-15)
+
+
+def test_members_need_not_be_the_stocks_of_the_benchmark():
+    member = np.arange(80) % 4 > 0
+    p = enhancement(80, member=member, member_floor=None)
+    floor = optimize(p).weights[member].sum() + 0.01
+    s = optimize(changed(p, member_floor=floor))
+    assert s.status == "optimal"
+    assert s.weights[member].sum() == pytest.approx(floor)
+
+
+def looser(amount: float) -> dict[str, tuple[str, object]]:
+    """Mistakes of the rows and bounds that let weights pass a limit by ``amount``: what is replaced, by what."""
+    bounds, rows = constraints.weight_bounds, constraints.constraint_rows
+    styles = EnhancementProblem.limited_styles.fget
+
+    def of_rows(name: str):
+        def wrong(p: EnhancementProblem) -> constraints.ConstraintRows:
+            r = rows(p)
+            here = np.array([n.startswith(name) for n in r.names])
+            turnover = r.turnover + 2.0 * amount * (name == "turnover")
+            return replace(r, lower=r.lower - amount * here, upper=r.upper + amount * here, turnover=turnover)
+
+        return wrong
+
+    def of_styles(p: EnhancementProblem):
+        exposure, limits, *rest = styles(p)
+        return exposure, limits + amount, *rest
+
+    def of_members(p: EnhancementProblem) -> np.ndarray:
+        return np.ones(p.size, dtype=bool)
+
+    def of_band(p: EnhancementProblem) -> constraints.WeightBounds:
+        return bounds(changed(p, stock_limit=p.stock_limit + amount))
+
+    module, names = "mg_portfolio.optimization.optimize", ("members", "industry", "style", "turnover")
+    return {name: (f"{module}.constraint_rows", of_rows(name)) for name in names} | {
+        "styles of the problem": ("mg_portfolio.EnhancementProblem.limited_styles", property(of_styles)),
+        "members of the problem": ("mg_portfolio.optimization.constraints.members", of_members),
+        "stock_limit": (f"{module}.weight_bounds", of_band),
+    }
+
+
+@pytest.mark.parametrize("what", looser(0.0))
+def test_a_mistake_in_the_rows_is_no_answer(what, monkeypatch):
+    """The check shares nothing with them: weights that pass a limit by more than 1e-6 are refused, by less are not."""
+    styles = np.array([0.02, 0.8])
+    p = enhancement(80, 4, member_floor=0.93, style_limits=styles, stock_limit=0.01, industry_limit=0.001)
+    assert optimize(p).status == "optimal"
+    for amount, refused in ((5e-7, False), (2e-6, True)):
+        if what == "members of the problem" and not refused:
+            continue  # stocks that are no members are not a matter of size
+        name, mistake = looser(amount)[what]
+        with monkeypatch.context() as patch, pytest.raises(SolverError) if refused else nullcontext():
+            patch.setattr(name, mistake)
+            assert optimize(p).largest_violation == pytest.approx(amount, rel=1e-3)
+
+
+@pytest.mark.parametrize("bound", ["gap", "violation"])
+def test_risky_weights_are_accepted_up_to_a_bound(bound, monkeypatch):
+    """A quadratic solver's weights are taken up to 1e-6 beyond a limit, and with 1e-6 of the objective left."""
+    p = with_risk(enhancement(80, 4, stock_limit=None), 30.0)
+    best = optimize(p).weights
+    r, b = constraints.constraint_rows(p), weight_bounds(p)
+    unit = max(quadratic.objective_unit(p), abs(objective(p, best)))
+
+    def weights(size: float) -> np.ndarray:
+        """Between the best and the holdings with a gap of that size, or as far beyond the best."""
+        if bound == "violation":
+            return best + (size / p.turnover_limit) * (best - p.holdings)
+        low, high = 0.0, 1.0
+        for _ in range(40):
+            middle = 0.5 * (low + high)
+            left = quadratic.optimality_gap(p, r, b, best + middle * (p.holdings - best))[0]
+            low, high = (middle, high) if left < size * unit else (low, middle)
+        return best + low * (p.holdings - best)
+
+    if bound == "violation":
+        assert largest_violation(p, weights(9e-7)) == pytest.approx(9e-7, rel=0.05)
+        monkeypatch.setattr(quadratic, "ACCEPTED_GAP", 1.0)
+        monkeypatch.setattr(quadratic, "_tidied", lambda w, _: w)
+    accepted, refused = weights(9e-7), weights(1.1e-6)
+    monkeypatch.setattr(quadratic, "_call", lambda *_: ("optimal", accepted))
+    assert optimize(p).weights == pytest.approx(accepted, abs=1e-12)
+    monkeypatch.setattr(quadratic, "_call", lambda *_: ("optimal", refused))
+    with pytest.raises(SolverError, match=f"{bound} {1.1e-6 * (unit if bound == 'gap' else 1.0):.2g}"):
+        optimize(p)
 
 
 def test_objective_is_the_formula():

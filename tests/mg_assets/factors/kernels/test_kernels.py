@@ -89,6 +89,12 @@ def test_few_or_equal_values_have_no_moments(x):
     assert np.isnan(skew_kurt(np.array(x))).all()
 
 
+def test_five_values_have_moments():
+    x = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    assert skew_kurt(x) == pytest.approx((twin.skew(x), twin.kurt(x)))
+    assert np.isfinite(twin.kurt(x))
+
+
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 64, 1001])
 def test_nulls_become_nan(n):
     known = np.random.default_rng(n).random(n) < 0.8
