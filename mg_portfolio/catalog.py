@@ -26,6 +26,12 @@ SIZES = {
 }
 """What a stock's size may be measured by."""
 
+BENCHMARKS = {
+    "index_weights": "index weight",
+    "equal_members": "equal share of each member, in place of the index weight",
+}
+"""What the benchmark holds."""
+
 
 @dataclass(frozen=True)
 class PortfolioSpec:
@@ -63,6 +69,9 @@ class PortfolioSpec:
     size_from : {"float_value", "total_value", "traded_value"}
         What the style ``size`` is measured by (:data:`SIZES`): a stand-in where the source has no free-float shares,
         without which a limit on size holds nothing.
+    benchmark_from : {"index_weights", "equal_members"}
+        What the benchmark holds (:data:`BENCHMARKS`): a stand-in where members are known and their weights are not. The
+        excess is then over the members' equal-weighted mean, rebalanced at each decision, not over the index.
     source : str
         Report and chart.
     published : str or None
@@ -84,6 +93,7 @@ class PortfolioSpec:
     holding_period: float | None = None
     risk_aversion: float = field(default=0.0, metadata={"optional": True})
     size_from: str = field(default="float_value", metadata={"optional": True})
+    benchmark_from: str = field(default="index_weights", metadata={"optional": True})
     source: str = ""
     published: str | None = ""
 
@@ -234,6 +244,7 @@ ALL_PORTFOLIOS: dict[str, PortfolioSpec] = {**PORTFOLIOS, **SERIES_88, **SERIES_
 
 FREE = "a portfolio of one's own"
 _LIMITS = {
+    "benchmark_from": "the index's weights, as every report's benchmark",
     "exposures": "winsorised at five MAD and z-scored over the day's stocks with a score",
     "budget": "fully invested, no short position",
     "cost": "none in the objective; the report names none there",

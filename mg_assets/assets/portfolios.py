@@ -84,7 +84,7 @@ def _weights_asset(name: str) -> LakeAsset:
         columns=columns,
         lineage=weight_lineage(spec, weights),
         single_run=True,
-        description=f"{spec.index} enhanced with {spec.signal}. Source: {spec.source}.\n\n"
+        description=f"{spec.index} enhanced with {spec.signal}.{_equal(spec)} Source: {spec.source}.\n\n"
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "
         "the last one's weights, executed and drifted. Every constraint is recomputed on the weights (largest "
         "violation in the metadata); what had to be relaxed is recorded, and what each limit costs: in score, and in "
@@ -150,6 +150,11 @@ def simulated(
     return result, index
 
 
+def _equal(spec: PortfolioSpec) -> str:
+    """A sentence on a benchmark that is not the index."""
+    return f" Benchmark: {spec.index}'s members, equal-weighted." if spec.benchmark_from == "equal_members" else ""
+
+
 def _backtest_asset(name: str) -> LakeAsset:
     spec = portfolio(name)
     daily, holdings, trades, rebalances = (
@@ -200,7 +205,7 @@ def _backtest_asset(name: str) -> LakeAsset:
             daily: f"Daily account of {name}: orders of each week filled at the next session's vwap, limits and "
             "suspensions respected, costs paid. Metrics are named as in the published tables; the same portfolio "
             "decided on each weekday shows how much of them is luck; the excess is split by industry (Brinson) and "
-            "by factor.",
+            f"by factor.{_equal(spec)}",
             holdings: f"What {name} holds at each close.",
             trades: f"Every order of {name}, with the reason of each that was not filled.",
             rebalances: f"Planned and realised turnover, cost and idle cash of each rebalance of {name}.",

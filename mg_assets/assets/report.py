@@ -225,6 +225,7 @@ def _portfolio(lake: Lake, stored: Lake, name: str, market: MarketData) -> Portf
         relaxed=last.get("relaxed", {}),
         unknown_inputs={n: (u["stocks"], u["of"]) for n, u in last.get("unknown_inputs", {}).items()},
         index_weights=_index_weights(last),
+        equal_members=spec.benchmark_from == "equal_members",
         untraded=orders.loc[orders["reason"] != "", "reason"].astype(str).value_counts().to_dict(),
         no_trade=_no_trade(spec, last, rows) if spec.cost > 0.0 else None,
         forecast_error=last.get("risk", {}).get("tracking_error_annual"),

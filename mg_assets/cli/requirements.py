@@ -107,11 +107,13 @@ def portfolio_problem(spec: PortfolioSpec, coverage: Coverage, signals: Sequence
         return (
             f"{spec.name} is built on the signal {spec.signal}, which is not planned; give it another under portfolios"
         )
-    lacking = [part for part in ("members", "weights") if not _has(part, spec.index, coverage)]
+    needed = ("members", "weights") if spec.benchmark_from == "index_weights" else ("members",)
+    lacking = [part for part in needed if not _has(part, spec.index, coverage)]
     if lacking:
+        equal = ", set benchmark_from: equal_members" if lacking == ["weights"] else ""
         return (
             f"{spec.name} needs {' and '.join(lacking)} of {spec.index}, which the source has not; give a table of "
-            "index weights (docs/sources.md: membership, weights), or take it out of portfolios"
+            f"index weights (docs/sources.md: membership, weights){equal}, or take it out of portfolios"
         )
     return None
 

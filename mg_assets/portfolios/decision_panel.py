@@ -81,6 +81,14 @@ class DecisionData:
         """Weights, NaN where missing, and membership of an index, ``(D, S)``."""
         return self._reference[f"{name}_weight"], self._reference[f"{name}_member"]
 
+    def benchmark(self, spec: PortfolioSpec) -> tuple[np.ndarray, np.ndarray]:
+        """What a portfolio's benchmark holds, NaN where missing, and membership of its index, ``(D, S)``."""
+        weights, member = self.index(spec.index)
+        if spec.benchmark_from == "index_weights":
+            return weights, member
+        count = member.sum(axis=1, keepdims=True)
+        return np.divide(member, count, out=np.full(member.shape, np.nan), where=count > 0), member
+
     def raw_style(self, name: str) -> np.ndarray:
         """Exposure before it is standardised.
 
@@ -144,7 +152,7 @@ class DecisionData:
         DecisionPanel
         """
         score = self.lake.panel(signal, self.keys, ["score"], self.symbols, missing="empty")["score"]
-        weights, member = self.index(spec.index)
+        weights, member = self.benchmark(spec)
         codes, names = self.industry
         wanted = tuple(dict.fromkeys((*spec.styles, *extra_styles)))
         styles = style_exposures({n: self.raw_style(spec.measure_of(n)) for n in wanted}, np.isfinite(score))

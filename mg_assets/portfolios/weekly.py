@@ -23,7 +23,7 @@ from mg_assets.portfolios.risk_history import with_risk_history
 from mg_assets.portfolios.trading_rules import TradingRules
 from mg_portfolio.backtest.expected_returns import LAGS, ScoreSlopes, no_trade_region
 from mg_portfolio.backtest.rebalance import Decision, DecisionPanel, rebalance
-from mg_portfolio.catalog import OTHER_STYLES, SIZES, PortfolioSpec
+from mg_portfolio.catalog import BENCHMARKS, OTHER_STYLES, SIZES, PortfolioSpec
 from mg_portfolio.metrics import DAYS_PER_YEAR
 from mg_portfolio.optimization.constraints import active_variance
 
@@ -51,7 +51,7 @@ def weeks_back(spec: PortfolioSpec) -> dict[str, int]:
 WEIGHT_COLUMNS = {
     "symbol": "stock",
     "score": "signal at the decision",
-    "benchmark": "index weight at the decision",
+    "benchmark": "at the decision",
     "holdings": "weight held at the decision, drifted from the last rebalance",
     "weight": "target, traded on the next session",
     "member": "of the index",
@@ -80,7 +80,9 @@ FLAG_COLUMNS = {
 def weight_columns(spec: PortfolioSpec) -> dict[str, str]:
     """Columns of a portfolio's weights table, with the styles that it limits."""
     size = {"size": f"{SIZES[spec.size_from]}, {WEIGHT_COLUMNS['size']}"}
-    return WEIGHT_COLUMNS | size | {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles} | FLAG_COLUMNS
+    benchmark = {"benchmark": f"{BENCHMARKS[spec.benchmark_from]} at the decision"}
+    styles = {n: t for n, t in STYLE_COLUMNS.items() if n in spec.styles}
+    return WEIGHT_COLUMNS | benchmark | size | styles | FLAG_COLUMNS
 
 
 def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]]:
@@ -107,7 +109,7 @@ def weight_lineage(spec: PortfolioSpec, table: str) -> dict[str, tuple[str, ...]
     own = {
         "symbol": [f"{spec.signal}.symbol", "reference.symbol", "daily_bars.symbol", held[0]],
         "score": [score],
-        "benchmark": [f"reference.{spec.index}_weight", member],
+        "benchmark": [f"reference.{spec.index}_weight", member] if spec.benchmark_from == "index_weights" else [member],
         "holdings": [*held, *bars],
         "member": [member],
         "industry": ["reference.industry"],
@@ -229,7 +231,8 @@ def decide_weeks(
             rows = weights_table(panel, step, tuple(columns))
             unknown = data.unknown_inputs(spec, row[day], step.problem.positions, panel.score[row[day]])
             facts = _facts(spec, step, unknown) | {"decided": day, "traded": str(shift(day, 1))}
-            facts["index_weights"] = data.index_weights(spec.index, row[day])
+            if spec.benchmark_from == "index_weights":
+                facts["index_weights"] = data.index_weights(spec.index, row[day])
             per_unit = slopes.mean if step.expected is None else 1.0  # the objective then is in units of return
             facts |= {"return_per_score": per_unit, "earned": list(slopes.slopes)}
             if slopes.lags:

@@ -28,7 +28,7 @@ from mg_assets.settings.values import (
     shown,
 )
 from mg_models.catalog import signal_names
-from mg_portfolio.catalog import ALL_PORTFOLIOS, OTHER_STYLES, SIZES, PortfolioSpec
+from mg_portfolio.catalog import ALL_PORTFOLIOS, BENCHMARKS, OTHER_STYLES, SIZES, PortfolioSpec
 from mg_portfolio.costs import Costs
 
 WHERE = "mg_portfolio.catalog"  # lists the portfolios
@@ -60,6 +60,7 @@ Signal = Annotated[str, name_of("a signal", _signals, "docs/models.md")]
 Portfolio = Annotated[str, name_of("a portfolio", known_portfolios, WHERE)]
 Index = Annotated[str, name_of("an index", lambda: INDICES)]
 Style = Annotated[str, name_of("a style", lambda: STYLES)]
+BenchmarkKind = Annotated[str, name_of("a benchmark", lambda: tuple(BENCHMARKS))]
 SizeMeasure = Annotated[str, name_of("a measure of size", lambda: tuple(SIZES))]
 
 
@@ -112,6 +113,7 @@ class PortfolioSettings(Part):
     holding_period: Above | None = ABSENT
     risk_aversion: FromZeroNumber = ABSENT
     size_from: SizeMeasure = ABSENT
+    benchmark_from: BenchmarkKind = ABSENT
     placebos: FromZero = PLACEBOS
     every: Annotated[int, allowed("5, a week: portfolios are decided weekly", lambda v: type(v) is int and v == 5)] = (
         ABSENT

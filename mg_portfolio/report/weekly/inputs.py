@@ -169,6 +169,8 @@ class PortfolioSeries:
         Stocks whose input of it is not known, so that it does not hold them, and out of how many.
     index_weights : (str, int) or None
         Date of the index's weights at the last rebalance, and their age in trading days; None where unknown.
+    equal_members : bool
+        Whether the benchmark is the equal-weighted members, in place of the index's weights.
     untraded : mapping of reason to int
         Orders that could not trade.
     weekdays : mapping of weekday to ndarray of float (D,)
@@ -206,6 +208,7 @@ class PortfolioSeries:
     relaxed: Mapping[str, float] = field(default_factory=dict)
     unknown_inputs: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     index_weights: tuple[str, int] | None = None
+    equal_members: bool = False
     untraded: Mapping[str, int] = field(default_factory=dict)
     weekdays: Mapping[str, np.ndarray] = field(default_factory=dict)
     placebos: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))

@@ -395,6 +395,8 @@ def _portfolio_facts(
 
 
 def _dated_weights(series: PortfolioSeries, texts: Mapping[str, str]) -> str:
+    if series.equal_members:
+        return texts["equal_members"]
     if series.index_weights is None:
         return texts["unknown"]
     of, age = series.index_weights

@@ -152,3 +152,14 @@ def test_a_stand_in_for_the_size_is_held(market, tmp_path, measure):
         assert said == alone[week][1]
     assert weight_columns(spec)["size"].startswith(SIZES[measure])
     assert set(weight_lineage(spec, TABLE)["size"]) != set(weight_lineage(SPEC, TABLE)["size"])
+
+
+def test_members_without_weights_are_an_equal_benchmark(market, tmp_path):
+    spec = replace(SPEC, benchmark_from="equal_members")
+    for rows, facts in decided(weeks_of(market, tmp_path, spec)).values():
+        reference = market.day("reference", facts["decided"]).set_index("symbol")
+        member = reference[f"{spec.index}_member"].reindex(rows["symbol"]).fillna(False).to_numpy(bool)
+        listed = int(reference[f"{spec.index}_member"].sum())
+        np.testing.assert_allclose(rows["benchmark"], np.where(member, 1 / listed, 0.0), atol=1e-12)
+        assert "index_weights" not in facts
+    assert weight_lineage(spec, TABLE)["benchmark"] == (f"reference.{spec.index}_member",)
