@@ -12,6 +12,10 @@ from mg_assets.errors import SettingsError
 
 CHECKOUT = Path(__file__).parents[2]
 DEFAULT_FILE = CHECKOUT / "deploy" / "demo.yaml"
+LARGEST = 1 << 20
+"""Bytes of a settings file."""
+MOST_VALUES = 20_000
+"""Values that a settings file stands for, those of its aliases at each place: seven lines can stand for millions."""
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))")
 
 
@@ -52,6 +56,8 @@ def read_settings_file(path: Path, expand: bool = False) -> dict[str, Any]:
         is not set.
     """
     try:
+        if path.stat().st_size > LARGEST:
+            raise SettingsError(f"{path} is larger than {LARGEST:,} bytes; is it a settings file?")
         content = path.read_bytes()
     except FileNotFoundError:
         return {}
@@ -63,8 +69,13 @@ def read_settings_file(path: Path, expand: bool = False) -> dict[str, Any]:
         root = loader.get_single_node()
         if root is None:
             raise SettingsError(f"{path} is empty; settings as name: value were expected, or {{}} for the defaults")
-        for line, problem in _inspect(root, expand, loader, ()):
-            raise SettingsError(f"{path}: line {line}: {problem}")
+        for count, (line, problem) in enumerate(_inspect(root, expand, loader, ())):
+            if problem:
+                raise SettingsError(f"{path}: line {line}: {problem}")
+            if count > MOST_VALUES:
+                raise SettingsError(
+                    f"{path} stands for more than {MOST_VALUES:,} values, those that aliases repeat too: write fewer"
+                )
         values = loader.construct_document(root)
     except SettingsError:
         raise
@@ -121,8 +132,16 @@ def _decoded(path: Path, content: bytes) -> str:
 
 
 def _inspect(node: yaml.Node, expand: bool, loader: _Loader, above: tuple[yaml.Node, ...]) -> Iterator[tuple[int, str]]:
-    """Keys given twice and variables that are not set, with their lines; variables that are set are replaced."""
+    """Keys given twice and variables that are not set, with their lines; variables that are set are replaced.
+
+    Each value, too, without a problem: what an alias stands for is passed through again at each place.
+
+    Yields
+    ------
+    tuple of (int, str)
+    """
     line = node.start_mark.line + 1
+    yield line, ""
     if any(node is n for n in above):
         yield line, "an alias refers to what it is a part of"
     elif isinstance(node, yaml.ScalarNode):

@@ -405,6 +405,14 @@ def test_a_wrong_variable_is_named(tmp_path, monkeypatch, variable, text, line):
     assert "\n" not in str(caught.value)
 
 
+def aliases(form: str) -> bytes:
+    """Seven lines that stand for nine to the seventh values."""
+    lines = ["a: &a {x: 1}"]
+    for before, name in zip("abcdefg", "bcdefgh", strict=True):
+        lines.append(f"{name}: &{name} " + form.format(", ".join([f"*{before}"] * 9)))
+    return "\n".join(lines).encode()
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -424,6 +432,9 @@ def test_a_wrong_variable_is_named(tmp_path, monkeypatch, variable, text, line):
         (b"lake", "must hold settings as name: value, was str"),
         (b"", "is empty; settings as name: value were expected, or {} for the defaults"),
         (b"# lake: a\n", "is empty; settings"),
+        (b"lake: a" + b"a" * (1 << 20), "is larger than 1,048,576 bytes; is it a settings file\\?"),
+        (aliases("[{}]"), "stands for more than 20,000 values, those that aliases repeat too: write fewer"),
+        (aliases("{{<<: [{}]}}"), "stands for more than 20,000 values"),
         ("a: 1\nlake: 数据".encode("gb18030"), r"is not UTF-8: line 2: byte 0xca \(it may be GBK\); save it as UTF-8"),
         ("lake: 数据".encode("utf-16"), r"is not UTF-8: line 1: byte 0xff \(it may be UTF-16\); save it as UTF-8"),
     ],

@@ -22,6 +22,11 @@ from mg_assets.errors import SourceError
 
 MAX_RATIO = 200
 FREE_BYTES = 64 << 20
+FREE_VALUE_BYTES = 2 << 30
+"""Bytes in memory that the values of a Parquet file may have at least: a column of one value packs without end."""
+VALUE_BYTES = 8
+MOST_COLUMNS = 20_000
+"""Of a Parquet file; a table with a column a stock has some 6,000."""
 MAX_BYTES = 64 << 30
 TAIL_BYTES = 1 << 16
 
@@ -121,9 +126,38 @@ def read_head(path: Path, size: int) -> bytes:
         return bytes(stream.read(size))
 
 
-def unpack_limit(packed: int) -> int:
-    """Bytes that an archive of the given size may unpack to."""
-    return min(MAX_BYTES, max(FREE_BYTES, MAX_RATIO * packed))
+def unpack_limit(packed: int, free: int | None = None) -> int:
+    """Bytes that a file of the given size may unpack to, ``free`` of them always."""
+    return min(MAX_BYTES, max(FREE_BYTES if free is None else free, MAX_RATIO * packed))
+
+
+def require_sound_size(path: Path, *, page_bytes: int = 0, values: int = 0, columns: int = 0) -> None:
+    """Refuse a Parquet file that would fill the memory, by what its footer says.
+
+    Parameters
+    ----------
+    path : Path
+    page_bytes : int
+        Of its pages, unpacked.
+    values : int
+        Rows times columns that are read.
+    columns : int
+        That it has.
+
+    Raises
+    ------
+    SourceError
+        It holds more than a file of its size may.
+    """
+    packed = path.stat().st_size
+    for found, free in ((page_bytes, FREE_BYTES), (values * VALUE_BYTES, FREE_VALUE_BYTES)):
+        if found > (limit := unpack_limit(packed, free)):
+            raise SourceError(
+                f"{path} has {packed:,} bytes and would take {found:,} in memory, where {limit:,} are allowed: an "
+                "archive bomb? Cut it into files of fewer rows if you trust it"
+            )
+    if columns > MOST_COLUMNS:
+        raise SourceError(f"{path} has {columns:,} columns, at most {MOST_COLUMNS:,} are read: write those that matter")
 
 
 def unpack_limit_error(path: Path, limit: int) -> SourceError:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mg_assets.errors import DataError, MgError, SourceError
-from mg_assets.sources.io.archives import BROKEN, unpacked
+from mg_assets.sources.io.archives import BROKEN, require_sound_size, unpacked
 from mg_assets.sources.io.columns import TYPES, FileData, WantedColumn, parse_numbers, pick
 from mg_assets.sources.io.delimited import delimited_blocks, detect_format, read_delimited
 from mg_assets.sources.io.row_count import require_all_rows
@@ -107,6 +107,7 @@ def source_errors(path: Path) -> Iterator[None]:
 def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
     with open_parquet(path) as file:
         chosen = pick(path, file.schema_arrow.names, columns)
+        require_sound_size(path, values=file.metadata.num_rows * len(chosen))
         raw = file.read(columns=list(dict.fromkeys(chosen.values())))
         require_all_rows(path, file.metadata.num_rows, read=len(raw))
         return _typed_table(path, raw, chosen, columns)
@@ -115,6 +116,7 @@ def _read_parquet(path: Path, columns: Mapping[str, WantedColumn]) -> FileData:
 def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator[FileData]:
     with open_parquet(path) as file:
         chosen, rows = pick(path, file.schema_arrow.names, columns), 0
+        require_sound_size(path, values=file.metadata.num_rows * len(chosen))
         for batch in file.iter_batches(BLOCK_ROWS, columns=list(dict.fromkeys(chosen.values()))):
             yield replace(_typed_table(path, pa.Table.from_batches([batch]), chosen, columns), first=rows + 1)
             rows += len(batch)
@@ -124,10 +126,14 @@ def _parquet_blocks(path: Path, columns: Mapping[str, WantedColumn]) -> Iterator
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a Parquet file; raises DataError where it is empty."""
+    """Open a Parquet file; raises DataError where it is empty, SourceError where it would fill the memory."""
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes); fetch it again")
-    return pq.ParquetFile(path)
+    file = pq.ParquetFile(path)
+    footer = file.metadata
+    page_bytes = sum(footer.row_group(g).total_byte_size for g in range(footer.num_row_groups))
+    require_sound_size(path, page_bytes=page_bytes, columns=footer.num_columns)
+    return file
 
 
 def _typed_table(path: Path, raw: pa.Table, chosen: dict[str, str], columns: Mapping[str, WantedColumn]) -> FileData:

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from mg_assets.errors import SourceError
+from mg_assets.errors import SettingsError, SourceError
+from mg_assets.settings import read_settings_file
 
 HERE = Path(__file__).parent
 
@@ -32,9 +31,6 @@ def read_preset(name: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
     path = find_preset(name)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} is no valid YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise SourceError(f"{path} holds {type(content).__name__}; a mapping was expected")
-    return content
+        return read_settings_file(path)
+    except SettingsError as error:
+        raise SourceError(*error.args) from error
