@@ -17,6 +17,7 @@ from mg_assets.factors import day_pass
 from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.integrity import PartitionFile
 from mg_assets.lake.parquet_layout import write_parquet
+from mg_assets.lake.storage import mark_damaged
 from mg_assets.lake.store import Lake
 from mg_assets.lake.table_view import PartitionReader
 from mg_assets.lake.verify import verify_partition
@@ -331,3 +332,21 @@ def test_a_lake_can_be_moved(lake, tmp_path):
     }
     shutil.copytree(moved, tmp_path / "copy")
     assert Lake(tmp_path / "copy").info("fused")[DAYS[0]].digest == before[DAYS[0]][0]
+
+
+def test_a_mark_beside_a_partition_is_written_whole_or_not(lake, monkeypatch):
+    path, written = file_of(lake), []
+
+    def power_cut(beside, target):
+        written.append((Path(beside).read_bytes(), Path(target).name))
+        raise OSError("power cut")
+
+    monkeypatch.setattr(os, "replace", power_cut)
+    for mark in (lambda: mark_damaged(path, "page 3"), lambda: lake.write_file("fused", DAYS[0], "card.json", b"{}")):
+        with pytest.raises(OSError, match="power cut"):
+            mark()
+    assert [(json.loads(text).get("what"), name) for text, name in written] == [
+        ("page 3", "_damaged.json"),
+        (None, "card.json"),
+    ]
+    assert os.listdir(path.parent) == ["part.parquet"]

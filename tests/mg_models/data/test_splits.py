@@ -82,6 +82,12 @@ def test_labels_of_a_longer_horizon_are_refused(days):
         split(days, "2017H1", 10, SplitSpec(), label_end_days(days, 20))
 
 
+def test_a_history_shorter_than_the_horizon_has_no_label(days):
+    assert np.isnat(label_end_days(days[:11], 10)).all()
+    assert np.isnat(label_end_days(days[:5], 10)).all()
+    assert label_end_days(days[:12], 10)[0] == days[11]
+
+
 def test_labels_never_available_are_refused(days):
     never = np.full(len(days), np.datetime64("NaT"), "datetime64[D]")
     with pytest.raises(LeakageError):

@@ -1,10 +1,13 @@
 """Losses against numpy, and what must not break them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from mg_models.training.losses import EPS, daily_correlation, multitask_ic, negative_ic
+from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec, ResidualLearningLossSpec, SquaredErrorSpec
+from mg_models.training.losses import EPS, batch_loss, daily_correlation, multitask_ic, negative_ic, squared_error
 
 
 def numpy_ic(a: np.ndarray, b: np.ndarray) -> float:
@@ -87,6 +90,58 @@ def test_a_day_of_exactly_min_stocks_counts(rows, least, days):
     expected = np.mean([numpy_ic(predictions[day == d, 0], label[day == d]) for d in days])
     got = negative_ic(*tensors(predictions[:, 0], label, day), days=3, min_stocks=least)
     assert float(got) == pytest.approx(-expected, abs=1e-12)
+
+
+def test_thirty_stocks_make_a_day_unless_told_otherwise():
+    r = np.random.default_rng(0)
+    day, label, p = np.repeat([0, 1], [30, 29]), r.standard_normal((59, 1)), r.standard_normal((59, 2))
+    p, label = tensors(p, label)
+    first = slice(0, 30)
+
+    def losses(at: slice, days: int) -> list[float]:
+        rows = tensors(day)[0][at], days
+        ic = negative_ic(p[at, 0], label[at, 0], *rows), multitask_ic(p[at], label[at, 0], *rows)
+        return [loss.item() for loss in (*ic, squared_error(p[at, :1], label[at], *rows))]
+
+    assert losses(slice(None), 2) == pytest.approx(losses(first, 1))
+    assert 0 not in losses(first, 1)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        NegativeIcSpec(),
+        MultitaskIcSpec(correlation_penalty=0.3),
+        SquaredErrorSpec(),
+        ResidualLearningLossSpec(reconstruction=0.4, contrast=0.02),
+    ],
+    ids=lambda loss: type(loss).__name__,
+)
+def test_the_loss_of_a_batch_is_that_of_the_entry(rows, loss):
+    predictions, label, day = tensors(*rows)
+    label = label[:, None]
+    at, least = (day, 3), 32  # the day of 31 stocks does not count
+    weight = torch.linspace(0.5, 1.5, len(day), dtype=torch.float64)[:, None]
+    batch = SimpleNamespace(windows="windows", day=day, days=3, label=label, weight=weight)
+
+    class Network:
+        def __call__(self, windows, days):
+            assert windows == "windows"
+            assert days is day
+            return predictions[:, :1] if isinstance(loss, SquaredErrorSpec) else predictions
+
+        def learn(self, windows):
+            assert windows == "windows"
+            return predictions[:, :1], torch.tensor(5.0), torch.tensor(7.0)
+
+    expected = {
+        NegativeIcSpec: lambda: negative_ic(predictions[:, 0], label[:, 0], *at, least),
+        MultitaskIcSpec: lambda: multitask_ic(predictions, label[:, 0], *at, 0.3, least),
+        SquaredErrorSpec: lambda: squared_error(predictions[:, :1], label, *at, weight, least),
+        ResidualLearningLossSpec: lambda: squared_error(predictions[:, :1], label, *at, None, least) + 2.0 + 0.14,
+    }[type(loss)]()
+    spec = SimpleNamespace(name="one's own", loss=loss, min_stocks=least)
+    assert batch_loss(spec, Network(), batch).item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_no_day_at_all_gives_zero_and_no_gradient(rows):
