@@ -7,6 +7,7 @@ from scipy import stats
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.evaluation.evaluate import ic_decay, rank_ic_by_day, rank_rows, signal_correlations
+from mg_portfolio.evaluation.rank_kernels import correlation
 
 
 def panel(seed=0, days=40, stocks=60, missing=0.1, ties=True):
@@ -22,6 +23,17 @@ def test_ranks_equal_pandas():
     values, mask = panel(1), np.random.default_rng(2).random((40, 60)) < 0.8
     expected = pd.DataFrame(np.where(mask, values, np.nan)).rank(axis=1).to_numpy()
     np.testing.assert_array_equal(rank_rows(values, mask), expected)
+
+
+def test_no_correlation_is_beyond_one():
+    """Rounding of equal values' correlation lies on both sides of 1."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        x = rng.standard_normal(17)
+        found += [correlation(x, 3.0 * x, 17), -correlation(x, -0.7 * x, 17)]
+    assert max(found) == 1.0
+    assert min(found) > 1.0 - 1e-12
 
 
 def test_ranks_leave_out_infinities():
