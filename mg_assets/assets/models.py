@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +14,7 @@ from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionE
 from mg_assets.extensions import code_digest
 from mg_assets.factors.cross_section import WIDTH
 from mg_assets.factors.registry import ALL34, FACTORS, HF27
+from mg_assets.lake.local_files import local_folder, training_folder
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start
@@ -125,7 +125,7 @@ def _training_asset(name: str) -> LakeAsset:
         rate = stored_rate(build.lake, spec, min(names), build.device)
         monitor = TrainingMonitor(name, build.log, build.on_progress, logs, workers, rate)
         # a seed that is finished survives a kill here; a partition appears only when all its seeds are
-        unfinished = Path(build.lake.folder(f"{name}_model", names[0])).parent / ".training"
+        unfinished = training_folder(build.lake, f"{name}_model")
         trained = train_many(
             spec,
             inputs,
@@ -152,13 +152,13 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
     from mg_models import checkpoint
     from mg_portfolio.charts import figures as charts
 
-    folder = Path(build.lake.folder(table, half_year))
-    curves = []
-    for model in models:
-        checkpoint.save(model, folder)
-        for check in model.card["training"]["checks"]:
-            curves.append({"seed": model.seed, **check})
-    checkpoint.keep_only(folder, [m.seed for m in models])
+    with local_folder(build.lake, table, half_year, write=True) as folder:
+        for model in models:
+            checkpoint.save(model, folder)
+        checkpoint.keep_only(folder, [m.seed for m in models])
+        cards = ", ".join(checkpoint.card_id(c.card) for c in checkpoint.load(folder))
+        weights = checkpoint.weights_of(folder)
+    curves = [{"seed": model.seed, **check} for model in models for check in model.card["training"]["checks"]]
     frame = pd.DataFrame(curves, columns=list(CHECK_COLUMNS))
     best = [m.card["training"]["best_valid_rank_ic"] for m in models]
     card = models[0].card
@@ -181,13 +181,13 @@ def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel
             "seeds": len(models),
             "curves": dg.MetadataValue.md(charts.markdown_image(charts.training_curves(_by_seed(frame)))),
             "checks": _table(frame),
-            "cards": ", ".join(checkpoint.card_id(c.card) for c in checkpoint.load(folder)),
+            "cards": cards,
             **({"cost": _cost_table(monitor.cost.lines())} if monitor.cost is not None else {}),
-            "folder": dg.MetadataValue.path(str(folder)),
+            "folder": dg.MetadataValue.path(build.lake.address(table, half_year)),
         },
         stored={
             "seeds": [m.seed for m in models],
-            "weights": checkpoint.weights_of(folder),
+            "weights": weights,
             "days": days,
             "validation_days": card["ranges"]["valid"]["days"],
             "training": {"config": card["config_hash"], **monitor.measured(half_year)},
@@ -228,18 +228,19 @@ def models_of(lake: Lake, name: str, half_year: str) -> "list[TrainedModel]":
             f"{half_year_start(half_year)} first (or set MG_FIRST_MODEL to the first half-year that has one)"
         )
     table = f"{name}_model"
-    folder = lake.folder(table, half_year)
+    stored = lake.metadata(table, half_year).get("weights")
     try:
-        models = checkpoint.load(folder)
-        stored = lake.metadata(table, half_year).get("weights")
-        if stored is not None and stored != checkpoint.weights_of(folder):
+        with local_folder(lake, table, half_year) as folder:
+            models, weights = checkpoint.load(folder), checkpoint.weights_of(folder)
+        if stored is not None and stored != weights:
             raise CheckpointError(
                 f"seeds {[m.seed for m in models]} are not those of the last whole training: a later one was "
                 "interrupted while it was stored"
             )
     except CheckpointError as error:
         lake.mark_damaged(table, half_year, str(error))
-        raise DamagedPartitionError(f"the model {name} {half_year} in {folder}", str(error)) from error
+        where = f"the model {name} {half_year} in {lake.address(table, half_year)}"
+        raise DamagedPartitionError(where, str(error)) from error
     return models
 
 

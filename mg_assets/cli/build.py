@@ -115,8 +115,9 @@ def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> 
     for path in lake.remove_abandoned():
         screen.line(f"{path} was left by a write that was killed: it is removed")
     stages = [step for step in steps if step.keys and step.tables]
-    estimate = Estimate(stages, lake, seeds_of(config))
-    builder = _Builder(lake, source, instance, screen, estimate, BuildReport(RunFailures(skip_failed)))
+    seen = LakeSnapshot(lake, every_table=True)
+    estimate = Estimate(stages, seen, seeds_of(config))
+    builder = _Builder(lake, source, instance, screen, estimate, BuildReport(RunFailures(skip_failed)), seen)
     builder.build(stages)
     if builder.forget_damaged():
         screen.line("damaged partitions were found while they were read: they and what reads them are built")
@@ -135,8 +136,9 @@ class _Builder:
         screen: Screen,
         estimate: Estimate,
         report: BuildReport,
+        seen: LakeSnapshot | None = None,
     ):
-        self.report = report
+        self.report, self._seen = report, seen
         self._lake, self._source, self._instance, self._screen = lake, source, instance, screen
         self._estimate = estimate
         self._failures = report.failures
@@ -197,13 +199,13 @@ class _Builder:
                     passes -= 1  # which partitions can be built is another question now
                     break
 
-    def _check_unchecked(self, tables: Sequence[str]) -> None:
-        """Check what runs have written that failed, or were killed, before the checks."""
+    def _check_unchecked(self, tables: Sequence[str], seen: LakeSnapshot) -> bool:
+        """Check what runs have written that failed, or were killed, before the checks; whether there was any."""
+        found = False
         for table in tables:
-            lists = self._lake.unchecked(table)
-            listed = {key for run, found in lists.read().items() if self._ended(run) for key in found}
-            info = self._lake.info(table, listed) if listed else {}
-            keys = [k for k, i in info.items() if UNCHECKED in i.rejected]
+            listed = {key for run, keys in seen.unchecked(table).items() if self._ended(run) for key in keys}
+            info = seen.info(table)
+            keys = [k for k in sorted(listed) if k in info and UNCHECKED in info[k].rejected]
             known = [k for k in keys if (table, k) in self._failures.reasons]  # this run could not check them
             keys = [k for k in keys if k not in known]
             try:
@@ -215,7 +217,9 @@ class _Builder:
             for outcome in outcomes:
                 self._instance.report_runless_asset_event(checks.evaluation(table, outcome))
             if listed:
-                lists.remove(listed.difference(known))
+                self._lake.unchecked(table).remove(listed.difference(known))
+            found = found or bool(keys)
+        return found
 
     def _ended(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
@@ -223,15 +227,22 @@ class _Builder:
 
     def _ready(self, step: BuildStep) -> tuple[dict[str, list[str]], int]:
         """Stale partitions of a step that can be built now, and how many tables have some."""
-        self._check_unchecked(step.tables)
+        if self._check_unchecked(step.tables, self._now()):
+            self._seen = None
         lake = self._view()
-        seen = LakeSnapshot(lake)
+        seen = self._now() if lake is self._lake else LakeSnapshot(lake)
         stale = {t: TABLES.stale(lake, self._source, t, step.keys, seen) for t in step.tables}
         rejected = {
             t: [k for k in keys if k in seen.info(t) and seen.info(t)[k].rejected] for t, keys in stale.items()
         }  # fmt: skip
         ready = self._failures.ready(stale, rejected)
         return ready, sum(map(bool, ready.values()))
+
+    def _now(self) -> LakeSnapshot:
+        """The lake as it was seen after this run last changed it."""
+        if self._seen is None:
+            self._seen = LakeSnapshot(self._lake, every_table=True)
+        return self._seen
 
     def _view(self) -> Lake:
         """The lake, without what failed where the run goes on as if that were absent."""
@@ -240,6 +251,7 @@ class _Builder:
 
     def _materialise(self, tables: Sequence[str], keys: Sequence[str], first: str, last: str) -> bool:
         """Run Dagster on a range of partitions of the tables; whether all of them were built."""
+        self._seen = None
         definition = TABLES[tables[0]].definition
         tags = process_tag() | REPOSITORY
         if definition is not None:

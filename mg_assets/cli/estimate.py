@@ -7,6 +7,7 @@ from mg_assets.assets import ASSET_OF, TABLES
 from mg_assets.cli.plan import BuildStep
 from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
+from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, WEEKLY
 from mg_assets.settings import Settings
 
@@ -27,7 +28,7 @@ class Estimate:
     ----------
     steps : sequence of BuildStep
         Those with tables and keys.
-    lake : Lake
+    lake : Lake or LakeSnapshot
     seeds : mapping of str to int
         Seeds that each training table trains.
     clock : callable
@@ -37,7 +38,7 @@ class Estimate:
     def __init__(
         self,
         steps: Sequence[BuildStep],
-        lake: Lake,
+        lake: Lake | LakeSnapshot,
         seeds: Mapping[str, int],
         clock: Callable[[], float] = time.monotonic,
     ):

@@ -3,11 +3,13 @@
 The lake gets a settings file of its own (``<lake>/settings.yaml``: the source, the lake, the days, and the catalog,
 portfolios, half-years and universes that these data can carry: :mod:`mg_assets.cli.proposal`), so that
 ``MG_SETTINGS=<lake>/settings.yaml mg run`` continues from there and the UI shows what was ingested. It is written at
-the end: an ingest that fails leaves the one from before, or none.
+the end: an ingest that fails leaves the one from before, or none. That of a lake on an object store is in the folder
+``lake/BUCKET_PATH`` of the checkout.
 """
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -58,7 +60,7 @@ def add_command(commands: argparse._SubParsersAction) -> None:
     for column, unit in UNITS.items():
         text = f"{unit} per unit of the files' {column}s, where it is not what the vendor documents"
         parser.add_argument(f"--{column}-unit", type=above_zero, metavar="NUMBER", help=text)
-    parser.add_argument("--lake", help="folder of the lake; by default lake/NAME of the folder")
+    parser.add_argument("--lake", help="folder or URL of the lake; by default lake/NAME of the folder")
     parser.add_argument("--dry-run", action="store_true", help="read and report on everything, write nothing")
     parser.set_defaults(run=run)
 
@@ -81,10 +83,6 @@ def run(chosen: argparse.Namespace) -> int:
         _show_unread(report, screen)
         raise SourceError("nothing was recognised; docs/sources.md lists which files are, and how to map others")
     lake = chosen.lake or f"lake/{folder.name}"
-    if "://" in lake:
-        raise DataError(
-            f"--lake was {lake}; a folder was expected: ingest into a folder and copy it to the object store"
-        )
     file = _settings_file(lake)
     report.options = _with_options(report.options, _held(file, report))
     opened = open_sources(report)
@@ -101,7 +99,7 @@ def run(chosen: argparse.Namespace) -> int:
         ingest_days(report, found, opened, None, *days, on_progress)
         _show_report(report, lake, screen, len(tables), listed)
     else:
-        with _prepared(file, report, opened) as (write, partitions):
+        with _prepared(lake, file, report, opened) as (write, partitions):
             ingest_days(report, found, opened, write, *days, on_progress, partitions)
             _show_report(report, lake, screen, len(tables), listed)
             _show_left(screen)
@@ -191,6 +189,9 @@ def _show_unwritten(report: "IngestReport", screen: Screen) -> None:
 
 
 def _settings_file(lake: str) -> Path:
+    if "://" in lake:
+        name = re.sub(r"[^\w.-]+", "_", lake.partition("://")[2].strip("/"))
+        return CHECKOUT / "lake" / name / "settings.yaml"
     return (CHECKOUT / Path(lake).expanduser()).resolve() / "settings.yaml"
 
 
@@ -222,7 +223,9 @@ def _with_options(found: dict[str, Any], held: Mapping[str, Any]) -> dict[str, A
 
 
 @contextmanager
-def _prepared(file: Path, report: "IngestReport", opened: "OpenedSources") -> "Iterator[tuple[Write, set[str]]]":
+def _prepared(
+    lake: str, file: Path, report: "IngestReport", opened: "OpenedSources"
+) -> "Iterator[tuple[Write, set[str]]]":
     """Point the process to settings of the lake; gives what writes a table, and the lake's daily keys.
 
     They are a file beside those of the lake, which replace them at the end, and go with this process.
@@ -233,7 +236,7 @@ def _prepared(file: Path, report: "IngestReport", opened: "OpenedSources") -> "I
     """
     from mg_assets.settings.values import FIRST_DAY
 
-    values = {**read_settings_file(file), "lake": str(file.parent), "source": report.options}
+    values = {**read_settings_file(file), "lake": lake if "://" in lake else str(file.parent), "source": report.options}
     if opened.days:  # the graph's partitions begin and end there
         values["end_date"] = max(str(values.get("end_date", "")), str(opened.days[-1]))
         first = min(str(values.get("first_day", FIRST_DAY)), str(opened.days[0]))

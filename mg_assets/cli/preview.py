@@ -39,10 +39,10 @@ def plan_lines(config: Settings) -> list[str]:
     if refused:
         raise SettingsError(*refused)
     stages = [step for step in run_steps(config, source) if step.keys and step.tables]
-    seen = LakeSnapshot(lake)
+    seen = LakeSnapshot(lake, every_table=True)
     stale = [{t: TABLES.stale_reasons(source, t, step.keys, seen) for t in step.tables} for step in stages]
     following = _following(seen, stages, stale)
-    estimate, count = Estimate(stages, lake, seeds_of(config)), 0
+    estimate, count = Estimate(stages, seen, seeds_of(config)), 0
     lines = [f"warning: {line}" for line in warnings]
     for number, (step, wanted, after) in enumerate(zip(stages, stale, following, strict=True), 1):
         estimate.expect(number, wanted)

@@ -42,9 +42,8 @@ def process_group(*commands: Sequence[str], grace: float = GRACE, **options: Any
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    group = 0
+    group, started = 0, list[subprocess.Popen]()
     try:
-        started = []
         for command in commands:
             started.append(subprocess.Popen(command, process_group=group, **options))
             if not group and watching.stdin is not None:
@@ -55,6 +54,8 @@ def process_group(*commands: Sequence[str], grace: float = GRACE, **options: Any
     finally:
         if group:
             end_group(group, grace)
+        for process in started:
+            process.poll()  # end_group may have taken in its exit code
         watching.kill()
         watching.communicate()
 

@@ -67,9 +67,9 @@ def print_results(config: "Settings") -> None:
         print("Portfolios, net of costs: ours (and published, for the real market 2016-2023)")
         print(_portfolios(lake, built), "\n")
     for key in lake.keys("weekly_report")[-1:]:
-        print(f"Weekly report:   {lake.folder('weekly_report', key)}/report_{config.language}.html")
+        print(f"Weekly report:   {lake.address('weekly_report', key)}/report_{config.language}.html")
     if lake.has("signal_study", WHOLE):
-        print(f"Signal study:    {lake.folder('signal_study', WHOLE)}/signal_study_{config.language}.html")
+        print(f"Signal study:    {lake.address('signal_study', WHOLE)}/signal_study_{config.language}.html")
     print(f"Lake:            {lake.root}")
     print(f"Next:            {ui_command()}   (graph, partitions, checks and plots of the same lake)")
 

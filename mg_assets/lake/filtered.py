@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.integrity import PartitionFile
-from mg_assets.lake.store import Lake
+from mg_assets.lake.storage import TableFiles
+from mg_assets.lake.store import Lake, SeenTable
 
 
 class FilteredLake(Lake, ABC):
@@ -23,10 +24,10 @@ class FilteredLake(Lake, ABC):
         """Whether the partition exists and is available."""
         return self.available(table, key) and super().has(table, key)
 
-    def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
-        """What the footers of the partitions available say; see :meth:`Lake.info`."""
-        found = super().info(table, keys)
-        return {key: info for key, info in found.items() if self.available(table, key)}
+    def seen(self, table: str, keys: Iterable[str] | None = None, files: TableFiles | None = None) -> SeenTable:
+        """What the footers of the partitions available say; see :meth:`Lake.seen`."""
+        found = super().seen(table, keys, files)
+        return replace(found, partitions={k: i for k, i in found.partitions.items() if self.available(table, k)})
 
     def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> PartitionFile:
         """A partition's file for reading, of one that is available; see :meth:`Lake.opened`."""

@@ -9,7 +9,9 @@ from typing import Any
 FORMAT = 1
 READ_THREADS = 4
 SAVED_AT = 16
-"""The index is written again where this many entries changed, or a twentieth of them: the others are read again."""
+"""The index is written again where this many entries changed, or a twentieth of them: the others are read again.
+
+On an object store, where each is a request, it is written wherever one changed."""
 
 Stamp = list[int | str]
 """Of a file its size, times of change and inode; of an object its size and version."""
@@ -65,8 +67,8 @@ class TableIndex:
         Stores the index's bytes.
     read : callable
         The entry of a key whose file has the given stamp, from the file; None where it is absent.
-    stamp_beside : callable
-        Stamp of the file of a key and name, or None.
+    remote : bool
+        Whether the files are on an object store.
     """
 
     def __init__(
@@ -74,15 +76,30 @@ class TableIndex:
         load: Callable[[], bytes | None],
         save: Callable[[bytes], object],
         read: Callable[[str, Stamp], IndexEntry | None],
-        stamp_beside: Callable[[str, str], Stamp | None],
+        remote: bool = False,
     ):
-        self._save, self._read, self._stamp_beside = save, read, stamp_beside
+        self._save, self._read, self._remote = save, read, remote
         self._entries = _entries(load())
         self._unsaved = 0
 
-    def look(self, stamps: Mapping[str, Stamp], whole: bool) -> dict[str, PartitionInfo]:
-        """The partitions of the given stamps, by key; ``whole`` where these are all that the table has."""
-        changed = [key for key, stamp in stamps.items() if not self._current(key, stamp)]
+    def look(
+        self, stamps: Mapping[str, Stamp], whole: bool, stamp_beside: Callable[[str, str], Stamp | None]
+    ) -> dict[str, PartitionInfo]:
+        """The partitions of the given stamps, by key.
+
+        Parameters
+        ----------
+        stamps : dict of str to Stamp
+        whole : bool
+            Whether these are all that the table has.
+        stamp_beside : callable
+            Stamp of the file of a key and name, or None.
+
+        Returns
+        -------
+        dict of str to PartitionInfo
+        """
+        changed = [key for key, stamp in stamps.items() if not self._current(key, stamp, stamp_beside)]
         self._unsaved += len(changed)
         found: Iterable[IndexEntry | None]
         if len(changed) > READ_THREADS:
@@ -100,17 +117,17 @@ class TableIndex:
             self._unsaved += len(gone)
             for key in gone:
                 del self._entries[key]
-            if self._unsaved >= max(SAVED_AT, len(self._entries) // 20):
+            if self._unsaved >= (1 if self._remote else max(SAVED_AT, len(self._entries) // 20)):
                 self._save(_bytes(self._entries))
                 self._unsaved = 0
         return {key: self._entries[key].info for key in stamps if key in self._entries}
 
-    def _current(self, key: str, stamp: Stamp) -> bool:
+    def _current(self, key: str, stamp: Stamp, stamp_beside: Callable[[str, str], Stamp | None]) -> bool:
         entry = self._entries.get(key)
         return (
             entry is not None
             and entry.stamp == stamp
-            and all(self._stamp_beside(key, name) == found for name, found in entry.beside.items())
+            and all(stamp_beside(key, name) == found for name, found in entry.beside.items())
         )
 
 

@@ -1,10 +1,11 @@
 """Files under the lake's root, in a folder or on an object store (fsspec)."""
 
+import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,6 +16,36 @@ from mg_models.atomic_file import abandoned_files, atomic_file
 
 DATA_FILE = "part.parquet"
 WRITING = ".writing"  # folder of a table for files that are being written
+WHOLE_READ = 1 << 20
+"""Objects below so many bytes are read by one request."""
+S3 = ("s3", "s3a")
+CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION")
+"""Variables of botocore. Its default asks for checksums that S3 servers other than Amazon's do not have for ranges."""
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """Files of a table, as a disk's folders or one listing of an object store show them.
+
+    Attributes
+    ----------
+    partitions : dict of str to (Stamp, list of str)
+        Of each folder with a data file (``date=2023-02-01``, or ``""`` for the table's own) its stamp and its marks.
+    stamps : dict of str to Stamp, optional
+        Of every file, by its path below the table's folder; None on a disk, which is asked file by file.
+    """
+
+    partitions: Mapping[str, tuple[Stamp, list[str]]]
+    stamps: Mapping[str, Stamp] | None = None
+
+    def names(self, folder: str) -> list[str] | None:
+        """Names of the files in a folder below the table's, ascending; None where the disk is to be asked."""
+        if self.stamps is None:
+            return None
+        return sorted(p.removeprefix(f"{folder}/") for p in self.stamps if p.rpartition("/")[0] == folder)
+
+
+NO_FILES = TableFiles({}, {})
 
 
 class Storage:
@@ -31,13 +62,24 @@ class Storage:
         if self.remote:
             import fsspec
 
-            self._fs, self.base = fsspec.core.url_to_fs(root)
+            self._protocol = root.partition("://")[0]
+            self._fs, self.base = fsspec.core.url_to_fs(root, **_options(self._protocol))
         else:
             self._fs, self.base = None, root
 
     def open(self, path: str) -> BinaryIO:
         """A file for reading; FileNotFoundError where it is absent."""
-        return cast(BinaryIO, self._fs.open(path, "rb") if self.remote else open(path, "rb"))
+        if not self.remote:
+            return open(path, "rb")
+        try:
+            start = self._fs.cat_file(path, start=0, end=WHOLE_READ)
+        except FileNotFoundError:
+            raise
+        except (ValueError, OSError):  # an empty object has no range; what else is wrong shows below
+            start = b""
+        if 0 < len(start) < WHOLE_READ:
+            return io.BytesIO(start)
+        return cast(BinaryIO, self._fs.open(path, "rb"))
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file."""
@@ -53,7 +95,7 @@ class Storage:
 
     def remove(self, path: str) -> None:
         """Delete a file where it exists."""
-        if self.exists(path):
+        with suppress(FileNotFoundError, NotADirectoryError):
             self._fs.rm_file(path) if self.remote else os.unlink(path)
 
     @contextmanager
@@ -93,15 +135,13 @@ class Storage:
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder, ascending."""
         if self.remote:
-            if not self._fs.exists(folder):
-                return []
-            return sorted(f["name"].rsplit("/", 1)[1] for f in self._fs.ls(folder) if f["type"] == "file")
+            return sorted(below for below in self._listed(folder) if "/" not in below)
         return sorted(e.name for e in os.scandir(folder) if e.is_file()) if os.path.isdir(folder) else []
 
     def tables(self) -> list[str]:
         """Names of the folders under the root that may be tables, ascending."""
         if self.remote:
-            found = self._fs.ls(self.base) if self._fs.exists(self.base) else []
+            found = self._fs.ls(self.base, detail=True) if self._fs.exists(self.base) else []
             names = [f["name"].rstrip("/").rsplit("/", 1)[1] for f in found if f["type"] == "directory"]
         else:
             names = [e.name for e in os.scandir(self.base) if e.is_dir()] if os.path.isdir(self.base) else []
@@ -111,26 +151,41 @@ class Storage:
         """Folders below the table's that have a data file (``date=2023-02-01``, or ``""`` for the table's own)."""
         folder = f"{self.base}/{table}"
         if self.remote:
-            return list(self.partitions(table))
+            return list(self.files(table).partitions)
         if not os.path.isdir(folder):
             return []
         names = [e.name for e in os.scandir(folder) if "=" in e.name]
         return [below for below in ["", *names] if os.path.exists(f"{folder}/{below}/{DATA_FILE}")]
 
-    def partitions(self, table: str) -> dict[str, tuple[Stamp, list[str]]]:
-        """The folders of :meth:`folders` with their data file's stamp and their marks; one listing if remote."""
+    def files(self, table: str, below: str = "") -> TableFiles:
+        """Files of a table, or of one folder below the table's; of an object store by one listing."""
         folder = f"{self.base}/{table}"
         if not self.remote:
-            return _local_partitions(folder)
-        found: dict[str, tuple[Stamp, list[str]]] = {}
-        marks: dict[str, list[str]] = {}
-        for path, facts in self._fs.find(folder, maxdepth=2, detail=True).items():
-            below, _, name = path.removeprefix(folder).strip("/").rpartition("/")
-            if name == DATA_FILE:
-                found[below] = (_version(facts), marks.setdefault(below, []))
-            elif name in MARKS:
-                marks.setdefault(below, []).append(name)
-        return found
+            return TableFiles(_local_partitions(folder))
+        if not below:
+            return _table_files(self._listed(folder))
+        return _table_files({f"{below}/{name}": stamp for name, stamp in self._listed(f"{folder}/{below}").items()})
+
+    def files_of_tables(self) -> dict[str, TableFiles] | None:
+        """Files of every table of an object store, by one listing of all; None on a disk."""
+        if not self.remote:
+            return None
+        each: dict[str, dict[str, Stamp]] = {}
+        for below, stamp in self._listed(self.base).items():
+            table, _, name = below.partition("/")
+            each.setdefault(table, {})[name] = stamp
+        return {table: _table_files(stamps) for table, stamps in each.items()}
+
+    def _listed(self, folder: str) -> dict[str, Stamp]:
+        """Every file below a folder of an object store, by its path from there."""
+        if self._protocol in S3:  # a prefix alone is one request, also where there is nothing
+            above, _, name = folder.rpartition("/")
+            found = self._fs.find(above, detail=True, prefix=f"{name}/")
+        else:
+            found = self._fs.find(folder, detail=True)
+        start = f"{folder.lstrip('/')}/"
+        paths = ((path.lstrip("/"), facts) for path, facts in found.items())
+        return {path.removeprefix(start): _version(facts) for path, facts in paths if path.startswith(start)}
 
     def abandoned(self) -> list[str]:
         """Files that killed processes left half-written, ascending."""
@@ -200,6 +255,30 @@ def _local_partitions(folder: str) -> dict[str, tuple[Stamp, list[str]]]:
     return found
 
 
+def _table_files(stamps: Mapping[str, Stamp]) -> TableFiles:
+    found: dict[str, tuple[Stamp, list[str]]] = {}
+    marks: dict[str, list[str]] = {}
+    for path, stamp in stamps.items():
+        below, _, name = path.rpartition("/")
+        if "/" in below:
+            continue
+        if name == DATA_FILE:
+            found[below] = (stamp, marks.setdefault(below, []))
+        elif name in MARKS:
+            marks.setdefault(below, []).append(name)
+    return TableFiles(found, stamps)
+
+
+def _options(protocol: str) -> dict[str, Any]:
+    """What the file system of a lake is opened with: what other processes write has to be seen."""
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if protocol in S3:
+        wanted = {name.removeprefix("AWS_").lower(): "when_required" for name in CHECKSUMS if name not in os.environ}
+        options["config_kwargs"] = wanted
+    return options
+
+
 def _version(facts: dict[str, Any]) -> Stamp:
     names = ("ETag", "etag", "md5Hash", "mtime", "LastModified", "created")
-    return [int(facts["size"]), str(next((facts[n] for n in names if facts.get(n)), ""))]
+    version = str(next((facts[n] for n in names if facts.get(n)), ""))
+    return [int(facts["size"]), version.strip('"')]  # some servers quote it in a listing, others do not

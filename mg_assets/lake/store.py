@@ -10,7 +10,7 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,13 +30,29 @@ from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
 from mg_assets.lake.marks import CHECK_RESULT_FILE, DAMAGE_FILE, MARKS, check_mark, damage_mark, with_marks
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.lake.partition_keys import WHOLE, as_key, keys_of, partition_column, safe_name
-from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, mark_damaged
-from mg_assets.lake.unchecked import UNCHECKED, UncheckedLists
+from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, TableFiles, mark_damaged
+from mg_assets.lake.unchecked import FOLDER, UNCHECKED, UncheckedLists
 
 READ_THREADS = 4
 INDEX_FILE = "_index.json"
 SEALED_FILE = "_lake.json"
 """In the root of a lake all of whose partitions say what they are: a new one, or one that was verified."""
+
+
+@dataclass(frozen=True)
+class SeenTable:
+    """A table's partitions at one time.
+
+    Attributes
+    ----------
+    partitions : dict of str to PartitionInfo
+        By key, ascending.
+    unchecked : dict of str to dict
+        By run, the partitions that it listed before it wrote them, with the digests that they had.
+    """
+
+    partitions: dict[str, PartitionInfo]
+    unchecked: Mapping[str, Mapping[str, str | None]]
 
 
 class Lake:
@@ -84,6 +100,10 @@ class Lake:
         """Folder of a partition: its data, and files beside them (a model's weights and training curves)."""
         base = f"{self.storage.base}/{safe_name(table, 'table')}"
         return base if key == WHOLE else f"{base}/{partition_column(table, key)}={safe_name(key, 'partition')}"
+
+    def address(self, table: str, key: str) -> str:
+        """Address of a partition's folder for a reader: with the scheme of an object store."""
+        return self.root + self.folder(table, key).removeprefix(self.storage.base)
 
     def file(self, table: str, key: str) -> str | Callable[[], BinaryIO]:
         """The partition's Parquet file, verified to be it: its path, or on an object store a callable that opens it."""
@@ -231,29 +251,57 @@ class Lake:
         dict of str to PartitionInfo
             By key, ascending.
         """
-        if table not in self._indices:
-            self._indices[table] = TableIndex(
-                load=partial(self.storage.read, f"{self.storage.base}/{table}/{INDEX_FILE}"),
-                save=partial(self.write_file, table, WHOLE, INDEX_FILE),
-                read=partial(self._entry, table),
-                stamp_beside=partial(self._stamp_beside, table),
-            )
-        if keys is None:
-            folders = self.storage.partitions(table)
-            present = {key: folders[below] for key, below in zip(keys_of(folders), sorted(folders), strict=False)}
+        return self.seen(table, keys).partitions
+
+    def seen(self, table: str, keys: Iterable[str] | None = None, files: TableFiles | None = None) -> SeenTable:
+        """What :meth:`info` gives, and the lists of partitions that are not checked.
+
+        Parameters
+        ----------
+        table : str
+        keys : iterable of str, optional
+        files : TableFiles, optional
+            Of the table, where they were listed before.
+
+        Returns
+        -------
+        SeenTable
+        """
+        wanted = None if keys is None else sorted(set(keys))
+        one = self._below(table, wanted[0]) if self.storage.remote and wanted and len(wanted) == 1 else ""
+        if files is None and (wanted is None or self.storage.remote):
+            files = self.storage.files(safe_name(table, "table"), one)
+        if files is not None:
+            every = files.partitions
+            present = {key: every[below] for key, below in zip(keys_of(every), sorted(every), strict=False)}
+            present = present if wanted is None else {key: present[key] for key in wanted if key in present}
         else:
-            found = {key: self._stamp_and_marks(table, key) for key in sorted(set(keys))}
+            found = {key: self._stamp_and_marks(table, key) for key in wanted or ()}
             present = {key: seen for key, seen in found.items() if seen is not None}
         stamps = {key: stamp for key, (stamp, _) in present.items()}
-        out = self._indices[table].look(stamps, whole=keys is None)
+        beside = partial(self._stamp_beside, table, files.stamps if files is not None else None)
+        listed = files.names("") if files is not None and not one else None
+        out = self._index(table, listed is None or INDEX_FILE in listed).look(stamps, wanted is None, beside)
         for key in [k for k in out if present[k][1]]:
             stamp, names = present[key]
             texts = {name: self.storage.read(f"{self.folder(table, key)}/{name}") for name in names}
             out[key] = with_marks(out[key], stamp, texts)
-        for digests in self.unchecked(table).read().values():
+        lists = self.unchecked(table).read(files.names(FOLDER) if files is not None and not one else None)
+        for digests in lists.values():
             for key in [k for k in digests if k in out and out[k].digest != digests[k]]:
                 out[key] = replace(out[key], rejected=(UNCHECKED,))
-        return out
+        return SeenTable(out, lists)
+
+    def _index(self, table: str, stored: bool) -> TableIndex:
+        if table not in self._indices:
+            path = f"{self.storage.base}/{table}/{INDEX_FILE}"
+            self._indices[table] = TableIndex(
+                load=partial(self.storage.read, path) if stored else lambda: None,
+                save=partial(self.write_file, table, WHOLE, INDEX_FILE),
+                read=partial(self._entry, table),
+                remote=self.storage.remote,
+            )
+        return self._indices[table]
 
     def unchecked(self, table: str) -> UncheckedLists:
         """The lists of the table's partitions that are written and not checked."""
@@ -448,7 +496,8 @@ class Lake:
     def _tables(
         self, table: str, keys: list[str], columns: Sequence[str] | None, missing: str
     ) -> list[tuple[str, pa.Table]]:
-        absent = [k for k in keys if not self.has(table, k)]
+        have = set(self.keys(table)) if self.storage.remote and len(keys) > 3 else None
+        absent = [k for k in keys if not (self.has(table, k) if have is None else k in have)]
         if absent and missing == "raise":
             raise MissingPartitionError(
                 f"table {table!r} in {self.root} lacks {len(absent)} of {len(keys)} partitions, "
@@ -460,8 +509,15 @@ class Lake:
         with ThreadPoolExecutor(READ_THREADS) as pool:
             return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
 
-    def _stamp_beside(self, table: str, key: str, name: str) -> Stamp | None:
+    def _stamp_beside(self, table: str, listed: Mapping[str, Stamp] | None, key: str, name: str) -> Stamp | None:
+        below = self._below(table, key)
+        if listed is not None:
+            return listed.get(f"{below}/{name}" if below else name)
         return self.storage.stamp(f"{self.folder(table, key)}/{name}")
+
+    def _below(self, table: str, key: str) -> str:
+        """Folder of a partition, from the table's."""
+        return "" if key == WHOLE else self.folder(table, key).rpartition("/")[2]
 
     def _stamp_and_marks(self, table: str, key: str) -> tuple[Stamp, list[str]] | None:
         stamp = self.storage.stamp(self.path(table, key))
@@ -478,7 +534,7 @@ class Lake:
             return None
         except DamagedPartitionError as error:
             return IndexEntry(stamp, PartitionInfo(key, 0, None, {}, {}, error.what))
-        beside = {name: self._stamp_beside(table, key, name) for name in footer.files}
+        beside = {name: self._stamp_beside(table, None, key, name) for name in footer.files}
         damaged = "; ".join(what for _, what in self.damages_beside(table, key, footer.files)) or None
         digest = footer.digest or {"content": None, "columns": {}}
         content = None if damaged else digest["content"]
@@ -494,10 +550,13 @@ class Lake:
             if found.get(name) != digest
         ]
 
+    def names_beside(self, table: str, key: str) -> list[str]:
+        """Names of the files beside a partition's data (weights, cards, reports), ascending."""
+        return [n for n in self.storage.names(self.folder(table, key)) if n != DATA_FILE and n[0] not in "._"]
+
     def _digests_beside(self, table: str, key: str) -> dict[str, str]:
         """Digest of every file beside a partition's data (weights, cards, reports), by name."""
-        folder = self.folder(table, key)
-        names = [n for n in self.storage.names(folder) if n != DATA_FILE and n[0] not in "._"]
+        folder, names = self.folder(table, key), self.names_beside(table, key)
         return {n: xxhash.xxh3_64_hexdigest(self.storage.read(f"{folder}/{n}") or b"") for n in names}
 
     def _lacks(self, table: str, key: str) -> MissingPartitionError:

@@ -6,10 +6,10 @@ checked, and counts as rejected.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from mg_assets.lake.marks import read_mark
-from mg_assets.lake.partition_keys import WHOLE
+from mg_assets.lake.partition_keys import WHOLE, safe_name
 from mg_assets.lake.storage import Storage
 
 UNCHECKED = "unchecked"
@@ -28,12 +28,22 @@ class UncheckedLists:
 
     def __init__(self, storage: Storage, table: str):
         self._storage, self._table = storage, table
-        self._folder = f"{storage.base}/{table}/{FOLDER}"
+        self._folder = f"{storage.base}/{safe_name(table, 'table')}/{FOLDER}"
 
-    def read(self) -> dict[str, dict[str, str | None]]:
-        """By run, the digest that each partition had before the run, None where it was absent."""
+    def read(self, names: Iterable[str] | None = None) -> dict[str, dict[str, str | None]]:
+        """By run, the digest that each partition had before the run, None where it was absent.
+
+        Parameters
+        ----------
+        names : iterable of str, optional
+            Of the lists' files, where a listing showed them; by default the folder is looked at.
+
+        Returns
+        -------
+        dict of str to dict of str to str or None
+        """
         out = {}
-        for name in self._storage.names(self._folder):
+        for name in self._storage.names(self._folder) if names is None else names:
             text = self._storage.read(f"{self._folder}/{name}")
             if text is not None:  # not just removed
                 listed = read_mark(text)
@@ -46,7 +56,7 @@ class UncheckedLists:
 
     def write(self, run: str, digests: Mapping[str, str | None]) -> None:
         """Replace a run's list."""
-        with self._storage.replace(f"{self._folder}/{run}.json", self._table) as out:
+        with self._storage.replace(f"{self._folder}/{safe_name(run, 'run')}.json", self._table) as out:
             out.write(json.dumps(digests).encode())
 
     def remove(self, keys: Collection[str]) -> None:

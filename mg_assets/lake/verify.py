@@ -55,7 +55,7 @@ def verify_partition(lake: Lake, table: str, key: str) -> VerifiedPartition:
     damages += lake.damages_beside(table, key, footer.files)
     for _, what in damages:
         lake.mark_damaged(table, key, what)
-    folder = lake.folder(table, key)
+    folder = lake.address(table, key)
     errors = tuple(DamagedPartitionError(f"{folder}/{name}", what) for name, what in damages)
     return VerifiedPartition(footer.parquet.num_rows, 1 + len(footer.files), footer.digest is not None, errors)
 

@@ -24,6 +24,7 @@ import pandas as pd
 
 from mg_assets.errors import DataError
 from mg_assets.lake.as_of import AsOfLake
+from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, month_of, shift, week_of
 from mg_assets.modelling import signals
@@ -121,7 +122,8 @@ def _models(
     if certified["half_year"] != half:
         return [], [{"model_of": certified["half_year"], "day_is_in": half}]
     try:
-        models = checkpoint.load(lake.folder(f"{name}_model", half))  # digests the weights
+        with local_folder(lake, f"{name}_model", half) as folder:
+            models = checkpoint.load(folder)  # digests the weights
     except CheckpointError as error:
         return [], [{"model": f"{name} {half}", "fault": str(error)}]
     have = {str(m.seed): m.card["weights_sha256"][:16] for m in models}
@@ -253,7 +255,8 @@ def verify_model(lake: Lake, name: str, half_year: str) -> Iterator[CertificateM
     from mg_models.training.retrain import plan_training
 
     try:
-        models = checkpoint.load(lake.folder(f"{name}_model", half_year))
+        with local_folder(lake, f"{name}_model", half_year) as folder:
+            models = checkpoint.load(folder)
     except CheckpointError as error:
         yield _faults("other_weights", [{"model": f"{name} {half_year}", "fault": str(error)}])
         return

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mg_assets.errors import DataError, MissingPartitionError
+from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.store import Lake
 from mg_assets.modelling.panels import training_data
 
@@ -102,7 +103,8 @@ def retrain_check(
         raise MissingPartitionError(
             f"the lake {lake.root} has no {table} of {half_year}; it has {', '.join(lake.keys(table)) or 'none'}"
         )
-    stored = checkpoint.load(lake.folder(table, half_year))
+    with local_folder(lake, table, half_year) as here:
+        stored = checkpoint.load(here)
     kind = stored[0].card["device"]
     if device.partition(":")[0] != kind:
         raise DataError(

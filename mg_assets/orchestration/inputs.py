@@ -10,7 +10,8 @@ import numpy as np
 import xxhash
 
 from mg_assets.lake.index import PartitionInfo
-from mg_assets.lake.store import Lake
+from mg_assets.lake.storage import NO_FILES
+from mg_assets.lake.store import Lake, SeenTable
 
 WHOLE_CONTENT = ""
 
@@ -21,19 +22,30 @@ class LakeSnapshot:
     Parameters
     ----------
     lake : Lake
+    every_table : bool
+        Whether all tables are asked for: on an object store, one listing shows them together.
     """
 
-    def __init__(self, lake: Lake):
+    def __init__(self, lake: Lake, every_table: bool = False):
         self.lake = lake
-        self._infos: dict[str, dict[str, PartitionInfo]] = {}
+        self._files = lake.storage.files_of_tables() if every_table else None
+        self._seen: dict[str, SeenTable] = {}
         self._keys: dict[str, np.ndarray] = {}
         self._sums: dict[tuple[str, str], np.ndarray] = {}
 
     def info(self, table: str) -> Mapping[str, PartitionInfo]:
         """Every partition of a table, by key, ascending."""
-        if table not in self._infos:
-            self._infos[table] = self.lake.info(table)
-        return self._infos[table]
+        return self._table(table).partitions
+
+    def unchecked(self, table: str) -> Mapping[str, Mapping[str, str | None]]:
+        """The lists of a table's partitions that were written and not checked, by run."""
+        return self._table(table).unchecked
+
+    def _table(self, table: str) -> SeenTable:
+        if table not in self._seen:
+            files = None if self._files is None else self._files.get(table, NO_FILES)
+            self._seen[table] = self.lake.seen(table, files=files)
+        return self._seen[table]
 
     def keys(self, table: str) -> np.ndarray:
         """Keys of a table's partitions, ascending; a damaged one is absent."""

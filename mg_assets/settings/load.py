@@ -19,7 +19,10 @@ from mg_assets.settings.values import known_names
 VARIABLES = {f"MG_{name.upper()}": name for name in Settings.model_fields}
 """The setting of each environment variable."""
 
-OTHER_VARIABLES = ("MG_SETTINGS", "MG_DATA", "MG_UI_HOSTS", "MG_SHARED_DATA", "MG_SCREENSHOTS")
+OTHER_VARIABLES = (
+    *("MG_SETTINGS", "MG_DATA", "MG_UI_HOSTS", "MG_SHARED_DATA", "MG_SCREENSHOTS"),
+    *("MG_PG", "MG_RAY"),  # of deploy/cluster/dagster.yaml
+)
 TEXTS = ("lake", "first_day", "end_date", "first_model", "device", "training_logs", "webhook", "language", "gains")
 LISTS = ("catalog", "extensions", "portfolios")
 """A comma-separated list each; ``portfolios`` may be JSON as well."""
