@@ -163,6 +163,30 @@ class Vendor:
         return str(hash((table, day, self.content[table])))
 
 
+def test_each_reason_is_named(tmp_path):
+    lake, day, source = Lake(tmp_path), DAYS[10], Vendor(reference=1)
+    frame = pd.DataFrame({"symbol": STOCKS})
+
+    def reason(**facts) -> str:
+        lake.write("daily_factors", day, frame, TABLES.provenance(lake, "daily_factors", day) | facts)
+        return TABLES.stale_reasons(source, "daily_factors", [day], LakeSnapshot(lake)).get(day, "")
+
+    assert reason() == ""
+    assert reason(recipe="another") == "another definition"
+    assert reason(inputs=None) == "nothing says what it was made from"
+    marks = {"reference": source.fingerprint("reference", dt.date.fromisoformat(day))}
+    assert reason(source=marks) == ""
+    assert reason(source={"reference": "another"}) == "the source's reference changed"
+    lake.write("daily_factors", day, frame, TABLES.provenance(lake, "daily_factors", day))
+    lake.record_check_failures("daily_factors", day, ["coverage", "range"])
+    seen = LakeSnapshot(lake)
+    assert TABLES.stale_reasons(source, "daily_factors", [day], seen) == {day: "rejected by coverage, range"}
+    file = lake.path("daily_factors", day)
+    with open(file, "r+b") as raw:
+        raw.truncate(20)
+    assert TABLES.stale_reasons(source, "daily_factors", [day], LakeSnapshot(lake))[day].startswith("damaged: ")
+
+
 def test_what_a_build_asked_of_the_source_is_recorded():
     vendor = Vendor(daily_bars=1, reference=2)
     source, day = RecordedSource(lambda: vendor), dt.date.fromisoformat(DAYS[0])
@@ -232,6 +256,38 @@ def test_windows_of_many_keys_are_those_of_each(table):
         found = [set(available[a:b]) for a, b in zip(first, end, strict=True)]
         assert found == spans(table, need, keys), need
         assert [set(TABLES.window(need, table, k, available)) for k in keys] == found
+
+
+BARS, WEEKS, MONTHS = "daily_bars", "weekly_bars", "monthly_bars"
+EDGES = [  # table and key, what it reads of which table, first and last key that it reads
+    ("lf_multitask_model", "2020H1", UpstreamWindow(BARS, sessions=3), 0, "2019-12-27", "2019-12-31"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(BARS), 0, "2013-01-04", "2019-12-31"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(BARS, sessions=9), 2, "2019-12-19", "2019-12-27"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(WEEKS, sessions=3), 0, "2019-12-23", "2019-12-30"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(WEEKS, sessions=2), 0, "2019-12-30", "2019-12-30"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(MONTHS, sessions=22), 0, "2019-12-01", "2019-12-01"),
+    ("lf_multitask_model", "2020H1", UpstreamWindow(MONTHS, sessions=23), 0, "2019-11-01", "2019-12-01"),
+    ("lf_multitask", "2020-01-02", UpstreamWindow("lf_multitask_model"), 0, "2020H1", "2020H1"),
+    ("lf_multitask", "2019-12-31", UpstreamWindow("lf_multitask_model"), 0, "2019H2", "2019H2"),
+    ("lf_multitask", "2020-01-08", UpstreamWindow(BARS, back=1, ahead=2), 0, "2020-01-07", "2020-01-10"),
+    ("lf_multitask", "2020-01-02", UpstreamWindow(MONTHS, back=21), 0, "2019-12-01", "2019-12-01"),
+    ("lf_multitask", "2020-01-23", UpstreamWindow(MONTHS, back=38), 0, "2019-11-01", "2019-12-01"),
+    (WEEKS, "2020-01-06", UpstreamWindow(BARS), 0, "2020-01-06", "2020-01-10"),
+    (WEEKS, "2020-01-06", UpstreamWindow(BARS, back=1, ahead=1), 0, "2019-12-30", "2020-01-17"),
+    (MONTHS, "2020-03-01", UpstreamWindow(BARS), 0, "2020-03-02", "2020-03-31"),
+    (MONTHS, "2020-03-01", UpstreamWindow(BARS, back=1), 0, "2020-02-03", "2020-03-31"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "need", "unread", "first", "last"), EDGES)
+def test_windows_begin_and_end_on_the_right_day(table, key, need, unread, first, last):
+    every = {
+        WEEKS: np.unique(week_of(trading_days("2013-01-04", "2020-12-31"))).astype(str),
+        MONTHS: np.array([f"{y}-{m:02d}-01" for y in range(2013, 2021) for m in range(1, 13)]),
+        "lf_multitask_model": np.array([f"{y}H{h}" for y in range(2016, 2021) for h in (1, 2)]),
+    }.get(need.table, trading_days("2013-01-04", "2020-12-31").astype(str))
+    begin, end = TABLES._bounds(need, table, [key], every.astype(object), unread)
+    assert (every[begin[0]], every[end[0] - 1]) == (first, last)
 
 
 @pytest.mark.parametrize("name", ["lf_multitask", "lstm", "gru_50_1_nn10"])

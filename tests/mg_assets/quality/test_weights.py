@@ -1,0 +1,111 @@
+"""The check of a portfolio's weights against its definitions, stock by stock, and on the edge of each limit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mg_assets.quality.suite import Measures
+from mg_assets.quality.weights import EXACT, _exposures, _solution, _tradability
+
+LIMITS = {"stock": 0.01, "members": 0.9, "industry": 0.004, "size": 0.05, "styles": {"beta": 0.1}, "turnover": 0.1}
+RELAXED = {"stock_limit": 0.002, "members": 0.01, "industry[b]": 0.003, "style[size]": 0.02, "style[beta]": 0.03,
+           "turnover": 0.04}  # fmt: skip
+
+
+def weights(seed: int) -> pd.DataFrame:
+    r = np.random.default_rng(seed)
+    frame = pd.DataFrame({name: r.dirichlet(np.full(40, 0.8)) for name in ("weight", "benchmark", "holdings")})
+    frame["symbol"] = [f"{600000 + i}.SH" for i in range(40)]
+    for name, share in (("member", 0.6), ("suspended", 0.15), ("limit_up", 0.3), ("limit_down", 0.3), ("barred", 0.2)):
+        frame[name] = r.random(40) < share
+    frame["industry"] = r.choice(["a", "b", None], 40)
+    for name in ("size", "beta"):
+        frame[name] = np.where(r.random(40) < 0.2, np.nan, r.standard_normal(40))
+    return frame
+
+
+def measured(frame: pd.DataFrame, limits: dict, relaxed: dict) -> dict[str, float]:
+    measures = Measures()
+    symbol = frame["symbol"].to_numpy(object)
+    _tradability(measures, frame, symbol, frame["barred"].to_numpy(), limits, relaxed)
+    _exposures(measures, frame, limits, relaxed)
+    return measures.values
+
+
+def by_hand(frame: pd.DataFrame, limits: dict, relaxed: dict) -> dict[str, float]:
+    names = [
+        "suspended_moved",
+        "limit_up_bought",
+        "limit_down_sold",
+        "barred_bought",
+        "stock_excess",
+        "industry_excess",
+    ]
+    worst = dict.fromkeys(names, 0.0)
+
+    def seen(name: str, amount: float) -> None:
+        worst[name] = max(worst[name], amount)
+
+    tilts: dict[str, float] = {}
+    size = beta = traded = members = 0.0
+    for s in frame.itertuples():
+        moved, away = s.weight - s.holdings, s.weight - s.benchmark
+        outside = s.suspended
+        if s.suspended:
+            seen("suspended_moved", abs(moved))
+        else:
+            for flag, name, amount in (
+                (s.limit_up, "limit_up_bought", moved),
+                (s.barred, "barred_bought", moved),
+                (s.limit_down, "limit_down_sold", -moved),
+            ):
+                if flag:
+                    seen(name, amount)
+            outside = (s.limit_up or s.barred) and s.holdings < s.benchmark - limits["stock"]
+            outside = outside or (s.limit_down and s.holdings > s.benchmark + limits["stock"])
+        if not outside:
+            seen("stock_excess", abs(away) - limits["stock"] - relaxed.get("stock_limit", 0.0))
+        industry = s.industry if isinstance(s.industry, str) else "unknown"
+        tilts[industry] = tilts.get(industry, 0.0) + away
+        size += 0.0 if np.isnan(s.size) else s.size * away
+        beta += 0.0 if np.isnan(s.beta) else s.beta * away
+        traded += abs(moved) / 2
+        members += s.weight * s.member
+    for name, tilt in tilts.items():
+        seen("industry_excess", abs(tilt) - limits["industry"] - relaxed.get(f"industry[{name}]", 0.0))
+    return worst | {
+        "members_excess": max(limits["members"] - members - relaxed.get("members", 0.0), 0.0),
+        "size_excess": max(abs(size) - limits["size"] - relaxed.get("style[size]", 0.0), 0.0),
+        "style_excess": max(abs(beta) - limits["styles"]["beta"] - relaxed.get("style[beta]", 0.0), 0.0),
+        "turnover_excess": max(traded - limits["turnover"] - relaxed.get("turnover", 0.0), 0.0),
+    }
+
+
+@pytest.mark.parametrize("relaxed", [{}, RELAXED], ids=["plain", "relaxed"])
+@pytest.mark.parametrize("seed", range(5))
+def test_measures_are_the_definitions(seed, relaxed):
+    frame = weights(seed)
+    expected = by_hand(frame, LIMITS, relaxed)
+    assert sum(v > 0 for v in expected.values()) > 7
+    assert measured(frame, LIMITS, relaxed) == pytest.approx(expected, abs=1e-15)
+
+
+def test_what_is_not_limited_is_not_measured():
+    found = measured(weights(0), {"styles": {"beta": None}}, {})
+    assert set(found) == {"suspended_moved", "limit_up_bought", "limit_down_sold", "barred_bought"}
+
+
+def solution(**facts) -> dict[str, float]:
+    measures = Measures()
+    _solution(measures, {"status": "optimal"} | facts, {k: v for k, v in (facts.get("relaxed") or {}).items()})
+    return measures.values
+
+
+def test_measures_of_a_solution():
+    assert solution() == {"no_solution": 0.0, "relaxed_limits": 0.0}
+    assert solution(status="relaxed", relaxed={"turnover": 2 * EXACT, "members": EXACT})["relaxed_limits"] == 1.0
+    assert solution(status="infeasible")["no_solution"] == 1.0
+    assert solution(largest_violation=3e-7)["largest_violation"] == 3e-7
+    assert solution(largest_violation=float("nan"))["largest_violation"] == np.inf
+    assert solution(decided="2020-03-06", traded="2020-03-09")["traded_early"] == 0.0
+    assert solution(decided="2020-03-06", traded="2020-03-06")["traded_early"] == 1.0
