@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PORT   ?= 3000
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run ui real test test-all lint docs site golden hooks install clean help
+.PHONY: run ui real cluster-demo test test-all lint docs site golden sbom hooks install clean help
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 install: $(VENV)/.installed ## make the environment and install the locked dependencies
 
@@ -31,6 +31,13 @@ real: install ## the same on a folder of real market data: make real DATA=folder
 
 ui: install ## start Dagster on the same lake; after MG_SETTINGS=file make run: MG_SETTINGS=file make ui
 	@exec $(BIN)/mg ui --port $(PORT)
+
+cluster-demo: install ## several machines on this one: PostgreSQL, S3, two Ray nodes; a backfill, compared with a local lake
+	@$(BIN)/python -c 'import dagster_postgres, dagster_ray, s3fs' 2>/dev/null || { \
+	  echo "== installing the packages of several machines, at the locked versions"; \
+	  grep -v '^torch' requirements.lock > $(VENV)/constraints.txt; \
+	  $(BIN)/pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[scale]'; }
+	@$(BIN)/python deploy/cluster/demo.py
 
 test: install ## all tests of the default suite
 	@$(BIN)/pytest -m "not slow" $(WORKERS)
@@ -62,6 +69,14 @@ site: install ## build the documentation site, without a network: site/index.htm
 golden: install ## take the content of the small market's tables for the expected one: tests/golden/content.json
 	@$(BIN)/pytest tests/mg_assets/assets/test_graph.py -k recipe_alone --write-golden
 	@git diff --stat tests/golden
+
+SBOM_TOOL := cyclonedx-bom==7.5.0
+
+sbom: install ## list what is installed, with versions and licences: dist/sbom.cdx.json (CycloneDX), by a tool in an environment of its own
+	@test -x build/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet --disable-pip-version-check $(SBOM_TOOL); }
+	@mkdir -p dist
+	@build/sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json $(BIN)/python
+	@echo "wrote dist/sbom.cdx.json"
 
 hooks: install ## run the lint step's quick part before each commit
 	@$(BIN)/pre-commit install

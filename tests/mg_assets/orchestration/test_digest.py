@@ -5,6 +5,7 @@ import json
 import threading
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -177,7 +178,6 @@ def test_the_sensor_posts_to_the_webhook_of_the_settings(instance, hook, monkeyp
 
 UNUSABLE = [
     f"http://127.0.0.1:1/services/{TOKEN}",  # nobody listens
-    f"http://no-such-host.invalid/{TOKEN}",
     f"http://127.0.0.1:99999/{TOKEN}",
     f"http://[::1/{TOKEN}",
     f"http://127.0.0.1:1/a b\n{TOKEN}",
@@ -194,6 +194,24 @@ def test_no_reason_shows_the_address_of_a_webhook(url):
     assert why.startswith("the webhook ")
     assert TOKEN not in why
     assert "\n" not in why
+
+
+def test_the_sensor_alone_reads_the_address():
+    package = Path(automation.__file__).parent
+    readers = [p.name for p in package.rglob("*.py") if "().webhook" in p.read_text() or ".webhook\n" in p.read_text()]
+    assert readers == ["automation.py"]
+
+
+def test_neither_the_log_nor_tags_nor_the_cursor_have_it(watch, capfd, caplog):
+    for status in (200, 500):
+        watch.hook.status = status
+        fail(watch.instance, "2023-02-03")
+        watch()
+    watch(evening())
+    kept = [watch.cursor, *watch.log, caplog.text, *capfd.readouterr()]
+    kept += [str(run.tags) for run in watch.instance.get_runs()]
+    assert any("answered 500" in text for text in kept)
+    assert [text for text in kept if TOKEN in text] == []
 
 
 @pytest.mark.parametrize(("status", "reason"), [(302, "answered 302"), (404, "answered 404"), (200, "")])
