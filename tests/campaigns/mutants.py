@@ -69,14 +69,12 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("tests/mg_models/training/test_losses.py", "tests/mg_models/data/test_label_transforms.py"),
     ),
     "constraints": (
-        (
-            *(f"{OPTIMIZATION}/{n}.py" for n in ("constraints", "quadratic", "linear", "relaxation", "build_problem")),
-            "mg_assets/quality/weights.py",
-        ),
-        (
-            *(f"tests/{OPTIMIZATION}/test_{n}.py" for n in ("optimize", "optimize_twin", "infeasibility")),
-            "tests/mg_assets/quality/test_tables.py",
-        ),
+        tuple(f"{OPTIMIZATION}/{n}.py" for n in ("constraints", "quadratic", "linear", "relaxation", "build_problem")),
+        tuple(f"tests/{OPTIMIZATION}/test_{n}.py" for n in ("optimize", "optimize_twin")),
+    ),
+    "check of weights": (
+        ("mg_assets/quality/weights.py",),
+        tuple(f"tests/mg_assets/quality/test_{n}.py" for n in ("weights", "tables")),
     ),
     "execution and costs": (
         (

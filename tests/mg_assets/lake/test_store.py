@@ -1,6 +1,7 @@
 """The lake: whole partitions or none, readable by anybody, dense panels."""
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -111,6 +112,15 @@ def test_an_error_while_writing_keeps_the_old_partition(lake, monkeypatch):
         lake.write("scores", "2023-02-01", frame(2, 2.0))
     assert lake.day("scores", "2023-02-01")["v"].tolist() == [1.0, 1.0]
     assert os.listdir(lake.folder("scores", "2023-02-01")) == ["part.parquet"]
+
+
+def test_another_process_reads_the_same_lake_by_itself(lake):
+    lake.write("scores", "2023-02-01", frame(2))
+    assert list(lake.info("scores")) == ["2023-02-01"]
+    other = pickle.loads(pickle.dumps(lake))
+    Lake(lake.root).write("scores", "2023-02-02", frame(3))
+    assert (other.root, other.keys("scores")) == (lake.root, ["2023-02-01", "2023-02-02"])
+    assert len(other.day("scores", "2023-02-02")) == 3
 
 
 WRITER = """

@@ -13,6 +13,7 @@ from mg_portfolio.evaluation.evaluate import (
     period_schedule,
     tradable_next_day,
 )
+from mg_portfolio.evaluation.track_metrics import _growth
 
 
 def market(seed=0, days=90, stocks=64, strength=0.004, halted=0.05):
@@ -243,11 +244,19 @@ def test_by_year_splits_the_whole():
         assert row["rank_ic_mean"] == pytest.approx(np.nanmean(weekly[inside]), rel=1e-12)
 
 
-def test_top100_needs_more_than_a_handful_of_stocks():
-    small = evaluate(*market(11))
-    assert np.isnan(small.summary["top100_excess_gross"])
-    large = evaluate(*market(11, days=60, stocks=260))
-    assert np.isfinite(large.summary["top100_excess_gross"])
+@pytest.mark.parametrize(("stocks", "enough"), [(199, False), (200, True)])
+def test_top100_needs_200_stocks(stocks, enough):
+    signal, _, tradable, days = market(11, days=30, stocks=stocks)
+    price = 10 * np.cumprod(1 + 0.02 * np.random.default_rng(0).standard_normal(signal.shape), axis=0)
+    found = evaluate(np.nan_to_num(signal), price, np.ones_like(tradable), days)
+    assert np.isfinite(found.summary["top100_excess_gross"]) == enough
+
+
+def test_a_track_of_one_day_has_no_growth():
+    nav = np.array([np.nan, 0.99, 1.01])
+    assert np.isnan(_growth(nav, (1, 1), annual=True))
+    assert _growth(nav, (1, 2), annual=False) == pytest.approx(0.01)  # from 1.0: the first purchase's cost is in it
+    assert _growth(nav, (1, 2), annual=True) == pytest.approx(1.01**252 - 1)
 
 
 def test_universe_reads_the_next_day():
