@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PORT   ?= 3000
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run ui real cluster-demo test test-all lint docs site golden sbom hooks install clean help
+.PHONY: run ui real cluster-demo test test-all lint docs site golden mutants sbom hooks install clean help
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,7 +37,7 @@ cluster-demo: install ## several machines on this one: PostgreSQL, S3, two Ray n
 	  echo "== installing the packages of several machines, at the locked versions"; \
 	  grep -v '^torch' requirements.lock > $(VENV)/constraints.txt; \
 	  $(BIN)/pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt -e '.[scale]'; }
-	@$(BIN)/python deploy/cluster/demo.py
+	@$(BIN)/python deploy/cluster/cluster_demo.py
 
 test: install ## all tests of the default suite
 	@$(BIN)/pytest -m "not slow" $(WORKERS)
@@ -71,6 +71,9 @@ golden: install ## take the content of the small market's tables for the expecte
 	@git diff --stat tests/golden
 
 SBOM_TOOL := cyclonedx-bom==7.5.0
+
+mutants: install ## change the core in 120 places and list the changes that no test notices (an hour): make mutants MUTANTS="--count 400 --seed 2"
+	@nice $(BIN)/python tests/campaigns/mutants.py $(MUTANTS)
 
 sbom: install ## list what is installed, with versions and licences: dist/sbom.cdx.json (CycloneDX), by a tool in an environment of its own
 	@test -x build/sbom/bin/cyclonedx-py || { $(PYTHON) -m venv build/sbom && build/sbom/bin/pip install --quiet --disable-pip-version-check $(SBOM_TOOL); }

@@ -1,9 +1,10 @@
-"""Servers of a demonstration or a test on this machine alone: PostgreSQL and an S3-compatible object store.
+"""Servers of a demonstration or a test on this machine alone: PostgreSQL, an S3-compatible object store and Ray.
 
 Each listens on a free port of the loopback interface, keeps its files in a given folder, and ends with the process
 that started it.
 """
 
+import json
 import os
 import pwd
 import shutil
@@ -11,8 +12,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,39 @@ def object_store(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
             "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_DEFAULT_REGION": "us-east-1",
         }
+
+
+@contextmanager
+def ray_cluster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
+    """A head and a second node, one CPU each; gives the address of the head's job server.
+
+    Yields
+    ------
+    str
+    """
+    program, head, jobs = str(Path(sys.executable).parent / "ray"), free_port(), free_port()
+    common = ["--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0", "--object-store-memory=80000000"]
+    first = [program, "start", "--head", *common, "--node-ip-address=127.0.0.1", f"--port={head}"]
+    first += [f"--dashboard-port={jobs}", "--dashboard-host=127.0.0.1", "--include-dashboard=true"]
+    first += [f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
+    first += [f"--temp-dir={folder}/ray"]
+    second = [program, "start", *common, "--node-ip-address=127.0.0.1", f"--address=127.0.0.1:{head}"]
+    second += [f"--dashboard-agent-listen-port={free_port()}"]
+    log = folder / "ray.log"
+    with ExitStack() as nodes, log.open("wb") as out:
+        options: dict[str, Any] = {"env": dict(env), "cwd": folder, "stdout": out, "stderr": subprocess.STDOUT}
+        (server,) = nodes.enter_context(process_group(first, **options))
+        wait_for(lambda: alive_nodes(jobs) >= 1, "Ray's head", log, 120, server)
+        (node,) = nodes.enter_context(process_group(second, **options))
+        wait_for(lambda: alive_nodes(jobs) >= 2, "Ray's second node", log, 120, node)
+        yield f"http://127.0.0.1:{jobs}"
+
+
+def alive_nodes(port: int) -> int:
+    """How many nodes Ray's head counts as alive; 0 while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/nodes?view=summary", timeout=10) as answer:
+            nodes = json.load(answer)["data"]["summary"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)

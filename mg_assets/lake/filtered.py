@@ -24,9 +24,15 @@ class FilteredLake(Lake, ABC):
         """Whether the partition exists and is available."""
         return self.available(table, key) and super().has(table, key)
 
-    def seen(self, table: str, keys: Iterable[str] | None = None, files: TableFiles | None = None) -> SeenTable:
+    def seen(
+        self,
+        table: str,
+        keys: Iterable[str] | None = None,
+        files: TableFiles | None = None,
+        unchecked: bool = True,
+    ) -> SeenTable:
         """What the footers of the partitions available say; see :meth:`Lake.seen`."""
-        found = super().seen(table, keys, files)
+        found = super().seen(table, keys, files, unchecked)
         return replace(found, partitions={k: i for k, i in found.partitions.items() if self.available(table, k)})
 
     def opened(self, table: str, key: str, dictionary: Sequence[str] = ()) -> PartitionFile:

@@ -238,7 +238,7 @@ class Replacement:
 
     def __init__(self, lake: Lake, table: str, key: str):
         self._lake, self._table, self._key = lake, table, key
-        self._old = lake.info(table, [key]).get(key)
+        self._old = lake.info(table, [key], unchecked=False).get(key)
         self._file: PartitionFile | None = None
         self._rows: pa.Table | None = None
         self._stocks: set[str] | None = None
@@ -261,7 +261,7 @@ class Replacement:
 
     def record(self, batch: str) -> Restatement | None:
         """Compare with what was written since, and store the difference; None where there is none to be found."""
-        old, new = self._old, self._lake.info(self._table, [self._key]).get(self._key)
+        old, new = self._old, self._lake.info(self._table, [self._key], unchecked=False).get(self._key)
         if old is None or old.damaged or new is None or old.digest == new.digest:
             return None
         changes = self._compare()

