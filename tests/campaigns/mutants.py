@@ -44,7 +44,10 @@ OPTIMIZATION, BACKTEST, EVALUATION = (f"mg_portfolio/{name}" for name in ("optim
 AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "factor kernels": (
         ("tests/helpers/factors_twin.py", "tests/helpers/granular_twin.py"),
-        (*(f"tests/{KERNELS}/test_{n}.py" for n in ("kernels", "intraday")), f"tests/{FACTORS}/test_granular.py"),
+        (
+            *(f"tests/{KERNELS}/test_{n}.py" for n in ("kernels", "intraday", "build_bars")),
+            f"tests/{FACTORS}/test_granular.py",
+        ),
     ),
     "daily factors": (
         tuple(f"{FACTORS}/{n}.py" for n in ("cross_section", "granular", "periods")),
@@ -62,11 +65,26 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "splits": (("mg_models/data/splits.py",), ("tests/mg_models/data/test_splits.py",)),
     "certificates": (
         ("mg_assets/modelling/certificates.py",),
-        ("tests/mg_assets/modelling/test_certificate_dates.py", "tests/mg_assets/modelling/test_certificates.py"),
+        (
+            "tests/mg_assets/modelling/test_certificate_dates.py",
+            *(
+                f"tests/mg_assets/modelling/test_certificates.py::test_{name}"
+                for name in (
+                    "a_leak_in_the_inputs_is_found",
+                    "labels_inside_the_embargo_are_found",
+                    "a_certificate_that_does_not_fit_is_found",
+                    "scores_without_a_recipe_need_no_certificate",
+                    "a_model_is_verified_on_the_lake_as_of_the_eve",
+                )
+            ),
+        ),
     ),
     "losses": (
         ("mg_models/training/losses.py", "mg_models/data/day_statistics.py"),
-        ("tests/mg_models/training/test_losses.py", "tests/mg_models/data/test_label_transforms.py"),
+        (
+            "tests/mg_models/training/test_losses.py",
+            *(f"tests/mg_models/data/test_{n}.py" for n in ("label_transforms", "day_statistics")),
+        ),
     ),
     "constraints": (
         tuple(f"{OPTIMIZATION}/{n}.py" for n in ("constraints", "quadratic", "linear", "relaxation", "build_problem")),

@@ -14,6 +14,7 @@ def test_sessions_of_the_study_period():
     assert str(days[0]) == "2013-01-04"
     assert str(days[-1]) == "2023-12-29"
     assert not calendar.is_trading_day("2023-10-02")  # National Day
+    assert calendar.is_trading_day("2023-10-09")
 
 
 def test_shift_counts_sessions_also_from_closed_days():

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import numpy as np
@@ -14,7 +15,7 @@ from dagster._core.definitions.temporal_context import TemporalContext
 
 from mg_assets.assets import TABLES
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import trading_days
+from mg_assets.market.calendar import half_year_of, trading_days, week_of
 from mg_assets.modelling.panels import EVERY_HALF_YEAR
 from mg_assets.orchestration import partitions
 from mg_assets.orchestration.partitions import (
@@ -34,6 +35,7 @@ def upstream(down: dg.PartitionsDefinition, up: dg.PartitionsDefinition, key: st
     found = mapping(down, up, **offsets).get_upstream_mapped_partitions_result_for_partitions(
         down.subset_with_partition_keys([key]), down, up
     )
+    assert found.required_but_nonexistent_subset.is_empty  # or Dagster refuses the run
     return sorted(found.partitions_subset.get_partition_keys())
 
 
@@ -50,18 +52,39 @@ def test_keys_are_all_periods_from_the_first_day_to_the_end():
     assert HALF_YEARLY.get_partition_keys() == ["2023-01-01", "2023-07-01", "2024-01-01"]
 
 
-def test_partitions_begin_with_the_setting_first_day(monkeypatch):
-    """A graph from 2002-09-10, as series 69 trains from: the module is loaded a second time with that setting."""
-    config = settings().model_copy(
-        update={"first_day": "2002-09-10", "first_model": "1999H1", "end_date": "2011-12-30"}
-    )
-    monkeypatch.setattr("mg_assets.settings.settings", lambda: config)
-    spec = importlib.util.spec_from_file_location("partitions_from_2002", partitions.__file__)
-    early = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(early)
+@pytest.fixture
+def loaded(monkeypatch):
+    """The module, loaded a second time with other settings."""
+
+    def load(**changed: str):
+        config = settings().model_copy(update=changed)
+        monkeypatch.setattr("mg_assets.settings.settings", lambda: config)
+        spec = importlib.util.spec_from_file_location("partitions_of_other_settings", partitions.__file__)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_a_graph_that_follows_the_clock_ends_with_today(loaded):
+    """Today's session, and the week, the month and the half-year that hold today."""
+    now = loaded(end_date="today", first_day="2026-01-05", first_model="2026H1")
+    today = dt.datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    days = trading_days("2026-01-05", today + dt.timedelta(days=6 - today.weekday()))
+    monday = np.datetime64(today - dt.timedelta(days=today.weekday()))
+    assert now.DAILY.get_partition_keys()[-1] == str(days[days <= np.datetime64(today)][-1])
+    assert now.WEEKLY.get_partition_keys()[-1] == str(min(week_of(days[-1:])[0], monday))
+    assert now.MONTHLY.get_partition_keys()[-1] == str(today.replace(day=1))
+    assert now.HALF_YEARLY.get_partition_keys()[-1] == str(half_year_of(np.array([today]))[0])
+
+
+def test_partitions_begin_with_the_setting_first_day(loaded):
+    """A graph from 2002-09-10, as series 69 trains from."""
+    early = loaded(first_day="2002-09-10", first_model="1999H1", end_date="2011-12-28")
     keys = early.DAILY.get_partition_keys()
-    assert (keys[0], keys[-1]) == ("2002-09-10", "2011-12-30")
-    assert keys == [str(d) for d in trading_days("2002-09-10", "2011-12-30")]
+    assert (keys[0], keys[-1]) == ("2002-09-10", "2011-12-28")  # a Wednesday
+    assert keys == [str(d) for d in trading_days("2002-09-10", "2011-12-28")]
     ends = {d: (d.get_partition_keys()[0], d.get_partition_keys()[-1]) for d in early.CADENCES if d is not None}
     assert ends[early.WEEKLY] == ("2002-09-09", "2011-12-26")
     assert ends[early.MONTHLY] == ("2002-09-01", "2011-12-01")
