@@ -90,10 +90,7 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         tuple(f"{OPTIMIZATION}/{n}.py" for n in ("constraints", "quadratic", "linear", "relaxation", "build_problem")),
         tuple(f"tests/{OPTIMIZATION}/test_{n}.py" for n in ("optimize", "optimize_twin")),
     ),
-    "check of weights": (
-        ("mg_assets/quality/weights.py",),
-        tuple(f"tests/mg_assets/quality/test_{n}.py" for n in ("weights", "tables")),
-    ),
+    "check of weights": (("mg_assets/quality/weights.py",), ("tests/mg_assets/quality/test_weights.py",)),
     "execution and costs": (
         (
             "mg_portfolio/costs.py",

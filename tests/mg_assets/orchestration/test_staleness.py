@@ -81,6 +81,20 @@ def test_a_return_that_was_not_read_does_not(lake):
     assert stale(lake, "lf_multitask_model", HALF) == [HALF]
 
 
+def test_what_was_made_from_a_changed_return(lake):
+    """By the days that were read of each column; where only columns changed, by these alone."""
+    eve, horizons = lake.keys("labels")[-1], CATALOG["lf_multitask"].label.horizons
+    read, unread = (str(shift(eve, -h)) for h in (max(horizons) + 1, min(horizons)))
+    seen, model = LakeSnapshot(lake), {"lf_multitask_model": [HALF]}
+    returns = {"labels": {f"ret_{h}" for h in (5, 10, 20)}}
+    assert TABLES.dependents(seen, {"labels": [read]}) == model
+    assert TABLES.dependents(seen, {"labels": [read]}, returns) == model
+    assert TABLES.dependents(seen, {"labels": [read]}, {"labels": {"another"}}) == {}
+    assert TABLES.dependents(seen, {"labels": [unread]}) == model  # its stocks may be others
+    assert TABLES.dependents(seen, {"labels": [unread]}, returns) == {}
+    assert TABLES.dependents(seen, {"daily_factors": [DAYS[-1]]}) == {}  # after the eve
+
+
 def test_the_same_content_again_and_times_are_nothing(tmp_path):
     lake = Lake(tmp_path)
     for day in DAYS[:30]:
@@ -129,6 +143,7 @@ def test_a_chain_reads_the_partitions_before(tmp_path):
     assert stale(lake, table, *weeks) == []
     write(lake, table, weeks[0], scores("x", 1.0))
     assert stale(lake, table, *weeks) == weeks[1:]
+    assert TABLES.dependents(LakeSnapshot(lake), {table: weeks[1:2]}) == {table: weeks[2:]}
     write(lake, table, weeks[0], scores(weeks[0]))
     assert stale(lake, table, *weeks) == []
 
