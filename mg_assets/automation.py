@@ -213,14 +213,19 @@ def retrain(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.Senso
 @dg.sensor(
     minimum_interval_seconds=60,
     description="Writes each failed run to the log; posts a day's first failure to the webhook (MG_WEBHOOK) at once, "
-    f"and at {HOUR}:00 Shanghai all of the day's failures and what its checks found as one message",
+    f"and at {HOUR}:00 Shanghai the day's failures, what its checks found and late tables as one message",
 )
 def failures(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Report failed runs to the log, and to the webhook without flooding it."""
     url = settings().webhook
     now = dt.datetime.now(dt.UTC)
     cursor = look(
-        context.instance, context.cursor, now, lambda notice: post(url, notice) if url else "", context.log.error
+        context.instance,
+        list(TABLES),
+        context.cursor,
+        now,
+        lambda notice: post(url, notice) if url else "",
+        context.log.error,
     )
     context.update_cursor(cursor)
     return dg.SkipReason("failed runs are in the log" + ("" if url else "; no webhook is set"))

@@ -58,13 +58,20 @@ class Period:
 
 
 def look(
-    instance: dg.DagsterInstance, cursor: str | None, now: dt.datetime, post: Post, log: Callable[[str], object]
+    instance: dg.DagsterInstance,
+    tables: Sequence[str],
+    cursor: str | None,
+    now: dt.datetime,
+    post: Post,
+    log: Callable[[str], object],
 ) -> str:
     """Post what is to be posted now.
 
     Parameters
     ----------
     instance : DagsterInstance
+    tables : sequence of str
+        Whose freshness the day's notice states.
     cursor : str or None
         What the last look returned; None at the first, which begins the first period.
     now : datetime
@@ -85,9 +92,10 @@ def look(
         if not period.first and not _refused(post(notice), log):
             period.first = record.dagster_run.run_id
     if _last_hour(now) > period.since:
-        notice = day_notice(instance, period, now)
+        notice = day_notice(instance, tables, period, now)
         alone = period.waiting == [period.first]  # it was posted already
-        if not ((notice["failed"] and not alone) or notice["checks"]) or not _refused(post(notice), log):
+        news = (notice["failed"] and not alone) or notice["checks"] or notice["late"]
+        if not news or not _refused(post(notice), log):
             period = Period(now.timestamp(), known=period.waiting)
     return json.dumps(asdict(period))
 
@@ -116,12 +124,13 @@ def failure_notice(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str
     }
 
 
-def day_notice(instance: dg.DagsterInstance, period: Period, now: dt.datetime) -> dict[str, Any]:
-    """The notice of a period: its failed runs, and what its checks found.
+def day_notice(instance: dg.DagsterInstance, tables: Sequence[str], period: Period, now: dt.datetime) -> dict[str, Any]:
+    """The notice of a period: its failed runs, what its checks found, and the tables that are late.
 
     Parameters
     ----------
     instance : DagsterInstance
+    tables : sequence of str
     period : Period
     now : datetime
         Its end.
@@ -129,18 +138,23 @@ def day_notice(instance: dg.DagsterInstance, period: Period, now: dt.datetime) -
     Returns
     -------
     dict
-        ``text``, ``failed`` and ``checks``, of which the first :data:`LISTED` each, and how many there are.
+        ``text``; ``failed`` and ``checks``, of which the first :data:`LISTED` each, and how many there are; ``late``,
+        whose last partition is older than their freshness policy allows, as Dagster's daemon found it.
     """
     runs = instance.get_runs(dg.RunsFilter(run_ids=period.waiting)) if period.waiting else []
     failed = [failure_notice(instance, run) for run in runs[:LISTED]]
     checks = list(_checks(instance, period.since))
     found = [f"{counted(period.waiting, 'run')} failed"] if period.waiting else []
     found += [f"{counted(checks, 'check')} found something"] if checks else []
+    late = _late(instance, tables)
+    found += [f"{counted(late, 'table')} late"] if late else []
     lines = [f"{now.astimezone(SHANGHAI):%Y-%m-%d}: {', '.join(found)}"]
     lines += _some([_short(f["text"]) for f in failed], len(period.waiting), "runs")
     lines += _some([_short(c["text"]) for c in checks[:LISTED]], len(checks), "checks")
+    lines += [f"late: {', '.join(late[:LISTED])}{', ...' if len(late) > LISTED else ''}"] if late else []
     return {
         "text": "\n".join(lines),
+        "late": late,
         "failed": failed,
         "failed_runs": len(period.waiting),
         "checks": checks[:LISTED],
@@ -179,6 +193,11 @@ def _checks(instance: dg.DagsterInstance, since: float) -> Iterator[dict[str, st
                 "partitions": bad,
                 "run_id": run.run_id,
             }
+
+
+def _late(instance: dg.DagsterInstance, tables: Sequence[str]) -> list[str]:
+    records = instance.get_freshness_state_records([dg.AssetKey(table) for table in tables])
+    return sorted(k.to_user_string() for k, r in records.items() if r.freshness_state.value == "FAIL")
 
 
 def _partitions(run: dg.DagsterRun) -> str:

@@ -43,6 +43,7 @@ SNAPSHOT_CHECKS = (
         (Limit("negative"), Limit("level_order")),
         blocking=False,
     ),
+    shared_checks.SIZE_BAND,
     shared_checks.QUARANTINE_SHARE,
 )
 
@@ -93,10 +94,12 @@ def measure_snapshots(view: View, measures: Measures) -> None:
     with PartitionReader(view.lake, view.table, view.key) as rows:
         if not shared_checks.measure_schema(measures, rows.schema, expected, rows.count):
             return
-        last = None
+        last, met = None, set[str]()
         for offset, part in rows.batches(expected.names):
             shared_checks.measure_nulls(measures, part, NULLABLE, offset)
+            met.update(encode(part["symbol"])[1])
             last = _batch(measures, part, offset, last)
+    shared_checks.measure_size_band(view, measures, rows.count, len(met))
     shared_checks.measure_quarantine_share(view, measures, rows.count)
 
 

@@ -83,10 +83,9 @@ def fill(lake: Lake, days: list[str]) -> None:
 
 
 def tick(lake: Lake, instance: dg.DagsterInstance) -> tuple[list, str | None]:
-    context = dg.build_sensor_context(
-        instance=instance, resources={"lake": LakeResource(root=lake.root)}, definitions=defs
-    )
-    data = automation.retrain.evaluate_tick(context)
+    resources = {"lake": LakeResource(root=lake.root)}
+    with dg.build_sensor_context(instance=instance, resources=resources, definitions=defs) as context:
+        data = automation.retrain.evaluate_tick(context)
     return list(data.run_requests), data.skip_message
 
 

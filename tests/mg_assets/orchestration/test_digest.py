@@ -9,6 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
 from mg_assets import automation
 from mg_assets.orchestration.digest import LISTED, SHANGHAI, look
@@ -76,7 +77,8 @@ class Watch:
         """What a look posts."""
         before = len(self.hook.taken)
         now = now or dt.datetime.now(SHANGHAI)
-        self.cursor = look(self.instance, self.cursor, now, partial(post, self.hook.url), self.log.append)
+        send = partial(post, self.hook.url)
+        self.cursor = look(self.instance, ["labels", "trades"], self.cursor, now, send, self.log.append)
         return [notice for _, notice in self.hook.taken[before:]]
 
 
@@ -146,6 +148,22 @@ def test_what_checks_find_is_in_the_days_message(watch):
     (notice,) = watch(evening())
     assert notice["text"].splitlines()[1:] == ["labels: finite_share (warn) in 2023-02-03, 2023-02-06"]
     assert (notice["failed"], notice["failed_checks"]) == ([], 1)
+
+
+def test_late_tables_are_in_the_days_message(watch):
+    def found(table: str, state: FreshnessState) -> None:
+        change = FreshnessStateChange(
+            key=dg.AssetKey(table), new_state=state, previous_state=FreshnessState.UNKNOWN, state_change_timestamp=1.0
+        )
+        watch.instance._report_runless_asset_event(change)  # as Dagster's freshness daemon does
+
+    for table in ("labels", "trades", "no_table_of_ours"):
+        found(table, FreshnessState.FAIL)
+    found("trades", FreshnessState.PASS)
+    assert watch() == []
+    (notice,) = watch(evening())
+    assert notice["late"] == ["labels"]
+    assert notice["text"].endswith(": 1 table late\nlate: labels")
 
 
 def test_what_the_webhook_does_not_take_is_posted_again(watch):
