@@ -32,6 +32,7 @@ import tempfile
 import traceback
 from dataclasses import asdict
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
@@ -166,7 +167,6 @@ class Runner:
         self._limits: dict[str, float] = {}
         os.environ |= {"PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests' / 'helpers'}", "OMP_NUM_THREADS": "1"}
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-        sys.dont_write_bytecode = True
         sys.path[:0] = [str(copy)]
         for name in LIBRARIES:
             importlib.import_module(name)
@@ -219,10 +219,12 @@ def _child(copy: Path, log: int, area: str, limit: float, keep: bool) -> int:
     os.chdir(copy)
     if limit < float("inf"):
         resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 5))
-    config.DISABLE_JIT = area in INTERPRETED
-    if not keep:
-        caching.Cache.save_overload = lambda *_: None
-    with contextlib.redirect_stdout(os.fdopen(1, "w", closefd=False)):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(sys, "dont_write_bytecode", True))
+        stack.enter_context(mock.patch.object(config, "DISABLE_JIT", area in INTERPRETED))
+        if not keep:
+            stack.enter_context(mock.patch.object(caching.Cache, "save_overload"))
+        stack.enter_context(contextlib.redirect_stdout(os.fdopen(1, "w", closefd=False)))
         temporary = f"--basetemp={copy.parent / 'pytest'}"  # the common one is another run's to clean
         status = int(pytest.main([*OPTIONS, temporary, *AREAS[area][1]]))
         sys.stdout.flush()

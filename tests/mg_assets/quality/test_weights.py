@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.quality.suite import Measures
-from mg_assets.quality.weights import EXACT, _exposures, _solution, _tradability
+from mg_assets.quality.weights import EXACT, _exposures, _inputs, _solution, _tradability
 
 LIMITS = {"stock": 0.01, "members": 0.9, "industry": 0.004, "size": 0.05, "styles": {"beta": 0.1}, "turnover": 0.1}
 RELAXED = {"stock_limit": 0.002, "members": 0.01, "industry[b]": 0.003, "style[size]": 0.02, "style[beta]": 0.03,
@@ -109,3 +109,37 @@ def test_measures_of_a_solution():
     assert solution(largest_violation=float("nan"))["largest_violation"] == np.inf
     assert solution(decided="2020-03-06", traded="2020-03-09")["traded_early"] == 0.0
     assert solution(decided="2020-03-06", traded="2020-03-06")["traded_early"] == 1.0
+
+
+def test_limits_without_their_input():
+    measures = Measures()
+    unknown = {"style[size]": (40, 40), "industry": (5, 40), "members": (10, 40), "beta": (40, 40)}
+    _inputs(
+        measures,
+        {
+            "unknown_inputs": {name: {"stocks": stocks, "of": of} for name, (stocks, of) in unknown.items()},
+            "index_weights": {"of": "2019-12-02", "age": 46},
+        },
+    )
+    assert measures.values == {"void_limits": 2.0, "unknown_share": 0.25, "index_weights_age": 46.0}
+    assert measures.examples["void_limits"] == [{"limits": "style[size], beta", "stocks": 40}]
+    assert measures.examples["unknown_share"] == [{"limit": "members", "stocks": 10, "of": 40}]
+    assert measures.examples["index_weights_age"] == [{"of": "2019-12-02"}]
+    assert measures.notes == []
+
+
+@pytest.mark.parametrize(("weights", "notes"), [({}, 1), (None, 0)])
+def test_index_weights_of_an_unknown_date_are_noted(weights, notes):
+    measures = Measures()
+    _inputs(measures, {"index_weights": weights})
+    assert measures.values == {"void_limits": 0.0}
+    assert len(measures.notes) == notes
+
+
+def test_a_weight_that_is_no_number_is_an_excess_without_bound():
+    frame = weights(0).assign(suspended=False, limit_up=False, limit_down=False, barred=False)
+    frame.loc[3, "weight"] = np.nan
+    found = measured(frame, LIMITS, {})
+    assert {name for name, value in found.items() if value == np.inf} == {
+        "stock_excess", "industry_excess", "size_excess", "style_excess", "turnover_excess", "members_excess",
+    } - ({"members_excess"} if not frame["member"].iat[3] else set())  # fmt: skip
