@@ -24,10 +24,11 @@ def left_stocks(lake: Lake, batch: str, score_tables: Collection[str] = ()) -> l
     list of str
         A line each table and one on what to do; none where no stock has left.
     """
+    wanted = (*RAW_TABLES, *score_tables)
+    lost = [r for r in recorded(lake, wanted) if r.batch == batch and _of_source(r, score_tables)]
     together: dict[str, list[str]] = {}
-    for table in (*RAW_TABLES, *score_tables):
-        found = [r for r in recorded(lake, [table]) if r.batch == batch and _of_source(r, score_tables)]
-        for text in _texts(found):
+    for table in wanted:
+        for text in _texts([r for r in lost if r.table == table]):
             together.setdefault(text, []).append(table)
     if not together:
         return []

@@ -311,9 +311,10 @@ class Replacement:
 
 def recorded(lake: Lake, tables: Iterable[str] | None = None) -> Iterator[Restatement]:
     """The last restatement of each partition that has one, table by table."""
+    files = lake.storage.files(FOLDER)  # of an object store one listing
     for table in lake.storage.tables() if tables is None else tables:
-        folder = f"{lake.storage.base}/{FOLDER}/{table}"
-        for name in lake.storage.names(folder):
+        folder, names = f"{lake.storage.base}/{FOLDER}/{table}", files.names(table)
+        for name in lake.storage.names(folder) if names is None else names:
             found = _restatement(lake.storage.read(f"{folder}/{name}"))
             if found is not None:
                 yield found
