@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.modelling.panels import training_since, training_windows
 from mg_assets.orchestration.inputs import WHOLE_CONTENT, LakeSnapshot
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, WEEKLY
+from mg_assets.orchestration.staleness import TableRegistry
 from mg_assets.sources.recorded import RecordedSource, changed_marks, marks_of
 from mg_models.catalog import CATALOG
 
@@ -146,6 +148,28 @@ def test_a_chain_reads_the_partitions_before(tmp_path):
     assert TABLES.dependents(LakeSnapshot(lake), {table: weeks[1:2]}) == {table: weeks[2:]}
     write(lake, table, weeks[0], scores(weeks[0]))
     assert stale(lake, table, *weeks) == []
+
+
+def test_a_chain_is_built_again_from_a_rejected_partition_on(tmp_path):
+    lake, table = Lake(tmp_path), "weights_csi500_turnover30"
+    weeks = ["2020-01-06", "2020-01-13", "2020-01-20"]
+    for week in weeks:
+        write(lake, table, week, scores(week))
+    lake.record_check_failures(table, weeks[1], ["budget"])
+    assert TABLES.stale_reasons(None, table, weeks, LakeSnapshot(lake)) == {
+        weeks[1]: "rejected by budget",
+        weeks[2]: f"{table} before it",
+    }
+
+
+def test_a_file_beside_the_source_counts(tmp_path):
+    lake, files = Lake(tmp_path), {DAYS[0]: "a", DAYS[1]: "b"}
+    tables = TableRegistry([replace(TABLES["reference"], files=files.get)])
+    for day in files:
+        facts = tables.provenance(lake, "reference", day) | {"files": files[day]}
+        lake.write("reference", day, SCHEMAS["reference"].empty_table(), facts)
+    files[DAYS[1]] = "c"
+    assert tables.stale_reasons(None, "reference", DAYS[:2], LakeSnapshot(lake)) == {DAYS[1]: "its file changed"}
 
 
 def test_another_recipe_or_none_is_stale(tmp_path):
