@@ -29,6 +29,8 @@ def test_no_name_leaves_its_folder(tmp_path, name):
         lambda: lake.remove("signal", name),
         lambda: lake.record_check_failures("signal", name, ["x"]),
         lambda: lake.keys(name),
+        lambda: lake.unchecked(name).read(),
+        lambda: lake.unchecked("signal").write(name, {"2023-01-03": None}),
     ):
         with pytest.raises(DataError, match=r"were expected"):
             act()

@@ -20,7 +20,7 @@ TOKEN = "T0KEN-of-the-webhook"
 
 
 class Hook(BaseHTTPRequestHandler):
-    """Keeps what is posted, and answers what the server was told to."""
+    """Keeps what is posted, and answers with the server's status."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
