@@ -311,6 +311,7 @@ EDGES = [  # table and key, what it reads of which table, first and last key tha
     ("lf_multitask", "2020-01-08", UpstreamWindow(BARS, back=1, ahead=2), 0, "2020-01-07", "2020-01-10"),
     ("lf_multitask", "2020-01-02", UpstreamWindow(MONTHS, back=21), 0, "2019-12-01", "2019-12-01"),
     ("lf_multitask", "2020-01-23", UpstreamWindow(MONTHS, back=38), 0, "2019-11-01", "2019-12-01"),
+    ("signal_study", "all", UpstreamWindow(BARS), 0, "2013-01-04", "2020-12-31"),
     (WEEKS, "2020-01-06", UpstreamWindow(BARS), 0, "2020-01-06", "2020-01-10"),
     (WEEKS, "2020-01-06", UpstreamWindow(BARS, back=1, ahead=1), 0, "2019-12-30", "2020-01-17"),
     (MONTHS, "2020-03-01", UpstreamWindow(BARS), 0, "2020-03-02", "2020-03-31"),

@@ -65,6 +65,16 @@ def test_one_week_at_a_time_gives_the_bits_of_all_at_once(week_ends, execution):
         last = alone
 
 
+def test_decisions_are_backtested_at_the_costs_asked_for(week_ends):
+    p = panel()
+    made = list(rebalance(p, SPEC, week_ends[:3]))
+    assert [d.problem.cost for d in made] == [0.0] * 3  # the objective has none where scores are no returns
+    targets = {d.day: d.target for d in made}
+    for asked, rates in ((None, SPEC.costs), (Costs.none(), Costs.none()), (chinese_costs(), chinese_costs())):
+        found = simulate_decisions(p, SPEC, made, asked).result
+        np.testing.assert_array_equal(found.nav, simulate(p.market, targets, cost=rates).nav)
+
+
 def test_unused_stocks_change_no_bit(week_ends):
     p = panel()
     more = np.array([f"{300000 + i}.SZ" for i in range(37)], dtype=object)

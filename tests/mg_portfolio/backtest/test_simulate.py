@@ -309,9 +309,12 @@ def test_everything_halted_changes_nothing_and_cash_waits():
 
 
 def test_a_target_below_one_leaves_the_rest_in_cash():
-    r = simulate(flat(), {2: np.array([0.3, 0.3, 0, 0])}, cost=Costs.none())
+    m = flat()
+    close = m.close.copy()
+    close[3:] = 2.0  # doubled by the close of the day of the trade
+    r = simulate(changed(m, close=close), {2: np.array([0.3, 0.3, 0, 0])}, cost=Costs.none())
     assert r.cash[-1] == pytest.approx(0.4)
-    assert r.rebalances["cash"].iloc[0] == pytest.approx(0.4)
+    assert r.rebalances["cash"].iloc[0] == pytest.approx(0.4 / 1.6)
 
 
 def test_dates_and_indices_name_the_same_day():

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, SolverError, optimize
+from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.optimization import constraints, quadratic
+from mg_portfolio.optimization.build_problem import build_problem
 from mg_portfolio.optimization.constraints import largest_violation, objective, violations, weight_bounds
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import annual_basis_points, return_per_score
@@ -198,6 +200,29 @@ def test_one_stock_no_styles_no_turnover():
     s = optimize(p)
     assert s.status == "optimal"
     assert s.weights == pytest.approx(p.holdings, abs=1e-12)
+
+
+def test_stocks_with_a_score_a_benchmark_weight_or_a_holding_are_kept():
+    score, benchmark, holdings = np.array([[1.0, np.nan, np.nan, np.nan], [0, 2.0, np.nan, 0], [0, 0, 1.0, 0]])
+    spec = PortfolioSpec("own", "fused", "csi500", member_floor=None, stock_limit=0.01, industry_limit=0.01)
+    p = build_problem(spec, score, benchmark, holdings)
+    assert p.positions.tolist() == [0, 1, 2]
+    assert p.limit_up.tolist() == [False, True, True]  # without a score: held and sold, not bought
+    assert p.benchmark.tolist() == [0.0, 1.0, 0.0]
+    assert p.holdings.tolist() == [0.0, 0.0, 1.0]
+
+
+def test_where_nothing_can_trade_the_holdings_stay():
+    everything = np.ones(20, dtype=bool)
+    loose = {"style_limits": np.full(2, np.nan), "industry_limit": 0.5, "stock_limit": 0.5}
+    p = enhancement(20, suspended=everything, **loose)
+    s = optimize(p)
+    assert (s.status, s.relaxed) == ("optimal", {})
+    assert s.weights == pytest.approx(p.holdings)
+    p = changed(p, member_floor=p.holdings[p.member].sum() + 0.01)
+    s = optimize(p)
+    assert (s.status, s.relaxed) == ("relaxed", pytest.approx({"members": 0.01}))
+    assert s.weights == pytest.approx(p.holdings)
 
 
 def test_no_limits_at_all_buys_the_best_stock():
