@@ -108,6 +108,10 @@ def test_the_same_content_again_and_times_are_nothing(tmp_path):
     assert stale(lake, "factor_scores", DAYS[25]) == []
     lake.write("intraday_factors", DAYS[27], scores("x", 1.0))  # after it
     assert stale(lake, "factor_scores", DAYS[25]) == []
+    lake.write("intraday_factors", DAYS[25], scores("x", 1.0))  # the last day of its window
+    assert stale(lake, "factor_scores", DAYS[25]) == [DAYS[25]]
+    lake.write("intraday_factors", DAYS[25], scores(DAYS[25]))
+    assert stale(lake, "factor_scores", DAYS[25]) == []
     lake.write("intraday_factors", DAYS[6], scores("x", 1.0))  # the first day of its window
     assert stale(lake, "factor_scores", DAYS[25]) == [DAYS[25]]
     lake.write("intraday_factors", DAYS[6], scores(DAYS[6]))
