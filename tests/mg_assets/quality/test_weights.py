@@ -113,7 +113,7 @@ def test_measures_of_a_solution():
 
 def test_limits_without_their_input():
     measures = Measures()
-    unknown = {"style[size]": (40, 40), "industry": (5, 40), "members": (10, 40), "beta": (40, 40)}
+    unknown = {"style[size]": (40, 40), "industry": (5, 40), "members": (10, 40), "beta": (30, 30)}
     _inputs(
         measures,
         {
