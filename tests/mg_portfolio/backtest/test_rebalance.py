@@ -75,6 +75,15 @@ def test_decisions_are_backtested_at_the_costs_asked_for(week_ends):
         np.testing.assert_array_equal(found.nav, simulate(p.market, targets, cost=rates).nav)
 
 
+@pytest.mark.parametrize("total", [1.0, 0.01, 100.0])
+def test_index_weights_may_have_any_unit(week_ends, total):
+    p = panel()
+    scaled = replace(p, benchmark=total * p.benchmark / p.benchmark.sum(axis=1, keepdims=True))
+    (first,), (same,) = (list(rebalance(x, SPEC, week_ends[:1])) for x in (p, scaled))
+    assert same.absent == ""
+    np.testing.assert_allclose(same.target, first.target, rtol=0, atol=1e-9)
+
+
 def test_unused_stocks_change_no_bit(week_ends):
     p = panel()
     more = np.array([f"{300000 + i}.SZ" for i in range(37)], dtype=object)
