@@ -49,12 +49,15 @@ class Period:
         Those that the last one named.
     first : str
         The run that was posted at once; empty where none was.
+    reach : float
+        Seconds before its begin in which a failed run that no look saw is still news; none before the first look.
     """
 
     since: float
     waiting: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     first: str = ""
+    reach: float = LATE
 
 
 def look(
@@ -84,7 +87,7 @@ def look(
     -------
     str
     """
-    period = Period(**json.loads(cursor)) if cursor else Period(now.timestamp())
+    period = Period(**json.loads(cursor)) if cursor else Period(now.timestamp(), reach=0.0)
     for record in _failed(instance, period):
         period.waiting.append(record.dagster_run.run_id)
         notice = failure_notice(instance, record.dagster_run)
@@ -167,9 +170,8 @@ def _failed(instance: dg.DagsterInstance, period: Period) -> list[Any]:
     since = dt.datetime.fromtimestamp(period.since - LATE, dt.UTC)
     records = instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since))
     seen = {*period.waiting, *period.known}
-    begin = period.since - (LATE if period.known else 0)  # the first period begins with the first look
     ended = [(r.end_time or r.update_timestamp.timestamp(), r) for r in records if r.dagster_run.run_id not in seen]
-    return [record for end, record in sorted(ended, key=lambda pair: pair[0]) if end > begin]
+    return [record for end, record in sorted(ended, key=lambda pair: pair[0]) if end > period.since - period.reach]
 
 
 def _checks(instance: dg.DagsterInstance, since: float) -> Iterator[dict[str, str]]:

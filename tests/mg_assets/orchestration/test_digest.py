@@ -60,9 +60,9 @@ def fail(instance, day: str, error: str = "step trades failed") -> str:
     return run.run_id
 
 
-def evening(days: int = 0) -> dt.datetime:
-    """After the hour of the day's notice, so many days from today."""
-    return dt.datetime.now(SHANGHAI).replace(hour=21, minute=5) + dt.timedelta(days=days + 1)
+def evening() -> dt.datetime:
+    """Tomorrow after the hour of the day's notice."""
+    return dt.datetime.now(SHANGHAI).replace(hour=21, minute=5) + dt.timedelta(days=1)
 
 
 class Watch:
@@ -80,6 +80,11 @@ class Watch:
         send = partial(post, self.hook.url)
         self.cursor = look(self.instance, ["labels", "trades"], self.cursor, now, send, self.log.append)
         return [notice for _, notice in self.hook.taken[before:]]
+
+    def begins(self, seconds: float) -> None:
+        """Let the present period begin so many seconds from now, as if that evening were then."""
+        begin = dt.datetime.now(SHANGHAI).timestamp() + seconds
+        self.cursor = json.dumps(json.loads(self.cursor) | {"since": begin})
 
 
 @pytest.fixture
@@ -121,12 +126,24 @@ def test_a_single_failure_is_not_posted_twice(watch):
 def test_a_new_day_has_a_first_failure_of_its_own(watch):
     fail(watch.instance, "2023-02-03")
     watch()
-    watch(evening(-1))
-    late = json.loads(watch.cursor)
-    watch.cursor = json.dumps(late | {"since": dt.datetime.now().timestamp() - 1})  # as if that evening were now
+    watch(evening())
+    watch.begins(-1)
     fail(watch.instance, "2023-02-06")
     (notice,) = watch()
     assert notice["partition"] == "2023-02-06"
+
+
+@pytest.mark.parametrize("before", [[], ["2023-02-01", "2023-02-02"]])
+def test_a_failure_that_is_stored_late_is_not_lost(watch, before):
+    for day in before:
+        fail(watch.instance, day)
+    watch()
+    assert len(watch(evening())) == bool(before)
+    watch.begins(60)
+    fail(watch.instance, "2023-02-03")
+    (notice,) = watch()
+    assert notice["partition"] == "2023-02-03"
+    assert watch() == []
 
 
 def test_what_checks_find_is_in_the_days_message(watch):
