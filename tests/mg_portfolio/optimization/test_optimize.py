@@ -139,6 +139,23 @@ def test_limits_with_the_smallest_penalty_are_relaxed_first():
     assert set(s.relaxed) == {"turnover"}  # penalty 1, before styles and industries
 
 
+@pytest.mark.parametrize(
+    ("exposure", "relaxed"), [(1.05, {"turnover": 1.0}), (0.95, {"style[0]": 0.95})], ids=["trades", "stays"]
+)
+def test_turnover_gives_way_at_a_penalty_of_one(exposure, relaxed):
+    """A unit of one-way turnover takes off ``exposure`` of a style with the same penalty."""
+    p = EnhancementProblem(
+        score=np.zeros(2),
+        benchmark=np.array([0.0, 1.0]),
+        holdings=np.array([1.0, 0.0]),
+        styles=np.array([[exposure], [0.0]]),
+        style_limits=np.zeros(1),
+        style_priority=np.ones(1),
+        turnover_limit=0.0,
+    )
+    assert optimize(p).relaxed == pytest.approx(relaxed)
+
+
 def test_style_priority_decides_which_style_is_relaxed():
     n = 40
     r = np.random.default_rng(3)
