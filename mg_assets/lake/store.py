@@ -116,7 +116,7 @@ class Lake:
         return self.storage.modified(self.path(table, key))
 
     def written_since(self, table: str, since: float) -> set[str]:
-        """Keys of the partitions that were written after a time, in seconds since the epoch."""
+        """The keys of partitions that were written after a time, in seconds since the epoch."""
         times = self.storage.times(safe_name(table, "table"))
         return {key for key, below in zip(keys_of(times), sorted(times), strict=False) if times[below] > since}
 
@@ -272,14 +272,18 @@ class Lake:
         Parameters
         ----------
         table : str
+            Table name.
         keys : iterable of str, optional
+            Partitions to look at, by default all.
         files : TableFiles, optional
             Of the table, where they were listed before.
         unchecked : bool
+            Whether the lists are looked at.
 
         Returns
         -------
         SeenTable
+            The partitions that are there, and the lists.
         """
         wanted = None if keys is None else sorted(set(keys))
         one = self._below(table, wanted[0]) if self.storage.remote and wanted and len(wanted) == 1 else ""
@@ -567,7 +571,7 @@ class Lake:
         ]
 
     def names_beside(self, table: str, key: str) -> list[str]:
-        """Names of the files beside a partition's data (weights, cards, reports), ascending."""
+        """The names of the files beside a partition's data (weights, cards, reports), ascending."""
         return [n for n in self.storage.names(self.folder(table, key)) if n != DATA_FILE and n[0] not in "._"]
 
     def _digests_beside(self, table: str, key: str) -> dict[str, str]:

@@ -109,10 +109,13 @@ def test_what_another_process_does_is_seen():
     other_process().rm_file(lake.path("fused", DAYS[1]))
     assert lake.keys("fused") == list(lake.info("fused")) == [DAYS[0], DAYS[2]]
     assert not lake.has("fused", DAYS[1])
+    assert lake.storage.tables() == ["fused"]
+    other_process().pipe_file(lake.path("labels", DAYS[0]), b"rows")
+    assert lake.storage.tables() == ["fused", "labels"]
 
 
 @pytest.mark.usefixtures("server")
-def test_verdicts_hold_for_a_content_not_a_time():
+def test_check_results_hold_for_a_content_not_a_time():
     lake = Lake("s3://mg/marked")
     lake.write("fused", DAYS[0], FRAME)
     lake.record_check_failures("fused", DAYS[0], ["range"])
