@@ -39,7 +39,7 @@ def test_a_model_predicts_from_its_half_year_on():
     ]
 
 
-def test_an_input_ends_on_the_day_and_with_the_week_and_month_before():
+def test_an_input_ends_on_the_day_or_the_period_before():
     def faults(name: str, last: str, **completed: str) -> list[dict]:
         return _late_inputs({"inputs": {name: {"last": last, **completed}}}, "2017-03-08")
 

@@ -92,7 +92,7 @@ def test_a_day_of_exactly_min_stocks_counts(rows, least, days):
     assert float(got) == pytest.approx(-expected, abs=1e-12)
 
 
-def test_thirty_stocks_make_a_day_unless_told_otherwise():
+def test_thirty_stocks_make_a_day_by_default():
     r = np.random.default_rng(0)
     day, label, p = np.repeat([0, 1], [30, 29]), r.standard_normal((59, 1)), r.standard_normal((59, 2))
     p, label = tensors(p, label)

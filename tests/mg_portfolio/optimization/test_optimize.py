@@ -219,7 +219,7 @@ def test_one_stock_no_styles_no_turnover():
     assert s.weights == pytest.approx(p.holdings, abs=1e-12)
 
 
-def test_stocks_with_a_score_a_benchmark_weight_or_a_holding_are_kept():
+def test_stocks_of_score_benchmark_or_holdings_are_kept():
     score, benchmark, holdings = np.array([[1.0, np.nan, np.nan, np.nan], [0, 2.0, np.nan, 0], [0, 0, 1.0, 0]])
     spec = PortfolioSpec("own", "fused", "csi500", member_floor=None, stock_limit=0.01, industry_limit=0.01)
     p = build_problem(spec, score, benchmark, holdings)
