@@ -1,10 +1,12 @@
 """Shared fixtures."""
 
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from mg_assets.sources import digest_cache
 from mg_assets.sources.digest_cache import DigestCache
@@ -13,6 +15,17 @@ from mg_assets.sources.digest_cache import DigestCache
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--write-golden`` (``make golden``) takes the content of the small market for the expected one."""
     parser.addoption("--write-golden", action="store_true")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests without settings of their own see the demo's graph over eleven years, before any asset is imported."""
+    if "MG_SETTINGS" not in os.environ:
+        demo = yaml.safe_load((Path(__file__).parents[1] / "deploy" / "demo.yaml").read_text())
+        folder = tempfile.TemporaryDirectory(prefix="mg-tests-")
+        config.add_cleanup(folder.cleanup)
+        file = Path(folder.name) / "settings.yaml"
+        file.write_text(yaml.safe_dump(demo | {"first_day": "2013-01-04", "end_date": "2023-12-29"}))
+        os.environ["MG_SETTINGS"] = str(file)
 
 
 BUILDS = "test_graph.py"

@@ -1,7 +1,8 @@
 """Training (one asset a model, half-yearly), predictions (one a model, daily) and signals."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +117,7 @@ def _training_asset(name: str) -> LakeAsset:
 
         names = build.keys  # 2017H1, ...
         logs = open_logs(settings().training_logs, build.lake, name)  # fails before hours of work, not after
-        inputs, axes, labels, label_end = training_data(build.lake, spec, names)
+        inputs, axes, labels, label_end = training_data(build.lake, spec, names, _days_made(build, name))
         build.log(
             f"{name}: {len(axes.days)} days x {len(axes.symbols)} stocks on {build.device}, "
             f"{len(names)} half-years x {len(spec.seeds)} seeds, {build.workers} processes"
@@ -145,6 +146,18 @@ def _training_asset(name: str) -> LakeAsset:
             shutil.rmtree(unfinished / half_year, ignore_errors=True)
 
     return make
+
+
+def _days_made(build: Build, name: str) -> Callable[[int, int], None] | None:
+    """Reports the days whose features are made, before a training begins."""
+    begun, report = time.monotonic(), build.on_progress
+    if report is None:
+        return None
+
+    def on_day(done: int, total: int) -> None:
+        report(f"features of {name}", done, total, (time.monotonic() - begun) / done * (total - done))
+
+    return on_day
 
 
 def _stored(build: Build, table: str, half_year: str, models: "list[TrainedModel]", monitor: TrainingMonitor) -> Built:

@@ -1,6 +1,6 @@
 """Model inputs and training labels from the lake's tables."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import OPENING, half_year_start, month_of, shift, trading_days, week_of
+from mg_assets.settings import settings
 from mg_assets.settings.values import known_names
 from mg_models.catalog import InputSpec, ModelSpec
 from mg_models.data.bar_panels import bar_inputs
@@ -173,6 +174,7 @@ def model_inputs(
     until: str | None = None,
     predicted: Sequence[str] = (),
     trained: Sequence[str] = (),
+    on_day: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Panel | PeriodPanel], Axes]:
     """Panels of a catalog entry's inputs, and of its universe, between two days, both inclusive.
 
@@ -189,6 +191,8 @@ def model_inputs(
     predicted, trained : sequence of str, optional
         The days that are predicted, or the half-years whose trainings read the inputs. Of ``price_volume``, whose days
         take long, only what those read is made, the other days stay empty; by default every day.
+    on_day : callable, optional
+        Takes the days of ``price_volume`` that are made and their total, after each.
 
     Returns
     -------
@@ -224,7 +228,7 @@ def model_inputs(
         elif i.panel == "price_volume":
             bars = _adjusted(lake, days, symbols)
             rows = _read_days(lake, spec, axes, bars, predicted, trained)
-            out["price_volume"] = price_volume_panel(axes.days, symbols, bars, rows)
+            out["price_volume"] = price_volume_panel(axes.days, symbols, bars, rows, settings().worker_count, on_day)
         elif i.panel not in out:
             out |= _bars(lake, days, axes.days, symbols)
     if pool is not None:
@@ -441,7 +445,7 @@ def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
 
 
 def training_data(
-    lake: Lake, spec: ModelSpec, half_years: Sequence[str]
+    lake: Lake, spec: ModelSpec, half_years: Sequence[str], on_day: Callable[[int, int], None] | None = None
 ) -> tuple[dict[str, Panel | PeriodPanel], Axes, np.ndarray, np.ndarray]:
     """What the trainings of an entry for some half-years read: panels and axes, labels and their days.
 
@@ -451,6 +455,8 @@ def training_data(
     spec : ModelSpec
     half_years : sequence of str
         ``2017H1``.
+    on_day : callable, optional
+        As in :func:`model_inputs`.
 
     Returns
     -------
@@ -473,7 +479,7 @@ def training_data(
             f"{begins[latest]}; give it a longer history, or a later half-year"
         )
     since = training_since(spec, str(half_year_start(min(half_years))), lake)
-    inputs, axes = model_inputs(lake, spec, since, str(shift(cut, -1)), trained=half_years)
+    inputs, axes = model_inputs(lake, spec, since, str(shift(cut, -1)), trained=half_years, on_day=on_day)
     return inputs, axes, *training_labels(lake, axes, spec)
 
 

@@ -40,6 +40,8 @@ and liquidity factors; days apart in the manner of brokers' notes on amplitude a
 Avellaneda and Lee, Statistical arbitrage in the US equities market (2010).
 """
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from math import fsum
 
 import numpy as np
@@ -84,7 +86,12 @@ RETURN, LOG_VOLUME, GROWN, LOG_AMOUNT, ILLIQUIDITY, RANGE, NIGHT_RETURN = range(
 
 
 def price_volume_panel(
-    days: np.ndarray, symbols: np.ndarray, daily: np.ndarray, rows: np.ndarray | None = None
+    days: np.ndarray,
+    symbols: np.ndarray,
+    daily: np.ndarray,
+    rows: np.ndarray | None = None,
+    workers: int = 1,
+    on_day: Callable[[int, int], None] | None = None,
 ) -> Panel:
     """The features of :data:`FEATURES`, each less its median over the stocks that traded that day, missing 0.
 
@@ -102,6 +109,10 @@ def price_volume_panel(
         (:mod:`mg_axes`) are aligned on the days, the symbols and these six names.
     rows : ndarray of int (n,), optional
         Days that are wanted, by index; the others stay NaN. By default all.
+    workers : int
+        Threads; their number changes no value.
+    on_day : callable, optional
+        Takes the days that are made and their total, after each.
 
     Returns
     -------
@@ -117,8 +128,14 @@ def price_volume_panel(
     daily = on_bar_axes("daily", daily, days, symbols)
     values = np.full((len(days), len(symbols), len(FEATURES)), np.nan, np.float32)
     series = _series(daily)
-    for at in wanted:  # day by day: the raw features are never held beside the panel
+
+    def make(at: int) -> None:  # day by day: the raw features are never held beside the panel
         values[at] = _centred(_features(*series, np.array([at]))[0])
+
+    with ThreadPoolExecutor(workers) as pool:
+        for done, _ in enumerate(pool.map(make, wanted), 1):
+            if on_day is not None:
+                on_day(done, len(wanted))
     return Panel(days, symbols, values, FEATURES)
 
 
@@ -211,7 +228,7 @@ def _centred(features: np.ndarray) -> np.ndarray:
 # numbagg's moving mean, std and correlation (31 of the 96 features) take 5 to 9 ns a value, these 165 ns on average.
 # But its running sums depend on where the history begins: 8 of 10 values differ in the last bits (1e-14) between a
 # history of 300 and of 1,000 days. A day alone, 12 ms here for 500 stocks, would not give the bits of a range.
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def _fill(bars, series, before, market, rows, out):
     """Each wanted day's features in the order of FEATURES."""
     for s in range(bars.shape[1]):

@@ -56,7 +56,7 @@ if __name__ == "__main__":
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER")) or k == "MG_SETTINGS"}
     graph = {
         "MG_CATALOG": "hf_gru", "MG_MODELS": json.dumps({"hf_gru": SIZES}), "MG_FIRST_MODEL": "2013H2",
         "MG_PORTFOLIOS": json.dumps({"csi500_turnover30": {"signal": "hf_gru"}}),

@@ -186,7 +186,7 @@ SETTINGS = {
 
 
 def printed_recipes(**environment: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER")) or k == "MG_SETTINGS"}
     code = "from mg_assets.assets import TABLES\nfor t in TABLES: print(t, TABLES.recipe(t))"
     done = subprocess.run(
         [sys.executable, "-c", code], env=kept | environment, cwd=CHECKOUT, capture_output=True, text=True, check=False
