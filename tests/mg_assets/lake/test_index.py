@@ -107,6 +107,14 @@ def test_an_object_store_lists_a_table_once(tmp_path, monkeypatch):
     assert len(asked) < 5
 
 
+def test_a_partition_that_goes_while_it_is_read_is_absent(lake, monkeypatch):
+    assert DAYS[0] in lake.info("fused")
+    lake.write("fused", DAYS[0], frame(9.0))
+    really = Lake._entry
+    monkeypatch.setattr(Lake, "_entry", lambda *given: None if given[2] == DAYS[0] else really(*given))
+    assert list(Lake(lake.root).info("fused")) == DAYS[1:]
+
+
 def test_a_change_in_place_with_its_time_kept_is_seen(tmp_path):
     lake = Lake(tmp_path)
     for day in DAYS:
