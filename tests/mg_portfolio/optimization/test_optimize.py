@@ -235,6 +235,7 @@ def test_where_nothing_can_trade_the_holdings_stay():
     p = enhancement(20, suspended=everything, **loose)
     s = optimize(p)
     assert (s.status, s.relaxed) == ("optimal", {})
+    assert [a.status for a in s.attempts] == ["Optimal"]
     assert s.weights == pytest.approx(p.holdings)
     p = changed(p, member_floor=p.holdings[p.member].sum() + 0.01)
     s = optimize(p)
