@@ -53,6 +53,7 @@ REST = (
 )
 TABLES = (*RAW, *REST)
 FIRST = "2023-01-03"
+PATIENCE = "code_servers: {local_startup_timeout: 600}  # on a busy machine their imports take minutes"
 COUNTS = ("Materialized", "Targeted", "Failed")
 OPEN = ("REQUESTED", "CANCELING", "FAILING")
 LAUNCH = """mutation($given: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $given) {
@@ -131,8 +132,10 @@ def absent() -> list[str]:
 
 def demonstrate(folder: Path, count: int, stocks: int) -> int:
     """Start everything, backfill, build the same on one machine, and compare."""
+    from mg_assets.market.calendar import trading_days
+
     stages = Stages()
-    days = trading_days_from(FIRST, count)
+    days = [str(day) for day in trading_days(FIRST)[:count]]
     settings, kept = folder / "settings.yaml", {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "AWS"))}
     env = kept | {"MG_SETTINGS": str(settings), "MG_WORKERS": "1", "OMP_NUM_THREADS": "1"}
     env["PATH"] = f"{Path(sys.executable).parent}:{env.get('PATH', '')}"
@@ -145,7 +148,8 @@ def demonstrate(folder: Path, count: int, stocks: int) -> int:
             cluster |= running.enter_context(object_store(folder / "objects", "mg")) | {"MG_LAKE": "s3://mg/lake"}
         cluster |= {"DAGSTER_HOME": str(folder / "home"), "DAGSTER_EVENT_BATCH_SIZE": "500"}
         (folder / "home").mkdir()
-        shutil.copy(CHECKOUT / "deploy" / "cluster" / "dagster.yaml", folder / "home")
+        deployed = (CHECKOUT / "deploy" / "cluster" / "dagster.yaml").read_text(encoding="utf-8")
+        (folder / "home" / "dagster.yaml").write_text(f"{deployed}\n{PATIENCE}\n", encoding="utf-8")
         with stages.stage("Ray, two nodes"):
             cluster["MG_RAY"] = running.enter_context(ray_cluster(folder, cluster))
         with stages.stage("daemon and web server"):
@@ -173,13 +177,6 @@ def market(days: Sequence[str], stocks: int) -> dict[str, Any]:
     return {"source": source, "end_date": "2023-12-29", "first_model": "2023H2", "run": span}
 
 
-def trading_days_from(first: str, count: int) -> list[str]:
-    """The first so many trading days from a day on."""
-    from mg_assets.market.calendar import trading_days
-
-    return [str(day) for day in trading_days(first)[:count]]
-
-
 @contextmanager
 def dagster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
     """Daemon and web server; gives the address of its GraphQL.
@@ -205,7 +202,7 @@ def dagster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
     with log.open("wb") as out:
         options: dict[str, Any] = {"env": dict(env), "cwd": CHECKOUT, "stdout": out, "stderr": subprocess.STDOUT}
         with process_group(web, daemon, **options) as (server, _):
-            wait_for(loaded, "the web server", log, 300, server)
+            wait_for(loaded, "the web server", log, 600, server)
             yield address
 
 
