@@ -53,6 +53,7 @@ def test_a_range_reads_as_one_dataset_with_its_key(lake):
     read = lake.read("scores", ["2023-02-01", "2023-02-02", "2023-02-03"])
     assert list(read.columns) == ["date", "symbol", "v", "on"]
     assert read.groupby("date")["v"].first().tolist() == [0.0, 1.0, 2.0]
+    assert lake.read("scores", ["2023-02-02"])["date"].tolist() == ["2023-02-02"] * 2
 
 
 def test_other_engines_read_the_files_as_they_are(lake):
