@@ -192,7 +192,7 @@ class RiceQuantSource(DatasetSource):
             return [], f"{path} is no pickle of plain values ({error}): listing days and industries are unknown"
         if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
             return [], f"{path} holds no list of instruments: listing days and industries are unknown"
-        return entries, ""
+        return [{k: v for k, v in e.items() if v is None or isinstance(v, (str, int, float))} for e in entries], ""
 
     def _instruments(self, axis: np.ndarray) -> tuple[dict[str, np.ndarray], Industries | None, str]:
         """Listing days and industries, and why the file was left out, where it was."""

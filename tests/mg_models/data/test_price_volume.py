@@ -164,11 +164,11 @@ def test_a_day_alone_is_as_in_all_days_whatever_comes_after(bars, make):
 
 
 def test_threads_change_nothing_and_each_day_is_reported(bars, make):
-    days, names, rows, told = make.weekdays(DAYS), make.names(STOCKS), np.arange(280, 300), []
+    days, names, rows, calls = make.weekdays(DAYS), make.names(STOCKS), np.arange(280, 300), []
     whole = price_volume_panel(days, names, bars, rows)
-    threads = price_volume_panel(days, names, bars, rows, 3, lambda done, of: told.append((done, of)))
+    threads = price_volume_panel(days, names, bars, rows, 3, lambda done, of: calls.append((done, of)))
     np.testing.assert_array_equal(threads.values, whole.values)
-    assert told == [(n, 20) for n in range(1, 21)]
+    assert calls == [(n, 20) for n in range(1, 21)]
 
 
 def test_prices_in_another_unit_and_stocks_in_another_order(bars):
