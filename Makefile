@@ -72,7 +72,7 @@ golden: install ## take the content of the small market's tables for the expecte
 
 SBOM_TOOL := cyclonedx-bom==7.5.0
 
-mutants: install ## change the core in 120 places and list the changes that no test notices (an hour): make mutants MUTANTS="--count 400 --seed 2"
+mutants: install ## change the core in 120 places and list the changes that no test notices (long): make mutants MUTANTS="--count 400 --seed 2"
 	@nice $(BIN)/python tests/campaigns/mutants.py $(MUTANTS)
 
 sbom: install ## list what is installed, with versions and licences: dist/sbom.cdx.json (CycloneDX), by a tool in an environment of its own
