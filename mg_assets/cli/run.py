@@ -98,5 +98,5 @@ def _use_real_data(data: Path) -> None:
     """Point the settings to a folder of real data."""
     if not data.is_dir():
         raise DataError(f"{data} is not a folder; give the folder that holds daily_alla_2010_2023 (docs/sources.md)")
-    os.environ.setdefault("MG_SETTINGS", str(CHECKOUT / "deploy" / "real.yaml"))
+    os.environ["MG_SETTINGS"] = os.environ.get("MG_SETTINGS") or str(CHECKOUT / "deploy" / "real.yaml")
     os.environ["MG_DATA"] = str(data)
