@@ -8,6 +8,7 @@ A finished warm-up leaves a mark beside the kernels with a digest of their sourc
 nothing to do. A lake without ticks or minute bars has a warm-up and a mark of its own: nothing of ticks is compiled.
 """
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -39,7 +40,7 @@ CHAIN = (
 
 
 def start(ticks: bool = True) -> subprocess.Popen | None:
-    """Warm up in a process of lower priority, unless the kernels of these sources were compiled before.
+    """Warm up in a process of lower priority, unless the kernels of these sources were compiled before or just are.
 
     Parameters
     ----------
@@ -54,7 +55,17 @@ def start(ticks: bool = True) -> subprocess.Popen | None:
         return None
     command = [sys.executable, "-c", f"from mg_assets.cli.warmup import warm_up; warm_up({ticks})"]
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=CHECKOUT, start_new_session=True)
+    mark = _mark(ticks)
+    mark.parent.mkdir(exist_ok=True)
+    with mark.with_name(f"{mark.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:  # another run's warm-up is under way
+            return None
+        return subprocess.Popen(
+            command, stdin=quiet, stdout=quiet, stderr=quiet, cwd=CHECKOUT, start_new_session=True,
+            pass_fds=[lock.fileno()],  # held until that process ends
+        )  # fmt: skip
 
 
 def needed(ticks: bool = True) -> bool:

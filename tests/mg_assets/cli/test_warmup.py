@@ -72,6 +72,21 @@ def test_it_runs_again_when_a_kernel_source_changed(checkout):
     assert warmup.needed()
 
 
+def test_two_runs_compile_once(checkout, monkeypatch):
+    """Two runs on a new checkout: the second leaves it to the first, as long as that one's process lives."""
+    (checkout / "mg_assets" / "__pycache__").mkdir(parents=True)
+    started = subprocess.Popen
+    monkeypatch.setattr(warmup.subprocess, "Popen", lambda command, **how: started(["sleep", "60"], **how))
+    first = warmup.start()
+    assert warmup.start() is None
+    first.kill()
+    first.wait()
+    second = warmup.start()
+    assert second is not None
+    second.kill()
+    second.wait()
+
+
 @pytest.mark.slow
 def test_a_run_finds_its_kernels_compiled(tmp_path):
     """In a cache of its own: all is compiled by the warm-up, nothing by the day that follows."""
