@@ -26,6 +26,7 @@ from mg_assets.cli import (
     runs,
     ui,
     verify,
+    warmup,
     what_if,
 )
 from mg_assets.errors import MgError
@@ -46,6 +47,7 @@ COMMANDS = (
     diff,
     verify,
     home,
+    warmup,
     new,
 )
 

@@ -1,4 +1,4 @@
-"""JIT cache warming: compiles the numba kernels of the whole graph in a process of its own while the first steps run.
+"""``mg warmup``, which ``mg run`` starts by itself: JIT cache warming, in a process of its own while the first steps run.
 
 A new checkout has no compiled kernels; each would be compiled when its step comes, one after the other, with the other
 cores idle. The warm-up goes through the steps ahead of the run: a market of a few stocks and days in a temporary lake,
@@ -8,20 +8,20 @@ A finished warm-up leaves a mark beside the kernels with a digest of their sourc
 nothing to do. A lake without ticks or minute bars has a warm-up and a mark of its own: nothing of ticks is compiled.
 """
 
+import argparse
 import fcntl
 import hashlib
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numba
-import numpy as np
-import pandas as pd
-
+from mg_assets.errors import SettingsError
 from mg_assets.settings import CHECKOUT
 
 PACKAGES = ("mg_assets", "mg_models", "mg_portfolio")
@@ -37,6 +37,42 @@ CHAIN = (
     "planted_signal", "reference", "trades", "minute_bars", "daily_bars", "intraday_factors", "features_240m",
     "factor_inputs", "factor_scores", "weekly_bars", "monthly_bars", "daily_factors", "labels",
 )  # fmt: skip
+
+
+def add_command(commands: argparse._SubParsersAction) -> None:
+    """Add ``mg warmup`` to the parser of ``mg``."""
+    parser = commands.add_parser(
+        "warmup",
+        help="compile the kernels ahead of the first run",
+        description="Compile the kernels of every step and keep them beside their sources, as for the image of a "
+        "container or each machine of a cluster. mg run does so by itself, in the background.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Compile the kernels in this process, or say that they are compiled.
+
+    Returns
+    -------
+    int
+        The exit code.
+
+    Raises
+    ------
+    SettingsError
+        The checkout cannot be written.
+    """
+    if not os.access(MARK.parent.parent, os.W_OK):
+        raise SettingsError(f"{MARK.parent.parent} cannot be written: run mg warmup as its owner")
+    if not needed():
+        print("the kernels of these sources are compiled")
+        return 0
+    began = time.monotonic()
+    print("compiling the kernels of every step, a minute or two", flush=True)
+    warm_up()
+    print(f"done in {time.monotonic() - began:.0f} s")
+    return 0
 
 
 def start(ticks: bool = True) -> subprocess.Popen | None:
@@ -82,7 +118,7 @@ def _mark(ticks: bool) -> Path:
 
 def sources() -> str:
     """Digest of every module that holds kernels, and of numba's version."""
-    digest = hashlib.blake2b(numba.__version__.encode(), digest_size=16)
+    digest = hashlib.blake2b(version("numba").encode(), digest_size=16)
     for package in PACKAGES:
         for file in sorted((CHECKOUT / package).rglob("*.py")):
             text = file.read_bytes()
@@ -123,6 +159,7 @@ def _days(folder: str, ticks: bool) -> None:
 
 def _training() -> None:
     """A step of the fused GRU over daily bars, and their windows gathered."""
+    import numpy as np
     import torch
 
     from mg_models.data.panel import Panel
@@ -140,6 +177,9 @@ def _training() -> None:
 def _evaluation(folder: str) -> None:
     """Evaluate factors on random scores."""
     import datetime as dt
+
+    import numpy as np
+    import pandas as pd
 
     from mg_assets.assets import make
     from mg_assets.evaluation import MIN_DAYS
