@@ -1,4 +1,4 @@
-"""``mg warmup``, which ``mg run`` starts by itself: JIT cache warming, in a process of its own while the first steps run.
+"""``mg warmup``, which ``mg run`` starts by itself: JIT cache warming, in its own process while the first steps run.
 
 A new checkout has no compiled kernels; each would be compiled when its step comes, one after the other, with the other
 cores idle. The warm-up goes through the steps ahead of the run: a market of a few stocks and days in a temporary lake,
