@@ -46,7 +46,9 @@ class Estimate:
         self._began = clock()
         self._finished = 0.0  # work of what was built, in seconds of the known costs
         self._stage = 0.0  # work of the stage that is being built
-        self._done: dict[str, float] = {}  # of it, by what reports its progress
+        self._ranges = 0.0  # of it, of ranges of days that are over
+        self._done: dict[str, float] = {}  # of it, of the range under way, by what reports its progress
+        self._total: dict[str, float] = {}
         self._training = (0.0, 0.0)  # work that is left of the training under way, and the seconds that it says
         self._next = 0  # the first stage that has not begun
         present = {t: set(lake.keys(t)) for step in steps for t in step.tables}
@@ -78,12 +80,14 @@ class Estimate:
         _, seeds, _ = name.partition(",")
         tables = [t for t in name.split(" and ") if t in TABLES and TABLES[t].definition != HALF_YEARLY]
         cost = TRAINING if seeds else sum(map(self._cost, tables)) / max(len(tables), 1)
-        self._done[f"{name} of {total}"] = done * cost
+        if done * cost < self._done.get(name, 0.0):  # the asset's next range: the one before is over
+            self._ranges += self._total[name]
+        self._done[name], self._total[name] = done * cost, total * cost
         self._training = ((total - done) * cost, left) if seeds and left > 0 else (0.0, 0.0)
 
     def left(self) -> float:
         """Seconds that the run takes from now on."""
-        done = self._finished + min(sum(self._done.values()), self._stage)
+        done = self._finished + min(self._ranges + sum(self._done.values()), self._stage)
         speed = (PRIOR + self._clock() - self._began) / (PRIOR + done)
         training, seconds = self._training
         work = self._finished + self._stage - done + sum(self._coming())
@@ -107,7 +111,7 @@ class Estimate:
 
     def _end_stage(self) -> None:
         self._finished += self._stage
-        self._stage = 0.0
+        self._stage = self._ranges = 0.0
         self._done.clear()
         self._training = (0.0, 0.0)
 

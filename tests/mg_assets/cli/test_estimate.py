@@ -73,6 +73,21 @@ def test_a_machine_of_half_the_speed_doubles_what_is_left(clock):
     assert found.left() == pytest.approx((before - work) * (PRIOR + 2 * work) / (PRIOR + work))
 
 
+def test_ranges_of_days_add_up(clock):
+    """Long stages are built in ranges, each with a count of its own: five days of ten are half the work."""
+    found = estimate(clock)
+    found.begin(1, {"trades": DAYS, "orders": DAYS})
+    for range_of_days in range(2):
+        for done in (1, 2, 3, 4):
+            found.progress("trades and orders", done, 4, 0.0)
+        assert found._ranges + sum(found._done.values()) == pytest.approx(4 * (range_of_days + 1) * TICKS)
+    found.progress("trades and orders", 1, 2, 0.0)
+    found.progress("trades and orders", 2, 2, 0.0)
+    clock.now = 10 * TICKS  # the known speed, so far
+    rest = 10 * (TICKS + DAY + SECONDS["labels"]) + 3 * TRAINING + WHOLE_TABLE
+    assert found.left() == pytest.approx(rest)
+
+
 def test_a_training_says_itself_what_is_left_of_it(clock):
     keys = {t: step.keys for step in STEPS[:2] for t in step.tables}
     found = estimate(clock, keys)
