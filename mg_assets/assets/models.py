@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -127,6 +128,7 @@ def _training_asset(name: str) -> LakeAsset:
         monitor = TrainingMonitor(name, build.log, build.on_progress, logs, workers, rate)
         # a seed that is finished survives a kill here; a partition appears only when all its seeds are
         unfinished = training_folder(build.lake, f"{name}_model")
+        _take_trained(build, f"{name}_model", unfinished)
         trained = train_many(
             spec,
             inputs,
@@ -146,6 +148,19 @@ def _training_asset(name: str) -> LakeAsset:
             shutil.rmtree(unfinished / half_year, ignore_errors=True)
 
     return make
+
+
+def _take_trained(build: Build, table: str, unfinished: Path) -> None:
+    """Take over what another run has trained since this one was asked for; seeds of other data are trained again."""
+    for half_year in build.keys:
+        written = build.lake.modified(table, half_year)
+        if build.asked is None or written is None or written < build.asked:
+            continue
+        (unfinished / half_year).mkdir(parents=True, exist_ok=True)
+        with local_folder(build.lake, table, half_year) as stored:
+            for file in sorted(stored.glob("seed*"), reverse=True):  # a card after its weights
+                shutil.copy2(file, unfinished / half_year)
+        build.log(f"{table} {half_year}: another run has stored it since this one was asked for; its seeds are taken")
 
 
 def _days_made(build: Build, name: str) -> Callable[[int, int], None] | None:

@@ -29,6 +29,7 @@ from mg_assets.orchestration.partitions import CADENCES, DAILY, HALF_YEARLY, fre
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource, gpu_launcher
 from mg_assets.orchestration.staleness import TableAsset, TableRegistry
 from mg_assets.orchestration.write_step import write_partitions
+from mg_assets.settings import settings
 from mg_assets.sources.recorded import RecordedSource
 
 MAX_PARTITIONS_PER_RUN = 300  # a year and the look-back of the widest window
@@ -93,7 +94,7 @@ class LakeAsset:
                 )
                 for entry in self.entries
             ],
-            backfill_policy=_backfill_policy(partitions, self.single_run),
+            backfill_policy=_backfill_policy(partitions, self.single_run, settings().half_years_per_run),
             pool=self.pool,
             op_tags=self.op_tags,
         )
@@ -117,6 +118,7 @@ class LakeAsset:
                 recipes=self.recipes(registry),
                 on_progress=callbacks.on_progress,
                 source_marks=partial(recorded.marks, keys=keys.keys()),
+                asked=_asked(context),
             )
             yield from write_partitions(context, registry, self.entries, self.make, build, keys)
 
@@ -237,12 +239,21 @@ def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -
     return dg.AssetDep(need.table, partition_mapping=mapping(down, up, need.back, need.ahead))
 
 
-def _backfill_policy(partitions: dg.PartitionsDefinition | None, single_run: bool) -> dg.BackfillPolicy | None:
+def _asked(context: dg.AssetExecutionContext) -> float | None:
+    """When the run was asked for, of one that is attempted again the first time."""
+    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run_id)
+    return None if record is None else record.create_timestamp.timestamp()
+
+
+def _backfill_policy(
+    partitions: dg.PartitionsDefinition | None, single_run: bool, half_years: int
+) -> dg.BackfillPolicy | None:
     if partitions is None:
         return None
     if single_run:
         return dg.BackfillPolicy.single_run()
-    return dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
+    most = half_years if partitions == HALF_YEARLY and half_years else MAX_PARTITIONS_PER_RUN
+    return dg.BackfillPolicy.multi_run(max_partitions_per_run=most)
 
 
 def _columns_of(table: str, columns: Mapping[str, str | dict[str, str]] | None) -> dict[str, str]:

@@ -74,6 +74,8 @@ class Build:
         Takes a key and gives what its build asked of the source (:meth:`RecordedSource.marks`).
     on_error : callable, optional
         Takes a key and the error of its data: the other partitions are then made. Without it the error is raised.
+    asked : float, optional
+        When the run was asked for, in seconds since the epoch; None outside of a run.
     """
 
     keys: list[str]
@@ -86,6 +88,7 @@ class Build:
     on_progress: OnProgress | None = None
     source_marks: Callable[[str], dict[str, str]] = lambda key: {}
     on_error: Callable[[str, Exception], None] | None = None
+    asked: float | None = None
 
     @property
     def source(self) -> Source:

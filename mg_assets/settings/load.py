@@ -160,7 +160,7 @@ def _parsed(name: str, text: str) -> Any:
         return text
     if name in LISTS and not text.lstrip().startswith("{"):
         return [part.strip() for part in text.split(",") if part.strip()]
-    if name == "workers":
+    if name in ("workers", "half_years_per_run"):
         return int(text) if re.fullmatch(r"\s*-?\d{1,9}\s*", text) else text
     return json.loads(text, object_pairs_hook=_once)
 

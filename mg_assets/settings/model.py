@@ -127,6 +127,8 @@ class Settings(Part):
         ``auto``, ``cpu``, ``cuda`` (or ``cuda:1``) or ``mps``.
     workers : int
         Threads and processes used inside an asset; 0 is one for each core.
+    half_years_per_run : int
+        Half-years that a run of a backfill trains: 1 where several machines train; 0 for all in one run.
     training_logs : str
         ``tensorboard`` writes each training's curves as TensorBoard files into the lake's ``.tensorboard``,
         ``tensorboard:<folder>`` elsewhere; empty for none.
@@ -167,6 +169,7 @@ class Settings(Part):
         ),
     ] = "auto"
     workers: FromZero = 0
+    half_years_per_run: FromZero = 0
     training_logs: Annotated[
         str,
         allowed(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mg_assets.assets.models import _take_trained
 from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.factors.registry import HF27
 from mg_assets.lake.store import Lake
@@ -20,6 +21,7 @@ from mg_assets.market.calendar import trading_days
 from mg_assets.modelling.monitor import TensorBoardLogs, TrainingMonitor, cost_of, open_logs, stored_rate
 from mg_assets.modelling.panels import model_inputs, training_labels
 from mg_assets.modelling.reproduce import retrain_check
+from mg_assets.orchestration.partition_build import Build
 from mg_models import checkpoint
 from mg_models.catalog import CATALOG, override
 from mg_models.data.splits import Split
@@ -189,6 +191,24 @@ def make_plan(whole):
     todo = plan_training(spec, inputs, labels, label_end, ["2013H2"])
     (first, *_) = checkpoint.load(lake.folder("hf_gru_model", "2013H2"))
     return dataclasses.replace(todo, done={("2013H2", 0): first}, damaged=("seed1.safetensors is not whole",))
+
+
+def test_a_half_year_asked_for_twice_is_trained_once(whole, tmp_path):
+    """The second run, which waits for the first, takes its seeds where the data are the same."""
+    lake, _ = whole
+    spec = override(CATALOG["hf_gru"], **SIZES)
+    inputs, axes = model_inputs(lake, spec, until="2013-06-28")
+    labels, label_end = training_labels(lake, axes, spec)
+    marks = checkpoint.load(lake.folder("hf_gru_model", "2013H2"))[0].card["fingerprints"]
+    written = lake.modified("hf_gru_model", "2013H2")
+    for number, (asked, other, left) in enumerate(
+        ((None, 0.0, 2), (written + 1, 0.0, 2), (written - 1, 0.0, 0), (written - 1, 1e-3, 2))
+    ):
+        folder = tmp_path / str(number)
+        build = Build(["2013H2"], lake, lambda: None, 1, lambda: "cpu", print, asked=asked)
+        _take_trained(build, "hf_gru_model", folder)
+        todo = plan_training(spec, inputs, labels + other, label_end, ["2013H2"], out_dir=folder, fingerprints=marks)
+        assert len(todo.jobs) == left
 
 
 def test_time_left_counts_running_and_waiting_pairs():

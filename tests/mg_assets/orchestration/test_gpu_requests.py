@@ -10,7 +10,8 @@ from dagster._core.instance.ref import ConfigurableClassData
 from mg_assets.automation import retrain_job
 from mg_assets.errors import DataError
 from mg_assets.modelling.device import torch_device
-from mg_assets.orchestration.lake_asset import gpu_launcher
+from mg_assets.orchestration.lake_asset import _backfill_policy, gpu_launcher
+from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY
 from mg_assets.orchestration.resources import ComputeResource
 
 
@@ -24,6 +25,11 @@ def test_runs_that_train_ask_their_launcher_for_a_gpu():
     kubernetes = json.loads(retrain_job.tags["dagster-k8s/config"])
     assert kubernetes["container_config"]["resources"]["limits"] == {"nvidia.com/gpu": 1}
     assert json.loads(retrain_job.tags["dagster-ray/config"]) == {"num_gpus": 1}
+
+
+def test_half_years_spread_over_runs_where_the_settings_say_so():
+    assert _backfill_policy(HALF_YEARLY, False, 1).max_partitions_per_run == 1
+    assert _backfill_policy(HALF_YEARLY, False, 0) == _backfill_policy(DAILY, False, 1)  # a year and more in one
 
 
 @pytest.mark.usefixtures("no_gpu")
