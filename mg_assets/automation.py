@@ -1,10 +1,11 @@
 """Jobs, schedules and sensors: after each close, each week and each half-year, at night for the files, and on failure.
 
 All run on the exchange's clock (Asia/Shanghai), and all but the verification of files only after trading days. They are
-off until switched on in the UI, since a lake should be backfilled first.
+off until switched on in the UI, since a lake should be backfilled first; a cluster's sensor of lost runs alone is on.
 """
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from mg_assets.assets.models import GPU_TAGS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.orchestration.digest import HOUR, look
+from mg_assets.orchestration.lost_starts import end_lost_starts
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.orchestration.resources import LakeResource
 from mg_assets.orchestration.verification import file_check_keys
@@ -231,5 +233,17 @@ def failures(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     return dg.SkipReason("failed runs are in the log" + ("" if url else "; no webhook is set"))
 
 
+@dg.sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fails runs whose worker died before they began, so that they are begun again and hold no place",
+)
+def lost_starts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """End runs that never began."""
+    ended = end_lost_starts(context.instance)
+    return dg.SkipReason(f"failed: {', '.join(ended)}" if ended else "no worker died before its run began")
+
+
 SCHEDULES = [after_close, labels_after_close, after_week, after_month, verify_at_night]
-SENSORS = [*([retrain] if _TRAINING else []), failures]
+_DISTRIBUTED = {"MG_RAY", "KUBERNETES_SERVICE_HOST"} & set(os.environ)
+SENSORS = [*([retrain] if _TRAINING else []), failures, *([lost_starts] if _DISTRIBUTED else [])]
