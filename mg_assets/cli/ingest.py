@@ -9,7 +9,6 @@ the end: an ingest that fails leaves the one from before, or none. That of a lak
 
 import argparse
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from mg_assets.cli.arguments import above_zero, day, require_order
 from mg_assets.cli.screen import Screen
@@ -189,10 +189,12 @@ def _show_unwritten(report: "IngestReport", screen: Screen) -> None:
 
 
 def _settings_file(lake: str) -> Path:
-    if "://" in lake:
-        name = re.sub(r"[^\w.-]+", "_", lake.partition("://")[2].strip("/"))
-        return CHECKOUT / "lake" / name / "settings.yaml"
-    return (CHECKOUT / Path(lake).expanduser()).resolve() / "settings.yaml"
+    """Settings of a lake: in its folder; of one on an object store below ``lake`` of the checkout, by its address."""
+    if "://" not in lake:
+        return (CHECKOUT / Path(lake).expanduser()).resolve() / "settings.yaml"
+    kind, _, address = lake.partition("://")
+    names = [quote(name, safe="") for name in (kind, *address.split("/")) if name]
+    return CHECKOUT.joinpath("lake", *(n if n.strip(".") else n.replace(".", "%2E") for n in names), "settings.yaml")
 
 
 def _held(file: Path, report: "IngestReport") -> dict[str, Any]:

@@ -318,6 +318,16 @@ def command(folder, lake, *more):
 
 
 @pytest.mark.slow
+def test_lakes_of_two_addresses_have_two_settings_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "CHECKOUT", tmp_path)
+    names = {
+        "s3://a/b": "s3/a/b", "s3://a/b/": "s3/a/b", "s3://a_b": "s3/a_b", "gs://a/b": "gs/a/b",
+        "s3://a/b c": "s3/a/b%20c", "s3://a/../b": "s3/a/%2E%2E/b",
+    }  # fmt: skip
+    found = {lake: str(ingest._settings_file(lake).relative_to(tmp_path / "lake").parent) for lake in names}
+    assert found == names
+
+
 def test_the_command_fills_a_lake_that_mg_run_finds_fresh(folder, tmp_path):
     lake = tmp_path / "lake"
     dry = command(folder, lake, "--dry-run")
