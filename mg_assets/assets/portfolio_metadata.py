@@ -28,8 +28,8 @@ def shadow_prices_shown(spec: PortfolioSpec, step: Decision, slope: float | None
         Also by solving with the limit moved (``gained``), which a price alone exceeds but for the cases that
         :func:`mg_portfolio.optimization.sensitivity.shadow_price_table` names.
     """
-    if step.problem is None or step.solution is None:
-        return pd.DataFrame()
+    if step.problem is None or step.solution is None or (step.solution.relaxed and not solve_again):
+        return pd.DataFrame()  # the least relaxation comes before the score: a price alone says nothing
     yearly = DAYS_PER_YEAR / spec.every
     if solve_again:
         return shadow_price_table(step.problem, step.solution, slope, yearly).set_index("constraint")
@@ -100,8 +100,10 @@ def no_trade_text(found: dict) -> str:
 def mean_shadow_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
     """Each limit's price over the weeks: how often it binds, and what a usual step of it would earn on the mean week.
 
-    Weeks in which a limit does not bind count as 0. Basis points take each week's own slope, where it had one.
+    Weeks in which a limit does not bind count as 0, weeks in which limits were relaxed are left out: prices have no
+    meaning there. Basis points take each week's own slope, where it had one.
     """
+    facts = [f for f in facts if not f.get("relaxed")]
     prices = pd.DataFrame([f.get("shadow_prices", {}) for f in facts])
     if prices.empty:
         return prices
@@ -113,6 +115,7 @@ def mean_shadow_prices(spec: PortfolioSpec, facts: list[dict]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "binds": prices.notna().mean(),
+            "weeks": len(prices),
             "step": steps,
             "at_price": earned.mean(),
             "basis_points_a_year": points.mean() if len(points) else np.nan,

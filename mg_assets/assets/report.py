@@ -25,6 +25,7 @@ from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import WEEKLY
 from mg_assets.portfolios.decision_panel import panel_of
+from mg_assets.portfolios.what_if import room_gains
 from mg_assets.settings import settings
 from mg_assets.sources.base import stock_names
 from mg_portfolio.catalog import PortfolioSpec
@@ -219,7 +220,7 @@ def _portfolio(lake: Lake, stored: Lake, name: str, market: MarketData) -> Portf
         turnover_planned=float((rows["weight"] - rows["holdings"]).abs().sum()),
         turnover_realised=float(result.rebalances["realised_two_way"].iloc[-1]) if len(result.rebalances) else None,
         turnover_mean=float(later["realised_two_way"].mean()) if len(later) else None,
-        binding={k: v for k, v in last.get("shadow_prices", {}).items() if abs(v) > 1e-9},
+        binding=room_gains(lake, spec, rows, last) if "status" in last else {},
         return_per_score=last.get("return_per_score"),
         every=spec.every,
         relaxed=last.get("relaxed", {}),
@@ -277,7 +278,7 @@ def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], 
                 severity = "error" if outcome.blocking else "warn"
                 bad = outcome.bad[0] if outcome.bad else {"partition": rejected[0]}
                 where = ", ".join(f"{k} {v}" for k, v in bad.items() if k not in ("partition", "measure", "observed"))
-                found = f"{bad['measure']} = {bad['observed']}" if "measure" in bad else ""
+                found = f"{bad['measure']} = {chinese.figure(bad['observed'])}" if "measure" in bad else ""
                 found += f" ({where})" if where else ""
                 day = dt.date.fromisoformat(str(bad["partition"]))
                 text = outcome.description
@@ -352,7 +353,7 @@ def weekly(lake: Lake, week: str, day: str, source: str, names: Mapping[str, str
         *(f"{p}_backtest" for p in settings().portfolios),
         *(f"{p}_placebo_paths" for p in settings().portfolios if placebos_of(p)),
     ],
-    version="4",  # limits without input, age of index weights
+    version="5",  # what a limit costs by solving again
     config=(settings().source.kind, tuple(settings().portfolios), published_digest(), settings().gains),
     uses=("language",),
     single_run=True,

@@ -7,6 +7,7 @@ upstream since.
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,9 @@ from mg_portfolio.catalog import HEAVY_STYLES, OTHER_STYLES, PortfolioSpec
 from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.build_problem import build_problem, on_axis
 from mg_portfolio.optimization.constraints import constraint_rows
+from mg_portfolio.optimization.optimize import optimize
 from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.what_if import Comparison, compare
 
 LIMITS = ("stock_limit", "member_floor", "industry_limit", "other_styles", "turnover_limit")
@@ -78,8 +81,7 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     facts = store.metadata(table, key)
     spec = portfolios[portfolio]
     other, room, in_objective = _changed(spec, changes)
-    own = dict(facts.get("expected_return") or {})
-    own["risk_aversion"] = facts.get("risk", {}).get("aversion", 0.0)
+    own = _objective_of(facts)
     if in_objective.get("risk_aversion") and "shrunk" not in own:
         raise DataError(
             f"{table} of {key} has no score in units of return, which a risk aversion needs: give the portfolio a cost "
@@ -100,6 +102,35 @@ def what_if(portfolio: str, week: str | None = None, lake: Lake | str | None = N
     )
     _same_as_stored(comparison, stored, f"{table} of {key}")
     return comparison
+
+
+def room_gains(lake: Lake, spec: PortfolioSpec, stored: pd.DataFrame, facts: Mapping[str, Any]) -> dict[str, float]:
+    """Score that a usual step of each binding limit of a stored week would earn, each found by solving again.
+
+    Parameters
+    ----------
+    lake : Lake
+    spec : PortfolioSpec
+    stored : DataFrame
+        The week's rows of its weights table.
+    facts : mapping
+        The week's metadata.
+
+    Returns
+    -------
+    dict of str to float
+        Limits that earn something, the largest first; see
+        :func:`mg_portfolio.optimization.sensitivity.shadow_price_table`.
+    """
+    own = _objective_of(facts)
+    problem = _problem(lake, spec, stored, facts["decided"], own, own["risk_aversion"] > 0.0)
+    table = shadow_price_table(problem, optimize(problem)).set_index("constraint")["gained"]
+    return {str(name): float(gained) for name, gained in table[table > 1e-9].items()}
+
+
+def _objective_of(facts: Mapping[str, Any]) -> dict[str, float]:
+    """What was decided of a week's objective beside the score: shrinkage, cost, risk aversion."""
+    return dict(facts.get("expected_return") or {}) | {"risk_aversion": facts.get("risk", {}).get("aversion", 0.0)}
 
 
 def parse_changes(settings_: list[str]) -> dict[str, Change]:

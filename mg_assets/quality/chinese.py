@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from mg_portfolio.report.weekly.names import limit_name
+
 _TEXTS: dict[str, dict[str, str]] = yaml.safe_load((Path(__file__).parent / "chinese.yaml").read_text(encoding="utf-8"))
 _KEYS = {
     "row": "行",
@@ -19,8 +21,11 @@ _KEYS = {
     "returned": "收益率",
     "what": "内容",
     "rank_ic": "RankIC",
+    "limits": "限额",
+    "relaxed": "放宽",
 }
 _WORDS = {"missing": "缺失", "not in the schema": "不在表结构中"}
+_OF_LIMITS = ("limit", "limits", "relaxed")  # whose values name a portfolio's limits
 
 
 def measure_name(measure: str) -> str:
@@ -49,10 +54,21 @@ def found(breach: Mapping[str, Any]) -> str:
         The measure, its value and the offending row; columns by their own names.
     """
     more = {
-        _KEYS.get(k, k): _WORDS.get(str(v), v)
+        _KEYS.get(k, k): _limits(str(v)) if k in _OF_LIMITS else _WORDS.get(str(v), v)
         for k, v in breach.items()
         if k not in ("partition", "measure", "observed")
     }
     where = "，".join(f"{key} {value}" for key, value in more.items())
-    head = f"{measure_name(breach['measure'])} = {breach['observed']}" if "measure" in breach else ""
+    head = f"{measure_name(breach['measure'])} = {figure(breach['observed'])}" if "measure" in breach else ""
     return head + (f"（{where}）" if where else "")
+
+
+def figure(observed: Any) -> Any:
+    """A count without a decimal point."""
+    return int(observed) if isinstance(observed, float) and observed.is_integer() else observed
+
+
+def _limits(text: str) -> str:
+    """Limits by name, with what follows: ``turnover``, or ``industry[Banks] by 0.01``."""
+    parts = (part.partition(" by ") for part in text.split(", "))
+    return "，".join(f"{limit_name(name, 'zh')} {amount}".strip() for name, _, amount in parts)

@@ -131,7 +131,7 @@ def _solution(measures: Measures, facts: dict, relaxed: dict[str, float]) -> Non
         measures.put("largest_violation", _gap(float(violation)))
     used = {k: v for k, v in relaxed.items() if v > EXACT}
     shown = ", ".join(f"{k} by {v:.4g}" for k, v in used.items())
-    measures.put("relaxed_limits", len(used), relaxed=shown)
+    measures.put("relaxed_limits", len(used), **({"relaxed": shown} if used else {}))
     decided, traded = _date(facts.get("decided")), _date(facts.get("traded"))
     if decided is not None and traded is not None:
         measures.put("traded_early", float(traded <= decided), decided=decided, traded=traded)

@@ -158,9 +158,10 @@ class PortfolioSeries:
     turnover_mean : float or None
         Two-way per rebalance, over the whole period.
     binding : mapping of constraint to float
-        Shadow price: score per unit of the limit.
+        Score that a usual step of the limit alone would earn, as ``gained`` of
+        :func:`~mg_portfolio.optimization.sensitivity.shadow_price_table`.
     return_per_score : float or None
-        Return to the next rebalance per unit of score, which turns prices into basis points a year.
+        Return to the next rebalance per unit of score, which turns it into basis points a year.
     every : int
         Trading days between rebalances.
     relaxed : mapping of constraint to float

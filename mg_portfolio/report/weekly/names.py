@@ -222,7 +222,7 @@ def name_of(subject: str, lang: str, labels: Mapping[str, str] | None = None) ->
         return (
             f"{part}{cell}（{found[3]} 日标签）"
             if lang == "zh"
-            else f"{part} {cell}, {found[3]}-day label".capitalize()
+            else f"{part[0].upper()}{part[1:]} {cell}, {found[3]}-day label"
         )
     return _shown(FACTORS | INDICES, subject, lang)
 

@@ -76,7 +76,7 @@ __all__ = [
     "render_weekly_report",
 ]
 
-BINDING_SHOWN = 12  # largest shadow prices; an index-enhanced portfolio may meet dozens of limits
+BINDING_SHOWN = 12  # costliest limits; an index-enhanced portfolio may meet dozens of limits
 TOP_WEIGHTS = 20
 PAGE_WIDTH = 9.6  # inches of a full-width chart: its 8-point words then come out at the size of the page's small print
 _RATIOS = {"rank_ic_ir", "top_information_ratio"}
@@ -131,11 +131,17 @@ def render_weekly_report(report: WeeklyReport, lang: str = "zh") -> str:
         lead=_lead(factors, words),
         factor_cards=[_factor_card(row, words) for row in factors],
         portfolio_cards=[_portfolio_card(row, report, words) for row in portfolios],
+        published=any(cell.published is not None for row in factors for cell in _cells_of(row)),
         evaluations=[(row, evaluation_cells(row)) for row in report.evaluations],
         evaluation_metrics=EVALUATION_METRICS,
         decays=decay_rows(report),
         quality=_quality(report, words),
     )
+
+
+def _cells_of(row: FactorRow) -> list[ComparedValue | Won]:
+    won = [cell for cell in (row.long_short_won, row.long_excess_won) if cell is not None]
+    return [*row.long_short.values(), *row.long_excess.values(), *won]
 
 
 def overview(report: WeeklyReport, lang: str) -> dict[str, str]:
@@ -390,7 +396,10 @@ def _portfolio_facts(
     ]
     if earned and np.isfinite(earned).all():
         spread = texts["weekday_range"].format(low=words.pct(min(earned)), high=words.pct(max(earned)))
-        facts.append((texts["weekday_year"], spread))
+        stored = np.isfinite(np.stack([np.asarray(path, float) for path in series.weekdays.values()])).all(axis=0)
+        start = np.asarray(series.days, "datetime64[D]")[stored][0]
+        since = f"{texts['comma']}{texts['since'].format(start=start)}" if start > year.start else ""
+        facts.append((texts["weekday_year"], spread + since))
     return facts
 
 
@@ -412,9 +421,8 @@ def _no_trade(found: NoTrade, texts: Mapping[str, str]) -> str:
 
 
 def _portfolio_lists(series: PortfolioSeries, words: _Formatter) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Shadow prices, relaxed and void limits, orders not executed: title, what is said of none, lines."""
-    texts, lang = words.texts, words.lang
-    at_step = {name: price * STEPS[name.partition("[")[0]] for name, price in series.binding.items()}
+    """What limits cost, relaxed and void limits, orders not executed: title, what is said of none, lines."""
+    texts, lang, at_step = words.texts, words.lang, series.binding
     slope, shown = series.return_per_score, "points"
     if slope is None:
         values, shown = {name: f"{value:.3g}" for name, value in at_step.items()}, "score"

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 import mg_assets
+from mg_assets.assets.portfolio_metadata import mean_shadow_prices
 from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.portfolios.what_if import parse_changes, what_if
+from mg_assets.portfolios.what_if import parse_changes, room_gains, what_if
 from mg_assets.settings import Settings
 from mg_portfolio import optimize
 from mg_portfolio.catalog import PORTFOLIOS
@@ -117,6 +118,23 @@ def test_the_return_per_score_is_the_weeks_own(lake):
     assert c.return_per_score == 0.003
     assert "expected_excess_bp_a_year" in c.summary.index
     assert what_if(NAME, lake.keys(TABLE)[5], lake, stock_limit=0.01).return_per_score is None  # too few before it
+
+
+def test_room_earns_what_the_week_solved_again_earns(lake):
+    key = lake.keys(TABLE)[-1]
+    gains = room_gains(lake, PORTFOLIOS[NAME], lake.day(TABLE, key), lake.metadata(TABLE, key))
+    again = what_if(NAME, key, lake, turnover_limit=0.16).summary.loc["score", "change"]  # 0.15 and the usual step
+    assert gains["turnover"] == pytest.approx(again, rel=1e-6)
+    assert list(gains.values()) == sorted(gains.values(), reverse=True)
+    assert "budget" not in gains
+
+
+def test_prices_of_weeks_with_relaxed_limits_are_left_out():
+    sound = {"shadow_prices": {"turnover": 4.0}, "return_per_score": 0.002}
+    relaxed = {"shadow_prices": {"turnover": 9000.0}, "return_per_score": 0.002, "relaxed": {"industry[Coal]": 0.01}}
+    table = mean_shadow_prices(PORTFOLIOS[NAME], [sound, relaxed, sound])
+    assert table.loc["turnover", ["weeks", "at_price"]].tolist() == [2, pytest.approx(0.04)]
+    assert mean_shadow_prices(PORTFOLIOS[NAME], [relaxed]).empty
 
 
 def test_any_day_of_the_week_will_do(lake):

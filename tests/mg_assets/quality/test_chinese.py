@@ -54,6 +54,20 @@ def test_the_english_report_keeps_the_english_texts(pages):
     assert not re.search("[\u4e00-\u9fff]", pages["en"])
 
 
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"relaxed": "industry[Banks] by 0.0005, turnover by 0.1"}, "放宽 行业：银行 0.0005，换手 0.1"),
+        ({"limits": "style[size], industry", "stocks": 90}, "限额 风格：市值，行业，股票数 90"),
+        ({"limit": "style[beta]"}, "限额 风格：贝塔"),
+        ({"limit": 0.02}, "限额 0.02"),
+    ],
+)
+def test_limits_are_named_in_chinese(more, text):
+    bad = {"partition": str(DAY), "measure": "relaxed_limits", "observed": 5} | more
+    assert chinese.found(bad) == f"被放松的约束 = 5（{text}）"
+
+
 def test_what_a_users_rule_says_stays_as_it_is():
     bad = {
         "partition": "2023-12-15",
@@ -62,6 +76,6 @@ def test_what_a_users_rule_says_stays_as_it_is():
         "column": "close",
         "fault": "missing",
     }
-    assert chinese.found(bad) == "close_within_limit = 2.0（字段 close，问题 缺失）"
+    assert chinese.found(bad) == "close_within_limit = 2（字段 close，问题 缺失）"
     assert chinese.found({"partition": "2023-12-15"}) == ""
     assert chinese.description_of("No close above the limit.") == "No close above the limit."

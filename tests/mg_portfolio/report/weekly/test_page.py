@@ -69,7 +69,7 @@ def portfolio(name="csi500_turnover30", index="CSI 500", seed=0, **changes):
         "style_limits": {"size": 0.2},
         "turnover_planned": 0.30,
         "turnover_realised": 0.312,
-        "binding": {"turnover": 4.125, "industry[Banks]": 0.5},
+        "binding": {"turnover": 0.04125, "industry[Banks]": 0.005},
         "return_per_score": 0.002,
         "relaxed": {"style[size]": 0.0132, "industry[银行]": 0.01},
         "unknown_inputs": {"style[size]": (870, 870), "industry": (12, 870)},
@@ -370,7 +370,7 @@ def test_a_portfolio_is_named_by_its_index_and_variant(name, shown):
     ],
 )  # fmt: skip
 def test_limits_have_names_and_units_of_the_language(pages, lang, lines):
-    """4.125 a unit of turnover, at 0.002 a unit of score and 50.4 rebalances a year, is 41.58 bp for each 1%."""
+    """0.04125 of score by 1% of turnover, at 0.002 a unit of score and 50.4 rebalances a year, is 41.58 bp."""
     text = Page(pages[lang]).text
     for line in lines:
         assert line in text, line
@@ -412,6 +412,20 @@ def test_seeds_and_the_spread_over_weekdays_are_shown(pages):
     assert page.rows["data-evaluation", "fused"][2] == ["8.00%", "± 0.31%"]
     assert "Excess this year, by weekday" in page.text
     assert "按调仓日（决策星期）的相对净值" in pages["zh"]
+
+
+def test_the_weekdays_say_from_which_day_they_are():
+    """Beside the portfolio's own year, which begins earlier, their range would contradict it."""
+    days = trading_days()
+    paths = {day: np.where(days < np.datetime64("2023-03-06"), np.nan, 1.0) for day in ("mon", "fri")}
+    text = render_weekly_report(weekly(portfolios=(portfolio(weekdays=paths),), factors=(), evaluations=()), "en")
+    assert "0.00% to 0.00%, since 2023-03-06" in text
+
+
+def test_small_grey_figures_are_explained_where_there_are_some(pages):
+    note = "Small grey figures"
+    assert note in pages["en"]  # the monitor printed figures of this very week
+    assert note not in render_weekly_report(weekly(as_of=datetime.date(2023, 12, 8)), "en")
 
 
 def test_the_decay_is_split_at_the_end_of_what_was_published():
@@ -548,7 +562,7 @@ def test_errors_name_the_series():
         ),
         (
             "zh",
-            ("870 只股票全部缺失，约束不起作用", "870 只股票中 12 只缺失", "2023-11-30（距今 7 个交易日）"),
+            ("870 只股票全部缺失，约束不起作用", "870 只股票中 12 只缺失", "2023-11-30（决策时 7 个交易日前）"),
         ),
     ],
 )
