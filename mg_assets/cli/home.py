@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']?\s*(?:#.*)?$)", re.MULTILINE)
 """The event log's module as homes of version 0.1 name it."""
+ADDED = ("nux", "run_monitoring")
+"""Parts of ``deploy/dagster.yaml`` that homes of version 0.2 lack."""
 STORAGE = re.compile(
     r"^(?P<name>[ \t]*base_dir:[ \t]*)(?P<quote>['\"]?)"
     r"(?P<home>[^\r\n]+?)(?P<below>/storage/(?:events|runs|schedules))(?P=quote)(?=[ \t]*(?:#.*)?\r?$)",
@@ -39,7 +42,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Prepare the home of the settings' lake."""
-    print(prepare_home(settings()))
+    home = prepare_home(settings())
+    print(home)
+    print_lacking(home)
     return 0
 
 
@@ -70,6 +75,23 @@ def prepare_home(config: "Settings") -> Path:
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", "500")
     return home
+
+
+def print_lacking(home: Path) -> None:
+    """Name on stderr what a home's ``dagster.yaml`` lacks of what a new one gets; its owner's file is not changed.
+
+    Parameters
+    ----------
+    home : Path
+    """
+    file = home / "dagster.yaml"
+    try:
+        held = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError:  # Dagster names the line
+        return
+    lacking = [name for name in ADDED if name not in held]
+    if lacking:
+        print(f"{file} lacks {' and '.join(lacking)}: copy from deploy/dagster.yaml", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from mg_assets.cli.home import prepare_home
+from mg_assets.cli.home import prepare_home, print_lacking
 from mg_assets.cli.process_group import process_group
 from mg_assets.errors import DataError
 from mg_assets.settings import CHECKOUT, settings
@@ -42,6 +42,7 @@ def run(chosen: argparse.Namespace) -> int:
     home = prepare_home(config)
     print(f"Dagster on http://127.0.0.1:{chosen.port}, lake {config.lake_url} (Ctrl-C stops it)", flush=True)
     print(f"Its log: {home / LOG}", flush=True)
+    print_lacking(home)
     workspace = ["-w", str(CHECKOUT / "workspace.yaml")]
     env = os.environ | {"DAGSTER_HOME": str(home)}
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

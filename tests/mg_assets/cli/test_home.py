@@ -7,7 +7,7 @@ import threading
 import dagster as dg
 import pytest
 
-from mg_assets.cli.home import one_run, prepare_home
+from mg_assets.cli.home import one_run, prepare_home, print_lacking
 from mg_assets.cli.screen import Screen
 from mg_assets.settings import Settings
 
@@ -118,6 +118,16 @@ def test_a_lake_of_any_name_keeps_its_storage_inside(tmp_path, config, name, old
             instance.report_runless_asset_event(dg.AssetMaterialization("made"))
     assert list((home / "storage" / "events").glob("*.db"))
     assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_what_an_old_home_lacks_is_named(config, capsys):
+    home = prepare_home(config)
+    print_lacking(home)
+    assert capsys.readouterr().err == ""
+    file = home / "dagster.yaml"
+    file.write_text(file.read_text().partition("run_monitoring:")[0])
+    print_lacking(home)
+    assert capsys.readouterr().err == f"{file} lacks run_monitoring: copy from deploy/dagster.yaml\n"
 
 
 def test_a_second_run_of_a_lake_says_so_and_waits(tmp_path, capsys):
