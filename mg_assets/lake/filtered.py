@@ -5,8 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from mg_assets.lake.integrity import PartitionFile
+from mg_assets.lake.look import SeenTable
 from mg_assets.lake.storage import TableFiles
-from mg_assets.lake.store import Lake, SeenTable
+from mg_assets.lake.store import Lake
 
 
 class FilteredLake(Lake, ABC):

@@ -10,7 +10,6 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,34 +24,19 @@ from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionE
 from mg_assets.lake.dense_panel import DensePanel, dense_panel
 from mg_assets.lake.digest import ContentDigest
 from mg_assets.lake.frames import chosen_columns, conform, in_library, joined
-from mg_assets.lake.index import IndexEntry, PartitionInfo, Stamp, TableIndex
+from mg_assets.lake.index import PartitionInfo
 from mg_assets.lake.integrity import CALLER, PartitionFile, lake_text, seal
-from mg_assets.lake.marks import CHECK_RESULT_FILE, DAMAGE_FILE, MARKS, check_mark, damage_mark, with_marks
+from mg_assets.lake.look import SeenTable, TableLooks
+from mg_assets.lake.marks import CHECK_RESULT_FILE, DAMAGE_FILE, check_mark, damage_mark
 from mg_assets.lake.parquet_layout import groups_between, write_parquet
 from mg_assets.lake.partition_keys import WHOLE, as_key, keys_of, partition_column, safe_name
 from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, TableFiles, mark_damaged
-from mg_assets.lake.unchecked import FOLDER, UNCHECKED, UncheckedLists
+from mg_assets.lake.unchecked import UncheckedLists
 
 READ_THREADS = 4
 INDEX_FILE = "_index.json"
 SEALED_FILE = "_lake.json"
 """In the root of a lake all of whose partitions say what they are: a new one, or one that was verified."""
-
-
-@dataclass(frozen=True)
-class SeenTable:
-    """A table's partitions at one time.
-
-    Attributes
-    ----------
-    partitions : dict of str to PartitionInfo
-        By key, ascending.
-    unchecked : dict of str to dict
-        By run, the partitions that it listed before it wrote them, with the digests that they had.
-    """
-
-    partitions: dict[str, PartitionInfo]
-    unchecked: Mapping[str, Mapping[str, str | None]]
 
 
 class Lake:
@@ -83,14 +67,11 @@ class Lake:
     def __init__(self, root: str | Path):
         self.root = str(root).rstrip("/")
         self.storage = Storage(self.root)
-        self._indices: dict[str, TableIndex] = {}
+        self._looks = TableLooks(self.storage, self.folder, self._opened, self.damages_beside, self.write_file)
         self._sealed: bool | None = None  # not looked at yet
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
-
-    def __getstate__(self) -> dict[str, Any]:  # another process reads the footers itself
-        return self.__dict__ | {"_indices": {}}
 
     def path(self, table: str, key: str) -> str:
         """Path of a partition's file (it need not exist); key ``all`` denotes a table without partitions."""
@@ -285,43 +266,7 @@ class Lake:
         SeenTable
             The partitions that are there, and the lists.
         """
-        wanted = None if keys is None else sorted(set(keys))
-        one = self._below(table, wanted[0]) if self.storage.remote and wanted and len(wanted) == 1 else ""
-        if files is None and (wanted is None or self.storage.remote):
-            files = self.storage.files(safe_name(table, "table"), one)
-        if files is not None:
-            every = files.partitions
-            present = {key: every[below] for key, below in zip(keys_of(every), sorted(every), strict=False)}
-            present = present if wanted is None else {key: present[key] for key in wanted if key in present}
-        else:
-            found = {key: self._stamp_and_marks(table, key) for key in wanted or ()}
-            present = {key: seen for key, seen in found.items() if seen is not None}
-        stamps = {key: stamp for key, (stamp, _) in present.items()}
-        beside = partial(self._stamp_beside, table, files.stamps if files is not None else None)
-        listed = files.names("") if files is not None and not one else None
-        out = self._index(table, listed is None or INDEX_FILE in listed).look(stamps, wanted is None, beside)
-        for key in [k for k in out if present[k][1]]:
-            stamp, names = present[key]
-            texts = {name: self.storage.read(f"{self.folder(table, key)}/{name}") for name in names}
-            out[key] = with_marks(out[key], stamp, texts)
-        if not unchecked:
-            return SeenTable(out, {})
-        lists = self.unchecked(table).read(files.names(FOLDER) if files is not None and not one else None)
-        for digests in lists.values():
-            for key in [k for k in digests if k in out and out[k].digest != digests[k]]:
-                out[key] = replace(out[key], rejected=(UNCHECKED,))
-        return SeenTable(out, lists)
-
-    def _index(self, table: str, stored: bool) -> TableIndex:
-        if table not in self._indices:
-            path = f"{self.storage.base}/{table}/{INDEX_FILE}"
-            self._indices[table] = TableIndex(
-                load=partial(self.storage.read, path) if stored else lambda: None,
-                save=partial(self.write_file, table, WHOLE, INDEX_FILE),
-                read=partial(self._entry, table),
-                remote=self.storage.remote,
-            )
-        return self._indices[table]
+        return self._looks.seen(table, keys, files, unchecked)
 
     def unchecked(self, table: str) -> UncheckedLists:
         """The lists of the table's partitions that are written and not checked."""
@@ -528,38 +473,6 @@ class Lake:
             return [(k, self.table(table, k, columns)) for k in here]
         with ThreadPoolExecutor(READ_THREADS) as pool:
             return list(zip(here, pool.map(lambda k: self.table(table, k, columns), here), strict=True))
-
-    def _stamp_beside(self, table: str, listed: Mapping[str, Stamp] | None, key: str, name: str) -> Stamp | None:
-        below = self._below(table, key)
-        if listed is not None:
-            return listed.get(f"{below}/{name}" if below else name)
-        return self.storage.stamp(f"{self.folder(table, key)}/{name}")
-
-    def _below(self, table: str, key: str) -> str:
-        """Folder of a partition, from the table's."""
-        return "" if key == WHOLE else self.folder(table, key).rpartition("/")[2]
-
-    def _stamp_and_marks(self, table: str, key: str) -> tuple[Stamp, list[str]] | None:
-        stamp = self.storage.stamp(self.path(table, key))
-        if stamp is None:
-            return None
-        return stamp, [name for name in MARKS if self.storage.exists(f"{self.folder(table, key)}/{name}")]
-
-    def _entry(self, table: str, key: str, stamp: Stamp) -> IndexEntry | None:
-        """What a partition's footer, and the files beside it that it names, say; None where it is gone."""
-        try:
-            with self._opened(table, key, ()) as file:
-                footer = file.footer
-        except MissingPartitionError:
-            return None
-        except DamagedPartitionError as error:
-            return IndexEntry(stamp, PartitionInfo(key, 0, None, {}, {}, error.what))
-        beside = {name: self._stamp_beside(table, None, key, name) for name in footer.files}
-        damaged = "; ".join(what for _, what in self.damages_beside(table, key, footer.files)) or None
-        digest = footer.digest or {"content": None, "columns": {}}
-        content = None if damaged else digest["content"]
-        rows, metadata = footer.parquet.num_rows, dict(footer.metadata)
-        return IndexEntry(stamp, PartitionInfo(key, rows, content, digest["columns"], metadata, damaged), beside)
 
     def damages_beside(self, table: str, key: str, written: Mapping[str, str]) -> list[tuple[str, str]]:
         """Name the files, and their faults, beside a partition's data whose digests are not ``written``."""

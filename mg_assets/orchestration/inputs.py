@@ -10,8 +10,9 @@ import numpy as np
 import xxhash
 
 from mg_assets.lake.index import PartitionInfo
+from mg_assets.lake.look import SeenTable
 from mg_assets.lake.storage import NO_FILES
-from mg_assets.lake.store import Lake, SeenTable
+from mg_assets.lake.store import Lake
 
 WHOLE_CONTENT = ""
 
