@@ -34,7 +34,6 @@ from mg_assets.lake.storage import DATA_FILE, RemoteFile, Storage, TableFiles, m
 from mg_assets.lake.unchecked import UncheckedLists
 
 READ_THREADS = 4
-INDEX_FILE = "_index.json"
 SEALED_FILE = "_lake.json"
 """In the root of a lake all of whose partitions say what they are: a new one, or one that was verified."""
 
