@@ -224,10 +224,13 @@ class DailySource(OwnSource):
         axis = np.unique(symbols[readable].to_numpy(object))
         columns: dict[str, np.ndarray] = {}
         unparsed: dict[str, np.ndarray] = {}
+        file, words = f"{self.name}: daily()", dict[tuple[str, int], dict[str, str]]()
         for column in (c for c in found.columns if c in NUMBERS):
             number = pd.to_numeric(found[column], errors="coerce")
             columns[column] = number.to_numpy(np.float64, na_value=np.nan)
             unparsed[column] = (number.isna() & found[column].notna()).to_numpy(bool)
+            for at in np.flatnonzero(unparsed[column]).tolist():
+                words.setdefault((file, at + 1), {})[column] = str(found[column].iloc[at])
         columns |= {c: _flags(found[c], f"source {self.name!r}: daily()") for c in FLAGS if c in found}
         date_text = pa.chunked_array([pa.array(found["date"], from_pandas=True)])
         rows = DailyRows(
@@ -235,9 +238,10 @@ class DailySource(OwnSource):
             np.where(readable, pd.Index(axis).get_indexer(symbols), -1).astype(np.int32),
             dates_of(date_text),
             columns,
-            f"{self.name}: daily()",
+            file,
             np.arange(1, len(found) + 1),
             unparsed={c: bad for c, bad in unparsed.items() if bad.any()},
+            words=words,
             date_text=date_text,
         )
         return DailyHistory(build_panel(rows))

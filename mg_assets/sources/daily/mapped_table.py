@@ -52,6 +52,8 @@ class MappedTable:
         Line of that file (the first is 1), or its row from 1 where it is no text.
     unparsed : dict of str to ndarray of bool (n,)
         Per column, the rows with a text where a number belongs.
+    words : dict of (str, int) to dict
+        Those texts by column, by file and row.
     others : int
         Rows of the files that are another table's (``only``), which are left out.
     placed : dict of str to ndarray (n,)
@@ -71,6 +73,7 @@ class MappedTable:
     paths: tuple[str, ...]
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
     unparsed: dict[str, np.ndarray] = field(default_factory=dict)
+    words: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     others: int = 0
     placed: dict[str, np.ndarray] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
@@ -204,6 +207,7 @@ def _concatenated(parts: list[MappedTable]) -> MappedTable:
         paths=tuple(p.paths[0] for p in parts),
         quarantine=merge_quarantines([p.quarantine for p in parts]),
         unparsed=joined_marks([p.unparsed for p in parts], [len(p) for p in parts]),
+        words={at: words for p in parts for at, words in p.words.items()},
         others=sum(p.others for p in parts),
         placed={k: np.concatenate([p.placed[k] for p in parts]) for k in parts[0].placed},
         remarks=tuple(dict.fromkeys(r for p in parts for r in p.remarks)),
@@ -253,7 +257,8 @@ def without_unreadable_rows(
     content = [
         {**{k: v[int(i)].as_py() for k, v in mapped.text.items()},
          "date": date_as_written(mapped.date[i], mapped.text.get("date"), int(i)),
-         **{k: float(v[i]) for k, v in mapped.numbers.items()}}
+         **{k: float(v[i]) for k, v in mapped.numbers.items()},
+         **mapped.words.get((mapped.paths[mapped.file[i]], int(mapped.row[i])), {})}
         for i in at
     ]  # fmt: skip
     symbols = [str(mapped.axis[s]) if s >= 0 else None for s in mapped.symbol[at].tolist()]
@@ -323,6 +328,7 @@ def _read_one(
         paths=(str(path),),
         quarantine=quarantine_frame(table, str(path), *data.broken_rows),
         unparsed=data.unparsed,
+        words={(str(path), number): words for number, words in data.words.items()},
         remarks=_without(mapping, read.column_names),
     )
     return _only(mapping, part, read, path), whole

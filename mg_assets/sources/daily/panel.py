@@ -65,6 +65,8 @@ class DailyRows:
         For the quarantine: line or row in the file, from 1.
     unparsed : dict of str to ndarray of bool (n,)
         Per column, the rows with a text where a number belongs.
+    words : dict of (str, int) to dict
+        Those texts by column, by file and row.
     date_text : ChunkedArray (n,) or None
         The dates as they stand in the file, where some are none.
     """
@@ -78,6 +80,7 @@ class DailyRows:
     quarantine: pd.DataFrame = field(default_factory=no_quarantine)
     notes: dict[str, object] = field(default_factory=dict)
     unparsed: dict[str, np.ndarray] = field(default_factory=dict)
+    words: dict[tuple[str, int], dict[str, str]] = field(default_factory=dict)
     date_text: pa.ChunkedArray | None = None
 
 
@@ -318,16 +321,17 @@ def _refuse_wrong_mapping(rows: DailyRows, bad: np.ndarray, foreign: np.ndarray,
 def _aside(rows: DailyRows, at: np.ndarray, reasons: list[str]) -> pd.DataFrame:
     if not len(at):
         return no_quarantine()
+    files = [_file(rows, int(i)) for i in at]
+    numbers = rows.row[at] if len(rows.row) else at + 1
     content = [
         {
             "date": date_as_written(rows.date[i], rows.date_text, int(i)),
             **{k: (None if v[i] != v[i] else v[i].item()) for k, v in rows.columns.items()},
+            **rows.words.get((file, int(number)), {}),
         }
-        for i in at
+        for i, file, number in zip(at, files, numbers, strict=True)
     ]
     symbols = [str(rows.axis[rows.symbol[i]]) if rows.symbol[i] >= 0 else None for i in at]
-    files = [_file(rows, int(i)) for i in at]
-    numbers = rows.row[at] if len(rows.row) else at + 1
     frame = quarantine_frame("daily_bars", "", numbers, reasons, content, symbols)
     frame["file"] = pd.Series(files, dtype="str")
     return frame.assign(date=rows.date[at].astype("datetime64[s]"))

@@ -64,6 +64,7 @@ def _extended(table: MappedTable, halted: MappedTable, symbol: np.ndarray, at: n
         file=np.concatenate([table.file, len(table.paths) + halted.file[at]]),
         row=np.concatenate([table.row, halted.row[at]]),
         unparsed={n: np.concatenate([v, np.zeros(count, bool)]) for n, v in table.unparsed.items()},
+        words=table.words | halted.words,
         paths=(*table.paths, *halted.paths),
         quarantine=merge_quarantines([table.quarantine, halted.quarantine]),
     )

@@ -17,6 +17,7 @@ TYPES = {
     "code": pa.dictionary(pa.int32(), pa.string()),  # few distinct values: one lookup each, not one per row
 }
 THOUSANDS = r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?"
+MANY_WORDS = 10_000  # of a column, and more than half of it: not the column, and its file is refused
 NULLS = ("", "NA", "NaN", "nan", "null", "NULL", "None", "-", "--")
 
 
@@ -56,6 +57,8 @@ class FileData:
         Rows that are no rows of this table: place (counted like ``rows``, from ``first``), reason, line.
     text : Table or None
         The columns as text, where the slow path was taken.
+    block_words : dict of int to dict
+        ``words`` of a file's blocks, which have no ``text`` together.
     notes : dict
     first : int
         Number of the row at place 0, as a person counts: the block's first line in a text file, whose first line is
@@ -68,12 +71,27 @@ class FileData:
     unparsed: dict[str, np.ndarray] = field(default_factory=dict)
     broken: list[tuple[int, str, str]] = field(default_factory=list)
     text: pa.Table | None = None
+    block_words: dict[int, dict[str, str]] = field(default_factory=dict)
     notes: dict[str, object] = field(default_factory=dict)
     first: int = 1
 
     def row_numbers(self, at: np.ndarray) -> np.ndarray:
         """Lines of a text file, or rows of another from 1, of the given rows of ``table``."""
         return self.first + (at if self.rows is None else self.rows[at])
+
+    @property
+    def words(self) -> dict[int, dict[str, str]]:
+        """By row number, the texts that stand where numbers belong, by column."""
+        found = dict(self.block_words)
+        if self.text is None:
+            return found
+        for column, bad in self.unparsed.items():
+            at = np.flatnonzero(bad)
+            if len(at) > MANY_WORDS and 2 * len(at) > len(bad):
+                continue
+            for number, word in zip(self.row_numbers(at), self.text[column].take(pa.array(at)), strict=True):
+                found.setdefault(int(number), {})[column] = str(word)
+        return found
 
     @property
     def broken_rows(self) -> tuple[np.ndarray, list[str], list[str]]:

@@ -309,6 +309,7 @@ def joined(parts: Sequence[FileData]) -> FileData:
         None if plain else np.concatenate([p.row_numbers(np.arange(n)) for p, n in zip(parts, count, strict=True)]),
         joined_marks([p.unparsed for p in parts], count),
         [(p.first + row, reason, line) for p in parts for row, reason, line in p.broken],
+        block_words={number: words for p in parts for number, words in p.words.items()},
         notes=dict(notes),
         first=parts[0].first if plain else 0,
     )  # fmt: skip
@@ -375,7 +376,7 @@ def _read_text(
         if bad is not None:
             unparsed[ours] = bad
     notes: dict[str, object] = {"rows_with_stray_commas": len(repaired)} if repaired else {}
-    return FileData(str(path), pa.table(typed), rows, unparsed, broken, text, notes)
+    return FileData(str(path), pa.table(typed), rows, unparsed, broken, text, notes=notes)
 
 
 def _fields(line: str, delimiter: str) -> list[str]:

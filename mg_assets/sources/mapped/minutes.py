@@ -218,15 +218,21 @@ def _vetted(
     bad, which = first_reason(len(mine), checks)
     bad &= symbol != -2
     where = np.flatnonzero(bad)
+    files = [table.paths[f] for f in table.file[mine[where]]]
     content = [
-        {"time": table.text["time"][int(mine[i])].as_py(), **{k: float(v[i]) for k, v in values.items()}} for i in where
+        {
+            "time": table.text["time"][int(mine[i])].as_py(),
+            **{k: float(v[i]) for k, v in values.items()},
+            **table.words.get((file, int(table.row[mine[i]])), {}),
+        }
+        for i, file in zip(where, files, strict=True)
     ]
     symbols = [str(table.axis[symbol[i]]) if symbol[i] >= 0 else None for i in where]
     frame = quarantine_frame(
         "minute_bars", "", table.row[mine[where]], [checks[which[i]][1] for i in where], content, symbols
     )
     if len(where):
-        frame["file"] = pd.Series([table.paths[f] for f in table.file[mine[where]]], dtype="str")
+        frame["file"] = pd.Series(files, dtype="str")
     return usable & ~bad, bad, frame
 
 

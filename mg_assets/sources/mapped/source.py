@@ -252,6 +252,7 @@ class MappedSource:
             date_text=table.text.get("date"),
             quarantine=merge_quarantines(aside),
             unparsed=table.unparsed,
+            words=table.words,
             notes={
                 "files": [Path(p).name for p in table.paths[:20]],
                 "file_count": len(table.paths),

@@ -4,6 +4,7 @@ Each kind holds the same stocks and days (:mod:`program_files`), so each has the
 """
 
 import datetime as dt
+import json
 import pickle
 import sqlite3
 import struct
@@ -241,6 +242,7 @@ def test_odd_rows_of_a_database_are_set_aside(tmp_path):
     assert len(first) == 1
     assert "2023-02-30" in first["content"][0]
     assert sorted(second["reason"]) == ["time is no time of a trading minute", "volume is no number"]
+    assert json.loads(second.set_index("reason")["content"]["volume is no number"])["volume"] == "many"
 
 
 def test_a_database_of_something_else_is_skipped(tmp_path):

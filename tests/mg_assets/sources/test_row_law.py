@@ -8,6 +8,7 @@ from pathlib import Path
 import exported as files
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from mutated_files import daily_files, data_lines, minute_files, qlib_files, sna
 from mg_assets.errors import DataError, MgError, SourceError
 from mg_assets.sources.daily.qlib import QlibSource
 from mg_assets.sources.io import delimited
-from mg_assets.sources.io.columns import WantedColumn
+from mg_assets.sources.io.columns import FileData, WantedColumn
 from mg_assets.sources.io.read_file import read_blocks, read_columns
 from mg_assets.sources.io.row_count import require_all_rows
 from mg_assets.sources.level2.snapshots import SnapshotSource
@@ -183,7 +184,17 @@ def test_a_word_for_a_daily_number_sets_its_row_aside(tmp_path, column):
     bad = pd.concat([d.quarantine for d in loaded])
     assert bad["row"].tolist() == [9]
     assert bad["reason"].str.endswith("is no number").all()
+    named = bad["reason"].iloc[0].split()[0]
+    assert json.loads(bad["content"].iloc[0])[named] == "many"
     assert sum(len(d.frame) for d in loaded) == 47
+
+
+def test_words_are_kept_of_each_block_of_a_file():
+    """A large file is read in blocks, which keep no text together."""
+    number = pa.table({"close": pa.array([1.0, None])})
+    text = pa.table({"close": pa.array(["1", "n/a"])})
+    parts = [FileData("f", number, unparsed={"close": np.array([False, True])}, text=text, first=at) for at in (2, 4)]
+    assert delimited.joined(parts).words == {3: {"close": "n/a"}, 5: {"close": "n/a"}}
 
 
 @pytest.mark.parametrize(("before", "between", "line"), [(0, 0, 9), (2, 0, 11), (0, 1, 10), (1, 3, 13)])
@@ -210,6 +221,7 @@ def test_words_in_a_table_beside_the_daily_bars_are_named(tmp_path):
     ]  # fmt: skip
     assert bad["file"].str.endswith("adj_factor.csv").all()
     assert json.loads(bad.set_index("row")["content"][7])["date"] == "soon"
+    assert json.loads(bad.set_index("row")["content"][5])["adj_factor"] == "many"
 
 
 def test_unusable_rows_of_reference_tables_are_named(tmp_path):
