@@ -125,7 +125,7 @@ def _study_asset(study: str) -> LakeAsset:
             backtests,
             str(rules),
             build.source.name,
-            lake.root,
+            lake.root.rpartition("/")[2],
             settings().source.kind == "simulated",
             dt.datetime.now(),
         )

@@ -202,7 +202,7 @@ def signal_study(build: Build) -> Iterator[Built]:
         correlations=matrix[list(names)].to_numpy(float).reshape(len(names), len(names)),
         correlation_days=lake.metadata("signal_correlations", WHOLE).get("days", 0),
         source=build.source.name,
-        lake=lake.root,
+        lake=lake.root.rpartition("/")[2],
         simulated=settings().source.kind == "simulated",
         generated=dt.datetime.now(),
     )

@@ -56,7 +56,7 @@ class PortfolioStudy:
     trading : str
         Costs and fills of orders, as a sentence.
     source, lake : str
-        Data source, and root of the lake.
+        Names of the data source and the lake.
     simulated : bool
         Of a simulated market, which the page says.
     generated : datetime, optional

@@ -67,7 +67,7 @@ class SignalStudy:
     correlation_days : int
         Largest number of days in one of them.
     source, lake : str
-        Data source, and root of the lake.
+        Names of the data source and the lake.
     simulated : bool
         Of a simulated market, which the page says.
     generated : datetime, optional
