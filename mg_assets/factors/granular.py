@@ -48,7 +48,7 @@ class Granular:
         """A table's values ``(S, steps * 14)``, columns :func:`column_names`."""
         bars = {240: self.bars_240, 60: self.bars_60, 30: self.bars_30}[GRANULARITIES[name]]
         # feature by feature, so that the steps of a feature are neighbouring columns
-        return bars.transpose(0, 2, 1).reshape(len(bars), -1)
+        return bars.transpose(0, 2, 1).reshape(len(bars), bars.shape[1] * bars.shape[2])  # -1 needs a stock
 
 
 def column_names(table: str) -> tuple[str, ...]:

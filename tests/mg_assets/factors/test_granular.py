@@ -91,6 +91,12 @@ def test_features_agree_with_the_twin(seed):
     assert np.isnan(found.bars_240[10, 0, per_trade])
 
 
+def test_a_day_without_stocks_has_all_columns():
+    found = granular_features(*(values[:0] for values in awkward(7)))
+    shapes = {table: found.table(table).shape for table in STEPS}
+    assert shapes == {table: (0, len(column_names(table))) for table in shapes}
+
+
 def test_permuting_stocks_permutes_and_a_stock_stands_alone():
     data = awkward(4)
     whole = granular_features(*data)
