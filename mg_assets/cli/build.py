@@ -17,6 +17,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 
 from mg_assets.assets import ASSET_OF, TABLES
 from mg_assets.automation import JOBS, job_of
@@ -43,8 +44,8 @@ from mg_assets.settings import Settings
 from mg_assets.sources import build_source
 from mg_assets.sources.base import Source
 
-REPOSITORY = {".dagster/repository": "__repository__@mg_assets.definitions"}
-"""Dagster's own tag: the pages of jobs list the runs of their repository."""
+REPOSITORY = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("mg_assets.definitions"), "__repository__")
+"""Where the UI looks a job up: its timeline and its pages of jobs show only runs that name their repository."""
 NO_COMPUTE_LOGS = {
     "module": "dagster._core.storage.noop_compute_log_manager",
     "class": "NoOpComputeLogManager",
@@ -77,7 +78,14 @@ def opened_instance() -> dg.DagsterInstance:
     ref = InstanceRef.from_dir(home, overrides={"compute_logs": NO_COMPUTE_LOGS})
     with open(Path(home) / ".opening", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return dg.DagsterInstance.from_ref(ref)
+        instance = dg.DagsterInstance.from_ref(ref)
+    create = instance.create_run_for_job
+
+    def create_run_for_job(job_def: dg.JobDefinition, **given: Any) -> dg.DagsterRun:
+        return create(job_def=job_def, remote_job_origin=REPOSITORY.get_job_origin(job_def.name), **given)
+
+    vars(instance)["create_run_for_job"] = create_run_for_job  # execute_in_process names no repository
+    return instance
 
 
 def build_steps(config: Settings, screen: Screen, skip_failed: bool = False) -> BuildReport:
@@ -253,7 +261,7 @@ class _Builder:
         """Run Dagster on a range of partitions of the tables; whether all of them were built."""
         self._seen = None
         definition = TABLES[tables[0]].definition
-        tags = process_tag() | REPOSITORY
+        tags = process_tag() | {"dagster/max_retries": "0"}  # a daemon would try a failed run again in its own process
         if definition is not None:
             ends = [first, last]
             if definition == HALF_YEARLY:

@@ -130,6 +130,15 @@ def test_a_page_lists_the_columns_as_they_are(built):
     assert found["rank_ic_mean"].description
 
 
+def test_the_uis_timeline_finds_each_run(built):
+    with dg.DagsterInstance.from_config(str(built.folder / "lake" / ".dagster")) as instance:
+        runs = instance.get_runs()
+    origins = [run.remote_job_origin for run in runs]
+    assert {origin.repository_origin.get_label() for origin in origins} == {"__repository__@mg_assets.definitions"}
+    assert {origin.job_name for origin in origins} >= {"daily_after_close", "half_yearly_retrain"}
+    assert {run.tags["dagster/max_retries"] for run in runs} == {"0"}  # no daemon runs a part of mg run again
+
+
 def test_models_are_stored_without_pickle_and_with_their_card(lake):
     folder = Path(lake.folder("hf_gru_model", "2023H1"))
     assert sorted(f.name for f in folder.iterdir()) == [

@@ -43,6 +43,22 @@ def test_a_new_home_lies_in_the_lake(config, tmp_path):
     assert (home / "dagster.yaml").read_text() == edited
 
 
+@dg.job
+def a_job():
+    """A job without steps."""
+
+
+def test_a_run_from_a_terminal_names_its_repository(config):
+    """The UI's timeline shows no others."""
+    from mg_assets.cli.build import opened_instance
+
+    prepare_home(config)
+    with opened_instance() as instance:
+        run = instance.get_run_by_id(a_job.execute_in_process(instance=instance).run_id)
+    assert run.remote_job_origin.repository_origin.get_label() == "__repository__@mg_assets.definitions"
+    assert run.remote_job_origin.job_name == "a_job"
+
+
 @pytest.mark.parametrize("line", ["module: {}  \r", "module: '{}'", 'module: "{}"  # as it came'])
 def test_only_the_line_of_an_old_event_log_is_migrated(config, tmp_path, line):
     home = tmp_path / "lake" / ".dagster"
