@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from mg_assets.lake.store import Lake
 from mg_assets.settings import settings
+from mg_assets.web.connections import open_again
 from mg_assets.web.guard import guard
 from mg_assets.web.pages import page_route
 
@@ -35,6 +36,7 @@ class Webserver(DagsterWebserver):
 
 def main() -> None:
     """Start the server."""
+    open_again()
     app.DagsterWebserver = Webserver  # type: ignore
     cli.main()
 
