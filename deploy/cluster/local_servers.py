@@ -8,15 +8,18 @@ import json
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from mg_assets.cli.process_group import process_group
 
@@ -116,70 +119,144 @@ def listens(port: int) -> bool:
     return True
 
 
-@contextmanager
-def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL server on a new, empty database; gives its address for SQLAlchemy.
+class Server:
+    """A server of this machine that can be struck, and started again with the same files and port.
 
-    Yields
-    ------
-    str
+    Parameters
+    ----------
+    name : str
+    command : sequence of str
+    log : Path
+        Of what it prints.
+    ready : callable
+        Whether it answers.
+    seconds : float
+        That it has until then.
+    client : dict of str to str, optional
+        Variables of its clients; entering the server gives them.
+    env : dict of str to str, optional
+        Its own variables; may be changed before it is started again.
+    **options
+        For :class:`subprocess.Popen`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        ready: Callable[[], bool],
+        seconds: float,
+        client: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        **options: Any,
+    ):
+        self.name, self.client, self.env = name, dict(client or {}), None if env is None else dict(env)
+        self._command, self._log, self._ready, self._seconds, self._options = command, log, ready, seconds, options
+        self._group = ExitStack()
+        self._process: subprocess.Popen | None = None
+
+    def __enter__(self) -> dict[str, str]:
+        self.start()
+        return self.client
+
+    def __exit__(self, *error: object) -> None:
+        if self.alive():
+            self.signal(signal.SIGCONT)
+        self._group.close()
+
+    def start(self) -> None:
+        """Start it, and return once it answers; it must not be running.
+
+        Raises
+        ------
+        ServerError
+            It does not.
+        """
+        self._group.close()
+        out = self._group.enter_context(self._log.open("ab"))
+        options = {"env": self.env, "stdout": out, "stderr": subprocess.STDOUT, **self._options}
+        (self._process,) = self._group.enter_context(process_group(self._command, **options))
+        wait_for(self._ready, self.name, self._log, self._seconds, self._process)
+
+    def alive(self) -> bool:
+        """Whether it runs, or is stopped."""
+        return self._process is not None and self._process.poll() is None
+
+    def processes(self) -> list[psutil.Process]:
+        """It and all processes that it started, also those with sessions of their own."""
+        if not self.alive():
+            return []
+        try:
+            first = psutil.Process(self._process.pid)  # type: ignore[union-attr]
+            return [first, *first.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def signal(self, number: signal.Signals, alone: bool = False) -> None:
+        """Send a signal to all of its processes, or to it alone; SIGKILL is what the death of a machine is to them."""
+        for process in self.processes()[: 1 if alone else None]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has ended."""
+        if self._process is not None:
+            self._process.wait(seconds)
+
+
+def postgres(folder: Path) -> Server:
+    """A PostgreSQL server on a new, empty database; ``MG_PG`` is its address for SQLAlchemy.
+
+    Returns
+    -------
+    Server
 
     Raises
     ------
     ServerError
-        It did not start.
+        The database could not be made.
     """
     bin_folder, port = postgres_binaries(), free_port()
     folder.mkdir(parents=True)
-    user: dict[str, Any] = {}
+    options: dict[str, Any] = {"cwd": folder}
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         nobody = pwd.getpwnam("nobody")
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        options |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
     data, log = str(folder / "data"), folder.with_suffix(".log")
+    initdb = [str(bin_folder / "initdb"), "-D", data, *("-U", "mg", "-A", "trust", "-E", "UTF8"), "--no-locale"]
     with log.open("wb") as out:
-        options: dict[str, Any] = {"cwd": folder, "stdout": out, "stderr": subprocess.STDOUT, **user}
-        initdb = [str(bin_folder / "initdb"), "-D", data, *("-U", "mg", "-A", "trust", "-E", "UTF8"), "--no-locale"]
-        if subprocess.run([*initdb, "--no-sync"], check=False, **options).returncode:
-            raise ServerError(f"PostgreSQL's initdb failed: {log.read_text().strip().splitlines()[-1]}")
-        listen = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off")
-        command = [str(bin_folder / "postgres"), "-D", data, "-p", str(port), *listen]
-        with process_group(command, **options) as (server,):
-            ready = [str(bin_folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-            wait_for(lambda: not subprocess.run(ready, check=False).returncode, "PostgreSQL", log, 60, server)
-            yield f"postgresql+psycopg2://mg@127.0.0.1:{port}/postgres?options=-csynchronous_commit%3Doff"
+        done = subprocess.run([*initdb, "--no-sync"], check=False, stdout=out, stderr=subprocess.STDOUT, **options)
+    if done.returncode:
+        raise ServerError(f"PostgreSQL's initdb failed: {log.read_text().strip().splitlines()[-1]}")
+    listen = ("-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off")
+    command = [str(bin_folder / "postgres"), "-D", data, "-p", str(port), *listen]
+    probe = [str(bin_folder / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    address = f"postgresql+psycopg2://mg@127.0.0.1:{port}/postgres?options=-csynchronous_commit%3Doff"
+
+    def ready() -> bool:
+        return not subprocess.run(probe, check=False).returncode
+
+    return Server("PostgreSQL", command, log, ready, 60, {"MG_PG": address}, **options)
 
 
-@contextmanager
-def object_store(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
-    """An S3-compatible server with one bucket, its objects files in a folder; gives the variables of its clients.
-
-    Yields
-    ------
-    dict of str to str
-    """
+def object_store(folder: Path, bucket: str) -> Server:
+    """An S3-compatible server with one bucket, its objects files in a folder."""
     program, port = rclone_binary(), free_port()
     (folder / bucket).mkdir(parents=True)
-    log = folder.with_suffix(".log")
     command = [program, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}", str(folder)]
-    with log.open("wb") as out, process_group(command, stdout=out, stderr=subprocess.STDOUT) as (server,):
-        wait_for(lambda: listens(port), "rclone", log, 30, server)
-        yield {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
+    client = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    return Server("rclone", command, folder.with_suffix(".log"), lambda: listens(port), 30, client)
 
 
-@contextmanager
-def ray_cluster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """A head and a second node, one CPU each; gives the address of the head's job server.
-
-    Yields
-    ------
-    str
-    """
+def ray_nodes(folder: Path, env: Mapping[str, str]) -> tuple[Server, Server]:
+    """Ray's head and a second node, one CPU each; ``MG_RAY`` is the address of the head's job server."""
     program, head, jobs = str(Path(sys.executable).parent / "ray"), free_port(), free_port()
     common = ["--block", "--disable-usage-stats", "--num-cpus=1", "--num-gpus=0", "--object-store-memory=80000000"]
     first = [program, "start", "--head", *common, "--node-ip-address=127.0.0.1", f"--port={head}"]
@@ -188,14 +265,11 @@ def ray_cluster(folder: Path, env: Mapping[str, str]) -> Iterator[str]:
     first += [f"--temp-dir={folder}/ray"]
     second = [program, "start", *common, "--node-ip-address=127.0.0.1", f"--address=127.0.0.1:{head}"]
     second += [f"--dashboard-agent-listen-port={free_port()}"]
-    log = folder / "ray.log"
-    with ExitStack() as nodes, log.open("wb") as out:
-        options: dict[str, Any] = {"env": dict(env), "cwd": folder, "stdout": out, "stderr": subprocess.STDOUT}
-        (server,) = nodes.enter_context(process_group(first, **options))
-        wait_for(lambda: alive_nodes(jobs) >= 1, "Ray's head", log, 120, server)
-        (node,) = nodes.enter_context(process_group(second, **options))
-        wait_for(lambda: alive_nodes(jobs) >= 2, "Ray's second node", log, 120, node)
-        yield f"http://127.0.0.1:{jobs}"
+    log, client = folder / "ray.log", {"MG_RAY": f"http://127.0.0.1:{jobs}"}
+    return (
+        Server("Ray's head", first, log, lambda: alive_nodes(jobs) >= 1, 300, client, env, cwd=folder),
+        Server("Ray's second node", second, log, lambda: alive_nodes(jobs) >= 2, 300, client, env, cwd=folder),
+    )
 
 
 def alive_nodes(port: int) -> int:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cluster_demo
+import local_cluster
 import local_servers
 import pytest
 
@@ -22,7 +23,7 @@ def test_variables_of_several_machines_are_known():
 
 
 def test_what_is_absent_is_named_with_its_remedy(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(cluster_demo.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(local_cluster.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(local_servers, "DEBIAN", tmp_path)
     monkeypatch.setattr(local_servers.shutil, "which", lambda name: None)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bin" / "python"))
@@ -43,25 +44,24 @@ def test_a_server_that_ends_is_named_with_its_last_line(tmp_path):
         local_servers.wait_for(lambda: False, "Ray's head", log, 5, server)
 
 
-def test_other_bytes_and_absent_partitions_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(cluster_demo, "TABLES", ("fused",))
+def test_other_bytes_and_absent_partitions_are_named(tmp_path):
     for name, days in (("here", {"2023-01-03": b"a", "2023-01-04": b"b"}), ("there", {"2023-01-03": b"c"})):
         for day, content in days.items():
             folder = tmp_path / name / "fused" / f"date={day}"
             folder.mkdir(parents=True)
             (folder / "part.parquet").write_bytes(content)
     days = ["2023-01-03", "2023-01-04", "2023-01-05"]
-    lines = cluster_demo.differences({"MG_LAKE": str(tmp_path / "there")}, tmp_path / "here", days)
-    assert lines == [
-        "fused 2023-01-03: other bytes",
-        "fused 2023-01-04: absent on the cluster",
-        "fused 2023-01-05: absent here",
-    ]
+    found = local_cluster.differences({"MG_LAKE": str(tmp_path / "there")}, tmp_path / "here", ["fused"], days)
+    assert found == {
+        ("fused", "2023-01-03"): "other bytes",
+        ("fused", "2023-01-04"): "absent on the cluster",
+        ("fused", "2023-01-05"): "absent here",
+    }
 
 
 @pytest.mark.slow
 def test_the_lake_of_a_cluster_is_that_of_one_machine(tmp_path):
-    if lacking := cluster_demo.absent():
+    if lacking := local_cluster.absent():
         pytest.skip("; ".join(lacking))
     done = subprocess.run(
         [sys.executable, str(CHECKOUT / "deploy/cluster/cluster_demo.py"), "--days", "4"],

@@ -1,0 +1,61 @@
+"""``deploy/cluster/cluster_faults.py``: the faults it draws, what it leaves out, what counts as computed twice."""
+
+from argparse import Namespace
+from collections import Counter
+from types import SimpleNamespace
+
+import cluster_faults
+import dagster as dg
+import pytest
+
+
+@pytest.fixture
+def campaign(tmp_path, monkeypatch, capsys):
+    """One that has no right to mount a file system; Debian's faketime is absent."""
+    refused = SimpleNamespace(returncode=1, stderr="must be superuser")
+    monkeypatch.setattr(cluster_faults.subprocess, "run", lambda *command, **options: refused)
+    monkeypatch.setattr(cluster_faults, "_faketime", lambda: None)
+    options = Namespace(faults=100, seed=1, days=1, stocks=10, kind=None, sound=None)
+    made = cluster_faults.Campaign(tmp_path, options)
+    made.printed = capsys.readouterr().out
+    return made
+
+
+def test_fifty_faults_are_of_all_kinds():
+    assert sum(kind.weight for kind in cluster_faults.KINDS.values()) == 50
+
+
+def test_what_cannot_be_struck_here_is_named_and_replaced(campaign):
+    assert "no disk full: no file system of its own can be mounted here (must be superuser)" in campaign.printed
+    assert "no clock an hour off: no faketime here: sudo apt-get install faketime" in campaign.printed
+    assert len(campaign.left) == 100
+    assert not {"disk full", "clock an hour off"} & set(campaign.left)
+
+
+def test_a_round_changes_the_second_node_once(campaign):
+    seen = Counter()
+    while campaign.left:
+        planned = campaign._plan()
+        assert 0 < len(planned) <= cluster_faults.PER_ROUND
+        assert sum(cluster_faults.KINDS[name].lasting for name in planned) <= 1
+        for name in planned:
+            campaign.left.remove(name)
+            seen[name] += 1
+    assert sum(seen.values()) == 100
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["2023-01-03"]))
+def fused():
+    """A table."""
+
+
+def test_a_second_computation_of_a_finished_step_is_named(campaign):
+    tags = {"dagster/backfill": "one"}
+    with dg.DagsterInstance.ephemeral() as campaign.instance:
+        options = {"instance": campaign.instance, "partition_key": "2023-01-03"}
+        dg.materialize([fused], tags=tags, **options)
+        dg.materialize([fused], tags={"dagster/backfill": "another"}, **options)
+        assert campaign._computed_twice(["one"]) == []
+        dg.materialize([fused], tags=tags, **options)
+        (line,) = campaign._computed_twice(["one"])
+    assert line == "fused 2023-01-03: computed by 2 runs, after the step of one of them had succeeded"
