@@ -50,6 +50,7 @@ class Estimate:
         self._done: dict[str, float] = {}  # of it, of the range under way, by what reports its progress
         self._total: dict[str, float] = {}
         self._training = (0.0, 0.0)  # work that is left of the training under way, and the seconds that it says
+        self._least = 0.0  # seconds that the asset under way says of itself
         self._next = 0  # the first stage that has not begun
         present = {t: set(lake.keys(t)) for step in steps for t in step.tables}
         self._share = {
@@ -84,6 +85,7 @@ class Estimate:
             self._ranges += self._total[name]
         self._done[name], self._total[name] = done * cost, total * cost
         self._training = ((total - done) * cost, left) if seeds and left > 0 else (0.0, 0.0)
+        self._least = left
 
     def left(self) -> float:
         """Seconds that the run takes from now on."""
@@ -91,7 +93,7 @@ class Estimate:
         speed = (PRIOR + self._clock() - self._began) / (PRIOR + done)
         training, seconds = self._training
         work = self._finished + self._stage - done + sum(self._coming())
-        return seconds + speed * max(work - training, 0.0)
+        return max(seconds + speed * max(work - training, 0.0), self._least)
 
     def _coming(self) -> list[float]:
         """Work of each stage that has not begun."""
@@ -111,7 +113,7 @@ class Estimate:
 
     def _end_stage(self) -> None:
         self._finished += self._stage
-        self._stage = self._ranges = 0.0
+        self._stage = self._ranges = self._least = 0.0
         self._done.clear()
         self._training = (0.0, 0.0)
 

@@ -88,6 +88,15 @@ def test_ranges_of_days_add_up(clock):
     assert found.left() == pytest.approx(rest)
 
 
+def test_a_run_takes_no_less_than_the_asset_under_way(clock):
+    found = estimate(clock)
+    found.begin(4, {"factor_evaluation": [WHOLE]})
+    found.progress("factor_evaluation", 10, 96, 700.0)
+    assert found.left() == 700.0
+    found.end(4)
+    assert found.left() == 0.0
+
+
 def test_a_training_says_itself_what_is_left_of_it(clock):
     keys = {t: step.keys for step in STEPS[:2] for t in step.tables}
     found = estimate(clock, keys)
