@@ -41,8 +41,6 @@ class Connection:
     def close(self):
         pass
 
-    commit = rollback = close
-
 
 @pytest.fixture
 def pool():
@@ -50,7 +48,8 @@ def pool():
     connections.open_again()
     connections.open_again()  # once is enough
     made = []
-    yield SimpleNamespace(made=made, take=QueuePool(lambda: made.append(Connection()) or made[-1], pool_size=1).connect)
+    pool = QueuePool(lambda: made.append(Connection()) or made[-1], pool_size=1, reset_on_return=None)
+    yield SimpleNamespace(made=made, take=pool.connect)
     event.remove(Pool, "checkout", connections._ping)
 
 
