@@ -181,7 +181,7 @@ def _backtest_asset(name: str) -> LakeAsset:
                 "benchmark_nav": "index weights of each decision, drifting",
                 "relative_nav": "nav / benchmark_nav",
                 "cash": "in units of the first day's value",
-                "relative_nav_mon": "the same portfolio decided on Mondays, and so on to relative_nav_fri",
+                "relative_nav_mon": "relative NAV of the same portfolio decided on Mondays",
             },
             holdings: {"date": "trading day", "symbol": "stock", "weight": "at the close", "price": "adjusted close"},
             trades: {
