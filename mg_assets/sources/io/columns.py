@@ -81,7 +81,7 @@ class FileData:
 
     @property
     def words(self) -> dict[int, dict[str, str]]:
-        """By row number, the texts that stand where numbers belong, by column."""
+        """By row number and column, the texts in place of numbers."""
         found = dict(self.block_words)
         if self.text is None:
             return found
