@@ -174,7 +174,7 @@ class Campaign:
         struck = [name for name in before if self._strike(name, {})]
         made = [self.cluster.launch({table: [(days[0], days[-1])] for table in TABLES}) for days in spans]
         struck += self._strike_while(made, [name for name in planned if not KINDS[name].before])
-        self._mend()
+        self._restore()
         days = [day for span in spans for day in span]
         how, wrong = self._outcome(made, days)
         for name in struck:
@@ -246,7 +246,7 @@ class Campaign:
                 self.restarts[server.name] += 1
                 server.start()
 
-    def _mend(self) -> None:
+    def _restore(self) -> None:
         """Give the second node back its place, its clock and its disk."""
         node, (filled) = self.cluster.node, self.disk / "filled"
         filled.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from mg_assets.orchestration.lost_starts import end_lost_starts
 
 
 class Launcher:
-    """Says of every worker what it is told to."""
+    """Says of every worker what the test sets."""
 
     supports_check_run_worker_health = True
     says = "FAILED"
