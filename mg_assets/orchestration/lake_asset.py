@@ -241,7 +241,7 @@ def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -
 
 def _asked(context: dg.AssetExecutionContext) -> float | None:
     """When the run was asked for, of one that is attempted again the first time."""
-    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
     return None if record is None else record.create_timestamp.timestamp()
 
 
