@@ -240,8 +240,10 @@ def _dependency(entry: TableAsset, upstream: TableAsset, need: UpstreamWindow) -
 
 
 def _asked(context: dg.AssetExecutionContext) -> float | None:
-    """When the run was asked for, of one that is attempted again the first time."""
-    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
+    """When the run was asked for; of an automatic retry when the first attempt was, of a person's own this one."""
+    run = context.run
+    first = run.root_run_id if "dagster/retry_number" in run.tags else None
+    record = context.instance.get_run_record_by_id(first or run.run_id)
     return None if record is None else record.create_timestamp.timestamp()
 
 
