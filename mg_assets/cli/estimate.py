@@ -1,5 +1,6 @@
 """How much longer a run takes: what its stages have to build, weighted by known costs, corrected by measured speed."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -85,7 +86,7 @@ class Estimate:
             self._ranges += self._total[name]
         self._done[name], self._total[name] = done * cost, total * cost
         self._training = ((total - done) * cost, left) if seeds and left > 0 else (0.0, 0.0)
-        self._least = left
+        self._least = 0.0 if math.isnan(left) else left
 
     def left(self) -> float:
         """Seconds that the run takes from now on."""

@@ -1,5 +1,6 @@
 """What the terminal shows of a run: its steps, and the progress of the table that is being built."""
 
+import math
 import shutil
 import sys
 import time
@@ -37,11 +38,12 @@ class Screen:
         done, total : int
             Of its partitions.
         left : float
-            Seconds for the others.
+            Seconds for the others; NaN where that is not known yet.
         more : str, optional
             What follows: of the run as a whole.
         """
-        text = f"        {table}: {done} of {total}, {left:.0f} s left{', ' if more else ''}{more}"
+        ending = "" if math.isnan(left) else f", {left:.0f} s left"
+        text = f"        {table}: {done} of {total}{ending}{', ' if more else ''}{more}"
         if self._live:
             width = shutil.get_terminal_size().columns
             text = text if len(text) < width else f"        {text[9 - width :]}"  # a longer line cannot be rewritten

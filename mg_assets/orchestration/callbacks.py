@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mg_assets.quality.suite import CheckOutcome
 
 OnProgress = Callable[[str, int, int, float], None]
-"""Takes a table, how many of its partitions are done, how many there are, and the seconds left."""
+"""Takes a table, how many of its partitions are done, how many there are, and the seconds left (NaN: not known yet)."""
 OnFailure = Callable[[str, str, Exception], None]
 """Takes a table, the lake key of its partition that could not be made, and the reason."""
 

@@ -3,6 +3,7 @@
 Where one cannot be made, the others are, and the step fails at the end with the reason of each that is missing.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from mg_assets.orchestration.failures import USER_ERRORS, failure_text, one_line
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.lineage import column_lineage
 from mg_assets.orchestration.metadata import markdown
+from mg_assets.orchestration.pace import Pace
 from mg_assets.orchestration.partition_build import Build, Built, Make
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY
 from mg_assets.orchestration.restatements import batch_of, partition_page, run_page
@@ -123,6 +125,7 @@ class _Step:
         self.waiting = dict.fromkeys((t, k) for k in build.keys for t in self.tables)
         self.total = len(self.waiting)
         self.began = time.monotonic()
+        self.pace = Pace()
         self._registry, self._build = registry, build
         # before anything is read: what changes meanwhile makes the partition stale
         seen = self._seen = LakeSnapshot(build.lake)
@@ -256,12 +259,13 @@ def _figures(entry: TableAsset, built: Built) -> dict[str, Any]:
 def _log_progress(context: dg.AssetExecutionContext, step: _Step) -> None:
     """Report the step's progress to the terminal, and ten times a step to the run's log."""
     done = max(step.total - len(step.waiting), 1)
-    left = (time.monotonic() - step.began) / done * len(step.waiting)
+    left = step.pace.left(done, step.total)
     if callbacks.on_progress is not None:
         callbacks.on_progress(step.name, done, step.total, left)
     every = max(1, step.total // PROGRESS_MESSAGES)
     if step.total > 1 and (done % every == 0 or done == step.total):
-        context.log.info(f"{step.name}: {done} of {step.total} partitions, {left:.0f} s left")
+        ending = "" if math.isnan(left) else f", {left:.0f} s left"
+        context.log.info(f"{step.name}: {done} of {step.total} partitions{ending}")
 
 
 def _made(

@@ -6,6 +6,7 @@ from mg_assets.assets import ASSET_OF
 from mg_assets.cli.estimate import PRIOR, SECONDS, TRAINING, Estimate, duration
 from mg_assets.cli.plan import BuildStep
 from mg_assets.lake.store import WHOLE
+from mg_assets.orchestration.pace import Pace
 
 DAYS = tuple(f"2023-02-{d:02d}" for d in range(1, 11))
 STEPS = [
@@ -95,6 +96,18 @@ def test_a_run_takes_no_less_than_the_asset_under_way(clock):
     assert found.left() == 700.0
     found.end(4)
     assert found.left() == 0.0
+
+
+def test_a_first_report_after_compiling_is_no_pace(clock):
+    pace, found = Pace(clock), estimate(clock)
+    found.begin(1, {"trades": DAYS, "orders": DAYS})
+    clock.now = 19.0  # the kernels, and two partitions
+    before = found.left()
+    found.progress("trades and orders", 2, 20, pace.left(2, 20))
+    assert found.left() <= before
+    clock.now += 1.0
+    assert pace.left(12, 20) == pytest.approx(0.8)
+    assert pace.left(20, 20) == 0.0
 
 
 def test_a_training_says_itself_what_is_left_of_it(clock):
