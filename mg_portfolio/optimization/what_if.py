@@ -100,13 +100,19 @@ class Comparison:
     def shadow_prices(self) -> pd.DataFrame:
         """Shadow prices of both sides by constraint, score per unit of the limit; 0 where a limit is slack.
 
+        NaN throughout a side that had to relax limits: the least relaxation comes before the score, and a price says
+        nothing of it.
+
         With a return per score also ``step``, a usual move of the limit, and what it earns at these prices in basis
         points a year: ``bp_before``, ``bp_after``.
         """
-        a, b = self.solution_before.shadow_prices, self.solution_after.shadow_prices
-        names = list(dict.fromkeys([*a, *b]))
+        sides = {"before": self.solution_before, "after": self.solution_after}
+        names = list(dict.fromkeys(name for side in sides.values() for name in side.shadow_prices))
         frame = pd.DataFrame(
-            {"before": [a.get(n, 0.0) for n in names], "after": [b.get(n, 0.0) for n in names]},
+            {
+                side: [np.nan if solution.relaxed else solution.shadow_prices.get(name, 0.0) for name in names]
+                for side, solution in sides.items()
+            },
             index=pd.Index(names, name="constraint"),
         )
         frame["change"] = frame["after"] - frame["before"]
@@ -129,9 +135,8 @@ class Comparison:
         moved = self.exposures[self.exposures["change"].abs() > 1e-9]
         if not moved.empty:
             parts.append(moved.to_string(float_format=lambda x: f"{x:.4f}", na_rep=""))
-        parts.append(
-            "shadow prices (score per unit)\n" + self.shadow_prices.to_string(float_format=lambda x: f"{x:.4g}")
-        )
+        prices = self.shadow_prices.to_string(float_format=lambda x: f"{x:.4g}", na_rep="")
+        parts.append(f"{self._prices_title()}\n{prices}")
         return "\n\n".join(parts)
 
     def to_html(self, chart: str = "") -> str:
@@ -156,13 +161,20 @@ class Comparison:
                 _with_bars(self.weights.head(20).set_index("symbol"), ["before", "after", "change"]),
                 "<h4>Exposures</h4>",
                 _with_bars(self.exposures, ["change"]),
-                "<h4>Shadow prices, score per unit of the limit</h4>",
+                f"<h4>{self._prices_title().capitalize()}</h4>",
                 _with_bars(self.shadow_prices, ["before", "after"]),
             ]
         )
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+    def _prices_title(self) -> str:
+        sides = {"before": self.solution_before, "after": self.solution_after}
+        void = " and ".join(side for side, solution in sides.items() if solution.relaxed)
+        return "shadow prices, score per unit of the limit" + (
+            f" (none {void}, where limits were relaxed)" if void else ""
+        )
 
 
 def compare(

@@ -105,6 +105,13 @@ def test_an_infeasible_change_is_relaxed_and_reported():
     c = compare(p, replace(p, holdings=p.holdings, turnover_limit=0.0, industry_limit=0.0))
     assert c.summary.loc["status", "after"] == "relaxed"
     assert "turnover by" in c.summary.loc["relaxed", "after"]
+    assert c.shadow_prices["before"].notna().all()
+    assert c.shadow_prices["after"].isna().all()  # the least relaxation comes before the score: a price says nothing
+    title = "shadow prices, score per unit of the limit (none after, where limits were relaxed)"
+    assert title in str(c)
+    assert title.capitalize() in c.to_html()
+    assert "nan" not in str(c).lower()
+    assert "nan" not in c.to_html().lower()
 
 
 def test_only_limits_may_differ():
