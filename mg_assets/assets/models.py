@@ -21,14 +21,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start
 from mg_assets.modelling.monitor import TrainingMonitor, open_logs, stored_rate
-from mg_assets.modelling.panels import (
-    MADS,
-    columns_of,
-    market_value_basis,
-    tables_of,
-    training_data,
-    training_windows,
-)
+from mg_assets.modelling.panels import MADS, columns_of, market_value_basis, tables_of
 from mg_assets.modelling.rank_ic import known_rank_ic
 from mg_assets.modelling.score_tables import scores_of
 from mg_assets.modelling.signals import (
@@ -41,6 +34,7 @@ from mg_assets.modelling.signals import (
     score_part,
     weighted_by_hand,
 )
+from mg_assets.modelling.training_inputs import training_data, training_windows
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.lineage import all_from
 from mg_assets.orchestration.metadata import markdown_table
@@ -230,8 +224,9 @@ def _table(curves: pd.DataFrame) -> dg.TableMetadataValue:
         rows.iloc[np.unique(np.linspace(0, len(rows) - 1, min(each, len(rows))).round().astype(int))]
         for _, rows in curves.groupby("seed")
     ]
-    kinds = {c: float if c in ("loss", "rank_ic") else int for c in CHECK_COLUMNS}
-    records = [dg.TableRecord({c: kind(row[c]) for c, kind in kinds.items()}) for _, row in pd.concat(shown).iterrows()]
+    kinds: dict[str, type] = {c: float if c in ("loss", "rank_ic") else int for c in CHECK_COLUMNS}
+    thinned = pd.concat(shown).round({"loss": 6, "rank_ic": 4})
+    records = [dg.TableRecord({c: kind(row[c]) for c, kind in kinds.items()}) for _, row in thinned.iterrows()]
     return dg.MetadataValue.table(
         records, dg.TableSchema([dg.TableColumn(c, kind.__name__) for c, kind in kinds.items()])
     )

@@ -23,14 +23,13 @@ from mg_assets.portfolios.trading_rules import trading_rules
 from mg_assets.settings import settings
 from mg_portfolio.catalog import ALL_PORTFOLIOS, PortfolioSpec
 from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
+from mg_portfolio.report.portfolio_study.layouts import STUDIES, portfolios_of
 from mg_portfolio.report.portfolio_study.tables import (
     CELL_COLUMNS,
-    STUDIES,
     Account,
     compose,
     compose_correlations,
     portfolio_table_markdown,
-    portfolios_of,
 )
 from mg_portfolio.report.published import published_digest
 

@@ -28,7 +28,9 @@ from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_name, half_year_of, half_year_start, month_of, shift, week_of
 from mg_assets.modelling import signals
-from mg_assets.modelling.panels import model_inputs, training_labels, training_since
+from mg_assets.modelling.labels import training_labels
+from mg_assets.modelling.panels import model_inputs
+from mg_assets.modelling.training_inputs import training_since
 from mg_assets.settings import settings
 
 if TYPE_CHECKING:

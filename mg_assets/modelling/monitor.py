@@ -280,7 +280,7 @@ def cost_of(lake: Lake, spec: ModelSpec, half_year: str, device: str, workers: i
     -------
     Cost
     """
-    from mg_assets.modelling.panels import training_data
+    from mg_assets.modelling.training_inputs import training_data
     from mg_models.training.cost_estimate import estimate
     from mg_models.training.retrain import plan_training
 

@@ -1,22 +1,19 @@
 """Model inputs and training labels from the lake's tables."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from mg_assets import factors
 from mg_assets.errors import DataError, SettingsError
 from mg_assets.factors.cross_section import FIVE_MAD, WIDTH, preprocess
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import FEATURES, GRANULARITIES
-from mg_assets.factors.labels import eligible_entry
 from mg_assets.factors.registry import HF27, own_factors, table_of
-from mg_assets.lake.price_jumps import JUMP_COLUMNS, stored_jumps
 from mg_assets.lake.store import Lake
 from mg_assets.lake.universe import listed_days, tradable_universe
 from mg_assets.lake.window import UpstreamWindow
-from mg_assets.market.calendar import OPENING, half_year_start, month_of, shift, trading_days, week_of
+from mg_assets.market.calendar import OPENING, month_of, shift, trading_days, week_of
+from mg_assets.modelling.labels import Axes, flag, training_labels
 from mg_assets.settings import settings
 from mg_assets.settings.values import known_names
 from mg_models.catalog import InputSpec, ModelSpec
@@ -35,22 +32,12 @@ RAW_PANELS = ("daily_factors", *GRANULARITIES)
 """Tables of raw factors, preprocessed here: winsorised, z-scored, missing 0."""
 MADS = {"daily_factors": FIVE_MAD}
 """MADs to which a table's factors are winsorised: series 69's five; where no report says how many, ours."""
-EVERY_HALF_YEAR = 80  # half-years of history that a mapping may reach back over: expanding windows
 MEMBERS_BACK = YEAR + 70  # the past year of the last quarter's end
 CHUNK = 32  # days of raw factors in memory at a time: 300 MB of half-hours of 5,000 stocks
-ENTRY = ("suspended", "st", "open", "high", "low", "close", "up_limit", "down_limit")
 ADJUSTED = (*BARS, "adj_factor")
 TRADABLE = ("st", "suspended", "list_date")  # of the reference: what the universe is decided by
 LIQUID = ("close", "vwap", "volume", "amount", "float_shares", "suspended", "st")  # of the daily bars
 LISTED = ("list_date", "total_shares")  # of the reference: what else the pool is formed by
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Days ``(D,)`` and symbols ``(S,)`` that all inputs of a model share."""
-
-    days: np.ndarray
-    symbols: np.ndarray
 
 
 def lookback(spec: ModelSpec) -> int:
@@ -331,7 +318,7 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
     """
     if spec.universe != "liquid":
         raise DataError(f"{spec.name} takes its stocks from the universe {spec.universe!r}; the lake can make 'liquid'")
-    days = [str(d) for d in trading_days(_before(axes.days[0], MEMBERS_BACK), axes.days[-1])]
+    days = [str(d) for d in trading_days(before(axes.days[0], MEMBERS_BACK), axes.days[-1])]
     everyone = np.union1d(axes.symbols, lake.panel("daily_bars", days, [], missing="empty").symbols)
     bars = lake.panel("daily_bars", days, LIQUID, everyone, missing="empty")
     listed = lake.panel("reference", days, LISTED, everyone, missing="empty")
@@ -343,7 +330,7 @@ def _members(lake: Lake, spec: ModelSpec, axes: Axes) -> Panel:
             f"{spec.name}: no stock has total_shares or float_shares between {days[0]} and {days[-1]}, and its "
             "universe ranks market values; give the source's, or leave the model out of the catalog"
         )
-    suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
+    suspended, st = flag(bars["suspended"]), flag(bars["st"])
     old = listed_days(days, np.asarray(listed["list_date"], "datetime64[D]")) >= LISTED_DAYS
     member = liquid(np.array(days, "datetime64[D]"), amount, cap, suspended, bars.present & ~st & old)
     own = np.searchsorted(everyone, axes.symbols)
@@ -360,7 +347,7 @@ def market_value_basis(lake: Lake, day: str) -> str:
     return f"total shares of {known:.0%} of the stocks, free-float shares of the others"
 
 
-def _before(day: np.datetime64, sessions: int) -> np.datetime64:
+def before(day: np.datetime64, sessions: int) -> np.datetime64:
     """The trading day ``sessions`` before, or the first of the calendar."""
     days = trading_days(end=day)
     return days[max(len(days) - 1 - sessions, 0)]
@@ -394,134 +381,3 @@ def _bars(lake: Lake, days: list[str], stamps: np.ndarray, symbols: np.ndarray) 
 def _periods(lake: Lake, table: str, first: str, sessions: int, last: np.ndarray) -> list[str]:
     """Keys of a table from ``sessions`` before ``first`` to the period ``last``; bar_inputs names those it lacks."""
     return [k for k in lake.keys(table) if str(shift(first, sessions)) <= k <= str(last[0])]
-
-
-def training_since(spec: ModelSpec, cut: str, lake: Lake | None = None) -> str | None:
-    """First day that a training for the half-year beginning at ``cut`` reads; None: the lake's first.
-
-    Parameters
-    ----------
-    spec : ModelSpec
-    cut : str
-    lake : Lake, optional
-        Leave out the days before its first, but for those that a window may reach back to.
-
-    Returns
-    -------
-    str or None
-    """
-    if not spec.split.train_days:
-        return None
-    first = _before(np.datetime64(cut), spec.split.train_days + spec.split.valid_days + lookback(spec))
-    begins = [] if lake is None else [k[0] for i in spec.inputs for t in row_tables(spec, i) if (k := lake.keys(t))]
-    if begins:
-        first = max(first, _before(np.datetime64(min(begins)), lookback(spec)))
-    return str(first)
-
-
-def training_windows(spec: ModelSpec) -> tuple[UpstreamWindow, ...]:
-    """The windows that an entry's training for a half-year reads: its inputs' tables, each once, and its labels.
-
-    Of a label it reads the returns that are complete before the half-year.
-
-    Returns
-    -------
-    tuple of UpstreamWindow
-    """
-
-    def before(table: str, back: int, columns: tuple[tuple[str, int], ...] = ()) -> UpstreamWindow:
-        sessions = spec.split.train_days + spec.split.valid_days + lookback(spec) + back + 1
-        every = None if not spec.split.train_days else sessions
-        return UpstreamWindow(table, back=EVERY_HALF_YEAR, ahead=-1, sessions=every, columns=columns)
-
-    read = {n.table: before(n.table, n.back) for n in tables_of(spec)}
-    if spec.label.price == "vwap":
-        complete = tuple((f"ret_{h}", h + 1) for h in spec.label.horizons)
-        read["labels"] = before("labels", 0, (("symbol", 0), *complete))
-    else:
-        read.setdefault("daily_bars", before("daily_bars", 0))
-        read.setdefault("reference", before("reference", 0, (("symbol", 0), ("list_date", 0))))
-    return tuple(read.values())
-
-
-def training_data(
-    lake: Lake, spec: ModelSpec, half_years: Sequence[str], on_day: Callable[[int, int], None] | None = None
-) -> tuple[dict[str, Panel | PeriodPanel], Axes, np.ndarray, np.ndarray]:
-    """What the trainings of an entry for some half-years read: panels and axes, labels and their days.
-
-    Parameters
-    ----------
-    lake : Lake
-    spec : ModelSpec
-    half_years : sequence of str
-        ``2017H1``.
-    on_day : callable, optional
-        As in :func:`model_inputs`.
-
-    Returns
-    -------
-    panels, axes
-        Of :func:`model_inputs`.
-    labels, label_end
-        Of :func:`training_labels`.
-
-    Raises
-    ------
-    DataError
-        The inputs begin only after the last of the half-years has begun.
-    """
-    cut = str(half_year_start(max(half_years)))
-    begins = {t: k[0] for t in (t for i in spec.inputs for t in row_tables(spec, i)) if (k := lake.keys(t))}
-    latest = max(begins, key=lambda table: begins[table], default=None)
-    if latest is not None and begins[latest] >= cut:
-        raise DataError(
-            f"{spec.name}, retrain {', '.join(half_years)}: no training day before {cut}, as {latest} begins on "
-            f"{begins[latest]}; give it a longer history, or a later half-year"
-        )
-    since = training_since(spec, str(half_year_start(min(half_years))), lake)
-    inputs, axes = model_inputs(lake, spec, since, str(shift(cut, -1)), trained=half_years, on_day=on_day)
-    return inputs, axes, *training_labels(lake, axes, spec)
-
-
-def training_labels(lake: Lake, axes: Axes, spec: ModelSpec) -> tuple[np.ndarray, np.ndarray]:
-    """Raw returns of an entry's label, and the days from which they are available.
-
-    Returns at vwap are those of the lake's labels; at another price they are computed from the daily bars by the
-    same rules.
-
-    Parameters
-    ----------
-    lake : Lake
-    axes : Axes
-    spec : ModelSpec
-
-    Returns
-    -------
-    labels : ndarray of float64 (D, S, horizons)
-    label_end : ndarray of datetime64[D] (D,)
-        The day at whose close each day's returns are complete; NaT where that is after the last day.
-    """
-    days, horizons = [str(d) for d in axes.days], spec.label.horizons
-    if spec.label.price == "vwap":
-        columns = [f"ret_{h}" for h in horizons]
-        labels = lake.panel("labels", days, columns, axes.symbols, missing="empty").stack(columns)
-    else:
-        wanted = [*dict.fromkeys((*ENTRY, *JUMP_COLUMNS))]
-        bars = lake.panel("daily_bars", days, wanted, axes.symbols, missing="empty")
-        suspended, st = _flag(bars["suspended"]), _flag(bars["st"])
-        entry = eligible_entry(suspended, st, *(bars[c] for c in ENTRY[2:]))
-        price = np.where(suspended, np.nan, bars[spec.label.price])  # a carried close is nothing to sell at
-        jumps = stored_jumps(lake, bars)
-        labels = factors.labels(price * bars["adj_factor"], entry & bars.present, horizons, jumps)
-        labels[~bars.present] = np.nan  # not listed yet
-    every = trading_days()
-    at = np.searchsorted(every, axes.days)
-    label_end = every[np.minimum(at + spec.horizon + 1, len(every) - 1)]
-    for k, h in enumerate(horizons):  # a return that reaches past the panel's last day is not available within it
-        labels[every[np.minimum(at + h + 1, len(every) - 1)] > axes.days[-1], :, k] = np.nan
-    return labels, np.where(label_end > axes.days[-1], np.datetime64("NaT"), label_end)
-
-
-def _flag(values: np.ndarray) -> np.ndarray:
-    """A column of booleans that is NaN throughout where the lake has no partition."""
-    return values if values.dtype == bool else values == 1

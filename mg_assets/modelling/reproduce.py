@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.store import Lake
-from mg_assets.modelling.panels import training_data
+from mg_assets.modelling.training_inputs import training_data
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from mg_assets.market.schema import SCHEMAS
 from mg_assets.settings.values import known_names
 from mg_assets.sources.base import RAW_TABLES, SourceDay
 from mg_assets.sources.daily.history import DailyHistory
-from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import NUMBERS, DailyRows
 from mg_assets.sources.fingerprint import file_digests, fingerprint_of
 from mg_assets.sources.io.dates import dates_of, to_date
 from mg_assets.sources.quarantine import quarantine_frame

@@ -15,7 +15,9 @@ from mg_assets.assets.models import TRAINED, entry
 from mg_assets.lake.integrity import PartitionFile
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import half_year_start, shift
-from mg_assets.modelling.panels import model_inputs, training_labels, training_since
+from mg_assets.modelling.labels import training_labels
+from mg_assets.modelling.panels import model_inputs
+from mg_assets.modelling.training_inputs import training_since
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.settings import settings
 from mg_assets.sources import build_source

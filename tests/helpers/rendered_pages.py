@@ -28,8 +28,9 @@ def _signal_study() -> str:
 
 
 def _portfolio_study(study: str) -> str:
+    from mg_portfolio.report.portfolio_study.layouts import STUDIES
     from mg_portfolio.report.portfolio_study.page import PortfolioStudy, render_portfolio_study
-    from mg_portfolio.report.portfolio_study.tables import STUDIES, compose, compose_correlations
+    from mg_portfolio.report.portfolio_study.tables import compose, compose_correlations
 
     tables = [(table, compose(table, {})) for table in STUDIES[study]]
     correlations = compose_correlations(tables[0][0].report, {})

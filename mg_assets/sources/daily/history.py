@@ -12,7 +12,8 @@ from mg_assets.market.schema import INDICES, PERIOD_BARS, REFERENCE
 from mg_assets.sources.base import INDEX_WEIGHTS_OF, SourceDay
 from mg_assets.sources.compute_once import compute_once
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, index_members
-from mg_assets.sources.daily.panel import FUNDAMENTALS, DailyPanel
+from mg_assets.sources.daily.panel import DailyPanel
+from mg_assets.sources.daily.vetting import FUNDAMENTALS
 from mg_assets.sources.fingerprint import Marks, RowsDigest, marks_of_history, word_digests
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mg_assets.errors import SourceError
 from mg_assets.market.schema import INDICES
-from mg_assets.sources.daily.panel import NUMBERS
+from mg_assets.sources.daily.vetting import NUMBERS
 from mg_assets.sources.file_patterns import FilePatterns
 
 DAILY = ("date", "symbol", "exchange", *NUMBERS)

@@ -23,7 +23,8 @@ from mg_assets.market.schema import INDICES
 from mg_assets.sources.daily.dataset import DatasetSource
 from mg_assets.sources.daily.history import DailyHistory
 from mg_assets.sources.daily.members import DateRanges
-from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import OHLC, DailyRows
 from mg_assets.sources.fingerprint import file_digests
 from mg_assets.sources.io.dates import to_date
 from mg_assets.sources.io.row_count import require_all_rows

@@ -28,7 +28,8 @@ from mg_assets.market.rules import round_to_tick
 from mg_assets.sources.daily.dataset import DatasetSource
 from mg_assets.sources.daily.history import DailyHistory
 from mg_assets.sources.daily.members import Industries
-from mg_assets.sources.daily.panel import OHLC, DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import OHLC, DailyRows
 from mg_assets.sources.fingerprint import file_digests
 from mg_assets.sources.io.dates import dates_of_parts, to_date
 from mg_assets.sources.io.symbols import is_a_share, symbol_axis, to_symbol

@@ -22,9 +22,10 @@ from mg_assets.sources.daily.history import DailyHistory, MarkedHistory, daily_h
 from mg_assets.sources.daily.mapped_table import MappedTable, read_mapped_table, without_unreadable_rows
 from mg_assets.sources.daily.mapping import VOLUME_STEP, SourceMapping, TableMapping, parse_mapping
 from mg_assets.sources.daily.members import DateRanges, IndexWeights, Industries, listing_days
-from mg_assets.sources.daily.panel import NUMBERS, DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
 from mg_assets.sources.daily.price_units import check_prices
 from mg_assets.sources.daily.suspensions import with_suspended_days
+from mg_assets.sources.daily.vetting import NUMBERS, DailyRows
 from mg_assets.sources.file_patterns import FilePatterns, as_days
 from mg_assets.sources.fingerprint import Marks, file_digests, fingerprint_of, marks_of_history
 from mg_assets.sources.io.dates import to_date

@@ -6,7 +6,7 @@ and 30, whose titles name none (those of charts 14 and 15), and the baseline in 
 
 from dataclasses import dataclass
 
-from mg_portfolio.report.portfolio_study.tables import HORIZONS, IN_TIME, TASKS, WHOLE_69, WHOLE_72
+from mg_portfolio.report.portfolio_study.layouts import HORIZONS, IN_TIME, TASKS, WHOLE_69, WHOLE_72
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from mg_portfolio.charts.comparison import colour_of, compared_lines_chart, grou
 from mg_portfolio.charts.style import svg
 from mg_portfolio.metrics import Excess
 from mg_portfolio.report.portfolio_study.chart_layouts import PortfolioBars, PortfolioChart, PortfolioLines
-from mg_portfolio.report.portfolio_study.tables import EXCESS_CORRELATIONS, Account, format_figure
+from mg_portfolio.report.portfolio_study.layouts import EXCESS_CORRELATIONS
+from mg_portfolio.report.portfolio_study.tables import Account, format_figure
 from mg_portfolio.report.portfolio_study.texts import CHART_TITLES, TEXTS, reason_text, translated
 from mg_portfolio.report.published import period_bounds
 from mg_portfolio.report.templates import marked

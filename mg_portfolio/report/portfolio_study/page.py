@@ -17,10 +17,10 @@ from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.style import svg
 from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
 from mg_portfolio.report.portfolio_study.charts import chart_context, correlations_context
+from mg_portfolio.report.portfolio_study.layouts import PortfolioTable
 from mg_portfolio.report.portfolio_study.tables import (
     CELL_COLUMNS,
     Account,
-    PortfolioTable,
     absence_notes,
     days_note,
     excess_note,

@@ -11,7 +11,8 @@ from mg_assets.market.jumps import price_jumps
 from mg_assets.orchestration.partition_build import Build
 from mg_assets.sources.base import stored_notes
 from mg_assets.sources.daily.history import DailyHistory
-from mg_assets.sources.daily.panel import DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import DailyRows
 
 DAYS = trading_days("2018-06-01", "2018-08-31")[:48]
 AT = 24

@@ -31,7 +31,7 @@ from mg_assets.settings import load_settings
 from mg_models.catalog import COMBINATIONS, get, override, trained_parts
 from mg_models.worker_pool import PREFIX
 from mg_portfolio.catalog import ALL_PORTFOLIOS, SERIES_88
-from mg_portfolio.report.portfolio_study.tables import STUDIES, portfolios_of
+from mg_portfolio.report.portfolio_study.layouts import STUDIES, portfolios_of
 from mg_portfolio.report.signal_study.layouts import SIGNAL_TABLES
 
 NAME = "csi500_turnover30"

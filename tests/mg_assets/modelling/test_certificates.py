@@ -22,7 +22,8 @@ from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
 from mg_assets.modelling import signals
 from mg_assets.modelling.certificates import late_labels, verify, verify_model
-from mg_assets.modelling.panels import lookback, model_inputs, training_labels
+from mg_assets.modelling.labels import training_labels
+from mg_assets.modelling.panels import lookback, model_inputs
 from mg_assets.quality import run_suite
 from mg_assets.settings import settings
 from mg_assets.sources.simulated.exchange import SimulatedExchange

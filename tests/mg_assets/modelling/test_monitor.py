@@ -18,8 +18,9 @@ from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.factors.registry import HF27
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
+from mg_assets.modelling.labels import training_labels
 from mg_assets.modelling.monitor import TensorBoardLogs, TrainingMonitor, cost_of, open_logs, stored_rate
-from mg_assets.modelling.panels import model_inputs, training_labels
+from mg_assets.modelling.panels import model_inputs
 from mg_assets.modelling.reproduce import retrain_check
 from mg_assets.orchestration.partition_build import Build
 from mg_models import checkpoint

@@ -21,6 +21,7 @@ from mg_assets.factors.granular import column_names
 from mg_assets.factors.registry import HF27, PASSPORTS
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
+from mg_assets.modelling.labels import training_labels
 from mg_assets.modelling.panels import (
     chosen_columns,
     lookback,
@@ -28,11 +29,9 @@ from mg_assets.modelling.panels import (
     model_inputs,
     raw_columns,
     tables_of,
-    training_data,
-    training_labels,
-    training_since,
 )
 from mg_assets.modelling.reproduce import retrain_check
+from mg_assets.modelling.training_inputs import training_data, training_since
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models.catalog import CATALOG, COMBINATIONS, HAND_WEIGHTED, override, signal_names

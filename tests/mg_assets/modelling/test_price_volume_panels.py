@@ -6,7 +6,9 @@ import pytest
 
 from mg_assets.factors import labels
 from mg_assets.lake.store import Lake
-from mg_assets.modelling.panels import lookback, model_inputs, tables_of, training_data, training_labels, training_since
+from mg_assets.modelling.labels import training_labels
+from mg_assets.modelling.panels import lookback, model_inputs, tables_of
+from mg_assets.modelling.training_inputs import training_data, training_since
 from mg_assets.sources.simulated.exchange import SimulatedExchange
 from mg_assets.sources.simulated.settings import SimulationSettings
 from mg_models.catalog import get, override

@@ -16,7 +16,7 @@ from dagster._core.definitions.temporal_context import TemporalContext
 from mg_assets.assets import TABLES
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_of, trading_days, week_of
-from mg_assets.modelling.panels import EVERY_HALF_YEAR
+from mg_assets.modelling.training_inputs import EVERY_HALF_YEAR
 from mg_assets.orchestration import partitions
 from mg_assets.orchestration.partitions import (
     CADENCES,

@@ -13,7 +13,7 @@ from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_start, shift, trading_days, week_of
 from mg_assets.market.schema import SCHEMAS
-from mg_assets.modelling.panels import training_since, training_windows
+from mg_assets.modelling.training_inputs import training_since, training_windows
 from mg_assets.orchestration.inputs import WHOLE_CONTENT, LakeSnapshot
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, WEEKLY
 from mg_assets.orchestration.staleness import TableRegistry

@@ -8,7 +8,8 @@ import pytest
 from mg_assets.factors.labels import labels
 from mg_assets.market.calendar import trading_days
 from mg_assets.market.sessions import HALT_SESSIONS
-from mg_assets.sources.daily.panel import DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import DailyRows
 
 DAYS = trading_days("2018-06-01", "2018-12-28")
 AXIS = np.array(["000001.SZ", "000002.SZ", "600000.SH", "600519.SH"], dtype=object)

@@ -13,7 +13,8 @@ from mg_assets.sources import build_source
 from mg_assets.sources.composite import CompositeSource
 from mg_assets.sources.daily.history import DailyHistory
 from mg_assets.sources.daily.members import IndexWeights
-from mg_assets.sources.daily.panel import DailyRows, build_panel
+from mg_assets.sources.daily.panel import build_panel
+from mg_assets.sources.daily.vetting import DailyRows
 
 DAYS = trading_days("2023-01-03", "2023-02-10")
 AXIS = np.array(["000001.SZ", "600000.SH"], object)

@@ -11,15 +11,9 @@ from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.charts.portfolio import relative_chart
 from mg_portfolio.report.portfolio_study.chart_layouts import CHARTS
 from mg_portfolio.report.portfolio_study.charts import excess_lines
+from mg_portfolio.report.portfolio_study.layouts import STUDIES, portfolios_of
 from mg_portfolio.report.portfolio_study.page import PortfolioStudy, head_rows, render_portfolio_study
-from mg_portfolio.report.portfolio_study.tables import (
-    STUDIES,
-    Account,
-    compose,
-    compose_correlations,
-    format_figure,
-    portfolios_of,
-)
+from mg_portfolio.report.portfolio_study.tables import Account, compose, compose_correlations, format_figure
 
 DAYS = pd.bdate_range("2022-06-30", "2023-07-10").to_numpy().astype("datetime64[D]")
 

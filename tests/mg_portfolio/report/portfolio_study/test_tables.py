@@ -7,17 +7,19 @@ import pandas as pd
 import pytest
 
 from mg_portfolio.catalog import ALL_PORTFOLIOS
-from mg_portfolio.report.portfolio_study.tables import (
+from mg_portfolio.report.portfolio_study.layouts import (
     EXCESS_CORRELATIONS,
     INDEX_FIGURES,
     STUDIES,
-    Account,
     PublishedFigure,
+    portfolios_of,
+)
+from mg_portfolio.report.portfolio_study.tables import (
+    Account,
     account_figure,
     compose,
     compose_correlations,
     portfolio_table_markdown,
-    portfolios_of,
 )
 from mg_portfolio.report.published import published_rows
 

@@ -479,13 +479,15 @@ def test_quality_is_reported_in_each_state():
     assert texts["all_passed"] in clean
     assert texts["none_late"] in clean
     failed = (QualityRow("b", "warned", "warn"), QualityRow("a", "failed", "error", "x"), QualityRow("a", "ok", "pass"))
+    late, lacking = {"trades": 2, "bars": 1, "orders": 0}, {"labels": 4, "bars": 9, "ticks": 4}
     text = render_weekly_report(
-        weekly(**{**bare, "days_late": {"trades": 2, "orders": 0}}, quality=failed, checks_run=12), "en"
+        weekly(**{**bare, "days_late": late, "stocks_missing": lacking}, quality=failed, checks_run=12), "en"
     )
     assert "12 checks ran this week: 1 failed, 1 warned." in text
     assert text.index(">failed<") < text.index(">warned<") < text.index(">ok<")
-    assert "trades is 2 trading days late" in text
-    assert "orders is" not in text
+    assert "<li>Trading days late: 2 (trades)</li><li>Trading days late: 1 (bars)</li>" in text
+    assert "<li>Stocks missing: 9 (bars)</li><li>Stocks missing: 4 (labels, ticks)</li>" in text
+    assert "orders)" not in text
 
 
 def test_what_users_write_is_escaped():
