@@ -2,7 +2,7 @@
 
 import datetime as dt
 import hashlib
-import time
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
+from mg_assets.orchestration.pace import Pace
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.portfolios.study_runs import ALL_WEEKDAYS, FRIDAY, TABLE, Job, fingerprint, run_backtests
 from mg_assets.portfolios.trading_rules import trading_rules
@@ -153,16 +154,17 @@ def _study_asset(study: str) -> LakeAsset:
 
 def _on_progress(build: Build, study: str, jobs: int) -> Callable[[int, int, str], None]:
     """Report a study's progress: to the terminal each portfolio, to the log each tenth of them."""
-    began = time.monotonic()
+    pace = Pace()
 
     def report(done: int, total: int, name: str) -> None:
-        left = (time.monotonic() - began) / done * (total - done)
+        left = pace.left(done, total)
         if build.on_progress is not None:
             build.on_progress(study, done, total, left)
         if done == 1 and total < jobs:
             build.log(f"{study}: {jobs - total} of {jobs} portfolios are stored from an earlier run")
         if done % -(-total // LOGGED) == 0 or done == total:
-            build.log(f"{study}: {done} of {total} portfolios, {left:.0f} s left, last {name}")
+            ending = "" if math.isnan(left) else f", {left:.0f} s left"
+            build.log(f"{study}: {done} of {total} portfolios{ending}, last {name}")
 
     return report
 
