@@ -253,12 +253,13 @@ def excess_note(table: PortfolioTable, frame: pd.DataFrame, lang: str = "en") ->
     if not frame["metric"].str.startswith("excess").any():
         return ""
     rows, t = frame[frame["by_relative_nav"].notna()], TEXTS[lang]
+    how = f"{t[table.excess]} {t['start']}"
     if not len(rows):
-        return t[table.excess]
+        return how
     each = "; ".join(
         f"{translated(r.row, lang)} {format_figure(r.by_relative_nav, r.metric)}" for r in rows.itertuples()
     )
-    return f"{t[table.excess]} {t['by_relative_nav'].format(each=each)}"
+    return f"{how} {t['by_relative_nav'].format(each=each)}"
 
 
 def absence_notes(frame: pd.DataFrame, lang: str = "en") -> list[str]:

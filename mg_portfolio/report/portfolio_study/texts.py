@@ -161,6 +161,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "largest recomputed violation of a constraint.",
         "relative": "Excess is that of the relative NAV, portfolio over index.",
         "difference": "Excess compounds daily differences, as the report's printed figures do.",
+        "start": "NAVs begin at the close before the first purchase; that day's excess holds the market's move up to "
+        "the purchase, which weighs in a short history.",
         "by_relative_nav": "By relative NAV, as in other tables here, our annual excess would be: {each}.",
         "ours_over": "Ours: {first} to {last}.",
         "in_part": "In part only: {parts}.",
@@ -198,6 +200,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "backtests_note": "决策数、无信号或无指数的决策数、放宽约束的决策数，以及复核的最大约束违反。",
         "relative": "超额为组合与指数的相对净值。",
         "difference": "超额按日差值复利，与报告所印数字一致。",
+        "start": "净值自首次买入前一收盘起算，当日超额含买入前的市场涨跌，历史较短时影响明显。",
         "by_relative_nav": "若按相对净值计，本湖年化超额为：{each}。",
         "ours_over": "本湖：{first} 至 {last}。",
         "in_part": "仅部分区间：{parts}。",

@@ -39,7 +39,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "note_table1": "多空收益为全市场前 10% 减后 10%，逐日复利；图中相对强弱为前 10% 净值与后 10% 净值之比；"
         "多头超额为前 10% 相对等权全市场。"
         "月胜率为当年收益为正的月份数与已有月份数。",
-        "note_table2": "超额收益为组合相对基准净值的几何收益，已扣除交易成本。周胜率为当年跑赢基准的周数与已有周数。",
+        "note_table2": "超额收益为组合相对基准净值的几何收益，已扣除交易成本。周胜率为当年跑赢基准的周数与已有周数。"
+        "净值自首次买入前一收盘起算，买入当日的超额含买入前的市场涨跌。",
         "note_table3": "截至本周的评价：次周收益（T+1 均价），五个起始日的均值，± 为五个起始日之间的标准差。"
         "已发表数字仅在区间与定义均一致时列出。",
         "note_published": "灰色小字为研究报告对同一定义、同一区间发表的数字。",
@@ -199,7 +200,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "relative to the equal-weight universe. Months won are this year's months with a positive return, of its "
         "months so far.",
         "note_table2": "Excess is the geometric return of the NAV relative to the benchmark, net of costs. Weeks won "
-        "are this year's weeks ahead of the benchmark, of its weeks so far.",
+        "are this year's weeks ahead of the benchmark, of its weeks so far. NAVs begin at the close before the "
+        "first purchase, whose day's excess holds the market's move up to the purchase.",
         "note_table3": "As of this week: next week's return (T+1 vwap), mean of five starting days, ± their standard "
         "deviation. A published number is shown only where its period and definition are the same.",
         "note_published": "Small grey figures are those that a research report published for the same definition and "

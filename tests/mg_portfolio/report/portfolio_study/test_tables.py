@@ -177,7 +177,8 @@ def test_excess_of_series_69_and_72_compounds_differences(account, study, at):
     assert own["by_relative_nav"].to_numpy() == pytest.approx(np.prod((1 + r) / (1 + b)) ** (1 / years) - 1)
     assert frame.loc[frame["metric"] != "excess_annual", "by_relative_nav"].isna().all()
     page = portfolio_table_markdown(table, frame)
-    assert "Excess compounds daily differences, as the report's printed figures do. By relative NAV" in page
+    assert "Excess compounds daily differences, as the report's printed figures do. NAVs begin at" in page
+    assert "history. By relative NAV" in page
     assert f"{own['row'].iloc[0]} {100 * own['by_relative_nav'].iloc[0]:.1f}%" in page
 
 
