@@ -4,9 +4,13 @@ import argparse
 import os
 import signal
 import socket
-import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from mg_assets.cli.home import prepare_home, print_lacking
 from mg_assets.cli.process_group import process_group
@@ -15,6 +19,7 @@ from mg_assets.settings import CHECKOUT, settings
 
 PORT = 3000
 LOG = "ui.log"
+GRAPH = "mg_assets.definitions"
 SHOWN = 20  # lines of it where Dagster ends by itself
 
 
@@ -43,25 +48,41 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"Dagster on http://127.0.0.1:{chosen.port}, lake {config.lake_url} (Ctrl-C stops it)", flush=True)
     print(f"Its log: {home / LOG}", flush=True)
     print_lacking(home)
-    workspace = ["-w", str(CHECKOUT / "workspace.yaml")]
     env = os.environ | {"DAGSTER_HOME": str(home)}
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    address = ["-h", "127.0.0.1", "-p", str(chosen.port), "--dagster-log-level", "warning"]
-    web = [sys.executable, "-m", "mg_assets.web", *workspace, *address]
-    daemon = [sys.executable, "-m", "dagster._daemon", "run", *workspace, "--log-level", "warning"]
     try:
-        with (
-            (home / LOG).open("wb") as log,
-            process_group(web, daemon, cwd=CHECKOUT, env=env, stdout=log, stderr=subprocess.STDOUT) as servers,
-        ):
-            while all(server.poll() is None for server in servers):
-                time.sleep(0.2)
+        with (home / LOG).open("wb") as log, tempfile.TemporaryDirectory(prefix="mg-ui-") as folder:
+            _serve(chosen.port, Path(folder), {"cwd": CHECKOUT, "env": env, "stdout": log, "stderr": log})
         lines = (home / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
         print(*lines[-SHOWN:], f"a process of Dagster has ended; its log: {home / LOG}", sep="\n", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+def _serve(port: int, folder: Path, options: dict[str, Any]) -> None:
+    """Run one code server, and web server and daemon on it, until one of them ends.
+
+    Without a code server of their own both import the graph, the daemon again each minute.
+    """
+    served = folder / "code.sock"
+    workspace = folder / "workspace.yaml"
+    location = {"socket": str(served), "location_name": GRAPH}
+    workspace.write_text(yaml.safe_dump({"load_from": [{"grpc_server": location}]}), encoding="utf-8")
+    dagster, quiet, loads = [sys.executable, "-m"], ["warning"], ["-w", str(workspace)]
+    code = [*dagster, "dagster", "code-server", "start", "-m", GRAPH, "-s", str(served), "--log-level", *quiet]
+    address = ["-h", "127.0.0.1", "-p", str(port), "--dagster-log-level", *quiet]
+    web = [*dagster, "mg_assets.web", *loads, *address]
+    daemon = [*dagster, "dagster._daemon", "run", *loads, "--log-level", *quiet]
+    with process_group(code, **options) as (server,):
+        while not served.exists():
+            if server.poll() is not None:
+                return
+            time.sleep(0.1)
+        with process_group(web, daemon, **options) as others:
+            while all(process.poll() is None for process in (server, *others)):
+                time.sleep(0.2)
 
 
 def require_free(port: int) -> None:
