@@ -14,7 +14,7 @@ from mg_portfolio.metrics import Excess
 from mg_portfolio.report.portfolio_study.chart_layouts import PortfolioBars, PortfolioChart, PortfolioLines
 from mg_portfolio.report.portfolio_study.layouts import EXCESS_CORRELATIONS
 from mg_portfolio.report.portfolio_study.tables import Account, format_figure
-from mg_portfolio.report.portfolio_study.texts import CHART_TITLES, TEXTS, reason_text, translated
+from mg_portfolio.report.portfolio_study.texts import CHART_TITLES, TEXTS, reason_text, reason_texts, translated
 from mg_portfolio.report.published import period_bounds
 from mg_portfolio.report.templates import marked
 
@@ -98,9 +98,7 @@ def chart_context(
             }
             for colour, label, cells in rows
         ],
-        "notes": [
-            marked(x) for x in dict.fromkeys(reason_text(c.note, lang) for _, _, own in rows for c in own if c.note)
-        ],
+        "notes": [marked(x) for x in reason_texts((c.note for _, _, own in rows for c in own if c.note), lang)],
     }
 
 
@@ -123,7 +121,7 @@ def correlations_context(frame: pd.DataFrame, lang: str) -> dict[str, Any] | Non
         "about": TEXTS[lang]["correlation"],
         "names": [translated(label, lang) for label in labels],
         "rows": rows,
-        "notes": [marked(reason_text(note, lang)) for note in dict.fromkeys(frame["note"]) if note],
+        "notes": [marked(x) for x in reason_texts((note for note in frame["note"] if note), lang)],
     }
 
 

@@ -7,7 +7,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from markupsafe import Markup
@@ -29,12 +29,16 @@ from mg_portfolio.report.portfolio_study.tables import (
 from mg_portfolio.report.portfolio_study.texts import (
     REPORTS,
     TEXTS,
+    drawn_text,
     note_text,
     reason_text,
     title_text,
+    trading_text,
     translated,
 )
 from mg_portfolio.report.templates import marked, template
+
+_TITLE_LOCATIONS: tuple[Literal["left", "center", "right"], ...] = ("left", "center", "right")
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,13 @@ def render_portfolio_study(page: PortfolioStudy, lang: str = "en") -> str:
         tables=[_table_context(table, frame, lang) for table, frame in page.tables],
         drawn=[chart_context(c, frames[c.table], page.accounts, excess, lang) for c in CHARTS[report]],
         correlations=correlations_context(page.correlations, lang),
-        charts={title: Markup(svg(figure, title)) for title, figure in page.charts.items()},
+        charts=[_drawn(title, figure, lang) for title, figure in page.charts.items()],
         backtests=[] if page.backtests is None else page.backtests.to_dict("records"),
+        backtest_heads=[]
+        if page.backtests is None
+        else [translated(str(name).replace("_", " "), lang) for name in page.backtests],
+        trading=trading_text(page.trading, lang),
+        lang=lang,
     )
 
 
@@ -188,6 +197,17 @@ def _table_context(table: PortfolioTable, frame: pd.DataFrame, lang: str) -> dic
         "rows": rows,
         "notes": [marked(note) for note in absence_notes(pd.concat(partly), lang)] if partly else [],
     }
+
+
+def _drawn(name: str, figure: Figure, lang: str) -> Markup:
+    """A chart with its title in a language; the figure keeps its own."""
+    ax = figure.axes[0]
+    loc = next((loc for loc in _TITLE_LOCATIONS if ax.get_title(loc)), "center")
+    own = ax.get_title(loc)
+    ax.set_title(drawn_text(own, lang), loc=loc)
+    drawn = Markup(svg(figure, drawn_text(own, lang) if lang != "en" else name))
+    ax.set_title(own, loc=loc)
+    return drawn
 
 
 def _spread(row: Any) -> str:

@@ -4,6 +4,7 @@ Titles, heads and labels are written in English in `tables`; `translated` gives 
 """
 
 import re
+from collections.abc import Iterable
 
 REPORTS: dict[str, dict[str, str]] = {
     "en": {
@@ -113,6 +114,13 @@ _WORDS = {
     "ALSTM": "ALSTM",
     "Transformer": "Transformer",
     "ensemble": "集成",
+    "signal": "信号",
+    "weekdays": "决策日数",
+    "decisions": "决策数",
+    "without decision": "未决策",
+    "relaxed": "放宽约束",
+    "largest violation": "最大违反",
+    "cpu seconds": "CPU 秒",
 }
 
 _NOTES = {
@@ -123,13 +131,27 @@ _NOTES = {
 }
 
 _REASONS = (
-    (r"not trained here: add (\w+) to `catalog`", r"此处未训练：请将 \1 加入 `catalog`"),
+    (r"not trained here: add ([\w, ]+) to `catalog`", r"此处未训练：请将 \1 加入 `catalog`"),
     (r"no day has (\w+), bars and reference data", r"没有一天同时具有 \1、日线与参考数据"),
     (r"no day has (\w+)", r"没有一天有 \1"),
     (r"the source has no (\w+) weights", r"数据源没有 \1 的权重"),
     (r"fewer than (\d+) days of (\S+) in the lake", r"数据湖中 \2 不足 \1 日"),
     (r"not asked for", "未计算"),
 )
+
+_TRADING = (
+    (r"the report's costs", "报告的费用"),
+    (r"stamp tax and transfer fee by date \(known until (\S+)\)", r"逐日的印花税与过户费（已知至 \1）"),
+    (r"commission (\S+) a side", r"佣金单边 \1"),
+    (r"slippage (\S+) a side", r"滑点单边 \1"),
+    (r"(\S+) million yuan", r"资金 \1 百万元"),
+    (r"orders up to (\S+) of the day's amount", r"委托不超过当日成交额的 \1"),
+    (r"whole lots", "整手"),
+)
+
+_DRAWN = re.compile(r"(CSI\d+): (relative NAV|excess, daily differences compounded)(?:, the (\d+) highest of (\d+))?")
+_HOW = {"relative NAV": "相对净值", "excess, daily differences compounded": "超额，按日差值复利"}
+_NOT_TRAINED = re.compile(r"not trained here: add (\w+) to `catalog`")
 
 TEXTS: dict[str, dict[str, str]] = {
     "en": {
@@ -233,8 +255,41 @@ def note_text(note: str, lang: str) -> str:
 
 def reason_text(reason: str, lang: str) -> str:
     """Why a figure of ours is absent; a sentence without a translation stays in English."""
-    if lang != "en":
-        for pattern, chinese in _REASONS:
-            if re.fullmatch(pattern, reason):
-                return re.sub(pattern, chinese, reason)
-    return reason
+    return reason if lang == "en" else _chinese(reason, _REASONS)
+
+
+def reason_texts(reasons: Iterable[str], lang: str) -> list[str]:
+    """Sentences of several reasons, each once; models that are not trained are listed in one."""
+    kept, names = [], []
+    for reason in dict.fromkeys(reasons):
+        if found := _NOT_TRAINED.fullmatch(reason):
+            names.append(found[1])
+        else:
+            kept.append(reason)
+    lacking = [f"not trained here: add {', '.join(names)} to `catalog`"] if names else []
+    return [reason_text(reason, lang) for reason in [*lacking, *kept]]
+
+
+def trading_text(trading: str, lang: str) -> str:
+    """Costs and fills of orders; a part without a translation stays in English."""
+    if lang == "en":
+        return trading
+    return "，".join(_chinese(part, _TRADING) for part in trading.split(", "))
+
+
+def drawn_text(title: str, lang: str) -> str:
+    """Title of a chart of the highest portfolios of an index; another title stays as it is."""
+    found = _DRAWN.fullmatch(title)
+    if lang == "en" or not found:
+        return title
+    index, how, shown, count = found.groups()
+    most = f"，{count} 个中最高的 {shown} 个" if shown else ""
+    return f"{translated(index, lang)}：{_HOW[how]}{most}"
+
+
+def _chinese(text: str, patterns: Iterable[tuple[str, str]]) -> str:
+    """A sentence by the first pattern that it matches as a whole; itself where there is none."""
+    for pattern, chinese in patterns:
+        if re.fullmatch(pattern, text):
+            return re.sub(pattern, chinese, text)
+    return text

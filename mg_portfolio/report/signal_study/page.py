@@ -46,7 +46,7 @@ from mg_portfolio.report.signal_study.layouts import (
 )
 from mg_portfolio.report.signal_study.measures import NOT_TRAINED
 from mg_portfolio.report.signal_study.tables import CURVE_COLUMNS, SIGNALS
-from mg_portfolio.report.signal_study.texts import METRICS, REASONS, REPORTS, TABLE_NAMES, TEXTS
+from mg_portfolio.report.signal_study.texts import METRICS, REASONS, REPORTS, TABLE_NAMES, TEXTS, common_name
 from mg_portfolio.report.templates import marked, template
 
 
@@ -139,7 +139,7 @@ def render_signal_study(study: SignalStudy, lang: str = "en") -> str:
         correlations_note=t["correlations_note"].format(days=study.correlation_days),
         common=_common(study, lang),
         pairs=_pairs(study, lang),
-        common_factors=COMMON_FACTORS,
+        common_factors=[common_name(name, lang) for name in COMMON_FACTORS],
     )
 
 
@@ -315,7 +315,8 @@ def _heat_map(study: SignalStudy, lang: str) -> Markup | None:
     if len(study.names) < 2:
         return None
     common = sum(name in COMMON_FACTORS for name in study.names)
-    return Markup(svg(correlation_chart(study.names, study.correlations, common), TEXTS[lang]["alt_correlations"]))
+    names = [common_name(name, lang) for name in study.names]
+    return Markup(svg(correlation_chart(names, study.correlations, common), TEXTS[lang]["alt_correlations"]))
 
 
 def _value(study: SignalStudy, a: str, b: str, lang: str) -> Markup | str:

@@ -318,6 +318,8 @@ CHART_NAMES: dict[str, dict[str, str]] = {
     },
 }
 
+_COMMON = {"reversal": "反转", "cap": "市值", "amount": "成交金额", "turnover": "换手率", "beta": "贝塔"}
+
 REASONS: dict[str, dict[str, str]] = {
     "en": {
         NOT_TRAINED: "not trained here: add `{signal}` to `catalog`",
@@ -510,3 +512,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "planted_signal": "模拟市场植入的信号：可被发现的上限",
     },
 }
+
+
+def common_name(name: str, lang: str) -> str:
+    """Name of a common factor in a language; a signal's is its own."""
+    return _COMMON.get(name, name) if lang == "zh" else name

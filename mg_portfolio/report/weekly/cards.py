@@ -91,7 +91,7 @@ def _portfolio_facts(
     facts = [
         (texts["last_rebalance"], str(series.rebalance_date or texts["unknown"])),
         (texts["holdings"], str(sum(w > 0 for w in series.weights.values())) if series.weights else texts["unknown"]),
-        (texts["index_weights"], _dated_weights(series, texts)),
+        (texts["index_weights"], dated_weights(series, texts)),
         (texts["turnover_planned"], words.pct(series.turnover_planned, 1)),
         (texts["turnover_realised"], words.pct(series.turnover_realised, 1)),
         (texts["turnover_mean"], words.pct(series.turnover_mean, 1)),
@@ -118,13 +118,16 @@ def _portfolio_facts(
     return facts
 
 
-def _dated_weights(series: PortfolioSeries, texts: Mapping[str, str]) -> str:
+def dated_weights(series: PortfolioSeries, texts: Mapping[str, str]) -> str:
+    """Date of a portfolio's index weights, and how old they were at the decision."""
     if series.equal_members:
         return texts["equal_members"]
     if series.index_weights is None:
         return texts["unknown"]
     of, age = series.index_weights
-    return texts["dated"].format(of=of, age=age)
+    if age == 0:
+        return of
+    return texts["dated_one" if age == 1 else "dated"].format(of=of, age=age)
 
 
 def _no_trade(found: NoTrade, texts: Mapping[str, str]) -> str:

@@ -6,7 +6,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "title": "高频因子与指数增强组合周报",
         "week_of": "{start} 至 {end}",
         "source": "数据来源",
-        "simulated": "模拟交易所",
         "generated": "生成时间",
         "headlines": "本周要点",
         "lead": "{count} 个因子中有 {won} 个本周多空收益为正；"
@@ -126,6 +125,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "index_weights": "指数权重日期",
         "equal_members": "无指数权重：以成份股等权为基准",
         "dated": "{of}（决策时 {age} 个交易日前）",
+        "dated_one": "{of}（决策时 1 个交易日前）",
         "untraded": "未能成交的委托",
         "none_binding": "没有约束生效，或未记录",
         "none_relaxed": "没有放松任何约束",
@@ -165,7 +165,6 @@ TEXTS: dict[str, dict[str, str]] = {
         "title": "High-frequency factors and enhanced portfolios: the week",
         "week_of": "{start} to {end}",
         "source": "Source",
-        "simulated": "simulated exchange",
         "generated": "Generated",
         "headlines": "Headlines",
         "lead": "{won} of {count} factors earned a positive long-short return this week; best {best} ({best_value}), "
@@ -292,6 +291,7 @@ TEXTS: dict[str, dict[str, str]] = {
         "index_weights": "Index weights of",
         "equal_members": "none: the benchmark is the equal-weighted members",
         "dated": "{of}, {age} trading days old",
+        "dated_one": "{of}, 1 trading day old",
         "untraded": "Orders not executed",
         "none_binding": "none is binding, or none is recorded",
         "none_relaxed": "nothing was relaxed",

@@ -5,6 +5,7 @@ import math
 from markupsafe import Markup, escape
 
 from mg_portfolio.optimization.shadow_prices import STEPS
+from mg_portfolio.report.templates import source_name
 from mg_portfolio.report.weekly.inputs import Training, WeeklyReport
 from mg_portfolio.report.weekly.names import name_of, portfolio_name
 from mg_portfolio.report.weekly.tables import PERIODS, ComparedValue, PlaceboRow, PortfolioRow, Won
@@ -33,7 +34,7 @@ class Formatter:
 
     def source(self, name: str) -> str:
         """Name of the data source."""
-        return self.texts["simulated"] if name == "simulated" else name
+        return source_name(name, self.lang)
 
     def portfolio(self, row: PortfolioRow) -> str:
         """Name of a portfolio, with its index."""

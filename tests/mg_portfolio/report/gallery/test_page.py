@@ -122,6 +122,12 @@ def test_names_without_rebalances_say_so():
     assert "<svg" not in shown
 
 
+@pytest.mark.parametrize(("lang", "name"), [("en", "simulated exchange"), ("zh", "模拟交易所")])
+def test_the_simulated_exchange_has_its_name(lang, name):
+    assert f"<dd>{name}</dd>" in render_gallery(content(source="simulated"), lang)
+    assert "<dd>tonglian</dd>" in render_gallery(content(source="tonglian"), lang)
+
+
 def test_languages_have_the_same_texts():
     for words in (TEXTS, METRICS, TABLE_NAMES):
         assert set(words["en"]) == set(words["zh"])

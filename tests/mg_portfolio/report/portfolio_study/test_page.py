@@ -1,6 +1,7 @@
 """A study as a page: every cell, laid out as in the report, nothing fetched."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -111,6 +112,11 @@ def test_a_row_without_figures_shows_the_reason():
     assert "<svg" not in page
     assert "0 of 16 portfolios have a backtest, 0 of 240 cells a figure of ours" in page
     assert page.count("lstm is not among the signals</td>") == 20
+    untrained = {name: f"not trained here: add m{i} to `catalog`" for i, name in enumerate(lacking)}
+    tables = [(table, compose(table, untrained)) for table in STUDIES["series_69"]]
+    page = render_portfolio_study(PortfolioStudy(tables, accounts=untrained))
+    chart = page.partition('id="huatai_69_chart_14"')[2].partition("</article>")[0]
+    assert chart.count("not trained here") == 1 + chart.count("title=")  # one line names all models
     assert "The market is simulated" not in page
 
 
@@ -167,9 +173,21 @@ def test_the_chinese_page_has_no_english_word_of_the_tables(study):
     accounts = {name: account(i) for i, name in enumerate(portfolios_of(study))}
     accounts[portfolios_of(study)[0]] = "not trained here: add fused to `catalog`"
     tables = [(table, compose(table, accounts)) for table in STUDIES[study]]
-    page = render_portfolio_study(PortfolioStudy(tables, accounts=accounts, simulated=True), "zh")
+    chart = relative_chart(DAYS, {"a": np.ones(len(DAYS))}, "CSI500: relative NAV, the 6 highest of 32")
+    trading = (
+        "stamp tax and transfer fee by date (known until 2024-12-31), commission 0.0250% a side, "
+        "slippage 0.0500% a side, 500 million yuan, orders up to 10% of the day's amount, whole lots"
+    )
+    heads = ["portfolio", "signal", "weekdays", "decisions", "without_decision", "relaxed", "largest_violation"]
+    walks = pd.DataFrame([["csi500_ai", "fused", 5, 80, 0, 19, "2e-14", 0.8]], columns=[*heads, "cpu_seconds"])
+    study = PortfolioStudy(tables, {"excess csi500": chart}, accounts, backtests=walks, trading=trading)
+    page = render_portfolio_study(replace(study, source="simulated", simulated=True), "zh")
+    assert "<dd>模拟交易所</dd>" in page
+    assert "中证 500：相对净值，32 个中最高的 6 个" in page
+    assert "the 6 highest of 32" in render_portfolio_study(study)  # the figure keeps its title
+    assert "报告的费用" in render_portfolio_study(replace(study, trading="the report's costs"), "zh")
     assert "请将 fused 加入 <code>catalog</code>" in page
-    names = r"LSTM|ALSTM|Transformer|Calmar|catalog|fused|Portfolio|mg"
+    names = r"LSTM|ALSTM|Transformer|Calmar|catalog|fused|Portfolio|mg|csi500_ai"
     for text in re.findall(r">([^<>]+)<", page.partition("</style>")[2]):
         assert not re.search(r"[a-z]{4,}", re.sub(names, "", text)), text
     with pytest.raises(EvaluationError, match="lang was 'fr'"):

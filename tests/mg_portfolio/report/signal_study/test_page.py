@@ -373,8 +373,10 @@ class Page(html.parser.HTMLParser):
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_page_shows_every_item_and_untrained_models(cells, curves, lang):
     names = ("fused", "lf_multitask", *COMMON_FACTORS)
-    study = SignalStudy(cells, curves, names, np.eye(7), 62, "a market", "a lake", simulated=True)
+    study = SignalStudy(cells, curves, names, np.eye(7), 62, "simulated", "a lake", simulated=True)
     text = render_signal_study(study, lang)
+    assert f"<dd>{'simulated exchange' if lang == 'en' else '模拟交易所'}</dd>" in text
+    assert len(re.findall(rf">\s*{'reversal' if lang == 'en' else '反转'}\s*<", text)) >= 2  # on the map, in the table
     page = Page(text)
     assert page.fetched == []
     assert "<script" not in text

@@ -7,6 +7,7 @@ import pytest
 
 from mg_portfolio.arguments import EvaluationError
 from mg_portfolio.report.published import published_value
+from mg_portfolio.report.weekly.cards import dated_weights
 from mg_portfolio.report.weekly.inputs import EXPECTED_PORTFOLIOS, NoTrade, Training
 from mg_portfolio.report.weekly.names import (
     NAMES,
@@ -571,3 +572,10 @@ def test_errors_name_the_series():
 def test_limits_without_input_and_old_weights_are_shown(pages, lang, lines):
     for line in lines:
         assert line in pages[lang], line
+
+
+@pytest.mark.parametrize(
+    ("age", "shown"), [(0, "2023-11-30"), (1, "2023-11-30, 1 trading day old"), (2, "2023-11-30, 2 trading days old")]
+)
+def test_an_age_of_index_weights_is_said_in_plain_words(age, shown):
+    assert dated_weights(portfolio(index_weights=("2023-11-30", age)), TEXTS["en"]) == shown
