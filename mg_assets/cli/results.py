@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mg_assets.cli.arguments import require_tables
 from mg_assets.settings import CHECKOUT, settings
 
 if TYPE_CHECKING:  # loaded when there is something to print
@@ -38,6 +39,9 @@ def add_command(commands: argparse._SubParsersAction) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the results of the settings' lake."""
+    from mg_assets.lake.store import Lake
+
+    require_tables(Lake(settings().lake_url), [])
     print_results(settings())
     return 0
 

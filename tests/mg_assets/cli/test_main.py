@@ -80,11 +80,21 @@ def test_a_path_that_cannot_be_made_is_one_line(monkeypatch, capsys, tmp_path):
     settings.cache_clear()
 
 
+def test_results_of_an_absent_lake_are_one_line(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("MG_LAKE", str(tmp_path / "lake"))
+    settings.cache_clear()
+    assert main(["table"]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"mg: the lake {tmp_path / 'lake'} is empty or absent; fill it with mg run")
+    assert shown.out == ""
+    settings.cache_clear()
+
+
 def test_ctrl_c_is_one_line_and_exit_code_130(monkeypatch, capsys):
-    def stopped(config):
+    def stopped(lake, wanted):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("mg_assets.cli.results.print_results", stopped)
+    monkeypatch.setattr("mg_assets.cli.results.require_tables", stopped)
     assert main(["table"]) == 130
     assert capsys.readouterr().err.strip() == "mg: stopped; run again to go on"
 
