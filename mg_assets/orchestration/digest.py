@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from mg_assets.market.calendar import half_year_name
 from mg_assets.orchestration.failures import one_line
 from mg_assets.orchestration.partitions import TIMEZONE
 from mg_assets.orchestration.restatements import counted
+from mg_assets.orchestration.run_usage import partitions_of
 
 HOUR = 21
 """Of the day in Shanghai, at which the day's notice is posted: after the last of the schedules."""
@@ -28,8 +28,6 @@ TEXT = 300
 """Characters of an error in a notice."""
 
 SHANGHAI = ZoneInfo(TIMEZONE)
-RETRAIN = "half_yearly_retrain"
-"""The job whose partitions are half-years."""
 
 Post = Callable[[dict[str, Any]], str]
 """Posts a notice; gives why it was not taken, or an empty text."""
@@ -117,7 +115,7 @@ def failure_notice(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str
     """
     events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.PIPELINE_FAILURE)
     error = next((e.dagster_event.message for e in reversed(events) if e.dagster_event), None) or "no message"
-    partition = _partitions(run)
+    partition = partitions_of(run) or "unpartitioned"
     return {
         "text": f"{run.job_name} failed for {partition}: {error}",
         "job": run.job_name,
@@ -186,7 +184,7 @@ def _checks(instance: dg.DagsterInstance, since: float) -> Iterator[dict[str, st
                 continue
             table, severity = found.asset_key.to_user_string(), found.severity.value.lower()
             value = found.metadata.get("bad_partitions")
-            bad = str(value.value) if value is not None else _partitions(run)
+            bad = str(value.value) if value is not None else (partitions_of(run) or "unpartitioned")
             yield {
                 "text": f"{table}: {found.check_name} ({severity}) in {bad}",
                 "table": table,
@@ -200,15 +198,6 @@ def _checks(instance: dg.DagsterInstance, since: float) -> Iterator[dict[str, st
 def _late(instance: dg.DagsterInstance, tables: Sequence[str]) -> list[str]:
     records = instance.get_freshness_state_records([dg.AssetKey(table) for table in tables])
     return sorted(k.to_user_string() for k, r in records.items() if r.freshness_state.value == "FAIL")
-
-
-def _partitions(run: dg.DagsterRun) -> str:
-    """A run's partitions, half-years by their names."""
-    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "unpartitioned")
-    last = run.tags.get("dagster/asset_partition_range_end", first)
-    if run.job_name == RETRAIN and first != "unpartitioned":
-        first, last = half_year_name(first), half_year_name(last)
-    return first if first == last else f"{first}..{last}"
 
 
 def _last_hour(now: dt.datetime) -> float:

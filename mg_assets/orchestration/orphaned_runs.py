@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-TAG = "mg/process"
+TAG = ".dagster/mg_process"  # of a prefix that Dagster keeps from its pages: it names nothing that a person looks for
 OPEN = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 

@@ -1,4 +1,4 @@
-"""What a run used: CPU seconds, memory, bytes. Its tags say so in the UI, and ``mg runs`` adds them up.
+"""What a run made and used: partitions, CPU seconds, memory, bytes. Its tags say so, and ``mg runs`` adds them up.
 
 A run's steps run in its own process, or one after the other in that of ``mg run``; processes that a step starts and
 waits for (training, replay) count with it. Linux counts the bytes (``/proc/self/io``); elsewhere they are left out.
@@ -13,8 +13,13 @@ from pathlib import Path
 
 import dagster as dg
 
+from mg_assets.market.calendar import half_year_name
+from mg_assets.settings import settings
+
 CPU, MEMORY, READ, WRITTEN = "mg/cpu_seconds", "mg/peak_memory_mib", "mg/read_mib", "mg/written_mib"
 TAGS = (CPU, MEMORY, READ, WRITTEN)
+PARTITIONS = "mg/partitions"
+RETRAIN = "half_yearly_retrain"  # the job that trains
 MIB = 1 << 20
 
 
@@ -73,7 +78,7 @@ class Usage:
 
 @contextmanager
 def metered(instance: dg.DagsterInstance | None, run: dg.DagsterRun | None) -> Iterator[None]:
-    """Tag a run with what is used in the block; outside runs, as in a sensor, nothing.
+    """Tag a run with its partitions, and with what is used in the block; outside runs, as in a sensor, nothing.
 
     Parameters
     ----------
@@ -81,11 +86,35 @@ def metered(instance: dg.DagsterInstance | None, run: dg.DagsterRun | None) -> I
     run : DagsterRun or None
     """
     before = Usage.now()
+    if instance is None or run is None or instance.get_run_by_id(run.run_id) is None:
+        yield
+        return
+    if partitions := partitions_of(run):
+        instance.add_run_tags(run.run_id, {PARTITIONS: partitions})
     try:
         yield
     finally:
-        if instance is not None and run is not None and instance.get_run_by_id(run.run_id) is not None:
-            instance.add_run_tags(run.run_id, Usage.now().tags_since(before))
+        instance.add_run_tags(run.run_id, Usage.now().tags_since(before))
+
+
+def partitions_of(run: dg.DagsterRun) -> str:
+    """The partitions of a run as a person names them: ``2023-02-01..2023-02-28``, ``2023H1``; empty where it has none.
+
+    Parameters
+    ----------
+    run : DagsterRun
+
+    Returns
+    -------
+    str
+    """
+    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "")
+    last = run.tags.get("dagster/asset_partition_range_end", first)
+    tables = {key.to_user_string() for key in run.asset_selection or ()}
+    trained = {f"{name}_model" for name in settings().catalogs.models}
+    if first and (run.job_name == RETRAIN or (tables and tables <= trained)):
+        first, last = half_year_name(first), half_year_name(last)
+    return first if first == last else f"{first}..{last}"
 
 
 @dataclass(frozen=True)
@@ -135,13 +164,11 @@ def run_rows(home: Path) -> list[RunRow]:
 def _row(record: dg.RunRecord) -> RunRow:
     run = record.dagster_run
     began = record.start_time or record.create_timestamp.timestamp()
-    first = run.tags.get("dagster/asset_partition_range_start") or run.tags.get("dagster/partition", "")
-    last = run.tags.get("dagster/asset_partition_range_end", first)
     tables: Sequence[str] = sorted(key.to_user_string() for key in run.asset_selection or ())
     return RunRow(
         "tables" if run.job_name.startswith("__") else run.job_name,
         run.status.value.lower(),
-        first if first == last else f"{first}..{last}",
+        partitions_of(run),
         tuple(tables),
         began,
         max((record.end_time or began) - began, 0.0),

@@ -11,8 +11,22 @@ import pytest
 from mg_assets.cli import runs
 from mg_assets.cli.main import main
 from mg_assets.lake.store import Lake
+from mg_assets.orchestration.orphaned_runs import process_tag
 from mg_assets.orchestration.resources import LakeResource
-from mg_assets.orchestration.run_usage import CPU, MEMORY, READ, TAGS, WRITTEN, RunRow, Usage, run_rows
+from mg_assets.orchestration.run_usage import (
+    CPU,
+    MEMORY,
+    PARTITIONS,
+    READ,
+    RETRAIN,
+    TAGS,
+    WRITTEN,
+    RunRow,
+    Usage,
+    metered,
+    partitions_of,
+    run_rows,
+)
 
 MIB = 1 << 20
 
@@ -55,6 +69,42 @@ def test_each_run_is_tagged_with_what_it_used(home):
             assert 8 <= tags[WRITTEN] < 60
             assert 4 <= tags[READ] < 200
     assert [row.status for row in run_rows(home)] == ["failure", "success"]
+
+
+RANGE = {"dagster/asset_partition_range_start": "2023-01-01", "dagster/asset_partition_range_end": "2023-07-01"}
+
+
+@pytest.mark.parametrize(
+    ("job", "tables", "tags", "named"),
+    [
+        ("daily_after_close", None, RANGE, "2023-01-01..2023-07-01"),
+        (RETRAIN, None, RANGE, "2023H1..2023H2"),
+        (RETRAIN, None, {"dagster/partition": "2023-07-01"}, "2023H2"),
+        ("__ASSET_JOB", ["hf_gru_model"], {"dagster/partition": "2023-01-01"}, "2023H1"),
+        ("__ASSET_JOB", ["monthly_bars"], {"dagster/partition": "2023-01-01"}, "2023-01-01"),
+        ("evaluation_and_backtests", None, {}, ""),
+    ],
+)
+def test_partitions_are_named_as_a_person_names_them(job, tables, tags, named):
+    selection = {dg.AssetKey(table) for table in tables} if tables else None
+    assert partitions_of(dg.DagsterRun(job_name=job, tags=tags, asset_selection=selection)) == named
+
+
+def test_a_run_is_tagged_with_its_partitions(home):
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run = instance.add_run(dg.DagsterRun(job_name=RETRAIN, tags=RANGE))
+        with metered(instance, run):
+            assert instance.get_run_by_id(run.run_id).tags[PARTITIONS] == "2023H1..2023H2"
+
+
+def test_the_tag_of_a_process_is_not_shown(home):
+    from dagster._core.storage.tags import TagType, get_tag_type
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        run = dg.materialize([dg.asset(name="a")(lambda: None)], instance=instance, tags=process_tag())
+        (tag,) = process_tag().items()
+        assert tag in instance.get_run_by_id(run.run_id).tags.items()
+    assert get_tag_type(tag[0]) == TagType.HIDDEN
 
 
 def test_a_bound_is_given_where_an_earlier_run_needed_more():
