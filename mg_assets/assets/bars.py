@@ -10,6 +10,7 @@ from mg_assets.market.calendar import month_of, trading_days, week_of
 from mg_assets.market.schema import MINUTE_BARS, PERIOD_BARS
 from mg_assets.orchestration.lake_asset import lake_asset
 from mg_assets.orchestration.lineage import same_columns
+from mg_assets.orchestration.metadata import note_text
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.orchestration.partitions import MONTHLY, WEEKLY
 from mg_assets.sources.base import stored_notes
@@ -103,7 +104,7 @@ def daily_bars(build: Build) -> Iterator[Built]:
         day = pd.Timestamp(key).date()
         if source.has("daily_bars", day):
             loaded = source.load("daily_bars", day)
-            notes = {f"note: {k}": str(v) for k, v in loaded.notes.items()}
+            notes = {f"note: {k}": note_text(v) for k, v in loaded.notes.items()}
             shown = {"from": f"source {source.name}", **notes}
             unread = ("minute_bars", "reference")
             return Built(key, loaded.frame, shown, loaded.quarantine, stored_notes(loaded), unread=unread)
@@ -124,7 +125,9 @@ def _period(lake: Lake, key: str, days: list[str]) -> Built:
         return Built(key, PERIOD_BARS.empty_table(), {"absent": f"no daily bars from {days[0]} to {days[-1]}"})
     found = sorted(daily["date"].unique())
     frame = factors.period_bars(daily)
-    return Built(key, frame, {"sessions": len(found), "of": len(days), "last": str(found[-1])[:10]})
+    return Built(
+        key, frame, {"sessions": len(found), "sessions_of_period": len(days), "last_session": str(found[-1])[:10]}
+    )
 
 
 @lake_asset(

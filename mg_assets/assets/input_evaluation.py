@@ -26,11 +26,11 @@ EVERY = 5
 VALUES = 1 << 24  # read at once: 134 MB
 COLUMNS = {
     "name": "column of the input table",
-    "table": "input table",
+    "table": "table that the column is of",
     "rank_ic_mean": "mean over days of the Spearman correlation with the return T+1..T+6 (vwap), no sign applied",
-    "rank_ic_ir": "mean / std over days",
-    "rank_ic_positive_ratio": "share of days with a positive one",
-    "rank_ic_t": "Newey-West t of the daily ones",
+    "rank_ic_ir": "mean / std of the daily RankIC",
+    "rank_ic_positive_ratio": "share of days with a positive RankIC",
+    "rank_ic_t": "Newey-West t of the daily RankIC",
     "coverage": "share of the universe with a value",
     "first_day": "first day with a correlation",
     "last_day": "last day with a correlation",
@@ -39,8 +39,8 @@ COLUMNS = {
 
 STEPS = {
     "name": "column: feature and step of the day",
-    "feature": "one of the 14",
-    "step": "from 1, the day's first bar",
+    "feature": "which of the 14 features",
+    "step": "bar of the day, 1 the first",
     **{n: text for n, text in COLUMNS.items() if n != "name"},
 }
 _TABLES = ("input_evaluation", "input_evaluation_steps")

@@ -233,7 +233,7 @@ def _table(curves: pd.DataFrame) -> dg.TableMetadataValue:
 
 
 def _cost_table(lines: list[tuple[str, str]]) -> dg.MarkdownMetadataValue:
-    return markdown_table(pd.DataFrame(lines, columns=["estimate before launch", ""]))
+    return markdown_table(pd.DataFrame(lines, columns=["what", "estimate before launch"]))
 
 
 def _by_seed(curves: pd.DataFrame) -> dict[int, dict[str, list[float]]]:
@@ -332,6 +332,14 @@ def _prediction_asset(name: str) -> LakeAsset:
     return make
 
 
+def _provenance(spec: CombinationSpec) -> str:
+    """What is printed of a combination and what is ours, without what its rule does not use."""
+    lines = [line for line in described(spec).splitlines() if not line.endswith(": not used by this rule")]
+    if lines[-2:] == ["**Ours**", ""]:
+        lines.append("- nothing")
+    return "\n".join(lines)
+
+
 def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
     read = ("factor_scores", "daily_bars") if back else ("factor_scores",)
 
@@ -344,7 +352,7 @@ def _hand_weighted(spec: CombinationSpec, back: int) -> LakeAsset:
         version="3",  # the same bits whatever days are built together
         config=(spec, [[name, FACTORS[name].direction] for name in ALL34]),
         columns=SCORE,
-        description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
+        description=f"{spec.description} Source: {spec.source}.\n\n{_provenance(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         return map(partial(_built, build.lake), weighted_by_hand(build.lake, spec, back, build.keys))
@@ -371,7 +379,7 @@ def _fusion(spec: CombinationSpec) -> LakeAsset:
         version=PREDICTION_VERSION,
         config=(spec, factors) if factors else spec,
         columns=SCORE,
-        description=f"{spec.description} Source: {spec.source}.\n\n{described(spec)}",
+        description=f"{spec.description} Source: {spec.source}.\n\n{_provenance(spec)}",
     )
     def make(build: Build) -> Iterator[Built]:
         return build.each(lambda key: _built(build.lake, fused(build.lake, spec, key)))

@@ -54,8 +54,8 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
         "stocks": int((rows["weight"] > 1e-9).sum()),
         "active_share": round(float(active), 4),
         "turnover_one_way": round(float((rows["weight"] - rows["holdings"]).abs().sum() / 2), 4),
-        "largest_violation": float(facts["largest_violation"]),
-        "relaxed": dg.MetadataValue.json(facts["relaxed"]),
+        "largest_violation": round(float(facts["largest_violation"]), 12),  # what is less is rounding
+        "relaxed": ", ".join(f"{name} by {by:.4g}" for name, by in facts["relaxed"].items()) or "no limit",
         "active_score": round(expected, 5),
         "shadow_prices": markdown_table(shadow_prices_shown(spec, step, slope, solve_again)),
     }

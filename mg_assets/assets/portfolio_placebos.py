@@ -23,13 +23,13 @@ COLUMNS = {
     "placebo": "number of the random signal; 0 is the portfolio itself",
     "period": "whole (scaled to a year), or a calendar year (as earned)",
     "days": "returns of the period",
-    "excess_annual": "net of costs, of the relative NAV",
-    "excess_before_costs": "the same without what each rebalance cost",
+    "excess_annual": "excess return net of costs, of the relative NAV",
+    "excess_before_costs": "excess return without what each rebalance cost",
     "cost_annual": "excess that costs took",
-    "tracking_error": "a year",
+    "tracking_error": "annualised volatility of the daily excess",
     "information_ratio": "excess over tracking error",
-    "turnover_two_way_per_rebalance": "realised",
-    "turnover_two_way_annual": "realised, a year",
+    "turnover_two_way_per_rebalance": "realised two-way turnover of a rebalance",
+    "turnover_two_way_annual": "realised two-way turnover of a year",
 }
 PATH_COLUMNS = {
     "date": "trading day",

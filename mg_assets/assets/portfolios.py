@@ -20,6 +20,7 @@ from mg_assets.lake.partition_keys import WHOLE
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import trading_days, week_of
+from mg_assets.market.column_texts import SYMBOL
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
 from mg_assets.orchestration.metadata import markdown_table
 from mg_assets.orchestration.partition_build import Build, Built
@@ -84,7 +85,8 @@ def _weights_asset(name: str) -> LakeAsset:
         columns=columns,
         lineage=weight_lineage(spec, weights),
         single_run=True,
-        description=f"{spec.index} enhanced with {spec.signal}.{_equal(spec)} Source: {spec.source}.\n\n"
+        description=f"The index {spec.index} enhanced with the signal {spec.signal}.{_equal(spec)} "
+        f"Source: {spec.source}.\n\n"
         "Decided at the close of the week's last session, traded at the next session's vwap. Each week starts from "
         "the last one's weights, executed and drifted. Every constraint is recomputed on the weights (largest "
         "violation in the metadata); what had to be relaxed is recorded, and what each limit costs: in score, and in "
@@ -177,28 +179,33 @@ def _backtest_asset(name: str) -> LakeAsset:
         columns={
             daily: {
                 "date": "trading day",
-                "nav": "net of costs, 1 on the first day",
-                "benchmark_nav": "index weights of each decision, drifting",
+                "nav": "value net of costs, 1 on the first day",
+                "benchmark_nav": "value of the index weights of each decision, drifting, 1 on the first day",
                 "relative_nav": "nav / benchmark_nav",
-                "cash": "in units of the first day's value",
+                "cash": "cash at the close, in units of the first day's value",
                 "relative_nav_mon": "relative NAV of the same portfolio decided on Mondays",
             },
-            holdings: {"date": "trading day", "symbol": "stock", "weight": "at the close", "price": "adjusted close"},
+            holdings: {
+                "date": "trading day",
+                "symbol": SYMBOL,
+                "weight": "weight at the close",
+                "price": "adjusted close",
+            },
             trades: {
                 "decided": "day of the decision",
-                "traded": "the session after",
-                "symbol": "stock",
+                "traded": "day of the trades: the session after the decision",
+                "symbol": SYMBOL,
                 "planned": "change of weight that was wanted",
                 "filled": "change of weight that was made",
-                "price": "adjusted",
+                "price": "adjusted price of the trade",
                 "reason": "why an order was not filled, or (capacity) only in part",
             },
             rebalances: {
                 "decided": "day of the decision",
-                "traded": "the session after",
+                "traded": "day of the trades: the session after the decision",
                 "planned_two_way": "turnover that was wanted",
                 "realised_two_way": "turnover that was made",
-                "cost": "of the value before trading",
+                "cost": "cost of trading, share of the value before it",
             },
         },
         description={
@@ -233,7 +240,7 @@ def _backtest_asset(name: str) -> LakeAsset:
         yearly = metrics_by_year(result.nav, result.benchmark_nav, result.days, result.turnover)
         yield Built(WHOLE, holdings_table(result, data.market), table=holdings)
         yield Built(WHOLE, _dated(result.trades.sort_values(["symbol", "traded"]), reason=str), table=trades)
-        turnover = markdown_table(turnover_table(result))
+        turnover = markdown_table(turnover_table(result), ".4g")
         yield Built(WHOLE, _dated(result.rebalances), {"turnover": turnover}, table=rebalances)
         risk, risk_stored = tracking_error_shown(spec, result, facts)
         split = attribution_tables(found, dict(panel.industry_names))

@@ -7,6 +7,7 @@ import pandas as pd
 from mg_assets.errors import MgError
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.orchestration.lake_asset import LakeAsset, lake_asset
+from mg_assets.orchestration.metadata import note_text
 from mg_assets.orchestration.partition_build import Build, Built
 from mg_assets.sources.base import TICKS, Loaded, Source, stored_notes, ticks_of
 
@@ -41,7 +42,7 @@ def _built(source: Source, table: str, key: str, loaded: Loaded | MgError | None
     day_of_table = loaded
 
     def ended() -> Built:
-        notes = {f"note: {k}": str(v) for k, v in day_of_table.notes.items()}
+        notes = {f"note: {k}": note_text(v) for k, v in day_of_table.notes.items()}
         bad = day_of_table.quarantine
         return Built(key, day_of_table.data, {"set_aside": len(bad), **notes}, bad, table=table)
 

@@ -357,10 +357,10 @@ def weekly(lake: Lake, week: str, day: str, source: str, names: Mapping[str, str
     config=(settings().source.kind, tuple(settings().portfolios), published_digest(), settings().gains),
     uses=("language",),
     single_run=True,
-    columns={"language": "of the report", "file": "name of the page beside the table"},
+    columns={"language": "language of the report: en or zh", "file": "name of the page beside the table"},
 )
 def weekly_report(build: Build) -> Iterator[Built]:
-    """Write the weekly factor report of any week: factors, portfolios, exposures and the week's data quality.
+    """The weekly factor report: factors, portfolios, exposures and the week's data quality.
 
     One self-contained HTML file a language, and one PDF a language where there is a Chromium. It knows nothing of what
     came after the week. Source: the weekly monitor of 2023-12-15.

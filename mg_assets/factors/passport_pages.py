@@ -215,9 +215,8 @@ def rank_ic_comparison(evaluated: pd.DataFrame) -> str:
     lines = ["| factor | sign | published | period | ours | days | same sign |", "|---|---|---|---|---|---|---|"]
     for r in table.itertuples(index=False):
         same = "" if pd.isna(r.published) or pd.isna(r.ours) else ("yes" if r.published * r.ours > 0 else "no")
-        lines.append(
-            f"| {r.factor} | {r.sign} | {_percent(r.published)} | {r.period} | {_percent(r.ours)} | {r.days} | {same} |"
-        )
+        cells = (r.factor, r.sign, _percent(r.published), r.period, _percent(r.ours), r.days, same)
+        lines.append(f"| {' | '.join(cell or '-' for cell in cells)} |")
     return "\n".join([*lines, "", f"RankIC times the sign. Published: {TESTS['huatai_72']}."])
 
 

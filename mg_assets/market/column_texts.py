@@ -38,9 +38,9 @@ _PERIOD = {
     "float_shares": "free-float shares on the period's last session, in adjusted shares",
 }
 _LEVELS = {
-    f"{side}_{what}_{n}": f"{'price, yuan' if what == 'price' else 'volume'} of {side} level {n}; null: no such level"
+    f"{side}_{what}_{n}": f"{what} of {side} level {n}, {unit}; null: no such level"
     for side in ("bid", "ask")
-    for what in ("price", "volume")
+    for what, unit in (("price", "yuan"), ("volume", "shares"))
     for n in range(1, SNAPSHOT_LEVELS + 1)
 }
 _INDEX = {
@@ -52,12 +52,79 @@ _INDEX = {
     )
 }
 
+_TOP = {"top10pct": "top tenth", "top100": "top 100 stocks"}
+_SURE = ("rank_ic_mean", "top_excess_annual", "long_short_annual")
+METRICS: Mapping[str, str] = {
+    "stocks_mean": "stocks with a signal and a price at a rebalance, mean",
+    "rank_ic_mean": "mean Spearman correlation of the signal with the return to the next rebalance",
+    "rank_ic_std": "standard deviation of the RankIC of the decisions",
+    "rank_ic_ir": "mean / std of the RankIC of the decisions",
+    "rank_icir": "the same as rank_ic_ir, as series 69 names it",
+    "rank_icir_annual": "rank_ic_ir times the square root of the rebalances of a year",
+    "rank_ic_positive_ratio": "share of decisions with a positive RankIC",
+    "ic_mean": "mean Pearson correlation of the signal with the return to the next rebalance",
+    "icir": "mean / std of the IC of the decisions",
+    "weighted_rank_ic_mean": "mean RankIC with weights 0.5 ** (2 * rank / n), rank 0 the highest signal",
+    "weighted_rank_icir": "mean / std of the weighted RankIC",
+    "weighted_ic_mean": "mean IC with weights 0.5 ** (2 * rank / n), rank 0 the highest signal",
+    "weighted_icir": "mean / std of the weighted IC",
+    "top_precision": "share of the top tenth whose return beats the median",
+    "bottom_precision": "share of the bottom tenth whose return is below the median",
+    "rebalances": "rebalances made",
+    "skipped_rebalances": "rebalances skipped for too few stocks",
+    "skipped_tracks": "rebalances skipped for too few stocks, over all tracks",
+    "top_annual": "return a year of the highest layer",
+    "bottom_annual": "return a year of the lowest layer",
+    "benchmark_annual": "return a year of the equal-weight universe at the same execution price",
+    "top_excess_annual": "excess a year of the highest layer over the equal-weight universe, geometric",
+    "bottom_excess_annual": "excess a year of the lowest layer over the equal-weight universe, geometric",
+    "top_tracking_error": "annualised volatility of the highest layer's excess",
+    "top_information_ratio": "excess a year of the highest layer over its tracking error",
+    "top_monthly_win_rate": "share of months in which the highest layer beats the equal-weight universe",
+    "top_turnover_two_way": "two-way turnover of the highest layer at a rebalance: sum |w - w_drifted|",
+    "top_excess_track_std": "standard deviation of top_excess_annual over the tracks",
+    **{
+        f"{k}_excess_gross": f"excess a year of the {text} over the equal-weight universe, before costs"
+        for k, text in _TOP.items()
+    },
+    **{f"{k}_excess_net": f"excess a year of the {text}, net of 0.3% two-sided cost" for k, text in _TOP.items()},
+    **{f"{k}_turnover_two_way": f"two-way turnover of the {text} at a rebalance" for k, text in _TOP.items()},
+    "long_short_annual": "return a year of the top tenth less the bottom tenth, daily compounded",
+    "long_short_hedged_annual": "half of top_annual less bottom_annual, as series 69 prints it",
+    "long_short_volatility": "annualised volatility of the top tenth less the bottom tenth",
+    "long_short_sharpe": "return a year of the top tenth less the bottom tenth over its volatility",
+    "long_short_max_drawdown": "largest drawdown of the top tenth less the bottom tenth",
+    **{f"{k}_t": f"Newey-West t of {k}, of all days" for k in _SURE},
+    **{f"{k}_low": f"lower end of the 95% interval of {k}, stationary bootstrap of all days" for k in _SURE},
+    **{f"{k}_high": f"upper end of the 95% interval of {k}" for k in _SURE},
+    **{
+        f"rank_ic_lag_{lag}": f"mean RankIC with the return of the single day {lag} after the purchase"
+        for lag in range(1, 21)
+    },
+    **{
+        f"orthogonal_{k}_{what}": f"{figure} {text} of what is orthogonal to industry and common factors"
+        for k, text in (
+            ("long_short", "of the top tenth less the bottom tenth"),
+            ("long_excess", "of the top tenth over the equal-weight universe"),
+        )
+        for what, figure in (
+            ("annual", "return a year"),
+            ("volatility", "annualised volatility"),
+            ("t", "Newey-West t of the daily return"),
+            ("monthly_win_rate", "share of months with a positive return"),
+        )
+    },
+    "first_day": "first day evaluated",
+    "last_day": "last day evaluated",
+}
+"""Columns of an evaluation's tables: figure -> one line."""
+
 COLUMN_TEXTS: Mapping[str, Mapping[str, str]] = {
     "trades": {
         "time": "exchange time, milliseconds",
         "seq": "sequence number of the exchange's channel",
-        "price": "yuan",
-        "volume": "shares",
+        "price": "price, yuan",
+        "volume": "shares traded",
         "buy_order": "number of the buyer's order",
         "sell_order": "number of the seller's order",
         "side": "+1 initiated by the buyer, -1 by the seller, 0 auction or unknown",
@@ -108,8 +175,9 @@ COLUMN_TEXTS: Mapping[str, Mapping[str, str]] = {
     "weekly_bars": _PERIOD,
     "monthly_bars": _PERIOD,
     **{
-        key: {"...": "metric of the main case, named as published"}
-        for key in ("factor_evaluation", "signal_evaluation")
+        table: METRICS
+        for evaluation in ("factor_evaluation", "signal_evaluation")
+        for table in (evaluation, f"{evaluation}_detail")
     },
 }
 """Table -> column -> one line; :data:`SYMBOL` for every table's stocks."""

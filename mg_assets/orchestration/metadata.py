@@ -9,7 +9,9 @@ import pandas as pd
 
 
 def markdown_table(frame: pd.DataFrame, floats: str = ".4f") -> dg.MarkdownMetadataValue:
-    """A frame for an asset's page; a named index is the first column."""
+    """A frame for an asset's page, ``none`` where it is empty; a named index is the first column."""
+    if frame.empty:
+        return dg.MetadataValue.md("none")
     rows = frame.reset_index() if frame.index.name is not None else frame
     return dg.MetadataValue.md(_markdown(list(map(str, rows.columns)), rows.itertuples(index=False), floats))
 
@@ -27,6 +29,15 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     return dg.MetadataValue.table(records, dg.TableSchema(columns=[dg.TableColumn(c) for c in columns]))
 
 
+def note_text(value: Any) -> str:
+    """A source's note on a day in words: ``csi300 2023-04-28, csi500 2023-04-28`` of a mapping."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {note_text(found)}" for name, found in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(note_text, value)) or "none"
+    return str(value)
+
+
 def _cell_text(value: Any) -> str:
     return _cell(value, ".6g").replace("\\|", "|")
 
@@ -37,6 +48,8 @@ def _markdown(columns: list[str], rows: Any, floats: str) -> str:
 
 
 def _cell(value: Any, floats: str) -> str:
-    if value is None or (isinstance(value, float | np.floating) and np.isnan(value)):
-        return ""
-    return format(value, floats) if isinstance(value, float | np.floating) else str(value).replace("|", "\\|")
+    if value is None or value is pd.NaT or value is pd.NA or (isinstance(value, str) and not value):
+        return "-"
+    if isinstance(value, float | np.floating):
+        return "-" if np.isnan(value) else format(float(value), f"z{floats}")  # z: no -0.0000
+    return str(value).replace("|", "\\|")

@@ -17,6 +17,7 @@ from mg_assets.errors import DataError, MissingPartitionError
 from mg_assets.lake.market_data import BARS
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import shift, trading_days, week_of
+from mg_assets.market.column_texts import SYMBOL
 from mg_assets.portfolios.decision_panel import DecisionData, Unknown, void_limits
 from mg_assets.portfolios.risk_history import WEEKS as RISK_WEEKS
 from mg_assets.portfolios.risk_history import with_risk_history
@@ -49,13 +50,13 @@ def weeks_back(spec: PortfolioSpec) -> dict[str, int]:
 
 
 WEIGHT_COLUMNS = {
-    "symbol": "stock",
+    "symbol": SYMBOL,
     "score": "signal at the decision",
-    "benchmark": "at the decision",
+    "benchmark": "weight in the benchmark at the decision",
     "holdings": "weight held at the decision, drifted from the last rebalance",
     "weight": "target, traded on the next session",
-    "member": "of the index",
-    "industry": "level 1",
+    "member": "member of the index",
+    "industry": "level-1 industry",
     "size": "z-scored over the universe",
 }
 STYLE_COLUMNS = {
@@ -71,7 +72,7 @@ SIZE_LINEAGE = {
     "traded_value": ["daily_bars.amount", "daily_bars.vwap", "daily_bars.volume"],
 }
 FLAG_COLUMNS = {
-    "suspended": "at the decision",
+    "suspended": "suspended at the decision",
     "limit_up": "locked at the upper limit at the decision",
     "limit_down": "locked at the lower limit at the decision",
 }

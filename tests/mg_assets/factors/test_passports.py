@@ -198,7 +198,7 @@ def test_the_comparison_says_whether_signs_agree():
         "6.72%", "2013-02-01..2023-11-30", "5.00%", "2022-01-17..2023-09-28", "yes",
     ]  # fmt: skip
     assert rows["kurt_order_diff"][-1] == "no"
-    assert rows["tail_volume_share"][2] == rows["tail_volume_share"][-1] == ""
+    assert rows["tail_volume_share"][2] == rows["tail_volume_share"][-1] == "-"
     assert "all A shares" in lines[-1]
 
 

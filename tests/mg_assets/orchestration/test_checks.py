@@ -181,7 +181,7 @@ def test_every_table_has_checks_that_block_as_its_suite_says():
 
 def test_markdown_of_unlike_rows():
     text = markdown([{"a": 1, "b": 0.123456789}, {"a": "x|y", "c": None}])
-    assert text.splitlines() == ["| a | b | c |", "| --- | --- | --- |", "| 1 | 0.123457 |  |", "| x\\|y |  |  |"]
+    assert text.splitlines() == ["| a | b | c |", "| --- | --- | --- |", "| 1 | 0.123457 | - |", "| x\\|y | - | - |"]
     with pytest.raises(TypeError):
         markdown(None)
 

@@ -37,6 +37,18 @@ def test_every_column_in_the_lake_has_a_description(lake):
     assert {table: names for table, names in without.items() if names} == {}
 
 
+@pytest.mark.parametrize("evaluation", ["factor_evaluation", "signal_evaluation"])
+def test_every_figure_of_an_evaluation_has_a_text_of_its_own(evaluation, lake):
+    texts = {}
+    for table in (evaluation, f"{evaluation}_detail"):
+        entry = TABLES[table]
+        with lake.opened(table, "all") as file:
+            texts |= {(table, name): column_text(entry, name) for name in file.schema.names}
+        of_this = [text for (found, _), text in texts.items() if found == table]
+        assert len(set(of_this)) >= len(of_this) - 1  # rank_icir is rank_ic_ir under another name
+    assert len(texts) > 80
+
+
 def test_the_graph_has_no_table_that_nothing_makes():
     keys = {key.to_user_string() for key in defs.get_repository_def().asset_graph.get_all_asset_keys()}
     assert keys == set(TABLES)
