@@ -22,6 +22,10 @@ from mg_portfolio.arguments import EvaluationError
 SERVER = "http://127.0.0.1:3000"
 """Where ``mg ui`` serves the pages of a lake by default."""
 WEEKLY = "weekly_report"
+_WEEKS = (
+    "The weekly report has a page a week: the link leads to its asset, where `open` shows the newest; add the id to "
+    "that address."
+)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ def report_page(report: str) -> str:
         "",
         "A page lies beside a table of the lake; its link opens while `mg ui` serves that lake (`_zh` in place of "
         "`_en` is the same in Chinese). What follows `#` is the element's id.",
+        *([_WEEKS] if any(i.page == WEEKLY for i in items) else []),
         "",
     ]
     lines += ["## Counterparts", "", "| item | shows | page | differs | needs |", "|---|---|---|---|---|"]

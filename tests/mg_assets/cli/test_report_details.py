@@ -1,10 +1,13 @@
 """The pages of the reports' settings: written from the catalogs, printed and built side by side."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from mg_assets.cli.report_details import NOT_PRINTED, pages
+from mg_assets.settings.load import load_settings
+from mg_portfolio.report.items import REPORTS, load_items
 
 DOCS = Path(__file__).parents[3] / "docs" / "reports"
 
@@ -44,3 +47,16 @@ def test_factors_of_the_charts_are_all_there():
     assert sum(name.startswith("`") for name in rows(other, "Chart 9: factors")) == 42
     assert rows(other, "Chart 29: relaxed constraints")["turnover"][1] == "one-way 20% (two-way 40%)"
     assert rows(other, "Chart 8: construction")["turnover"][1] == "one-way 15% (two-way 30%)"
+
+
+def test_a_need_names_a_signal_that_make_run_lacks():
+    config = load_settings(str(DOCS.parents[1] / "deploy" / "demo.yaml"))
+    combined = config.catalogs.combinations
+    built, found = set(), {*config.catalog, *config.catalogs.hand_weighted}
+    while found:
+        built |= found
+        found = {part for name in found if name in combined for part in combined[name].parts} - built
+    for report in REPORTS:
+        for item in load_items(report):
+            named = set(re.findall(r"\b[a-z]+_\w+", item.needs)) & set(config.catalogs.signals)
+            assert not named or not named <= built, f"{report}, {item.item}: make run has {sorted(named)}"
