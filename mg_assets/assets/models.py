@@ -52,11 +52,11 @@ if TYPE_CHECKING:  # torch and drawing are loaded by the steps that use them: ev
 
 SCORE = {"score": "prediction, z-scored over the day's stocks; higher is better"}
 CHECK_COLUMNS = {
-    "seed": "of the ensemble",
+    "seed": "seed of the ensemble's model",
     "epoch": "current epoch",
     "step": "optimiser steps so far",
-    "loss": "mean of the training loss since the check before",
-    "rank_ic": "mean over the validation days",
+    "loss": "mean training loss since the check before",
+    "rank_ic": "mean RankIC over the validation days",
 }
 CURVE_ROWS = 150  # of a model's checks, shown in the UI
 PREDICTION_VERSION = "2"  # with certificates
