@@ -1,13 +1,15 @@
 """The command line: one shape for every command, light imports, and one line for what a user can fix."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from mg_assets.cli import main as module
+from mg_assets.cli.graph import DOCS
 from mg_assets.cli.main import COMMANDS, main
-from mg_assets.settings import settings
+from mg_assets.settings import CHECKOUT, settings
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.__name__.rpartition(".")[2])
@@ -104,3 +106,10 @@ def test_a_number_of_rows_below_one_is_refused(rows, capsys):
     with pytest.raises(SystemExit):
         main(["explain", "600519.SH", "2023-02-01", "--rows", rows])
     assert f"{rows!r} is no number of rows" in capsys.readouterr().err
+
+
+def test_the_documents_have_the_picture_of_make_runs_graph(tmp_path):
+    drawn, env = tmp_path / "graph.svg", {k: v for k, v in os.environ.items() if not k.startswith("MG_")}
+    asked = [sys.executable, "-m", "mg_assets.cli.main", "graph", str(drawn)]
+    subprocess.run(asked, cwd=CHECKOUT, env=env | {"PYTHONPATH": str(CHECKOUT)}, check=True, capture_output=True)
+    assert drawn.read_bytes() == DOCS.read_bytes(), "run make docs"
