@@ -279,7 +279,7 @@ Factors of your own, with passports of their own, are in the same lists: [extens
 ```python
 from mg_assets.factors import explain
 
-day = explain("lake/demo", "600519.SH", "2023-02-01")  # a Lake, a folder or a URL
+day = explain("lake/demo", "000001.SZ", "2023-02-01")  # a Lake, a folder or a URL
 day  # in a notebook: every factor, to be opened
 day.summary()  # value, stored value, whether they agree, rows counted, reason where NaN
 day["bigorder_ret"]  # one factor's path: intermediate values and the rows that count
@@ -289,7 +289,7 @@ day.trades.orders  # parent orders with amount, ln A and whether they are big
 day.left_out()  # rows that do not count, with the reason
 ```
 
-`mg explain 600519.SH 2023-02-01` and `mg explain 600519.SH 2023-02-01 bigorder_ret` print the same in a terminal. The
+`mg explain 000001.SZ 2023-02-01` and `mg explain 000001.SZ 2023-02-01 bigorder_ret` print the same in a terminal. The
 values are recomputed from those rows by the kernels that made the stored ones, and compared with them (1e-9 relative or
 1e-12 absolute); the tests recompute each value from the shown table alone, by other arithmetic. `--csv FILE` writes the
 whole table, `--html FILE` the notebook's page. One factor of a simulated stock:
