@@ -1,10 +1,10 @@
 """The route of the lake's pages."""
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from mg_assets.lake.pages import find_page
+from mg_assets.lake.pages import find_page, newest_page
 from mg_assets.lake.store import Lake
 
 POLICY = (
@@ -18,7 +18,10 @@ def page_route(lake: Lake) -> Route:
     """The route that serves the pages of a lake, and nothing else of it."""
 
     def page(request: Request) -> Response:
-        found = find_page(lake, request.path_params["path"])
+        path = request.path_params["path"]
+        found = find_page(lake, path)
+        if found is None and (newest := newest_page(lake, path)):
+            return RedirectResponse(newest, 302)  # a browser keeps the element's id
         if found is None:
             return PlainTextResponse("the lake has no such page\n", 404)
         headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}

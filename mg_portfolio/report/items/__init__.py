@@ -23,8 +23,8 @@ SERVER = "http://127.0.0.1:3000"
 """Where ``mg ui`` serves the pages of a lake by default."""
 WEEKLY = "weekly_report"
 _WEEKS = (
-    "The weekly report has a page a week: the link leads to its asset, where `open` shows the newest; add the id to "
-    "that address."
+    "The weekly report has a page a week: the link opens the newest; those of other weeks are on the asset's page "
+    "`weekly_report`."
 )
 
 
@@ -165,6 +165,5 @@ def _counts(items: Sequence[Item]) -> list[str]:
 def _link(item: Item) -> str:
     if item.page.endswith(".md"):
         return f"[{item.page}](../{item.page}#{item.anchor})"
-    # Of a page a week, the asset's page: it has the link of each
-    at = f"assets/{item.page}" if item.page == WEEKLY else f"lake/{item.page}/{item.page}_en.html#{item.anchor}"
-    return f"[{item.page}#{item.anchor}]({SERVER}/{at})"
+    name = "report" if item.page == WEEKLY else item.page
+    return f"[{item.page}#{item.anchor}]({SERVER}/lake/{item.page}/{name}_en.html#{item.anchor})"

@@ -252,6 +252,7 @@ def test_a_missing_week_is_an_error_that_names_it(lake, tmp_path):
         rebuild(other, table, weeks[-1:])
 
 
+@pytest.mark.slow
 def test_every_asset_reads_what_its_windows_hold(built):
     """A table or day that an asset reads and does not declare could change without making it stale."""
     script = built.checkout / "tests" / "helpers" / "reads_of_assets.py"

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
@@ -118,6 +119,17 @@ def test_pages_of_the_lake_are_served_by_their_link(app, lake):
         assert (status, body[:3]) == (200, b"<p>")
         assert "sandbox" in headers["content-security-policy"]
         assert "allow-same-origin" not in headers["content-security-policy"]
+
+
+def test_a_page_without_its_week_is_the_newest_weeks(app, lake):
+    en, zh = "report_en.html", "report_zh.html"
+    for week, name in (("2023-10-02", en), ("2023-10-09", en), ("2023-10-16", zh)):
+        lake.write("weekly_report", week, pd.DataFrame({"language": [name]}))
+        page = lake.write_file("weekly_report", week, name, b"<p>")
+        status, headers, _ = ask(app, "GET", f"/lake/weekly_report/{name}", OWN)
+        assert (status, headers["location"]) == (302, page_link(lake, page))
+    assert "10-09" in ask(app, "GET", f"/lake/weekly_report/{en}", OWN)[1]["location"]
+    assert ask(app, "GET", "/lake/weekly_report/report_fr.html", OWN)[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -152,15 +152,17 @@ def test_no_trade_gives_no_features_and_a_short_history_few(bars):
 
 
 def test_a_day_alone_is_as_in_all_days_whatever_comes_after(bars, make):
-    days, names = make.weekdays(DAYS), make.names(STOCKS)
-    whole = price_volume_panel(days, names, bars)
-    at = 310
+    days, names, at = make.weekdays(DAYS), make.names(STOCKS), 310
+    rows = np.r_[at - 40 : at : 10, at - 3 : min(at + 4, DAYS)]
+    whole = price_volume_panel(days, names, bars, rows)
     then = slice(at - LOOK_BACK, at + 1)
     alone = price_volume_panel(days[then], names, bars[then], np.array([LOOK_BACK]))
     np.testing.assert_array_equal(alone.values[-1], whole.values[at])
     changed = bars.copy()
     changed[at + 1 :] *= 7
-    np.testing.assert_array_equal(price_volume_panel(days, names, changed).values[: at + 1], whole.values[: at + 1])
+    np.testing.assert_array_equal(
+        price_volume_panel(days, names, changed, rows).values[: at + 1], whole.values[: at + 1]
+    )
 
 
 def test_threads_change_nothing_and_each_day_is_reported(bars, make):

@@ -93,12 +93,12 @@ def test_lf_multitask_finds_a_realistic_signal(make):
     ("name", "least"),
     [
         ("daily_biagru_5d", 0.75),
-        ("residual_attention_lstm_48_2_nn10", 0.75),
+        pytest.param("residual_attention_lstm_48_2_nn10", 0.75, marks=pytest.mark.slow),
         ("mtl_mlp", 0.75),
-        ("mtl_task_attention", 0.75),
+        pytest.param("mtl_task_attention", 0.75, marks=pytest.mark.slow),
         ("mtl_stock_attention", 0.75),
         ("alstm", 0.75),
-        ("temporal_transformer", 0.75),
+        pytest.param("temporal_transformer", 0.75, marks=pytest.mark.slow),
     ],
 )
 def test_other_networks_find_a_strong_signal(make, name, least):
