@@ -12,6 +12,7 @@ from mg_portfolio.backtest.risk_history import tracking_errors
 from mg_portfolio.backtest.weekday_paths import WeekdaySensitivity
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.metrics import DAYS_PER_YEAR
+from mg_portfolio.optimization.relaxation import relaxed_text
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
 from mg_portfolio.risk.diagnostics import bias_statistics
@@ -55,7 +56,7 @@ def week_shown(spec: PortfolioSpec, step: Decision, rows: pd.DataFrame, facts: d
         "active_share": round(float(active), 4),
         "turnover_one_way": round(float((rows["weight"] - rows["holdings"]).abs().sum() / 2), 4),
         "largest_violation": round(float(facts["largest_violation"]), 12),  # what is less is rounding
-        "relaxed": ", ".join(f"{name} by {by:.4g}" for name, by in facts["relaxed"].items()) or "no limit",
+        "relaxed": relaxed_text(facts["relaxed"]) or "no limit",
         "active_score": round(expected, 5),
         "shadow_prices": markdown_table(shadow_prices_shown(spec, step, slope, solve_again)),
     }

@@ -62,7 +62,9 @@ def newest_page(lake: Lake, path: str) -> str | None:
         As of :func:`page_link`; None where no partition has the page.
     """
     found = _NEWEST.fullmatch(path)
-    for key in reversed(lake.keys(found["table"])) if found else ():
+    if found is None:
+        return None
+    for key in reversed(lake.keys(found["table"])):
         page = f"{lake.folder(found['table'], key)}/{found['name']}"
         if lake.storage.exists(page):
             return page_link(lake, page)

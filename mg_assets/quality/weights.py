@@ -13,6 +13,7 @@ from mg_assets.lake.table_view import View
 from mg_assets.quality import shared_checks
 from mg_assets.quality.suite import Check, Limit, Measures, Suite
 from mg_assets.settings import settings
+from mg_portfolio.optimization.relaxation import relaxed_text
 
 EXACT = 1e-6
 COLUMNS = pa.schema(
@@ -130,7 +131,7 @@ def _solution(measures: Measures, facts: dict, relaxed: dict[str, float]) -> Non
     if violation is not None:
         measures.put("largest_violation", _gap(float(violation)))
     used = {k: v for k, v in relaxed.items() if v > EXACT}
-    shown = ", ".join(f"{k} by {v:.4g}" for k, v in used.items())
+    shown = relaxed_text(used)
     measures.put("relaxed_limits", len(used), **({"relaxed": shown} if used else {}))
     decided, traded = _date(facts.get("decided")), _date(facts.get("traded"))
     if decided is not None and traded is not None:

@@ -9,6 +9,7 @@ from mg_assets.testing.subjects import errors_as_failures
 from mg_portfolio import build_problem, on_axis, optimize
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.errors import PortfolioError
+from mg_portfolio.optimization.relaxation import relaxed_text
 
 STOCKS, MEMBERS, WEEKS = 1200, 800, 3
 TOLERANCE = 1e-6
@@ -72,7 +73,7 @@ def _check(spec: PortfolioSpec) -> None:
         problem = build_problem(spec, score, benchmark, held, industry, styles)
         solution = optimize(problem)
         if solution.status != "optimal":
-            gave = ", ".join(f"{n} by {v:.4g}" for n, v in solution.relaxed.items())
+            gave = relaxed_text(solution.relaxed)
             raise AssertionError(f"portfolio {spec.name}: {CHECKS[0]} is broken: {solution.message or gave}")
         weights = on_axis(problem, solution.weights, STOCKS)
         _check_limits(spec, week, weights, held, benchmark, industry, styles)

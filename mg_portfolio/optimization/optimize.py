@@ -31,6 +31,7 @@ from mg_portfolio.optimization.relaxation import (
     hard_infeasibility,
     infeasibility_message,
     relaxed_amounts,
+    relaxed_text,
     weighted_slack,
 )
 from mg_portfolio.optimization.shadow_prices import shadow_prices
@@ -171,4 +172,4 @@ def _relaxed_rows(r: ConstraintRows, linear: LinearResult) -> ConstraintRows:
 def _relaxation_message(relaxed: dict[str, float]) -> str:
     if not relaxed:
         return ""
-    return "no weights satisfied every limit; moved " + ", ".join(f"{name} by {v:.4g}" for name, v in relaxed.items())
+    return "no weights satisfied every limit; moved " + relaxed_text(relaxed)

@@ -84,6 +84,12 @@ def relaxed_amounts(p: EnhancementProblem, weights: np.ndarray) -> dict[str, flo
     return {name: v for name, v in violations(p, weights).items() if name not in hard and v > ROUNDING}
 
 
+def relaxed_text(relaxed: Mapping[str, float]) -> str:
+    """Relaxed limits and by how much, as ``turnover by 0.02, industry[Banks] by 0.00006826``."""
+    shown = {n: np.format_float_positional(v, 4, fractional=False, trim="-") for n, v in relaxed.items()}
+    return ", ".join(f"{name} by {amount}" for name, amount in shown.items())
+
+
 def weighted_slack(r: ConstraintRows, amounts: Mapping[str, float]) -> float:
     """Sum of the amounts under the penalties of the least relaxation."""
     penalty = dict(zip(r.names, r.penalty.tolist(), strict=True)) | {"turnover": r.turnover_penalty}
@@ -92,5 +98,5 @@ def weighted_slack(r: ConstraintRows, amounts: Mapping[str, float]) -> float:
 
 def infeasibility_message(relaxation: Mapping[str, float], names: tuple[str, ...]) -> str:
     """One sentence naming the constraints that exclude one another and the smallest relaxation."""
-    moves = ", ".join(f"{name} by {amount:.4g}" for name, amount in sorted(relaxation.items(), key=lambda kv: -kv[1]))
+    moves = relaxed_text(dict(sorted(relaxation.items(), key=lambda kv: -kv[1])))
     return f"no weights satisfy {', '.join(names)} together; the smallest relaxation that would: {moves}"

@@ -12,6 +12,7 @@ from mg_portfolio.errors import ProblemError
 from mg_portfolio.optimization.constraints import active_variance, members
 from mg_portfolio.optimization.optimize import optimize
 from mg_portfolio.optimization.problem import EnhancementProblem
+from mg_portfolio.optimization.relaxation import relaxed_text
 from mg_portfolio.optimization.shadow_prices import STEPS, annual_basis_points
 from mg_portfolio.optimization.solution import EnhancementSolution
 
@@ -236,7 +237,7 @@ def _figures(p: EnhancementProblem, s: EnhancementSolution, c: Comparison) -> di
     bought, sold = float(traded[traded > 0].sum()), float(-traded[traded < 0].sum())
     out: dict[str, object] = {
         "status": s.status,
-        "relaxed": ", ".join(f"{n} by {v:.4g}" for n, v in s.relaxed.items()),
+        "relaxed": relaxed_text(s.relaxed),
         "objective": float(s.objective),
         "score": float(p.score @ w),
         "active_score": active_score,

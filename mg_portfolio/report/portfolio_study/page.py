@@ -202,7 +202,7 @@ def _table_context(table: PortfolioTable, frame: pd.DataFrame, lang: str) -> dic
 def _drawn(name: str, figure: Figure, lang: str) -> Markup:
     """A chart with its title in a language; the figure keeps its own."""
     ax = figure.axes[0]
-    loc = next((loc for loc in _TITLE_LOCATIONS if ax.get_title(loc)), "center")
+    loc: Literal["left", "center", "right"] = next((at for at in _TITLE_LOCATIONS if ax.get_title(at)), "center")
     own = ax.get_title(loc)
     ax.set_title(drawn_text(own, lang), loc=loc)
     drawn = Markup(svg(figure, drawn_text(own, lang) if lang != "en" else name))

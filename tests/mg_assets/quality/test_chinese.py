@@ -57,7 +57,7 @@ def test_the_english_report_keeps_the_english_texts(pages):
 @pytest.mark.parametrize(
     ("more", "text"),
     [
-        ({"relaxed": "industry[Banks] by 0.0005, turnover by 0.1"}, "放宽 行业：银行 0.0005，换手 0.1"),
+        ({"relaxed": "industry[Banks] by 0.00006826, turnover by 0.1"}, "放宽 行业：银行 0.00006826，换手 0.1"),
         ({"limits": "style[size], industry", "stocks": 90}, "限额 风格：市值，行业，股票数 90"),
         ({"limit": "style[beta]"}, "限额 风格：贝塔"),
         ({"limit": 0.02}, "限额 0.02"),
