@@ -70,6 +70,8 @@ def hits(text: str, name: str = "") -> list[tuple[int, str, str]]:
     """Line, text and better words of every coined word in the file ``name``."""
     found = []
     for number, line in enumerate(text.split("\n"), 1):
+        if not ANY.search(line):
+            continue
         allowed = [m.span() for pattern in ALLOWED for m in re.finditer(pattern, line, re.IGNORECASE)]
         for word, folders, better in PATTERNS:
             if not name.startswith(folders):
@@ -82,6 +84,7 @@ def hits(text: str, name: str = "") -> list[tuple[int, str, str]]:
 
 PATTERNS = [(_pattern(word), ("",), better) for word, better in COINED.items()]
 PATTERNS += [(_pattern(word), folders, better) for word, (folders, better) in COINED_IN.items()]
+ANY = _pattern(f"(?:{'|'.join((*COINED, *COINED_IN))})")
 
 
 def test_no_coined_word_is_left():

@@ -38,7 +38,7 @@ from mg_assets.sources.level2.tonglian import TonglianSource
 from mg_assets.sources.mapped.source import MappedSource
 from mg_assets.sources.simulated.settings import SimulationSettings
 
-FILES = sorted(f for f in (CHECKOUT / "deploy").glob("*.yaml") if f.name != "dagster.yaml")
+FILES = sorted(f for f in (CHECKOUT / "deploy").glob("*.yaml") if f.name not in ("dagster.yaml", "workspace.yaml"))
 READERS = {
     "tonglian": TonglianSource,
     "huatai": TonglianSource,

@@ -18,6 +18,7 @@ from mg_assets.lake.restatement import Replacement
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
 from mg_assets.orchestration.lineage import ENTRY
+from mg_assets.orchestration.orphaned_runs import TAG
 from mg_assets.orchestration.resources import ComputeResource, LakeResource, SourceResource
 from mg_assets.settings import settings
 from mg_assets.sources import build_source
@@ -107,7 +108,7 @@ class Vendor:
                     results.append(
                         dg.materialize(
                             ASSETS, selection=dg.AssetSelection.assets(*names), instance=instance,
-                            resources=resources, tags={**ends, "mg/process": "one mg run"},
+                            resources=resources, tags={**ends, TAG: "one mg run"},
                         )
                     )  # fmt: skip
         return results

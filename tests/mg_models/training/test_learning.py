@@ -96,7 +96,7 @@ def test_lf_multitask_finds_a_realistic_signal(make):
         pytest.param("residual_attention_lstm_48_2_nn10", 0.75, marks=pytest.mark.slow),
         ("mtl_mlp", 0.75),
         pytest.param("mtl_task_attention", 0.75, marks=pytest.mark.slow),
-        ("mtl_stock_attention", 0.75),
+        pytest.param("mtl_stock_attention", 0.75, marks=pytest.mark.slow),
         ("alstm", 0.75),
         pytest.param("temporal_transformer", 0.75, marks=pytest.mark.slow),
     ],
