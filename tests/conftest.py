@@ -30,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 BUILDS = "test_graph.py"
 """The file that builds the graph of the fixture ``built``, while another process runs what does not wait for it."""
-LONG = ("test_certificates.py", "test_panels.py", "test_monitor.py", "test_learning.py", "test_retrain.py")
+LONG = ("test_certificates.py", "test_panels.py", "test_monitor.py", "test_learning.py", "test_retrain.py",
+        "test_bad_day.py", "test_small.py")  # fmt: skip
 """Files that last more than half a minute, few tests as they have: begun last, one process would wait for them."""
 
 
