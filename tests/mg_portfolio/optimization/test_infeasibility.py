@@ -10,6 +10,7 @@ import pytest
 from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, diagnose, optimize
 from mg_portfolio.optimization.constraints import violations
 from mg_portfolio.optimization.infeasibility import constraint_names, irreducible
+from mg_portfolio.optimization.relaxation import relaxed_text
 
 N = 30
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in matmul:RuntimeWarning")
@@ -223,3 +224,8 @@ def test_problems_and_solutions_pickle():
     assert (again.weights == s.weights).all()
     assert (optimize(twin).weights == s.weights).all()  # nothing is kept between calls
     assert again.shadow_prices == s.shadow_prices
+
+
+def test_a_small_relaxation_is_a_plain_number():
+    relaxed = {"industry[Banks]": 6.826e-05, "turnover": 0.1}
+    assert relaxed_text(relaxed) == "industry[Banks] by 0.00006826, turnover by 0.1"
