@@ -6,6 +6,7 @@ partition of a planned check. Here, as in :mod:`mg_assets.orchestration.pooled_s
 - one connection a process stays open, and up to four more while they are needed; it is tested before each use and
   opened again after a restart of the server;
 - the materialisations of a range run are stored in one transaction (``DAGSTER_EVENT_BATCH_SIZE``);
+- an event whose connection breaks while it is stored is stored again once the server is back;
 - a planned check is one row of its run;
 - a table that was seen once is not looked for again.
 
@@ -14,7 +15,7 @@ private parts is held by ``tests/mg_assets/orchestration/test_postgres_event_log
 gets the stock log (:mod:`mg_assets.orchestration.event_log`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as db
@@ -36,6 +37,8 @@ POOL_SIZE = 1
 MAX_OVERFLOW = 4
 RECYCLE_AFTER = 1800
 """Seconds after which a connection is opened again: proxies and firewalls cut idle ones."""
+ATTEMPTS = 4
+"""How often an event is stored whose connections break; each new one is asked for six times, over about six seconds."""
 INHERITED = ("_event_to_row", "_store_asset_event", "_store_asset_event_tags", "index_transaction")
 """What is called of Dagster's class."""
 OVERRIDDEN = (
@@ -91,7 +94,11 @@ class PooledPostgresEventLog(PostgresEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a planned check without the partitions of its run."""
-        super().store_event(of_whole_run(event))
+        if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
+            _again(lambda: self._store_asset_events([event]))
+        else:
+            stored = super().store_event
+            _again(lambda: stored(of_whole_run(event)))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store asset events in one transaction."""
@@ -101,8 +108,10 @@ class PooledPostgresEventLog(PostgresEventLogStorage):
                 batch.append(event)
             else:
                 self.store_event(event)
-        if not batch:
-            return
+        if batch:
+            _again(lambda: self._store_asset_events(batch))
+
+    def _store_asset_events(self, batch: Sequence[EventLogEntry]) -> None:
         insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
         with self.index_transaction() as conn:
             ids = list(conn.execute(insert, [self._event_to_row(e) for e in batch]).scalars())
@@ -118,3 +127,13 @@ class PooledPostgresEventLog(PostgresEventLogStorage):
         """Close every connection."""
         super().dispose()
         self._engine.dispose()
+
+
+def _again(store: Callable[[], None]) -> None:
+    """Store, once more where the connection broke meanwhile; an answer that was lost leaves an event twice."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return store()
+        except db.exc.DBAPIError as error:
+            if not (left and error.connection_invalidated):
+                raise

@@ -177,6 +177,24 @@ def test_a_restart_of_the_server_is_survived(instance, server):
     assert len(shown(instance)["first"]["partitions"]) == 4
 
 
+@pytest.mark.parametrize("table", ["event_logs", "asset_keys"])
+def test_an_event_is_stored_again_where_its_connection_breaks(instance, table):
+    log, broken = instance.event_log_storage, []
+
+    def cut(conn, cursor, statement, *_arguments) -> None:
+        if statement.startswith(f"INSERT INTO {table}") and len(broken) < 2:
+            (other,) = query(instance, "select pg_backend_pid()")
+            broken.append(cursor.connection.get_backend_pid())
+            assert other != (broken[-1],)
+            query(instance, f"select pg_terminate_backend({broken[-1]}, 5000)")
+
+    event.listen(log._engine, "before_cursor_execute", cut)
+    log.store_event(logged(dg.AssetMaterialization("first", partition="2023-01-03")))
+    assert len(set(broken)) == 2
+    assert query(instance, "select partition from event_logs") == [("2023-01-03",)]
+    assert asset_rows(instance) == [('["first"]', True)]
+
+
 def test_tables_are_looked_for_once(instance, monkeypatch):
     log = instance.event_log_storage
     assert log.has_table("asset_check_executions")
