@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture
 def campaign(tmp_path, monkeypatch, capsys):
-    """One that has no right to mount a file system; Debian's faketime is absent."""
+    """One that has no right to mount a file system; libfaketime is absent."""
     refused = SimpleNamespace(returncode=1, stderr="must be superuser")
     monkeypatch.setattr(cluster_faults.subprocess, "run", lambda *command, **options: refused)
     monkeypatch.setattr(cluster_faults, "_faketime", lambda: None)
@@ -27,7 +27,7 @@ def test_fifty_faults_are_of_all_kinds():
 
 def test_what_cannot_be_struck_here_is_named_and_replaced(campaign):
     assert "no disk full: no file system of its own can be mounted here (must be superuser)" in campaign.printed
-    assert "no clock an hour off: no faketime here: sudo apt-get install faketime" in campaign.printed
+    assert "no clock an hour off: no libfaketime here: " in campaign.printed
     assert len(campaign.left) == 100
     assert not {"disk full", "clock an hour off"} & set(campaign.left)
 
@@ -42,6 +42,15 @@ def test_a_round_changes_the_second_node_once(campaign):
             campaign.left.remove(name)
             seen[name] += 1
     assert sum(seen.values()) == 100
+
+
+def test_a_second_backfill_takes_all_tables_of_a_step(campaign, monkeypatch):
+    made = {name: {"2023-01-03"} for name in cluster_faults.TABLES} | {"features_30m": set()}
+    reads = SimpleNamespace(get_materialized_partitions=lambda key: made[key.to_user_string()])
+    campaign.instance, campaign.cluster = reads, SimpleNamespace(env={})
+    monkeypatch.setattr(cluster_faults, "differences", lambda *given: {})
+    step = ("intraday_factors", "features_day", "features_60m", "features_30m")
+    assert campaign._lacking(["2023-01-03"]) == ({name: [("2023-01-03", "2023-01-03")] for name in step}, [])
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["2023-01-03"]))
