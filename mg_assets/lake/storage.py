@@ -306,7 +306,7 @@ def _reaching(root: str) -> Iterator[None]:
         ):
             raise
         names = "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        raise DataError(f"the lake {root} cannot be listed: {error}; see bucket, network, {names}") from error
+        raise DataError(f"the lake {root} cannot be listed: {error}; see bucket, network, clock, {names}") from error
 
 
 def _options(protocol: str) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 from local_servers import AbsentError, object_store
 
-from mg_assets.errors import DamagedPartitionError
+from mg_assets.errors import DamagedPartitionError, DataError
 from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.pages import find_page, page_link
-from mg_assets.lake.storage import WHOLE_READ
+from mg_assets.lake.storage import WHOLE_READ, Storage
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.inputs import LakeSnapshot
 
@@ -210,3 +210,14 @@ def write_and_fail(lake: Lake) -> None:
     with local_folder(lake, "hf_gru_model", "2023H1", write=True) as folder:
         (folder / "seed0.json").write_bytes(b"new")
         raise KeyError
+
+
+def test_a_refused_listing_names_what_to_look_at(server, monkeypatch):
+    from s3fs.core import S3FileSystem
+
+    async def refused(self, *args, **kwargs):
+        raise PermissionError("The difference between the request time and the current time is too large")
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", refused)
+    with pytest.raises(DataError, match="current time is too large; see bucket, network, clock, AWS_ENDPOINT_URL"):
+        Storage("s3://mg/refused").files("fused")
