@@ -5,7 +5,7 @@
 The cluster is that of ``cluster_demo.py``: PostgreSQL, an S3-compatible server, two Ray nodes, code server, daemon and
 web server on this machine. Round by round two backfills over days of their own are started by GraphQL, and several
 faults strike one after the other while they run: a worker, a node or one of Dagster's servers is killed, the database
-is stopped at once, the object store is cut off, a disk is full, a clock is an hour off. What a supervisor of services
+is stopped at once, the object store is cut off, a disk is full, a clock is off. What a supervisor of services
 would start again is started again. After each round
 
 - every partition is there, the same bytes as in a folder that was never disturbed; or Dagster does not count it as
@@ -71,6 +71,8 @@ SETTLED = 180.0
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DISK = "8m"
 FAKETIME = "vendor/libfaketime/src/libfaketime.so.1"
+CLOCKS = ("clock ten minutes off", "clock an hour off")
+"""A quarter of an hour is what an object store allows: S3 refuses older or younger requests."""
 SHIFTED = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC")
 
 
@@ -156,8 +158,8 @@ class Campaign:
     def _impossible(self) -> dict[str, str]:
         """Kinds of faults that this machine does not allow, with the reason."""
         found = {}
-        if not _faketime():
-            found["clock an hour off"] = f"no libfaketime here: {sys.executable} -m pip install libfaketime"
+        for name in CLOCKS if not _faketime() else ():
+            found[name] = f"no libfaketime here: {sys.executable} -m pip install libfaketime"
         self.disk.mkdir(exist_ok=True)
         mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=1777", "mg-campaign", str(self.disk)]
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
@@ -442,13 +444,15 @@ def _fill_disk(campaign: Campaign, states: Mapping[str, str]) -> str:
     return f"of run {found[0][1][:8]}, for {wait:.0f} s"
 
 
-def _shift_clock(campaign: Campaign, states: Mapping[str, str]) -> str:
-    hours = campaign.draw.choice(("+1h", "-1h"))
-    node = campaign.cluster.node
-    node.env |= dict(zip(SHIFTED, (str(_faketime()), hours, "1"), strict=True))
-    node.signal(signal.SIGKILL)
-    node.start()
-    return f"{hours} on the second node, for the round"
+def _shift_clock(by: str) -> Strike:
+    def strike(campaign: Campaign, states: Mapping[str, str]) -> str:
+        node, shift = campaign.cluster.node, campaign.draw.choice("+-") + by
+        node.env |= dict(zip(SHIFTED, (str(_faketime()), shift, "1"), strict=True))
+        node.signal(signal.SIGKILL)
+        node.start()
+        return f"{shift} on the second node, for the round"
+
+    return strike
 
 
 @dataclass(frozen=True)
@@ -485,7 +489,8 @@ KINDS = {
     "object store cut off for seconds": Kind(2, _stop("store", signal.SIGSTOP, 3, 15)),
     "object store cut off for a minute": Kind(1, _stop("store", signal.SIGSTOP, 60, 60)),
     "disk full": Kind(2, _fill_disk, lasting=True),
-    "clock an hour off": Kind(2, _shift_clock, lasting=True, before=True),
+    CLOCKS[0]: Kind(1, _shift_clock("10m"), lasting=True, before=True),
+    CLOCKS[1]: Kind(1, _shift_clock("1h"), lasting=True, before=True),
 }
 
 
