@@ -1,16 +1,20 @@
-"""A year of daily partitions backfilled through the UI's own API, against a plain loop over the same library calls.
+"""Years of daily partitions backfilled through the UI's own API, against a plain loop over the same library calls.
 
-    python benchmarks/backfill.py [--stocks 200] [--orders 1500] [--year 2022] [--look-back] [--single-run]
+    python benchmarks/backfill.py [--stocks 200] [--orders 1500] [--first 2022-01-01] [--last 2022-12-31] [--look-back]
+        [--single-run] [--cluster] [--looks 20] [--repeat 1]
 
-Starts the web server and the daemon on a new lake, asks for the backfill with the GraphQL mutation that the UI's
-"Materialize" button sends, waits until the runs have ended, and counts them. The loop calls the same asset functions
-and quality suites, table by table, on a second new lake in a process of its own. Times are wall seconds. The
-backfill's run from the mutation's answer to the end of the last run: the daemon's look at new backfills (every 30 s, a
-constant of Dagster's, so 0-30 s of waiting whatever the size), the queue, the start of the run process (imports), the
-steps and Dagster's bookkeeping. The daemon is up and healthy before the clock starts, the kernels are compiled.
+Starts ``mg ui`` on a new lake, asks for the backfill with the GraphQL mutation that the UI's "Materialize" button
+sends, waits until the runs have ended, and counts them. The loop calls the same asset functions and quality suites,
+table by table, on a second new lake in a process of its own. Times are wall seconds. The backfill's run from the
+mutation's answer to the end of the last run: the daemon's look at new backfills (every 30 s, a constant of Dagster's,
+so 0-30 s of waiting whatever the size), the queue, the start of the run process (imports), the steps and Dagster's
+bookkeeping. The daemon is up and healthy before the clock starts, the kernels are compiled. At the end every value of
+the lake is compared with the loop's.
 
 With --single-run the range is launched as the UI does when "Single run" is chosen in its dialog: at once, as one run,
-without the daemon's look.
+without the daemon's look. With --cluster the servers are those of ``deploy/cluster`` (PostgreSQL, two Ray nodes of one
+CPU each) and the lake is a folder; its packages are needed. With --looks each page is opened that often afterwards in
+a headless Chromium, from the address to the text that only the loaded page shows (needs playwright and Chromium).
 
 The tables are all that a day's ticks and reference data alone decide; with --look-back also those that read other
 days, which Dagster asks for in a second run, and for the days after the year as well, which look back into it.
@@ -19,6 +23,7 @@ days, which Dagster asks for in a second run, and for the days after the year as
 import argparse
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -26,9 +31,25 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from same_lake import compare_table
+
+from mg_assets.cli.process_group import process_group
+
 CHECKOUT = Path(__file__).parents[1]
+sys.path.insert(0, str(CHECKOUT / "deploy" / "cluster"))
+PAGES = {
+    "graph": ("asset-groups", "factors"),
+    "catalogue": ("assets", "common_factors"),
+    "partitions": ("assets/minute_bars?view=partitions", "{latest}"),
+    "checks": ("assets/minute_bars?view=checks", "set_aside"),
+    "lineage": ("assets/minute_bars?view=lineage", "intraday_factors"),
+    "backfills": ("runs?view=backfills", "Completed|Success"),
+}
+"""Address of each page, and what it shows once it is loaded: a regular expression."""
 TABLES = ("trades", "orders", "reference", "minute_bars", "daily_bars", "intraday_factors")
 TABLES += ("features_day", "features_60m", "features_30m", "planted_signal", "factor_inputs")
 LOOK_BACK = ("features_240m", "factor_scores")
@@ -93,28 +114,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stocks", type=int, default=200)
     parser.add_argument("--orders", type=int, default=1500)
-    parser.add_argument("--year", type=int, default=2022)
+    parser.add_argument("--first", default="2022-01-01")
+    parser.add_argument("--last", default="2022-12-31")
     parser.add_argument("--look-back", action="store_true", help=f"also {' and '.join(LOOK_BACK)}")
     parser.add_argument("--single-run", action="store_true", help="launch the range as the UI's single run")
+    parser.add_argument("--cluster", action="store_true", help="on PostgreSQL and two Ray nodes")
+    parser.add_argument("--looks", type=int, default=0, help="at each page, after the backfill")
     parser.add_argument("--repeat", type=int, default=1, help="pairs of loop and backfill")
     chosen = parser.parse_args()
-    first, last = f"{chosen.year}-01-01", f"{chosen.year}-12-31"
-    with tempfile.TemporaryDirectory(prefix="mg-backfill-") as folder:
-        plain_loop(Path(folder), chosen, first, f"{chosen.year}-01-10")  # kernels compiled, files in the page cache
     for pair in range(chosen.repeat):
         folder = Path(tempfile.mkdtemp(prefix="mg-backfill-"))
+        folder.chmod(0o755)  # PostgreSQL runs as another user under root
         try:
-            loop = plain_loop(folder, chosen, first, last)
-            wall, runs, parts = backfill(folder, chosen, first, last)
-            days = len(list((folder / "ui" / "trades").glob("date=*")))
-            print(
-                f"pair {pair + 1}: {days} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
-                f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {wall:.1f} s in {runs} run(s), "
-                f"ratio {wall / loop:.2f}; "
-                f"until the run is asked for {parts[0]:.1f} s, queue and start {parts[1]:.1f} s, "
-                f"runs {parts[2]:.1f} s (ratio {parts[2] / loop:.2f})",
-                flush=True,
-            )
+            (folder / "settings.yaml").write_text(json.dumps(market(chosen)), encoding="utf-8")
+            plain_loop(folder, "warm", chosen, "2022-01-04", "2022-01-10")  # kernels compiled, files in the page cache
+            loop = plain_loop(folder, "loop", chosen, chosen.first, chosen.last)
+            print(f"pair {pair + 1}: loop {loop:.1f} s", flush=True)
+            compare(folder, loop, chosen)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -123,22 +139,26 @@ def tables(chosen: argparse.Namespace) -> tuple[str, ...]:
     return TABLES + (LOOK_BACK if chosen.look_back else ())
 
 
-def environment(folder: Path, name: str, chosen: argparse.Namespace) -> dict[str, str]:
-    source = {"kind": "simulated", "stocks": chosen.stocks, "orders_per_stock": chosen.orders}
-    return {
-        **os.environ,
-        "MG_SETTINGS": str(CHECKOUT / "deploy" / "demo.yaml"),
+def market(chosen: argparse.Namespace) -> dict:
+    first = min(chosen.first, "2022-01-01")
+    source = {"kind": "simulated", "stocks": chosen.stocks, "orders_per_stock": chosen.orders, "tick_start": first}
+    return {"source": source, "first_day": first, "end_date": max(chosen.last, "2022-12-31"), "first_model": "2022H1"}
+
+
+def environment(folder: Path, name: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("MG_", "DAGSTER_"))}
+    return kept | {
+        "MG_SETTINGS": str(folder / "settings.yaml"),
         "MG_LAKE": str(folder / name),
-        "MG_SOURCE": json.dumps(source),
-        "DAGSTER_HOME": str(folder / name / ".dagster"),
+        "DAGSTER_HOME": str(folder / f"{name}-home"),
         "DAGSTER_EVENT_BATCH_SIZE": "500",
     }
 
 
-def plain_loop(folder: Path, chosen: argparse.Namespace, first: str, last: str) -> float:
+def plain_loop(folder: Path, name: str, chosen: argparse.Namespace, first: str, last: str) -> float:
     done = subprocess.run(
         [sys.executable, "-c", LOOP, first, last, ",".join(tables(chosen))],
-        env=environment(folder, "loop", chosen),
+        env=environment(folder, name),
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
@@ -149,45 +169,87 @@ def plain_loop(folder: Path, chosen: argparse.Namespace, first: str, last: str) 
     return float(done.stdout.rsplit("SECONDS", 1)[1])
 
 
-def backfill(
-    folder: Path, chosen: argparse.Namespace, first: str, last: str
-) -> tuple[float, int, tuple[float, float, float]]:
-    env = environment(folder, "ui", chosen)
-    subprocess.run([sys.executable, "-m", "mg_assets.cli.main", "home"], env=env, cwd=CHECKOUT, check=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [
-            str(Path(sys.executable).parent / "dagster"),
-            "dev",
-            "-w",
-            "workspace.yaml",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(port),
-        ],
-        env=env,
-        cwd=CHECKOUT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        url = f"http://127.0.0.1:{port}/graphql"
+def compare(folder: Path, loop: float, chosen: argparse.Namespace) -> None:
+    """Backfill through the UI's API, and print how that compares with the loop."""
+    with (cluster if chosen.cluster else one_machine)(folder) as (url, home):
         wait_for(url)
-        days = partition_names(url, first, last)
+        keys = partition_names(url)
+        days = [key for key in keys if chosen.first <= key <= chosen.last]
         began = time.time()
         launched = single_run if chosen.single_run else backfill_runs
         runs = launched(url, tables(chosen), days)
         ended = max(r["endTime"] for r in runs)
         asked = min(r["creationTime"] for r in runs)
         started = min(r["startTime"] for r in runs)
-        return ended - began, len(runs), (asked - began, started - asked, ended - started)
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(timeout=60)
+        print(
+            f"{len(days)} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
+            f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {ended - began:.1f} s in "
+            f"{len(runs)} run(s), ratio {(ended - began) / loop:.2f}; until the first run is asked for "
+            f"{asked - began:.1f} s, queue and start {started - asked:.1f} s, runs {ended - started:.1f} s",
+            flush=True,
+        )
+        found = {table: compare_table(folder / "loop" / table, folder / "ui" / table) for table in tables(chosen)}
+        files = sum(count for count, _, _ in found.values())
+        print(
+            f"{files} files, {sum(rows for _, rows, _ in found.values()):,} rows compared with the loop's", flush=True
+        )
+        print(*(f"DIFFERS: {table} {line}" for table, (_, _, lines) in found.items() for line in lines[:5]), sep="\n")
+        print(f"Dagster's history: {size(home) / 2**20:.0f} MiB", flush=True)
+        for name, seconds in look_at_pages(url.removesuffix("graphql"), keys[-1], chosen.looks):
+            print(f"{name}: median {seconds[len(seconds) // 2]:.2f} s, worst {seconds[-1]:.2f} s of {len(seconds)}")
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+@contextmanager
+def one_machine(folder: Path) -> Iterator[tuple[str, Path]]:
+    """``mg ui`` on a new lake: the address of its GraphQL, and the folder of Dagster's history."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = environment(folder, "ui")
+    command = [sys.executable, "-m", "mg_assets.cli.main", "ui", "--port", str(port)]
+    with process_group(command, env=env, cwd=CHECKOUT, stdout=subprocess.DEVNULL, grace=90):
+        yield f"http://127.0.0.1:{port}/graphql", Path(env["DAGSTER_HOME"])
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[tuple[str, Path]]:
+    """The servers of ``deploy/cluster`` on a lake in a folder: the address of GraphQL, and the database's folder."""
+    from local_cluster import Cluster, Stages
+
+    class Shared(Cluster):
+        def _dagster(self) -> tuple:
+            self.env["MG_LAKE"] = str(folder / "ui")
+            return super()._dagster()
+
+    settings = json.loads((folder / "settings.yaml").read_text(encoding="utf-8"))
+    with Shared(folder, settings, Stages()) as servers:
+        yield servers.address, folder / "postgres"
+
+
+def look_at_pages(address: str, latest: str, times: int) -> Iterator[tuple[str, list[float]]]:
+    """Seconds from each page's address to its content, ascending."""
+    if not times:
+        return
+    from playwright.sync_api import sync_playwright
+
+    browser = next(b for b in ("chromium", "chromium-browser", "google-chrome") if shutil.which(b))
+    with sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=shutil.which(browser), args=["--no-sandbox"]) as opened:
+            page = opened.new_page(viewport={"width": 1600, "height": 1000})
+            for name, (path, text) in PAGES.items():
+                seconds = []
+                for _ in range(times):
+                    page.goto("about:blank")
+                    began = time.monotonic()
+                    page.goto(address + path, wait_until="commit")
+                    page.get_by_text(re.compile(text.format(latest=latest))).first.wait_for(timeout=120_000)
+                    seconds.append(time.monotonic() - began)
+                yield name, sorted(seconds)
 
 
 def backfill_runs(url: str, wanted: tuple[str, ...], days: list[str]) -> list[dict]:
@@ -250,10 +312,9 @@ def wait_for(url: str, seconds: float = 180) -> None:
     raise SystemExit(f"Dagster did not answer at {url} within {seconds:.0f} s")
 
 
-def partition_names(url: str, first: str, last: str) -> list[str]:
+def partition_names(url: str) -> list[str]:
     query = '{ assetNodeOrError(assetKey: {path: ["trades"]}) { ... on AssetNode { partitionKeys } } }'
-    keys = ask(url, query)["assetNodeOrError"]["partitionKeys"]
-    return [k for k in keys if first <= k <= last]
+    return ask(url, query)["assetNodeOrError"]["partitionKeys"]
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main() -> int:
             print(f"{table}: only in {(before.get(table) or after[table]).parent}")
             wrong += 1
             continue
-        count, rows, differences = _compare_table(before[table], after[table])
+        count, rows, differences = compare_table(before[table], after[table])
         wrong += bool(differences)
         print(f"{table}: {count} files, {rows:,} rows, " + (f"{len(differences)} DIFFER" if differences else "equal"))
         for line in differences[:5]:
@@ -55,8 +55,8 @@ def _tables(root: Path) -> list[Path]:
     return [p for p in sorted(root.iterdir()) if p.is_dir() and not p.name.startswith(".")]
 
 
-def _compare_table(before: Path, after: Path) -> tuple[int, int, list[str]]:
-    """Number of files, number of rows, and one line a difference."""
+def compare_table(before: Path, after: Path) -> tuple[int, int, list[str]]:
+    """Number of files and of rows of a table in the first lake, and one line a difference between the two."""
     left, right = ({str(p.relative_to(root)): p for p in root.rglob("*") if p.is_file()} for root in (before, after))
     lines = [f"{name}: only in one of the lakes" for name in sorted(left.keys() ^ right.keys())]
     rows = 0
