@@ -435,11 +435,13 @@ def _fill_disk(campaign: Campaign, states: Mapping[str, str]) -> str:
     found = campaign.workers(node, status="STARTED", states=states)
     if not found:
         return ""
-    filled = campaign.disk / "filled"
-    with suppress(OSError), filled.open("wb", buffering=0) as out:
-        while True:
-            out.write(bytes(1 << 16))
-    time.sleep(wait)
+    filled, ends = campaign.disk / "filled", time.monotonic() + wait
+    with filled.open("wb", buffering=0) as out:
+        while time.monotonic() < ends:
+            with suppress(OSError):
+                while True:  # again: what a file that was open then has left since is free
+                    out.write(bytes(1 << 12))
+            time.sleep(0.05)
     filled.unlink()
     return f"of run {found[0][1][:8]}, for {wait:.0f} s"
 

@@ -1,5 +1,8 @@
 """``deploy/cluster/cluster_faults.py``: the faults it draws, what it leaves out, what counts as computed twice."""
 
+import os
+import subprocess
+import threading
 from argparse import Namespace
 from collections import Counter
 from types import SimpleNamespace
@@ -52,6 +55,28 @@ def test_a_second_backfill_takes_all_tables_of_a_step(campaign, monkeypatch):
     monkeypatch.setattr(cluster_faults, "differences", lambda *given: {})
     step = ("intraday_factors", "features_day", "features_60m", "features_30m")
     assert campaign._lacking(["2023-01-03"]) == ({name: [("2023-01-03", "2023-01-03")] for name in step}, [])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone mounts a file system")
+def test_a_full_disk_stays_full_where_files_leave_it(campaign, monkeypatch):
+    monkeypatch.undo()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={cluster_faults.DISK}", "mg-test", str(campaign.disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        leaving = campaign.disk / "leaving"
+        leaving.write_bytes(bytes(1 << 20))
+        free: list[int] = []
+        threading.Timer(0.5, leaving.unlink).start()
+        threading.Timer(1.5, lambda: free.append(os.statvfs(campaign.disk).f_bavail)).start()
+        monkeypatch.setattr(campaign.draw, "uniform", lambda least, most: 2.0)
+        monkeypatch.setattr(campaign, "workers", lambda *servers, **more: [(None, "0" * 36)])
+        campaign.cluster = SimpleNamespace(node=None)
+        assert cluster_faults._fill_disk(campaign, {}) == "of run 00000000, for 2 s"
+        assert free == [0]
+        assert os.statvfs(campaign.disk).f_bavail > 0
+    finally:
+        subprocess.run(["umount", "-l", str(campaign.disk)], check=True)
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["2023-01-03"]))
