@@ -1,7 +1,7 @@
 """Years of daily partitions backfilled through the UI's own API, against a plain loop over the same library calls.
 
     python benchmarks/backfill.py [--stocks 200] [--orders 1500] [--first 2022-01-01] [--last 2022-12-31] [--look-back]
-        [--single-run] [--cluster] [--looks 20] [--repeat 1]
+        [--single-run] [--on machine cluster] [--alone] [--looks 20] [--repeat 1]
 
 Starts ``mg ui`` on a new lake, asks for the backfill with the GraphQL mutation that the UI's "Materialize" button
 sends, waits until the runs have ended, and counts them. The loop calls the same asset functions and quality suites,
@@ -12,12 +12,10 @@ bookkeeping. The daemon is up and healthy before the clock starts, the kernels a
 the lake is compared with the loop's.
 
 With --single-run the range is launched as the UI does when "Single run" is chosen in its dialog: at once, as one run,
-without the daemon's look. With --cluster the servers are those of ``deploy/cluster`` (PostgreSQL, two Ray nodes of one
-CPU each) and the lake is a folder; its packages are needed. With --looks each page is opened that often afterwards in
-a headless Chromium, from the address to the text that only the loaded page shows (needs playwright and Chromium).
-
-The tables are all that a day's ticks and reference data alone decide; with --look-back also those that read other
-days, which Dagster asks for in a second run, and for the days after the year as well, which look back into it.
+without the daemon's look. With ``--on cluster`` the servers are those of ``deploy/cluster`` (PostgreSQL, two Ray nodes
+of one CPU each) and the lake is a folder; its packages are needed. With --alone there is no loop. With --looks each
+page is opened that often afterwards in a headless Chromium, from the address to the text that only the loaded page
+shows (needs playwright and Chromium).
 """
 
 import argparse
@@ -31,10 +29,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from same_lake import compare_table
 
 from mg_assets.cli.process_group import process_group
@@ -118,7 +118,8 @@ def main() -> None:
     parser.add_argument("--last", default="2022-12-31")
     parser.add_argument("--look-back", action="store_true", help=f"also {' and '.join(LOOK_BACK)}")
     parser.add_argument("--single-run", action="store_true", help="launch the range as the UI's single run")
-    parser.add_argument("--cluster", action="store_true", help="on PostgreSQL and two Ray nodes")
+    parser.add_argument("--on", nargs="+", choices=list(SERVERS), default=["machine"], help="cluster: two Ray nodes")
+    parser.add_argument("--alone", action="store_true", help="without the loop")
     parser.add_argument("--looks", type=int, default=0, help="at each page, after the backfill")
     parser.add_argument("--repeat", type=int, default=1, help="pairs of loop and backfill")
     chosen = parser.parse_args()
@@ -128,9 +129,10 @@ def main() -> None:
         try:
             (folder / "settings.yaml").write_text(json.dumps(market(chosen)), encoding="utf-8")
             plain_loop(folder, "warm", chosen, "2022-01-04", "2022-01-10")  # kernels compiled, files in the page cache
-            loop = plain_loop(folder, "loop", chosen, chosen.first, chosen.last)
+            loop = np.nan if chosen.alone else plain_loop(folder, "loop", chosen, chosen.first, chosen.last)
             print(f"pair {pair + 1}: loop {loop:.1f} s", flush=True)
-            compare(folder, loop, chosen)
+            for on in chosen.on:
+                compare(folder, on, loop, chosen)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -169,9 +171,9 @@ def plain_loop(folder: Path, name: str, chosen: argparse.Namespace, first: str, 
     return float(done.stdout.rsplit("SECONDS", 1)[1])
 
 
-def compare(folder: Path, loop: float, chosen: argparse.Namespace) -> None:
+def compare(folder: Path, on: str, loop: float, chosen: argparse.Namespace) -> None:
     """Backfill through the UI's API, and print how that compares with the loop."""
-    with (cluster if chosen.cluster else one_machine)(folder) as (url, home):
+    with SERVERS[on](folder) as (url, home):
         wait_for(url)
         keys = partition_names(url)
         days = [key for key in keys if chosen.first <= key <= chosen.last]
@@ -182,17 +184,16 @@ def compare(folder: Path, loop: float, chosen: argparse.Namespace) -> None:
         asked = min(r["creationTime"] for r in runs)
         started = min(r["startTime"] for r in runs)
         print(
-            f"{len(days)} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
+            f"{on}: {len(days)} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
             f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {ended - began:.1f} s in "
             f"{len(runs)} run(s), ratio {(ended - began) / loop:.2f}; until the first run is asked for "
             f"{asked - began:.1f} s, queue and start {started - asked:.1f} s, runs {ended - started:.1f} s",
             flush=True,
         )
-        found = {table: compare_table(folder / "loop" / table, folder / "ui" / table) for table in tables(chosen)}
-        files = sum(count for count, _, _ in found.values())
-        print(
-            f"{files} files, {sum(rows for _, rows, _ in found.values()):,} rows compared with the loop's", flush=True
-        )
+        other = folder / (on if chosen.alone else "loop")
+        found = {table: compare_table(other / table, folder / on / table) for table in tables(chosen)}
+        files, rows = (sum(part) for part in list(zip(*found.values(), strict=True))[:2])
+        print(f"{files} files, {rows:,} rows" + ("" if chosen.alone else ", each value compared with the loop's"))
         print(*(f"DIFFERS: {table} {line}" for table, (_, _, lines) in found.items() for line in lines[:5]), sep="\n")
         print(f"Dagster's history: {size(home) / 2**20:.0f} MiB", flush=True)
         for name, seconds in look_at_pages(url.removesuffix("graphql"), keys[-1], chosen.looks):
@@ -210,7 +211,7 @@ def one_machine(folder: Path) -> Iterator[tuple[str, Path]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = environment(folder, "ui")
+    env = environment(folder, "machine")
     command = [sys.executable, "-m", "mg_assets.cli.main", "ui", "--port", str(port)]
     with process_group(command, env=env, cwd=CHECKOUT, stdout=subprocess.DEVNULL, grace=90):
         yield f"http://127.0.0.1:{port}/graphql", Path(env["DAGSTER_HOME"])
@@ -223,12 +224,15 @@ def cluster(folder: Path) -> Iterator[tuple[str, Path]]:
 
     class Shared(Cluster):
         def _dagster(self) -> tuple:
-            self.env["MG_LAKE"] = str(folder / "ui")
+            self.env["MG_LAKE"] = str(folder / "cluster")
             return super()._dagster()
 
     settings = json.loads((folder / "settings.yaml").read_text(encoding="utf-8"))
     with Shared(folder, settings, Stages()) as servers:
         yield servers.address, folder / "postgres"
+
+
+SERVERS = {"machine": one_machine, "cluster": cluster}
 
 
 def look_at_pages(address: str, latest: str, times: int) -> Iterator[tuple[str, list[float]]]:
@@ -258,9 +262,15 @@ def backfill_runs(url: str, wanted: tuple[str, ...], days: list[str]) -> list[di
     answer = ask(url, MUTATION, {"params": params})["launchPartitionBackfill"]
     if "backfillId" not in answer:
         raise SystemExit(f"the backfill was refused: {answer}")
+    shown = ""
     while True:
         time.sleep(1)
         state = ask(url, STATUS, {"id": answer["backfillId"]})["partitionBackfillOrError"]
+        counts = Counter(run["status"] for run in state["runs"])
+        line = ", ".join(f"{count} {status.lower()}" for status, count in sorted(counts.items()))
+        if line != shown:
+            print(f"{time.strftime('%X')} runs: {line}", flush=True)
+        shown = line
         if state["status"] in ("COMPLETED_SUCCESS", "COMPLETED"):
             return state["runs"]
         if state["status"] in ("COMPLETED_FAILED", "FAILED", "CANCELED"):

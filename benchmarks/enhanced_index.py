@@ -8,9 +8,9 @@
 decided at the end of each week, or with ``--scores`` those that ``benchmarks/real_panel.py`` stored, decided on their
 days (every fifth of a half-year; its development half-years lack their last eleven days). Each ``--change`` is one
 portfolio: the limits of ``<index>_turnover30`` with what it changes, size from traded value, and the equal-weighted
-members for CSI 500 and CSI 1000, whose weights the real panel lacks; ``none`` changes nothing. Prints a line a
-portfolio: excess a year net and before costs, cost, tracking error, information ratio, two-way turnover a rebalance,
-and the years.
+members for CSI 500 and CSI 1000, whose weights the real panel lacks; ``none`` changes nothing, ``risk_aversion=30``
+takes the risk model of each decision. Prints a line a portfolio: excess a year net and before costs, cost, tracking
+error, information ratio, two-way turnover a rebalance, and the years.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from real_panel import DEVELOPMENT, HALF_YEARS, Market
 
 from mg_assets.lake.store import Lake
 from mg_assets.portfolios.decision_panel import DecisionData, style_exposures
+from mg_assets.portfolios.risk_history import risk_history
 from mg_assets.portfolios.weekly import decision_days
 from mg_models.data.bar_panels import week_of
 from mg_portfolio.backtest.placebo import placebo_figures, placebo_scores, simulate_placebo
@@ -99,8 +100,11 @@ def main() -> None:
         benchmark_from="index_weights" if asked.index == "csi300" else "equal_members",
     )
     panel = panel_of(data, base, score)
-    for given in asked.change or [["none"]]:
-        began, spec = time.process_time(), replace(base, **changes_of(given))  # type: ignore[arg-type]
+    wanted = {" ".join(given): replace(base, **changes_of(given)) for given in asked.change or [["none"]]}  # type: ignore[arg-type]
+    if any(spec.risk_aversion > 0.0 for spec in wanted.values()):
+        panel = replace(panel, history=risk_history(lake, keys[0], keys[-1], data.symbols))
+    for change, spec in wanted.items():
+        began = time.process_time()
         path = simulate_placebo(panel, spec, decided, score[decided], spec.costs)
         if path is None:
             raise SystemExit(f"{asked.signal} has no scores between {asked.first} and {asked.last}")
@@ -108,7 +112,7 @@ def main() -> None:
         whole = figures.loc["whole"]
         years = " ".join(f"{p} {v:+.3f}" for p, v in figures["excess_annual"].items() if p != "whole")
         print(
-            f"{asked.index} {' '.join(given):50s} excess {whole.excess_annual:+.4f} before costs "
+            f"{asked.index} {change:50s} excess {whole.excess_annual:+.4f} before costs "
             f"{whole.excess_before_costs:+.4f} cost {whole.cost_annual:.4f} error {whole.tracking_error:.4f} ratio "
             f"{whole.information_ratio:.2f} turnover {whole.turnover_two_way_per_rebalance:.3f} | {years} | "
             f"{time.process_time() - began:.0f} s",

@@ -70,6 +70,7 @@ MEANS = {
     "ridges_20": ("ridge_20", "ridge_neutral_20"),
     "ridges_horizons": tuple(RIDGES),
     "ridge_mlp": ("ridge", "price_volume_mlp"),
+    "mlp_multitask": ("price_volume_mlp", "lf_multitask"),
     "ridges_mlps": ("ridge", "ridge_neutral", "price_volume_mlp", "price_volume_neutral_mlp"),
     "ridges_alpha158": ("ridge", "ridge_neutral", "linear_alpha158"),
 }
