@@ -2,13 +2,15 @@
 
 import re
 import shlex
+from fnmatch import fnmatch
 
 import pytest
 import yaml
 
-from mg_assets.settings import CHECKOUT
+from mg_assets.settings import CHECKOUT, load_settings
 
 FOLDER = CHECKOUT / "deploy" / "kubernetes"
+IMAGE = (CHECKOUT / "deploy" / "Dockerfile").read_text().splitlines()
 OBJECTS = [
     (file.name, loaded)
     for file in sorted(FOLDER.glob("*.yaml"))
@@ -42,7 +44,7 @@ def test_the_parts_name_each_other():
     assert {launcher["instance_config_map"], *launcher["env_config_maps"]} <= maps
     assert launcher["service_account_name"] in of_kind("ServiceAccount")
     assert launcher["job_namespace"] == customised["namespace"]
-    home = re.search(r"DAGSTER_HOME=(\S+)", (CHECKOUT / "deploy" / "Dockerfile").read_text())[1]
+    home = re.search(r"DAGSTER_HOME=(\S+)", "\n".join(IMAGE))[1]
     assert launcher["dagster_home"] == home
     settings = of_kind("ConfigMap")["mg"]["data"]
     for deployment in of_kind("Deployment").values():
@@ -53,8 +55,41 @@ def test_the_parts_name_each_other():
         assert pod["serviceAccountName"] == launcher["service_account_name"]
 
 
+def test_a_pods_variables_are_settings(monkeypatch):
+    for name, value in of_kind("ConfigMap")["mg"]["data"].items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MG_PG", "postgresql://")  # of the secret
+    assert load_settings().lake == "s3://mg-lake"
+
+
+def test_no_service_adds_variables_to_a_pod():
+    runs = yaml.safe_load((FOLDER / "dagster.yaml").read_text())["run_launcher"]["config"]["run_k8s_config"]
+    assert runs["pod_spec_config"]["enable_service_links"] is False
+    for deployment in of_kind("Deployment").values():
+        assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_the_image_copies_what_exists():
-    lines = (CHECKOUT / "deploy" / "Dockerfile").read_text().splitlines()
-    copied = [word for line in lines if line.startswith("COPY") for word in shlex.split(line)[1:-1]]
+    copied = [w for line in IMAGE if line.startswith("COPY") for w in shlex.split(line)[1:-1] if w[:2] != "--"]
     assert copied
     assert all((CHECKOUT / name).exists() for name in copied)
+
+
+def test_the_image_leaves_out_what_no_run_needs():
+    ignored = (CHECKOUT / "deploy" / "Dockerfile.dockerignore").read_text().split()
+
+    def left_out(name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in ignored)
+
+    assert all(map(left_out, (".git", ".venv", ".env", "benchmarks", "docs", "lake", "mg.egg-info", "tests")))
+    assert not any(
+        map(left_out, ("LICENSE", "README.md", "deploy", "pyproject.toml", "requirements.lock", "workspace.yaml"))
+    )
+    assert not any(left_out(package.name) for package in CHECKOUT.glob("mg_*"))
+    (installed,) = {option for line in IMAGE for option in re.findall(r"(-\w) requirements.lock", line)}
+    assert installed == "-c"  # versions alone: the lock holds the tools of development
+
+
+def test_the_kernels_are_compiled_by_the_images_user():
+    (user,) = {d["spec"]["template"]["spec"]["securityContext"]["runAsUser"] for d in of_kind("Deployment").values()}
+    assert IMAGE.index(f"USER {user}") < IMAGE.index("RUN mg warmup")
