@@ -130,7 +130,8 @@ def main() -> None:
             (folder / "settings.yaml").write_text(json.dumps(market(chosen)), encoding="utf-8")
             plain_loop(folder, "warm", chosen, "2022-01-04", "2022-01-10")  # kernels compiled, files in the page cache
             loop = np.nan if chosen.alone else plain_loop(folder, "loop", chosen, chosen.first, chosen.last)
-            print(f"pair {pair + 1}: loop {loop:.1f} s", flush=True)
+            if not chosen.alone:
+                print(f"pair {pair + 1}: loop {loop:.1f} s", flush=True)
             for on in chosen.on:
                 compare(folder, on, loop, chosen)
         finally:
@@ -185,8 +186,9 @@ def compare(folder: Path, on: str, loop: float, chosen: argparse.Namespace) -> N
         started = min(r["startTime"] for r in runs)
         print(
             f"{on}: {len(days)} days x {len(tables(chosen))} tables, {chosen.stocks} stocks, "
-            f"{chosen.orders} orders a stock and day: loop {loop:.1f} s, backfill {ended - began:.1f} s in "
-            f"{len(runs)} run(s), ratio {(ended - began) / loop:.2f}; until the first run is asked for "
+            f"{chosen.orders} orders a stock and day: backfill {ended - began:.1f} s in {len(runs)} run(s)"
+            + ("" if chosen.alone else f", loop {loop:.1f} s, ratio {(ended - began) / loop:.2f}")
+            + f"; until the first run is asked for "
             f"{asked - began:.1f} s, queue and start {started - asked:.1f} s, runs {ended - started:.1f} s",
             flush=True,
         )
