@@ -5,14 +5,23 @@ Dagster's tags: the recipe as code version, the content digest as data version, 
 table at the start of the step. A partition that is rebuilt with the same content makes nothing stale there either.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
+try:
+    from dagster._core.events import DagsterEvent, DagsterEventBatchMetadata, generate_event_batch_id
+except ImportError:  # private: a release without them records one by one
+    BATCHES = False
+else:
+    BATCHES = True
+
 CODE_VERSION = "dagster/code_version"
 DATA_VERSION = "dagster/data_version"
 GIVEN = {"dagster/data_version_is_user_provided": "true"}
+RECORDED_APART = "mg/recorded_apart"
+"""Tag of what Dagster makes of a step's output, one a partition, where the step records its own."""
 UNKNOWN_VERSION, UNKNOWN_EVENT = "INITIAL", "NULL"
 """Dagster's own for an upstream table that it has no event of."""
 
@@ -70,3 +79,29 @@ def materialisation(
     """
     tags = {CODE_VERSION: recipe, DATA_VERSION: digest, **GIVEN, **upstream}
     return dg.AssetMaterialization(table, partition=partition, metadata=dict(metadata), tags=tags)
+
+
+def recorded_together(
+    context: dg.AssetExecutionContext, made: Iterable[dg.AssetMaterialization]
+) -> Iterator[dg.AssetMaterialization]:
+    """Record the materialisations of a step's partitions in batches of ``DAGSTER_EVENT_BATCH_SIZE``.
+
+    Dagster stores each that a step yields in transactions of its own: 1.9 ms of CPU in place of 0.5 ms.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+    made : iterable of AssetMaterialization
+
+    Yields
+    ------
+    AssetMaterialization
+        All of them where this Dagster cannot: the step is to yield them.
+    """
+    if not BATCHES:
+        yield from made
+        return
+    events, batch = list(made), generate_event_batch_id()
+    step = context.get_step_execution_context()
+    for event in events:
+        DagsterEvent.asset_materialization(step, event, DagsterEventBatchMetadata(batch, event is events[-1]))

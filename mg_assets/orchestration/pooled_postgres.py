@@ -8,6 +8,7 @@ partition of a planned check. Here, as in :mod:`mg_assets.orchestration.pooled_s
 - the materialisations of a range run are stored in one transaction (``DAGSTER_EVENT_BATCH_SIZE``);
 - an event whose connection breaks while it is stored is stored again once the server is back;
 - a planned check is one row of its run;
+- a partition that a step of many records itself has one materialisation, not Dagster's besides;
 - a table that was seen once is not looked for again.
 
 The schema is Dagster's own, so that its PostgreSQL log reads these tables too. What this module takes from Dagster's
@@ -31,7 +32,7 @@ from dagster_postgres.utils import (
 )
 from sqlalchemy.engine import Engine
 
-from mg_assets.orchestration.planned_checks import of_whole_run
+from mg_assets.orchestration.stored_events import of_whole_run, recorded_apart
 
 POOL_SIZE = 1
 MAX_OVERFLOW = 4
@@ -94,6 +95,8 @@ class PooledPostgresEventLog(PostgresEventLogStorage):
 
     def store_event(self, event: EventLogEntry) -> None:
         """Store one event; a planned check without the partitions of its run."""
+        if recorded_apart(event):
+            return
         if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
             _again(lambda: self._store_asset_events([event]))
         else:
@@ -104,6 +107,8 @@ class PooledPostgresEventLog(PostgresEventLogStorage):
         """Store asset events in one transaction."""
         batch = []
         for event in events:
+            if recorded_apart(event):
+                continue
             if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
                 batch.append(event)
             else:

@@ -16,7 +16,7 @@ from mg_assets.lake.restatement import Replacement, Restatement
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration import callbacks
 from mg_assets.orchestration.column_schema import found_schema
-from mg_assets.orchestration.data_versions import materialisation, upstream_tags
+from mg_assets.orchestration.data_versions import RECORDED_APART, materialisation, recorded_together, upstream_tags
 from mg_assets.orchestration.failures import USER_ERRORS, failure_text, one_line, unreadable
 from mg_assets.orchestration.inputs import LakeSnapshot
 from mg_assets.orchestration.lineage import column_lineage
@@ -70,11 +70,13 @@ def write_partitions(
     def own_events(table: str) -> Iterator[dg.AssetMaterialization]:
         """One a partition, with its own data version: Dagster gives those of a range one."""
         written = [made for made in step.written if made.table == table]
-        for made in written:
-            shown = made.shown | (step.latest(made) if made is written[-1] else {})
-            yield materialisation(
-                table, partition_of[made.key] or None, shown, registry.recipe(table), made.digest, upstream
-            )
+        recipe = registry.recipe(table)
+        shown = [made.shown | (step.latest(made) if made is written[-1] else {}) for made in written]
+        events = (
+            materialisation(table, partition_of[made.key] or None, page, recipe, made.digest, upstream)
+            for made, page in zip(written, shown, strict=True)
+        )
+        yield from recorded_together(context, events)
 
     for table in step.tables:
         if context.job_def.graph.has_node_named(f"{table}_quality"):  # its checks are part of the run
@@ -96,7 +98,8 @@ def write_partitions(
             shown = made[0].shown | step.latest(made[0])
             context.add_asset_metadata(shown, asset_key=table, partition_key=partition_of[made[0].key])
         version = dg.DataVersion(made[0].digest) if len(made) == 1 else None
-        yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table), data_version=version)
+        tags = {RECORDED_APART: "true"} if len(made) > 1 else None
+        yield dg.MaterializeResult(asset_key=table, metadata=step.metadata(table), data_version=version, tags=tags)
         if len(made) > 1:
             yield from own_events(table)
 

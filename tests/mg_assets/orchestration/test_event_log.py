@@ -11,6 +11,9 @@ import time
 
 import dagster as dg
 import pytest
+from recorded_apart import ONE_EACH, record_apart
+
+from mg_assets.orchestration import data_versions
 
 DAYS = dg.DailyPartitionsDefinition("2023-01-01", end_date="2023-02-01")
 
@@ -142,6 +145,31 @@ def test_a_planned_check_is_one_row_of_its_run(tmp_path, monkeypatch):
     with sqlite3.connect(tmp_path / "ours" / "events" / "index.db") as database:
         rows = database.execute("select execution_status, partition from asset_check_executions").fetchall()
     assert rows == [("SUCCEEDED", None)]  # Dagster's own log keeps 20 more, planned for ever
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_a_partition_recorded_apart_has_one_event(tmp_path, monkeypatch, batches):
+    monkeypatch.setattr(data_versions, "BATCHES", batches)
+    instance = instance_with(tmp_path / "ours", True, monkeypatch)
+    log, sizes = type(instance.event_log_storage), []
+    stored = log.store_event_batch
+    monkeypatch.setattr(log, "store_event_batch", lambda own, events: (sizes.append(len(events)), stored(own, events)))
+    assert record_apart(instance) == ONE_EACH
+    planned = dagsters = [7, 7, 6]
+    assert sizes == planned + dagsters + ([7, 7, 6] if batches else [])
+    with dg.DagsterInstance.ephemeral() as stock:
+        with pytest.raises(KeyError):
+            record_apart(stock)  # it has Dagster's own too, without rows
+
+
+def test_pages_of_a_new_log_hold_several_events(tmp_path):
+    from mg_assets.orchestration.pooled_sqlite import PooledSqliteEventLog
+
+    log = PooledSqliteEventLog(str(tmp_path))
+    for connect in (log.index_connection, lambda: log.run_connection("r")):
+        with connect() as connection:
+            assert connection.exec_driver_sql("pragma page_size").scalar() == 16384
+    log.dispose()
 
 
 def planned_check():

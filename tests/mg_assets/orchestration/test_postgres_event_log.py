@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from postgres_server import postgres_server
+from recorded_apart import ONE_EACH, record_apart
 from sqlalchemy import event, text
 
 from mg_assets.assets import ASSETS
@@ -139,6 +140,12 @@ def test_a_planned_check_is_one_row_in_postgres(instance):
     record(instance)
     rows = query(instance, "select execution_status, partition from asset_check_executions")
     assert rows == [("SUCCEEDED", None)]  # Dagster's own log keeps 20 more, planned for ever
+
+
+def test_a_partition_recorded_apart_has_one_row(instance):
+    assert record_apart(instance) == ONE_EACH
+    kinds = "select dagster_event_type, count(*) from event_logs where asset_key is not null group by 1 order by 1"
+    assert query(instance, kinds) == [("ASSET_MATERIALIZATION", 20), ("ASSET_MATERIALIZATION_PLANNED", 20)]
 
 
 def test_a_batch_is_stored_whole_or_not_at_all(instance, monkeypatch):

@@ -1,8 +1,18 @@
-"""Planned checks in the event log: one row for a run instead of one for each of its partitions."""
+"""What the pooled event logs store of an event: nothing twice, and no row a partition for what is of the whole run."""
 
 from dagster._core.events import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster_shared.record import copy
+
+from mg_assets.orchestration.data_versions import RECORDED_APART
+
+
+def recorded_apart(event: EventLogEntry) -> bool:
+    """Whether another materialisation of the same partition, with its own data version, comes from the same step."""
+    if event.dagster_event_type != DagsterEventType.ASSET_MATERIALIZATION:
+        return False
+    made = event.asset_materialization
+    return made is not None and RECORDED_APART in (made.tags or {})
 
 
 def of_whole_run(event: EventLogEntry) -> EventLogEntry:
