@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor, nn
@@ -215,7 +216,7 @@ def new_card(
         "seed": seed,
         "ranges": ranges,
         "days": split.days,
-        "stocks": len(data.symbols),
+        "stocks": int(data.eligible[np.concatenate([split.train, split.valid])].any(axis=0).sum()),
         "features": {name: list(names) for name, names in data.features.items()},
         "fingerprints": dict(sorted(provenance.fingerprints.items())),
         "data_digest": provenance.data_digest,

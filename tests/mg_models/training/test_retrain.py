@@ -94,6 +94,18 @@ def test_training_cannot_see_past_the_cut(kind, request, tmp_path, make):
     assert stored_bytes(tmp_path / "a") == stored_bytes(tmp_path / "b")
 
 
+def test_a_stock_listed_later_changes_no_byte(hf, trained, tmp_path):
+    """A half-year has the same model and card trained alone or with later ones, whose panel is wider."""
+    spec, inputs, labels = hf
+    panel = inputs["hf"]
+    values = np.concatenate([panel.values, panel.values[:, :1]], axis=1)
+    values[: np.searchsorted(panel.days, np.datetime64("2013-07-01")), -1] = np.nan
+    wider = Panel(panel.days, np.append(panel.symbols, "999999.SZ"), values, panel.features)
+    train(spec, {"hf": wider}, np.append(labels, labels[:, :1], axis=1), None, "2013H2", seeds=[0], out_dir=tmp_path)
+    alone = {k: v for k, v in stored_bytes(trained).items() if k.startswith("2013H2") and "seed0" in k}
+    assert stored_bytes(tmp_path) == alone
+
+
 def test_the_perturbed_past_does_change_it(hf, trained, tmp_path):
     spec, inputs, labels = hf
     other = labels.copy()
