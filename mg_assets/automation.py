@@ -14,10 +14,10 @@ import numpy as np
 
 from mg_assets.assets import TABLES, daily_tables, half_yearly_tables, monthly_tables, weekly_tables, whole_tables
 from mg_assets.assets.labels import HORIZONS
-from mg_assets.assets.models import GPU_TAGS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.orchestration.digest import HOUR, look
+from mg_assets.orchestration.gpu_runs import gpu_tags
 from mg_assets.orchestration.lost_starts import end_lost_starts
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.orchestration.resources import LakeResource
@@ -55,7 +55,7 @@ retrain_job = dg.define_asset_job(
     "half_yearly_retrain",
     selection=_tables(half_yearly_tables()),
     description="Train every model for the half-year",
-    tags=GPU_TAGS,
+    tags=gpu_tags(),
 )
 study_job = dg.define_asset_job(
     "evaluation_and_backtests",

@@ -60,15 +60,6 @@ CHECK_COLUMNS = {
 }
 CURVE_ROWS = 150  # of a model's checks, shown in the UI
 PREDICTION_VERSION = "2"  # with certificates
-GPU_TAGS: dict[str, Any] = (
-    {}
-    if settings().device == "cpu"
-    else {
-        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
-        "dagster-ray/config": {"num_gpus": 1},
-    }
-)
-"""What a launcher of several machines reads of a run that trains: a step's own tags never reach it."""
 
 
 def entry(name: str) -> ModelSpec:
@@ -101,7 +92,6 @@ def _training_asset(name: str) -> LakeAsset:
         config=(spec, code) if code else spec,
         kinds={"pytorch"},
         pool="gpu",
-        op_tags=GPU_TAGS,
         columns=CHECK_COLUMNS,
         description=f"{spec.description}\n\nRetrained every half-year on all earlier days, excluding an embargo of the "
         f"label horizon. Stored: weights (safetensors) and a JSON card for each seed, and the validation curves as "

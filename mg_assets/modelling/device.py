@@ -36,9 +36,9 @@ def torch_device(device: str = "auto", require_gpu: bool = False, promised_by: s
         found = device
     if promised_by and found == "cpu" != device:
         raise DataError(
-            f"{promised_by} gives a GPU to runs of the job half_yearly_retrain and to those with its tags, and none "
-            "was found here: start the training from that job, or, without GPUs, set device: cpu in the settings "
-            "(MG_DEVICE=cpu for every process of the deployment, those of the nodes too)"
+            f"{promised_by} gives a GPU to every run that trains where dagster.yaml names GpuRunCoordinator, and none "
+            "was found here: name it as deploy/cluster/dagster.yaml does, or, without GPUs, set device: cpu in the "
+            "settings (MG_DEVICE=cpu for every process of the deployment, those of the nodes too)"
         )
     if require_gpu and found == "cpu":
         raise DataError("require_gpu is set and no GPU was found; unset it or run this step on a GPU machine")

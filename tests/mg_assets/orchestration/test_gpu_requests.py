@@ -1,15 +1,22 @@
 """A training's GPU: asked of the launcher by the run's tags, and missed in one line where it does not arrive."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 import torch
+import yaml
 from dagster._core.instance.ref import ConfigurableClassData
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.test_utils import create_run_for_test
 
+from mg_assets.assets import ASSETS
 from mg_assets.automation import retrain_job
 from mg_assets.errors import DataError
 from mg_assets.modelling.device import torch_device
+from mg_assets.orchestration import gpu_runs
 from mg_assets.orchestration.lake_asset import _backfill_policy, gpu_launcher
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY
 from mg_assets.orchestration.resources import ComputeResource
@@ -27,6 +34,46 @@ def test_runs_that_train_ask_their_launcher_for_a_gpu():
     assert json.loads(retrain_job.tags["dagster-ray/config"]) == {"num_gpus": 1}
 
 
+def submitted(folder, selection: list[str] | None, **tags: str) -> dict[str, str]:
+    """Tags of a run that the UI starts, once it is in the queue of a Dagster home of several machines."""
+    folder.mkdir()
+    queue = "{module: mg_assets.orchestration.gpu_runs, class: GpuRunCoordinator}"
+    (folder / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\nrun_coordinator: {queue}\n")
+    with dg.DagsterInstance.from_config(str(folder)) as instance:
+        chosen = None if selection is None else frozenset(map(dg.AssetKey, selection))
+        origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("mg"), "repository"), "job")
+        run = create_run_for_test(instance, asset_selection=chosen, tags=tags, remote_job_origin=origin)
+        queued = instance.run_coordinator.submit_run(dg.SubmitRunContext(run, None))
+        assert queued.status == dg.DagsterRunStatus.QUEUED
+        assert instance.get_run_by_id(run.run_id).tags == queued.tags
+        return dict(queued.tags)
+
+
+def test_a_run_of_the_asset_graph_that_trains_asks_too(tmp_path, monkeypatch):
+    asked = submitted(tmp_path / "a", ["hf_gru_model", "labels"])
+    assert asked.items() >= retrain_job.tags.items()
+    own = json.dumps({"num_gpus": 2})
+    assert submitted(tmp_path / "b", ["hf_gru_model"], **{"dagster-ray/config": own})["dagster-ray/config"] == own
+    for name, selection in (("c", ["labels"]), ("d", None)):
+        assert "dagster-ray/config" not in submitted(tmp_path / name, selection)
+    monkeypatch.setattr(gpu_runs, "settings", lambda: SimpleNamespace(device="cpu"))
+    assert "dagster-ray/config" not in submitted(tmp_path / "e", ["hf_gru_model"])
+
+
+def test_tables_of_weights_are_those_that_train():
+    trained = {spec.key.path[-1] for asset in ASSETS for spec in asset.specs if asset.op.pool == "gpu"}
+    tables = {spec.key.path[-1] for asset in ASSETS for spec in asset.specs}
+    assert trained == {table for table in tables if table.endswith(gpu_runs.MODEL_SUFFIX)}
+    assert "hf_gru_model" in trained
+
+
+@pytest.mark.parametrize("place", ["cluster", "kubernetes"])
+def test_homes_of_several_machines_name_that_queue(place):
+    home = yaml.safe_load((Path(__file__).parents[3] / "deploy" / place / "dagster.yaml").read_text())
+    assert home["run_coordinator"]["module"] == gpu_runs.__name__
+    assert home["run_coordinator"]["class"] == gpu_runs.GpuRunCoordinator.__name__
+
+
 def test_half_years_spread_over_runs_where_the_settings_say_so():
     assert _backfill_policy(HALF_YEARLY, False, 1).max_partitions_per_run == 1
     assert _backfill_policy(HALF_YEARLY, False, 0) == _backfill_policy(DAILY, False, 1)  # a year and more in one
@@ -38,7 +85,8 @@ def test_a_promised_gpu_that_is_absent_fails_in_one_line(launcher):
     with pytest.raises(dg.Failure) as caught:
         ComputeResource(device="auto").torch_device(launcher)
     line = caught.value.description
-    assert line.startswith(f"{launcher} gives a GPU to runs of the job {retrain_job.name} ")
+    assert line.startswith(f"{launcher} gives a GPU to every run that trains ")
+    assert gpu_runs.GpuRunCoordinator.__name__ in line
     assert "MG_DEVICE=cpu" in line
     assert "\n" not in line
     assert ComputeResource(device="cpu").torch_device(launcher) == "cpu"
