@@ -323,19 +323,20 @@ def scores(market: Market, name: str, half_year: str, count: int | None) -> np.n
         began = time.process_time()
         if name in RIDGES:
             for other, made in ridge(market, half_year).items():
-                _store(kept / f"{other}-{half_year}-.npy", made)
+                store(kept / f"{other}-{half_year}-.npy", made)
         else:
             make: Callable[[], np.ndarray] = (
                 (lambda: trained(market, name, half_year, count)) if name in CATALOG
                 else (lambda: peer(market, name, half_year)) if name in PEERS
                 else (lambda: simple(market, name, half_year))
             )  # fmt: skip
-            _store(file, make())
+            store(file, make())
         print(f"{name} {half_year}: {time.process_time() - began:.0f} s of CPU", flush=True)
     return np.load(file).astype(np.float64)
 
 
-def _store(file: Path, values: np.ndarray) -> None:
+def store(file: Path, values: np.ndarray) -> None:
+    """Write an array atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with open(file.with_suffix(".tmp"), "wb") as out:
         np.save(out, values.astype(np.float32))
