@@ -17,10 +17,10 @@ from mg_assets.assets.labels import HORIZONS
 from mg_assets.assets.what_if import what_if_job
 from mg_assets.market.calendar import half_year_name, half_year_start, is_trading_day, shift, trading_days, week_of
 from mg_assets.orchestration.digest import HOUR, look
-from mg_assets.orchestration.gpu_runs import gpu_tags
 from mg_assets.orchestration.lost_starts import end_lost_starts
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, MONTHLY, TIMEZONE, WEEKLY
 from mg_assets.orchestration.resources import LakeResource
+from mg_assets.orchestration.training_runs import gpu_tags
 from mg_assets.orchestration.verification import file_check_keys
 from mg_assets.orchestration.webhook import post
 from mg_assets.settings import settings

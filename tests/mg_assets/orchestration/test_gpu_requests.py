@@ -16,7 +16,7 @@ from mg_assets.assets import ASSETS
 from mg_assets.automation import retrain_job
 from mg_assets.errors import DataError
 from mg_assets.modelling.device import torch_device
-from mg_assets.orchestration import gpu_runs
+from mg_assets.orchestration import training_runs
 from mg_assets.orchestration.lake_asset import _backfill_policy, gpu_launcher
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY
 from mg_assets.orchestration.resources import ComputeResource
@@ -37,7 +37,7 @@ def test_runs_that_train_ask_their_launcher_for_a_gpu():
 def submitted(folder, selection: list[str] | None, **tags: str) -> dict[str, str]:
     """Tags of a run that the UI starts, once it is in the queue of a Dagster home of several machines."""
     folder.mkdir()
-    queue = "{module: mg_assets.orchestration.gpu_runs, class: GpuRunCoordinator}"
+    queue = "{module: mg_assets.orchestration.training_runs, class: TrainingRunCoordinator}"
     (folder / "dagster.yaml").write_text(f"telemetry: {{enabled: false}}\nrun_coordinator: {queue}\n")
     with dg.DagsterInstance.from_config(str(folder)) as instance:
         chosen = None if selection is None else frozenset(map(dg.AssetKey, selection))
@@ -56,22 +56,33 @@ def test_a_run_of_the_asset_graph_that_trains_asks_too(tmp_path, monkeypatch):
     assert submitted(tmp_path / "b", ["hf_gru_model"], **{"dagster-ray/config": own})["dagster-ray/config"] == own
     for name, selection in (("c", ["labels"]), ("d", None)):
         assert "dagster-ray/config" not in submitted(tmp_path / name, selection)
-    monkeypatch.setattr(gpu_runs, "settings", lambda: SimpleNamespace(device="cpu"))
+    monkeypatch.setattr(training_runs, "settings", lambda: SimpleNamespace(device="cpu"))
     assert "dagster-ray/config" not in submitted(tmp_path / "e", ["hf_gru_model"])
+
+
+def test_a_training_asked_for_twice_waits_for_the_first(tmp_path):
+    span = {f"dagster/asset_partition_range_{end}": "2023-01-01" for end in ("start", "end")}
+    twice = [submitted(tmp_path / n, ["lf_multitask_model", "hf_gru_model"], **span) for n in ("a", "b")]
+    assert [tags[training_runs.TRAINS] for tags in twice] == ["hf_gru_model lf_multitask_model 2023-01-01"] * 2
+    one = submitted(tmp_path / "c", ["hf_gru_model"], **{"dagster/partition": "2023-01-01"})
+    assert one[training_runs.TRAINS] == "hf_gru_model 2023-01-01"
+    assert training_runs.TRAINS not in submitted(tmp_path / "d", ["labels"], **span)
 
 
 def test_tables_of_weights_are_those_that_train():
     trained = {spec.key.path[-1] for asset in ASSETS for spec in asset.specs if asset.op.pool == "gpu"}
     tables = {spec.key.path[-1] for asset in ASSETS for spec in asset.specs}
-    assert trained == {table for table in tables if table.endswith(gpu_runs.MODEL_SUFFIX)}
+    assert trained == {table for table in tables if table.endswith(training_runs.MODEL_SUFFIX)}
     assert "hf_gru_model" in trained
 
 
 @pytest.mark.parametrize("place", ["cluster", "kubernetes"])
 def test_homes_of_several_machines_name_that_queue(place):
     home = yaml.safe_load((Path(__file__).parents[3] / "deploy" / place / "dagster.yaml").read_text())
-    assert home["run_coordinator"]["module"] == gpu_runs.__name__
-    assert home["run_coordinator"]["class"] == gpu_runs.GpuRunCoordinator.__name__
+    each = {"key": training_runs.TRAINS, "value": {"applyLimitPerUniqueValue": True}, "limit": 1}
+    assert home["concurrency"]["runs"]["tag_concurrency_limits"] == [each]
+    assert home["run_coordinator"]["module"] == training_runs.__name__
+    assert home["run_coordinator"]["class"] == training_runs.TrainingRunCoordinator.__name__
 
 
 def test_half_years_spread_over_runs_where_the_settings_say_so():
@@ -86,7 +97,7 @@ def test_a_promised_gpu_that_is_absent_fails_in_one_line(launcher):
         ComputeResource(device="auto").torch_device(launcher)
     line = caught.value.description
     assert line.startswith(f"{launcher} gives a GPU to every run that trains ")
-    assert gpu_runs.GpuRunCoordinator.__name__ in line
+    assert training_runs.TrainingRunCoordinator.__name__ in line
     assert "MG_DEVICE=cpu" in line
     assert "\n" not in line
     assert ComputeResource(device="cpu").torch_device(launcher) == "cpu"
