@@ -37,8 +37,8 @@ def torch_device(device: str = "auto", require_gpu: bool = False, promised_by: s
     if promised_by and found == "cpu" != device:
         raise DataError(
             f"{promised_by} gives a GPU to every run that trains where dagster.yaml names TrainingRunCoordinator, and "
-            "none was found here: name it as deploy/cluster/dagster.yaml does, or, without GPUs, set device: cpu in the "
-            "settings (MG_DEVICE=cpu for every process of the deployment, those of the nodes too)"
+            "none was found here: name it as deploy/cluster/dagster.yaml does, or, without GPUs, set device: cpu in "
+            "the settings (MG_DEVICE=cpu for every process of the deployment, those of the nodes too)"
         )
     if require_gpu and found == "cpu":
         raise DataError("require_gpu is set and no GPU was found; unset it or run this step on a GPU machine")
