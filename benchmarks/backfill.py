@@ -93,6 +93,7 @@ from mg_assets.settings import settings
 from mg_assets.sources import build_source
 from mg_assets.lake.store import Lake
 from mg_assets.market.calendar import trading_days
+from mg_assets.orchestration.inputs import LakeSnapshot
 began = time.monotonic()
 lake = Lake(settings().lake_url)
 source = build_source(settings().source.kind, settings().source.options)
@@ -100,9 +101,11 @@ keys = [str(d) for d in trading_days(sys.argv[1], sys.argv[2])]
 for table in sys.argv[3].split(","):
     if table != ASSET_OF[table].tables[0]:
         continue  # made with another: orders with trades, features with factors
+    seen = LakeSnapshot(lake)  # one look at what is read, not one a partition
+    inputs = {n: dict(zip(keys, TABLES.inputs(seen, n, keys), strict=True)) for n in ASSET_OF[table].tables}
     for built in make(table, keys, lake, source, settings().worker_count):
         name = built.table or table
-        kept = TABLES.provenance(lake, name, built.key)
+        kept = {"recipe": TABLES.recipe(name), "inputs": inputs[name][built.key]}
         lake.write(name, built.key, built.frame, kept)
     for name in ASSET_OF[table].tables:
         run_suite(name, lake, keys)
