@@ -71,6 +71,7 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             *(
                 f"tests/mg_assets/modelling/test_certificates.py::test_{name}"
                 for name in (
+                    "a_certificate_is_verified",
                     "a_leak_in_the_inputs_is_found",
                     "labels_inside_the_embargo_are_found",
                     "a_certificate_that_does_not_fit_is_found",
@@ -100,6 +101,7 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
         (
             *(f"tests/{BACKTEST}/test_{n}.py" for n in ("execution", "simulate", "rebalance")),
+            *(f"tests/{BACKTEST}/test_{n}.py" for n in ("expected_returns", "risk_history")),
             "tests/mg_portfolio/test_exchange_rules.py",
         ),
     ),

@@ -2,10 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from mg_assets.lake.store import Lake
+from mg_assets.lake.table_view import SuiteRun, View
+from mg_assets.market.schema import SCHEMAS
 from mg_assets.quality.suite import Measures
-from mg_assets.quality.weights import EXACT, _exposures, _inputs, _solution, _tradability
+from mg_assets.quality.weights import EXACT, _exposures, _inputs, _solution, _tradability, measure_weights
 
 LIMITS = {"stock": 0.01, "members": 0.9, "industry": 0.004, "size": 0.05, "styles": {"beta": 0.1}, "turnover": 0.1}
 RELAXED = {"stock_limit": 0.002, "members": 0.01, "industry[b]": 0.003, "style[size]": 0.02, "style[beta]": 0.03,
@@ -88,6 +92,67 @@ def test_measures_are_the_definitions(seed, relaxed):
     expected = by_hand(frame, LIMITS, relaxed)
     assert sum(v > 0 for v in expected.values()) > 7
     assert measured(frame, LIMITS, relaxed) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("flag", "holdings", "bound"),
+    [
+        ("limit_up", 0.125, False), ("limit_up", 0.25, True), ("limit_up", 0.875, True),
+        ("barred", 0.125, False), ("barred", 0.25, True),
+        ("limit_down", 0.875, False), ("limit_down", 0.75, True), ("limit_down", 0.125, True),
+        ("suspended", 0.5, False), ("member", 0.125, True), ("member", 0.875, True),
+    ],
+)  # fmt: skip
+def test_the_band_binds_where_a_stock_can_come_back(flag, holdings, bound):
+    """A stock of benchmark weight 0.5 at 0 or 1: 0.25 beyond a band of 0.25, unless it is locked outside of it."""
+    flags = dict.fromkeys(("member", "suspended", "limit_up", "limit_down", "barred"), False) | {flag: True}
+    row = {"symbol": "600000.SH", "weight": float(holdings > 0.5), "benchmark": 0.5, "holdings": holdings}
+    frame = pd.DataFrame([row | flags | {"industry": "a"}])
+    assert measured(frame, {"stock": 0.25}, {})["stock_excess"] == (0.25 if bound else 0.0)
+
+
+@pytest.mark.parametrize("limited", [True, False])
+@pytest.mark.parametrize("relaxed", [{}, RELAXED], ids=["plain", "relaxed"])
+def test_a_stored_partition_is_measured_by_its_metadata(tmp_path, limited, relaxed):
+    frame, lake = weights(3).drop(columns="barred"), Lake(tmp_path)
+    frame["score"] = np.where(np.arange(40) % 7 == 0, np.nan, 1.0)
+    limits = LIMITS if limited else {}
+    known = {"decided": "2020-03-06", "traded": "2020-03-09", "status": "relaxed" if relaxed else "optimal"}
+    void = {"unknown_inputs": {"style[size]": {"stocks": 40, "of": 40}}}
+    lake.write(
+        "any_weights", "2020-03-06", frame.sort_values("symbol"), known | void | {"limits": limits, "relaxed": relaxed}
+    )
+    special = pd.DataFrame({"symbol": frame["symbol"][::3], "st": np.arange(14) % 2 == 0})  # the others are not listed
+    reference = pa.Table.from_pylist(special.to_dict("records"), schema=SCHEMAS["reference"])
+    lake.write("reference", "2020-03-06", reference)
+    measures = Measures()
+    measure_weights(View(SuiteRun(lake, "any_weights", []), "2020-03-06"), measures)
+    barred = frame["score"].isna() | frame["symbol"].isin(special["symbol"][special["st"]])
+    expected = by_hand(frame.assign(barred=barred), LIMITS, relaxed)
+    kept = [
+        n
+        for n in expected
+        if limited or n in ("suspended_moved", "limit_up_bought", "limit_down_sold", "barred_bought")
+    ]
+    assert {n: measures.values.get(n) for n in kept} == pytest.approx({n: expected[n] for n in kept}, abs=1e-15)
+    assert ("stock_excess" in measures.values) == ("style_excess" in measures.values) == limited
+    found = {n: measures.values[n] for n in ("no_solution", "relaxed_limits", "traded_early", "void_limits")}
+    assert found == {"no_solution": 0, "relaxed_limits": len(relaxed), "traded_early": 0, "void_limits": 1}
+    assert max(measures.values["budget_gap"], measures.values["benchmark_gap"]) < EXACT
+    assert measures.examples["budget_gap"][0]["stocks_held"] == (frame["weight"] > EXACT).sum()
+
+
+def test_a_style_is_read_where_it_is_held_or_limited(tmp_path):
+    """A limited style that the partition lacks is a missing column; one that nothing limits need not be there."""
+    frame = weights(3).drop(columns=["barred", "beta"]).assign(score=1.0).sort_values("symbol")
+    missing = {}
+    for table, styles in (("limited", {"beta": 0.1}), ("free", {})):
+        lake = Lake(tmp_path / table)
+        lake.write("any_weights", "2020-03-06", frame, {"status": "optimal", "limits": {"styles": styles}})
+        measures = Measures()
+        measure_weights(View(SuiteRun(lake, "any_weights", []), "2020-03-06"), measures)
+        missing[table] = measures.values["schema_faults"]
+    assert missing == {"limited": 1.0, "free": 0.0}
 
 
 def test_what_is_not_limited_is_not_measured():

@@ -10,7 +10,13 @@ from mg_portfolio import EnhancementProblem, InfeasibleError, ProblemError, Solv
 from mg_portfolio.catalog import PortfolioSpec
 from mg_portfolio.optimization import constraints, quadratic
 from mg_portfolio.optimization.build_problem import build_problem
-from mg_portfolio.optimization.constraints import largest_violation, objective, violations, weight_bounds
+from mg_portfolio.optimization.constraints import (
+    WeightBounds,
+    largest_violation,
+    objective,
+    violations,
+    weight_bounds,
+)
 from mg_portfolio.optimization.sensitivity import shadow_price_table
 from mg_portfolio.optimization.shadow_prices import annual_basis_points, return_per_score
 
@@ -496,6 +502,33 @@ def test_violations_are_the_definitions(seed):
     expected = violations_by_hand(p, w)
     assert len(expected) > 12
     assert violations(p, w) == pytest.approx(expected, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("flag", "holdings", "bound"),
+    [
+        ("limit_up", 0.125, False), ("limit_up", 0.25, True), ("limit_up", 0.875, True),
+        ("limit_down", 0.875, False), ("limit_down", 0.75, True), ("limit_down", 0.125, True), (None, 0.875, True),
+    ],
+)  # fmt: skip
+def test_a_violated_band_is_seen_where_it_can_be_kept(flag, holdings, bound):
+    """The first stock is 0.25 beyond a band of 0.25, unless it is locked outside of it; the second is suspended."""
+    flags = {name: np.array([name == flag, False]) for name in ("limit_up", "limit_down")}
+    kept = {"benchmark": np.full(2, 0.5), "holdings": np.array([holdings, 1.0 - holdings]), "stock_limit": 0.25}
+    p = EnhancementProblem(score=np.zeros(2), suspended=np.array([False, True]), **kept, **flags)
+    w = np.array([float(holdings > 0.5), 1.0 - holdings])
+    assert violations(p, w).get("stock_limit", 0.0) == (0.25 if bound else 0.0)
+
+
+def test_the_residue_of_the_budget_goes_where_there_is_room():
+    upper = np.array([0.5, 0.4, 0.3])
+    bounds = WeightBounds(np.zeros(3), upper, np.zeros(3), upper)
+    for residue in (1e-9, -1e-9):
+        w = quadratic._tidied(np.array([0.5, 0.3, 0.2 + residue]), bounds)
+        assert w.sum() == pytest.approx(1.0, abs=1e-15)
+        assert np.all((w >= 0.0) & (w <= upper))
+    full = WeightBounds(np.zeros(3), upper / 2, np.zeros(3), upper / 2)
+    assert quadratic._tidied(upper / 2, full).tolist() == (upper / 2).tolist()  # no room: as it is
 
 
 def test_members_need_not_be_the_stocks_of_the_benchmark():
