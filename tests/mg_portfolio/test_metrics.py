@@ -161,6 +161,14 @@ def test_unusable_values_are_refused(arguments, message):
         performance_metrics(*arguments)
 
 
+def test_a_benchmark_without_a_value_leaves_its_figures_open():
+    alone, without = (performance_metrics([1.0, 1.1, 1.2], b) for b in (None, np.full(3, np.nan)))
+    assert alone == pytest.approx(without, nan_ok=True)
+    assert np.isnan(alone["excess_annual"])
+    with pytest.raises(ProblemError, match="benchmark_nav"):
+        performance_metrics([1.0, 1.1, 1.2], [1.0, np.nan, 1.1])
+
+
 def test_unknown_compounding_is_refused():
     with pytest.raises(ProblemError, match="excess was 'both'"):
         performance_metrics([1.0, 1.0], [1.0, 1.0], excess="both")

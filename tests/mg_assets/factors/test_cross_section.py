@@ -16,7 +16,7 @@ def day(seed, stocks=80, factors=4):
     values = rng.standard_t(2, (stocks, factors)) * 10.0 ** rng.integers(-4, 7, factors)
     values[rng.random(values.shape) < 0.1] = np.nan
     values[rng.random(values.shape) < 0.01] = np.inf
-    industry = rng.choice([3, 4, 7, 30], stocks, p=[0.5, 0.3, 0.19, 0.01])
+    industry = rng.choice([0, 4, 7, 30], stocks, p=[0.5, 0.3, 0.19, 0.01])
     industry[rng.random(stocks) < 0.05] = -1
     size = rng.normal(23, 1, stocks)
     size[rng.random(stocks) < 0.05] = np.nan

@@ -75,6 +75,15 @@ def test_eligible_entry():
     assert eligible_entry(*day).tolist() == [expected]
 
 
+@pytest.mark.parametrize(("price", "eligible"), [(11.0, False), (10.99, True), (9.0, False), (9.01, True)])
+def test_a_tick_away_from_the_limit_is_not_locked(price, eligible):
+    one = np.array([[price]])
+    no, limits = np.array([[False]]), (np.array([[11.0]]), np.array([[9.0]]))
+    assert eligible_entry(no, no, one, one, one, one, *limits).tolist() == [[eligible]]
+    moved = eligible_entry(no, no, one, one + 0.01, one, one, np.array([[price]]), np.array([[1.0]]))
+    assert moved.tolist() == [[True]]  # it traded at two prices
+
+
 def test_tradable_next_is_tomorrows_row():
     eligible = np.array([[True, False], [False, True]])
     assert tradable_next(eligible).tolist() == [[False, True], [False, False]]

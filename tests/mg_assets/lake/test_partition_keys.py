@@ -1,9 +1,12 @@
 """Names of tables, partitions and files lead nowhere outside the lake."""
 
+import datetime as dt
+
 import pandas as pd
 import pytest
 
 from mg_assets.errors import DataError
+from mg_assets.lake.partition_keys import as_key
 from mg_assets.lake.store import Lake
 
 FRAME = pd.DataFrame({"symbol": ["600000.SH"], "close": [1.0]})
@@ -35,6 +38,12 @@ def test_no_name_leaves_its_folder(tmp_path, name):
         with pytest.raises(DataError, match=r"were expected"):
             act()
     assert files(tmp_path) == before
+
+
+def test_dates_and_half_years_are_keys():
+    assert [as_key(d) for d in ("2023-01-31", dt.date(2023, 1, 31), "2023H1")] == ["2023-01-31", "2023-01-31", "2023H1"]
+    with pytest.raises(DataError, match="like 2023-01-31, or a half-year like 2023H1"):
+        as_key("2023-13-01")
 
 
 def test_names_in_use_stay(tmp_path):

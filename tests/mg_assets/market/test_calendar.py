@@ -22,8 +22,13 @@ def test_shift_counts_sessions_also_from_closed_days():
     assert str(calendar.shift("2023-02-04", 1)) == "2023-02-06"
     assert str(calendar.shift("2023-02-04", -1)) == "2023-02-03"
     assert str(calendar.shift("2023-01-30", -1)) == "2023-01-20"  # over the Spring Festival
-    with pytest.raises(ValueError, match="outside the calendar"):
-        calendar.shift("2013-01-04", -100_000)
+    assert str(calendar.shift("2023-02-03", 0)) == "2023-02-03"
+    assert str(calendar.shift("2023-02-04", 0)) == "2023-02-06"  # a closed day counts as the next session
+    first, second, *_, last = calendar.trading_days()
+    assert (calendar.shift(second, -1), calendar.shift(last, 0)) == (first, last)
+    for day, sessions in (("2013-01-04", -100_000), (first, -1), (last, 1)):
+        with pytest.raises(ValueError, match="outside the calendar"):
+            calendar.shift(day, sessions)
 
 
 def test_periods():

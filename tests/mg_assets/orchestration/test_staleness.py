@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.assets import TABLES
+from mg_assets.errors import DataError
 from mg_assets.lake.store import Lake
 from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_start, shift, trading_days, week_of
@@ -94,7 +95,14 @@ def test_what_was_made_from_a_changed_return(lake):
     assert TABLES.dependents(seen, {"labels": [read]}, {"labels": {"another"}}) == {}
     assert TABLES.dependents(seen, {"labels": [unread]}) == model  # its stocks may be others
     assert TABLES.dependents(seen, {"labels": [unread]}, returns) == {}
+    assert TABLES.dependents(seen, {"labels": [DAYS[0]]}, returns) == model  # the first of its window
     assert TABLES.dependents(seen, {"daily_factors": [DAYS[-1]]}) == {}  # after the eve
+
+
+def test_two_assets_cannot_make_one_table():
+    entry = TABLES["labels"]
+    with pytest.raises(DataError, match="two assets make the table labels; rename the entry of your own"):
+        TableRegistry([entry, TABLES["daily_bars"], entry])
 
 
 def test_the_same_content_again_and_times_are_nothing(tmp_path):

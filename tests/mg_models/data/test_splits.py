@@ -55,6 +55,7 @@ def test_sampling_starts_at_the_first_usable_day(days):
 
 
 def test_no_day_before_since_is_sampled(days):
+    assert days[split(days, "2017H1", 10, SplitSpec(since="2014-02-10")).train[0]] == np.datetime64("2014-02-10")
     found = split(days, "2017H1", 10, SplitSpec(since="2014-02-01"))
     assert days[found.train[0]] == np.datetime64("2014-02-07")  # the first session after the Spring Festival
     with pytest.raises(CatalogError, match="since must be a date as 2013-01-01, or nothing, was '2013'"):

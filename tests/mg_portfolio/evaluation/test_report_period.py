@@ -24,6 +24,7 @@ def test_figures_are_those_of_an_evaluation_from_there(panels):
     fresh = evaluate(signal[33:], price[33:], days=DAYS[33:])
     assert (found.track, found.first, found.last) == (33 % 5, DAYS[33], DAYS[-1])
     assert found.one == pytest.approx(fresh.track_metrics[0], rel=1e-9, nan_ok=True)
+    assert found.one["long_short_hedged_annual"] == (found.one["top_annual"] - found.one["bottom_annual"]) / 2
     assert found.mean == pytest.approx(fresh.summary, rel=1e-9, nan_ok=True)
     assert found.std["rank_ic_mean"] == pytest.approx(fresh.spread.loc["rank_ic_mean", "std"])
 
