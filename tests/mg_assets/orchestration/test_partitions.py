@@ -67,6 +67,15 @@ def loaded(monkeypatch):
     return load
 
 
+def test_closed_days_are_left_out_up_to_the_last():
+    """The exchange was closed from Friday 2020-01-24, and for the whole week of the 27th."""
+    monday = dt.date(2020, 1, 27)
+    days, weeks = partitions._closed_weekdays(monday), partitions._closed_weeks(monday)
+    assert days[-2:] == [dt.datetime(2020, 1, 24), dt.datetime(2020, 1, 27)]
+    assert all(day.weekday() < 5 for day in days)
+    assert weeks[-2:] == [dt.datetime(2019, 2, 4), dt.datetime(2020, 1, 27)]
+
+
 def test_a_graph_that_follows_the_clock_ends_with_today(loaded):
     """Today's session, and the week, the month and the half-year that hold today."""
     now = loaded(end_date="today", first_day="2026-01-05", first_model="2026H1")
