@@ -49,10 +49,24 @@ def test_the_parts_name_each_other():
     settings = of_kind("ConfigMap")["mg"]["data"]
     for deployment in of_kind("Deployment").values():
         pod = deployment["spec"]["template"]["spec"]
-        (container,) = pod["containers"]
-        assert container["image"] == settings[launcher["job_image"]["env"]]
-        assert container["volumeMounts"][0]["mountPath"] == f"{home}/dagster.yaml"
+        for container in pod["containers"]:
+            assert container["image"] == settings[launcher["job_image"]["env"]]
+            assert container["volumeMounts"][0]["mountPath"] == f"{home}/dagster.yaml"
         assert pod["serviceAccountName"] == launcher["service_account_name"]
+
+
+def test_the_daemon_asks_the_code_server_of_its_pod():
+    """Without a code server it starts a new one each minute, each of which imports the graph."""
+    containers = of_kind("Deployment")["mg-daemon"]["spec"]["template"]["spec"]["containers"]
+    daemon, code = (c["command"] for c in containers)
+    (location,) = yaml.safe_load((CHECKOUT / daemon[daemon.index("-w") + 1]).read_text())["load_from"]
+    server = location["grpc_server"]
+    assert code[:3] == ["dagster", "code-server", "start"]
+    assert dict(zip(code[3::2], code[4::2], strict=True)) == {
+        "-m": server["location_name"],
+        "-h": server["host"],
+        "-p": str(server["port"]),
+    }
 
 
 def test_a_pods_variables_are_settings(monkeypatch):
