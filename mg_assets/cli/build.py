@@ -289,7 +289,7 @@ class _Builder:
                 self._on_step_failure(event, result.run_id, tables, made)
         self._show_failures()
         if not any(table in tables and key in made for table, key in self._failures.reasons):
-            raise SystemExit(f"run {result.run_id} failed for {first}..{last}; make ui shows its log")
+            raise SystemExit(f"run {result.run_id} failed for {first}..{last}; mg ui shows its log")
         return False
 
     def _on_failure(self, table: str, key: str, error: Exception) -> None:
@@ -320,7 +320,7 @@ class _Builder:
             data.error is not None and data.error.cls_name == "DagsterAssetCheckFailedError"
         ):
             return
-        reason = f"{_reason(event)} (make ui shows the traceback, in run {run_id})"
+        reason = f"{_reason(event)} (mg ui shows the traceback, in run {run_id})"
         for table in tables:
             if event.step_key == "_and_".join(ASSET_OF[table].tables):
                 unmade = TABLES.stale(self._view(), self._source, table, keys)

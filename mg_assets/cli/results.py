@@ -4,11 +4,10 @@ import argparse
 import os
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mg_assets.cli.arguments import require_tables
-from mg_assets.settings import CHECKOUT, settings
+from mg_assets.settings import settings
 
 if TYPE_CHECKING:  # loaded when there is something to print
     import pandas as pd
@@ -81,8 +80,8 @@ def print_results(config: "Settings") -> None:
 def ui_command() -> str:
     """The command that opens Dagster on the lake of this process, with its settings."""
     given = {k: v for k, v in sorted(os.environ.items()) if k.startswith("MG_") and k not in NOT_SETTINGS}
-    command = "make ui" if Path.cwd() == CHECKOUT else f"{shlex.quote(sys.argv[0])} ui"
-    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in given.items()), command])
+    command = shlex.quote(sys.argv[0]) if sys.argv[0].endswith("mg") else "mg"
+    return " ".join([*(f"{name}={shlex.quote(value)}" for name, value in given.items()), command, "ui"])
 
 
 def _signals(frame: "pd.DataFrame") -> str:

@@ -49,7 +49,7 @@ def test_content_changes_with_its_recipe_alone(built, lake, request):
 
 def test_the_run_ends_in_a_table_and_the_path_of_the_report(built):
     text = built.first.stdout
-    for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "make ui"):
+    for word in ("planted_signal", "published", "csi500_turnover30", "Weekly report", "mg ui "):
         assert word in text
     path = next(line for line in text.splitlines() if line.startswith("Weekly report")).split(":", 1)[1].strip()
     html = Path(path).read_text()

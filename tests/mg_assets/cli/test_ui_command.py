@@ -91,13 +91,13 @@ def wait_for_the_end_of(process: int) -> None:
     assert not alive(process)
 
 
-def test_the_command_that_opens_the_same_lake(monkeypatch, tmp_path):
+def test_the_command_that_opens_the_same_lake(monkeypatch):
     for name in [n for n in os.environ if n.startswith("MG_")]:
         monkeypatch.delenv(name)
-    monkeypatch.chdir(CHECKOUT)
-    assert results.ui_command() == "make ui"
+    monkeypatch.setattr("sys.argv", [".venv/bin/mg", "run"])
+    assert results.ui_command() == ".venv/bin/mg ui"  # no make: an image has none
     monkeypatch.setenv("MG_SETTINGS", "my lake.yaml")
-    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' make ui"
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["/opt/mg", "run"])
-    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' /opt/mg ui"
+    monkeypatch.setattr("sys.argv", ["/opt/my mg", "run"])
+    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' '/opt/my mg' ui"
+    monkeypatch.setattr("sys.argv", ["/opt/mg_assets/cli/main.py", "run"])
+    assert results.ui_command() == "MG_SETTINGS='my lake.yaml' mg ui"
