@@ -281,7 +281,7 @@ def minutes_of_bars(bars: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndar
     priced = (minutes[:, : _CLOSE + 1] > 0).all(axis=1) & np.isfinite(minutes[:, : _CLOSE + 1]).all(axis=1)
     traded = (minutes[:, _VOLUME] > 0) & priced
     minutes[:, _VOLUME][~traded] = 0.0
-    first = np.where(traded.any(axis=1), traded.argmax(axis=1), 0)
+    first = traded.argmax(axis=1)  # 0 where none was
     stated = np.where((np.arange(MINUTES) < first[:, None]) & (minutes[:, _CLOSE] > 0), minutes[:, _CLOSE], np.nan)
     known = np.isfinite(stated)
     prev_close = np.where(known.any(axis=1), stated[np.arange(stocks), known.argmax(axis=1)], np.nan)

@@ -147,10 +147,7 @@ def _fixed_width(chunk: pa.Array) -> np.ndarray:
         with np.errstate(invalid="ignore"):
             some_nan = np.isnan(values.min())
         return np.where(np.isnan(values), values.dtype.type(np.nan), values) if some_nan else values
-    data = chunk.buffers()[1]
-    if data is None:
-        return np.zeros(len(chunk) * width, np.uint8)
-    values = np.frombuffer(data, np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
+    values = np.frombuffer(chunk.buffers()[1], np.uint8)[chunk.offset * width : (chunk.offset + len(chunk)) * width]
     if not chunk.null_count:
         return values
     valid = chunk.is_valid().to_numpy(zero_copy_only=False)

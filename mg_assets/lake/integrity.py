@@ -160,7 +160,6 @@ class PartitionFile:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
         self._source.close()
 
     def read(self, columns: Sequence[str] | None = None) -> pa.Table:

@@ -64,7 +64,7 @@ def transform(kind: str, raw: np.ndarray) -> np.ndarray:
     if kind != "zscore":
         columns = np.stack([ranks(c) for c in columns])  # (horizons, rows)
     if kind in ("normal_rank", NEUTRAL):
-        columns = torch.special.ndtri(torch.from_numpy((columns - 0.5) / max(columns.shape[1], 1))).numpy()
+        columns = torch.special.ndtri(torch.from_numpy((columns - 0.5) / len(raw))).numpy()
     return zscore_stocks(columns).T
 
 
@@ -79,4 +79,4 @@ def rank_weights(raw: np.ndarray, halvings: float) -> np.ndarray:
     """``0.5 ** (halvings * rank / n)`` of each return, rank 0 being the day's highest, ``(rows, horizons)``."""
     rows = len(raw)
     rank = np.stack([rows - ranks(c) for c in raw.T])  # (horizons, rows), 0 the highest
-    return 0.5 ** (halvings * rank.T / max(rows, 1))
+    return 0.5 ** (halvings * rank.T / rows)

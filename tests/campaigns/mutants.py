@@ -75,6 +75,7 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
                     "a_leak_in_the_inputs_is_found",
                     "labels_inside_the_embargo_are_found",
                     "a_certificate_that_does_not_fit_is_found",
+                    "what_cannot_be_recomputed_is_named",
                     "scores_without_a_recipe_need_no_certificate",
                     "a_model_is_verified_on_the_lake_as_of_the_eve",
                 )
@@ -119,6 +120,7 @@ AREAS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         tuple(f"{LAKE}/{n}.py" for n in ("store", "integrity", "index", "digest", "verify", "partition_keys")),
         (
             *(f"tests/{LAKE}/test_{n}.py" for n in ("store", "integrity", "index", "digest", "partition_keys")),
+            f"tests/{LAKE}/test_read_range.py",
             "tests/mg_models/test_atomic_file.py",
         ),
     ),

@@ -102,6 +102,13 @@ def test_text_does_not_run_together():
     assert digest(pa.table({"s": ["ab", "c"]})) != digest(pa.table({"s": ["a", "bc"]}))
 
 
+def test_no_rows_may_come_without_a_buffer():
+    """As the Arrow C data interface lets other programs pass them."""
+    empty = pa.Array.from_buffers(pa.int64(), 0, [None, None])
+    assert empty.buffers()[1] is None
+    assert digest(pa.table({"v": empty})) == digest(pa.table({"v": pa.array([], pa.int64())}))
+
+
 def test_nested_values_have_a_digest_too():
     lists = pa.table({"v": pa.array([[1, 2], None, [3]])})
     assert digest(lists.slice(0, 1), lists.slice(1)) == digest(lists)

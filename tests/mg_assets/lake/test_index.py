@@ -135,3 +135,7 @@ def test_a_whole_table_has_one_entry(tmp_path):
     assert lake.info("factor_evaluation")["all"].metadata == {"x": 1}
     assert json.loads(json.dumps(lake.info("factor_evaluation")["all"].columns)).keys() == {"symbol", "score"}
     assert "part.parquet" in os.listdir(tmp_path / "factor_evaluation")
+    (tmp_path / "factor_evaluation" / "date=2023-01-03").mkdir()
+    (tmp_path / "factor_evaluation" / "date=2023-01-03" / "part.parquet").write_bytes(b"left by another program")
+    assert lake.keys("factor_evaluation") == ["all"]
+    assert lake.written_since("factor_evaluation", 0.0) == {"all"}

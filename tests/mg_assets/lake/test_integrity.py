@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -332,6 +333,14 @@ def test_a_lake_can_be_moved(lake, tmp_path):
     }
     shutil.copytree(moved, tmp_path / "copy")
     assert Lake(tmp_path / "copy").info("fused")[DAYS[0]].digest == before[DAYS[0]][0]
+
+
+def test_damage_is_named_in_a_lake_that_may_only_be_read(lake, monkeypatch):
+    put(file_of(lake), file_of(lake).read_bytes()[:-20])
+    monkeypatch.setattr(os, "replace", mock.Mock(side_effect=PermissionError("read-only")))
+    lake.mark_damaged("fused", DAYS[0], "seen by a reader")
+    with pytest.raises(DamagedPartitionError):
+        lake.day("fused", DAYS[0])
 
 
 def test_a_mark_beside_a_partition_is_written_whole_or_not(lake, monkeypatch):

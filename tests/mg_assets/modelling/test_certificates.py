@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from mg_assets.assets import make as make_table
+from mg_assets.errors import DataError
 from mg_assets.factors.daily import DAILY42
 from mg_assets.factors.granular import column_names
 from mg_assets.factors.registry import ALL34, HF27
@@ -353,6 +354,35 @@ def test_a_certificate_that_does_not_fit_is_found(certified, tmp_path, spoiled):
     assert outcomes["certificate"].blocking
     bad = [DAYS[0], DAY] if spoiled == "model" else [DAY]  # the half-year's model serves all its days
     assert outcomes["certificate"].observed["bad_partitions"] == bad
+
+
+def test_what_cannot_be_recomputed_is_named(certified, tmp_path):
+    lake = Lake(shutil.copytree(certified.root, tmp_path / "lake"))
+
+    def observed(table: str, key: str) -> dict[str, list]:
+        return {f.name: f.observed for f in verify(lake, table, key) if f.value}
+
+    frame, kept = lake.day("lf_multitask", DAY), lake.metadata("lf_multitask", DAY)
+    lake.write("lf_multitask", DAY, frame.drop(index=[3]), kept)
+    missing = {"symbol": frame["symbol"][3], "stocks_with_one_score": 1}
+    assert observed("lf_multitask", DAY)["score_difference"] == [missing]
+    kept["certificate"]["model"]["half_year"] = "2013H1"
+    lake.write("lf_multitask", DAY, frame, kept)
+    assert observed("lf_multitask", DAY) == {"other_model": [{"model_of": "2013H1", "day_is_in": HALF}]}
+    kept["certificate"]["signal"] = "mine"
+    lake.write("mine", DAY, frame, kept)
+    with pytest.raises(DataError, match="mine is not a signal of the catalog"):
+        observed("mine", DAY)
+
+    folder = Path(lake.folder("lf_multitask_model", HALF))
+    card = json.loads((folder / "seed1.json").read_text())
+    del card["input_digests"], card[checkpoint.CARD_DIGEST]  # as of a library that did not write them
+    (folder / "seed1.json").write_text(json.dumps(card))
+    found = {f.name: f.value for f in verify_model(lake, "lf_multitask", HALF)}
+    assert found.keys() == {"other_weights", "late_labels", "rank_ic_difference"}
+    (folder / "seed0.safetensors").write_bytes((folder / "seed0.safetensors").read_bytes()[:-1] + b"\0")
+    ((fault,),) = observed("lf_multitask", DAYS[0]).values()
+    assert fault["model"] == f"lf_multitask {HALF}"
 
 
 def test_scores_without_a_recipe_need_no_certificate(certified, tmp_path):

@@ -2,11 +2,13 @@
 
 import datetime as dt
 import os
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import xxhash
 
 from mg_assets.assets import TABLES
 from mg_assets.errors import DataError
@@ -15,7 +17,7 @@ from mg_assets.lake.window import UpstreamWindow
 from mg_assets.market.calendar import half_year_start, shift, trading_days, week_of
 from mg_assets.market.schema import SCHEMAS
 from mg_assets.modelling.training_inputs import training_since, training_windows
-from mg_assets.orchestration.inputs import WHOLE_CONTENT, LakeSnapshot
+from mg_assets.orchestration.inputs import WHOLE_CONTENT, LakeSnapshot, combined
 from mg_assets.orchestration.partitions import DAILY, HALF_YEARLY, WEEKLY
 from mg_assets.orchestration.staleness import TableRegistry
 from mg_assets.sources.recorded import RecordedSource, changed_marks, marks_of
@@ -96,7 +98,24 @@ def test_what_was_made_from_a_changed_return(lake):
     assert TABLES.dependents(seen, {"labels": [unread]}) == model  # its stocks may be others
     assert TABLES.dependents(seen, {"labels": [unread]}, returns) == {}
     assert TABLES.dependents(seen, {"labels": [DAYS[0]]}, returns) == model  # the first of its window
-    assert TABLES.dependents(seen, {"daily_factors": [DAYS[-1]]}) == {}  # after the eve
+
+
+def test_a_model_is_made_from_its_inputs_up_to_the_eve(lake):
+    eve = lake.keys("labels")[-1]
+    for day in (eve, str(shift(eve, 1))):
+        lake.write("factor_inputs", day, scores(day))
+    write(lake, "hf_gru_model", HALF, pd.DataFrame({"seed": [0]}))
+    made = [TABLES.dependents(LakeSnapshot(lake), {"factor_inputs": [day]}) for day in lake.keys("factor_inputs")]
+    assert made == [{"hf_gru_model": [HALF]}, {}]
+
+
+def test_digests_of_windows_are_those_that_are_stored():
+    """Another definition makes every partition of every lake stale."""
+    first, second = np.array([1, 2**64 - 1], np.uint64), np.array([7, 9], np.uint64)
+    assert combined([first]) == ["0000000000000001", "ffffffffffffffff"]
+    assert combined([first, second]) == [
+        xxhash.xxh3_64_hexdigest(struct.pack("<2Q", *row)) for row in zip(first.tolist(), second.tolist(), strict=True)
+    ]
 
 
 def test_two_assets_cannot_make_one_table():

@@ -33,3 +33,5 @@ def test_zscores_of_a_day():
     np.testing.assert_array_equal(z[1:], [[0.0, 0.0, 0.0, np.nan], [np.nan] * 4])
     nearly = 1e6 * (1.0 + np.array([0.0, 1e-13, 2e-13]))  # rounding of a mean is no variance
     assert (zscore_stocks(nearly) == 0.0).all()
+    for size, z in ((0.9e-12, 0.0), (1.1e-12, 1.0)):
+        assert zscore_stocks(np.array([size, -size])) == pytest.approx([z, -z])

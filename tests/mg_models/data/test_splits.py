@@ -106,6 +106,9 @@ def test_one_label_of_the_boundary_day_is_refused(days, part):
             known[at] = end
             with pytest.raises(LeakageError, match=rf"label of {days[at]} .*\({before}\)") if late else nullcontext():
                 split(days, "2017H1", 10, SplitSpec(), known)
+    known[getattr(found, part)[-2:]] = np.datetime64("NaT")
+    with pytest.raises(LeakageError, match=f"label of {days[getattr(found, part)[-2]]} "):  # the first of them is named
+        split(days, "2017H1", 10, SplitSpec(), known)
 
 
 def test_a_session_on_the_first_calendar_day_is_tested(days):

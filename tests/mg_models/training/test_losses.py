@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from mg_models.errors import CatalogError
 from mg_models.specs.losses import MultitaskIcSpec, NegativeIcSpec, ResidualLearningLossSpec, SquaredErrorSpec
 from mg_models.training.losses import EPS, batch_loss, daily_correlation, multitask_ic, negative_ic, squared_error
 
@@ -44,6 +45,13 @@ def test_multitask_ic_is_the_reports_formula(rows):
     expected = -sum(mean(p[:, k], label) for k in range(3))
     expected += 0.01 * (mean(p[:, 0], p[:, 1]) + mean(p[:, 0], p[:, 2]) + mean(p[:, 1], p[:, 2]))
     assert float(multitask_ic(*tensors(p, label, day), days=3)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_loss_that_is_not_known_is_refused():
+    batch = SimpleNamespace(windows=None, day=None, days=1, label=None)
+    spec = SimpleNamespace(name="mine", loss="cubic", min_stocks=3)
+    with pytest.raises(CatalogError, match="mine: no loss 'cubic'"):
+        batch_loss(spec, lambda *_: None, batch)
 
 
 def test_a_days_level_and_scale_do_not_matter(rows):

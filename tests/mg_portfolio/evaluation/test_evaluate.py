@@ -257,6 +257,8 @@ def test_a_track_of_one_day_has_no_growth():
     assert np.isnan(_growth(nav, (1, 1), annual=True))
     assert _growth(nav, (1, 2), annual=False) == pytest.approx(0.01)  # from 1.0: the first purchase's cost is in it
     assert _growth(nav, (1, 2), annual=True) == pytest.approx(1.01**252 - 1)
+    assert _growth(nav[1:], (0, 1), annual=False) == pytest.approx(0.01)
+    assert _growth(np.array([1.0, 0.99, 1.01]), (1, 2), annual=False) == pytest.approx(1.01 / 0.99 - 1)  # held before
 
 
 def test_universe_reads_the_next_day():

@@ -69,6 +69,7 @@ def test_flat_signal_has_no_rank_ic():
 def test_correlations_equal_the_pairwise_mean():
     signals = {"a": panel(7), "b": panel(8, missing=0.3), "c": panel(9, missing=0)}
     signals["d"] = signals["a"] + 0.5 * panel(10)
+    signals["e"] = np.round(signals["c"] + panel(12, missing=0), 1)  # ties, and the stocks of c
     universe = np.random.default_rng(11).random((40, 60)) < 0.9
     found = signal_correlations(signals, universe, min_stocks=10)
     stack = list(signals.values())

@@ -110,6 +110,15 @@ def test_cold_start_relaxes_the_turnover_by_what_buying_in_needs():
         optimize(p, allow_relaxation=False)
 
 
+def test_limits_missed_by_rounding_leave_the_gap_known():
+    """A quadratic solver's weights are measured against rows that were moved just so far that they can be kept."""
+    p = enhancement(holdings=np.zeros(200), turnover_limit=0.5)  # what buying in needs
+    r, b, best = constraints.constraint_rows(p), weight_bounds(p), optimize(p).weights
+    left, linear = quadratic.optimality_gap(p, replace(r, turnover=r.turnover - 1e-8), b, best)
+    assert left == pytest.approx(0.0, abs=1e-6)
+    assert linear.weights == pytest.approx(best, abs=1e-6)
+
+
 def test_a_neutral_industry_with_suspended_stocks_is_relaxed():
     n = 30
     industry = np.where(np.arange(n) < 2, 7, np.arange(n) % 3)
