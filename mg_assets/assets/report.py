@@ -266,7 +266,8 @@ def _quality(lake: Lake, days: list[str], week: str) -> tuple[list[QualityRow], 
     rows, count = [], 0
     weights = [f"weights_{name}" for name in settings().portfolios]
     for table in [*(t for t in SUITES if t != "weights"), *weights]:
-        keys = [d for d in ([week] if table in weights else days) if lake.has(table, d)]
+        here = set(lake.keys(table))
+        keys = [d for d in ([week] if table in weights else days) if d in here]
         if not keys:
             continue
         info = lake.info(table, keys)
@@ -306,6 +307,7 @@ def weekly(lake: Lake, week: str, day: str, source: str, names: Mapping[str, str
     -------
     WeeklyReport
     """
+    lake = lake.keeping()
     then = AsOfLake(lake, day)
     market = _market(then, then.keys("daily_bars"))
     listed = then.rows("reference", day)

@@ -31,6 +31,7 @@ class AsOfLake(FilteredLake):
 
     def __init__(self, lake: Lake, day: str):
         super().__init__(lake.root)
+        self.storage = lake.storage  # what that one keeps of its reading is the same
         self.until = day
         stamp = np.array([day], "datetime64[D]")
         self._week, self._month = str(week_of(stamp)[0]), str(month_of(stamp)[0])

@@ -240,6 +240,7 @@ class Replacement:
         self._lake, self._table, self._key = lake, table, key
         self._old = lake.info(table, [key], unchecked=False).get(key)
         self._file: PartitionFile | None = None
+        self.new: PartitionInfo | None = None  # what was written, once it is recorded
         self._rows: pa.Table | None = None
         self._stocks: set[str] | None = None
         if self._old is None or self._old.damaged:
@@ -261,7 +262,8 @@ class Replacement:
 
     def record(self, batch: str) -> Restatement | None:
         """Compare with what was written since, and store the difference; None where there is none to be found."""
-        old, new = self._old, self._lake.info(self._table, [self._key], unchecked=False).get(self._key)
+        old = self._old
+        new = self.new = self._lake.info(self._table, [self._key], unchecked=False).get(self._key)
         if old is None or old.damaged or new is None or old.digest == new.digest:
             return None
         changes = self._compare()

@@ -1,15 +1,19 @@
 """Files under the lake's root, in a folder or on an object store (fsspec)."""
 
+import copy
 import datetime as dt
 import io
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+from cachetools import LRUCache
 
 from mg_assets.errors import DataError
 from mg_assets.lake.index import Stamp
@@ -20,6 +24,9 @@ DATA_FILE = "part.parquet"
 WRITING = ".writing"  # folder of a table for files that are being written
 WHOLE_READ = 1 << 20
 """Objects below so many bytes are read by one request."""
+KEPT_BYTES = 1 << 27
+"""Of such objects that :meth:`Storage.keeping` keeps in memory."""
+_KEPT_LOCK = threading.Lock()
 TIMES = ("LastModified", "updated", "last_modified", "mtime", "created")
 S3 = ("s3", "s3a")
 CHECKSUMS = ("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION")
@@ -61,6 +68,7 @@ class Storage:
     """
 
     def __init__(self, root: str):
+        self.kept: LRUCache[str, bytes] | None = None
         self.remote = "://" in root
         if self.remote:
             import fsspec
@@ -73,10 +81,21 @@ class Storage:
         else:
             self._fs, self.base = None, root
 
+    def keeping(self) -> "Storage":
+        """The same files for one pass over them: an object that was read is not asked for again."""
+        out = copy.copy(self)
+        out.kept = LRUCache(KEPT_BYTES, len) if self.remote else None
+        return out
+
     def open(self, path: str) -> BinaryIO:
         """A file for reading; FileNotFoundError where it is absent."""
         if not self.remote:
             return open(path, "rb")
+        if self.kept is not None:
+            with _KEPT_LOCK:
+                kept = self.kept.get(path)
+            if kept is not None:
+                return io.BytesIO(kept)
         try:
             start = self._fs.cat_file(path, start=0, end=WHOLE_READ)
         except FileNotFoundError:
@@ -84,6 +103,9 @@ class Storage:
         except (ValueError, OSError):  # an empty object has no range; what else is wrong shows below
             start = b""
         if 0 < len(start) < WHOLE_READ:
+            if self.kept is not None:
+                with _KEPT_LOCK:
+                    self.kept[path] = start
             return io.BytesIO(start)
         return cast(BinaryIO, self._fs.open(path, "rb"))
 

@@ -6,13 +6,14 @@ stores (fsspec URLs) a put is atomic by itself. Any Parquet reader can open the 
 verifies when it reads one is in :mod:`mg_assets.lake.integrity`.
 """
 
+import copy
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,21 @@ class Lake:
 
     def __repr__(self) -> str:
         return f"Lake({self.root!r})"
+
+    def keeping(self) -> Self:
+        """The lake for one pass of reading: on an object store, a small file is asked for once, and then kept.
+
+        What another process writes meanwhile is not seen in files that were read; listings and :meth:`info` show it.
+
+        Returns
+        -------
+        Lake
+        """
+        if self.storage.kept is not None:
+            return self
+        out = copy.copy(self)
+        out.storage = self.storage.keeping()
+        return out
 
     def path(self, table: str, key: str) -> str:
         """Path of a partition's file (it need not exist); key ``all`` denotes a table without partitions."""
@@ -460,7 +476,10 @@ class Lake:
     def _tables(
         self, table: str, keys: list[str], columns: Sequence[str] | None, missing: str
     ) -> list[tuple[str, pa.Table]]:
-        have = set(self.keys(table)) if self.storage.remote and len(keys) > 3 else None
+        few = len(keys) < 4
+        if few and self.storage.remote and missing == "raise":  # a partition that is absent says so when it is opened
+            return [(k, self.table(table, k, columns)) for k in sorted(set(keys))]
+        have = set(self.keys(table)) if self.storage.remote and not few else None
         absent = [k for k in keys if not (self.has(table, k) if have is None else k in have)]
         if absent and missing == "raise":
             raise MissingPartitionError(

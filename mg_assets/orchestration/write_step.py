@@ -194,7 +194,7 @@ class _Step:
             self._columns[table] = {"dagster/column_schema": found_schema(entry, made.frame)}
         if entry.definition is None:
             self._shown[table] |= made.metadata | self._columns.get(table, {})
-        digest = lake.info(table, [built.key], unchecked=False)[built.key].digest or ""
+        digest = (replaced.new.digest if replaced.new is not None else None) or ""
         shown = {"dagster/partition_row_count": len(made.frame), **_figures(entry, built), **made.metadata}
         return _Written(table, built.key, digest, shown, column_lineage(entry, built.unread))
 

@@ -54,7 +54,7 @@ def run_suite(
     wanted = sorted(set(keys))
     present = [k for k in wanted if k in here]
     past = stored if previous is None else sorted((set(previous) | set(present)) & here)
-    run = SuiteRun(lake, table, past, light)
+    run = SuiteRun(lake.keeping(), table, past, light)
     measured: dict[str, Measures] = {}
     for key in present:
         measured[key] = Measures()

@@ -12,12 +12,14 @@ import pandas as pd
 import pytest
 from local_servers import AbsentError, object_store
 
-from mg_assets.errors import DamagedPartitionError, DataError
+from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError
+from mg_assets.lake.as_of import AsOfLake
 from mg_assets.lake.local_files import local_folder
 from mg_assets.lake.pages import find_page, page_link
 from mg_assets.lake.storage import WHOLE_READ, Storage
 from mg_assets.lake.store import Lake
 from mg_assets.orchestration.inputs import LakeSnapshot
+from mg_assets.quality import run_suite
 
 DAYS = [str(day.date()) for day in pd.bdate_range("2023-01-02", periods=20)]
 FRAME = pd.DataFrame({"symbol": ["600000.SH", "600001.SH"], "score": [0.5, 1.5]})
@@ -98,6 +100,50 @@ def test_a_window_is_one_listing_and_a_request_each(filled):
         frame = Lake(filled.root).read("fused", DAYS, ["score"])
     assert frame["score"].tolist() == [0.5, 1.5] * 20
     assert asked == {"list_objects_v2": 1, "get_object": 20}
+
+
+def test_few_partitions_are_a_request_each(filled):
+    lake = Lake(filled.root)
+    with requests() as asked:
+        assert len(lake.read("fused", DAYS[:2])) == 4
+    assert asked == {"get_object": 2}
+    with pytest.raises(MissingPartitionError, match="2024-05-06"):
+        lake.read("fused", [DAYS[0], "2024-05-06"])
+
+
+def test_one_pass_asks_for_a_file_once(filled):
+    lake = Lake(filled.root).keeping()
+    with requests() as asked:
+        for store in (lake, lake, AsOfLake(lake, DAYS[3])):
+            assert store.day("fused", DAYS[0])["score"].tolist() == [0.5, 1.5]
+    assert asked == {"get_object": 1}
+    with requests() as asked:
+        assert lake.info("fused", DAYS[:1])[DAYS[0]].rows == 2  # a look is no part of it
+    assert asked["list_objects_v2"] == 2  # its folder, and that of what is not checked
+
+
+def test_a_suite_asks_for_a_file_once(filled):
+    files: Counter[str] = Counter()
+    really = Storage.open
+
+    def counted(storage, path):
+        files[path] += storage.kept is None or path not in storage.kept
+        return really(storage, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Storage, "open", counted)
+        run_suite("fused", Lake(filled.root), DAYS, light=True)
+    assert set(files.values()) == {1}
+
+
+@pytest.mark.usefixtures("server")
+def test_the_next_pass_sees_another_content():
+    lake = Lake("s3://mg/passes")
+    lake.write("fused", DAYS[0], FRAME)
+    for score in (0.5, 2.0):
+        one = lake.keeping()
+        lake.write("fused", DAYS[0], FRAME.assign(score=score))
+        assert one.day("fused", DAYS[0])["score"].iloc[0] == score
 
 
 @pytest.mark.usefixtures("server")
