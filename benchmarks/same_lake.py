@@ -22,6 +22,8 @@ from safetensors.numpy import load_file
 
 VOLATILE = {"seconds", "git_revision"}
 """Keys of model cards that describe the run, not the model."""
+INDEX = "_index.json"
+"""Of a table's partitions: made of them, with the times at which their files were written."""
 
 
 def main() -> int:
@@ -57,7 +59,10 @@ def _tables(root: Path) -> list[Path]:
 
 def compare_table(before: Path, after: Path) -> tuple[int, int, list[str]]:
     """Number of files and of rows of a table in the first lake, and one line a difference between the two."""
-    left, right = ({str(p.relative_to(root)): p for p in root.rglob("*") if p.is_file()} for root in (before, after))
+    left, right = (
+        {str(p.relative_to(root)): p for p in root.rglob("*") if p.is_file() and p.name != INDEX}
+        for root in (before, after)
+    )
     lines = [f"{name}: only in one of the lakes" for name in sorted(left.keys() ^ right.keys())]
     rows = 0
     for name in sorted(left.keys() & right.keys()):
