@@ -106,6 +106,10 @@ def test_an_object_store_lists_a_table_once(tmp_path, monkeypatch):
     Lake(lake.root).info("fused")
     assert asked.count("find") == 1
     assert len(asked) < 5
+    saved = f"{lake.root}/fused/_index.json"
+    fs.pipe_file(saved, b"not saved again where nothing changed")
+    lake.info("fused")
+    assert fs.cat_file(saved) == b"not saved again where nothing changed"
 
 
 def test_a_partition_that_goes_while_it_is_read_is_absent(lake, monkeypatch):

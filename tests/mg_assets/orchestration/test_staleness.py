@@ -109,6 +109,11 @@ def test_a_model_is_made_from_its_inputs_up_to_the_eve(lake):
     assert made == [{"hf_gru_model": [HALF]}, {}]
 
 
+def test_a_question_about_one_table_lists_no_other(lake, monkeypatch):
+    monkeypatch.setattr(type(lake.storage), "files_of_tables", None)
+    assert LakeSnapshot(lake).keys("labels").tolist() == lake.keys("labels")
+
+
 def test_digests_of_windows_are_those_that_are_stored():
     """Another definition makes every partition of every lake stale."""
     first, second = np.array([1, 2**64 - 1], np.uint64), np.array([7, 9], np.uint64)
