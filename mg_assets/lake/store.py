@@ -81,6 +81,7 @@ class Lake:
         Returns
         -------
         Lake
+            The same files; this one where it keeps them already.
         """
         if self.storage.kept is not None:
             return self

@@ -90,7 +90,7 @@ class Vendor:
         """What ``mg diff`` prints."""
         return diff(self.settings, *arguments)
 
-    def build(self) -> list[dg.ExecuteInProcessResult]:
+    def build(self) -> list[list[dg.AssetMaterialization]]:
         """Build what is stale, step by step as ``mg run`` does."""
         source, results = build_source("mapped", self.options), []
         resources = {
@@ -105,12 +105,12 @@ class Vendor:
             for names, first, last in partition_ranges(stale, partition_keys(tables[0])):
                 ends = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
                 with dg.DagsterInstance.ephemeral() as instance:
-                    results.append(
-                        dg.materialize(
-                            ASSETS, selection=dg.AssetSelection.assets(*names), instance=instance,
-                            resources=resources, tags={**ends, TAG: "one mg run"},
-                        )
+                    run = dg.materialize(
+                        ASSETS, selection=dg.AssetSelection.assets(*names), instance=instance,
+                        resources=resources, tags={**ends, TAG: "one mg run"},
                     )  # fmt: skip
+                    made = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+                    results.append([e.asset_materialization for e in made])
         return results
 
 
@@ -122,7 +122,7 @@ class Story:
     untouched: str
     before: dict[str, pd.DataFrame]
     changed: str
-    runs: list[dg.ExecuteInProcessResult]
+    runs: list[list[dg.AssetMaterialization]]
     rebuilt: str
 
 
@@ -211,24 +211,23 @@ def test_the_causes_are_the_tables_upstream(story):
 
 
 def test_the_pages_show_rows_moves_and_dependents(story):
-    events = [e for run in story.runs for e in run.all_events if e.is_step_materialization]
+    events = [made for run in story.runs for made in run]
     bars = next(
-        e.materialization for e in events
-        if e.asset_key.to_user_string() == "daily_bars" and e.partition == CORRECTED
-    )  # fmt: skip
+        made for made in events if made.asset_key.to_user_string() == "daily_bars" and made.partition == CORRECTED
+    )
     page = bars.metadata["restatement"].value
     assert "1 changed (high 1, close 1, vwap 1, amount 1)" in page
     assert "| 600003.SH | close |" in page
     assert "daily_factors, common_factors" in bars.metadata["restated"].value
-    labels = [e.materialization for e in events if e.asset_key.to_user_string() == "labels"]
+    labels = [made for made in events if made.asset_key.to_user_string() == "labels"]
     assert any("| ret_5 |" in m.metadata["restatement"].value for m in labels if "restatement" in m.metadata)
     assert all("Made from" not in m.metadata["restated"].value for m in labels if "restated" in m.metadata)
 
 
 def test_the_latest_event_of_a_table_has_its_lineage(story):
     def events(table: str) -> list[list[dg.AssetMaterialization]]:
-        made = ([e.materialization for e in run.all_events if e.is_step_materialization] for run in story.runs)
-        return [ms for ms in ([m for m in ms if m.asset_key.to_user_string() == table] for ms in made) if ms]
+        made = ([m for m in run if m.asset_key.to_user_string() == table] for run in story.runs)
+        return [ms for ms in made if ms]
 
     for *earlier, last in events("labels"):
         assert dg.TableColumnDep("daily_bars", "vwap") in last.metadata[ENTRY].value.deps_by_column["ret_5"]
