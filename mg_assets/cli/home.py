@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RENAMED_MODULE = re.compile(r"^(\s*module:\s*[\"']?)mg_assets\.event_log(?=[\"']?\s*(?:#.*)?$)", re.MULTILINE)
 """The event log's module as homes of version 0.1 name it."""
-ADDED = ("nux", "run_monitoring")
+ADDED = ("nux", "python_logs", "run_monitoring")
 """Parts of ``deploy/dagster.yaml`` that homes of version 0.2 lack."""
 STORAGE = re.compile(
     r"^(?P<name>[ \t]*base_dir:[ \t]*)(?P<quote>['\"]?)"
