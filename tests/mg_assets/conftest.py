@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock
+from local_servers import AbsentError, object_store
 
 from mg_assets.lake.store import Lake
 
@@ -82,3 +83,19 @@ def built(tmp_path_factory, worker_id) -> SmallGraph:
 @pytest.fixture(scope="session")
 def lake(built) -> Lake:
     return Lake(built.folder / "lake")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server with the bucket ``mg``, while this process knows its address."""
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is absent: pip install -e '.[scale]'")
+    folder = tmp_path_factory.mktemp("objects")
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            with object_store(folder / "files", "mg") as variables:
+                for name, value in variables.items():
+                    patch.setenv(name, value)
+                s3fs.S3FileSystem.clear_instance_cache()  # clients of another module's server
+                yield
+        except AbsentError as error:
+            pytest.skip(str(error))

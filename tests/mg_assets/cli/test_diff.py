@@ -42,8 +42,8 @@ def diff(named: Path, *arguments: str) -> str:
 class Vendor:
     """A vendor's folder, the lake that is built from it, and the settings that name both."""
 
-    def __init__(self, folder: Path):
-        self.root, self.lake = folder / "vendor", Lake(folder / "lake")
+    def __init__(self, folder: Path, lake: Lake):
+        self.root, self.lake = folder / "vendor", lake
         (self.root / "daily").mkdir(parents=True)
         rng = np.random.default_rng(7)
         close = np.round(20 * np.exp(np.cumsum(rng.normal(0, 0.02, (len(DAYS) + 1, 8)), axis=0)), 2)
@@ -126,9 +126,12 @@ class Story:
     rebuilt: str
 
 
-@pytest.fixture(scope="module")
-def story(tmp_path_factory) -> Story:
-    vendor = Vendor(tmp_path_factory.mktemp("diff"))
+@pytest.fixture(scope="module", params=["folder", "object store"])
+def story(request, tmp_path_factory) -> Story:
+    folder = tmp_path_factory.mktemp("diff")
+    if request.param == "object store":
+        request.getfixturevalue("server")
+    vendor = Vendor(folder, Lake(folder / "lake" if request.param == "folder" else "s3://mg/diff"))
     vendor.build()
     untouched = vendor.diff()
     tables = [t for step in STEPS for t in step]

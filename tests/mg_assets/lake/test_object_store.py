@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 import pandas as pd
 import pytest
-from local_servers import AbsentError, object_store
 
 from mg_assets.errors import DamagedPartitionError, DataError, MissingPartitionError
 from mg_assets.lake.as_of import AsOfLake
@@ -23,21 +22,6 @@ from mg_assets.quality import run_suite
 
 DAYS = [str(day.date()) for day in pd.bdate_range("2023-01-02", periods=20)]
 FRAME = pd.DataFrame({"symbol": ["600000.SH", "600001.SH"], "score": [0.5, 1.5]})
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A server with the bucket ``mg``, while this process knows its address."""
-    pytest.importorskip("s3fs", reason="s3fs is absent: pip install -e '.[scale]'")
-    folder = tmp_path_factory.mktemp("objects")
-    with pytest.MonkeyPatch.context() as patch:
-        try:
-            with object_store(folder / "files", "mg") as variables:
-                for name, value in variables.items():
-                    patch.setenv(name, value)
-                yield
-        except AbsentError as error:
-            pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")

@@ -383,14 +383,17 @@ def test_snapshots_have_a_suite(market, tmp_path, rule, broken):
     assert bad[0]["row"] in (701, 702)
 
 
-def test_command(market, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("place", ["folder", "object store"])
+def test_command(request, place, market, tmp_path, monkeypatch, capsys):
     from mg_assets.cli.main import main
 
+    if place == "object store":
+        request.getfixturevalue("server")
     trades = market[1]
-    lake = Lake(str(tmp_path / "lake"))
+    lake = Lake(str(tmp_path / "lake") if place == "folder" else "s3://mg/replay")
     for name, frame in zip(("orders", "trades", "snapshots"), market, strict=True):
         lake.write(name, "2023-02-01", frame)
-    monkeypatch.setenv("MG_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("MG_LAKE", str(lake.root))
     from mg_assets.settings import settings
 
     settings.cache_clear()
