@@ -9,6 +9,8 @@ import importlib.util
 import logging
 from typing import Any
 
+from mg_assets.orchestration.time_windows import speed_up
+
 try:
     from mg_assets.orchestration.pooled_sqlite import PooledSqliteEventLog
 except ImportError as error:
@@ -20,6 +22,8 @@ except ImportError as error:
     )
 
 __all__ = ["PooledSqliteEventLog"]
+
+speed_up()
 
 
 def __getattr__(name: str) -> Any:

@@ -15,7 +15,10 @@ import numpy as np
 import pandas as pd
 
 from mg_assets.market.calendar import half_year_name, half_year_start, trading_days, week_of
+from mg_assets.orchestration.time_windows import speed_up
 from mg_assets.settings import Settings, settings
+
+speed_up()
 
 TIMEZONE = "Asia/Shanghai"
 FIRST_DAY = dt.date.fromisoformat(settings().first_day)
