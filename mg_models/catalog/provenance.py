@@ -95,10 +95,14 @@ def described(entry: ModelSpec | CombinationSpec) -> str:
 
 
 @cache
-def _lists(name: str) -> tuple[dict[str, str], dict[str, str]]:
+def _rules() -> dict[str, Any]:
     text = resources.files("mg_models.catalog").joinpath("provenance.yaml").read_text(encoding="utf-8")
-    rules = yaml.safe_load(text)
-    report = report_of(name)
+    return yaml.safe_load(text)
+
+
+@cache
+def _lists(name: str) -> tuple[dict[str, str], dict[str, str]]:
+    rules, report = _rules(), report_of(name)
     has, trained = fields_of(CATALOG.get(name) or COMBINATIONS[name]), name in CATALOG
     found: dict[str, tuple[bool, str]] = {}
     for pattern, lists in (("*", rules["every"]), *rules[report].items()):

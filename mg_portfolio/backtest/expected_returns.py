@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 from mg_portfolio.backtest.market_panel import MarketPanel
 from mg_portfolio.errors import ProblemError
@@ -178,7 +178,7 @@ class ScoreSlopes:
 def _rank_ic(scores: np.ndarray, returns: np.ndarray) -> float:
     """Rank correlation over the stocks with both; NaN where there is none."""
     both = np.isfinite(scores) & np.isfinite(returns)
-    found = [rankdata(x[both]) for x in (scores, returns)]
+    found = [pd.Series(x[both]).rank().to_numpy() for x in (scores, returns)]
     if both.sum() < 3 or not all(np.ptp(x) > 0.0 for x in found):
         return float("nan")
     return float(np.corrcoef(*found)[0, 1])

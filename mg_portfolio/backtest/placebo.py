@@ -18,7 +18,6 @@ from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from mg_portfolio.backtest.execution import Execution
 from mg_portfolio.backtest.rebalance import DecisionPanel, PortfolioPath, rebalance, simulate_decisions
@@ -55,7 +54,7 @@ def rank_autocorrelation(scores: np.ndarray) -> np.ndarray:
     for week in range(1, len(scores)):
         both = np.isfinite(scores[week]) & np.isfinite(scores[week - 1])
         if both.sum() >= FEW:
-            now, before = rankdata(scores[week, both]), rankdata(scores[week - 1, both])
+            now, before = (pd.Series(scores[w, both]).rank().to_numpy() for w in (week, week - 1))
             spread = now.std() * before.std()
             if spread > 0.0:
                 found[week] = ((now - now.mean()) * (before - before.mean())).mean() / spread

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import gammaincinv
 
 from mg_axes import bare
 from mg_portfolio.errors import ProblemError
@@ -67,7 +67,8 @@ def bias_statistics(forecast: np.ndarray, realised: np.ndarray, level: float = 0
         raise ProblemError("forecast or realised had NaN, or a forecast was not positive; leave such portfolios out")
     count = len(f)
     statistic = np.sqrt(((x / f) ** 2).mean(0))
-    low, high = np.sqrt(stats.chi2.ppf([(1.0 - level) / 2.0, (1.0 + level) / 2.0], count) / count)
+    ends = np.array([(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    low, high = np.sqrt(2.0 * gammaincinv(count / 2.0, ends) / count)  # quantiles of chi-square with count degrees
     within = float(((statistic >= low) & (statistic <= high)).mean())
     root = [np.sqrt((v**2).mean(0)) for v in (f, x)]
     return BiasStatistics(statistic, float(low), float(high), within, root[0], root[1], count)

@@ -36,3 +36,11 @@ def test_the_lake_and_the_factors_need_no_dagster():
     code = "import sys; from mg_assets import Lake, explain, replay_day, what_if; print('dagster' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_the_graph_is_imported_without_what_only_runs_need():
+    """Each server, each run and most commands import it."""
+    heavy = ("torch", "cvxpy", "matplotlib", "scipy.stats")
+    code = f"import sys, mg_assets.definitions; print([m for m in {heavy} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
