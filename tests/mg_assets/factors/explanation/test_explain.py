@@ -3,9 +3,9 @@
 import datetime as dt
 import math
 
-import factors_twin as twin
 import numpy as np
 import pytest
+import random_ticks
 import real_ticks as real
 
 from mg_assets.errors import DataError, MissingPartitionError
@@ -162,7 +162,7 @@ def test_real_days_agree(shared_data, tmp_path, folder, symbol, date, prev_close
 
 @pytest.mark.parametrize("seed", range(10))
 def test_odd_days_agree(tmp_path, seed):
-    trades, orders = twin.random_day(seed)
+    trades, orders = random_ticks.random_day(seed)
     lake = Lake(tmp_path)
     fill(lake, trades, orders, bars_from_trades(trades, {"600000.SH": 9.9}))
     for symbol in symbols(lake):
@@ -181,7 +181,7 @@ def test_the_streaming_pass_over_the_files_agrees(simulated, tmp_path):
 
 @pytest.mark.parametrize("without", [("trades",), ("orders",), ("bars",), ("trades", "bars"), ("trades", "orders")])
 def test_a_table_that_is_not_there_takes_its_factors_with_it(tmp_path, without):
-    trades, orders = twin.random_day(0)
+    trades, orders = random_ticks.random_day(0)
     tables = {"trades": trades, "orders": orders, "bars": bars_from_trades(trades)}
     lake = Lake(tmp_path)
     fill(lake, **{k: v for k, v in tables.items() if k not in without})
@@ -195,7 +195,7 @@ def test_a_table_that_is_not_there_takes_its_factors_with_it(tmp_path, without):
 
 
 def test_an_empty_table_is_one_that_the_source_does_not_have(tmp_path):
-    trades, orders = twin.random_day(0)
+    trades, orders = random_ticks.random_day(0)
     lake = Lake(tmp_path)
     lake.write("orders", DAY, orders.iloc[:0])
     fill(lake, trades, None, bars_from_trades(trades))
@@ -205,7 +205,7 @@ def test_an_empty_table_is_one_that_the_source_does_not_have(tmp_path):
 
 
 def test_a_suspended_stock_has_no_value_and_says_so(tmp_path):
-    trades, orders = twin.random_day(1)
+    trades, orders = random_ticks.random_day(1)
     lake = Lake(tmp_path)
     idle = trades.assign(price=0.0)
     fill(lake, idle, orders, bars_from_trades(trades).iloc[:0])
@@ -218,7 +218,7 @@ def test_the_big_orders_are_those_above_the_threshold(tmp_path):
     rows = [("600000.SH", f"09:{31 + i}:00.000", i, 10.0, 100, 10 + i, 50 + i // 2, 1) for i in range(9)]
     rows.append(("600000.SH", "10:30:00.000", 9, 10.1, 9000, 99, 60, -1))
     lake = Lake(tmp_path)
-    fill(lake, twin.trades_frame(rows))
+    fill(lake, random_ticks.trades_frame(rows))
     day = explain(lake, "600000.SH", DAY)
     parents = day.trades.orders
     # sells 50..53 hold two trades each, 54 one; buys one each; the last trade's two orders are the big ones
@@ -251,7 +251,7 @@ def test_rows_left_out_are_listed_with_a_reason(tmp_path):
         ("688001.SH", "15:00:01.000", 4, 4, -1, 10.0, 100, "cancel"),
     ]
     lake = Lake(tmp_path)
-    fill(lake, twin.trades_frame(rows), twin.orders_frame(orders))
+    fill(lake, random_ticks.trades_frame(rows), random_ticks.orders_frame(orders))
     day = explain(lake, "688001.SH", DAY)
     aside = {(r.table, r.reason): r.rows for r in day.left_out().itertuples()}
     assert aside == {
@@ -280,7 +280,7 @@ def test_a_stored_value_that_differs_is_shown(simulated, tmp_path):
 
 
 def test_nothing_stored_is_no_disagreement(tmp_path):
-    trades, orders = twin.random_day(0)
+    trades, orders = random_ticks.random_day(0)
     lake = Lake(tmp_path)
     lake.write("trades", DAY, trades)
     lake.write("orders", DAY, orders)

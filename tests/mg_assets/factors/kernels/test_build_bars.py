@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import random_ticks
 
 from mg_assets.errors import DataError
 from mg_assets.factors import bars_from_trades, daily_from_minutes
@@ -32,7 +33,7 @@ def reference_of(symbols, **columns):
 
 @pytest.mark.parametrize("seed", range(10))
 def test_bars_agree_with_the_twin(seed):
-    trades, _ = twin.random_day(seed)
+    trades, _ = random_ticks.random_day(seed)
     prev = {"600000.SH": 9.5 if seed % 2 else 0.85, "600001.SH": np.nan, "600002.SH": 0.0}
     found = bars_from_trades(trades, prev)
     session = {s: rows for s, rows in twin.session_trades(trades).items() if rows}
@@ -46,7 +47,7 @@ def test_bars_agree_with_the_twin(seed):
 
 
 def test_prev_close_may_be_a_series_and_symbols_categories():
-    trades, _ = twin.random_day(4)
+    trades, _ = random_ticks.random_day(4)
     prev = {"600000.SH": 9.5, "600002.SH": 9.6}
     expected = bars_from_trades(trades, prev)
     found = bars_from_trades(trades.sample(frac=1, random_state=0).sort_values("seq", kind="stable"), pd.Series(prev))
@@ -64,25 +65,25 @@ def test_prev_close_may_be_a_series_and_symbols_categories():
     ],
 )  # fmt: skip
 def test_clock(time, minute):
-    bars = bars_from_trades(twin.trades_frame([("A", time, 1, 10.0, 100, 1, 2, 0)]))
+    bars = bars_from_trades(random_ticks.trades_frame([("A", time, 1, 10.0, 100, 1, 2, 0)]))
     assert bars.loc[bars["volume"] > 0, "minute"].tolist() == [minute]
 
 
 def test_carried_prices():
     rows = [("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0), ("A", "09:33:00.000", 2, 11.0, 100, 1, 2, 0)]
-    bars = bars_from_trades(twin.trades_frame(rows), {"A": 9.0})
+    bars = bars_from_trades(random_ticks.trades_frame(rows), {"A": 9.0})
     assert bars["close"].tolist() == [9.0, 10.0, 10.0] + [11.0] * 237
     empty = bars[bars["volume"] == 0]
     assert len(empty) == 238
     assert empty[["open", "high", "low"]].eq(empty["close"], axis=0).all(axis=None)
-    unknown = bars_from_trades(twin.trades_frame(rows))
+    unknown = bars_from_trades(random_ticks.trades_frame(rows))
     assert unknown["close"].isna().tolist() == [True] + [False] * 239
-    assert len(bars_from_trades(twin.trades_frame([("A", "15:30:00.000", 1, 10.0, 100, 1, 2, 0)]))) == 0
+    assert len(bars_from_trades(random_ticks.trades_frame([("A", "15:30:00.000", 1, 10.0, 100, 1, 2, 0)]))) == 0
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_daily_bars_add_up(seed):
-    trades, _ = twin.random_day(seed)
+    trades, _ = random_ticks.random_day(seed)
     bars = bars_from_trades(trades, {"600000.SH": 9.5})
     reference = reference_of(["600002.SH", "600000.SH", "600001.SH", "000001.SZ"])
     daily = daily_from_minutes(bars.sample(frac=1, random_state=seed), reference)
@@ -111,7 +112,7 @@ def test_daily_bars_add_up(seed):
 
 
 def test_daily_bars_take_the_rest_from_the_reference():
-    trades = twin.trades_frame(
+    trades = random_ticks.trades_frame(
         [("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0), ("X", "09:31:00.000", 1, 1.0, 100, 1, 2, 0)]
     )
     reference = reference_of(
@@ -128,7 +129,7 @@ def test_daily_bars_take_the_rest_from_the_reference():
 
 
 def test_daily_bars_without_a_reference():
-    trades = twin.trades_frame(
+    trades = random_ticks.trades_frame(
         [("600001.SH", "09:31:00.000", 1, 10.0, 100, 1, 2, 0), ("000001.SZ", "09:31:00.000", 1, 1.0, 100, 1, 2, 0)]
     )
     minutes = bars_from_trades(trades)
@@ -143,7 +144,7 @@ def test_daily_bars_without_a_reference():
 
 
 def test_daily_bars_without_counts_have_null_counts():
-    trades = twin.trades_frame([("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0)])
+    trades = random_ticks.trades_frame([("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0)])
     bars = bars_from_trades(trades).assign(num_trades=pd.array([None] * 240, "Int32"))
     daily = daily_from_minutes(bars, reference_of(["A", "B"]))
     assert daily["num_trades"].isna().tolist() == [True, False]
@@ -151,7 +152,7 @@ def test_daily_bars_without_counts_have_null_counts():
 
 
 def test_errors():
-    bars = bars_from_trades(twin.trades_frame([("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0)]))
+    bars = bars_from_trades(random_ticks.trades_frame([("A", "09:31:00.000", 1, 10.0, 100, 1, 2, 0)]))
     with pytest.raises(DataError, match="'reference' has A twice"):
         daily_from_minutes(bars, reference_of(["A", "A"]))
     with pytest.raises(DataError, match=r"'reference' lacks the columns \['st'\]"):

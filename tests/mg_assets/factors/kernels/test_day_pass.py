@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import random_ticks
 import real_ticks as real
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def by_pyarrow(folder, rows=41, **frames):
 
 
 def a_day(seed, stocks=3, most=400):
-    trades, orders = (in_order(f) for f in twin.random_day(seed, stocks, most))
+    trades, orders = (in_order(f) for f in random_ticks.random_day(seed, stocks, most))
     return {"trades": trades, "orders": orders, "minute_bars": bars_from_trades(trades, {"600000.SH": 9.9})}
 
 
@@ -99,7 +100,7 @@ def special_days():
         buy = 777 if i % 3 == 0 else int(rng.integers(1, 30_000_000))
         volume = 100 * int(rng.integers(1, 50))
         trades.append(trade("heavy.SZ", clock, i, price, volume, buy, i * 9973, int(rng.choice([-1, 1]))))
-    return in_order(twin.trades_frame(trades)), in_order(twin.orders_frame(orders))
+    return in_order(random_ticks.trades_frame(trades)), in_order(random_ticks.orders_frame(orders))
 
 
 def test_special_stocks_agree_with_the_twin(tmp_path):

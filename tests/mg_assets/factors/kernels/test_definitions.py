@@ -6,6 +6,7 @@ import factors_twin as twin
 import numpy as np
 import pandas as pd
 import pytest
+import random_ticks
 from scipy import stats
 
 from mg_assets.factors import (
@@ -45,7 +46,7 @@ def minute(bars):
 
 
 def trade(rows, **options):
-    return trade_factors(twin.trades_frame(rows), **options).loc["A"]
+    return trade_factors(random_ticks.trades_frame(rows), **options).loc["A"]
 
 
 def test_moments_are_scipys_biased_ones():
@@ -258,7 +259,7 @@ def test_orders_by_hand():
     day = [limit(1, v) for v in buys] + [limit(-1, v, time="10:00:00.000") for v in sells]
     noise = [limit(1, 10**6, kind="cancel"), limit(1, 0), limit(-1, 10**6, price=0.0)]
     noise += [limit(1, 10**6, time="15:00:01.000"), limit(1, 10**6, time="09:14:59.999")]
-    found = order_factors(twin.orders_frame(day + noise)).loc["A"]
+    found = order_factors(random_ticks.orders_frame(day + noise)).loc["A"]
     assert found["skew_order_diff"] == pytest.approx(stats.skew(buys) - stats.skew(sells))
     assert found["kurt_order_diff"] == pytest.approx(stats.kurtosis(buys) - stats.kurtosis(sells))
     assert found["early_kurt_order"] == pytest.approx(stats.kurtosis(buys))
@@ -269,21 +270,21 @@ def test_every_order_counts_and_only_limit_orders_are_correlated():
     volumes = np.arange(1, 13) * 100
     day = [limit(1, v, price=10 + v / 1e4) for v in volumes]
     market = [limit(1, 10**5, price=None, kind=k) for k in ("market", "own_best", "limit")]
-    found = order_factors(twin.orders_frame(day + market)).loc["A"]
+    found = order_factors(random_ticks.orders_frame(day + market)).loc["A"]
     assert found["corr_buyorder_volume_price"] == pytest.approx(1.0)
     assert found["early_kurt_order"] == pytest.approx(stats.kurtosis([*volumes, 10**5, 10**5, 10**5]))
     edges = [
         limit(1, v, time=t)
         for v, t in zip((100, 200, 400, 800, 1600), ("09:15:00.000", "15:00:00.999") * 3, strict=False)
     ]
-    both = order_factors(twin.orders_frame(edges + [limit(-1, v * v) for v in range(1, 6)])).loc["A"]
+    both = order_factors(random_ticks.orders_frame(edges + [limit(-1, v * v) for v in range(1, 6)])).loc["A"]
     assert both["skew_order_diff"] == pytest.approx(
         stats.skew([100, 200, 400, 800, 1600]) - stats.skew([1, 4, 9, 16, 25])
     )
 
 
 def test_intent_by_hand():
-    trades = twin.trades_frame(
+    trades = random_ticks.trades_frame(
         rows(
             {"time": "09:25:00.000", "volume": 700, "side": 1},
             {"time": "09:30:00.000", "volume": 300, "side": 1},
@@ -291,7 +292,7 @@ def test_intent_by_hand():
             {"time": "09:32:20.000", "volume": 100, "side": 0},
         )
     )
-    orders = twin.orders_frame(
+    orders = random_ticks.orders_frame(
         [
             limit(1, 1000, time="09:29:59.999"),  # in the opening auction: not in the early session
             limit(1, 1000, time="09:30:01.000"),
@@ -318,7 +319,7 @@ def test_big_net_buying_by_hand():
         {"time": "09:31:00.000", "sell_order": 2, "volume": 4000},
         {"time": "09:31:00.000", "volume": 1000},
     )
-    found = monitor_factors(None, twin.trades_frame(day), None).loc["A"]
+    found = monitor_factors(None, random_ticks.trades_frame(day), None).loc["A"]
     net = np.zeros(30)
     net[:2] = 50_000, -40_000
     assert found["open_big_net_buy_share"] == pytest.approx(10_000 / 100_000)
@@ -329,7 +330,7 @@ def test_big_net_buying_by_hand():
     ("time", "reversal", "tail"), [("09:25:00.000", 0.0, 0.0), ("15:00:00.000", 10.0 / 9.5 - 1, 1.0)]
 )
 def test_a_day_of_one_auction_alone(time, reversal, tail):
-    trades = twin.trades_frame(rows({"time": time, "buy_order": 1, "sell_order": 2}))
+    trades = random_ticks.trades_frame(rows({"time": time, "buy_order": 1, "sell_order": 2}))
     bars = bars_from_trades(trades, {"A": 9.5})
     found = intraday_factors(trades, None, bars)
     twin.agree(found, twin.all_factors(found.columns, trades=trades, bars=bars))
@@ -352,7 +353,7 @@ def test_a_day_locked_at_the_limit():
         }
         for i in range(90)
     ]
-    trades = twin.trades_frame(rows(*day))
+    trades = random_ticks.trades_frame(rows(*day))
     bars = bars_from_trades(trades, {"A": 10.0})
     found = intraday_factors(trades, None, bars)
     twin.agree(found, twin.all_factors(found.columns, trades=trades, bars=bars))

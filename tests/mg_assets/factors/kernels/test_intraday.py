@@ -6,6 +6,7 @@ import factors_twin as twin
 import numpy as np
 import pandas as pd
 import pytest
+import random_ticks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,21 +39,21 @@ def shuffled(frame, seed=0):
 
 @pytest.mark.parametrize("seed", range(12))
 def test_random_days_agree_with_the_twin(seed):
-    trades, orders = twin.random_day(seed)
+    trades, orders = random_ticks.random_day(seed)
     prev = {"600000.SH": 9.9, "600001.SH": float("nan")}
     bars = bars_from_trades(trades, prev)
     twin.agree(intraday_factors(trades, orders, bars), twin.all_factors(ALL34, trades, orders, bars))
 
 
 def test_a_heavy_day_agrees_with_the_twin():
-    trades, orders = twin.random_day(4, stocks=1, most=6000)
+    trades, orders = random_ticks.random_day(4, stocks=1, most=6000)
     assert trades["buy_order"].nunique() > 3000  # the order tables double more than once
     bars = bars_from_trades(trades)
     twin.agree(intraday_factors(trades, orders, bars), twin.all_factors(ALL34, trades, orders, bars))
 
 
 def test_order_ids_of_any_size_are_distinguished():
-    trades, _ = twin.random_day(7)
+    trades, _ = random_ticks.random_day(7)
     expected = trade_factors(trades)
     for stride in (2**20, 2**30 + 1):
         far = trades.assign(**{c: trades[c] * stride for c in ("buy_order", "sell_order")})
@@ -60,7 +61,7 @@ def test_order_ids_of_any_size_are_distinguished():
 
 
 def test_days_in_threads_give_the_same_bits_as_one_after_another():
-    days = [twin.random_day(seed) for seed in range(8)]
+    days = [random_ticks.random_day(seed) for seed in range(8)]
 
     def run(day):
         return intraday_factors(*day, bars_from_trades(day[0]))
@@ -78,7 +79,7 @@ def test_days_in_threads_give_the_same_bits_as_one_after_another():
     absent=st.sets(st.sampled_from(["trades", "orders", "bars"])),
 )
 def test_any_day_with_any_table_absent_agrees_with_the_twin(seed, multiple, absent):
-    trades, orders = twin.random_day(seed, stocks=2, most=120)
+    trades, orders = random_ticks.random_day(seed, stocks=2, most=120)
     bars = bars_from_trades(trades)
     tables = {"trades": trades, "orders": orders, "bars": bars}
     kept = {k: v for k, v in tables.items() if k not in absent}
@@ -114,7 +115,7 @@ def test_any_minute_bars_agree_with_the_twin(data):
 
 
 def test_single_families_are_the_columns_of_all():
-    trades, orders = twin.random_day(3)
+    trades, orders = random_ticks.random_day(3)
     bars = bars_from_trades(trades)
     every = intraday_factors(trades, orders, bars)
     pd.testing.assert_frame_equal(minute_factors(bars), every.loc[minute_factors(bars).index, list(MINUTE)])
@@ -125,7 +126,7 @@ def test_single_families_are_the_columns_of_all():
 
 
 def test_rows_in_any_order_and_string_type_give_the_same_bits():
-    trades, orders = twin.random_day(5)
+    trades, orders = random_ticks.random_day(5)
     bars = bars_from_trades(trades)
     expected = intraday_factors(trades, orders, bars)
     for kind in ("object", "category", "string[pyarrow]", "string[python]"):
@@ -139,7 +140,7 @@ def test_rows_in_any_order_and_string_type_give_the_same_bits():
 
 
 def test_time_units_and_nullable_columns_do_not_matter():
-    trades, orders = twin.random_day(6)
+    trades, orders = random_ticks.random_day(6)
     bars = bars_from_trades(trades)
     expected = intraday_factors(trades, orders, bars)
     nullable = trades.assign(time=trades["time"].astype("datetime64[ns]")).convert_dtypes()
@@ -150,7 +151,7 @@ def test_time_units_and_nullable_columns_do_not_matter():
 
 
 def test_one_stock_alone_equals_the_stock_among_others():
-    trades, orders = twin.random_day(1, stocks=5)
+    trades, orders = random_ticks.random_day(1, stocks=5)
     bars = bars_from_trades(trades)
     every = intraday_factors(trades, orders, bars)
     for symbol in every.index:
@@ -159,7 +160,7 @@ def test_one_stock_alone_equals_the_stock_among_others():
 
 
 def test_a_suspended_stock_is_nan_throughout_with_its_orders():
-    trades, orders = (t[t["symbol"] == "600000.SH"] for t in twin.random_day(7))
+    trades, orders = (t[t["symbol"] == "600000.SH"] for t in random_ticks.random_day(7))
     only_orders = orders.assign(symbol="000001.SZ")
     aside = trades.head(1).assign(symbol="000002.SZ", volume=0)
     found = intraday_factors(pd.concat([trades, aside]), pd.concat([orders, only_orders]), bars_from_trades(trades))
@@ -169,7 +170,7 @@ def test_a_suspended_stock_is_nan_throughout_with_its_orders():
 
 
 def test_no_rows_and_no_tables():
-    trades, orders = (t.iloc[:0] for t in twin.random_day(0))
+    trades, orders = (t.iloc[:0] for t in random_ticks.random_day(0))
     empty = intraday_factors(trades, orders, bars_from_trades(trades))
     assert empty.shape == (0, len(ALL34))
     assert intraday_factors(None, None, None).shape == (0, len(ALL34))
@@ -192,7 +193,7 @@ def test_names_order_and_directions():
 
 @pytest.mark.parametrize("name", ALL34)
 def test_a_factor_needs_the_tables_that_its_spec_names(name):
-    trades, orders = twin.random_day(4)
+    trades, orders = random_ticks.random_day(4)
     given_tables = {"trades": trades, "orders": orders, "minute_bars": bars_from_trades(trades)}
     for table in given_tables:
         found = intraday_factors(**given_tables | {table: None})[name]
@@ -200,7 +201,7 @@ def test_a_factor_needs_the_tables_that_its_spec_names(name):
 
 
 def test_errors_name_the_table_the_place_and_the_remedy():
-    trades, orders = twin.random_day(4)
+    trades, orders = random_ticks.random_day(4)
     bars = bars_from_trades(trades)
     with pytest.raises(DataError, match=r"'trades' lacks the columns \['side'\]"):
         trade_factors(trades.drop(columns="side"))

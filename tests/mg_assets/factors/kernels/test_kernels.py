@@ -84,6 +84,14 @@ def test_sums_are_taken_in_order(hole):
     assert sum_of_squares(y) == total(y * y)
 
 
+def test_no_correlation_of_a_line_is_above_one():
+    rng = np.random.default_rng(0)
+    for x in rng.normal(size=(200, 37)):
+        for y in (3.0 * x + 1.0, 0.1 - 7.0 * x):
+            for found in (corr(x, y, 10), twin.corr(x, y)):
+                assert 1.0 - 1e-12 < abs(found) <= 1.0
+
+
 @pytest.mark.parametrize("x", [[], [1.0, 2, 3, 4], [0.1] * 20])
 def test_few_or_equal_values_have_no_moments(x):
     assert np.isnan(skew_kurt(np.array(x))).all()
