@@ -91,6 +91,18 @@ def test_features_agree_with_the_twin(seed):
     assert np.isnan(found.bars_240[10, 0, per_trade])
 
 
+@pytest.mark.parametrize(("table", "bar", "least"), [("bars_30", 30, 5), ("bars_60", 60, 10), ("bars_240", 240, 10)])
+def test_a_correlation_needs_its_least_pairs_and_no_more(table, bar, least):
+    minutes, prev, usual, per_trade = (x[:2].copy() for x in awkward(1))
+    prev[:] = np.nan  # no return before the first trade
+    for s, pairs in enumerate((least, least - 1)):
+        minutes[s, 4, : bar - pairs] = 0
+        minutes[s, 4, bar - pairs :] = 100 + np.arange(240 - bar + pairs)
+        minutes[s] = carried(minutes[s], np.nan)
+    found = getattr(check(minutes, prev, usual, per_trade), table)[:, 0, FEATURES.index("corr_volume_ret")]
+    assert np.isfinite(found).tolist() == [True, False]
+
+
 def test_a_day_without_stocks_has_all_columns():
     found = granular_features(*(values[:0] for values in awkward(7)))
     shapes = {table: found.table(table).shape for table in STEPS}
